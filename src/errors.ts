@@ -1,0 +1,105 @@
+// The one error class of Keelson, its codes, and the two ways a caller can be told of misuse.
+// A leaf: it imports nothing, so every floor may throw from here.
+
+/** Every code a KeelsonError can carry. docs/ERRORS.md has a heading for each. */
+export const KEELSON_ERROR_CODES = [
+  'KEELSON_ABORTED',
+  'KEELSON_ACCESS',
+  'KEELSON_CLOSED',
+  'KEELSON_CORRUPT',
+  'KEELSON_DECODE',
+  'KEELSON_ENCODING_MISMATCH',
+  'KEELSON_EXHAUSTED',
+  'KEELSON_EXISTS',
+  'KEELSON_FOREIGN',
+  'KEELSON_FORMAT_VERSION',
+  'KEELSON_INVARIANT',
+  'KEELSON_IO',
+  'KEELSON_KEY_TOO_LARGE',
+  'KEELSON_LOCKED',
+  'KEELSON_NOT_A_DIRECTORY',
+  'KEELSON_NOT_FOUND',
+  'KEELSON_NO_SPACE',
+  'KEELSON_POISONED',
+  'KEELSON_READ_ONLY',
+  'KEELSON_RECORD_TOO_LARGE',
+] as const;
+
+export type KeelsonErrorCode = (typeof KEELSON_ERROR_CODES)[number];
+
+/** What is known about the place of a fault. Every field is optional; none is guessed. */
+export interface KeelsonErrorFacts {
+  /** The file or directory the fault is in. */
+  readonly path?: string;
+  /** The sequence number of the segment the fault is in. */
+  readonly segment?: number;
+  /** Byte offset in that file. */
+  readonly offset?: number;
+  /** The log position the fault concerns; with `lsnEnd`, the start of a range. */
+  readonly lsn?: number;
+  /** The end of the LSN range the fault concerns. */
+  readonly lsnEnd?: number;
+  /** The operating system's name of the error, such as `ENOSPC`. */
+  readonly errno?: string;
+  /** The operation that failed, such as `fdatasync`. */
+  readonly syscall?: string;
+  /** Who holds the lock, as its file says. */
+  readonly owner?: string;
+}
+
+/**
+ * Anything that goes wrong while Keelson runs, other than misuse (which is a TypeError or RangeError).
+ * `code` says what, `facts` where, `cause` why.
+ */
+export class KeelsonError extends Error {
+  readonly code: KeelsonErrorCode;
+  readonly facts: KeelsonErrorFacts;
+
+  constructor(code: KeelsonErrorCode, message: string, facts: KeelsonErrorFacts = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'KeelsonError';
+    this.code = code;
+    this.facts = facts;
+  }
+}
+
+/** True for a KeelsonError, of that code when one is given. */
+export function isKeelsonError(error: unknown, code?: KeelsonErrorCode): error is KeelsonError {
+  return error instanceof KeelsonError && (code === undefined || error.code === code);
+}
+
+/** Throws KEELSON_INVARIANT. A broken invariant means our own reasoning failed: the caller must poison. */
+export function invariant(condition: boolean, message: string, facts?: KeelsonErrorFacts): asserts condition {
+  if (!condition) throw new KeelsonError('KEELSON_INVARIANT', `Invariant broken: ${message}`, facts);
+}
+
+const SHOWN_CHARACTERS_MAX = 60;
+
+/** Names a value in a message: its kind, and the value itself where that is short. */
+export function describeValue(value: unknown): string {
+  if (value === null) return 'null';
+  switch (typeof value) {
+    case 'undefined':
+      return 'undefined';
+    case 'string':
+      return `the string ${JSON.stringify(value.length > SHOWN_CHARACTERS_MAX ? `${value.slice(0, SHOWN_CHARACTERS_MAX)}…` : value)}`;
+    case 'number':
+    case 'boolean':
+      return `the ${typeof value} ${Object.is(value, -0) ? '-0' : value}`;
+    case 'bigint':
+      return `the bigint ${value}n`;
+    case 'function':
+      return 'a function';
+    case 'symbol':
+      return 'a symbol';
+    default: {
+      const name = Object.getPrototypeOf(value)?.constructor?.name;
+      return Array.isArray(value) ? 'an array' : name && name !== 'Object' ? `a ${name}` : 'an object';
+    }
+  }
+}
+
+/** The TypeError of a wrong argument: which one, what was expected, what came. */
+export function misuse(argument: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${argument}: expected ${expected}, got ${describeValue(value)}`);
+}

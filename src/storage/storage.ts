@@ -1,0 +1,118 @@
+// The storage interface: everything that Keelson ever asks of a disk, and nothing else.
+// Engines: node:fs (fs-storage.ts), the simulated disk (src/testing/), io_uring (a later one).
+// test/storage/contract.ts is what each of them must hold.
+//
+// Rules every engine keeps:
+// - A short write is continued, EINTR and EAGAIN are retried (a named, bounded number of times). A failed flush
+//   is reported and never retried.
+// - Errors are KeelsonErrors with the errno, the syscall and the path: see storage-errors.ts for which code.
+// - Nothing is durable because it was written. File contents are durable after flush() or a durable write;
+//   names (create, rename, link, remove) only after flushDirectory() of the directory that holds them.
+// - Paths are absolute, with '/' as the separator.
+
+import type { FrameSeal } from './frame-seal.js';
+
+export type PathKind = 'file' | 'directory' | 'other' | 'absent';
+
+/** Who holds a lock. Enough to tell, from another process on this machine, whether its owner still lives. */
+export interface ProcessIdentity {
+  /** Random per boot of the machine; empty where the system has none. */
+  readonly bootId: string;
+  /** The pid namespace, without which a pid means nothing; empty where the system has none. */
+  readonly pidNamespace: string;
+  readonly pid: number;
+  /** When the process started, in the system's own ticks, so that a reused pid is not mistaken; empty if unknown. */
+  readonly startTime: string;
+}
+
+export type Liveness = 'live' | 'dead' | 'unknown';
+
+/** Which engine runs and why: observable, so that nobody has to guess. */
+export interface EngineReport {
+  readonly engine: 'fs' | 'io_uring' | 'simulated';
+  /** Why this engine and not a faster one; a sentence. */
+  readonly engineReason: string;
+  readonly nativeIoUringActive: boolean;
+  readonly directIoActive: boolean;
+}
+
+export interface Storage {
+  readonly report: EngineReport;
+
+  /** What is at `path`. Never throws for a path that is not there, nor for one below a file ('absent'). */
+  kind(path: string): Promise<PathKind>;
+  /** Creates one level. False when a directory was there already. */
+  makeDirectory(path: string): Promise<boolean>;
+  /** The names in a directory, in no order. */
+  list(path: string): Promise<string[]>;
+  /** Makes every name created, renamed or removed in this directory before the call durable. */
+  flushDirectory(path: string): Promise<void>;
+  flushDirectorySync(path: string): void;
+  /** Replaces `to` when it is there; atomic. */
+  rename(from: string, to: string): Promise<void>;
+  renameSync(from: string, to: string): void;
+  /** A second name for a file. KEELSON_EXISTS when `name` is taken: at most one of many racers wins. */
+  link(existing: string, name: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  removeSync(path: string): void;
+
+  /** Opens a file for reading, and for writing in place when `writable`. KEELSON_NOT_FOUND when absent. */
+  openFile(path: string, writable: boolean): Promise<StorageFile>;
+  /** Creates a file that is not there, for reading and writing. KEELSON_EXISTS when it is. */
+  createFile(path: string): Promise<StorageFile>;
+  /** Creates a file that will take durable writes. Everything they need is opened here, before the first of them. */
+  createLogFile(path: string): Promise<LogFile>;
+  createLogFileSync(path: string): LogFile;
+
+  /** Zeroed memory that a durable write of this engine accepts. An engine never keeps it longer than it says. */
+  allocate(length: number): Uint8Array;
+
+  readonly processIdentity: ProcessIdentity;
+  /** Whether the process of that identity still has a task that can run. A zombie is dead. */
+  liveness(identity: ProcessIdentity): Liveness;
+  randomBytes(length: number): Uint8Array;
+  /** Milliseconds from an arbitrary start, never going back. For figures, never for decisions about data. */
+  nowMs(): number;
+}
+
+export interface StorageFile {
+  readonly path: string;
+  /** Bytes in the file. */
+  size(): Promise<number>;
+  /** Fills `into` from `position`; returns the bytes read, fewer only at the end of the file. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** Writes all of `bytes` at `position`. Not durable. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Contents and size of everything written before the call, durable. */
+  flush(): Promise<void>;
+  /** Waits for what the engine still has under way on this file, then gives the descriptor back. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** One durable write: the unit of a commit. */
+export interface DurableWrite {
+  /** From Storage.allocate, or a part of it that starts where the allocation starts. Whole blocks. */
+  readonly bytes: Uint8Array;
+  readonly position: number;
+  /** Checksums to fill in before the bytes go out; null when there are no frames. */
+  readonly seal: FrameSeal | null;
+}
+
+/**
+ * Called exactly once per submit, never from inside it; from inside drainSync() when that is what completed it.
+ * `error` null: the bytes are durable. Otherwise nothing may be assumed about them, and nothing is retried.
+ * `memoryIsFree` false: the engine may still read the memory of this write; it must not be written again, only dropped.
+ */
+export type DurableWriteDone = (error: Error | null, memoryIsFree: boolean) => void;
+
+export interface LogFile extends StorageFile {
+  writeSync(bytes: Uint8Array, position: number): void;
+  flushSync(): void;
+  /** Writes zeros over [from, to), so that later writes there change no metadata. Not durable by itself. */
+  zeroFill(from: number, to: number): Promise<void>;
+  zeroFillSync(from: number, to: number): void;
+  /** Seals and starts one durable write. At most one is under way per file: a second is an invariant broken. */
+  submit(write: DurableWrite, done: DurableWriteDone): void;
+  /** Blocks until the write under way, if any, has called its `done`. */
+  drainSync(): void;
+}
