@@ -26,3 +26,10 @@ export function storageError(cause: unknown, syscall: string, path: string): Kee
   const code = CODES[errno] ?? 'KEELSON_IO';
   return new KeelsonError(code, `${syscall} failed with ${errno}: ${path}`, { path, errno, syscall }, cause);
 }
+
+/** True when a flush was tried and failed: what it should have made durable is lost to knowledge for ever. */
+export function isFailedFlush(error: unknown): boolean {
+  return error instanceof KeelsonError && FLUSHES.includes(error.facts.syscall ?? '');
+}
+
+const FLUSHES = ['fsync', 'fdatasync'];

@@ -1,0 +1,83 @@
+// The segments that hold what the journal answers for, oldest first, as far as they are durable; and the pins that
+// readers put on them, so that nothing is retired under a reader.
+
+import type { PendingCommit } from './pending-commit.js';
+import type { LiveSegment } from './recovery-decision.js';
+import { segmentSeed } from './segment-format.js';
+
+export interface HeldSegment {
+  readonly path: string;
+  readonly sequence: number;
+  readonly seed: number;
+  readonly blockBytes: number;
+  readonly startLsn: number;
+  /** Durable and alive up to here. */
+  endLsn: number;
+  /** Where the commits that count end in the file. */
+  endOffset: number;
+}
+
+export class HeldSegments {
+  #segments: HeldSegment[] = [];
+  /** Files that hold nothing the journal answers for; they go with the next retirement. */
+  #stale: string[];
+  readonly #pins = new Map<symbol, number>();
+
+  constructor(live: readonly LiveSegment[], stale: readonly string[]) {
+    this.#segments = live.map(({ path, sequence, header, startLsn, endLsn, endOffset }) => {
+      const { blockBytes } = header;
+      return { path, sequence, seed: segmentSeed(header), blockBytes, startLsn, endLsn, endOffset };
+    });
+    this.#stale = [...stale];
+  }
+
+  get count(): number {
+    return this.#segments.length;
+  }
+
+  /** The LSN of the oldest byte held, or null when nothing is. */
+  get startLsn(): number | null {
+    return this.#segments[0]?.startLsn ?? null;
+  }
+
+  /** The segment with the bytes that follow `lsn`, if any is durable. */
+  find(lsn: number): HeldSegment | null {
+    return this.#segments.find((segment) => segment.startLsn <= lsn && lsn < segment.endLsn) ?? null;
+  }
+
+  /** A commit became durable. */
+  extend(commit: PendingCommit): void {
+    const { path, sequence, seed, header } = commit.segment;
+    const last = this.#segments.at(-1);
+    const endOffset = commit.offset + commit.bytesOnDisk;
+    if (last?.sequence === sequence) {
+      last.endLsn = commit.endLsn;
+      last.endOffset = endOffset;
+      return;
+    }
+    const { startLsn, endLsn } = commit;
+    this.#segments.push({ path, sequence, seed, blockBytes: header.blockBytes, startLsn, endLsn, endOffset });
+  }
+
+  /** Until the returned function is called, nothing above `lsn` is retired. The pin moves by calling it again. */
+  pin(lsn: number): { move(lsn: number): void; release(): void } {
+    const key = Symbol('pin');
+    this.#pins.set(key, lsn);
+    return { move: (to) => this.#pins.set(key, to), release: () => this.#pins.delete(key) };
+  }
+
+  /** What may be retired when the journal answers for nothing below `lsn`: never the newest segment. */
+  retirable(lsn: number): { readonly paths: readonly string[]; readonly startLsn: number } {
+    const limit = Math.min(lsn, ...this.#pins.values());
+    const kept = this.#segments.findIndex((segment) => segment.endLsn > limit);
+    const count = kept === -1 ? Math.max(0, this.#segments.length - 1) : kept;
+    const paths = this.#segments.slice(0, count).map(({ path }) => path);
+    return { paths: [...this.#stale, ...paths], startLsn: this.#segments[count]?.startLsn ?? lsn };
+  }
+
+  /** Forgets a file that has been removed. */
+  forget(path: string): void {
+    this.#stale = this.#stale.filter((stale) => stale !== path);
+    this.#segments = this.#segments.filter((segment) => segment.path !== path);
+  }
+}

@@ -1,0 +1,15 @@
+// The door of "keelson/journal": a write-ahead log of opaque records.
+
+export {
+  isKeelsonError,
+  KEELSON_ERROR_CODES,
+  KeelsonError,
+  type KeelsonErrorCode,
+  type KeelsonErrorFacts,
+} from '../errors.js';
+export type { FollowOptions, Journal, JournalStats, ReadRange } from './journal.js';
+export type { JournalRecord } from './journal-reader.js';
+export type { Lsn } from './lsn.js';
+export { openJournal } from './open-journal.js';
+export type { JournalOptions } from './options.js';
+export type { JournalRecovery } from './recovery.js';

@@ -1,0 +1,366 @@
+// The journal: the public surface over the commit path, the held segments and the reader.
+
+import { KeelsonError, misuse } from '../errors.js';
+import type { EngineReport, Storage } from '../storage/index.js';
+import { CommitBuffers } from './commit-buffers.js';
+import { COMMIT_FLAGS } from './commit-format.js';
+import { CommitLayout } from './commit-layout.js';
+import { CommitPipeline, type CommitPipelineStats } from './commit-pipeline.js';
+import type { DirectoryLock } from './directory-lock.js';
+import { DurableWaiters } from './durable-waiters.js';
+import { HeldSegments } from './held-segments.js';
+import { type JournalRecord, type ReaderPlace, readRecords } from './journal-reader.js';
+import { checkLsn, type Lsn } from './lsn.js';
+import type { JournalOptions } from './options.js';
+import type { PendingCommit } from './pending-commit.js';
+import type { JournalRecovery, RecoveredJournal } from './recovery.js';
+import { SegmentRoom } from './segment-room.js';
+
+export interface ReadRange {
+  /** Records above this LSN. Default: the oldest held. */
+  readonly from?: number;
+  /** Records up to this LSN. Default: everything durable at the call. */
+  readonly to?: number;
+}
+
+export interface FollowOptions {
+  /** Records above this LSN. */
+  readonly from: number;
+  /** Ends the iteration when aborted. */
+  readonly signal?: AbortSignal;
+}
+
+export interface JournalStats extends CommitPipelineStats {
+  /** Segments held, the one being written included. */
+  readonly segments: number;
+  /** Segments that an append had to prepare itself, blocking. */
+  readonly blockingPreparations: number;
+  /** Appends that had to wait for the disk, blocking, because `maxUndurableBytes` was reached. */
+  readonly blockingDrains: number;
+  /** Appended and not yet durable, at this moment. */
+  readonly undurableBytes: number;
+}
+
+export interface JournalParts {
+  readonly storage: Storage;
+  readonly directory: string;
+  readonly options: JournalOptions;
+  readonly recovered: RecoveredJournal;
+  readonly journalId: Uint8Array;
+  /** Null when whoever opened this journal took the lock for themselves. */
+  readonly lock: DirectoryLock | null;
+}
+
+/** An open journal. Made by openJournal(). */
+export class Journal {
+  /** What opening found and did. */
+  readonly recovery: JournalRecovery;
+  readonly directory: string;
+  readonly journalId: Uint8Array;
+  readonly #storage: Storage;
+  readonly #options: JournalOptions;
+  readonly #lock: DirectoryLock | null;
+  readonly #held: HeldSegments;
+  readonly #room: SegmentRoom;
+  readonly #layout: CommitLayout;
+  readonly #pipeline: CommitPipeline;
+  readonly #waiters = new DurableWaiters();
+  readonly #buffers: CommitBuffers;
+  /** Woken at every durable commit and at the end: followers. */
+  #watchers: (() => void)[] = [];
+  #blockingDrains = 0;
+  #closing: Promise<void> | null = null;
+  #retiring: Promise<void> = Promise.resolve();
+  #onPoisoned: (error: KeelsonError) => void = () => {};
+
+  constructor({ storage, directory, options, recovered, journalId, lock }: JournalParts) {
+    const { recovery, nextSequence, heldFromLsn } = recovered;
+    this.recovery = recovery;
+    this.directory = directory;
+    this.journalId = journalId;
+    this.#storage = storage;
+    this.#options = options;
+    this.#lock = lock;
+    this.#held = new HeldSegments(recovered.live, recovered.stale);
+    const start = { directory, journalId, nextSequence };
+    this.#buffers = new CommitBuffers(storage);
+    this.#room = new SegmentRoom(storage, options, start, (error) => this.#pipeline.poison(error));
+    this.#layout = new CommitLayout(this.#room, options, this.#buffers, recovery.endLsn);
+    this.#pipeline = new CommitPipeline(
+      this.#layout,
+      this.#waiters,
+      { durable: (commit) => this.#durable(commit), poisoned: (error) => this.#poisoned(error) },
+      { syncedLsn: recovery.endLsn, heldFromLsn },
+    );
+  }
+
+  /** The end of the last append. */
+  get nextLsn(): Lsn {
+    return this.#layout.nextLsn;
+  }
+
+  /** Everything up to here would survive a power cut. */
+  get syncedLsn(): Lsn {
+    return this.#pipeline.syncedLsn;
+  }
+
+  /** Records above this LSN can be read. */
+  get startLsn(): Lsn {
+    return (this.#held.startLsn ?? this.recovery.endLsn) as Lsn;
+  }
+
+  get engine(): EngineReport['engine'] {
+    return this.#storage.report.engine;
+  }
+
+  /** Why this engine runs, and not a faster one. */
+  get engineReason(): string {
+    return this.#storage.report.engineReason;
+  }
+
+  get nativeIoUringActive(): boolean {
+    return this.#storage.report.nativeIoUringActive;
+  }
+
+  get directIoActive(): boolean {
+    return this.#storage.report.directIoActive;
+  }
+
+  /** Why no more writes are taken, or null. */
+  get poisoned(): KeelsonError | null {
+    return this.#pipeline.poisonedBy;
+  }
+
+  /**
+   * Frames a copy of `record` and returns its LSN: the end of the append before it, plus its length, plus 12. No
+   * waiting: it becomes durable with the next commit. Throws, with nothing changed, a TypeError for anything but
+   * a Uint8Array, KEELSON_RECORD_TOO_LARGE above 2^28−1 bytes, KEELSON_NO_SPACE, KEELSON_POISONED, KEELSON_CLOSED.
+   * Blocks only for a segment that could not be prepared in time, and to keep within `maxUndurableBytes`.
+   */
+  append(record: Uint8Array): Lsn {
+    if (!(record instanceof Uint8Array)) throw misuse('record', 'a Uint8Array', record);
+    return this.#append([record]);
+  }
+
+  /** Appends all records, or throws and appends none. Returns the LSN of the last; of none, the current end. */
+  appendBatch(records: readonly Uint8Array[]): Lsn {
+    if (!Array.isArray(records)) throw misuse('records', 'an array of Uint8Arrays', records);
+    for (const [index, record] of records.entries()) {
+      if (!(record instanceof Uint8Array)) throw misuse(`records[${index}]`, 'a Uint8Array', record);
+    }
+    return this.#append(records);
+  }
+
+  /**
+   * Resolves, with the durable LSN, when everything up to `lsn` (default: all appended) is durable. Rejects with
+   * KEELSON_POISONED when it never will be. A RangeError at once for an LSN above the last append's.
+   */
+  syncThrough(lsn: number = this.nextLsn): Promise<Lsn> {
+    checkLsn('lsn', lsn, 0, this.nextLsn);
+    return this.#whenDurable(lsn, (durableLsn) => durableLsn);
+  }
+
+  /** The same, blocking the event loop: for exit paths and command-line tools. */
+  syncThroughSync(lsn: number = this.nextLsn): Lsn {
+    checkLsn('lsn', lsn, 0, this.nextLsn);
+    this.#pipeline.drainThroughSync(lsn);
+    return this.syncedLsn;
+  }
+
+  /** append() and syncThrough(): resolves with the record's LSN when it is durable. What append throws, it throws. */
+  commit(record: Uint8Array): Promise<Lsn> {
+    const lsn = this.append(record);
+    return this.#whenDurable(lsn, () => lsn);
+  }
+
+  /**
+   * The records above `from` up to `to`, in order, each a copy. Only durable ones; a later append is not seen.
+   * A RangeError for a position that is not held, lies in the future, or is not a record's (found while reading).
+   */
+  read({ from, to }: ReadRange = {}): AsyncIterableIterator<JournalRecord> {
+    this.#assertOpen();
+    const fromLsn = checkLsn('from', from ?? this.startLsn, this.startLsn, this.syncedLsn);
+    const toLsn = checkLsn('to', to ?? this.syncedLsn, fromLsn, this.syncedLsn);
+    return this.#read(fromLsn, toLsn);
+  }
+
+  /** The records above `from`, and then each new one when it is durable, until aborted or closed. */
+  follow({ from, signal }: FollowOptions): AsyncIterableIterator<JournalRecord> {
+    this.#assertOpen();
+    const fromLsn = checkLsn('from', from, this.startLsn, this.syncedLsn);
+    return this.#follow(fromLsn, signal);
+  }
+
+  /**
+   * Removes the segments that hold only records up to `lsn`: whole segments, oldest first, never the newest, and none
+   * that a reader still needs. Before anything is removed it is durable that nothing below is answered for.
+   */
+  truncateBefore(lsn: number): Promise<void> {
+    this.#assertWritable();
+    checkLsn('lsn', lsn, 0, this.syncedLsn);
+    const retiring = this.#retiring.then(() => this.#retire(lsn));
+    this.#retiring = retiring.catch(() => {});
+    return retiring;
+  }
+
+  stats(): JournalStats {
+    return {
+      ...this.#pipeline.stats,
+      segments: this.#held.count,
+      blockingPreparations: this.#room.blockingPreparations,
+      blockingDrains: this.#blockingDrains,
+      undurableBytes: this.nextLsn - this.syncedLsn,
+    };
+  }
+
+  /**
+   * Makes everything appended durable, seals the log and gives the lock back. Idempotent. Followers end. A journal
+   * that cannot be made durable is closed all the same: its waiters have been told.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** For the store: told once, when the journal is poisoned. */
+  onPoisoned(listener: (error: KeelsonError) => void): void {
+    this.#onPoisoned = listener;
+  }
+
+  #append(records: readonly Uint8Array[]): Lsn {
+    this.#assertWritable();
+    const frameBytes = this.#layout.frameBytesOf(records);
+    if (frameBytes === 0) return this.nextLsn;
+    const undurableBytes = this.nextLsn - this.syncedLsn;
+    if (undurableBytes > 0 && undurableBytes + frameBytes > this.#options.maxUndurableBytes) {
+      this.#blockingDrains++;
+      this.#pipeline.drainThroughSync(this.nextLsn);
+    }
+    const lsn = this.#layout.append(records, frameBytes);
+    this.#pipeline.schedule();
+    return lsn;
+  }
+
+  #whenDurable(lsn: number, resolveWith: (durableLsn: Lsn) => Lsn): Promise<Lsn> {
+    if (lsn <= this.syncedLsn) return Promise.resolve(resolveWith(this.syncedLsn));
+    const { poisoned } = this;
+    if (poisoned !== null) return Promise.reject(poisoned);
+    return new Promise<Lsn>((resolve, reject) => {
+      this.#waiters.add({ lsn, resolve: (durableLsn) => resolve(resolveWith(durableLsn as Lsn)), reject });
+    });
+  }
+
+  async *#read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {
+    const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
+    const pin = this.#held.pin(fromLsn);
+    try {
+      for await (const record of readRecords(this.#storage, this.#held, place, toLsn)) {
+        yield record;
+        this.#assertOpen();
+      }
+    } finally {
+      pin.release();
+    }
+  }
+
+  async *#follow(
+    fromLsn: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<JournalRecord, void, undefined> {
+    const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
+    const pin = this.#held.pin(fromLsn);
+    const wake = () => this.#wakeWatchers();
+    signal?.addEventListener('abort', wake);
+    try {
+      while (this.#closing === null && !signal?.aborted) {
+        if (place.lsn === this.syncedLsn) {
+          await new Promise<void>((resolve) => this.#watchers.push(resolve));
+          continue;
+        }
+        for await (const record of readRecords(this.#storage, this.#held, place, this.syncedLsn)) {
+          yield record;
+          if (this.#closing !== null || signal?.aborted) return;
+          pin.move(place.lsn);
+        }
+      }
+    } finally {
+      signal?.removeEventListener('abort', wake);
+      pin.release();
+    }
+  }
+
+  async #retire(lsn: number): Promise<void> {
+    const { paths, startLsn } = this.#held.retirable(lsn);
+    if (paths.length === 0) return;
+    this.#assertWritable();
+    this.#pipeline.heldFromLsn = Math.max(this.#pipeline.heldFromLsn, startLsn);
+    await this.#mark(0);
+    for (const path of paths) {
+      await this.#storage.remove(path);
+      this.#held.forget(path);
+    }
+    try {
+      await this.#storage.flushDirectory(this.directory);
+    } catch (error) {
+      this.#pipeline.poison(error);
+      throw error;
+    }
+  }
+
+  /** Writes an empty commit behind everything appended so far; `seal` when it is the last of its segment. */
+  #mark(flags: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settled = (error: Error | null) => (error === null ? resolve() : reject(error));
+      const mark = { flags, nextSequence: 0, settled };
+      if (flags === 0) this.#layout.addMark(mark);
+      else this.#layout.addSeal(mark);
+      this.#pipeline.schedule();
+    });
+  }
+
+  async #close(): Promise<void> {
+    this.#wakeWatchers();
+    await this.#retiring;
+    // In this order: what was accepted, then no empty segment left behind, then the seal that says all is well.
+    await this.#pipeline.whenIdle();
+    await this.#room.close();
+    const { segment } = this.#layout;
+    if (segment !== null && this.poisoned === null) await this.#mark(COMMIT_FLAGS.closed).catch(() => {});
+    await this.#pipeline.whenIdle();
+    await segment?.file.close().catch(() => {});
+    this.#buffers.clear();
+    await this.#lock?.release();
+  }
+
+  #durable(commit: PendingCommit): void {
+    this.#held.extend(commit);
+    const { mark, segment } = commit;
+    // A close that fails loses nothing: every byte of a rotated segment is durable.
+    if (mark !== null && mark.flags & COMMIT_FLAGS.rotated) segment.file.close().catch(() => {});
+    this.#wakeWatchers();
+  }
+
+  #poisoned(error: KeelsonError): void {
+    this.#wakeWatchers();
+    this.#onPoisoned(error);
+  }
+
+  #wakeWatchers(): void {
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    for (const wake of watchers) wake();
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== null) throw new KeelsonError('KEELSON_CLOSED', 'The journal is closed');
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen();
+    if (this.poisoned !== null) throw this.poisoned;
+  }
+}

@@ -1,0 +1,63 @@
+// Opening: from a path and options to a journal whose contents are known and durable.
+
+import { resolve } from 'node:path';
+import { misuse } from '../errors.js';
+import { createFsStorage, ensureDirectory, flushNameOf, type Storage } from '../storage/index.js';
+import { type DirectoryLock, lockDirectory } from './directory-lock.js';
+import { Journal } from './journal.js';
+import { type JournalOptions, resolveJournalOptions } from './options.js';
+import { recoverJournal } from './recovery.js';
+import type { RecoveryAnchor } from './recovery-decision.js';
+import { isTemporarySegment, newJournalId } from './segment-files.js';
+
+/**
+ * Opens the journal in `directory`, creating it when it is not there, and recovers it if its last owner died. Nothing
+ * is replayed: read() does that. A journal that is opened and not written to gets no segment.
+ *
+ * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN,
+ * KEELSON_FORMAT_VERSION, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
+ */
+export async function openJournal(directory: string, options?: Partial<JournalOptions>): Promise<Journal> {
+  const resolved = resolveJournalOptions('openJournal', options);
+  return openJournalOn(createFsStorage(), absoluteDirectory(directory), resolved);
+}
+
+/** The same on a storage of the caller's: for tests on a simulated disk. */
+export async function openJournalOn(
+  storage: Storage,
+  directory: string,
+  options: JournalOptions,
+): Promise<Journal> {
+  await ensureDirectory(storage, directory, options);
+  const lock = await lockDirectory(storage, directory);
+  return openLockedJournal(storage, directory, options, lock, null);
+}
+
+/** The same under a lock that the caller took, and knowing what the caller knows. Releases the lock if it throws. */
+export async function openLockedJournal(
+  storage: Storage,
+  directory: string,
+  options: JournalOptions,
+  lock: DirectoryLock,
+  anchor: RecoveryAnchor | null,
+): Promise<Journal> {
+  try {
+    for (const name of await storage.list(directory)) {
+      if (isTemporarySegment(name)) await storage.remove(`${directory}/${name}`);
+    }
+    const recovered = await recoverJournal(storage, directory, anchor);
+    if (recovered.recovery.kind === 'fresh') await flushNameOf(storage, directory);
+    const journalId = recovered.journalId ?? newJournalId(storage);
+    return new Journal({ storage, directory, options, recovered, journalId, lock });
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** The absolute, normal form of a path. Throws a TypeError for anything but a non-empty string. */
+export function absoluteDirectory(directory: unknown): string {
+  if (typeof directory !== 'string' || directory === '')
+    throw misuse('directory', 'a non-empty path', directory);
+  return resolve(directory);
+}

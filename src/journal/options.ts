@@ -1,0 +1,51 @@
+// The options of a journal: names, defaults, limits.
+
+import { booleanOption, choiceOption, integerOption, type OptionTable, resolveOptions } from '../options.js';
+import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, isBlockSize } from './segment-format.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export interface JournalOptions {
+  /** Create the directory when it is not there. Default true. */
+  create: boolean;
+  /** The engine: 'auto' takes the fastest that works here. Default 'auto'. */
+  engine: 'auto' | 'fs';
+  /** Size of a life's first segment; each next one doubles. Bytes, default 1 MiB. */
+  segmentBytesMin: number;
+  /** Size at which doubling stops; only a record that does not fit gets a larger one. Bytes, default 64 MiB. */
+  segmentBytesMax: number;
+  /** A commit is closed when it would grow past this. Bytes, default 4 MiB. */
+  commitBytesMax: number;
+  /** Where commits start and what padding fills up: a power of two, at least the disk's. Bytes, default 4 KiB. */
+  blockBytes: number;
+  /** Appended but not durable: the append that would pass it waits for the disk first. Bytes, default 64 MiB. */
+  maxUndurableBytes: number;
+}
+
+const JOURNAL_OPTIONS: OptionTable<JournalOptions> = {
+  create: booleanOption(true),
+  engine: choiceOption('auto', ['auto', 'fs']),
+  segmentBytesMin: integerOption(1 * MIB, 4 * KIB, 1024 * MIB),
+  segmentBytesMax: integerOption(64 * MIB, 4 * KIB, 1024 * MIB),
+  commitBytesMax: integerOption(4 * MIB, 1 * KIB, 256 * MIB),
+  blockBytes: {
+    default: 4 * KIB,
+    check: (value) =>
+      Number.isSafeInteger(value) && isBlockSize(value as number)
+        ? undefined
+        : `a power of two from ${BLOCK_BYTES_MIN} to ${BLOCK_BYTES_MAX}`,
+  },
+  maxUndurableBytes: integerOption(64 * MIB, 1 * KIB, 4096 * MIB),
+};
+
+/** Throws a TypeError for what the table refuses, and a RangeError for sizes that contradict each other. */
+export function resolveJournalOptions(where: string, given: unknown): JournalOptions {
+  const options = resolveOptions(where, JOURNAL_OPTIONS, given);
+  if (options.segmentBytesMin > options.segmentBytesMax) {
+    throw new RangeError(
+      `${where} option 'segmentBytesMin': expected at most segmentBytesMax (${options.segmentBytesMax}), got ${options.segmentBytesMin}`,
+    );
+  }
+  return options;
+}

@@ -1,0 +1,125 @@
+// One commit before it is durable: the frames gathered so far, in memory laid out as they will be on disk.
+
+import { FRAME_OVERHEAD_BYTES, type FrameSeal } from '../storage/index.js';
+import type { CommitBuffers } from './commit-buffers.js';
+import { COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from './commit-format.js';
+import { writeFrame } from './frame.js';
+import type { WritableSegment } from './segment-files.js';
+
+export interface PendingCommitPlace {
+  readonly segment: WritableSegment;
+  readonly offset: number;
+  readonly startLsn: number;
+  /** Header and frames never pass this: the room in the segment, or the limit of a commit. */
+  readonly lengthMax: number;
+}
+
+/** What an empty commit says, beside the LSNs that every commit carries. */
+export interface CommitMark {
+  readonly flags: number;
+  readonly nextSequence: number;
+  /** Told when the mark is durable (null), or that it never will be. */
+  readonly settled: (error: Error | null) => void;
+}
+
+export class PendingCommit {
+  readonly segment: WritableSegment;
+  readonly offset: number;
+  readonly startLsn: number;
+  readonly mark: CommitMark | null;
+  readonly #lengthMax: number;
+  readonly #buffers: CommitBuffers;
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = COMMIT_HEADER_BYTES;
+  recordCount = 0;
+
+  constructor(
+    place: PendingCommitPlace,
+    bytesExpected: number,
+    buffers: CommitBuffers,
+    mark: CommitMark | null,
+  ) {
+    this.segment = place.segment;
+    this.offset = place.offset;
+    this.startLsn = place.startLsn;
+    this.mark = mark;
+    this.#lengthMax = place.lengthMax;
+    this.#buffers = buffers;
+    this.#bytes = buffers.take(commitBytesOnDisk(bytesExpected, this.#blockBytes));
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+  }
+
+  get bodyBytes(): number {
+    return this.#length - COMMIT_HEADER_BYTES;
+  }
+
+  get endLsn(): number {
+    return this.startLsn + this.bodyBytes;
+  }
+
+  get bytesOnDisk(): number {
+    return commitBytesOnDisk(this.bodyBytes, this.#blockBytes);
+  }
+
+  get #blockBytes(): number {
+    return this.segment.header.blockBytes;
+  }
+
+  fits(frameBytes: number): boolean {
+    return this.#length + frameBytes <= this.#lengthMax;
+  }
+
+  /** Copies one record in, framed. The caller has asked fits(). */
+  append(record: Uint8Array): void {
+    const at = this.#length;
+    const end = at + FRAME_OVERHEAD_BYTES + record.length;
+    if (end > this.#bytes.length) this.#grow(end);
+    this.#length = end;
+    this.recordCount++;
+    writeFrame(this.#bytes, this.#view, at, record, this.endLsn);
+  }
+
+  /** The bytes as they go out, header and padding included; frame checksums are left to the engine's sealing. */
+  finish(durableLsn: number, heldFromLsn: number): Uint8Array {
+    const bytes = this.#bytes.subarray(0, this.bytesOnDisk);
+    bytes.fill(0, this.#length);
+    const { startLsn, bodyBytes, recordCount } = this;
+    const { flags, nextSequence } = this.mark ?? { flags: 0, nextSequence: 0 };
+    encodeCommitHeader(
+      bytes,
+      {
+        startLsn,
+        durableLsn,
+        heldFromLsn,
+        bodyBytes,
+        recordCount,
+        flags,
+        nextSequence: nextSequence % 2 ** 32,
+      },
+      this.offset,
+      this.segment.seed,
+    );
+    return bytes;
+  }
+
+  /** What the engine needs to fill in the frames' checksums; null when there are no frames. */
+  sealWith(): FrameSeal | null {
+    if (this.recordCount === 0) return null;
+    const { startLsn, bodyBytes } = this;
+    return { seed: this.segment.seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes };
+  }
+
+  /** Hands the memory back for reuse. Only when no engine can still read it. */
+  release(): void {
+    this.#buffers.giveBack(this.#bytes);
+  }
+
+  #grow(length: number): void {
+    const smaller = this.#bytes;
+    this.#bytes = this.#buffers.take(Math.ceil(length / this.#blockBytes) * this.#blockBytes);
+    this.#bytes.set(smaller.subarray(0, this.#length));
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    this.#buffers.giveBack(smaller);
+  }
+}

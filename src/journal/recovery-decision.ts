@@ -1,0 +1,271 @@
+// The recovery decision: from what all segments prove to what is done about it. Pure; the table is in
+// docs/DURABILITY.md, and test/journal/recovery-decision.test.ts goes through its inputs.
+//
+// The rule: what is known to have been durable (`provenLsn`) must be there, or the journal is damaged and we
+// refuse. What lies above it was never acknowledged, or was and is whole: it is kept as far as it is contiguous.
+
+import type { KeelsonErrorCode, KeelsonErrorFacts } from '../errors.js';
+import { COMMIT_FLAGS } from './commit-format.js';
+import type { SegmentHeader, SegmentHeaderVerdict } from './segment-format.js';
+import type { ScannedCommit, SegmentScan } from './segment-scan.js';
+
+/** One segment file as found: its name's sequence, its header, and its scan when the header holds. */
+export interface FoundSegment {
+  readonly path: string;
+  readonly sequence: number;
+  readonly fileBytes: number;
+  readonly verdict: SegmentHeaderVerdict;
+  /** Null when the header does not hold. */
+  readonly scan: SegmentScan | null;
+}
+
+/** What somebody above the journal knows: an image holds everything up to `lsn`, of the journal with that id. */
+export interface RecoveryAnchor {
+  readonly lsn: number;
+  readonly journalId: Uint8Array | null;
+}
+
+/** A segment with commits that count. */
+export interface LiveSegment {
+  readonly path: string;
+  readonly sequence: number;
+  readonly header: SegmentHeader;
+  readonly startLsn: number;
+  readonly endLsn: number;
+  /** Where the commits that count end in the file. */
+  readonly endOffset: number;
+  readonly commits: readonly ScannedCommit[];
+}
+
+export type RecoveryDecision =
+  | { readonly kind: 'fresh' }
+  | {
+      /** `clean`: nothing to do. `repair`: copy what is above `lineageStart` into a new segment, then report. */
+      readonly kind: 'clean' | 'repair';
+      readonly journalId: Uint8Array;
+      readonly blockBytes: number;
+      readonly live: readonly LiveSegment[];
+      /** Files that hold nothing the journal still answers for. */
+      readonly stale: readonly string[];
+      readonly startLsn: number;
+      readonly endLsn: number;
+      readonly provenLsn: number;
+      /** The commit boundary at or below provenLsn from which commits are copied. */
+      readonly lineageStart: number;
+      /** The held-from LSN that the next commits must carry on. */
+      readonly heldFromLsn: number;
+      /** Bytes behind the valid end of the last life's segments that were dropped as torn. */
+      readonly tornBytes: number;
+    }
+  | {
+      readonly kind: 'refuse';
+      readonly code: KeelsonErrorCode;
+      readonly why: string;
+      readonly facts: KeelsonErrorFacts;
+    };
+
+type Refusal = Extract<RecoveryDecision, { kind: 'refuse' }>;
+
+/** A segment whose header holds, with the commits that no later lineage has declared dead. */
+interface Candidate {
+  readonly found: FoundSegment;
+  readonly header: SegmentHeader;
+  readonly scan: SegmentScan;
+  readonly commits: readonly ScannedCommit[];
+}
+
+/** `segments` in the order of their sequences. `anchor` null: the journal answers for itself alone. */
+export function decideRecovery(
+  segments: readonly FoundSegment[],
+  anchor: RecoveryAnchor | null,
+): RecoveryDecision {
+  const candidates = candidatesOf(segments);
+  const newest = segments.at(-1);
+  if (newest === undefined) {
+    return anchor === null || anchor.lsn === 0
+      ? { kind: 'fresh' }
+      : refuse('KEELSON_CORRUPT', 'an image is there and its journal is not', { lsn: 0, lsnEnd: anchor.lsn });
+  }
+  const baseLsn = anchor?.lsn ?? Math.max(0, ...candidates.map(({ scan }) => scan.heldFromLsnClaimed));
+  const firstIndex = firstLiveIndex(candidates, baseLsn);
+  const firstSequence = candidates[firstIndex]?.found.sequence ?? 0;
+  const unsound = segments.find((segment) => segment.sequence >= firstSequence && !isSound(segment));
+  if (unsound !== undefined) return refuseSegment(unsound);
+  const chain = candidates.slice(firstIndex);
+  const foreign = foreignSegment(chain, anchor);
+  if (foreign !== null) return foreign;
+
+  const { live, endLsn, brokenIn } = contiguousPrefix(chain);
+  const startLsn = live[0]?.startLsn ?? 0;
+  if (startLsn > baseLsn) {
+    return refuse('KEELSON_CORRUPT', 'the oldest records are missing', { lsn: baseLsn, lsnEnd: startLsn });
+  }
+  const provenLsn = Math.max(
+    anchor?.lsn ?? 0,
+    ...candidates.map(({ header, scan }) => Math.max(scan.durableLsnClaimed, header.lineageStart ?? 0)),
+  );
+  if (endLsn < provenLsn) return refuseBreak(brokenIn ?? chain.at(-1)!, endLsn, provenLsn);
+
+  const missing = missingSuccessor(chain, endLsn);
+  if (missing !== null) return missing;
+
+  const lastCommit = chain.at(-1)!.commits.at(-1);
+  const endedWell =
+    lastCommit !== undefined && (lastCommit.flags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
+  return {
+    kind: endedWell ? 'clean' : 'repair',
+    journalId: chain[0]!.header.journalId,
+    blockBytes: chain.at(-1)!.header.blockBytes,
+    live,
+    stale: segments.filter((segment) => segment.sequence < firstSequence).map(({ path }) => path),
+    startLsn,
+    endLsn,
+    provenLsn,
+    lineageStart: lineageBoundary(live, provenLsn, endLsn),
+    heldFromLsn: Math.max(startLsn, ...candidates.map(({ scan }) => scan.heldFromLsnClaimed)),
+    tornBytes: endedWell ? 0 : tornBytesOf(chain),
+  };
+}
+
+/** Segments that can be read, each without the commits that a later lineage replaced. */
+function candidatesOf(segments: readonly FoundSegment[]): Candidate[] {
+  const candidates: Candidate[] = [];
+  let deadFromLsn = Number.POSITIVE_INFINITY;
+  for (const found of segments.toReversed()) {
+    if (!found.verdict.ok || found.scan === null) continue;
+    const { header } = found.verdict;
+    const commits = found.scan.commits.filter((commit) => isAlive(commit, deadFromLsn));
+    candidates.unshift({ found, header, scan: found.scan, commits });
+    deadFromLsn = Math.min(deadFromLsn, header.lineageStart ?? deadFromLsn);
+  }
+  return candidates;
+}
+
+/** A commit without records that sits exactly at a later lineage's start says nothing that is still true. */
+function isAlive(commit: ScannedCommit, deadFromLsn: number): boolean {
+  return commit.startLsn < deadFromLsn;
+}
+
+/**
+ * The last segment that starts at or below `baseLsn`: those before it hold only what nobody answers for any more,
+ * whatever state they are in. Without one it is the first, and the missing start is found out later.
+ */
+function firstLiveIndex(candidates: readonly Candidate[], baseLsn: number): number {
+  const index = candidates.findLastIndex(
+    ({ commits }) => commits.length > 0 && commits[0]!.startLsn <= baseLsn,
+  );
+  return Math.max(0, index);
+}
+
+function isSound(segment: FoundSegment): boolean {
+  return (
+    segment.verdict.ok &&
+    segment.verdict.header.sequence === segment.sequence &&
+    segment.fileBytes >= segment.verdict.header.sizeBytes
+  );
+}
+
+function refuseSegment(segment: FoundSegment): Refusal {
+  const facts = { path: segment.path, segment: segment.sequence, offset: 0 };
+  if (!segment.verdict.ok) return refuse(segment.verdict.code, segment.verdict.why, facts);
+  const { header } = segment.verdict;
+  if (header.sequence !== segment.sequence) {
+    return refuse('KEELSON_CORRUPT', `the header says it is segment ${header.sequence}`, facts);
+  }
+  return refuse(
+    'KEELSON_CORRUPT',
+    `the file has ${segment.fileBytes} bytes of the ${header.sizeBytes} it was made with`,
+    { ...facts, offset: segment.fileBytes },
+  );
+}
+
+function foreignSegment(chain: readonly Candidate[], anchor: RecoveryAnchor | null): Refusal | null {
+  const expected = anchor?.journalId ?? chain[0]!.header.journalId;
+  const foreign = chain.find(({ header }) => Buffer.compare(header.journalId, expected) !== 0);
+  if (foreign === undefined) return null;
+  const facts = { path: foreign.found.path, segment: foreign.found.sequence, offset: 0 };
+  return refuse('KEELSON_FOREIGN', 'the segment belongs to another journal', facts);
+}
+
+/** A rotated segment names the one that goes on, which was durable before; that one's absence is a loss. */
+function missingSuccessor(chain: readonly Candidate[], endLsn: number): Refusal | null {
+  const sequences = new Set(chain.map(({ found }) => found.sequence % 2 ** 32));
+  for (const { found, commits } of chain) {
+    const last = commits.at(-1);
+    if (last === undefined || (last.flags & COMMIT_FLAGS.rotated) === 0) continue;
+    if (sequences.has(last.nextSequence)) continue;
+    const facts = { path: found.path, segment: found.sequence, offset: last.offset, lsn: endLsn };
+    return refuse(
+      'KEELSON_CORRUPT',
+      `the segment ${last.nextSequence} that goes on from here is missing`,
+      facts,
+    );
+  }
+  return null;
+}
+
+/** Walks the chain while each commit starts where the one before it ended. */
+function contiguousPrefix(chain: readonly Candidate[]): {
+  live: LiveSegment[];
+  endLsn: number;
+  brokenIn: Candidate | null;
+} {
+  const live: LiveSegment[] = [];
+  let endLsn = chain.flatMap(({ commits }) => commits.slice(0, 1))[0]?.startLsn ?? 0;
+  let brokenIn: Candidate | null = null;
+  for (const candidate of chain) {
+    const first = candidate.commits[0];
+    if (first === undefined) continue;
+    if (first.startLsn !== endLsn) break;
+    const last = candidate.commits.at(-1)!;
+    endLsn = last.endLsn;
+    live.push({
+      path: candidate.found.path,
+      sequence: candidate.found.sequence,
+      header: candidate.header,
+      startLsn: first.startLsn,
+      endLsn,
+      endOffset: endOffsetOf(candidate, last),
+      commits: candidate.commits,
+    });
+    brokenIn = candidate;
+  }
+  return { live, endLsn, brokenIn };
+}
+
+function endOffsetOf(candidate: Candidate, last: ScannedCommit): number {
+  const next = candidate.scan.commits[candidate.scan.commits.indexOf(last) + 1];
+  return next?.offset ?? candidate.scan.endOffset;
+}
+
+function refuseBreak(brokenIn: Candidate, endLsn: number, provenLsn: number): Refusal {
+  const last = brokenIn.commits.at(-1);
+  return refuse('KEELSON_CORRUPT', 'records that were durable are damaged or missing', {
+    path: brokenIn.found.path,
+    segment: brokenIn.found.sequence,
+    offset: last === undefined ? brokenIn.header.blockBytes : endOffsetOf(brokenIn, last),
+    lsn: endLsn,
+    lsnEnd: provenLsn,
+  });
+}
+
+/** The greatest commit boundary at or below `provenLsn`: an image may have been taken in the middle of a commit. */
+function lineageBoundary(live: readonly LiveSegment[], provenLsn: number, endLsn: number): number {
+  if (provenLsn >= endLsn) return endLsn;
+  for (const segment of live.toReversed()) {
+    const commit = segment.commits.findLast(({ startLsn }) => startLsn <= provenLsn);
+    if (commit !== undefined) return commit.endLsn <= provenLsn ? commit.endLsn : commit.startLsn;
+  }
+  return endLsn;
+}
+
+/** Behind the valid end of the newest segment with anything in it: what the last life had not finished writing. */
+function tornBytesOf(chain: readonly Candidate[]): number {
+  const torn = chain.findLast(({ scan }) => scan.hasBytesAfterEnd || scan.commits.length > 0);
+  if (torn === undefined || !torn.scan.hasBytesAfterEnd) return 0;
+  return torn.header.sizeBytes - torn.scan.endOffset;
+}
+
+function refuse(code: KeelsonErrorCode, why: string, facts: KeelsonErrorFacts): Refusal {
+  return { kind: 'refuse', code, why, facts };
+}

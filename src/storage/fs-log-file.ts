@@ -1,0 +1,185 @@
+// A file of the node:fs engine that takes durable writes: a positional write and then an fdatasync, both on the
+// thread pool, with blocking forms of everything that an exit path needs.
+//
+// It has two descriptors, both from its creation. The kernel tells each open descriptor of a failed writeback once.
+// The pool calls use the first, the blocking ones the second: so whatever a pool call that has not reported back yet
+// may have consumed on the first, the blocking flush still gets to see on the second.
+
+import fs from 'node:fs';
+import { invariant, type KeelsonError } from '../errors.js';
+import { sealFrames } from './frame-seal.js';
+import { syncCall } from './fs-call.js';
+import { FsFile } from './fs-file.js';
+import type { DurableWrite, DurableWriteDone, LogFile } from './storage.js';
+import { storageError } from './storage-errors.js';
+import { writeAll, writeAllSync } from './transfer.js';
+
+const ZERO_FILL_BYTES = 2 ** 20;
+let zeros: Uint8Array | undefined;
+
+/** One submit. It owns all that its pool calls touch, so that a late one cannot be taken for its successor. */
+interface Submission {
+  readonly bytes: Uint8Array;
+  readonly position: number;
+  readonly done: DurableWriteDone;
+  /** No pool call reads `bytes` any more. */
+  memoryIsFree: boolean;
+  /** `done` was called. What a pool call reports after that concerns nobody but the file. */
+  settled: boolean;
+}
+
+export class FsLogFile extends FsFile implements LogFile {
+  readonly #blockingFd: number;
+  #submission: Submission | null = null;
+
+  constructor(path: string, fd: number, blockingFd: number) {
+    super(path, fd);
+    this.#blockingFd = blockingFd;
+  }
+
+  writeSync(bytes: Uint8Array, position: number): void {
+    this.assertOpen();
+    this.#writeBlocking(bytes, position);
+  }
+
+  flushSync(): void {
+    this.assertOpen();
+    this.#flushBlocking();
+  }
+
+  zeroFill(from: number, to: number): Promise<void> {
+    return this.underWay(async () => {
+      for (const [position, length] of zeroFillChunks(from, to)) {
+        await this.writePooled(zeroBytes(length), position);
+      }
+    });
+  }
+
+  zeroFillSync(from: number, to: number): void {
+    for (const [position, length] of zeroFillChunks(from, to)) this.writeSync(zeroBytes(length), position);
+  }
+
+  submit(write: DurableWrite, done: DurableWriteDone): void {
+    const { bytes, position, seal } = write;
+    const path = this.path;
+    invariant(this.#submission === null, 'a durable write was submitted while one is under way', { path });
+    invariant(bytes.length > 0, 'a durable write of no bytes was submitted', { path });
+    invariant(Number.isSafeInteger(position) && position >= 0, 'a durable write has no position', { path });
+    if (seal !== null) sealFrames(bytes, seal);
+    this.begin();
+    const submission: Submission = { bytes, position, done, memoryIsFree: false, settled: false };
+    this.#submission = submission;
+    if (this.failure === null) this.#startWrite(submission);
+    else this.#refuse(submission, this.failure);
+  }
+
+  /**
+   * A write that the pool has not reported back is written again, from here: identical bytes at the identical place, so
+   * that the pool's own write changes nothing, whenever it comes. A flush that the pool has not reported back is
+   * done again, from here, on the other descriptor; if the pool's one fails after this one succeeded, what this one
+   * said stays true, and the file takes no further write.
+   */
+  drainSync(): void {
+    const submission = this.#submission;
+    if (submission === null) return;
+    let error = this.failure;
+    if (error === null) {
+      try {
+        if (!submission.memoryIsFree) this.#writeBlocking(submission.bytes, submission.position);
+        this.#flushBlocking();
+      } catch (thrown) {
+        error = thrown as KeelsonError;
+      }
+    }
+    this.#settle(submission, error);
+  }
+
+  protected override descriptors(): number[] {
+    return [this.fd, this.#blockingFd];
+  }
+
+  #startWrite(submission: Submission): void {
+    const { bytes, position } = submission;
+    writeAll(
+      bytes.length,
+      (offset, length, callback) =>
+        fs.write(this.fd, bytes, offset, length, position + offset, (error, writtenBytes) => {
+          // Once settled, a short or interrupted write is not continued: drainSync() wrote it all.
+          if (submission.settled) this.#lateCallReturned(error, 'write');
+          else callback(error, writtenBytes);
+        }),
+      (error) => {
+        submission.memoryIsFree = true;
+        if (error === null) this.#startFlush(submission);
+        else this.#callReturned(submission, storageError(error, 'write', this.path));
+      },
+    );
+  }
+
+  #startFlush(submission: Submission): void {
+    fs.fdatasync(this.fd, (error) => {
+      if (submission.settled) this.#lateCallReturned(error, 'fdatasync');
+      else this.#callReturned(submission, error && storageError(error, 'fdatasync', this.path));
+    });
+  }
+
+  /** A file that has failed takes nothing more. Its `done` comes from outside submit() all the same. */
+  #refuse(submission: Submission, failure: KeelsonError): void {
+    submission.memoryIsFree = true;
+    process.nextTick(() => {
+      if (submission.settled) this.end();
+      else this.#callReturned(submission, failure);
+    });
+  }
+
+  #callReturned(submission: Submission, error: KeelsonError | null): void {
+    try {
+      this.#settle(submission, error);
+    } finally {
+      this.end();
+    }
+  }
+
+  #lateCallReturned(error: NodeJS.ErrnoException | null, syscall: string): void {
+    const harmless = error === null || error.code === 'EINTR' || error.code === 'EAGAIN';
+    if (!harmless) this.failure ??= storageError(error, syscall, this.path);
+    this.end();
+  }
+
+  #settle(submission: Submission, error: KeelsonError | null): void {
+    submission.settled = true;
+    this.#submission = null;
+    this.failure ??= error;
+    // A flush of the other descriptor may have failed meanwhile: what is known to have failed is never acknowledged.
+    submission.done(this.failure, submission.memoryIsFree);
+  }
+
+  #writeBlocking(bytes: Uint8Array, position: number): void {
+    syncCall('write', this.path, () =>
+      writeAllSync(bytes.length, (offset, length) =>
+        fs.writeSync(this.#blockingFd, bytes, offset, length, position + offset),
+      ),
+    );
+  }
+
+  #flushBlocking(): void {
+    if (this.failure) throw this.failure;
+    try {
+      syncCall('fdatasync', this.path, () => fs.fdatasyncSync(this.#blockingFd));
+    } catch (error) {
+      this.failure = error as KeelsonError;
+      throw error;
+    }
+  }
+}
+
+function zeroBytes(length: number): Uint8Array {
+  zeros ??= new Uint8Array(ZERO_FILL_BYTES);
+  return zeros.subarray(0, length);
+}
+
+function* zeroFillChunks(from: number, to: number): Generator<[position: number, length: number]> {
+  for (let position = from; position < to; position += ZERO_FILL_BYTES) {
+    yield [position, Math.min(ZERO_FILL_BYTES, to - position)];
+  }
+}

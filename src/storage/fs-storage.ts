@@ -1,0 +1,160 @@
+// The node:fs engine: it runs everywhere, needs no binary, and does all that may block on libuv's thread pool.
+// This file owns names and directories; fs-file.ts and fs-log-file.ts own what happens inside files.
+
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { isKeelsonError, KeelsonError } from '../errors.js';
+import { poolCall, syncCall } from './fs-call.js';
+import { FsFile } from './fs-file.js';
+import { FsLogFile } from './fs-log-file.js';
+import { processLiveness, readProcessIdentity } from './process-identity.js';
+import type { EngineReport, LogFile, PathKind, Storage, StorageFile } from './storage.js';
+
+/**
+ * Written by their owner only, readable by others, and the umask may take more away. Write permission for a group
+ * would invite a second writer; hiding the data is for the directory's mode, which whoever deploys can choose.
+ */
+const FILE_MODE = 0o644;
+/** Fails when the file is there (O_EXCL): creating never touches what another one wrote. */
+const CREATE_FLAGS = 'wx+';
+const READ_WRITE_FLAGS = 'r+';
+
+const REPORT: EngineReport = {
+  engine: 'fs',
+  engineReason: 'Of the engines in this version, only node:fs writes to a real disk.',
+  nativeIoUringActive: false,
+  directIoActive: false,
+};
+
+/** Storage on node:fs. */
+export function createFsStorage(): Storage {
+  const processIdentity = readProcessIdentity();
+  return {
+    report: REPORT,
+    kind,
+    makeDirectory,
+    list: (path) => poolCall<string[]>('readdir', path, (callback) => fs.readdir(path, callback)),
+    flushDirectory,
+    flushDirectorySync,
+    rename: (from, to) => poolCall('rename', from, (callback) => fs.rename(from, to, callback)),
+    renameSync: (from, to) => syncCall('rename', from, () => fs.renameSync(from, to)),
+    link: (existing, name) => poolCall('link', name, (callback) => fs.link(existing, name, callback)),
+    remove: (path) => poolCall('unlink', path, (callback) => fs.unlink(path, callback)),
+    removeSync: (path) => syncCall('unlink', path, () => fs.unlinkSync(path)),
+    openFile,
+    createFile,
+    createLogFile,
+    createLogFileSync,
+    allocate: (length) => new Uint8Array(length),
+    processIdentity,
+    liveness: (identity) => processLiveness(identity, processIdentity),
+    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    nowMs: () => performance.now(),
+  };
+}
+
+async function kind(path: string): Promise<PathKind> {
+  try {
+    const stats = await poolCall<fs.Stats>('stat', path, (callback) => fs.stat(path, callback));
+    return stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
+  } catch (error) {
+    const isAbsent =
+      isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_NOT_A_DIRECTORY');
+    if (isAbsent) return 'absent';
+    throw error;
+  }
+}
+
+async function makeDirectory(path: string): Promise<boolean> {
+  try {
+    await poolCall('mkdir', path, (callback) => fs.mkdir(path, callback));
+    return true;
+  } catch (error) {
+    if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
+    const found = await kind(path);
+    if (found === 'directory') return false;
+    // A link to nothing is 'absent', and takes the name all the same.
+    if (found === 'absent') throw error;
+    throw new KeelsonError(
+      'KEELSON_NOT_A_DIRECTORY',
+      `mkdir failed, there is something that is not a directory: ${path}`,
+      error.facts,
+      error,
+    );
+  }
+}
+
+/** Windows opens no directory as a file, and has no call that flushes one: NTFS journals names by itself. */
+const DIRECTORIES_CAN_BE_FLUSHED = process.platform !== 'win32';
+
+/** To flush a file that was taken for a directory would say nothing about any name: O_DIRECTORY refuses it. */
+const DIRECTORY_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0);
+
+async function flushDirectory(path: string): Promise<void> {
+  if (!DIRECTORIES_CAN_BE_FLUSHED) return;
+  const fd = await poolCall<number>('open', path, (callback) => fs.open(path, DIRECTORY_FLAGS, callback));
+  try {
+    await poolCall('fsync', path, (callback) => fs.fsync(fd, callback));
+  } finally {
+    await poolCall('close', path, (callback) => fs.close(fd, callback));
+  }
+}
+
+function flushDirectorySync(path: string): void {
+  if (!DIRECTORIES_CAN_BE_FLUSHED) return;
+  const fd = syncCall('open', path, () => fs.openSync(path, DIRECTORY_FLAGS));
+  try {
+    syncCall('fsync', path, () => fs.fsyncSync(fd));
+  } finally {
+    syncCall('close', path, () => fs.closeSync(fd));
+  }
+}
+
+async function openFile(path: string, writable: boolean): Promise<StorageFile> {
+  return new FsFile(path, await open(path, writable ? READ_WRITE_FLAGS : 'r'));
+}
+
+async function createFile(path: string): Promise<StorageFile> {
+  return new FsFile(path, await open(path, CREATE_FLAGS));
+}
+
+async function createLogFile(path: string): Promise<LogFile> {
+  const fd = await open(path, CREATE_FLAGS);
+  try {
+    return new FsLogFile(path, fd, await open(path, READ_WRITE_FLAGS));
+  } catch (error) {
+    // Out of descriptors, most likely. What failed leaves no name behind, or the next attempt would find it taken.
+    // What goes wrong while clearing up is told by nobody: the first error is the one that matters.
+    await poolCall('close', path, (callback) => fs.close(fd, callback)).catch(() => undefined);
+    await poolCall('unlink', path, (callback) => fs.unlink(path, callback)).catch(() => undefined);
+    throw error;
+  }
+}
+
+function createLogFileSync(path: string): LogFile {
+  const fd = syncCall('open', path, () => fs.openSync(path, CREATE_FLAGS, FILE_MODE));
+  try {
+    return new FsLogFile(
+      path,
+      fd,
+      syncCall('open', path, () => fs.openSync(path, READ_WRITE_FLAGS)),
+    );
+  } catch (error) {
+    ignoringErrors(() => fs.closeSync(fd));
+    ignoringErrors(() => fs.unlinkSync(path));
+    throw error;
+  }
+}
+
+function open(path: string, flags: string): Promise<number> {
+  return poolCall<number>('open', path, (callback) => fs.open(path, flags, FILE_MODE, callback));
+}
+
+function ignoringErrors(attempt: () => void): void {
+  try {
+    attempt();
+  } catch {
+    // The caller is about to throw the error that led here.
+  }
+}

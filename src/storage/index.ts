@@ -1,0 +1,8 @@
+// The door of the storage floor: the interface, its engines, and the seal that every engine applies.
+
+export { type EnsureDirectoryOptions, ensureDirectory, flushNameOf } from './directories.js';
+export * from './frame-seal.js';
+export { createFsStorage } from './fs-storage.js';
+export { runSteps, runStepsSync, type Steps, step } from './steps.js';
+export type * from './storage.js';
+export { isFailedFlush, storageError } from './storage-errors.js';
