@@ -1,8 +1,10 @@
 // Who waits for which LSN to be durable. A waiter costs one entry while it waits and is settled exactly once.
 
+import type { Lsn } from './lsn.js';
+
 interface Waiter {
-  readonly lsn: number;
-  readonly resolve: (durableLsn: number) => void;
+  readonly lsn: Lsn;
+  readonly resolve: (lsn: Lsn) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -30,11 +32,14 @@ export class DurableWaiters {
     waiters.splice(at, 0, waiter);
   }
 
-  /** Resolves everyone who waits for `durableLsn` or less. */
+  /** Resolves everyone who waits for `durableLsn` or less, each with the LSN it waits for. */
   settle(durableLsn: number): void {
     const waiters = this.#waiters;
     let head = this.#head;
-    while (head < waiters.length && waiters[head]!.lsn <= durableLsn) waiters[head++]!.resolve(durableLsn);
+    while (head < waiters.length && waiters[head]!.lsn <= durableLsn) {
+      const waiter = waiters[head++]!;
+      waiter.resolve(waiter.lsn);
+    }
     if (head === waiters.length) {
       this.#waiters = [];
       this.#head = 0;

@@ -24,7 +24,7 @@ export interface ReaderPlace {
 }
 
 /**
- * The records above `place.lsn` up to `toLsn`, which is durable. Moves `place` along.
+ * The records above `place.lsn` up to `toLsn`, which is durable, each a copy. Moves `place` along.
  * Throws a RangeError when the start is not a record boundary, KEELSON_CORRUPT when a record is damaged.
  */
 export async function* readRecords(
@@ -33,81 +33,117 @@ export async function* readRecords(
   place: ReaderPlace,
   toLsn: number,
 ): AsyncGenerator<JournalRecord, void, undefined> {
+  for await (const body of readBodies(storage, held, place, toLsn)) {
+    for (const { lsn, start, end } of framesOf(body, place, toLsn)) {
+      yield { lsn, record: body.bytes.slice(start, end) };
+    }
+  }
+}
+
+/** The same without copies and without waiting between records of one commit. */
+export async function replayRecords(
+  storage: Storage,
+  held: HeldSegments,
+  place: ReaderPlace,
+  toLsn: number,
+  visit: (lsn: Lsn, record: Uint8Array) => void,
+): Promise<void> {
+  for await (const body of readBodies(storage, held, place, toLsn)) {
+    for (const { lsn, start, end } of framesOf(body, place, toLsn))
+      visit(lsn, body.bytes.subarray(start, end));
+  }
+}
+
+/** The frames of one commit, in memory that is used again for the next. */
+interface CommitBody {
+  readonly segment: HeldSegment;
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+  readonly startLsn: number;
+}
+
+/** The bodies of the commits with records above `place.lsn`. The consumer moves `place.lsn` over their records. */
+async function* readBodies(
+  storage: Storage,
+  held: HeldSegments,
+  place: ReaderPlace,
+  toLsn: number,
+): AsyncGenerator<CommitBody, void, undefined> {
   while (place.lsn < toLsn) {
     const segment = held.find(place.lsn);
-    if (segment === null) throw damaged(held, place, 'the segment that holds them is gone');
+    if (segment === null) {
+      const facts = { lsn: place.lsn, lsnEnd: held.startLsn ?? place.lsn };
+      throw new KeelsonError('KEELSON_CORRUPT', 'The segment with records that were durable is gone', facts);
+    }
     if (place.sequence !== segment.sequence) {
       place.sequence = segment.sequence;
       place.offset = segment.blockBytes;
     }
     const file = await storage.openFile(segment.path, false);
     try {
-      yield* readSegment(file, segment, place, toLsn);
+      yield* readSegmentBodies(file, segment, place, toLsn);
     } finally {
       await file.close();
     }
   }
 }
 
-async function* readSegment(
+async function* readSegmentBodies(
   file: StorageFile,
   segment: HeldSegment,
   place: ReaderPlace,
   toLsn: number,
-): AsyncGenerator<JournalRecord, void, undefined> {
+): AsyncGenerator<CommitBody, void, undefined> {
   const window = new SegmentWindow(file);
-  const endLsn = Math.min(toLsn, segment.endLsn);
-  while (place.lsn < endLsn) {
+  while (place.lsn < Math.min(toLsn, segment.endLsn)) {
     const { offset } = place;
-    let at = await window.at(offset, COMMIT_HEADER_BYTES);
-    const commit = at < 0 ? null : decodeCommitHeader(window.bytes, at, offset, segment.seed);
-    if (commit === null) throw damagedCommit(segment, place, 'the header of the commit does not verify');
-    const bytesOnDisk = commitBytesOnDisk(commit.bodyBytes, segment.blockBytes);
-    if (commit.startLsn + commit.bodyBytes > place.lsn) {
-      at = await window.at(offset, COMMIT_HEADER_BYTES + commit.bodyBytes);
-      if (at < 0) throw damagedCommit(segment, place, 'the commit is cut off');
-      const body = { at: at + COMMIT_HEADER_BYTES, bytes: commit.bodyBytes, startLsn: commit.startLsn };
-      yield* readBody(window.bytes, body, segment, place, endLsn);
-      // Inside this commit there may be more to come later, for who asked for less than all of it.
-      if (place.lsn < commit.startLsn + commit.bodyBytes) return;
+    const headerAt = await window.at(offset, COMMIT_HEADER_BYTES);
+    const commit = headerAt < 0 ? null : decodeCommitHeader(window.bytes, headerAt, offset, segment.seed);
+    if (commit === null) throw damaged(segment, place, 'the header of the commit does not verify');
+    const { startLsn, bodyBytes } = commit;
+    if (startLsn + bodyBytes > place.lsn) {
+      const at = await window.at(offset, COMMIT_HEADER_BYTES + bodyBytes);
+      if (at < 0) throw damaged(segment, place, 'the commit is cut off');
+      const bodyAt = at + COMMIT_HEADER_BYTES;
+      yield { segment, bytes: window.bytes, at: bodyAt, end: bodyAt + bodyBytes, startLsn };
+      // Who asked for less than all of this commit may come back for the rest.
+      if (place.lsn < startLsn + bodyBytes) return;
     }
-    place.offset = offset + bytesOnDisk;
+    place.offset = offset + commitBytesOnDisk(bodyBytes, segment.blockBytes);
   }
 }
 
-function* readBody(
-  bytes: Uint8Array,
-  body: { readonly at: number; readonly bytes: number; readonly startLsn: number },
-  segment: HeldSegment,
+/** Where the records above `place.lsn` and up to `toLsn` stand in the body, each verified. Moves `place.lsn` along. */
+function* framesOf(
+  body: CommitBody,
   place: ReaderPlace,
-  endLsn: number,
-): Generator<JournalRecord, void, undefined> {
+  toLsn: number,
+): Generator<{ readonly lsn: Lsn; readonly start: number; readonly end: number }, void, undefined> {
+  const { segment, bytes, end } = body;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = body.at + body.bytes;
   let at = body.at;
   let startLsn = body.startLsn;
-  while (at < end && startLsn < endLsn) {
+  while (at < end && startLsn < toLsn) {
     const length = checkFrame(bytes, view, at, end, startLsn, segment.seed);
-    if (length < 0) throw damagedCommit(segment, place, 'the checksum of a record fails');
-    const recordAt = at + FRAME_OVERHEAD_BYTES;
+    if (length < 0) throw damaged(segment, place, 'the checksum of a record fails');
+    const start = at + FRAME_OVERHEAD_BYTES;
     const lsn = startLsn + FRAME_OVERHEAD_BYTES + length;
-    if (startLsn < place.lsn && lsn > place.lsn) {
-      throw new RangeError(
-        `from: expected the LSN of a record, got ${place.lsn}, inside the record that ends at ${lsn}`,
-      );
-    }
+    if (startLsn < place.lsn && lsn > place.lsn) throw notABoundary('from', place.lsn, lsn);
     if (lsn > place.lsn) {
-      if (lsn > endLsn) {
-        throw new RangeError(
-          `to: expected the LSN of a record, got ${endLsn}, inside the record that ends at ${lsn}`,
-        );
-      }
+      if (lsn > toLsn) throw notABoundary('to', toLsn, lsn);
       place.lsn = lsn;
-      yield { lsn: lsn as Lsn, record: bytes.slice(recordAt, recordAt + length) };
+      yield { lsn: lsn as Lsn, start, end: start + length };
     }
-    at = recordAt + length;
+    at = start + length;
     startLsn = lsn;
   }
+}
+
+function notABoundary(argument: string, lsn: number, endLsn: number): RangeError {
+  return new RangeError(
+    `${argument}: expected the LSN of a record, got ${lsn}, inside the record that ends at ${endLsn}`,
+  );
 }
 
 /** A part of a segment in memory, read in large pieces. */
@@ -132,19 +168,12 @@ class SegmentWindow {
   }
 }
 
-function damagedCommit(segment: HeldSegment, place: ReaderPlace, why: string): KeelsonError {
+function damaged(segment: HeldSegment, place: ReaderPlace, why: string): KeelsonError {
   return new KeelsonError('KEELSON_CORRUPT', `Records that were durable cannot be read: ${why}`, {
     path: segment.path,
     segment: segment.sequence,
     offset: place.offset,
     lsn: place.lsn,
     lsnEnd: segment.endLsn,
-  });
-}
-
-function damaged(held: HeldSegments, place: ReaderPlace, why: string): KeelsonError {
-  return new KeelsonError('KEELSON_CORRUPT', `Records that were durable cannot be read: ${why}`, {
-    lsn: place.lsn,
-    lsnEnd: held.startLsn ?? place.lsn,
   });
 }

@@ -9,7 +9,7 @@ import { CommitPipeline, type CommitPipelineStats } from './commit-pipeline.js';
 import type { DirectoryLock } from './directory-lock.js';
 import { DurableWaiters } from './durable-waiters.js';
 import { HeldSegments } from './held-segments.js';
-import { type JournalRecord, type ReaderPlace, readRecords } from './journal-reader.js';
+import { type JournalRecord, type ReaderPlace, readRecords, replayRecords } from './journal-reader.js';
 import { checkLsn, type Lsn } from './lsn.js';
 import type { JournalOptions } from './options.js';
 import type { PendingCommit } from './pending-commit.js';
@@ -152,25 +152,23 @@ export class Journal {
   }
 
   /**
-   * Resolves, with the durable LSN, when everything up to `lsn` (default: all appended) is durable. Rejects with
+   * Resolves with `lsn` (default: the last append's) when everything up to it is durable. Rejects with
    * KEELSON_POISONED when it never will be. A RangeError at once for an LSN above the last append's.
    */
   syncThrough(lsn: number = this.nextLsn): Promise<Lsn> {
-    checkLsn('lsn', lsn, 0, this.nextLsn);
-    return this.#whenDurable(lsn, (durableLsn) => durableLsn);
+    return this.#whenDurable(checkLsn('lsn', lsn, 0, this.nextLsn));
   }
 
   /** The same, blocking the event loop: for exit paths and command-line tools. */
   syncThroughSync(lsn: number = this.nextLsn): Lsn {
-    checkLsn('lsn', lsn, 0, this.nextLsn);
-    this.#pipeline.drainThroughSync(lsn);
-    return this.syncedLsn;
+    const checked = checkLsn('lsn', lsn, 0, this.nextLsn);
+    this.#pipeline.drainThroughSync(checked);
+    return checked;
   }
 
   /** append() and syncThrough(): resolves with the record's LSN when it is durable. What append throws, it throws. */
   commit(record: Uint8Array): Promise<Lsn> {
-    const lsn = this.append(record);
-    return this.#whenDurable(lsn, () => lsn);
+    return this.#whenDurable(this.append(record));
   }
 
   /**
@@ -226,6 +224,25 @@ export class Journal {
     return this.close();
   }
 
+  /**
+   * For the store: calls `visit` with every durable record above `fromLsn`. The bytes are the reader's own and change
+   * after the call: the visitor copies what it keeps.
+   */
+  async replay(fromLsn: number, visit: (lsn: Lsn, record: Uint8Array) => void): Promise<void> {
+    await replayRecords(
+      this.#storage,
+      this.#held,
+      { lsn: fromLsn, sequence: 0, offset: 0 },
+      this.syncedLsn,
+      visit,
+    );
+  }
+
+  /** For the store: something that durability rests on has failed outside the journal, a directory flush for one. */
+  poison(cause: unknown): void {
+    this.#pipeline.poison(cause);
+  }
+
   /** For the store: told once, when the journal is poisoned. */
   onPoisoned(listener: (error: KeelsonError) => void): void {
     this.#onPoisoned = listener;
@@ -245,13 +262,11 @@ export class Journal {
     return lsn;
   }
 
-  #whenDurable(lsn: number, resolveWith: (durableLsn: Lsn) => Lsn): Promise<Lsn> {
-    if (lsn <= this.syncedLsn) return Promise.resolve(resolveWith(this.syncedLsn));
+  #whenDurable(lsn: Lsn): Promise<Lsn> {
+    if (lsn <= this.syncedLsn) return Promise.resolve(lsn);
     const { poisoned } = this;
     if (poisoned !== null) return Promise.reject(poisoned);
-    return new Promise<Lsn>((resolve, reject) => {
-      this.#waiters.add({ lsn, resolve: (durableLsn) => resolve(resolveWith(durableLsn as Lsn)), reject });
-    });
+    return new Promise<Lsn>((resolve, reject) => this.#waiters.add({ lsn, resolve, reject }));
   }
 
   async *#read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {

@@ -4,9 +4,13 @@ import { resolve } from 'node:path';
 import { misuse } from '../errors.js';
 import { createFsStorage, ensureDirectory, flushNameOf, type Storage } from '../storage/index.js';
 import { type DirectoryLock, lockDirectory } from './directory-lock.js';
+import { HeldSegments } from './held-segments.js';
+import { inspectJournal } from './inspection.js';
 import { Journal } from './journal.js';
+import { replayRecords } from './journal-reader.js';
+import type { Lsn } from './lsn.js';
 import { type JournalOptions, resolveJournalOptions } from './options.js';
-import { recoverJournal } from './recovery.js';
+import { type JournalRecovery, recoverJournal, recoverJournalReadOnly } from './recovery.js';
 import type { RecoveryAnchor } from './recovery-decision.js';
 import { isTemporarySegment, newJournalId } from './segment-files.js';
 
@@ -28,6 +32,7 @@ export async function openJournalOn(
   directory: string,
   options: JournalOptions,
 ): Promise<Journal> {
+  if ((await storage.kind(directory)) === 'directory') await inspectJournal(storage, directory);
   await ensureDirectory(storage, directory, options);
   const lock = await lockDirectory(storage, directory);
   return openLockedJournal(storage, directory, options, lock, null);
@@ -53,6 +58,24 @@ export async function openLockedJournal(
     await lock.release();
     throw error;
   }
+}
+
+/** A journal that is only replayed: as of the call, without a lock, nothing written. */
+export interface ReadOnlyJournal {
+  readonly recovery: JournalRecovery;
+  replay(fromLsn: number, visit: (lsn: Lsn, record: Uint8Array) => void): Promise<void>;
+}
+
+export async function openReadOnlyJournal(
+  storage: Storage,
+  directory: string,
+  anchor: RecoveryAnchor | null,
+): Promise<ReadOnlyJournal> {
+  const { recovery, live } = await recoverJournalReadOnly(storage, directory, anchor);
+  const held = new HeldSegments(live, []);
+  const replay: ReadOnlyJournal['replay'] = (fromLsn, visit) =>
+    replayRecords(storage, held, { lsn: fromLsn, sequence: 0, offset: 0 }, recovery.endLsn, visit);
+  return { recovery, replay };
 }
 
 /** The absolute, normal form of a path. Throws a TypeError for anything but a non-empty string. */

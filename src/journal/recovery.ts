@@ -11,7 +11,7 @@ import {
   type RecoveryAnchor,
   type RecoveryDecision,
 } from './recovery-decision.js';
-import { prepareSegment, segmentPath, segmentSequence } from './segment-files.js';
+import { listSegments, prepareSegment, segmentPath } from './segment-files.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from './segment-format.js';
 import { type ScannedCommit, scanSegment } from './segment-scan.js';
 
@@ -78,11 +78,8 @@ export async function recoverJournalReadOnly(
 }
 
 async function readSegments(storage: Storage, directory: string): Promise<FoundSegment[]> {
-  const sequences = (await storage.list(directory))
-    .map(segmentSequence)
-    .filter((sequence) => sequence !== null);
   const found: FoundSegment[] = [];
-  for (const sequence of sequences.sort((a, b) => a - b)) {
+  for (const sequence of await listSegments(storage, directory)) {
     found.push(await readSegment(storage, segmentPath(directory, sequence), sequence));
   }
   return found;

@@ -25,6 +25,14 @@ export function segmentSequence(name: string): number | null {
   return match === null ? null : Number(match[1]);
 }
 
+/** The sequences of the segments in a directory, oldest first. */
+export async function listSegments(storage: Storage, directory: string): Promise<number[]> {
+  const sequences = (await storage.list(directory))
+    .map(segmentSequence)
+    .filter((sequence) => sequence !== null);
+  return sequences.sort((a, b) => a - b);
+}
+
 /** True for the name of a segment that was never finished. */
 export function isTemporarySegment(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);

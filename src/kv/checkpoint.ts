@@ -1,0 +1,63 @@
+// The checkpoint: the state at one LSN becomes an image, and what the image replaces is retired. In this order:
+// the image is written under a temporary name and flushed; the journal is durable through its LSN; it gets its
+// name; the name is durable; only then do older images and segments go.
+
+import type { Journal } from '../journal/index.js';
+import type { Storage } from '../storage/index.js';
+import { imagePath, listImages, writeImage } from './image-files.js';
+import type { ImageHeader } from './image-format.js';
+import type { KeyCodec } from './key-encoding.js';
+import type { OrderedIndex } from './ordered-index.js';
+
+export interface CheckpointResult {
+  /** The image holds every write up to here. */
+  readonly lsn: number;
+  readonly entries: number;
+  /** Bytes of the image; 0 when the one that was there already was still good. */
+  readonly bytesWritten: number;
+}
+
+export interface CheckpointPlan {
+  readonly storage: Storage;
+  readonly directory: string;
+  readonly journal: Journal;
+  readonly header: ImageHeader;
+  /** As of header.lsn, and nobody else's. */
+  readonly index: OrderedIndex;
+  readonly keyCodec: KeyCodec<unknown>;
+  readonly isAborted: () => boolean;
+}
+
+/**
+ * Carries out a checkpoint. A failure before the image has its name harms nothing and leaves nothing; a failed
+ * flush of the directory poisons the journal, because then nobody knows which names are durable.
+ */
+export async function writeCheckpoint(plan: CheckpointPlan): Promise<CheckpointResult> {
+  const { storage, directory, journal, header, index } = plan;
+  const path = imagePath(directory, header.lsn);
+  const temporary = `${path}.tmp`;
+  let bytesWritten: number;
+  try {
+    bytesWritten = await writeImage(storage, temporary, header, index, plan.keyCodec, plan.isAborted);
+    // An image must never be ahead of its journal: reopened, it would bring back what was never acknowledged.
+    await journal.syncThrough(header.lsn);
+    await storage.rename(temporary, path);
+  } catch (error) {
+    await storage.remove(temporary).catch(() => {});
+    throw error;
+  }
+  try {
+    await storage.flushDirectory(directory);
+  } catch (error) {
+    journal.poison(error);
+    throw error;
+  }
+  await retire(plan);
+  return { lsn: header.lsn, entries: header.entryCount, bytesWritten };
+}
+
+async function retire({ storage, directory, journal, header }: CheckpointPlan): Promise<void> {
+  const older = (await listImages(storage, directory)).filter((lsn) => lsn < header.lsn);
+  for (const lsn of older.reverse()) await storage.remove(imagePath(directory, lsn));
+  await journal.truncateBefore(header.lsn);
+}

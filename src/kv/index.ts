@@ -1,0 +1,84 @@
+// The door of the store: open() in its typed forms, and the types it speaks of.
+
+import { openStore } from './open-store.js';
+import type { StoreOptions } from './options.js';
+import type { Store } from './store.js';
+import type { CustomValueEncoding } from './value-encoding.js';
+
+type OpenOptions<KeyEncoding, ValueEncoding> = Partial<
+  Omit<StoreOptions, 'keyEncoding' | 'valueEncoding'>
+> & {
+  readonly keyEncoding?: KeyEncoding;
+  readonly valueEncoding?: ValueEncoding;
+};
+
+/** The options of open() with encodings that are inferred from them. */
+type RequiredKeys<KeyEncoding> = { readonly keyEncoding: KeyEncoding };
+type RequiredValues<ValueEncoding> = { readonly valueEncoding: ValueEncoding };
+
+/**
+ * Opens the store in `directory`, creates it when it is not there, recovers it when its last owner died.
+ *
+ * `open<User>(dir)` is a `Store<string, User>`. `keyEncoding: 'bytes'` makes keys `Uint8Array`s; `valueEncoding: 'utf8'`,
+ * `'bytes'` or an encoding of your own decides what values are.
+ *
+ * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN,
+ * KEELSON_FORMAT_VERSION, KEELSON_ENCODING_MISMATCH, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_EXISTS,
+ * KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
+ */
+export function open<V = unknown>(
+  directory: string,
+  options?: OpenOptions<'utf8', 'msgpack' | 'json'>,
+): Promise<Store<string, V>>;
+export function open<V = unknown>(
+  directory: string,
+  options: OpenOptions<'bytes', 'msgpack' | 'json'> & RequiredKeys<'bytes'>,
+): Promise<Store<Uint8Array, V>>;
+export function open(
+  directory: string,
+  options: OpenOptions<'utf8', 'utf8'> & RequiredValues<'utf8'>,
+): Promise<Store<string, string>>;
+export function open(
+  directory: string,
+  options: OpenOptions<'utf8', 'bytes'> & RequiredValues<'bytes'>,
+): Promise<Store<string, Uint8Array>>;
+export function open(
+  directory: string,
+  options: OpenOptions<'bytes', 'utf8'> & RequiredKeys<'bytes'> & RequiredValues<'utf8'>,
+): Promise<Store<Uint8Array, string>>;
+export function open(
+  directory: string,
+  options: OpenOptions<'bytes', 'bytes'> & RequiredKeys<'bytes'> & RequiredValues<'bytes'>,
+): Promise<Store<Uint8Array, Uint8Array>>;
+export function open<V>(
+  directory: string,
+  options: OpenOptions<'utf8', CustomValueEncoding<V>> & RequiredValues<CustomValueEncoding<V>>,
+): Promise<Store<string, V>>;
+export function open<V>(
+  directory: string,
+  options: OpenOptions<'bytes', CustomValueEncoding<V>> &
+    RequiredKeys<'bytes'> &
+    RequiredValues<CustomValueEncoding<V>>,
+): Promise<Store<Uint8Array, V>>;
+export function open(directory: string, options?: object): Promise<unknown> {
+  return openStore(directory, options);
+}
+
+export {
+  isKeelsonError,
+  KEELSON_ERROR_CODES,
+  KeelsonError,
+  type KeelsonErrorCode,
+  type KeelsonErrorFacts,
+} from '../errors.js';
+export type { Lsn } from '../journal/index.js';
+export type { BatchOperation } from './batch.js';
+export type { CheckpointResult } from './checkpoint.js';
+export type { KeyEncodingName } from './key-encoding.js';
+export type { StoreRecovery } from './open-store.js';
+export type { OpenProgress, StoreOptions } from './options.js';
+export type { KeyRange, RangeOptions } from './range.js';
+export type { Reads, VersionedValue } from './reads.js';
+export type { Snapshot } from './snapshot.js';
+export type { Collection, Durability, Store, StoreEvents, StoreStats, WriteOptions } from './store.js';
+export type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js';

@@ -1,0 +1,277 @@
+// Opening a store: the newest image that is whole, and the journal's records after it.
+
+import { isKeelsonError, KeelsonError } from '../errors.js';
+import {
+  absoluteDirectory,
+  type DirectoryLock,
+  inspectJournal,
+  type Journal,
+  type JournalRecovery,
+  lockDirectory,
+  openLockedJournal,
+  openReadOnlyJournal,
+  type RecoveryAnchor,
+  resolveJournalOptions,
+} from '../journal/internal.js';
+import { createFsStorage, ensureDirectory, type Storage } from '../storage/index.js';
+import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image-files.js';
+import type { ImageHeader } from './image-format.js';
+import { resolveKeyEncoding } from './key-encoding.js';
+import { resolveStoreOptions, type StoreOptions } from './options.js';
+import { OrderedIndex } from './ordered-index.js';
+import type { Codecs } from './reads.js';
+import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
+import { Store } from './store.js';
+import { resolveValueEncoding } from './value-encoding.js';
+
+/** What opening found and did; `db.recovery`. */
+export interface StoreRecovery {
+  /** `created`: nothing was there. `clean`: it had been closed well. `repaired`: it had not; nothing acknowledged is lost. */
+  readonly kind: 'created' | 'clean' | 'repaired';
+  /** The image that was loaded, by its LSN; null when there is none. */
+  readonly imageLsn: number | null;
+  /** Newer images that are damaged and were not needed: what they hold came from an older one and the journal. */
+  readonly damagedImages: readonly KeelsonError[];
+  readonly recordsReplayed: number;
+  readonly bytesReplayed: number;
+  /** Bytes at the end of the journal that had not been finished, and were dropped. None was acknowledged. */
+  readonly tornBytes: number;
+  readonly lastLsn: number;
+  readonly durationMs: number;
+}
+
+/** A read-only open takes no lock: images and segments may be retired under it, and it then starts over. */
+const READ_ONLY_TRIES_MAX = 20;
+
+/** Opens the store in `directory`; the typed forms are in index.ts. */
+export async function openStore(directory: unknown, options: unknown): Promise<Store<unknown, unknown>> {
+  const resolved = resolveStoreOptions(options);
+  return openStoreOn(createFsStorage(), absoluteDirectory(directory), resolved);
+}
+
+/** The same on a storage of the caller's: for tests on a simulated disk. Journal options are for those tests, too. */
+export async function openStoreOn(
+  storage: Storage,
+  directory: string,
+  options: StoreOptions,
+  journalOptions: object = {},
+): Promise<Store<unknown, unknown>> {
+  const { keyEncoding, valueEncoding } = options;
+  const codecs: Codecs<unknown, unknown> = {
+    key: resolveKeyEncoding("open option 'keyEncoding'", keyEncoding),
+    value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'"),
+  };
+  const { create, engine, maxUndurableBytes } = options;
+  const forJournal = resolveJournalOptions('open', { create, engine, maxUndurableBytes, ...journalOptions });
+  const opening = { storage, directory, options, codecs, startedMs: storage.nowMs() };
+  await inspectDirectory(opening);
+  if (options.readOnly) return openReadOnly(opening);
+
+  await ensureDirectory(storage, directory, { create });
+  const lock = await lockDirectory(storage, directory);
+  const openJournal = async (anchor: RecoveryAnchor) =>
+    openLockedJournal(storage, directory, forJournal, lock, anchor);
+  return openUnderLock(opening, lock, openJournal);
+}
+
+interface Opening {
+  readonly storage: Storage;
+  readonly directory: string;
+  readonly options: StoreOptions;
+  readonly codecs: Codecs<unknown, unknown>;
+  readonly startedMs: number;
+}
+
+/**
+ * Looks at what is there before anything is made or changed, the lock included. What it refuses here, it refuses
+ * for good; what it lets pass is checked again, under the lock.
+ */
+async function inspectDirectory({ storage, directory, options, codecs }: Opening): Promise<void> {
+  const kind = await storage.kind(directory);
+  const images = kind === 'directory' ? await listImages(storage, directory) : [];
+  const journal = kind === 'directory' ? await inspectJournal(storage, directory) : null;
+  const isThere = images.length > 0 || journal !== null;
+  if (isThere && options.errorIfExists) {
+    throw new KeelsonError('KEELSON_EXISTS', `${directory} holds a store already`, { path: directory });
+  }
+  if (!isThere && (kind === 'directory' || kind === 'absent') && (!options.create || options.readOnly)) {
+    throw new KeelsonError('KEELSON_NOT_FOUND', `There is no store in ${directory}`, { path: directory });
+  }
+  for (const lsn of images) await readHeaderIfSound(storage, imagePath(directory, lsn), codecs);
+  if (images.length === 0 && journal?.firstRecord) checkBirth(journal.firstRecord, codecs, directory);
+}
+
+async function openUnderLock(
+  opening: Opening,
+  lock: DirectoryLock,
+  openJournal: (anchor: RecoveryAnchor) => Promise<Journal>,
+): Promise<Store<unknown, unknown>> {
+  const { storage, directory } = opening;
+  let loaded: LoadedImage;
+  try {
+    for (const name of await storage.list(directory)) {
+      if (isTemporaryImage(name)) await storage.remove(`${directory}/${name}`);
+    }
+    loaded = await loadNewestImage(opening);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+  const journal = await openJournal({ lsn: loaded.lsn ?? 0, journalId: loaded.journalId });
+  try {
+    return await replayInto(opening, loaded, journal, journal);
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}
+
+async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> {
+  const { storage, directory } = opening;
+  for (let tries = 1; ; tries++) {
+    try {
+      const loaded = await loadNewestImage(opening);
+      const anchor = { lsn: loaded.lsn ?? 0, journalId: loaded.journalId };
+      return await replayInto(opening, loaded, await openReadOnlyJournal(storage, directory, anchor), null);
+    } catch (error) {
+      const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
+      if (!mayPass || tries === READ_ONLY_TRIES_MAX) throw error;
+    }
+  }
+}
+
+interface LoadedImage {
+  readonly lsn: number | null;
+  readonly journalId: Uint8Array | null;
+  readonly index: OrderedIndex;
+  readonly damaged: readonly KeelsonError[];
+}
+
+/** The newest image that is whole. An older one will do if the journal still holds everything after it. */
+async function loadNewestImage({ storage, directory, options, codecs }: Opening): Promise<LoadedImage> {
+  const damaged: KeelsonError[] = [];
+  for (const lsn of await listImages(storage, directory)) {
+    const path = imagePath(directory, lsn);
+    try {
+      const header = await readHeader(storage, path, codecs);
+      if (header.lsn !== lsn) {
+        throw new KeelsonError('KEELSON_CORRUPT', `${path} is the image of LSN ${header.lsn}`, { path, lsn });
+      }
+      const index = await loadImage(storage, path, header, codecs.key, (done) =>
+        options.onProgress?.({ phase: 'image', done, total: header.entryCount }),
+      );
+      return { lsn, journalId: header.journalId, index, damaged };
+    } catch (error) {
+      if (!isKeelsonError(error, 'KEELSON_CORRUPT')) throw error;
+      damaged.push(error);
+    }
+  }
+  return { lsn: null, journalId: null, index: new OrderedIndex(), damaged };
+}
+
+/** What replay needs of a journal, open for writing or not. */
+interface Replayable {
+  readonly recovery: JournalRecovery;
+  replay(fromLsn: number, visit: (lsn: number, record: Uint8Array) => void): Promise<void>;
+}
+
+async function replayInto(
+  opening: Opening,
+  image: LoadedImage,
+  source: Replayable,
+  journal: Journal | null,
+): Promise<Store<unknown, unknown>> {
+  const { storage, directory, options, codecs } = opening;
+  const { index } = image;
+  const fromLsn = image.lsn ?? 0;
+  const { endLsn, tornBytes, kind } = source.recovery;
+  if (image.lsn === null && image.damaged.length > 0 && source.recovery.startLsn > 0) throw image.damaged[0];
+  let version = 0;
+  const visitor: RecordVisitor = {
+    put: (key, record, start, end) => index.set(key, { value: record.slice(start, end), version }),
+    delete: (key) => index.delete(key),
+    clear: (bounds) => index.deleteRange(bounds),
+  };
+  let recordsReplayed = 0;
+  await source.replay(fromLsn, (lsn, record) => {
+    version = lsn;
+    try {
+      if (recordsReplayed === 0 && image.lsn === null) checkBirth(record, codecs, directory);
+      else readWrites(codecs.key, record, visitor);
+    } catch (error) {
+      if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
+      throw new KeelsonError(
+        'KEELSON_DECODE',
+        `${directory}, record at LSN ${lsn}: ${error.message}`,
+        { lsn },
+        error,
+      );
+    }
+    recordsReplayed++;
+    if (recordsReplayed % PROGRESS_RECORDS === 0) {
+      options.onProgress?.({ phase: 'replay', done: lsn - fromLsn, total: endLsn - fromLsn });
+    }
+  });
+  const recovery: StoreRecovery = {
+    kind: kind === 'fresh' ? 'created' : kind,
+    imageLsn: image.lsn,
+    damagedImages: image.damaged,
+    recordsReplayed,
+    bytesReplayed: endLsn - fromLsn,
+    tornBytes,
+    lastLsn: endLsn,
+    durationMs: storage.nowMs() - opening.startedMs,
+  };
+  return new Store({ storage, directory, codecs, index, journal, recovery });
+}
+
+const PROGRESS_RECORDS = 65_536;
+
+async function readHeader(
+  storage: Storage,
+  path: string,
+  codecs: Codecs<unknown, unknown>,
+): Promise<ImageHeader> {
+  const verdict = await readImageHeader(storage, path);
+  if (!verdict.ok) throw new KeelsonError(verdict.code, `${path}: ${verdict.why}`, { path, offset: 0 });
+  checkEncodings(verdict.header, codecs, path);
+  return verdict.header;
+}
+
+/** A damaged header is for later: an older image may serve. A foreign, newer or other store's one is not. */
+async function readHeaderIfSound(
+  storage: Storage,
+  path: string,
+  codecs: Codecs<unknown, unknown>,
+): Promise<void> {
+  try {
+    await readHeader(storage, path, codecs);
+  } catch (error) {
+    const isForLater = isKeelsonError(error, 'KEELSON_CORRUPT') || isKeelsonError(error, 'KEELSON_NOT_FOUND');
+    if (!isForLater) throw error;
+  }
+}
+
+/** The first record of a store says what its keys and values are. */
+function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, directory: string): void {
+  if (record[0] !== RECORD_KIND_BIRTH) {
+    throw new KeelsonError('KEELSON_FOREIGN', `The journal in ${directory} is not that of a store`, {
+      path: directory,
+    });
+  }
+  checkEncodings(readBirth(record), codecs, directory);
+}
+
+function checkEncodings(
+  recorded: { readonly keyEncodingName: string; readonly valueEncodingName: string },
+  { key, value }: Codecs<unknown, unknown>,
+  path: string,
+): void {
+  const { keyEncodingName, valueEncodingName } = recorded;
+  if (keyEncodingName === key.name && valueEncodingName === value.name) return;
+  throw new KeelsonError(
+    'KEELSON_ENCODING_MISMATCH',
+    `${path} has ${keyEncodingName} keys and ${valueEncodingName} values; it was opened for ${key.name} keys and ${value.name} values`,
+    { path },
+  );
+}

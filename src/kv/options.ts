@@ -1,0 +1,60 @@
+// The options of a store: names, defaults, limits.
+
+import type { JournalOptions } from '../journal/index.js';
+import {
+  booleanOption,
+  choiceOption,
+  functionOption,
+  integerOption,
+  type OptionTable,
+  resolveOptions,
+} from '../options.js';
+import type { KeyEncodingName } from './key-encoding.js';
+import type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js';
+
+/** How far a long open has come. */
+export interface OpenProgress {
+  /** First the image is loaded, then the journal is replayed. */
+  readonly phase: 'image' | 'replay';
+  /** Entries of the image, or bytes of the journal. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface StoreOptions {
+  /** Create the store when it is not there. Default true. */
+  create: boolean;
+  /** Refuse a store that is there, with KEELSON_EXISTS. Default false. */
+  errorIfExists: boolean;
+  /** Take no lock and write nothing: the store as of now. Default false. */
+  readOnly: boolean;
+  /** The engine: 'auto' takes the fastest that works here. Default 'auto'. */
+  engine: JournalOptions['engine'];
+  /** What keys are. Recorded in the store; opening it with another is an error. Default 'utf8'. */
+  keyEncoding: KeyEncodingName;
+  /** What values are, likewise. Default 'msgpack'. */
+  valueEncoding: ValueEncodingName | CustomValueEncoding<unknown>;
+  /** Put but not durable: the put that would pass it waits for the disk first, blocking. Bytes, default 64 MiB. */
+  maxUndurableBytes: number;
+  /** Told now and then while a long open goes on. */
+  onProgress: ((progress: OpenProgress) => void) | undefined;
+}
+
+const MIB = 1024 * 1024;
+
+const STORE_OPTIONS: OptionTable<StoreOptions> = {
+  create: booleanOption(true),
+  errorIfExists: booleanOption(false),
+  readOnly: booleanOption(false),
+  engine: choiceOption('auto', ['auto', 'fs']),
+  keyEncoding: choiceOption('utf8', ['utf8', 'bytes']),
+  // Checked by resolveValueEncoding(), which also makes the codec.
+  valueEncoding: { default: 'msgpack', check: () => undefined },
+  maxUndurableBytes: integerOption(64 * MIB, 1024, 4096 * MIB),
+  onProgress: functionOption(),
+};
+
+/** Throws a TypeError for what the table refuses. */
+export function resolveStoreOptions(given: unknown): StoreOptions {
+  return resolveOptions('open', STORE_OPTIONS, given);
+}
