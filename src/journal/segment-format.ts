@@ -86,7 +86,9 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
       `the segment header claims blocks of ${blockBytes} in ${sizeBytes} bytes`,
     );
   }
-  const hasLineage = (view.getUint32(FLAGS_AT, true) & FLAG_LINEAGE) !== 0;
+  const flags = view.getUint32(FLAGS_AT, true);
+  if ((flags & ~FLAG_LINEAGE) !== 0) return refuse('KEELSON_CORRUPT', `the segment header has the flags ${flags}`);
+  const hasLineage = (flags & FLAG_LINEAGE) !== 0;
   return {
     ok: true,
     header: {

@@ -117,7 +117,10 @@ async function openUnderLock(
     await lock.release();
     throw error;
   }
-  const journal = await openJournal({ lsn: loaded.lsn ?? 0, journalId: loaded.journalId });
+  const anchor = { lsn: loaded.lsn ?? 0, journalId: loaded.journalId };
+  const journal = await openJournal(anchor).catch((error) => {
+    throw withDamagedImage(error, loaded);
+  });
   try {
     return await replayInto(opening, loaded, journal, journal);
   } catch (error) {
@@ -169,6 +172,13 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
   return { lsn: null, journalId: null, index: new OrderedIndex(), damaged };
 }
 
+/** When the journal alone does not reach back far enough, the damaged image is the news. */
+function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
+  const [image] = damaged;
+  if (image === undefined || !isKeelsonError(error, 'KEELSON_CORRUPT')) return error;
+  return new KeelsonError('KEELSON_CORRUPT', `${image.message}; and without it, ${error.message}`, image.facts, error);
+}
+
 /** What replay needs of a journal, open for writing or not. */
 interface Replayable {
   readonly recovery: JournalRecovery;
@@ -185,7 +195,6 @@ async function replayInto(
   const { index } = image;
   const fromLsn = image.lsn ?? 0;
   const { endLsn, tornBytes, kind } = source.recovery;
-  if (image.lsn === null && image.damaged.length > 0 && source.recovery.startLsn > 0) throw image.damaged[0];
   let version = 0;
   const visitor: RecordVisitor = {
     put: (key, record, start, end) => index.set(key, { value: record.slice(start, end), version }),

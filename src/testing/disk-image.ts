@@ -1,0 +1,321 @@
+// Everything that is on a simulated disk: the tree of directories and files, durable, visible and pending.
+// It knows no processes and no time: simulated-disk.ts says when something happens, this file what it does.
+
+import { isKeelsonError } from '../errors.js';
+import type { PathKind } from '../storage/storage.js';
+import { simulatedError } from './faults.js';
+import type { SectorMap } from './sector-map.js';
+import { applyEdits, DirectoryInode, type NameChange, type NameEdit } from './simulated-directory.js';
+import { FileInode, type WriteData } from './simulated-inode.js';
+
+export type Inode = FileInode | DirectoryInode;
+
+/** A change of names as a process asks for it. */
+export type NameIntent =
+  | { readonly kind: 'create' | 'makeDirectory' | 'remove'; readonly path: string }
+  | { readonly kind: 'rename' | 'link'; readonly path: string; readonly to: string };
+
+export interface NamesChanged {
+  /** Null when there was nothing to change. */
+  readonly order: number | null;
+  readonly inode: Inode;
+}
+
+interface Place {
+  readonly directory: DirectoryInode;
+  readonly name: string;
+  readonly inode: Inode | null;
+}
+
+const ROOT_ID = 1;
+/** How many removed files are remembered, for their bytes to turn up in recycled space. */
+const GRAVEYARD_FILES_MAX = 8;
+
+export class DiskImage {
+  readonly inodes = new Map<number, Inode>();
+  /** Contents of files that are gone: what recycled space may still hold. */
+  graveyard: SectorMap[] = [];
+  /** Changes that reached the view while their operation is still in flight: a flush does not cover them. */
+  inFlightOrders = new Set<number>();
+  private nextInodeId = ROOT_ID + 1;
+  private nextOrder = 1;
+
+  constructor() {
+    this.inodes.set(ROOT_ID, new DirectoryInode(ROOT_ID));
+  }
+
+  get root(): DirectoryInode {
+    return this.inodes.get(ROOT_ID) as DirectoryInode;
+  }
+
+  /** A copy of everything; sectors are shared. */
+  clone(): DiskImage {
+    const copy = new DiskImage();
+    for (const [id, inode] of this.inodes) copy.inodes.set(id, inode.clone());
+    copy.graveyard = this.graveyard.slice();
+    copy.inFlightOrders = new Set(this.inFlightOrders);
+    copy.continueNumbering(this);
+    return copy;
+  }
+
+  /** Numbers are never used twice on one disk, whatever crashes between. */
+  continueNumbering(from: DiskImage): void {
+    this.nextInodeId = from.nextInodeId;
+    this.nextOrder = from.nextOrder;
+  }
+
+  /** The same disk without anything in flight: what had reached the view stays there, as completed. */
+  settleAll(): void {
+    this.inFlightOrders.clear();
+  }
+
+  /** A file or directory as it was found after a power cut. */
+  adopt(inode: Inode): void {
+    this.inodes.set(inode.id, inode);
+  }
+
+  takeOrder(): number {
+    const order = this.nextOrder;
+    this.nextOrder += 1;
+    return order;
+  }
+
+  // ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The write reaches the view, as in flight until `landed`; returns its order. */
+  write(inode: FileInode, position: number, data: WriteData): number {
+    const order = this.takeOrder();
+    inode.write(order, position, data);
+    this.inFlightOrders.add(order);
+    return order;
+  }
+
+  /** The operation behind this change has completed: a flush submitted from now on covers it. */
+  landed(order: number | null): void {
+    if (order !== null) this.inFlightOrders.delete(order);
+  }
+
+  /** What a flush of this file that is submitted now will cover. */
+  flushable(inode: FileInode): Set<number> {
+    const orders = new Set<number>();
+    for (const write of inode.pending) {
+      if (!this.inFlightOrders.has(write.order)) orders.add(write.order);
+    }
+    return orders;
+  }
+
+  flushFile(inode: FileInode, orders: ReadonlySet<number>): void {
+    inode.makeDurable(orders);
+    inode.makeHolesDurable();
+  }
+
+  // ── Names ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  kindOf(path: string): PathKind {
+    try {
+      return this.find(path, 'stat').kind;
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error;
+      // Whatever stands in the way, nothing is at that path.
+      return 'absent';
+    }
+  }
+
+  /** The inode at a path; throws ENOENT or ENOTDIR. */
+  find(path: string, syscall: string): Inode {
+    const parts = pathParts(path);
+    if (parts.length === 0) return this.root;
+    const place = this.place(path, syscall);
+    if (place.inode === null) throw simulatedError('ENOENT', syscall, path);
+    return place.inode;
+  }
+
+  file(path: string, syscall: string): FileInode {
+    const inode = this.find(path, syscall);
+    if (inode.kind !== 'file') throw simulatedError('EISDIR', syscall, path);
+    return inode;
+  }
+
+  directory(path: string, syscall: string): DirectoryInode {
+    const inode = this.find(path, syscall);
+    if (inode.kind !== 'directory') throw simulatedError('ENOTDIR', syscall, path);
+    return inode;
+  }
+
+  /** Does what is asked in the view, as in flight until `landed`. */
+  changeNames(intent: NameIntent): NamesChanged {
+    switch (intent.kind) {
+      case 'create':
+        return this.create(intent.path, 'open', (id) => new FileInode(id));
+      case 'makeDirectory':
+        return this.makeDirectory(intent.path);
+      case 'remove':
+        return this.remove(intent.path);
+      case 'rename':
+        return this.rename(intent.path, intent.to);
+      case 'link':
+        return this.link(intent.path, intent.to);
+    }
+  }
+
+  /** Does what was asked by an operation in flight, unless the disk would have refused it. */
+  attempt(intent: NameIntent): void {
+    try {
+      this.changeNames(intent);
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error;
+    }
+  }
+
+  /** What a flush of this directory that is submitted now will cover: everything up to this order. */
+  flushableNames(directory: DirectoryInode): number {
+    let upTo = 0;
+    for (const change of directory.pending) {
+      if (!this.inFlightOrders.has(change.order)) upTo = Math.max(upTo, change.order);
+    }
+    return upTo;
+  }
+
+  /**
+   * Makes the names changed up to this order durable. A file moved between two directories takes what came before it
+   * in the other one along, as the log of a file system does: half of a rename is never durable.
+   */
+  flushNames(directory: DirectoryInode, upToOrder: number): void {
+    const covered = directory.pending.filter((change) => change.order <= upToOrder);
+    directory.pending = directory.pending.filter((change) => change.order > upToOrder);
+    for (const change of covered) {
+      applyEdits(directory.durableEntries, directory.id, change);
+      for (const edit of change.edits) {
+        if (edit.directoryId === directory.id) continue;
+        const other = this.inodes.get(edit.directoryId);
+        if (other?.kind === 'directory') this.flushNames(other, change.order);
+      }
+    }
+  }
+
+  /** For setting up: a directory with its parents, durable. */
+  makeDurableDirectory(path: string): void {
+    let at = '';
+    for (const part of pathParts(path)) {
+      at = `${at}/${part}`;
+      this.landed(this.makeDirectory(at).order);
+      const parent = this.place(at, 'mkdir').directory;
+      this.flushNames(parent, this.flushableNames(parent));
+    }
+  }
+
+  private create(path: string, syscall: string, make: (id: number) => Inode): NamesChanged {
+    const place = this.place(path, syscall);
+    if (place.inode !== null) throw simulatedError('EEXIST', syscall, path);
+    const inode = make(this.nextInodeId);
+    this.nextInodeId += 1;
+    this.inodes.set(inode.id, inode);
+    return { order: this.change([edit(place, inode.id)]), inode };
+  }
+
+  private makeDirectory(path: string): NamesChanged {
+    const parts = pathParts(path);
+    const there = parts.length === 0 ? this.root : this.place(path, 'mkdir').inode;
+    if (there?.kind === 'directory') return { order: null, inode: there };
+    if (there !== null) throw simulatedError('ENOTDIR', 'mkdir', path);
+    return this.create(path, 'mkdir', (id) => new DirectoryInode(id));
+  }
+
+  private remove(path: string): NamesChanged {
+    const inode = this.file(path, 'unlink');
+    return { order: this.change([edit(this.place(path, 'unlink'), null)]), inode };
+  }
+
+  private link(existing: string, name: string): NamesChanged {
+    const inode = this.find(existing, 'link');
+    if (inode.kind === 'directory') throw simulatedError('EPERM', 'link', existing);
+    const place = this.place(name, 'link');
+    if (place.inode !== null) throw simulatedError('EEXIST', 'link', name);
+    return { order: this.change([edit(place, inode.id)]), inode };
+  }
+
+  private rename(from: string, to: string): NamesChanged {
+    const inode = this.find(from, 'rename');
+    const source = this.place(from, 'rename');
+    const target = this.place(to, 'rename');
+    // Two names of one file: POSIX says that nothing happens, and that it is a success.
+    if (target.inode === inode) return { order: null, inode };
+    const refused = renameRefusal(inode, target.inode);
+    if (refused !== null) throw simulatedError(refused, 'rename', to);
+    return { order: this.change([edit(source, null), edit(target, inode.id)]), inode };
+  }
+
+  private change(edits: readonly NameEdit[]): number {
+    const order = this.takeOrder();
+    const change: NameChange = { order, edits };
+    for (const directoryId of new Set(edits.map((each) => each.directoryId))) {
+      const directory = this.inodes.get(directoryId) as DirectoryInode;
+      applyEdits(directory.entries, directoryId, change);
+      directory.pending.push(change);
+    }
+    this.inFlightOrders.add(order);
+    return order;
+  }
+
+  private place(path: string, syscall: string): Place {
+    const parts = pathParts(path);
+    const name = parts.pop();
+    if (name === undefined) throw simulatedError('EBUSY', syscall, path);
+    let directory = this.root;
+    for (const part of parts) {
+      const next = this.inodes.get(directory.entries.get(part) ?? 0);
+      if (next === undefined) throw simulatedError('ENOENT', syscall, path);
+      if (next.kind !== 'directory') throw simulatedError('ENOTDIR', syscall, path);
+      directory = next;
+    }
+    return { directory, name, inode: this.inodes.get(directory.entries.get(name) ?? 0) ?? null };
+  }
+
+  // ── Space ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Forgets inodes that no name leads to, now or after a power cut. Open handles hold their own. */
+  collect(): void {
+    const reached = new Set<number>([ROOT_ID]);
+    for (const id of reached) {
+      const inode = this.inodes.get(id);
+      if (inode?.kind !== 'directory') continue;
+      for (const child of inode.entries.values()) reached.add(child);
+      for (const child of inode.durableEntries.values()) reached.add(child);
+      for (const change of inode.pending) {
+        for (const each of change.edits) if (each.inodeId !== null) reached.add(each.inodeId);
+      }
+    }
+    if (reached.size === this.inodes.size) return;
+    for (const [id, inode] of this.inodes) {
+      if (reached.has(id)) continue;
+      this.inodes.delete(id);
+      if (inode.kind === 'file' && inode.view.count > 0) this.bury(inode.view);
+    }
+  }
+
+  bury(contents: SectorMap): void {
+    this.graveyard = [...this.graveyard, contents.fork()].slice(-GRAVEYARD_FILES_MAX);
+  }
+}
+
+function edit(place: Place, inodeId: number | null): NameEdit {
+  return { directoryId: place.directory.id, name: place.name, inodeId };
+}
+
+function renameRefusal(inode: Inode, target: Inode | null): string | null {
+  if (target === null) return null;
+  if (inode.kind === 'file') return target.kind === 'directory' ? 'EISDIR' : null;
+  if (target.kind !== 'directory') return 'ENOTDIR';
+  return target.entries.size > 0 ? 'ENOTEMPTY' : null;
+}
+
+/** The names a path goes through. Paths are absolute, with '/' between them. */
+export function pathParts(path: string): string[] {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') parts.pop();
+    else parts.push(part);
+  }
+  return parts;
+}

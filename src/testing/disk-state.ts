@@ -1,0 +1,98 @@
+// A captured moment of a simulated disk, from which any number of crashes can be tried. Nothing done to one of the
+// disks found after a crash changes the state or another disk: they share sectors, and sectors never change.
+
+import type { DiskImage } from './disk-image.js';
+import { type Intent, landWrite, somePart, type WriteIntent } from './operation.js';
+import {
+  type CutUnits,
+  listUnits,
+  type PowerCutChoice,
+  type PowerCutSearch,
+  powerCutChoices,
+} from './power-cut.js';
+import { imageAfterPowerCut } from './power-cut-image.js';
+import { mixSeeds, Random } from './random.js';
+import type { Inheritance, SimulatedDisk } from './simulated-disk.js';
+
+export interface CapturedState {
+  readonly image: DiskImage;
+  /** What is in flight and has not reached the view. */
+  readonly intents: readonly Intent[];
+  readonly seed: number;
+  readonly bootCount: number;
+  readonly bootId: string;
+  readonly lifeCount: number;
+}
+
+export class DiskState {
+  private readonly captured: CapturedState;
+  private readonly makeDisk: (seed: number, inheritance: Inheritance) => SimulatedDisk;
+  private cut: { readonly image: DiskImage; readonly units: CutUnits } | null = null;
+
+  /** @internal Made by SimulatedDisk.capture(). */
+  constructor(captured: CapturedState, makeDisk: (seed: number, inheritance: Inheritance) => SimulatedDisk) {
+    this.captured = captured;
+    this.makeDisk = makeDisk;
+  }
+
+  /** How many things a power cut now would decide over: versions of sectors, sizes, changes of names. */
+  pendingUnits(): number {
+    return this.forCut().units.sector.length;
+  }
+
+  /** Power cuts worth trying on this state: see powerCutChoices. */
+  powerCuts(search: PowerCutSearch): Generator<PowerCutChoice> {
+    return powerCutChoices(this.forCut().units, search);
+  }
+
+  /** The disk as it is found when power is back. No process lives; those that did are dead. */
+  powerCut(choice: PowerCutChoice): SimulatedDisk {
+    const { image, units } = this.forCut();
+    return this.makeDisk(mixSeeds(this.captured.seed, choice.seed, 0x9c), {
+      image: imageAfterPowerCut(image, units, choice),
+      ghosts: [],
+      bootCount: this.captured.bootCount + 1,
+      bootId: null,
+      lifeCount: this.captured.lifeCount,
+    });
+  }
+
+  /**
+   * The disk after every process on it was killed, without a power cut: the view is kept, durable or not. What was in
+   * flight is lost, has landed, has landed in part, or lands in the next life.
+   */
+  processKill(seed: number): SimulatedDisk {
+    const random = new Random(mixSeeds(this.captured.seed, seed));
+    const image = this.captured.image.clone();
+    image.settleAll();
+    const ghosts: WriteIntent[] = [];
+    for (const intent of this.captured.intents) {
+      const fate = random.below(4);
+      if (fate === 0) continue;
+      if (intent.kind === 'names') image.attempt(intent.names);
+      else if (fate === 1) ghosts.push(intent);
+      else if (fate === 2) landWrite(image, intent);
+      else landWrite(image, { ...intent, data: somePart(intent.data, random), isDurable: false });
+    }
+    image.settleAll();
+    const { bootCount, bootId, lifeCount } = this.captured;
+    const found = { image, ghosts, bootCount, bootId, lifeCount };
+    return this.makeDisk(mixSeeds(this.captured.seed, seed, 0x41), found);
+  }
+
+  /** The image with everything in flight on its way to the medium, and what a power cut decides over. Made once. */
+  private forCut(): { readonly image: DiskImage; readonly units: CutUnits } {
+    if (this.cut !== null) return this.cut;
+    const image = this.captured.image.clone();
+    for (const intent of this.captured.intents) {
+      if (intent.kind === 'names') {
+        image.attempt(intent.names);
+        continue;
+      }
+      const inode = image.inodes.get(intent.inodeId);
+      if (inode?.kind === 'file') image.write(inode, intent.position, intent.data);
+    }
+    this.cut = { image, units: listUnits(image) };
+    return this.cut;
+  }
+}

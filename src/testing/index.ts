@@ -1,0 +1,17 @@
+// The door of "keelson/testing": a disk that behaves as badly as a real one may, and the search for crashes that
+// break what code on it promises. Works under any test runner: a broken promise is a rejected one.
+
+export {
+  type Crash,
+  type CrashCheck,
+  type CrashContext,
+  type CrashCounts,
+  type CrashExploration,
+  CrashFailure,
+  type CrashKind,
+  exploreCrashes,
+} from './crash-explorer.js';
+export type { DiskState } from './disk-state.js';
+export type { Fault, FaultKind, FaultRule, FaultyOperation, OperationName } from './faults.js';
+export type { PowerCutChoice, PowerCutPattern, PowerCutProfile, PowerCutSearch } from './power-cut.js';
+export { type Boundary, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';

@@ -1,0 +1,366 @@
+// The simulated disk: processes ("lives") on it, their operations in flight, faults, and the boundaries at which the
+// whole of it can be captured, to cut its power or kill its processes in as many ways as one likes.
+//
+// Nothing here waits for time. Operations complete in a seeded random order, a few per turn of the event loop; one
+// seed and one workload give one history.
+
+import type { Liveness, ProcessIdentity, Storage } from '../storage/storage.js';
+import { DiskImage } from './disk-image.js';
+import { DiskState } from './disk-state.js';
+import { type FaultRule, faultKind, type OperationName, simulatedError } from './faults.js';
+import { Lives } from './lives.js';
+import {
+  landWrite,
+  Operation,
+  type OrderedFailure,
+  type QueuedOperation,
+  type Request,
+  SYSCALLS,
+  somePart,
+  TRACELESS,
+  type WriteIntent,
+} from './operation.js';
+import { mixSeeds, Random } from './random.js';
+import { SimulatedStorage } from './simulated-storage.js';
+
+export interface SimulatedDiskOptions {
+  /** One seed, one history. */
+  readonly seed: number;
+  /** Directories that are there, durably, from the start, each with its parents. */
+  readonly directories?: readonly string[];
+  readonly faults?: FaultRule;
+}
+
+/** A moment at which a crash can find something else than at the moment before. */
+export interface Boundary {
+  /** Counts from 0 on every disk. */
+  readonly index: number;
+  readonly phase: 'submit' | 'complete';
+  /** `ghost` is a write of a killed process that lands now. */
+  readonly operation: OperationName | 'ghost';
+  readonly path: string;
+  readonly life: number;
+}
+
+/** What a disk takes over from the one it was before a crash. */
+export interface Inheritance {
+  readonly image: DiskImage;
+  /** Writes of dead processes that may still land. */
+  readonly ghosts: readonly WriteIntent[];
+  readonly bootCount: number;
+  /** Null after a power cut: the machine has booted anew. */
+  readonly bootId: string | null;
+  readonly lifeCount: number;
+}
+
+const STEPS_PER_TURN_MAX = 3;
+
+/**
+ * A disk that behaves as badly as a real one may.
+ *
+ * ```ts
+ * const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] });
+ * const storage = disk.life();          // a process; give it to the code under test
+ * …                                     // work on it
+ * const found = disk.capture().powerCut({ profile: 'strict', grain: 'sector', pattern: 'random', index: 0, seed: 7 });
+ * const after = found.life();           // the first process after power is back
+ * ```
+ */
+export class SimulatedDisk {
+  readonly seed: number;
+  /** May be set or replaced at any time; asked once per operation, at its submission. */
+  faults: FaultRule | undefined;
+  /** Called at every submission and every completion, before anybody is told of the completion. */
+  onBoundary: ((boundary: Boundary) => void) | undefined;
+  /** Grows whenever a crash could find something new. Two equal versions of one disk: two equal captures. */
+  version = 0;
+
+  private readonly image: DiskImage;
+  private readonly random: Random;
+  private readonly bootCount: number;
+  private readonly lives: Lives;
+  private readonly openPaths = new Map<object, string>();
+  private readonly operationCounts = new Map<OperationName, number>();
+  private readonly queue: QueuedOperation[] = [];
+  private ghosts: WriteIntent[];
+  private boundaryCount = 0;
+  private clockMs = 0;
+  private isPaused = false;
+  private isTurnScheduled = false;
+
+  constructor(options: SimulatedDiskOptions, inheritance?: Inheritance) {
+    this.seed = options.seed;
+    this.faults = options.faults;
+    this.random = new Random(mixSeeds(options.seed, 0xd15c));
+    this.image = inheritance?.image ?? new DiskImage();
+    this.ghosts = [...(inheritance?.ghosts ?? [])];
+    this.bootCount = inheritance?.bootCount ?? 1;
+    const bootId = `simulated-boot-${this.bootCount}-${mixSeeds(options.seed, this.bootCount).toString(16)}`;
+    this.lives = new Lives(inheritance?.bootId ?? bootId, inheritance?.lifeCount ?? 0);
+    for (const path of options.directories ?? []) this.image.makeDurableDirectory(path);
+  }
+
+  /** How many boundaries there have been. */
+  get boundaries(): number {
+    return this.boundaryCount;
+  }
+
+  // ── Lives ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A new process on this disk, with an identity of its own. Several may live at the same time. */
+  life(): Storage {
+    const { id, identity } = this.lives.begin();
+    return new SimulatedStorage(this, this.image, id, identity, mixSeeds(this.seed, id, this.bootCount));
+  }
+
+  /**
+   * Kills a process: what it wrote stays in the view, what it had in flight is lost, lands, lands in part, or lands
+   * later, in somebody else's life; nobody is told. Its later calls have no effect.
+   */
+  killLife(storage: Storage): void {
+    const life = this.lives.of(storage.processIdentity);
+    life.isAlive = false;
+    for (const operation of this.takeOperationsOf(life.id)) this.abandon(operation);
+    this.forgetHandlesOf(life.id);
+    this.version += 1;
+  }
+
+  /** The process exits: what it had in flight is carried out, but nobody is told. */
+  endLife(storage: Storage): void {
+    const life = this.lives.of(storage.processIdentity);
+    life.isAlive = false;
+    for (const operation of this.takeOperationsOf(life.id)) operation.complete();
+    this.forgetHandlesOf(life.id);
+    this.version += 1;
+  }
+
+  /** Ends every life, so that code which is still running on this disk has no effect and hears nothing. */
+  halt(): void {
+    this.lives.endAll();
+    this.queue.length = 0;
+    this.ghosts = [];
+    this.openPaths.clear();
+  }
+
+  /** Whether the process of that identity lives on this disk. Foreign pid namespaces: nobody can know. */
+  liveness(identity: ProcessIdentity): Liveness {
+    return this.lives.liveness(identity);
+  }
+
+  // ── Watching ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Paths of the files that are open, in the order of opening: what a test of leaks looks at. */
+  openFiles(): string[] {
+    return [...this.openPaths.values()];
+  }
+
+  /** Operations that are under way. */
+  inFlight(): { readonly name: OperationName; readonly path: string }[] {
+    return this.queue.map(({ name, path }) => ({ name, path }));
+  }
+
+  /** Stalls the disk: nothing completes until `resume`, except what blocks its caller. */
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.schedule();
+  }
+
+  /** Everything that a crash could find now. Cheap: sectors are shared. */
+  capture(): DiskState {
+    const intents = this.queue.flatMap((operation) => operation.intentLeft ?? []);
+    return new DiskState(
+      {
+        image: this.image.clone(),
+        intents: [...this.ghosts, ...intents],
+        seed: mixSeeds(this.seed, this.boundaryCount, this.version),
+        bootCount: this.bootCount,
+        lifeCount: this.lives.count,
+        bootId: this.lives.bootId,
+      },
+      (seed, inheritance) => new SimulatedDisk({ seed }, inheritance),
+    );
+  }
+
+  // ── For the storage of a life ──────────────────────────────────────────────────────────────────────────────────
+
+  /** @internal Starts an operation that completes later. */
+  enqueue<T>(
+    request: Request<T>,
+    lifeId: number,
+    done: (error: Error | null, value: T | undefined) => void,
+  ): QueuedOperation {
+    const operation = this.submit(request, lifeId, false, done);
+    this.schedule();
+    return operation;
+  }
+
+  /** @internal Carries out an operation whose caller blocks. */
+  perform<T>(request: Request<T>, lifeId: number): T {
+    if (!this.isAlive(lifeId))
+      throw new Error(`${request.name} of a process that was killed: ${request.path}`);
+    const outcome: { error: Error | null; value?: T | undefined } = { error: null };
+    if (this.random.chance(0.1)) this.landGhost();
+    const operation = this.submit(request, lifeId, true, (error, value) =>
+      Object.assign(outcome, { error, value }),
+    );
+    this.finish(operation);
+    if (outcome.error !== null) throw outcome.error;
+    return outcome.value as T;
+  }
+
+  /** @internal Completes an operation now, if it is still under way. */
+  finish(operation: QueuedOperation): void {
+    const at = this.queue.indexOf(operation);
+    if (at === -1) return;
+    operation.complete();
+    this.queue.splice(at, 1);
+    if (operation.name === 'flushDirectory') this.image.collect();
+    if (operation.handle) operation.handle.underWayCount -= 1;
+    this.boundary('complete', operation.name, operation.path, operation.lifeId);
+    // The watcher may have killed the process just now.
+    if (this.isAlive(operation.lifeId)) operation.settle();
+  }
+
+  /** @internal */
+  isAlive(lifeId: number): boolean {
+    return this.lives.isAlive(lifeId);
+  }
+
+  /** @internal A clock that moves with what happens and not with time. */
+  nowMs(): number {
+    this.clockMs += 0.001;
+    return this.clockMs;
+  }
+
+  /** @internal */
+  opened(handle: object, path: string): void {
+    this.openPaths.set(handle, path);
+  }
+
+  /** @internal */
+  closed(handle: object): void {
+    this.openPaths.delete(handle);
+  }
+
+  /** @internal For choices that belong to the history of the disk. */
+  get choices(): Random {
+    return this.random;
+  }
+
+  // ── The queue ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private submit<T>(
+    request: Request<T>,
+    lifeId: number,
+    sync: boolean,
+    done: (error: Error | null, value: T | undefined) => void,
+  ): QueuedOperation {
+    const failure = this.isAlive(lifeId) ? this.orderedFailure(request, lifeId, sync) : null;
+    const operation = new Operation(request, lifeId, failure, done);
+    if (!this.isAlive(lifeId)) return operation;
+    if (request.handle) request.handle.underWayCount += 1;
+    this.queue.push(operation);
+    this.clockMs += 0.01;
+    this.boundary('submit', request.name, request.path, lifeId);
+    return operation;
+  }
+
+  private orderedFailure<T>(request: Request<T>, lifeId: number, sync: boolean): OrderedFailure | null {
+    const { name, path } = request;
+    const nth = (this.operationCounts.get(name) ?? 0) + 1;
+    this.operationCounts.set(name, nth);
+    const fault = this.faults?.({ name, path, sync, nth, life: lifeId });
+    if (fault === undefined) return null;
+    const ordered = faultKind(fault, name);
+    const kind = request.faultKinds?.includes(ordered) ? ordered : 'before';
+    const error = simulatedError(fault.errno, SYSCALLS[name], path);
+    return { error, kind, memoryIsFree: fault.memoryIsFree ?? true };
+  }
+
+  private schedule(): void {
+    if (this.isTurnScheduled || this.isPaused || this.queue.length === 0) return;
+    this.isTurnScheduled = true;
+    setImmediate(() => {
+      this.isTurnScheduled = false;
+      try {
+        this.turn();
+      } finally {
+        this.schedule();
+      }
+    });
+  }
+
+  private turn(): void {
+    const stepCount = 1 + this.random.below(STEPS_PER_TURN_MAX);
+    for (let step = 0; step < stepCount && this.queue.length > 0 && !this.isPaused; step += 1) {
+      if (this.random.chance(0.25)) this.landGhost();
+      const operation = this.pickOperation();
+      if (operation.isApplied || this.random.chance(0.5)) {
+        this.finish(operation);
+      } else {
+        // It reaches the view now and completes later: in between, others may see it, and no flush covers it.
+        operation.apply();
+        if (!TRACELESS.has(operation.name)) this.version += 1;
+      }
+    }
+  }
+
+  /** Any operation under way, in seeded order; closing a file waits for everything else on it. */
+  private pickOperation(): QueuedOperation {
+    const first = this.random.below(this.queue.length);
+    for (let step = 0; step < this.queue.length; step += 1) {
+      const operation = this.queue[(first + step) % this.queue.length] as QueuedOperation;
+      const mustWait = operation.name === 'close' && (operation.handle?.underWayCount ?? 0) > 1;
+      if (!mustWait) return operation;
+    }
+    throw new Error('Every operation on the simulated disk waits for another one.');
+  }
+
+  private landGhost(): void {
+    if (this.ghosts.length === 0) return;
+    const [ghost] = this.ghosts.splice(this.random.below(this.ghosts.length), 1) as [WriteIntent];
+    landWrite(this.image, ghost);
+    this.version += 1;
+    this.boundary('complete', 'ghost', '', 0);
+  }
+
+  private boundary(
+    phase: Boundary['phase'],
+    operation: Boundary['operation'],
+    path: string,
+    life: number,
+  ): void {
+    if (operation === 'ghost' || !TRACELESS.has(operation)) this.version += 1;
+    const index = this.boundaryCount;
+    this.boundaryCount += 1;
+    this.onBoundary?.({ index, phase, operation, path, life });
+  }
+
+  // ── Ends of lives ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  private takeOperationsOf(lifeId: number): QueuedOperation[] {
+    const taken = this.queue.filter((operation) => operation.lifeId === lifeId);
+    const left = this.queue.filter((operation) => operation.lifeId !== lifeId);
+    this.queue.splice(0, this.queue.length, ...left);
+    return taken;
+  }
+
+  private abandon(operation: QueuedOperation): void {
+    const intent = operation.intentLeft;
+    this.image.landed(operation.appliedOrder);
+    if (intent === null || this.random.chance(0.25)) return;
+    if (intent.kind === 'names') this.image.attempt(intent.names);
+    else if (this.random.chance(0.4)) this.ghosts.push(intent);
+    else landWrite(this.image, { ...intent, data: somePart(intent.data, this.random), isDurable: false });
+  }
+
+  private forgetHandlesOf(lifeId: number): void {
+    for (const handle of this.openPaths.keys()) {
+      if ((handle as { lifeId?: number }).lifeId === lifeId) this.openPaths.delete(handle);
+    }
+  }
+}

@@ -1,0 +1,214 @@
+// The storage interface as one process sees it on a simulated disk: the names part. simulated-file.ts has the files.
+
+import type {
+  EngineReport,
+  Liveness,
+  LogFile,
+  PathKind,
+  ProcessIdentity,
+  Storage,
+  StorageFile,
+} from '../storage/storage.js';
+import type { DiskImage, NameIntent, NamesChanged } from './disk-image.js';
+import type { FaultKind, OperationName } from './faults.js';
+import type { Request } from './operation.js';
+import { Random } from './random.js';
+import type { SimulatedDisk } from './simulated-disk.js';
+import { SimulatedFile } from './simulated-file.js';
+import type { FileInode } from './simulated-inode.js';
+
+const REPORT: EngineReport = {
+  engine: 'simulated',
+  engineReason: 'This is a simulated disk of keelson/testing.',
+  nativeIoUringActive: false,
+  directIoActive: false,
+};
+
+/** What the files of a life need of it. */
+export interface LifeContext {
+  readonly disk: SimulatedDisk;
+  readonly image: DiskImage;
+  readonly lifeId: number;
+  /** Where each allocation starts: a durable write accepts no other memory, as on an engine with direct I/O. */
+  readonly allocations: WeakMap<ArrayBufferLike, number>;
+  run<T>(request: Request<T>): Promise<T>;
+  runSync<T>(request: Request<T>): T;
+}
+
+export class SimulatedStorage implements Storage, LifeContext {
+  readonly report = REPORT;
+  readonly allocations = new WeakMap<ArrayBufferLike, number>();
+  private readonly random: Random;
+
+  readonly disk: SimulatedDisk;
+  readonly image: DiskImage;
+  readonly lifeId: number;
+  readonly processIdentity: ProcessIdentity;
+
+  constructor(
+    disk: SimulatedDisk,
+    image: DiskImage,
+    lifeId: number,
+    processIdentity: ProcessIdentity,
+    seed: number,
+  ) {
+    this.disk = disk;
+    this.image = image;
+    this.lifeId = lifeId;
+    this.processIdentity = processIdentity;
+    this.random = new Random(seed);
+  }
+
+  kind(path: string): Promise<PathKind> {
+    return this.run({ name: 'kind', path, apply: () => this.image.kindOf(path) });
+  }
+
+  async makeDirectory(path: string): Promise<boolean> {
+    const { order } = await this.run(this.changing('makeDirectory', { kind: 'makeDirectory', path }));
+    return order !== null;
+  }
+
+  list(path: string): Promise<string[]> {
+    return this.run({
+      name: 'list',
+      path,
+      apply: () => {
+        const names = [...this.image.directory(path, 'readdir').entries.keys()];
+        // A directory has no order, so nobody may come to rely on the one of creation.
+        return names.sort((one, other) => nameOrder(one) - nameOrder(other));
+      },
+    });
+  }
+
+  flushDirectory(path: string): Promise<void> {
+    return this.run(this.flushingDirectory(path));
+  }
+
+  flushDirectorySync(path: string): void {
+    this.runSync(this.flushingDirectory(path));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.run(this.changing('rename', { kind: 'rename', path: from, to }));
+  }
+
+  renameSync(from: string, to: string): void {
+    this.runSync(this.changing('rename', { kind: 'rename', path: from, to }));
+  }
+
+  async link(existing: string, name: string): Promise<void> {
+    await this.run(this.changing('link', { kind: 'link', path: existing, to: name }));
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.run(this.changing('remove', { kind: 'remove', path }));
+  }
+
+  removeSync(path: string): void {
+    this.runSync(this.changing('remove', { kind: 'remove', path }));
+  }
+
+  async openFile(path: string, writable: boolean): Promise<StorageFile> {
+    const inode = await this.run({ name: 'openFile', path, apply: () => this.image.file(path, 'open') });
+    return this.opened(path, inode, writable);
+  }
+
+  async createFile(path: string): Promise<StorageFile> {
+    const { inode } = await this.run(this.changing('createFile', { kind: 'create', path }));
+    return this.opened(path, inode as FileInode, true);
+  }
+
+  async createLogFile(path: string): Promise<LogFile> {
+    const { inode } = await this.run(this.changing('createLogFile', { kind: 'create', path }));
+    return this.opened(path, inode as FileInode, true);
+  }
+
+  createLogFileSync(path: string): LogFile {
+    const { inode } = this.runSync(this.changing('createLogFile', { kind: 'create', path }));
+    return this.opened(path, inode as FileInode, true);
+  }
+
+  allocate(length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    this.allocations.set(bytes.buffer, bytes.byteOffset);
+    return bytes;
+  }
+
+  liveness(identity: ProcessIdentity): Liveness {
+    return this.disk.liveness(identity);
+  }
+
+  randomBytes(length: number): Uint8Array {
+    return this.random.bytes(length);
+  }
+
+  nowMs(): number {
+    return this.disk.nowMs();
+  }
+
+  /** An operation of this process. After it was killed nobody hears of anything any more. */
+  run<T>(request: Request<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.disk.enqueue(request, this.lifeId, (error, value) => {
+        if (error !== null) reject(error);
+        else resolve(value as T);
+      });
+    });
+  }
+
+  runSync<T>(request: Request<T>): T {
+    return this.disk.perform(request, this.lifeId);
+  }
+
+  private opened(path: string, inode: FileInode, writable: boolean): SimulatedFile {
+    const file = new SimulatedFile(this, path, inode, writable);
+    this.disk.opened(file, path);
+    return file;
+  }
+
+  private changing(name: OperationName, names: NameIntent): Request<NamesChanged> {
+    return {
+      name,
+      path: names.path,
+      intent: { kind: 'names', names },
+      apply: () => this.image.changeNames(names),
+      orderOf: (changed) => changed.order,
+      complete: (changed) => this.image.landed(changed.order),
+    };
+  }
+
+  private flushingDirectory(path: string): Request<void> {
+    // What it covers is settled when it is submitted: names that change while it is under way are not.
+    const found = this.image.kindOf(path) === 'directory' ? this.image.directory(path, 'open') : null;
+    const upToOrder = found === null ? 0 : this.image.flushableNames(found);
+    return {
+      name: 'flushDirectory',
+      path,
+      faultKinds: ['dropped', 'kept', 'reverted'],
+      apply: () => {
+        if (found === null) this.image.directory(path, 'open');
+      },
+      complete: (_, fault) => {
+        if (found !== null) finishDirectoryFlush(this.image, found, upToOrder, fault);
+      },
+    };
+  }
+}
+
+function finishDirectoryFlush(
+  image: DiskImage,
+  directory: ReturnType<DiskImage['directory']>,
+  upToOrder: number,
+  fault: FaultKind | null,
+): void {
+  if (fault === null) image.flushNames(directory, upToOrder);
+  else if (fault === 'dropped') directory.drop(upToOrder);
+  else if (fault === 'reverted') directory.revert();
+}
+
+/** A fixed order that has nothing to do with the alphabet or with time. */
+function nameOrder(name: string): number {
+  let hash = 0;
+  for (let at = 0; at < name.length; at += 1) hash = (Math.imul(hash, 31) + name.charCodeAt(at)) | 0;
+  return Math.imul(hash, 0x9e3779b1) >>> 0;
+}
