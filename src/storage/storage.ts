@@ -4,10 +4,11 @@
 //
 // Rules every engine keeps:
 // - A short write is continued, EINTR and EAGAIN are retried (a named, bounded number of times). A failed flush
-//   is reported and never retried.
+//   is reported and never retried; whether the same file would report success when asked again is not specified.
 // - Errors are KeelsonErrors with the errno, the syscall and the path: see storage-errors.ts for which code.
 // - Nothing is durable because it was written. File contents are durable after flush() or a durable write;
 //   names (create, rename, link, remove) only after flushDirectory() of the directory that holds them.
+// - A file that is used after close(), other than by close() or drainSync(), is a broken invariant.
 // - Paths are absolute, with '/' as the separator.
 
 import type { FrameSeal } from './frame-seal.js';

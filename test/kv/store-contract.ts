@@ -1,0 +1,469 @@
+// What a store must hold, whichever engine carries it. Run by store-fs.test.ts and store-simulated.test.ts.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CustomValueEncoding, Store } from '../../src/kv/index.js';
+import { openStoreOn } from '../../src/kv/open-store.js';
+import { resolveStoreOptions } from '../../src/kv/options.js';
+import type { Storage } from '../../src/storage/index.js';
+
+export interface StoreEnvironment {
+  readonly storage: Storage;
+  readonly directory: string;
+  dispose(): Promise<void>;
+}
+
+export function storeContract(name: string, makeEnvironment: () => Promise<StoreEnvironment>): void {
+  describe(`a store on ${name}`, () => {
+    let environment: StoreEnvironment;
+    let db: Store<string, unknown>;
+
+    async function open<K = string, V = unknown>(
+      options: object = {},
+      journal: object = {},
+    ): Promise<Store<K, V>> {
+      const { storage, directory } = environment;
+      const store = await openStoreOn(storage, directory, resolveStoreOptions(options), journal);
+      return store as Store<K, V>;
+    }
+
+    async function reopen(options: object = {}): Promise<void> {
+      await db.close();
+      db = await open(options);
+    }
+
+    beforeEach(async () => {
+      environment = await makeEnvironment();
+      db = await open();
+    });
+
+    afterEach(async () => {
+      await db.close();
+      await environment.dispose();
+    });
+
+    describe('writes', () => {
+      it('shows a put at once, without a wait', () => {
+        db.put('a', { x: 1 });
+        expect(db.get('a')).toEqual({ x: 1 });
+        db.put('a', 2);
+        expect(db.get('a')).toBe(2);
+      });
+
+      it('resolves a put with its LSN, the version of its entry', async () => {
+        const lsn = await db.put('a', 1);
+        expect(db.getEntry('a')).toEqual({ value: 1, version: lsn });
+        expect(db.durableLsn).toBeGreaterThanOrEqual(lsn);
+        expect(await db.put('b', 1)).toBeGreaterThan(lsn);
+      });
+
+      it('keeps every write over a reopening', async () => {
+        await db.put('a', [1, 'two', null]);
+        db.put('b', 2);
+        db.delete('a');
+        db.put('c', new Map([[1, 2n]]));
+        const version = db.getEntry('c')?.version;
+        await reopen();
+        expect([...db.entries()]).toEqual([
+          ['b', 2],
+          ['c', new Map([[1, 2n]])],
+        ]);
+        expect(db.getEntry('c')?.version).toBe(version);
+      });
+
+      it('carries a thousand concurrent puts with a handful of commits', async () => {
+        await db.put('first', 0);
+        const before = db.stats().journal!.commits;
+        await Promise.all(Array.from({ length: 1000 }, (_, i) => db.put(`k${i}`, i)));
+        expect(db.stats().journal!.commits - before).toBeLessThanOrEqual(5);
+      });
+
+      it('gives a lone put a commit of its own', async () => {
+        await db.put('first', 0);
+        const before = db.stats().journal!.commits;
+        await db.put('a', 1);
+        await db.put('a', 2);
+        expect(db.stats().journal!.commits - before).toBe(2);
+      });
+
+      it('deletes at once, and writes nothing for an absent key', async () => {
+        await db.put('a', 1);
+        const lsn = db.lastLsn;
+        await db.delete('absent');
+        expect(db.lastLsn).toBe(lsn);
+        db.delete('a');
+        expect(db.has('a')).toBe(false);
+        expect(db.lastLsn).toBeGreaterThan(lsn);
+      });
+
+      it('resolves the delete of an absent key only when its absence is durable', async () => {
+        await db.put('a', 1);
+        db.delete('a');
+        await db.delete('a');
+        expect(db.durableLsn).toBe(db.lastLsn);
+      });
+
+      it('applies a batch in its order, as one write', async () => {
+        await db.put('a', 0);
+        const lsn = await db.batch([
+          { type: 'put', key: 'a', value: 1 },
+          { type: 'put', key: 'b', value: 2 },
+          { type: 'delete', key: 'a' },
+          { type: 'put', key: 'c', value: 3 },
+          { type: 'clear', gte: 'c' },
+          { type: 'put', key: 'd', value: 4 },
+        ]);
+        expect([...db.entries()]).toEqual([
+          ['b', 2],
+          ['d', 4],
+        ]);
+        expect([db.getEntry('b')?.version, db.getEntry('d')?.version]).toEqual([lsn, lsn]);
+        await reopen();
+        expect([...db.keys()]).toEqual(['b', 'd']);
+      });
+
+      it('changes nothing when any operation of a batch is wrong', async () => {
+        await db.put('a', 0);
+        const lsn = db.lastLsn;
+        const wrong = [
+          { type: 'put', key: 'a', value: 1 },
+          { type: 'put', key: 7, value: 2 },
+        ] as never;
+        expect(() => db.batch(wrong)).toThrow(/operations\[1\]\.key: expected a string, got the number 7/);
+        expect(db.get('a')).toBe(0);
+        expect(db.lastLsn).toBe(lsn);
+      });
+
+      it('writes nothing for an empty batch', async () => {
+        await db.put('a', 1);
+        const lsn = db.lastLsn;
+        expect(await db.batch([])).toBe(lsn);
+        expect(db.lastLsn).toBe(lsn);
+      });
+
+      it('clears a range, or everything, as one write', async () => {
+        for (const key of ['a', 'b', 'c', 'd']) db.put(key, key);
+        const lsn = db.lastLsn;
+        await db.clear({ gt: 'a', lte: 'c' });
+        expect([...db.keys()]).toEqual(['a', 'd']);
+        db.clear();
+        expect(db.size).toBe(0);
+        expect(db.lastLsn).toBeGreaterThan(lsn);
+        await reopen();
+        expect(db.size).toBe(0);
+      });
+
+      it("answers a 'memory' put before it is durable, in the same order on disk", async () => {
+        const lsn = await db.put('a', 1, { durability: 'memory' });
+        expect(db.durableLsn).toBeLessThan(lsn);
+        await db.flush(lsn);
+        expect(db.durableLsn).toBeGreaterThanOrEqual(lsn);
+      });
+
+      it('makes everything durable by flush, and by flushSync without a wait', async () => {
+        db.put('a', 1);
+        expect(await db.flush()).toBe(db.lastLsn);
+        db.put('b', 1);
+        expect(db.flushSync()).toBe(db.lastLsn);
+        expect(db.durableLsn).toBe(db.lastLsn);
+      });
+
+      it('resolves the promises that a blocking flush has covered', async () => {
+        const promise = db.put('a', 1);
+        db.flushSync();
+        expect(await promise).toBe(db.lastLsn);
+      });
+
+      it('refuses a flush of the future', () => {
+        expect(() => db.flush(db.lastLsn + 1)).toThrow(RangeError);
+      });
+
+      it('drains to the disk when unawaited writes reach maxUndurableBytes', async () => {
+        await reopen({ maxUndurableBytes: 4096 });
+        for (let i = 0; i < 500; i++) db.put(`k${i % 50}`, 'x'.repeat(100));
+        const { blockingDrains, undurableBytes } = db.stats().journal!;
+        expect(blockingDrains).toBeGreaterThan(10);
+        expect(undurableBytes).toBeLessThanOrEqual(4096);
+        await reopen();
+        expect(db.size).toBe(50);
+      });
+
+      it('takes a value larger than maxUndurableBytes alone', async () => {
+        await reopen({ maxUndurableBytes: 4096 });
+        await db.put('large', 'x'.repeat(50_000));
+        await reopen();
+        expect(db.get('large')).toHaveLength(50_000);
+      });
+    });
+
+    describe('what is handed out', () => {
+      it('is never internal state', async () => {
+        const value = { list: [1, 2] };
+        db.put('a', value);
+        value.list.push(3);
+        const got = db.get('a') as typeof value;
+        expect(got).toEqual({ list: [1, 2] });
+        got.list.push(4);
+        expect(db.get('a')).toEqual({ list: [1, 2] });
+      });
+
+      it('shares no memory with what was put or got, so that buffers may be used again', async () => {
+        await db.close();
+        await environment.dispose();
+        environment = await makeEnvironment();
+        const bytes = await open<Uint8Array, Uint8Array>({ keyEncoding: 'bytes', valueEncoding: 'bytes' });
+        const key = Uint8Array.of(1, 255);
+        const value = Uint8Array.of(7, 8);
+        const written = bytes.put(key, value);
+        key.fill(0);
+        value.fill(0);
+        await written;
+        const got = bytes.get(Uint8Array.of(1, 255))!;
+        expect([...got]).toEqual([7, 8]);
+        got.fill(9);
+        for (const each of bytes.keys()) each.fill(3);
+        for (const each of bytes.values()) each.fill(3);
+        expect([...bytes.get(Uint8Array.of(1, 255))!]).toEqual([7, 8]);
+        await bytes.close();
+        const again = await open<Uint8Array, Uint8Array>({ keyEncoding: 'bytes', valueEncoding: 'bytes' });
+        expect([...again.entries()].map(([k, v]) => [[...k], [...v]])).toEqual([
+          [
+            [1, 255],
+            [7, 8],
+          ],
+        ]);
+        await again.close();
+      });
+    });
+
+    describe('reads', () => {
+      beforeEach(() => {
+        for (const key of ['b', 'a', 'c/1', 'c/2', 'd', '\u{1F600}', '\uFFFF']) db.put(key, key);
+      });
+
+      it('iterates in code-unit order, by range, prefix, reverse and limit', () => {
+        expect([...db.keys()]).toEqual(['a', 'b', 'c/1', 'c/2', 'd', '\u{1F600}', '\uFFFF']);
+        expect([...db.keys({ gt: 'a', lt: 'c/2' })]).toEqual(['b', 'c/1']);
+        expect([...db.keys({ prefix: 'c/' })]).toEqual(['c/1', 'c/2']);
+        expect([...db.keys({ prefix: 'c/', reverse: true, limit: 1 })]).toEqual(['c/2']);
+        expect([...db.values({ lte: 'b' })]).toEqual(['a', 'b']);
+        expect([...db.entries({ gte: 'd', limit: 1 })]).toEqual([['d', 'd']]);
+        expect(db.count({ gte: 'b', lte: 'd' })).toBe(4);
+        expect(db.count()).toBe(7);
+      });
+
+      it('gives many at once, in the order asked for', () => {
+        expect(db.getMany(['d', 'absent', 'a'])).toEqual(['d', undefined, 'a']);
+      });
+
+      it('shows an iteration the view of its call', () => {
+        const keys = db.keys();
+        db.put('aa', 1);
+        db.delete('b');
+        expect([...keys]).not.toContain('aa');
+        expect([...db.keys()]).toContain('aa');
+      });
+
+      it('ends iterations when the store is closed', async () => {
+        const keys = db.keys();
+        expect(keys.next().value).toBe('a');
+        await db.close();
+        expect(keys.next().done).toBe(true);
+      });
+
+      it('keeps a snapshot as it was, however the store goes on', () => {
+        const snapshot = db.snapshot();
+        const { lsn } = snapshot;
+        db.clear();
+        db.put('new', 1);
+        expect(snapshot.size).toBe(7);
+        expect(snapshot.get('a')).toBe('a');
+        expect(snapshot.has('new')).toBe(false);
+        expect([...snapshot.keys({ prefix: 'c' })]).toEqual(['c/1', 'c/2']);
+        expect(snapshot.lsn).toBe(lsn);
+        snapshot[Symbol.dispose]();
+        expect(() => snapshot.get('a')).toThrow(expect.objectContaining({ code: 'KEELSON_CLOSED' }));
+      });
+    });
+
+    describe('checkpoints', () => {
+      it('open from their image and replay only what came after', async () => {
+        for (let i = 0; i < 300; i++) db.put(`k${i}`, { i });
+        db.delete('k7');
+        const result = await db.checkpoint();
+        expect(result).toMatchObject({ lsn: db.lastLsn, entries: 299 });
+        const version = db.getEntry('k8')?.version;
+        await db.put('after', 1);
+        await reopen();
+        expect(db.recovery).toMatchObject({ kind: 'clean', imageLsn: result.lsn, recordsReplayed: 1 });
+        expect(db.size).toBe(300);
+        expect(db.getEntry('k8')).toEqual({ value: { i: 8 }, version });
+      });
+
+      it('retire older images and segments', async () => {
+        for (let round = 0; round < 3; round++) {
+          await db.put('a', round);
+          await db.checkpoint();
+        }
+        const names = await environment.storage.list(environment.directory);
+        expect(names.filter((name) => name.endsWith('.image'))).toHaveLength(1);
+        expect(names.filter((name) => name.endsWith('.journal'))).toHaveLength(1);
+      });
+
+      it('write nothing when nothing was written since', async () => {
+        await db.put('a', 1);
+        await db.checkpoint();
+        expect(await db.checkpoint()).toMatchObject({ bytesWritten: 0 });
+        await reopen();
+        expect(await db.checkpoint()).toMatchObject({ bytesWritten: 0, lsn: db.lastLsn });
+      });
+
+      it('run one after the other, and each is true', async () => {
+        db.put('a', 1);
+        const first = db.checkpoint();
+        db.put('b', 2);
+        const second = db.checkpoint();
+        const [{ entries: one }, { entries: two }] = await Promise.all([first, second]);
+        expect(one).toBeLessThanOrEqual(two);
+        expect(two).toBe(2);
+      });
+
+      it('of an empty store keep it empty', async () => {
+        await db.checkpoint();
+        await db.put('a', 1);
+        await db.clear();
+        await db.checkpoint();
+        await reopen();
+        expect(db.size).toBe(0);
+        expect(db.lastLsn).toBeGreaterThan(0);
+      });
+
+      it('are told to listeners', async () => {
+        const told: unknown[] = [];
+        db.on('checkpoint', (result) => told.push(result));
+        await db.put('a', 1);
+        const result = await db.checkpoint();
+        await new Promise((resolve) => setImmediate(resolve));
+        expect(told).toEqual([result]);
+      });
+
+      it('are aborted by a close, which waits for them', async () => {
+        for (let i = 0; i < 3000; i++) db.put(`k${i}`, 'x'.repeat(400));
+        const checkpoint = db.checkpoint();
+        const aborted = expect(checkpoint).rejects.toMatchObject({
+          code: expect.stringMatching(/KEELSON_ABORTED|KEELSON_CLOSED/),
+        });
+        await db.close();
+        await aborted;
+        db = await open();
+        expect(db.size).toBe(3000);
+        const names = await environment.storage.list(environment.directory);
+        expect(names.filter((name) => name.includes('.tmp'))).toEqual([]);
+      });
+    });
+
+    describe('closing', () => {
+      it('makes accepted writes durable', async () => {
+        db.put('a', 1);
+        await db.close();
+        db = await open();
+        expect(db.get('a')).toBe(1);
+        expect(db.recovery).toMatchObject({ kind: 'clean', tornBytes: 0 });
+      });
+
+      it('is idempotent, and later calls are KEELSON_CLOSED', async () => {
+        await Promise.all([db.close(), db.close()]);
+        const closed = expect.objectContaining({ code: 'KEELSON_CLOSED' });
+        expect(() => db.get('a')).toThrow(closed);
+        expect(() => db.put('a', 1)).toThrow(closed);
+        expect(() => db.entries()).toThrow(closed);
+        expect(() => db.flush()).toThrow(closed);
+        expect(() => db.checkpoint()).toThrow(closed);
+        expect(() => db.snapshot()).toThrow(closed);
+      });
+
+      it('gives the lock back, and an open store keeps it', async () => {
+        await expect(open()).rejects.toMatchObject({ code: 'KEELSON_LOCKED' });
+        await db.close();
+        db = await open();
+        expect(db.size).toBe(0);
+      });
+    });
+
+    describe('opening', () => {
+      it('reads a store read-only beside its owner, and writes nothing', async () => {
+        await db.put('a', 1);
+        await db.checkpoint();
+        await db.put('b', 2);
+        const before = (await environment.storage.list(environment.directory)).sort();
+        const reader = await open({ readOnly: true });
+        expect([...reader.entries()]).toEqual([
+          ['a', 1],
+          ['b', 2],
+        ]);
+        expect(() => reader.put('c', 3)).toThrow(expect.objectContaining({ code: 'KEELSON_READ_ONLY' }));
+        await db.put('c', 3);
+        expect(reader.has('c')).toBe(false);
+        await reader.close();
+        expect((await environment.storage.list(environment.directory)).sort()).toEqual(before);
+      });
+
+      it('leaves no segment behind when nothing is written', async () => {
+        await reopen();
+        const names = await environment.storage.list(environment.directory);
+        expect(names.filter((name) => !name.startsWith('LOCK'))).toEqual([]);
+      });
+
+      it('refuses other encodings than the store was made with, before and after a checkpoint', async () => {
+        await db.put('a', 'text');
+        for (let round = 0; round < 2; round++) {
+          await db.close();
+          const mismatch = { code: 'KEELSON_ENCODING_MISMATCH' };
+          await expect(open({ valueEncoding: 'json' })).rejects.toMatchObject(mismatch);
+          await expect(open({ keyEncoding: 'bytes' })).rejects.toMatchObject(mismatch);
+          db = await open();
+          expect(db.get('a')).toBe('text');
+          await db.checkpoint();
+        }
+      });
+
+      it('takes an encoding of the caller, by its name', async () => {
+        await db.close();
+        await environment.dispose();
+        environment = await makeEnvironment();
+        const upper = (name: string): CustomValueEncoding<string> => ({
+          name,
+          encode: (value) => Buffer.from(value.toUpperCase()),
+          decode: (bytes) => Buffer.from(bytes).toString(),
+        });
+        const custom = await open<string, string>({ valueEncoding: upper('upper') });
+        await custom.put('a', 'loud');
+        expect(custom.get('a')).toBe('LOUD');
+        await custom.close();
+        const mismatch = { code: 'KEELSON_ENCODING_MISMATCH' };
+        await expect(open({ valueEncoding: upper('other') })).rejects.toMatchObject(mismatch);
+        db = await open({ valueEncoding: upper('upper') });
+        expect(db.get('a')).toBe('LOUD');
+      });
+
+      it('says so where a store must be there, or must not', async () => {
+        await db.put('a', 1);
+        await db.close();
+        await expect(open({ errorIfExists: true })).rejects.toMatchObject({ code: 'KEELSON_EXISTS' });
+        db = await open({ create: false });
+        expect(db.get('a')).toBe(1);
+        const { storage, directory } = environment;
+        const missing = openStoreOn(storage, `${directory}-missing`, resolveStoreOptions({ create: false }));
+        await expect(missing).rejects.toMatchObject({ code: 'KEELSON_NOT_FOUND' });
+        expect(await storage.kind(`${directory}-missing`)).toBe('absent');
+      });
+
+      it('tells a long open how far it is', async () => {
+        for (let i = 0; i < 10; i++) db.put(`k${i}`, i);
+        await db.checkpoint();
+        const told: unknown[] = [];
+        await reopen({ onProgress: (progress: unknown) => told.push(progress) });
+        expect(told).toEqual([{ phase: 'image', done: 10, total: 10 }]);
+      });
+    });
+  });
+}
