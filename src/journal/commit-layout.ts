@@ -20,6 +20,8 @@ export class CommitLayout {
   readonly #room: SegmentRoom;
   readonly #options: JournalOptions;
   readonly #buffers: CommitBuffers;
+  /** Segments of this life whose files are open: the one above all, and those with commits still to be written. */
+  readonly openSegments = new Set<WritableSegment>();
   /** The segment that the next commit goes into; null until this life's first append. */
   #segment: WritableSegment | null = null;
   /** The commit that gathers. */
@@ -163,6 +165,7 @@ export class CommitLayout {
       });
     }
     this.#segment = next;
+    this.openSegments.add(next);
   }
 
   #addMark(segment: WritableSegment, mark: CommitMark): void {

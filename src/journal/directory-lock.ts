@@ -59,21 +59,22 @@ async function tryLock(storage: Storage, directory: string, number: number): Pro
     if (!linked) await file.close();
   }
   if (!linked) return null;
-  // The number may be one that had been cleared away: then a higher one is there, and its owner is the owner.
-  if (highestLock(await storage.list(directory)) > number) {
-    await storage.remove(name).catch(() => {});
-    await file.close();
-    return null;
+  const lock: DirectoryLock = { release: () => releaseLock(storage, name, file) };
+  try {
+    // The number may be one that had been cleared away: then a higher one is there, and its owner is the owner.
+    if (highestLock(await storage.list(directory)) === number) return lock;
+  } catch (error) {
+    await lock.release();
+    throw error;
   }
-  return { release: () => releaseLock(file) };
+  await storage.remove(name).catch(() => {});
+  await file.close();
+  return null;
 }
 
-async function releaseLock(file: StorageFile): Promise<void> {
-  try {
-    await file.write(new TextEncoder().encode(FREE), 0);
-  } catch {
-    // The process that holds it will have ended by the time it matters.
-  }
+async function releaseLock(storage: Storage, name: string, file: StorageFile): Promise<void> {
+  // A lock that can neither be marked nor removed is free once this process has ended.
+  await file.write(new TextEncoder().encode(FREE), 0).catch(() => storage.remove(name).catch(() => {}));
   await file.close().catch(() => {});
 }
 
@@ -141,7 +142,7 @@ function isIdentity(value: unknown): value is ProcessIdentity {
 
 /** Best effort: what stays is small, and the next owner tries again. */
 async function removeOlder(storage: Storage, directory: string, own: number): Promise<void> {
-  const names = await storage.list(directory);
+  const names = await storage.list(directory).catch(() => []);
   const old = names.filter((name) => {
     const number = lockNumber(name);
     return TEMPORARY_PATTERN.test(name) || (number > 0 && number < own - OLDER_LOCKS_KEPT);

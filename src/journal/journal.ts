@@ -1,7 +1,7 @@
 // The journal: the public surface over the commit path, the held segments and the reader.
 
 import { KeelsonError, misuse } from '../errors.js';
-import type { EngineReport, Storage } from '../storage/index.js';
+import { BackgroundCloses, type EngineReport, type Storage } from '../storage/index.js';
 import { CommitBuffers } from './commit-buffers.js';
 import { COMMIT_FLAGS } from './commit-format.js';
 import { CommitLayout } from './commit-layout.js';
@@ -66,6 +66,7 @@ export class Journal {
   readonly #pipeline: CommitPipeline;
   readonly #waiters = new DurableWaiters();
   readonly #buffers: CommitBuffers;
+  readonly #closes = new BackgroundCloses();
   /** Woken at every durable commit and at the end: followers. */
   #watchers: (() => void)[] = [];
   #blockingDrains = 0;
@@ -84,7 +85,9 @@ export class Journal {
     this.#held = new HeldSegments(recovered.live, recovered.stale);
     const start = { directory, journalId, nextSequence };
     this.#buffers = new CommitBuffers(storage);
-    this.#room = new SegmentRoom(storage, options, start, (error) => this.#pipeline.poison(error));
+    this.#room = new SegmentRoom(storage, options, start, this.#closes, (error) =>
+      this.#pipeline.poison(error),
+    );
     this.#layout = new CommitLayout(this.#room, options, this.#buffers, recovery.endLsn);
     this.#pipeline = new CommitPipeline(
       this.#layout,
@@ -346,7 +349,8 @@ export class Journal {
     const { segment } = this.#layout;
     if (segment !== null && this.poisoned === null) await this.#mark(COMMIT_FLAGS.closed).catch(() => {});
     await this.#pipeline.whenIdle();
-    await segment?.file.close().catch(() => {});
+    for (const open of this.#layout.openSegments) this.#closes.close(open.file);
+    await this.#closes.whenDone();
     this.#buffers.clear();
     await this.#lock?.release();
   }
@@ -354,8 +358,10 @@ export class Journal {
   #durable(commit: PendingCommit): void {
     this.#held.extend(commit);
     const { mark, segment } = commit;
-    // A close that fails loses nothing: every byte of a rotated segment is durable.
-    if (mark !== null && mark.flags & COMMIT_FLAGS.rotated) segment.file.close().catch(() => {});
+    if (mark !== null && mark.flags & COMMIT_FLAGS.rotated) {
+      this.#layout.openSegments.delete(segment);
+      this.#closes.close(segment.file);
+    }
     this.#wakeWatchers();
   }
 

@@ -1,7 +1,7 @@
 // Recovery's I/O: read every segment, let recovery-decision.ts decide, and carry out what it decided.
 
 import { isKeelsonError, KeelsonError } from '../errors.js';
-import { runSteps, type Storage, sealFrames } from '../storage/index.js';
+import { BackgroundCloses, runSteps, type Storage, sealFrames } from '../storage/index.js';
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from './commit-format.js';
 import { checkBody } from './frame.js';
 import {
@@ -164,12 +164,14 @@ async function repair(
   }
   const bodyBytes = copied.reduce((total, { bytes }) => total + bytes.length, 0);
   const sizeBytes = 2 * blockBytes + bodyBytes;
+  const closes = new BackgroundCloses();
   const steps = prepareSegment(
     storage,
     { directory, sequence, journalId, sizeBytes, blockBytes, lineageStart },
     (seed) => lineageContents(copied, decision, seed),
+    closes,
   );
-  const segment = await runSteps(steps);
+  const segment = await runSteps(steps).finally(() => closes.whenDone());
   await segment.file.close();
   const { path, header } = segment;
   const lineage = {

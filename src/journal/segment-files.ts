@@ -1,7 +1,14 @@
 // Segment files: their names, and how one is made ready for its first commit.
 
 import { KeelsonError } from '../errors.js';
-import { isFailedFlush, type LogFile, type Steps, type Storage, step } from '../storage/index.js';
+import {
+  type BackgroundCloses,
+  isFailedFlush,
+  type LogFile,
+  type Steps,
+  type Storage,
+  step,
+} from '../storage/index.js';
 import {
   encodeSegmentHeader,
   JOURNAL_ID_BYTES,
@@ -72,6 +79,7 @@ export function* prepareSegment(
   storage: Storage,
   plan: SegmentPlan,
   contents: SegmentContents | null,
+  closes: BackgroundCloses,
 ): Steps<WritableSegment> {
   if (plan.sequence > SEQUENCE_MAX) {
     throw new KeelsonError(
@@ -115,7 +123,8 @@ export function* prepareSegment(
       () => storage.renameSync(temporary, path),
     );
   } catch (error) {
-    yield* discard(storage, file, temporary);
+    closes.close(file);
+    yield* discard(storage, temporary);
     throw error;
   }
   try {
@@ -124,7 +133,8 @@ export function* prepareSegment(
       () => storage.flushDirectorySync(directory),
     );
   } catch (error) {
-    yield* discard(storage, file, path);
+    closes.close(file);
+    yield* discard(storage, path);
     if (!isFailedFlush(error)) throw error;
     // Which names in this directory are durable can no longer be known, and asking again would be answered with a lie.
     throw new KeelsonError(
@@ -138,8 +148,7 @@ export function* prepareSegment(
 }
 
 /** Best effort: the error that brought us here is the one to report, and the next open removes what stays. */
-function* discard(storage: Storage, file: LogFile, path: string): Steps<void> {
-  file.close().catch(() => {});
+function* discard(storage: Storage, path: string): Steps<void> {
   try {
     yield* step(
       () => storage.remove(path),

@@ -87,7 +87,8 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
     );
   }
   const flags = view.getUint32(FLAGS_AT, true);
-  if ((flags & ~FLAG_LINEAGE) !== 0) return refuse('KEELSON_CORRUPT', `the segment header has the flags ${flags}`);
+  if ((flags & ~FLAG_LINEAGE) !== 0)
+    return refuse('KEELSON_CORRUPT', `the segment header has the flags ${flags}`);
   const hasLineage = (flags & FLAG_LINEAGE) !== 0;
   return {
     ok: true,

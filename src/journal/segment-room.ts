@@ -2,7 +2,7 @@
 // background; a synchronous append that finds none ready prepares one itself, blocking, or refuses.
 
 import { isKeelsonError, type KeelsonError } from '../errors.js';
-import { runSteps, runStepsSync, type Storage } from '../storage/index.js';
+import { type BackgroundCloses, runSteps, runStepsSync, type Storage } from '../storage/index.js';
 import type { JournalOptions } from './options.js';
 import { prepareSegment, type SegmentPlan, type WritableSegment } from './segment-files.js';
 
@@ -17,6 +17,7 @@ export class SegmentRoom {
   readonly #storage: Storage;
   readonly #options: JournalOptions;
   readonly #start: SegmentRoomStart;
+  readonly #closes: BackgroundCloses;
   readonly #onPoisoned: (error: KeelsonError) => void;
   #nextSequence: number;
   #nextSizeBytes: number;
@@ -31,11 +32,13 @@ export class SegmentRoom {
     storage: Storage,
     options: JournalOptions,
     start: SegmentRoomStart,
+    closes: BackgroundCloses,
     onPoisoned: (error: KeelsonError) => void,
   ) {
     this.#storage = storage;
     this.#options = options;
     this.#start = start;
+    this.#closes = closes;
     this.#onPoisoned = onPoisoned;
     this.#nextSequence = start.nextSequence;
     this.#nextSizeBytes = options.segmentBytesMin;
@@ -55,7 +58,7 @@ export class SegmentRoom {
     if (this.#underWay !== null) this.#underWay.abandoned = true;
     this.blockingPreparations++;
     try {
-      return runStepsSync(prepareSegment(this.#storage, this.#plan(sizeBytes), null));
+      return runStepsSync(prepareSegment(this.#storage, this.#plan(sizeBytes), null, this.#closes));
     } catch (error) {
       this.#reportPoison(error);
       throw error;
@@ -67,7 +70,7 @@ export class SegmentRoom {
     if (this.#ready !== null || this.#underWay !== null || this.#closed) return;
     const state = { abandoned: false, done: Promise.resolve() };
     this.#underWay = state;
-    state.done = runSteps(prepareSegment(this.#storage, this.#plan(this.#sizeFor(0)), null))
+    state.done = runSteps(prepareSegment(this.#storage, this.#plan(this.#sizeFor(0)), null, this.#closes))
       .then(async (segment) => {
         if (state.abandoned) await this.#discard(segment);
         else this.#ready = segment;
@@ -110,7 +113,7 @@ export class SegmentRoom {
 
   /** Best effort: an unused segment that stays is empty, and recovery steps over it. */
   async #discard(segment: WritableSegment): Promise<void> {
-    await segment.file.close().catch(() => {});
+    this.#closes.close(segment.file);
     await this.#storage.remove(segment.path).catch(() => {});
   }
 

@@ -1,5 +1,6 @@
 // The door of the storage floor: the interface, its engines, and the seal that every engine applies.
 
+export { BackgroundCloses } from './background-closes.js';
 export { type EnsureDirectoryOptions, ensureDirectory, flushNameOf } from './directories.js';
 export * from './frame-seal.js';
 export { createFsStorage } from './fs-storage.js';

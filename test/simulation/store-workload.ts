@@ -50,7 +50,7 @@ export function checkState(lsn: number, state: StoreState, facts: readonly Store
   for (const fact of facts) {
     if (fact.type === 'wrote') possible.set(fact.lsn, fact.state);
     else if (fact.type === 'acknowledged') acknowledgedLsn = Math.max(acknowledgedLsn, fact.lsn);
-    else for (const known of [...possible.keys()]) if (known !== fact.lsn) possible.delete(known);
+    else forgetAllBut(fact.lsn, possible);
   }
   assert(lsn >= acknowledgedLsn, `LSN ${acknowledgedLsn} was acknowledged; the store ends at ${lsn}`);
   const expected = possible.get(lsn);
@@ -59,6 +59,14 @@ export function checkState(lsn: number, state: StoreState, facts: readonly Store
     `no write ended at LSN ${lsn}: possible are ${[...possible.keys()].join(', ')}`,
   );
   assert.deepEqual(state, expected);
+}
+
+/** A reopening has found one of the possible states: from then on it is the only one, until something is written. */
+function forgetAllBut(lsn: number, possible: Map<number, StoreState>): void {
+  for (const known of [...possible.keys()]) {
+    const isBirthToCome = lsn === 0 && known === BIRTH_LSN;
+    if (known !== lsn && !isBirthToCome) possible.delete(known);
+  }
 }
 
 /** What one life does with a store. */
