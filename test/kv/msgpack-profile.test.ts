@@ -1,0 +1,601 @@
+// The msgpack profile: exact or refused.
+
+import { isDeepStrictEqual } from 'node:util';
+import { decode, Encoder } from '@msgpack/msgpack';
+import fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import { isKeelsonError } from '../../src/errors.js';
+import { decodeMsgpack, encodeMsgpack, VALUE_DEPTH_MAX } from '../../src/kv/msgpack-profile.js';
+
+/** The bytes as the store holds them, apart from the scratch buffer. */
+function encoded(value: unknown): Uint8Array {
+  return new Uint8Array(encodeMsgpack(value));
+}
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+/** isDeepStrictEqual, and the order of keys, entries and items, which it does not look at. */
+function isSame(a: unknown, b: unknown): boolean {
+  return isDeepStrictEqual(a, b) && orderOf(a) === orderOf(b);
+}
+
+function orderOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || value instanceof Date) {
+    return typeof value === 'bigint' ? `${value}n` : String(JSON.stringify(value));
+  }
+  const parts = value instanceof Map || value instanceof Set ? [...value] : Object.entries(value);
+  return `(${parts.map((part) => (Array.isArray(part) ? part.map(orderOf).join(':') : orderOf(part))).join(',')})`;
+}
+
+function expectExact(value: unknown): void {
+  const back = decodeMsgpack(encoded(value));
+  if (!isSame(back, value)) expect(back).toStrictEqual(value);
+  expect(isSame(back, value)).toBe(true);
+}
+
+const text = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc.string({ maxLength: 40 }),
+  fc
+    .tuple(fc.constantFrom('', '\ufeff'), fc.string({ unit: 'binary', minLength: 190, maxLength: 300 }))
+    .map(([mark, rest]) => mark + rest),
+);
+const plain = fc.oneof(
+  fc.constantFrom<unknown>(null, true, false),
+  fc.double(),
+  fc.integer(),
+  fc.maxSafeInteger(),
+  fc.constantFrom(
+    0,
+    -0,
+    31,
+    127,
+    128,
+    255,
+    256,
+    -32,
+    -33,
+    -128,
+    -129,
+    65535,
+    65536,
+    -32768,
+    -32769,
+    2 ** 31,
+    -(2 ** 31),
+    -(2 ** 31) - 1,
+    2 ** 32 - 1,
+    2 ** 32,
+    2 ** 53,
+    -(2 ** 53),
+  ),
+  text,
+);
+const leaf = fc.oneof(
+  { weight: 4, arbitrary: plain },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 300 }) },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)) },
+  { weight: 1, arbitrary: fc.date({ noInvalidDate: true }) },
+  { weight: 1, arbitrary: fc.oneof(fc.bigInt(), fc.bigInt({ min: -(2n ** 300n), max: 2n ** 300n })) },
+);
+const name = fc
+  .oneof(
+    text,
+    fc.constantFrom('', '0', '1', '10', 'constructor', 'toString', 'hasOwnProperty', 'length', 'a b'),
+  )
+  .filter((key) => key !== '__proto__');
+
+const { value: anyValue } = fc.letrec<{ value: unknown; inner: unknown }>((tie) => ({
+  inner: fc.oneof({ weight: 6, arbitrary: tie('value') }, { weight: 1, arbitrary: fc.constant(undefined) }),
+  value: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    leaf,
+    fc.dictionary(name, tie('inner'), { maxKeys: 6, noNullPrototype: true }),
+    fc.array(tie('inner'), { maxLength: 6 }),
+    fc.array(fc.tuple(tie('inner'), tie('inner')), { maxLength: 4 }).map((pairs) => new Map(pairs)),
+    fc.array(tie('inner'), { maxLength: 4 }).map((items) => new Set(items)),
+  ),
+}));
+
+describe('a value', () => {
+  test('comes back exactly', () => {
+    fc.assert(fc.property(anyValue, expectExact), { numRuns: 1500 });
+  });
+
+  const edges: readonly unknown[] = [
+    -0,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    Number.MIN_VALUE,
+    Number.MAX_VALUE,
+    0n,
+    -1n,
+    255n,
+    256n,
+    -(2n ** 64n),
+    10n ** 400n,
+    '',
+    '\u0000',
+    '\ufeffbyte order mark',
+    `\ufeff${'x'.repeat(300)}`,
+    'é'.repeat(20),
+    'x'.repeat(70_000),
+    new Date(0),
+    new Date(-1),
+    new Date(8.64e15),
+    new Date(-8.64e15),
+    new Uint8Array(),
+    Buffer.alloc(0),
+    Buffer.from('a buffer'),
+    new Uint8Array(70_000).fill(3),
+    {},
+    { a: undefined },
+    { b: 1, a: 2, 1: 3, 0: 4 },
+    { constructor: 1, toString: 'x', hasOwnProperty: null, valueOf: undefined },
+    [],
+    [undefined, null, undefined],
+    [[], [[]], {}],
+    new Map(),
+    new Map<unknown, unknown>([
+      [undefined, undefined],
+      [Number.NaN, 1],
+      [{ a: 1 }, [new Map([['x', new Set([1n])]])]],
+    ]),
+    new Set([3, 1, 2, undefined, '3']),
+    Array.from({ length: 70_000 }, (_, index) => index),
+    Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [`name ${index}`, index])),
+    new Map(Array.from({ length: 20 }, (_, index) => [index, 'x'.repeat(5000)])),
+  ];
+
+  test.each(edges.map((value) => [value]))('%# of the edges comes back exactly', expectExact);
+
+  test('shares no memory with the bytes it was read from, nor with its neighbours', () => {
+    fc.assert(
+      fc.property(anyValue, (value) => {
+        const bytes = encoded(value);
+        const back = decodeMsgpack(bytes);
+        bytes.fill(0xc1);
+        expect(isSame(back, value)).toBe(true);
+      }),
+    );
+    const [one, two, buffer] = decodeMsgpack(
+      encoded([Uint8Array.of(1), Uint8Array.of(2), Buffer.from([3])]),
+    ) as Uint8Array[];
+    for (const part of [one!, two!, buffer!]) expect(part.buffer.byteLength).toBe(1);
+  });
+
+  test('read from a Buffer has plain Uint8Arrays of its own all the same', () => {
+    const stored = Buffer.from(encoded({ data: Uint8Array.of(1, 2) }));
+    const { data } = decodeMsgpack(stored) as { data: Uint8Array };
+    stored.fill(0);
+    expect(isDeepStrictEqual(data, Uint8Array.of(1, 2))).toBe(true);
+  });
+
+  test('whose keys are names of Object.prototype reads back while that is frozen', () => {
+    const bytes = encoded({ toString: 1, constructor: { valueOf: 2 } });
+    const descriptors = Object.getOwnPropertyDescriptors(Object.prototype);
+    // As Object.freeze() would make them, but so that they can be put back.
+    for (const key of ['toString', 'constructor', 'valueOf'] as const) {
+      Object.defineProperty(Object.prototype, key, { ...descriptors[key], writable: false });
+    }
+    try {
+      expect(
+        isDeepStrictEqual(decodeMsgpack(bytes), { ['toString']: 1, ['constructor']: { ['valueOf']: 2 } }),
+      ).toBe(true);
+    } finally {
+      for (const key of ['toString', 'constructor', 'valueOf'] as const) {
+        Object.defineProperty(Object.prototype, key, descriptors[key]!);
+      }
+    }
+  });
+
+  test('may be an invalid Date', () => {
+    const [date] = decodeMsgpack(encoded([new Date(Number.NaN)])) as [Date];
+    expect(date).toBeInstanceOf(Date);
+    expect(date.getTime()).toBeNaN();
+  });
+
+  test('may hold a Date that fake timers made, and one from before', () => {
+    const before = new Date(5);
+    vi.useFakeTimers({ now: 7 });
+    try {
+      const back = decodeMsgpack(encoded([before, new Date()])) as Date[];
+      expect(back.map(Number)).toEqual([5, 7]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('what cannot come back exactly', () => {
+  class User {
+    id = 1;
+  }
+  const withGetter = Object.defineProperty({}, 'x', { get: () => 1, enumerable: true });
+  const withSetter = Object.defineProperty({}, 'x', { set: () => undefined, enumerable: true });
+  const hidden = Object.defineProperty({}, 'x', { value: 1, enumerable: false });
+  const named = Object.assign([1, 2], { extra: 1 });
+  const swapped = Object.assign([1, 2, 3], { extra: 1 });
+  delete swapped[1];
+  const withHole = [1, 2, 3];
+  delete withHole[1];
+  const cycle: { a: { b?: unknown } } = { a: {} };
+  cycle.a.b = cycle;
+  class SubArray extends Array {}
+  class SubMap extends Map {}
+
+  const refused: readonly { what: string; value: unknown; message: RegExp }[] = [
+    {
+      what: 'undefined itself',
+      value: undefined,
+      message: /^value: expected null, a boolean, .*, got undefined$/,
+    },
+    {
+      what: 'a function',
+      value: { tags: [1, 2, 3, { when: () => 1 }] },
+      message: /^value\.tags\[3\]\.when: expected .*, got a function$/,
+    },
+    { what: 'a symbol', value: [Symbol('x')], message: /^value\[0\]: expected .*, got a symbol$/ },
+    { what: 'a RegExp', value: { 'a b': /x/ }, message: /^value\["a b"\]: expected .*, got a RegExp$/ },
+    {
+      what: 'an Error',
+      value: { e: new RangeError('x') },
+      message: /^value\.e: expected .*, got a RangeError$/,
+    },
+    {
+      what: 'another typed array',
+      value: { f: new Float64Array(1) },
+      message: /^value\.f: expected .*, got a Float64Array$/,
+    },
+    {
+      what: 'a DataView',
+      value: [new DataView(new ArrayBuffer(1))],
+      message: /^value\[0\]: expected .*, got a DataView$/,
+    },
+    {
+      what: 'an ArrayBuffer',
+      value: [new ArrayBuffer(1)],
+      message: /^value\[0\]: expected .*, got a ArrayBuffer$/,
+    },
+    { what: 'a boxed primitive', value: { n: Object(1) }, message: /^value\.n: expected .*, got a Number$/ },
+    {
+      what: 'a promise',
+      value: { p: Promise.resolve(1) },
+      message: /^value\.p: expected .*, got a Promise$/,
+    },
+    { what: 'a WeakMap', value: { w: new WeakMap() }, message: /^value\.w: expected .*, got a WeakMap$/ },
+    {
+      what: 'a class instance',
+      value: { user: new User() },
+      message: /^value\.user: expected .*plain object, got a User$/,
+    },
+    {
+      what: 'an array subclass',
+      value: { a: SubArray.of(1) },
+      message: /^value\.a: expected .*, got an array$/,
+    },
+    { what: 'a map subclass', value: { a: new SubMap() }, message: /^value\.a: expected .*, got a SubMap$/ },
+    {
+      what: 'a forged Date',
+      value: [Object.create(Date.prototype)],
+      message: /^value\[0\]: expected .*, got a Date$/,
+    },
+    { what: 'a forged array', value: [Object.create(Array.prototype)], message: /^value\[0\]: expected / },
+    {
+      what: 'an object without a prototype',
+      value: { o: Object.create(null) },
+      message: /^value\.o: expected an object with the prototype of \{\}, got an object$/,
+    },
+    {
+      what: 'a symbol key',
+      value: { o: { [Symbol('s')]: 1 } },
+      message: /^value\.o: expected no symbol keys, got an object$/,
+    },
+    {
+      what: 'a getter',
+      value: { o: withGetter },
+      message: /^value\.o\.x: expected a plain property, without getter and setter, got a function$/,
+    },
+    { what: 'a setter', value: { o: withSetter }, message: /^value\.o\.x: expected a plain property/ },
+    {
+      what: 'a hidden property',
+      value: { o: hidden },
+      message: /^value\.o\.x: expected an enumerable property, got the number 1$/,
+    },
+    {
+      what: 'a property named __proto__',
+      value: JSON.parse('{"a":{"__proto__":5}}'),
+      message: /^value\.a\.__proto__: expected no property named __proto__, got the number 5$/,
+    },
+    {
+      what: 'a hole',
+      value: { a: withHole },
+      message: /^value\.a\[1\]: expected an element, and no hole, got undefined$/,
+    },
+    {
+      what: 'an array with a name',
+      value: { a: named },
+      message: /^value\.a: expected an array without named properties, got an array$/,
+    },
+    {
+      what: 'a hole made up for by a name',
+      value: { a: swapped },
+      message: /^value\.a\[1\]: expected an element, and no hole/,
+    },
+    {
+      what: 'a symbol on an array',
+      value: [Object.assign([], { [Symbol('s')]: 1 })],
+      message: /^value\[0\]: expected no symbol keys/,
+    },
+    {
+      what: 'a name on a Map',
+      value: [Object.assign(new Map(), { a: 1 })],
+      message: /^value\[0\]: expected no properties of its own, got a Map$/,
+    },
+    {
+      what: 'a name on a Set',
+      value: [Object.assign(new Set(), { a: 1 })],
+      message: /^value\[0\]: expected no properties of its own, got a Set$/,
+    },
+    {
+      what: 'a name on a Date',
+      value: [Object.assign(new Date(), { a: 1 })],
+      message: /^value\[0\]: expected no properties of its own, got a Date$/,
+    },
+    {
+      what: 'a lone surrogate',
+      value: { s: ['a\ud800'] },
+      message: /^value\.s\[0\]: expected a string without lone surrogates/,
+    },
+    {
+      what: 'a lone surrogate in a name',
+      value: { s: { '\udc00': 1 } },
+      message: /^value\.s\["\\udc00"\]: expected a string without lone surrogates/,
+    },
+    {
+      what: 'a bad key of a Map',
+      value: {
+        m: new Map<unknown, unknown>([
+          [1, 1],
+          [() => 1, 2],
+        ]),
+      },
+      message: /^value\.m\(key of map entry 1\): expected .*, got a function$/,
+    },
+    {
+      what: 'a bad value of a Map',
+      value: { m: new Map([['k', { x: Symbol('s') }]]) },
+      message: /^value\.m\(value of map entry 0\)\.x: expected /,
+    },
+    {
+      what: 'a bad item of a Set',
+      value: new Set([1, /x/]),
+      message: /^value\(set item 1\): expected .*, got a RegExp$/,
+    },
+    {
+      what: 'a cycle',
+      value: cycle,
+      message: /^value\.a\.b\.a\.b.*: expected at most 100 levels of nesting, and no cycle, got an object$/,
+    },
+  ];
+
+  test.each(refused)('is refused by its path: $what', ({ value, message }) => {
+    const error = thrownBy(() => encodeMsgpack(value));
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toMatch(message);
+  });
+
+  test('is named as the caller says', () => {
+    expect(() => encodeMsgpack([Symbol('x')], 'operations[4].value')).toThrow(
+      /^operations\[4\]\.value\[0\]: /,
+    );
+  });
+
+  test('leaves the next value unharmed', () => {
+    expect(thrownBy(() => encodeMsgpack(['some bytes', Symbol('x')]))).toBeInstanceOf(TypeError);
+    expectExact({ a: 1 });
+  });
+
+  test('is nesting deeper than VALUE_DEPTH_MAX, of every kind', () => {
+    const wrappers: readonly ((inner: unknown) => unknown)[] = [
+      (inner) => [inner],
+      (inner) => ({ inner }),
+      (inner) => new Map([[1, inner]]),
+      (inner) => new Set([inner]),
+    ];
+    for (const wrap of wrappers) {
+      let value: unknown = 'core';
+      for (let depth = 0; depth < VALUE_DEPTH_MAX; depth++) value = wrap(value);
+      expectExact(value);
+      expect(() => encodeMsgpack(wrap(value))).toThrow(/expected at most 100 levels of nesting/);
+    }
+  });
+});
+
+describe('encoding', () => {
+  test('survives that a trap encodes a value meanwhile', () => {
+    const nosy = new Proxy(
+      { b: 2 },
+      {
+        ownKeys(target) {
+          expectExact({ another: 'value', of: [1, 2, 3] });
+          return Reflect.ownKeys(target);
+        },
+      },
+    );
+    expect(
+      isDeepStrictEqual(decodeMsgpack(encoded({ a: 1, nosy, c: 3 })), { a: 1, nosy: { b: 2 }, c: 3 }),
+    ).toBe(true);
+  });
+
+  test('passes on what a trap throws', () => {
+    const own = new Error('mine');
+    const angry = new Proxy(
+      {},
+      {
+        ownKeys() {
+          throw own;
+        },
+      },
+    );
+    expect(thrownBy(() => encodeMsgpack({ angry }))).toBe(own);
+    expectExact({ a: 1 });
+  });
+
+  test('of a value too large for any record is KEELSON_RECORD_TOO_LARGE', () => {
+    const large = new Uint8Array(2 ** 27);
+    expect(thrownBy(() => encodeMsgpack([large, large]))).toMatchObject({ code: 'KEELSON_RECORD_TOO_LARGE' });
+  });
+});
+
+describe('plain MessagePack', () => {
+  const { value: plainValue } = fc.letrec<{ value: unknown }>((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      // -0 is what the library loses, and a byte order mark at the start of a long string.
+      plain.filter(
+        (value) => !Object.is(value, -0) && !(typeof value === 'string' && value.startsWith('\ufeff')),
+      ),
+      fc.dictionary(
+        name.filter((key) => !key.startsWith('\ufeff')),
+        tie('value'),
+        { maxKeys: 6, noNullPrototype: true },
+      ),
+      fc.array(tie('value'), { maxLength: 6 }),
+    ),
+  }));
+
+  test('that another encoder wrote reads the same here', () => {
+    const encoder = new Encoder();
+    const encoder32 = new Encoder({ forceFloat32: true });
+    fc.assert(
+      fc.property(plainValue, (value) => {
+        expect(isSame(decodeMsgpack(encoder.encode(value)), value)).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+    expect(decodeMsgpack(encoder32.encode([0.5, -1.25]))).toEqual([0.5, -1.25]);
+    expect(() => decodeMsgpack(new Encoder({ useBigInt64: true }).encode(2n ** 60n + 1n))).toThrow(
+      expect.objectContaining({ code: 'KEELSON_DECODE' }),
+    );
+  });
+
+  test('that is written here reads the same with another decoder', () => {
+    fc.assert(
+      fc.property(plainValue, (value) => {
+        expect(isSame(decode(encoded(value)), value)).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('bytes from the disk', () => {
+  function expectValueOrDecodeError(bytes: Uint8Array): boolean {
+    const error = thrownBy(() => decodeMsgpack(bytes));
+    if (error !== undefined && !isKeelsonError(error, 'KEELSON_DECODE')) throw error;
+    return error !== undefined;
+  }
+
+  test('cut off are KEELSON_DECODE', () => {
+    fc.assert(
+      fc.property(anyValue, fc.nat(), (value, at) => {
+        const bytes = encoded(value);
+        expect(expectValueOrDecodeError(bytes.subarray(0, at % bytes.length))).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('followed by others are KEELSON_DECODE', () => {
+    fc.assert(
+      fc.property(anyValue, fc.uint8Array({ minLength: 1, maxLength: 4 }), (value, more) => {
+        expect(expectValueOrDecodeError(Uint8Array.of(...encoded(value), ...more))).toBe(true);
+      }),
+    );
+  });
+
+  test('changed anywhere are a value or KEELSON_DECODE', () => {
+    const changes = fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(anyValue, changes, (value, mutations) => {
+        const bytes = encoded(value);
+        for (const [at, byte] of mutations) bytes[at % bytes.length] = byte;
+        expectValueOrDecodeError(bytes);
+      }),
+      { numRuns: 3000 },
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => void expectValueOrDecodeError(bytes)),
+      { numRuns: 3000 },
+    );
+  });
+
+  const wrong: readonly { what: string; hex: string; message: RegExp }[] = [
+    { what: 'nothing', hex: '', message: /cut off/ },
+    { what: 'the byte that MessagePack never uses', hex: 'c1', message: /0xc1 starts no value/ },
+    { what: 'an array of four thousand million items', hex: 'ddffffffff', message: /cut off/ },
+    { what: 'an object of four thousand million properties', hex: 'dfffffffff', message: /cut off/ },
+    { what: 'a string of four gibibytes', hex: 'dbffffffff61', message: /cut off/ },
+    { what: 'an extension of four gibibytes', hex: 'c9ffffffff0461', message: /cut off/ },
+    { what: 'a string that is not UTF-8', hex: 'a2c080', message: /not UTF-8/ },
+    { what: 'a name that is not UTF-8', hex: '81a1ff01', message: /not UTF-8/ },
+    { what: 'a name that is a number', hex: '810101', message: /a property name is no string/ },
+    {
+      what: 'the same name twice',
+      hex: '82a16101a16102',
+      message: /the property name "a" cannot stand here/,
+    },
+    { what: 'the name __proto__', hex: '81a95f5f70726f746f5f5f80', message: /"__proto__" cannot stand here/ },
+    { what: 'extension type 0', hex: 'd40000', message: /extension type 0 is unknown/ },
+    { what: "MessagePack's own timestamp", hex: 'd6ff00000000', message: /extension type -1 is unknown/ },
+    { what: 'undefined at the top', hex: 'c70001', message: /an undefined cannot stand here/ },
+    { what: 'undefined with a payload', hex: '91d40100', message: /an undefined cannot stand here/ },
+    { what: 'a bigint without a sign', hex: 'c70002', message: /bigint/ },
+    { what: 'a negative zero bigint', hex: 'd40201', message: /bigint/ },
+    { what: 'a bigint with a leading zero', hex: 'c703020000ff', message: /bigint/ },
+    { what: 'a bigint of sign 2', hex: 'd5020201', message: /bigint/ },
+    { what: 'a date of four bytes', hex: 'd60300000000', message: /a date has 8 bytes/ },
+    { what: 'a date of half a millisecond', hex: 'd7033fe0000000000000', message: /a date is out of range/ },
+    { what: 'a date after the last', hex: 'd7037ff0000000000000', message: /a date is out of range/ },
+    { what: 'a map with a key and no value', hex: 'd40501', message: /cut off/ },
+    { what: 'a map with a key twice', hex: 'd60501020103', message: /a map has a key twice/ },
+    { what: 'a set with an item twice', hex: 'd5060101', message: /a set has an item twice/ },
+    { what: 'a map entry that reaches out of its map', hex: '92d50501a16101', message: /cut off/ },
+    { what: 'nesting without an end', hex: '91'.repeat(5000), message: /nested deeper/ },
+    { what: 'sets within sets without an end', hex: nestedSetsHex(200), message: /nested deeper/ },
+  ];
+
+  test.each(wrong)('with $what are KEELSON_DECODE', ({ hex, message }) => {
+    const error = thrownBy(() => decodeMsgpack(Buffer.from(hex, 'hex')));
+    expect(isKeelsonError(error, 'KEELSON_DECODE')).toBe(true);
+    expect((error as Error).message).toMatch(message);
+  });
+
+  test('of many different names never mix them up', () => {
+    // More names than the reader remembers, and many that differ in the middle only.
+    for (let round = 0; round < 3; round++) {
+      for (let index = 0; index < 2000; index++) expectExact({ [`a${index}z`]: index, [`é${index}`]: index });
+    }
+  });
+});
+
+function nestedSetsHex(levels: number): string {
+  let payload = Buffer.from('01', 'hex');
+  for (let level = 0; level < levels; level++) {
+    const header = Buffer.alloc(6);
+    header[0] = 0xc9;
+    header.writeUInt32BE(payload.length, 1);
+    header[5] = 6;
+    payload = Buffer.concat([header, payload]);
+  }
+  return payload.toString('hex');
+}

@@ -1,0 +1,192 @@
+// The ordered index against a sorted array, with clones taken at every moment.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ALL_KEYS, type KeyBounds, OrderedIndex } from '../../src/kv/ordered-index.js';
+
+/** Few entries a node, so that a handful of keys makes a tree of several levels. */
+const SMALL_NODE_ENTRIES = 4;
+
+interface Item {
+  readonly number: number;
+}
+
+type Pair = readonly [string, Item];
+
+/** The obvious implementation: a Map, sorted when asked. */
+class Model {
+  readonly map: Map<string, Item>;
+
+  constructor(pairs: Iterable<Pair> = []) {
+    this.map = new Map(pairs);
+  }
+
+  sorted(): Pair[] {
+    return [...this.map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  }
+
+  within(bounds: KeyBounds): Pair[] {
+    return this.sorted().filter(([key]) => isWithin(key, bounds));
+  }
+}
+
+function isWithin(key: string, { low, lowInclusive, high, highInclusive }: KeyBounds): boolean {
+  if (low !== undefined && (lowInclusive ? key < low : key <= low)) return false;
+  return high === undefined || (highInclusive ? key <= high : key < high);
+}
+
+// Few letters, so that keys meet; among them code units that UTF-8 would order differently, and NUL, which is
+// how the index finds the key after a key.
+const key = fc
+  .array(fc.constantFrom('', '\0', 'a', 'b', 'c', '\ud7ff', '\u{10000}', '\uffff'), { maxLength: 3 })
+  .map((letters) => letters.join(''));
+
+const bounds: fc.Arbitrary<KeyBounds> = fc.record({
+  low: fc.option(key, { nil: undefined }),
+  lowInclusive: fc.boolean(),
+  high: fc.option(key, { nil: undefined }),
+  highInclusive: fc.boolean(),
+});
+
+type Step =
+  | { readonly type: 'set'; readonly key: string; readonly number: number }
+  | { readonly type: 'delete'; readonly key: string }
+  | { readonly type: 'deleteRange'; readonly bounds: KeyBounds }
+  | { readonly type: 'clone' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ type: fc.constant('set' as const), key, number: fc.nat() }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('delete' as const), key }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('deleteRange' as const), bounds }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('clone' as const) }) },
+);
+
+const steps = fc.array(step, { maxLength: 250, size: 'max' });
+
+function applyStep(index: OrderedIndex<Item>, model: Model, action: Exclude<Step, { type: 'clone' }>): void {
+  if (action.type === 'set') {
+    const item = { number: action.number };
+    expect(index.set(action.key, item)).toBe(model.map.get(action.key));
+    model.map.set(action.key, item);
+  } else if (action.type === 'delete') {
+    expect(index.delete(action.key)).toBe(model.map.get(action.key));
+    model.map.delete(action.key);
+  } else {
+    const gone = model.within(action.bounds);
+    expect(index.deleteRange(action.bounds)).toBe(gone.length);
+    for (const [name] of gone) model.map.delete(name);
+  }
+}
+
+function expectSame(index: OrderedIndex<Item>, model: Model): void {
+  index.checkValid();
+  expect(index.size).toBe(model.map.size);
+  expect([...index.iterate(ALL_KEYS)]).toEqual(model.sorted());
+}
+
+describe('the ordered index', () => {
+  test('holds what a sorted array holds, and says what a write replaced', () => {
+    fc.assert(
+      fc.property(steps, key, (actions, probe) => {
+        const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES);
+        const model = new Model();
+        for (const action of actions) if (action.type !== 'clone') applyStep(index, model, action);
+        expectSame(index, model);
+        expect(index.get(probe)).toBe(model.map.get(probe));
+        expect(index.has(probe)).toBe(model.map.has(probe));
+      }),
+    );
+  });
+
+  test('is never disturbed by its clones, nor they by it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(), step), { maxLength: 250, size: 'max' }), (actions) => {
+        const all = [{ index: new OrderedIndex<Item>(SMALL_NODE_ENTRIES), model: new Model() }];
+        for (const [which, action] of actions) {
+          const { index, model } = all[which % all.length]!;
+          if (action.type === 'clone') all.push({ index: index.clone(), model: new Model(model.map) });
+          else applyStep(index, model, action);
+        }
+        for (const { index, model } of all) expectSame(index, model);
+      }),
+    );
+  });
+
+  test('lets an iteration of a clone go on unmoved while the original changes at every step', () => {
+    fc.assert(
+      fc.property(
+        fc.array(key, { size: 'max', maxLength: 100 }),
+        steps,
+        fc.boolean(),
+        (keys, actions, reverse) => {
+          const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES);
+          const model = new Model();
+          keys.forEach((name, number) => {
+            applyStep(index, model, { type: 'set', key: name, number });
+          });
+          const expected = reverse ? model.sorted().reverse() : model.sorted();
+          const seen: Pair[] = [];
+          const rest = actions[Symbol.iterator]();
+          for (const pair of index.clone().iterate(ALL_KEYS, reverse)) {
+            seen.push(pair);
+            for (const action of [rest.next().value, rest.next().value]) {
+              if (action !== undefined && action.type !== 'clone') applyStep(index, model, action);
+            }
+          }
+          expect(seen).toEqual(expected);
+          expectSame(index, model);
+        },
+      ),
+    );
+  });
+
+  test('iterates and counts any range, in both orders, to any limit', () => {
+    fc.assert(
+      fc.property(
+        fc.array(key, { size: 'max', maxLength: 60 }),
+        bounds,
+        fc.boolean(),
+        fc.oneof(fc.nat({ max: 8 }), fc.constant(Number.POSITIVE_INFINITY)),
+        (keys, range, reverse, limit) => {
+          const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES);
+          const model = new Model(keys.map((name, number) => [name, { number }]));
+          for (const [name, item] of model.map) index.set(name, item);
+          const expected = model.within(range);
+          expect(index.count(range)).toBe(expected.length);
+          if (reverse) expected.reverse();
+          expect([...index.iterate(range, reverse, limit)]).toEqual(expected.slice(0, limit));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test('counts nothing, and deletes nothing, in a range that is upside down', () => {
+    const index = new OrderedIndex<Item>();
+    for (const name of ['a', 'b', 'c', 'd']) index.set(name, { number: 1 });
+    const upsideDown = { low: 'd', lowInclusive: true, high: 'a', highInclusive: true };
+    expect(index.count(upsideDown)).toBe(0);
+    expect(index.deleteRange(upsideDown)).toBe(0);
+    expect(index.size).toBe(4);
+  });
+
+  test('keeps a clone whole when the original is cleared and filled again', () => {
+    const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES);
+    const names = Array.from({ length: 500 }, (_, number) => `key ${String(number).padStart(4, '0')}`);
+    names.forEach((name, number) => {
+      index.set(name, { number });
+    });
+    const before = index.clone();
+    expect(index.deleteRange(ALL_KEYS)).toBe(500);
+    expect(index.size).toBe(0);
+    for (const name of names) index.set(name, { number: -1 });
+    expect([...before.iterate(ALL_KEYS)]).toEqual(names.map((name, number) => [name, { number }]));
+    expect([...index.iterate(ALL_KEYS)].every(([, item]) => item.number === -1)).toBe(true);
+  });
+
+  test('orders keys by code unit, so that an emoji stands before U+FFFF', () => {
+    const index = new OrderedIndex<Item>();
+    for (const name of ['\uffff', '😀', 'z', 'a']) index.set(name, { number: 0 });
+    expect([...index.iterate(ALL_KEYS)].map(([name]) => name)).toEqual(['a', 'z', '😀', '\uffff']);
+  });
+});

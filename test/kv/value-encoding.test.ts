@@ -1,0 +1,232 @@
+// Value encodings: exact, in the caller's own memory, and clear about what they refuse.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { KeelsonError } from '../../src/errors.js';
+import {
+  type CustomValueEncoding,
+  ENCODING_NAME_BYTES_MAX,
+  resolveValueEncoding,
+} from '../../src/kv/value-encoding.js';
+
+function thrownBy(run: () => unknown): Error {
+  try {
+    run();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const point: CustomValueEncoding<{ x: number }> = {
+  name: 'point',
+  encode: ({ x }) => Uint8Array.of(x),
+  decode: (bytes) => {
+    if (bytes.length !== 1) throw new RangeError('a point has one byte');
+    return { x: bytes[0]! };
+  },
+};
+
+describe('the value encoding option', () => {
+  test('is msgpack when it is not given', () => {
+    expect(resolveValueEncoding(undefined).name).toBe('msgpack');
+    for (const name of ['msgpack', 'json', 'utf8', 'bytes'] as const) {
+      expect(resolveValueEncoding(name).name).toBe(name);
+    }
+  });
+
+  const wrong: readonly { given: unknown; message: RegExp }[] = [
+    {
+      given: 'yaml',
+      message:
+        /^o: expected one of 'msgpack', 'json', 'utf8', 'bytes' or \{ name, encode, decode \}, got the string "yaml"$/,
+    },
+    { given: 5, message: /^o: expected one of .*, got the number 5$/ },
+    { given: null, message: /^o: expected one of .*, got null$/ },
+    { given: {}, message: /^o\.name: expected a string that is not empty, got undefined$/ },
+    {
+      given: { ...point, name: '' },
+      message: /^o\.name: expected a string that is not empty, got the string ""$/,
+    },
+    {
+      given: { ...point, name: 'json' },
+      message: /^o\.name: expected a name that is not that of a built-in encoding, got the string "json"$/,
+    },
+    {
+      given: { ...point, name: 'x'.repeat(ENCODING_NAME_BYTES_MAX + 1) },
+      message: /^o\.name: expected at most \d+ bytes/,
+    },
+    { given: { ...point, encode: undefined }, message: /^o\.encode: expected a function, got undefined$/ },
+    { given: { ...point, decode: 1 }, message: /^o\.decode: expected a function, got the number 1$/ },
+  ];
+
+  test.each(wrong)('refuses $given', ({ given, message }) => {
+    const error = thrownBy(() => resolveValueEncoding(given as 'json', 'o'));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toMatch(message);
+  });
+});
+
+describe('json', () => {
+  const json = resolveValueEncoding('json');
+
+  test('reads back what JSON reads back', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(json.decode(json.encode(value))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+    expect(json.decode(json.encode('\ud800'))).toBe('\ud800');
+  });
+
+  test.each([undefined, () => 1, Symbol('s')])('refuses %s by name', (value) => {
+    const error = thrownBy(() => json.encode(value));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toMatch(
+      /^value: expected what JSON can hold, got (undefined|a function|a symbol)$/,
+    );
+  });
+
+  test('refuses a bigint and a cycle, with the cause', () => {
+    const cycle: { self?: unknown } = {};
+    cycle.self = cycle;
+    for (const value of [1n, cycle]) {
+      const error = thrownBy(() => json.encode(value, 'operations[2].value'));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toMatch(/^operations\[2\]\.value: expected what JSON can hold/);
+      expect(error.cause).toBeInstanceOf(TypeError);
+    }
+  });
+
+  test.each(['', '{', 'undefined', '{"a":1} '.repeat(2)])('of %j on disk is KEELSON_DECODE', (text) => {
+    const error = thrownBy(() => json.decode(Buffer.from(text)));
+    expect(error).toMatchObject({ code: 'KEELSON_DECODE' });
+    expect(error.cause).toBeInstanceOf(SyntaxError);
+  });
+
+  test('that is not UTF-8 is KEELSON_DECODE', () => {
+    expect(thrownBy(() => json.decode(Uint8Array.of(0x22, 0xff, 0x22)))).toMatchObject({
+      code: 'KEELSON_DECODE',
+    });
+  });
+});
+
+describe('utf8', () => {
+  const utf8 = resolveValueEncoding<string>('utf8');
+
+  test('reads back every well-formed string', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'binary' }),
+        fc.constantFrom('', '\ufeff', 'x'.repeat(300)),
+        (text, start) => {
+          expect(utf8.decode(utf8.encode(start + text))).toBe(start + text);
+        },
+      ),
+    );
+  });
+
+  test.each([
+    { value: 5, message: /^value: expected a string, got the number 5$/ },
+    { value: 'a\udc00', message: /^value: expected a string without lone surrogates/ },
+  ])('refuses $value', ({ value, message }) => {
+    const error = thrownBy(() => utf8.encode(value as string));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toMatch(message);
+  });
+
+  test('that is not UTF-8 is KEELSON_DECODE', () => {
+    expect(thrownBy(() => utf8.decode(Uint8Array.of(0xc0, 0x80)))).toMatchObject({ code: 'KEELSON_DECODE' });
+  });
+});
+
+describe('bytes', () => {
+  const bytes = resolveValueEncoding<Uint8Array>('bytes');
+
+  test('come back as a plain Uint8Array that shares no memory, whether read from a Buffer or not', () => {
+    for (const stored of [Uint8Array.of(1, 2, 3), Buffer.from([1, 2, 3])]) {
+      const value = bytes.decode(stored);
+      stored.fill(9);
+      expect(value).toEqual(Uint8Array.of(1, 2, 3));
+      expect(Object.getPrototypeOf(value)).toBe(Uint8Array.prototype);
+      expect(value.buffer.byteLength).toBe(3);
+    }
+  });
+
+  test.each(['abc', [1], new Uint16Array(1), new ArrayBuffer(1), null])('refuse %s', (value) => {
+    const error = thrownBy(() => bytes.encode(value as unknown as Uint8Array));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toMatch(/^value: expected a Uint8Array, got /);
+  });
+});
+
+describe('a custom encoding', () => {
+  test('encodes and decodes under its own name', () => {
+    const codec = resolveValueEncoding(point);
+    expect(codec.name).toBe('point');
+    expect(codec.decode(codec.encode({ x: 7 }))).toEqual({ x: 7 });
+  });
+
+  test('keeps its `this`', () => {
+    class Doubling implements CustomValueEncoding<number> {
+      readonly name = 'doubling';
+      readonly factor = 2;
+      encode(value: number): Uint8Array {
+        return Uint8Array.of(value * this.factor);
+      }
+      decode(bytes: Uint8Array): number {
+        return bytes[0]! / this.factor;
+      }
+    }
+    const codec = resolveValueEncoding(new Doubling());
+    expect([...codec.encode(4)]).toEqual([8]);
+    expect(codec.decode(Uint8Array.of(8))).toBe(4);
+  });
+
+  test('that decodes gets bytes of its own', () => {
+    const identity = resolveValueEncoding<Uint8Array>({
+      name: 'id',
+      encode: (value) => value,
+      decode: (value) => value,
+    });
+    const stored = Buffer.from('abc');
+    const value = identity.decode(stored);
+    stored.fill(0);
+    expect(Buffer.from(value).toString()).toBe('abc');
+    value.fill(1);
+    expect(stored.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('that does not return bytes is a TypeError, also when it is async', () => {
+    for (const result of ['abc', undefined, Promise.resolve(Uint8Array.of(1))]) {
+      const codec = resolveValueEncoding({
+        name: 'bad',
+        encode: () => result as unknown as Uint8Array,
+        decode: () => 1,
+      });
+      const error = thrownBy(() => codec.encode(1));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toMatch(/^the result of bad\.encode\(\): expected a Uint8Array, got /);
+    }
+  });
+
+  test('whose encode throws passes its own error on', () => {
+    const own = new Error('mine');
+    const codec = resolveValueEncoding({
+      name: 'bad',
+      encode: () => {
+        throw own;
+      },
+      decode: () => 1,
+    });
+    expect(thrownBy(() => codec.encode(1))).toBe(own);
+  });
+
+  test('whose decode throws is KEELSON_DECODE, with the cause', () => {
+    const error = thrownBy(() => resolveValueEncoding(point).decode(Uint8Array.of(1, 2)));
+    expect(error).toBeInstanceOf(KeelsonError);
+    expect(error).toMatchObject({ code: 'KEELSON_DECODE' });
+    expect(error.cause).toBeInstanceOf(RangeError);
+    expect(error.message).toContain("'point'");
+  });
+});
