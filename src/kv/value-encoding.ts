@@ -1,0 +1,161 @@
+// The value encodings: built-in ones by name, or a caller's own. Pure.
+// The name is recorded in the store's first record and in every image.
+
+import { types } from 'node:util';
+import { KeelsonError, misuse } from '../errors.js';
+import { decodeMsgpack, encodeMsgpack } from './msgpack-profile.js';
+import { readUtf8 } from './utf8.js';
+
+export const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as const;
+
+export type ValueEncodingName = (typeof VALUE_ENCODING_NAMES)[number];
+
+/** A caller's own encoding. */
+export interface CustomValueEncoding<V> {
+  /** Recorded in the store: opening it under another name is refused. */
+  readonly name: string;
+  /** The bytes are copied before put() returns, so the encoder may use its buffer again. */
+  encode(value: V): Uint8Array;
+  /** The bytes are a copy of the decoder's own: the value may refer to them. */
+  decode(bytes: Uint8Array): V;
+}
+
+/** A value encoding as the store uses it. */
+export interface ValueCodec<V> {
+  readonly name: string;
+  /**
+   * The bytes of a value. They may be a scratch buffer that the next encode() overwrites, or the caller's own
+   * memory: whoever keeps them copies them first. A TypeError for a value that cannot be encoded calls it
+   * `argument`, by default 'value'.
+   */
+  encode(value: V, argument?: string): Uint8Array;
+  /** The value, which shares no memory with `bytes`. KEELSON_DECODE when they are no value. */
+  decode(bytes: Uint8Array): V;
+}
+
+/** An encoding's name lies in the 512-byte header of an image, beside another one. */
+export const ENCODING_NAME_BYTES_MAX = 128;
+
+const msgpackValueCodec: ValueCodec<unknown> = {
+  name: 'msgpack',
+  encode: encodeMsgpack,
+  decode: decodeMsgpack,
+};
+
+const jsonValueCodec: ValueCodec<unknown> = {
+  name: 'json',
+
+  encode(value, argument = 'value') {
+    let text: string | undefined;
+    try {
+      text = JSON.stringify(value);
+    } catch (error) {
+      // A bigint, a cycle, or a toJSON() that throws.
+      throw new TypeError(`${argument}: expected what JSON can hold (${String(error)})`, { cause: error });
+    }
+    if (text === undefined) throw misuse(argument, 'what JSON can hold', value);
+    return Buffer.from(text);
+  },
+
+  decode(bytes) {
+    try {
+      return JSON.parse(readUtf8(bytes, 0, bytes.length));
+    } catch (error) {
+      throw undecodable('json', error);
+    }
+  },
+};
+
+const utf8ValueCodec: ValueCodec<string> = {
+  name: 'utf8',
+
+  encode(value: unknown, argument = 'value') {
+    if (typeof value !== 'string') throw misuse(argument, 'a string', value);
+    if (!value.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', value);
+    return Buffer.from(value);
+  },
+
+  decode: (bytes) => readUtf8(bytes, 0, bytes.length),
+};
+
+const bytesValueCodec: ValueCodec<Uint8Array> = {
+  name: 'bytes',
+
+  encode(value: unknown, argument = 'value') {
+    if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value);
+    return value;
+  },
+
+  decode: (bytes) => new Uint8Array(bytes),
+};
+
+const BUILT_IN: { readonly [N in ValueEncodingName]: ValueCodec<never> } = {
+  msgpack: msgpackValueCodec as ValueCodec<never>,
+  json: jsonValueCodec as ValueCodec<never>,
+  utf8: utf8ValueCodec as ValueCodec<never>,
+  bytes: bytesValueCodec as ValueCodec<never>,
+};
+
+/** The codec of the `valueEncoding` option; a TypeError that names `argument` when it is none. */
+export function resolveValueEncoding<V = unknown>(
+  option: ValueEncodingName | CustomValueEncoding<V> | undefined,
+  argument = "option 'valueEncoding'",
+): ValueCodec<V> {
+  const given: unknown = option === undefined ? 'msgpack' : option;
+  if (isBuiltInName(given)) return BUILT_IN[given] as ValueCodec<unknown> as ValueCodec<V>;
+  if (typeof given === 'object' && given !== null) {
+    return customValueCodec(given as CustomValueEncoding<V>, argument);
+  }
+  const names = VALUE_ENCODING_NAMES.map((name) => `'${name}'`).join(', ');
+  throw misuse(argument, `one of ${names} or { name, encode, decode }`, given);
+}
+
+function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string): ValueCodec<V> {
+  const { name } = encoding;
+  checkCustomName(`${argument}.name`, name);
+  for (const method of ['encode', 'decode'] as const) {
+    if (typeof encoding[method] !== 'function') {
+      throw misuse(`${argument}.${method}`, 'a function', encoding[method]);
+    }
+  }
+  return {
+    name,
+
+    encode(value) {
+      const bytes: unknown = encoding.encode(value);
+      if (!types.isUint8Array(bytes)) throw misuse(`the result of ${name}.encode()`, 'a Uint8Array', bytes);
+      return bytes;
+    },
+
+    decode(bytes) {
+      try {
+        return encoding.decode(new Uint8Array(bytes));
+      } catch (error) {
+        throw undecodable(name, error);
+      }
+    },
+  };
+}
+
+function checkCustomName(argument: string, name: unknown): void {
+  if (typeof name !== 'string' || name === '' || !name.isWellFormed()) {
+    throw misuse(argument, 'a string that is not empty', name);
+  }
+  if (isBuiltInName(name)) throw misuse(argument, 'a name that is not that of a built-in encoding', name);
+  if (Buffer.byteLength(name) > ENCODING_NAME_BYTES_MAX) {
+    throw misuse(argument, `at most ${ENCODING_NAME_BYTES_MAX} bytes`, name);
+  }
+}
+
+function isBuiltInName(name: unknown): name is ValueEncodingName {
+  return VALUE_ENCODING_NAMES.includes(name as ValueEncodingName);
+}
+
+function undecodable(name: string, cause: unknown): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_DECODE',
+    `A value does not decode as '${name}': ${cause instanceof Error ? cause.message : String(cause)}`,
+    {},
+    cause,
+  );
+}
