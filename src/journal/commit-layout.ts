@@ -6,7 +6,7 @@ import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX } from '../storage/index.js';
 import type { CommitBuffers } from './commit-buffers.js';
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk } from './commit-format.js';
 import { LSN_MAX, type Lsn } from './lsn.js';
-import type { JournalOptions } from './options.js';
+import type { ResolvedJournalOptions } from './options.js';
 import { type CommitMark, PendingCommit } from './pending-commit.js';
 import type { WritableSegment } from './segment-files.js';
 import type { SegmentRoom } from './segment-room.js';
@@ -18,7 +18,7 @@ const NOBODY_ASKS = () => {};
 
 export class CommitLayout {
   readonly #room: SegmentRoom;
-  readonly #options: JournalOptions;
+  readonly #options: ResolvedJournalOptions;
   readonly #buffers: CommitBuffers;
   /** Segments of this life whose files are open: the one above all, and those with commits still to be written. */
   readonly openSegments = new Set<WritableSegment>();
@@ -32,7 +32,7 @@ export class CommitLayout {
   #bytesExpected = 0;
   #nextLsn: number;
 
-  constructor(room: SegmentRoom, options: JournalOptions, buffers: CommitBuffers, nextLsn: number) {
+  constructor(room: SegmentRoom, options: ResolvedJournalOptions, buffers: CommitBuffers, nextLsn: number) {
     this.#room = room;
     this.#options = options;
     this.#buffers = buffers;

@@ -95,7 +95,7 @@ async function isFree(storage: Storage, directory: string, number: number): Prom
   const owner = parseOwner(text.slice(HELD.length));
   // A lock gets its name only when it is written whole, so one that cannot be read lost its contents in a power cut.
   if (owner === null) return true;
-  const liveness = storage.liveness(owner);
+  const liveness = storage.liveness(owner, path);
   if (liveness === 'dead') return true;
   const who =
     owner.pid === storage.processIdentity.pid ? `this process (${owner.pid})` : `process ${owner.pid}`;

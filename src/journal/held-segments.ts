@@ -66,18 +66,32 @@ export class HeldSegments {
     return { move: (to) => this.#pins.set(key, to), release: () => this.#pins.delete(key) };
   }
 
-  /** What may be retired when the journal answers for nothing below `lsn`: never the newest segment. */
-  retirable(lsn: number): { readonly paths: readonly string[]; readonly startLsn: number } {
-    const limit = Math.min(lsn, ...this.#pins.values());
-    const kept = this.#segments.findIndex((segment) => segment.endLsn > limit);
-    const count = kept === -1 ? Math.max(0, this.#segments.length - 1) : kept;
-    const paths = this.#segments.slice(0, count).map(({ path }) => path);
-    return { paths: [...this.#stale, ...paths], startLsn: this.#segments[count]?.startLsn ?? lsn };
+  /** Where the journal would start if everything up to `lsn` were retired; null when there is no file to retire. */
+  startLsnWithout(lsn: number): number | null {
+    const count = this.#retirableCount(lsn);
+    if (count === 0 && this.#stale.length === 0) return null;
+    return this.#segments[count]?.startLsn ?? lsn;
+  }
+
+  /**
+   * Takes out what may be retired when the journal answers for nothing below `lsn`, never the newest segment, before
+   * any of it is removed: so no reader comes upon a file that is going. Returns the files to remove, oldest first;
+   * they count as stale until they are forgotten.
+   */
+  retire(lsn: number): readonly string[] {
+    const retired = this.#segments.splice(0, this.#retirableCount(lsn));
+    this.#stale.push(...retired.map(({ path }) => path));
+    return [...this.#stale];
   }
 
   /** Forgets a file that has been removed. */
   forget(path: string): void {
     this.#stale = this.#stale.filter((stale) => stale !== path);
-    this.#segments = this.#segments.filter((segment) => segment.path !== path);
+  }
+
+  #retirableCount(lsn: number): number {
+    const limit = Math.min(lsn, ...this.#pins.values());
+    const kept = this.#segments.findIndex((segment) => segment.endLsn > limit);
+    return kept === -1 ? Math.max(0, this.#segments.length - 1) : kept;
   }
 }

@@ -7,9 +7,9 @@ export {
   type KeelsonErrorCode,
   type KeelsonErrorFacts,
 } from '../errors.js';
-export type { FollowOptions, Journal, JournalStats, ReadRange } from './journal.js';
+export type { FollowOptions, JournalStats, ReadRange } from './journal.js';
 export type { JournalRecord } from './journal-reader.js';
 export type { Lsn } from './lsn.js';
-export { openJournal } from './open-journal.js';
+export { type Journal, openJournal } from './open-journal.js';
 export type { JournalOptions } from './options.js';
 export type { JournalRecovery } from './recovery.js';

@@ -4,6 +4,6 @@ export { type DirectoryLock, lockDirectory } from './directory-lock.js';
 export { inspectJournal } from './inspection.js';
 export type { Journal } from './journal.js';
 export { absoluteDirectory, openLockedJournal, openReadOnlyJournal } from './open-journal.js';
-export { resolveJournalOptions } from './options.js';
+export { type ResolvedJournalOptions, resolveJournalOptions } from './options.js';
 export type { JournalRecovery } from './recovery.js';
 export type { RecoveryAnchor } from './recovery-decision.js';

@@ -1,5 +1,6 @@
 // The journal: the public surface over the commit path, the held segments and the reader.
 
+import { types } from 'node:util';
 import { KeelsonError, misuse } from '../errors.js';
 import { BackgroundCloses, type EngineReport, type Storage } from '../storage/index.js';
 import { CommitBuffers } from './commit-buffers.js';
@@ -11,7 +12,7 @@ import { DurableWaiters } from './durable-waiters.js';
 import { HeldSegments } from './held-segments.js';
 import { type JournalRecord, type ReaderPlace, readRecords, replayRecords } from './journal-reader.js';
 import { checkLsn, type Lsn } from './lsn.js';
-import type { JournalOptions } from './options.js';
+import type { ResolvedJournalOptions } from './options.js';
 import type { PendingCommit } from './pending-commit.js';
 import type { JournalRecovery, RecoveredJournal } from './recovery.js';
 import { SegmentRoom } from './segment-room.js';
@@ -44,7 +45,7 @@ export interface JournalStats extends CommitPipelineStats {
 export interface JournalParts {
   readonly storage: Storage;
   readonly directory: string;
-  readonly options: JournalOptions;
+  readonly options: ResolvedJournalOptions;
   readonly recovered: RecoveredJournal;
   readonly journalId: Uint8Array;
   /** Null when whoever opened this journal took the lock for themselves. */
@@ -58,7 +59,7 @@ export class Journal {
   readonly directory: string;
   readonly journalId: Uint8Array;
   readonly #storage: Storage;
-  readonly #options: JournalOptions;
+  readonly #options: ResolvedJournalOptions;
   readonly #lock: DirectoryLock | null;
   readonly #held: HeldSegments;
   readonly #room: SegmentRoom;
@@ -141,7 +142,7 @@ export class Journal {
    * Blocks only for a segment that could not be prepared in time, and to keep within `maxUndurableBytes`.
    */
   append(record: Uint8Array): Lsn {
-    if (!(record instanceof Uint8Array)) throw misuse('record', 'a Uint8Array', record);
+    if (!types.isUint8Array(record)) throw misuse('record', 'a Uint8Array', record);
     return this.#append([record]);
   }
 
@@ -149,7 +150,7 @@ export class Journal {
   appendBatch(records: readonly Uint8Array[]): Lsn {
     if (!Array.isArray(records)) throw misuse('records', 'an array of Uint8Arrays', records);
     for (const [index, record] of records.entries()) {
-      if (!(record instanceof Uint8Array)) throw misuse(`records[${index}]`, 'a Uint8Array', record);
+      if (!types.isUint8Array(record)) throw misuse(`records[${index}]`, 'a Uint8Array', record);
     }
     return this.#append(records);
   }
@@ -260,9 +261,17 @@ export class Journal {
       this.#blockingDrains++;
       this.#pipeline.drainThroughSync(this.nextLsn);
     }
-    const lsn = this.#layout.append(records, frameBytes);
-    this.#pipeline.schedule();
-    return lsn;
+    const lsnBefore = this.nextLsn;
+    try {
+      return this.#layout.append(records, frameBytes);
+    } catch (error) {
+      // Out of memory in the middle of a batch. What is framed cannot be taken back, and half a batch must not be written.
+      if (this.nextLsn !== lsnBefore) this.#pipeline.poison(error);
+      // Preparing room may have poisoned too; then the one error that everyone gets says more.
+      throw this.poisoned ?? error;
+    } finally {
+      this.#pipeline.schedule();
+    }
   }
 
   #whenDurable(lsn: Lsn): Promise<Lsn> {
@@ -274,7 +283,7 @@ export class Journal {
 
   async *#read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {
     const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#held.pin(fromLsn);
+    const pin = this.#pin(fromLsn);
     try {
       for await (const record of readRecords(this.#storage, this.#held, place, toLsn)) {
         yield record;
@@ -290,7 +299,7 @@ export class Journal {
     signal: AbortSignal | undefined,
   ): AsyncGenerator<JournalRecord, void, undefined> {
     const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#held.pin(fromLsn);
+    const pin = this.#pin(fromLsn);
     const wake = () => this.#wakeWatchers();
     signal?.addEventListener('abort', wake);
     try {
@@ -311,13 +320,20 @@ export class Journal {
     }
   }
 
+  /** At the first step of an iteration: an iterator that nobody steps must not keep segments. */
+  #pin(fromLsn: number): ReturnType<HeldSegments['pin']> {
+    checkLsn('from', fromLsn, this.startLsn, this.syncedLsn);
+    return this.#held.pin(fromLsn);
+  }
+
   async #retire(lsn: number): Promise<void> {
-    const { paths, startLsn } = this.#held.retirable(lsn);
-    if (paths.length === 0) return;
+    const startLsn = this.#held.startLsnWithout(lsn);
+    if (startLsn === null) return;
     this.#assertWritable();
     this.#pipeline.heldFromLsn = Math.max(this.#pipeline.heldFromLsn, startLsn);
     await this.#mark(0);
-    for (const path of paths) {
+    // Asked again, because a reader may have begun in a segment that was free before the mark was durable.
+    for (const path of this.#held.retire(startLsn)) {
       await this.#storage.remove(path);
       this.#held.forget(path);
     }

@@ -6,13 +6,16 @@ import { createFsStorage, ensureDirectory, flushNameOf, type Storage } from '../
 import { type DirectoryLock, lockDirectory } from './directory-lock.js';
 import { HeldSegments } from './held-segments.js';
 import { inspectJournal } from './inspection.js';
-import { Journal } from './journal.js';
+import { Journal as FullJournal } from './journal.js';
 import { replayRecords } from './journal-reader.js';
 import type { Lsn } from './lsn.js';
-import { type JournalOptions, resolveJournalOptions } from './options.js';
+import { type JournalOptions, type ResolvedJournalOptions, resolveJournalOptions } from './options.js';
 import { type JournalRecovery, recoverJournal, recoverJournalReadOnly } from './recovery.js';
 import type { RecoveryAnchor } from './recovery-decision.js';
 import { isTemporarySegment, newJournalId } from './segment-files.js';
+
+/** An open journal: everything but what only the store uses. */
+export type Journal = Omit<FullJournal, 'replay' | 'poison' | 'onPoisoned'>;
 
 /**
  * Opens the journal in `directory`, creating it when it is not there, and recovers it if its last owner died. Nothing
@@ -21,7 +24,7 @@ import { isTemporarySegment, newJournalId } from './segment-files.js';
  * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN,
  * KEELSON_FORMAT_VERSION, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
  */
-export async function openJournal(directory: string, options?: Partial<JournalOptions>): Promise<Journal> {
+export async function openJournal(directory: string, options?: JournalOptions): Promise<Journal> {
   const resolved = resolveJournalOptions('openJournal', options);
   return openJournalOn(createFsStorage(), absoluteDirectory(directory), resolved);
 }
@@ -30,8 +33,8 @@ export async function openJournal(directory: string, options?: Partial<JournalOp
 export async function openJournalOn(
   storage: Storage,
   directory: string,
-  options: JournalOptions,
-): Promise<Journal> {
+  options: ResolvedJournalOptions,
+): Promise<FullJournal> {
   if ((await storage.kind(directory)) === 'directory') await inspectJournal(storage, directory);
   await ensureDirectory(storage, directory, options);
   const lock = await lockDirectory(storage, directory);
@@ -42,10 +45,10 @@ export async function openJournalOn(
 export async function openLockedJournal(
   storage: Storage,
   directory: string,
-  options: JournalOptions,
+  options: ResolvedJournalOptions,
   lock: DirectoryLock,
   anchor: RecoveryAnchor | null,
-): Promise<Journal> {
+): Promise<FullJournal> {
   try {
     for (const name of await storage.list(directory)) {
       if (isTemporarySegment(name)) await storage.remove(`${directory}/${name}`);
@@ -53,7 +56,7 @@ export async function openLockedJournal(
     const recovered = await recoverJournal(storage, directory, anchor);
     if (recovered.recovery.kind === 'fresh') await flushNameOf(storage, directory);
     const journalId = recovered.journalId ?? newJournalId(storage);
-    return new Journal({ storage, directory, options, recovered, journalId, lock });
+    return new FullJournal({ storage, directory, options, recovered, journalId, lock });
   } catch (error) {
     await lock.release();
     throw error;

@@ -6,7 +6,7 @@ import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, isBlockSize } from './segment-format.
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-export interface JournalOptions {
+export interface ResolvedJournalOptions {
   /** Create the directory when it is not there. Default true. */
   create: boolean;
   /** The engine: 'auto' takes the fastest that works here. Default 'auto'. */
@@ -23,7 +23,10 @@ export interface JournalOptions {
   maxUndurableBytes: number;
 }
 
-const JOURNAL_OPTIONS: OptionTable<JournalOptions> = {
+/** What openJournal() takes. */
+export type JournalOptions = Partial<ResolvedJournalOptions>;
+
+const JOURNAL_OPTIONS: OptionTable<ResolvedJournalOptions> = {
   create: booleanOption(true),
   engine: choiceOption('auto', ['auto', 'fs']),
   segmentBytesMin: integerOption(1 * MIB, 4 * KIB, 1024 * MIB),
@@ -40,7 +43,7 @@ const JOURNAL_OPTIONS: OptionTable<JournalOptions> = {
 };
 
 /** Throws a TypeError for what the table refuses, and a RangeError for sizes that contradict each other. */
-export function resolveJournalOptions(where: string, given: unknown): JournalOptions {
+export function resolveJournalOptions(where: string, given: unknown): ResolvedJournalOptions {
   const options = resolveOptions(where, JOURNAL_OPTIONS, given);
   if (options.segmentBytesMin > options.segmentBytesMax) {
     throw new RangeError(

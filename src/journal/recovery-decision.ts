@@ -19,9 +19,12 @@ export interface FoundSegment {
   readonly scan: SegmentScan | null;
 }
 
-/** What somebody above the journal knows: an image holds everything up to `lsn`, of the journal with that id. */
+/** What somebody above the journal knows. */
 export interface RecoveryAnchor {
+  /** An image holds everything up to here, and the journal must hold what comes after. */
   readonly lsn: number;
+  /** Up to here the journal had been durable, at least; more than `lsn` when a newer image cannot be read. */
+  readonly provenLsn: number;
   readonly journalId: Uint8Array | null;
 }
 
@@ -82,18 +85,23 @@ export function decideRecovery(
   const candidates = candidatesOf(segments);
   const newest = segments.at(-1);
   if (newest === undefined) {
-    return anchor === null || anchor.lsn === 0
+    return anchor === null || anchor.provenLsn === 0
       ? { kind: 'fresh' }
-      : refuse('KEELSON_CORRUPT', 'an image is there and its journal is not', { lsn: 0, lsnEnd: anchor.lsn });
+      : refuse('KEELSON_CORRUPT', 'an image is there and its journal is not', {
+          lsn: 0,
+          lsnEnd: anchor.provenLsn,
+        });
   }
   const baseLsn = anchor?.lsn ?? Math.max(0, ...candidates.map(({ scan }) => scan.heldFromLsnClaimed));
   const firstIndex = firstLiveIndex(candidates, baseLsn);
+  // Where nothing that can be read starts early enough, every segment is needed, those that cannot be read above all.
   const firstSequence = candidates[firstIndex]?.found.sequence ?? 0;
   const unsound = segments.find((segment) => segment.sequence >= firstSequence && !isSound(segment));
   if (unsound !== undefined) return refuseSegment(unsound);
-  const chain = candidates.slice(firstIndex);
-  const foreign = foreignSegment(chain, anchor);
+  // Over all of them: what a segment of another journal claims would make ours look like segments nobody needs.
+  const foreign = foreignSegment(candidates, anchor);
   if (foreign !== null) return foreign;
+  const chain = candidates.slice(Math.max(0, firstIndex));
 
   const { live, endLsn, brokenIn } = contiguousPrefix(chain);
   const startLsn = live[0]?.startLsn ?? 0;
@@ -101,7 +109,7 @@ export function decideRecovery(
     return refuse('KEELSON_CORRUPT', 'the oldest records are missing', { lsn: baseLsn, lsnEnd: startLsn });
   }
   const provenLsn = Math.max(
-    anchor?.lsn ?? 0,
+    anchor?.provenLsn ?? 0,
     ...candidates.map(({ header, scan }) => Math.max(scan.durableLsnClaimed, header.lineageStart ?? 0)),
   );
   if (endLsn < provenLsn) return refuseBreak(brokenIn ?? chain.at(-1)!, endLsn, provenLsn);
@@ -148,13 +156,10 @@ function isAlive(commit: ScannedCommit, deadFromLsn: number): boolean {
 
 /**
  * The last segment that starts at or below `baseLsn`: those before it hold only what nobody answers for any more,
- * whatever state they are in. Without one it is the first, and the missing start is found out later.
+ * whatever state they are in. Without one it is -1.
  */
 function firstLiveIndex(candidates: readonly Candidate[], baseLsn: number): number {
-  const index = candidates.findLastIndex(
-    ({ commits }) => commits.length > 0 && commits[0]!.startLsn <= baseLsn,
-  );
-  return Math.max(0, index);
+  return candidates.findLastIndex(({ commits }) => commits.length > 0 && commits[0]!.startLsn <= baseLsn);
 }
 
 function isSound(segment: FoundSegment): boolean {
@@ -179,9 +184,9 @@ function refuseSegment(segment: FoundSegment): Refusal {
   );
 }
 
-function foreignSegment(chain: readonly Candidate[], anchor: RecoveryAnchor | null): Refusal | null {
-  const expected = anchor?.journalId ?? chain[0]!.header.journalId;
-  const foreign = chain.find(({ header }) => Buffer.compare(header.journalId, expected) !== 0);
+function foreignSegment(candidates: readonly Candidate[], anchor: RecoveryAnchor | null): Refusal | null {
+  const expected = anchor?.journalId ?? candidates[0]!.header.journalId;
+  const foreign = candidates.find(({ header }) => Buffer.compare(header.journalId, expected) !== 0);
   if (foreign === undefined) return null;
   const facts = { path: foreign.found.path, segment: foreign.found.sequence, offset: 0 };
   return refuse('KEELSON_FOREIGN', 'the segment belongs to another journal', facts);

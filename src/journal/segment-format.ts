@@ -62,7 +62,9 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
  */
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   if (bytes.length < SEGMENT_HEADER_BYTES) {
-    return refuse('KEELSON_CORRUPT', `the file ends inside its header, after ${bytes.length} bytes`);
+    return startsAsOurs(bytes)
+      ? refuse('KEELSON_CORRUPT', `the file ends inside its header, after ${bytes.length} bytes`)
+      : refuse('KEELSON_FOREIGN', 'the file does not start as a segment');
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magicIsOurs = view.getBigUint64(0, true) === MAGIC;
@@ -103,6 +105,17 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   };
 }
 
+function magicBytes(): Uint8Array {
+  const magic = new Uint8Array(VERSION_AT);
+  new DataView(magic.buffer).setBigUint64(0, MAGIC, true);
+  return magic;
+}
+
+/** Of a file that is too short for a checksum, as much of the magic as there is. */
+function startsAsOurs(bytes: Uint8Array): boolean {
+  return magicBytes().every((byte, at) => at >= bytes.length || bytes[at] === byte);
+}
+
 export function isBlockSize(blockBytes: number): boolean {
   return (
     blockBytes >= BLOCK_BYTES_MIN && blockBytes <= BLOCK_BYTES_MAX && (blockBytes & (blockBytes - 1)) === 0
@@ -115,8 +128,11 @@ export function segmentSeed(header: Pick<SegmentHeader, 'journalId' | 'salt'>): 
   return crc32cUpdate(afterId, header.salt, 0, SALT_BYTES);
 }
 
+/** The register after our magic, whatever the bytes start with: so a header with a damaged magic is still told from foreign. */
+const AFTER_MAGIC = crc32cUpdate(CRC32C_START, magicBytes(), 0, VERSION_AT);
+
 function headerChecksum(bytes: Uint8Array): number {
-  const beforeChecksum = crc32cUpdate(CRC32C_START, bytes, 0, CHECKSUM_AT);
+  const beforeChecksum = crc32cUpdate(AFTER_MAGIC, bytes, VERSION_AT, CHECKSUM_AT);
   return crc32cFinish(crc32cUpdate(beforeChecksum, bytes, CHECKSUM_AT + 4, SEGMENT_HEADER_BYTES));
 }
 

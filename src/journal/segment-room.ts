@@ -3,7 +3,7 @@
 
 import { isKeelsonError, type KeelsonError } from '../errors.js';
 import { type BackgroundCloses, runSteps, runStepsSync, type Storage } from '../storage/index.js';
-import type { JournalOptions } from './options.js';
+import type { ResolvedJournalOptions } from './options.js';
 import { prepareSegment, type SegmentPlan, type WritableSegment } from './segment-files.js';
 
 export interface SegmentRoomStart {
@@ -15,7 +15,7 @@ export interface SegmentRoomStart {
 
 export class SegmentRoom {
   readonly #storage: Storage;
-  readonly #options: JournalOptions;
+  readonly #options: ResolvedJournalOptions;
   readonly #start: SegmentRoomStart;
   readonly #closes: BackgroundCloses;
   readonly #onPoisoned: (error: KeelsonError) => void;
@@ -24,13 +24,15 @@ export class SegmentRoom {
   #ready: WritableSegment | null = null;
   /** The preparation under way; its result is thrown away when somebody could not wait for it. */
   #underWay: { abandoned: boolean; readonly done: Promise<void> } | null = null;
+  /** Removals under way, which must not reach into the next life. */
+  readonly #discards = new Set<Promise<void>>();
   #closed = false;
   /** How often an append had to prepare a segment itself, blocking. The first of a life always does. */
   blockingPreparations = 0;
 
   constructor(
     storage: Storage,
-    options: JournalOptions,
+    options: ResolvedJournalOptions,
     start: SegmentRoomStart,
     closes: BackgroundCloses,
     onPoisoned: (error: KeelsonError) => void,
@@ -49,16 +51,27 @@ export class SegmentRoom {
    * Throws what preparing threw, KEELSON_NO_SPACE above all, with nothing changed.
    */
   take(commitBytes: number): WritableSegment {
-    const sizeBytes = this.#sizeFor(commitBytes);
+    const segment = this.#takeReady(commitBytes) ?? this.#prepareBlocking(commitBytes);
+    // Only what is used counts: failed attempts must not ask for more and more of a disk that is full.
+    this.#nextSizeBytes = Math.min(this.#nextSizeBytes * 2, this.#options.segmentBytesMax);
+    return segment;
+  }
+
+  #takeReady(commitBytes: number): WritableSegment | null {
     const ready = this.#ready;
     this.#ready = null;
-    if (ready !== null && ready.header.sizeBytes >= sizeBytes) return ready;
+    if (ready === null || ready.header.sizeBytes >= this.#bytesFor(commitBytes)) return ready;
     // Segments are used in the order of their sequences, so one that is too small or too late is not used at all.
-    if (ready !== null) void this.#discard(ready);
+    const discarded = this.#discard(ready).finally(() => this.#discards.delete(discarded));
+    this.#discards.add(discarded);
+    return null;
+  }
+
+  #prepareBlocking(commitBytes: number): WritableSegment {
     if (this.#underWay !== null) this.#underWay.abandoned = true;
     this.blockingPreparations++;
     try {
-      return runStepsSync(prepareSegment(this.#storage, this.#plan(sizeBytes), null, this.#closes));
+      return runStepsSync(prepareSegment(this.#storage, this.#plan(commitBytes), null, this.#closes));
     } catch (error) {
       this.#reportPoison(error);
       throw error;
@@ -70,7 +83,7 @@ export class SegmentRoom {
     if (this.#ready !== null || this.#underWay !== null || this.#closed) return;
     const state = { abandoned: false, done: Promise.resolve() };
     this.#underWay = state;
-    state.done = runSteps(prepareSegment(this.#storage, this.#plan(this.#sizeFor(0)), null, this.#closes))
+    state.done = runSteps(prepareSegment(this.#storage, this.#plan(0), null, this.#closes))
       .then(async (segment) => {
         if (state.abandoned) await this.#discard(segment);
         else this.#ready = segment;
@@ -85,30 +98,31 @@ export class SegmentRoom {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#underWay?.done;
+    await Promise.all(this.#discards);
     const ready = this.#ready;
     this.#ready = null;
     if (ready !== null) await this.#discard(ready);
   }
 
-  #plan(sizeBytes: number): SegmentPlan {
+  /** Of the size whose turn it is, or of a larger one of its own for what would not fit. */
+  #plan(commitBytes: number): SegmentPlan {
     const { directory, journalId } = this.#start;
-    const { blockBytes, segmentBytesMax } = this.#options;
-    this.#nextSizeBytes = Math.min(this.#nextSizeBytes * 2, segmentBytesMax);
+    const { blockBytes } = this.#options;
+    const bytes = Math.max(this.#bytesFor(commitBytes), this.#nextSizeBytes);
     return {
       directory,
       journalId,
       sequence: this.#nextSequence++,
-      sizeBytes,
+      sizeBytes: Math.ceil(bytes / blockBytes) * blockBytes,
       blockBytes,
       lineageStart: null,
     };
   }
 
-  /** The size whose turn it is, or a larger one of its own for what would not fit: header, commits, seal. */
-  #sizeFor(commitBytes: number): number {
+  /** What a segment for these commits has at least: header, commits, seal. */
+  #bytesFor(commitBytes: number): number {
     const { blockBytes } = this.#options;
-    const needed = blockBytes + commitBytes + blockBytes;
-    return Math.ceil(Math.max(needed, this.#nextSizeBytes) / blockBytes) * blockBytes;
+    return blockBytes + commitBytes + blockBytes;
   }
 
   /** Best effort: an unused segment that stays is empty, and recovery steps over it. */

@@ -74,9 +74,13 @@ export function scanSegment(bytes: Uint8Array, header: SegmentHeader): SegmentSc
   };
 }
 
-/** `from` is a block boundary, so the words are whole. */
+/** Words where they are whole: a file that was cut short ends anywhere, and a range need not start at a word either. */
 function hasNonZero(bytes: Uint8Array, from: number): boolean {
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + from, (bytes.length - from) >>> 2);
+  let at = from;
+  for (; at < bytes.length && (bytes.byteOffset + at) % 4 !== 0; at++) if (bytes[at] !== 0) return true;
+  if (at === bytes.length) return false;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (bytes.length - at) >>> 2);
   for (let word = 0; word < words.length; word++) if (words[word] !== 0) return true;
+  for (at += words.byteLength; at < bytes.length; at++) if (bytes[at] !== 0) return true;
   return false;
 }

@@ -2,7 +2,7 @@
 // the image is written under a temporary name and flushed; the journal is durable through its LSN; it gets its
 // name; the name is durable; only then do older images and segments go.
 
-import type { Journal } from '../journal/index.js';
+import type { Journal } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
 import { imagePath, listImages, writeImage } from './image-files.js';
 import type { ImageHeader } from './image-format.js';

@@ -12,7 +12,6 @@ type OpenOptions<KeyEncoding, ValueEncoding> = Partial<
   readonly valueEncoding?: ValueEncoding;
 };
 
-/** The options of open() with encodings that are inferred from them. */
 type RequiredKeys<KeyEncoding> = { readonly keyEncoding: KeyEncoding };
 type RequiredValues<ValueEncoding> = { readonly valueEncoding: ValueEncoding };
 

@@ -17,7 +17,7 @@ import { createFsStorage, ensureDirectory, type Storage } from '../storage/index
 import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image-files.js';
 import type { ImageHeader } from './image-format.js';
 import { resolveKeyEncoding } from './key-encoding.js';
-import { resolveStoreOptions, type StoreOptions } from './options.js';
+import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import { OrderedIndex } from './ordered-index.js';
 import type { Codecs } from './reads.js';
 import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
@@ -37,6 +37,8 @@ export interface StoreRecovery {
   /** Bytes at the end of the journal that had not been finished, and were dropped. None was acknowledged. */
   readonly tornBytes: number;
   readonly lastLsn: number;
+  /** What is durable of that: all of it, but in a read-only open, which makes nothing durable, what can be proven. */
+  readonly durableLsn: number;
   readonly durationMs: number;
 }
 
@@ -53,7 +55,7 @@ export async function openStore(directory: unknown, options: unknown): Promise<S
 export async function openStoreOn(
   storage: Storage,
   directory: string,
-  options: StoreOptions,
+  options: ResolvedStoreOptions,
   journalOptions: object = {},
 ): Promise<Store<unknown, unknown>> {
   const { keyEncoding, valueEncoding } = options;
@@ -77,7 +79,7 @@ export async function openStoreOn(
 interface Opening {
   readonly storage: Storage;
   readonly directory: string;
-  readonly options: StoreOptions;
+  readonly options: ResolvedStoreOptions;
   readonly codecs: Codecs<unknown, unknown>;
   readonly startedMs: number;
 }
@@ -112,13 +114,14 @@ async function openUnderLock(
     for (const name of await storage.list(directory)) {
       if (isTemporaryImage(name)) await storage.remove(`${directory}/${name}`);
     }
+    // Somebody may have made a store between the look and the lock.
+    await inspectDirectory(opening);
     loaded = await loadNewestImage(opening);
   } catch (error) {
     await lock.release();
     throw error;
   }
-  const anchor = { lsn: loaded.lsn ?? 0, journalId: loaded.journalId };
-  const journal = await openJournal(anchor).catch((error) => {
+  const journal = await openJournal(anchorOf(loaded)).catch((error) => {
     throw withDamagedImage(error, loaded);
   });
   try {
@@ -134,8 +137,8 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
   for (let tries = 1; ; tries++) {
     try {
       const loaded = await loadNewestImage(opening);
-      const anchor = { lsn: loaded.lsn ?? 0, journalId: loaded.journalId };
-      return await replayInto(opening, loaded, await openReadOnlyJournal(storage, directory, anchor), null);
+      const source = await openReadOnlyJournal(storage, directory, anchorOf(loaded));
+      return await replayInto(opening, loaded, source, null);
     } catch (error) {
       const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
       if (!mayPass || tries === READ_ONLY_TRIES_MAX) throw error;
@@ -145,6 +148,8 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
 
 interface LoadedImage {
   readonly lsn: number | null;
+  /** The LSN of the newest image, readable or not: it got its name when the journal was durable through it. */
+  readonly newestLsn: number;
   readonly journalId: Uint8Array | null;
   readonly index: OrderedIndex;
   readonly damaged: readonly KeelsonError[];
@@ -153,7 +158,9 @@ interface LoadedImage {
 /** The newest image that is whole. An older one will do if the journal still holds everything after it. */
 async function loadNewestImage({ storage, directory, options, codecs }: Opening): Promise<LoadedImage> {
   const damaged: KeelsonError[] = [];
-  for (const lsn of await listImages(storage, directory)) {
+  const lsns = await listImages(storage, directory);
+  const newestLsn = lsns[0] ?? 0;
+  for (const lsn of lsns) {
     const path = imagePath(directory, lsn);
     try {
       const header = await readHeader(storage, path, codecs);
@@ -163,20 +170,29 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
       const index = await loadImage(storage, path, header, codecs.key, (done) =>
         options.onProgress?.({ phase: 'image', done, total: header.entryCount }),
       );
-      return { lsn, journalId: header.journalId, index, damaged };
+      return { lsn, newestLsn, journalId: header.journalId, index, damaged };
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_CORRUPT')) throw error;
       damaged.push(error);
     }
   }
-  return { lsn: null, journalId: null, index: new OrderedIndex(), damaged };
+  return { lsn: null, newestLsn, journalId: null, index: new OrderedIndex(), damaged };
+}
+
+function anchorOf({ lsn, newestLsn, journalId }: LoadedImage): RecoveryAnchor {
+  return { lsn: lsn ?? 0, provenLsn: newestLsn, journalId };
 }
 
 /** When the journal alone does not reach back far enough, the damaged image is the news. */
 function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
   const [image] = damaged;
   if (image === undefined || !isKeelsonError(error, 'KEELSON_CORRUPT')) return error;
-  return new KeelsonError('KEELSON_CORRUPT', `${image.message}; and without it, ${error.message}`, image.facts, error);
+  return new KeelsonError(
+    'KEELSON_CORRUPT',
+    `${image.message}; and without it, ${error.message}`,
+    image.facts,
+    error,
+  );
 }
 
 /** What replay needs of a journal, open for writing or not. */
@@ -229,6 +245,7 @@ async function replayInto(
     bytesReplayed: endLsn - fromLsn,
     tornBytes,
     lastLsn: endLsn,
+    durableLsn: journal === null ? source.recovery.provenLsn : endLsn,
     durationMs: storage.nowMs() - opening.startedMs,
   };
   return new Store({ storage, directory, codecs, index, journal, recovery });

@@ -1,6 +1,6 @@
 // The options of a store: names, defaults, limits.
 
-import type { JournalOptions } from '../journal/index.js';
+import type { ResolvedJournalOptions } from '../journal/internal.js';
 import {
   booleanOption,
   choiceOption,
@@ -21,7 +21,7 @@ export interface OpenProgress {
   readonly total: number;
 }
 
-export interface StoreOptions {
+export interface ResolvedStoreOptions {
   /** Create the store when it is not there. Default true. */
   create: boolean;
   /** Refuse a store that is there, with KEELSON_EXISTS. Default false. */
@@ -29,7 +29,7 @@ export interface StoreOptions {
   /** Take no lock and write nothing: the store as of now. Default false. */
   readOnly: boolean;
   /** The engine: 'auto' takes the fastest that works here. Default 'auto'. */
-  engine: JournalOptions['engine'];
+  engine: ResolvedJournalOptions['engine'];
   /** What keys are. Recorded in the store; opening it with another is an error. Default 'utf8'. */
   keyEncoding: KeyEncodingName;
   /** What values are, likewise. Default 'msgpack'. */
@@ -40,9 +40,12 @@ export interface StoreOptions {
   onProgress: ((progress: OpenProgress) => void) | undefined;
 }
 
+/** What open() takes. */
+export type StoreOptions = Partial<ResolvedStoreOptions>;
+
 const MIB = 1024 * 1024;
 
-const STORE_OPTIONS: OptionTable<StoreOptions> = {
+const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   create: booleanOption(true),
   errorIfExists: booleanOption(false),
   readOnly: booleanOption(false),
@@ -55,6 +58,6 @@ const STORE_OPTIONS: OptionTable<StoreOptions> = {
 };
 
 /** Throws a TypeError for what the table refuses. */
-export function resolveStoreOptions(given: unknown): StoreOptions {
+export function resolveStoreOptions(given: unknown): ResolvedStoreOptions {
   return resolveOptions('open', STORE_OPTIONS, given);
 }

@@ -2,7 +2,8 @@
 
 import { EventEmitter } from 'node:events';
 import { KeelsonError, misuse } from '../errors.js';
-import type { Journal, JournalStats, Lsn } from '../journal/index.js';
+import type { JournalStats, Lsn } from '../journal/index.js';
+import type { Journal } from '../journal/internal.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
 import { type BatchOperation, type ResolvedOperation, resolveBatch } from './batch.js';
@@ -114,7 +115,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
 
   /** Every write up to here would survive a power cut. */
   get durableLsn(): Lsn {
-    return this.#journal?.syncedLsn ?? (this.recovery.lastLsn as Lsn);
+    return this.#journal?.syncedLsn ?? (this.recovery.durableLsn as Lsn);
   }
 
   /** Why no more writes are taken, or null. Reads go on, and show what was visible. */
@@ -128,6 +129,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const { key: keyCodec, value: valueCodec } = this.codecs;
     const indexKey = keyCodec.toIndexKey('key', key);
     const encoded = valueCodec.encode(value, 'value');
+    // An encoder may be the caller's own code: it may have written, and even closed the store.
+    this.#writable();
     this.#writer.begin();
     this.#writer.put(keyCodec, indexKey, encoded);
     const own = new Uint8Array(encoded);
@@ -153,8 +156,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const durability = resolveDurability(options);
     const resolved = resolveBatch(this.codecs, operations);
     if (resolved.length === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
-    // A value's encoder is a caller's code: it may have closed the store, or written to it.
-    const version = this.#append(this.#writable(), this.#encodeBatch(resolved));
+    this.#writable();
+    const version = this.#append(journal, this.#encodeBatch(resolved));
     for (const operation of resolved) this.#apply(operation, version);
     return this.#whenDurable(journal, version, durability);
   }
@@ -179,14 +182,12 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
 
   /** Resolves with `lsn` (default: the last write's) when every write up to it would survive a power cut. */
   flush(lsn?: number): Promise<Lsn> {
-    this.#assertOpen();
-    return this.#journal?.syncThrough(lsn) ?? Promise.resolve(this.lastLsn);
+    return this.#writable().syncThrough(lsn);
   }
 
   /** The same for the last write, blocking the event loop: for exit paths. */
   flushSync(): Lsn {
-    this.#assertOpen();
-    return this.#journal?.syncThroughSync() ?? this.lastLsn;
+    return this.#writable().syncThroughSync();
   }
 
   /**

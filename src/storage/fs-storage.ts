@@ -8,7 +8,7 @@ import { isKeelsonError, KeelsonError } from '../errors.js';
 import { poolCall, syncCall } from './fs-call.js';
 import { FsFile } from './fs-file.js';
 import { FsLogFile } from './fs-log-file.js';
-import { processLiveness, readProcessIdentity } from './process-identity.js';
+import { mayBeOpenHere, processLiveness, readProcessIdentity } from './process-identity.js';
 import type { EngineReport, LogFile, PathKind, Storage, StorageFile } from './storage.js';
 
 /**
@@ -48,7 +48,11 @@ export function createFsStorage(): Storage {
     createLogFileSync,
     allocate: (length) => new Uint8Array(length),
     processIdentity,
-    liveness: (identity) => processLiveness(identity, processIdentity),
+    liveness: (identity, openPath) => {
+      const liveness = processLiveness(identity, processIdentity);
+      const isThisProcess = liveness === 'live' && identity.pid === processIdentity.pid;
+      return isThisProcess && openPath !== undefined && !mayBeOpenHere(openPath) ? 'dead' : liveness;
+    },
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
     nowMs: () => performance.now(),
   };

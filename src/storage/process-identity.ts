@@ -6,6 +6,8 @@ import type { Liveness, ProcessIdentity } from './storage.js';
 
 const PID_MAX = 2 ** 31 - 1;
 
+const OWN_DESCRIPTORS = '/proc/self/fd';
+
 /** The two fields of /proc/<pid>/stat that liveness needs. */
 export interface ProcessStat {
   /** One letter; Z and X are those of a process that will never run again. */
@@ -42,6 +44,23 @@ export function parseProcessStat(text: string): ProcessStat {
   const [state, startTime] = [fields[0], fields[22 - 3]];
   if (state === undefined || startTime === undefined) throw new Error(`Not a process stat: ${text}`);
   return { state, startTime };
+}
+
+/**
+ * False when this process surely has no descriptor of that file. Node closes what a worker thread had opened when the
+ * thread ends, so an owner whose file is not open any more was a thread that is gone. By inode, not by name: a
+ * file that was linked to its name is shown under the name it was opened by.
+ */
+export function mayBeOpenHere(path: string): boolean {
+  try {
+    const { dev, ino } = fs.statSync(path);
+    return fs.readdirSync(OWN_DESCRIPTORS).some((fd) => {
+      const open = fs.statSync(`${OWN_DESCRIPTORS}/${fd}`, { throwIfNoEntry: false });
+      return open?.dev === dev && open.ino === ino;
+    });
+  } catch {
+    return true;
+  }
 }
 
 function livenessFromProc(identity: ProcessIdentity): Liveness {

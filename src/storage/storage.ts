@@ -69,8 +69,11 @@ export interface Storage {
   allocate(length: number): Uint8Array;
 
   readonly processIdentity: ProcessIdentity;
-  /** Whether the process of that identity still has a task that can run. A zombie is dead. */
-  liveness(identity: ProcessIdentity): Liveness;
+  /**
+   * Whether the process of that identity still has a task that can run. A zombie is dead. So is an owner in this very
+   * process that no longer has `openPath` open, a file that it keeps open while it lives: a worker that was terminated.
+   */
+  liveness(identity: ProcessIdentity, openPath?: string): Liveness;
   randomBytes(length: number): Uint8Array;
   /** Milliseconds from an arbitrary start, never going back. For figures, never for decisions about data. */
   nowMs(): number;

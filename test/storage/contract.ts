@@ -24,8 +24,10 @@ export function storageContract(name: string, makeEnvironment: MakeEnvironment):
       expectSameBytes(here.storage.allocate(BLOCK_BYTES), new Uint8Array(BLOCK_BYTES));
     });
 
-    test('this process is alive', () => {
-      expect(here.storage.liveness(here.storage.processIdentity)).toBe('live');
+    test('this process is alive while it has its file open', async () => {
+      const file = await here.storage.createFile(`${here.directory}/held`);
+      expect(here.storage.liveness(here.storage.processIdentity, file.path)).toBe('live');
+      await file.close();
     });
 
     test('random bytes have the length asked for, and differ', () => {

@@ -1,0 +1,117 @@
+// @ts-check
+// A session store behind an HTTP server. No client gets an answer that a power cut could make untrue.
+//
+//     node examples/sessions.js      starts the server, is its client, and checks the answers
+//
+// A session's key is its token, "<user>/<random>": finding one is a get, and all of a user's are a prefix.
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { open } from 'keelson';
+
+/**
+ * @typedef {{ createdAt: Date, seenAt: Date }} Session
+ * @typedef {import('keelson').Store<string, Session>} Sessions
+ * @typedef {{ status: number, body?: unknown }} Answer
+ */
+
+// Handlers write and go on: 'memory' means that nobody waits here. What they put is visible at once, on disk it is in the
+// order of the calls, and serve() waits for it, once, before it answers.
+const WITHOUT_WAITING = /** @type {const} */ ({ durability: 'memory' });
+
+/** @type {Record<string, (db: Sessions, url: URL) => Answer>} */
+const HANDLERS = {
+  'POST /login': (db, { searchParams }) => {
+    const user = searchParams.get('user') ?? '';
+    // Would "a/b" be a user, their sessions would be among those of "a".
+    if (!/^\w+$/.test(user)) return { status: 400 };
+    const token = `${user}/${randomBytes(16).toString('base64url')}`;
+    const now = new Date();
+    db.put(token, { createdAt: now, seenAt: now }, WITHOUT_WAITING);
+    return { status: 201, body: token };
+  },
+  'GET /me': (db, { searchParams }) => {
+    const token = searchParams.get('token') ?? '';
+    const session = db.get(token);
+    if (session === undefined) return { status: 401 };
+    db.put(token, { ...session, seenAt: new Date() }, WITHOUT_WAITING);
+    return { status: 200, body: { user: token.split('/', 1)[0], since: session.createdAt } };
+  },
+  'POST /logout-everywhere': (db, { searchParams }) => {
+    const token = searchParams.get('token') ?? '';
+    if (!db.has(token)) return { status: 401 };
+    db.clear({ prefix: token.slice(0, token.indexOf('/') + 1) }, WITHOUT_WAITING);
+    return { status: 204 };
+  },
+  // The number and the list are of the same moment, whatever other requests do.
+  'GET /sessions': (db) => {
+    const snapshot = db.snapshot();
+    const users = new Set(Array.from(snapshot.keys(), (token) => token.split('/', 1)[0]));
+    snapshot.close();
+    return { status: 200, body: { sessions: snapshot.size, users: [...users] } };
+  },
+};
+
+function serve(/** @type {Sessions} */ db) {
+  return createServer(async (request, response) => {
+    try {
+      const url = new URL(request.url ?? '', 'http://localhost');
+      const handler = HANDLERS[`${request.method} ${url.pathname}`];
+      const { status, body } = handler?.(db, url) ?? { status: 404 };
+      // Reading requests wait, too: they may have read what another has just written. One flush carries everyone who is
+      // here at this moment, and with nothing to flush it costs nothing.
+      await db.flush(db.lastLsn);
+      response.writeHead(status).end(JSON.stringify(body));
+    } catch (error) {
+      console.error(error);
+      response.writeHead(500).end();
+    }
+  });
+}
+
+async function demo(/** @type {string} */ directory) {
+  /** @type {Sessions} */
+  const db = await open(directory);
+  const server = serve(db).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const call = async (/** @type {string} */ method, /** @type {string} */ path) => {
+    const response = await fetch(`http://127.0.0.1:${address.port}${path}`, { method });
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+  };
+  try {
+    const names = ['ada', 'ada', 'adam', ...Array.from({ length: 197 }, (_, n) => `user${n}`)];
+    const logins = await Promise.all(names.map((name) => call('POST', `/login?user=${name}`)));
+    const [ada, , adam] = logins.map((login) => login.body);
+    const { commits } = db.stats().journal ?? { commits: 0 };
+
+    // A second, read-only look sees only what is on disk by now: every session that a client has been told of.
+    const onDisk = await open(directory, { readOnly: true });
+    for (const { body: token } of logins)
+      assert(onDisk.has(token), `${token} was answered, and is not on disk`);
+    await onDisk.close();
+
+    assert.equal((await call('GET', `/me?token=${ada}`)).body.user, 'ada');
+    assert.equal((await call('GET', '/sessions')).body.sessions, names.length);
+    assert.equal((await call('POST', `/logout-everywhere?token=${ada}`)).status, 204);
+    assert.equal((await call('GET', `/me?token=${ada}`)).status, 401);
+    assert.equal((await call('GET', `/me?token=${adam}`)).status, 200);
+    assert.equal((await call('POST', '/login?user=a%2Fb')).status, 400);
+    assert.equal(db.count({ prefix: 'ada/' }), 0);
+    console.log(
+      `${names.length} logins answered after ${commits} disk flushes; ${db.size} sessions are left.`,
+    );
+  } finally {
+    server.close();
+    await db.close();
+  }
+}
+
+const directory = await mkdtemp(join(tmpdir(), 'keelson-sessions-'));
+await demo(directory).finally(() => rm(directory, { recursive: true }));

@@ -1,0 +1,212 @@
+// The plan of the house, enforced: which floor may import which, who touches the disk, and what a package install
+// may do. docs/ARCHITECTURE.md explains it. The rules are a function of sources, so that they are tried on wrong ones
+// too: a rule that cannot fail would enforce nothing.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parseAst } from 'vitest/node';
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+
+/** A source file: its path from the root of the project, with '/', and its text. */
+interface Source {
+  readonly path: string;
+  readonly text: string;
+}
+
+type Floor = 'public door' | 'kv' | 'journal' | 'storage' | 'testing' | 'leaves';
+
+/** Of another floor, only what is listed here may be imported: some files, its doors, or (null) all of it. */
+const MAY_IMPORT: Readonly<Record<Floor, Readonly<Partial<Record<Floor, readonly string[] | null>>>>> = {
+  'public door': { kv: ['src/kv/index.ts'] },
+  kv: {
+    journal: ['src/journal/index.ts', 'src/journal/internal.ts'],
+    storage: ['src/storage/index.ts'],
+    leaves: null,
+  },
+  journal: { storage: ['src/storage/index.ts'], leaves: null },
+  storage: { leaves: null },
+  // The simulated disk is an engine, so it knows the inside of the storage floor.
+  testing: {
+    kv: ['src/kv/index.ts'],
+    journal: ['src/journal/index.ts'],
+    storage: null,
+    leaves: null,
+  },
+  leaves: {},
+};
+
+const FILE_SYSTEM_MODULES = ['fs', 'node:fs', 'fs/promises', 'node:fs/promises'];
+
+/** What is wrong with these sources, a sentence each. */
+function violationsOf(sources: readonly Source[]): string[] {
+  return sources.flatMap((source) => [
+    ...importsOf(source).flatMap((specifier) => importViolation(source.path, specifier) ?? []),
+    ...(hasTopLevelAwait(parse(source)) ? [`${source.path} uses top-level await`] : []),
+  ]);
+}
+
+function importViolation(from: string, specifier: string): string | null {
+  const floor = floorOf(from);
+  if (floor === null) return `${from} is on no floor`;
+  if (FILE_SYSTEM_MODULES.includes(specifier)) {
+    return specifier === 'node:fs' && floor === 'storage' ? null : `${from} imports ${specifier}`;
+  }
+  if (!specifier.startsWith('.')) return null;
+  const to = path.posix.join(path.posix.dirname(from), specifier).replace(/\.js$/, '.ts');
+  const target = floorOf(to);
+  if (target === null) return `${from} imports ${to}, which is on no floor`;
+  if (target === floor) return null;
+  const allowed = MAY_IMPORT[floor][target];
+  if (allowed === undefined) return `${from} (${floor}) imports ${to} (${target})`;
+  return allowed === null || allowed.includes(to) ? null : `${from} imports ${to}, which is not a door`;
+}
+
+function floorOf(file: string): Floor | null {
+  if (file === 'src/index.ts') return 'public door';
+  const [source, ...rest] = file.split('/');
+  if (source !== 'src') return null;
+  if (rest.length === 1) return 'leaves';
+  const [folder] = rest;
+  return folder === 'kv' || folder === 'journal' || folder === 'storage' || folder === 'testing'
+    ? folder
+    : null;
+}
+
+interface SyntaxNode {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+const FUNCTIONS = ['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'];
+
+function parse({ text }: Source): SyntaxNode {
+  return parseAst(text, { lang: 'ts', sourceType: 'module' }) as unknown as SyntaxNode;
+}
+
+function isNode(value: unknown): value is SyntaxNode {
+  return typeof value === 'object' && value !== null && typeof (value as SyntaxNode).type === 'string';
+}
+
+/** The node and all below it; not below those for which `enters` is false. */
+function* nodesBelow(
+  node: SyntaxNode,
+  enters: (node: SyntaxNode) => boolean,
+): Generator<SyntaxNode, void, undefined> {
+  yield node;
+  if (!enters(node)) return;
+  for (const child of Object.values(node).flat()) if (isNode(child)) yield* nodesBelow(child, enters);
+}
+
+/** Every module that is named: imported, exported from, imported on demand, or imported for a type. */
+function importsOf(source: Source): string[] {
+  return [...nodesBelow(parse(source), () => true)].flatMap(({ source: from }) =>
+    isNode(from) && typeof from['value'] === 'string' ? [from['value']] : [],
+  );
+}
+
+function hasTopLevelAwait(program: SyntaxNode): boolean {
+  return [...nodesBelow(program, ({ type }) => !FUNCTIONS.includes(type))].some(
+    (node) => node.type === 'AwaitExpression' || node['await'] === true || node['kind'] === 'await using',
+  );
+}
+
+function readSources(): Source[] {
+  const names = fs.readdirSync(path.join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
+  return names
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => `src/${name.split(path.sep).join('/')}`)
+    .map((file) => ({ path: file, text: readText(file) }));
+}
+
+function readText(file: string): string {
+  return fs.readFileSync(path.join(ROOT, file), 'utf8');
+}
+
+const sources = readSources();
+
+describe('the sources', () => {
+  test('import only downwards, and other floors only through their doors', () => {
+    expect(sources.length).toBeGreaterThan(0);
+    expect(violationsOf(sources)).toEqual([]);
+  });
+
+  test('of the public door are re-exports only', () => {
+    const { body } = parse({ path: 'src/index.ts', text: readText('src/index.ts') });
+    const kinds = new Set((body as SyntaxNode[]).map(({ type }) => type));
+    expect([...kinds]).toEqual(['ExportAllDeclaration']);
+  });
+
+  test('import no package that is not a dependency', () => {
+    const dependencies = Object.keys(JSON.parse(readText('package.json')).dependencies);
+    const imported = new Set(
+      sources.flatMap(importsOf).filter((name) => !name.startsWith('.') && !name.startsWith('node:')),
+    );
+    expect(dependencies).toEqual(expect.arrayContaining([...imported]));
+  });
+});
+
+describe('a violation is seen', () => {
+  const violations: readonly (readonly [fact: string, file: string, text: string])[] = [
+    ['the journal imports the store', 'src/journal/a.ts', "import { open } from '../kv/index.js';"],
+    ['storage imports the journal', 'src/storage/a.ts', "import type { Lsn } from '../journal/index.js';"],
+    ['a leaf imports a floor', 'src/a.ts', "export * from './storage/index.js';"],
+    ['the store goes round a door of the journal', 'src/kv/a.ts', "import '../journal/journal.js';"],
+    ['the store goes round the door of storage', 'src/kv/a.ts', "import '../storage/fs-file.js';"],
+    ['the journal goes round the door of storage', 'src/journal/a.ts', "import '../storage/steps.js';"],
+    ['the public door reaches past the store', 'src/index.ts', "export * from './journal/index.js';"],
+    ['testing uses what only the store may', 'src/testing/a.ts', "import '../journal/internal.js';"],
+    ['a floor imports the public door', 'src/kv/a.ts', "import { open } from '../index.js';"],
+    ['an import of a type looks up', 'src/journal/a.ts', "type S = import('../kv/index.js').Store<1, 2>;"],
+    ['an import on demand looks up', 'src/journal/a.ts', "const kv = () => import('../kv/index.js');"],
+    ['the store opens files itself', 'src/kv/a.ts', "import fs from 'node:fs';"],
+    ['the simulated disk opens files itself', 'src/testing/a.ts', "import { openSync } from 'fs';"],
+    ['storage uses the promises of node:fs', 'src/storage/a.ts', "import fs from 'node:fs/promises';"],
+    ['a folder is on no floor', 'src/cellar/a.ts', "import '../errors.js';"],
+    ['a module awaits while it loads', 'src/kv/a.ts', 'const probed = { engine: await probe() };'],
+    ['a module loops while it loads', 'src/kv/a.ts', 'for await (const event of events) handle(event);'],
+    ['a module holds what it must await', 'src/kv/a.ts', 'await using lock = take();'],
+  ];
+
+  test.each(violations)('%s', (_fact, file, text) => {
+    expect(violationsOf([{ path: file, text }])).toHaveLength(1);
+  });
+
+  test('and what is allowed is not one', () => {
+    const text = `
+      import fs from 'node:fs';
+      import { KeelsonError } from '../errors.js';
+      import { readAll } from './transfer.js';
+      // import { open } from '../kv/index.js';
+      export const read = async () => { for await (const chunk of chunks()) await use(chunk); };
+    `;
+    expect(violationsOf([{ path: 'src/storage/a.ts', text }])).toEqual([]);
+  });
+});
+
+describe('the package', () => {
+  const { scripts, exports: doors } = JSON.parse(readText('package.json'));
+
+  test('runs nothing when it is installed', () => {
+    const atInstall = ['preinstall', 'install', 'postinstall', 'prepare'];
+    expect(Object.keys(scripts).filter((name) => atInstall.includes(name))).toEqual([]);
+  });
+
+  test('has no binding.gyp at its root, which npm would build at install time', () => {
+    expect(fs.existsSync(path.join(ROOT, 'binding.gyp'))).toBe(false);
+  });
+
+  test('is locked by contents, not by the address of a registry', () => {
+    const lock = readText('package-lock.json');
+    expect(lock).toContain('"integrity"');
+    expect(lock.match(/"resolved": *"https?:.*/g)).toBeNull();
+  });
+
+  test('has three doors, each made from a source of that name', () => {
+    const sourceOf = (door: string) => doors[door].default.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts');
+    const expected = ['src/index.ts', 'src/journal/index.ts', 'src/testing/index.ts'];
+    expect(['.', './journal', './testing'].map(sourceOf)).toEqual(expected);
+    for (const file of expected) expect(sources.map((source) => source.path)).toContain(file);
+  });
+});

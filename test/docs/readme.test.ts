@@ -1,0 +1,113 @@
+// The README keeps its word: every TypeScript example in it type-checks, runs, and prints what its `// →` comments say.
+// The examples run on the sources, not on the build, so that a stale build can neither hide nor cause a failure.
+
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { format, promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { codeBlocks, ROOT, readText } from './markdown.js';
+
+const readme = readText('README.md');
+const examples = codeBlocks(readme).filter(({ language }) => language === 'ts');
+
+/** The doors of the package, as its users name them, and the sources they are built from. */
+const DOORS: Readonly<Record<string, string>> = {
+  keelson: path.join(ROOT, 'src/index.ts'),
+  'keelson/journal': path.join(ROOT, 'src/journal/index.ts'),
+  'keelson/testing': path.join(ROOT, 'src/testing/index.ts'),
+};
+
+const startedIn = process.cwd();
+let folder: string;
+
+beforeAll(() => {
+  folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-readme-')));
+});
+
+afterAll(() => {
+  process.chdir(startedIn);
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/** What an example promises to print, in the order in which it stands there. */
+function promisedOutput(text: string): string[] {
+  return [...text.matchAll(/\/\/ → (.*)$/gm)].map(([, output]) => output!.trim());
+}
+
+function withSources(text: string): string {
+  return text.replace(/ from '(keelson[^']*)'/g, (_, door: string) => ` from '${DOORS[door] ?? door}'`);
+}
+
+/** Runs an example in a directory of its own and returns the lines it prints. */
+async function run(name: string, text: string): Promise<string[]> {
+  const workingDirectory = path.join(folder, name);
+  fs.mkdirSync(workingDirectory);
+  const file = path.join(folder, `${name}.ts`);
+  fs.writeFileSync(file, withSources(text));
+  const printed: string[] = [];
+  const log = vi.spyOn(console, 'log').mockImplementation((...values: unknown[]) => {
+    printed.push(format(...values).trim());
+  });
+  process.chdir(workingDirectory);
+  try {
+    await import(/* @vite-ignore */ file);
+  } finally {
+    process.chdir(startedIn);
+    log.mockRestore();
+  }
+  return printed;
+}
+
+describe('the README', () => {
+  test('starts with its name, its promise and the two commands', () => {
+    const start = readme.split('\n').slice(0, 20).join('\n');
+    expect(start).toMatch(/^# Keelson\n/);
+    expect(start).toContain('npm ci && npm run demo');
+    expect(start).toContain('npm ci && npm test');
+  });
+
+  test('has examples with results', () => {
+    expect(examples.length).toBeGreaterThanOrEqual(5);
+    expect(examples.flatMap(({ text }) => promisedOutput(text)).length).toBeGreaterThanOrEqual(10);
+  });
+
+  test('has examples that type-check under the strict settings of the project', async () => {
+    const checked = path.join(folder, 'types');
+    fs.mkdirSync(checked);
+    for (const [at, { text }] of examples.entries())
+      fs.writeFileSync(path.join(checked, `${at}.ts`), `${text}\nexport {};\n`);
+    fs.writeFileSync(path.join(checked, 'package.json'), '{ "type": "module" }');
+    const config = {
+      extends: path.join(ROOT, 'tsconfig.json'),
+      compilerOptions: {
+        typeRoots: [path.join(ROOT, 'node_modules/@types')],
+        paths: Object.fromEntries(Object.entries(DOORS).map(([door, file]) => [door, [file]])),
+      },
+      include: ['*.ts'],
+    };
+    fs.writeFileSync(path.join(checked, 'tsconfig.json'), JSON.stringify(config));
+    const compiler = path.join(ROOT, 'node_modules/typescript/bin/tsc');
+    const errors = await promisify(execFile)(process.execPath, [compiler, '--project', checked]).then(
+      ({ stdout }) => stdout,
+      ({ stdout, message }) => stdout || message,
+    );
+    expect(errors).toBe('');
+  });
+
+  test.each(examples)('has an example at line $line that prints what it says', async ({ text, line }) => {
+    expect(await run(`line-${line}`, text)).toEqual(promisedOutput(text));
+  });
+});
+
+describe('an example that does not keep its word', () => {
+  test('is seen', async () => {
+    const text = 'console.log(1 + 1); // → 3';
+    expect(await run('wrong', text)).not.toEqual(promisedOutput(text));
+  });
+
+  test('fails when it throws', async () => {
+    await expect(run('throwing', "throw new TypeError('as promised');")).rejects.toThrow('as promised');
+  });
+});

@@ -1,0 +1,20 @@
+// The small examples check themselves: they run as a user would run them, from the built package.
+
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const example = (name: string) => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
+
+describe('examples', () => {
+  it.each([
+    ['job-queue.js', /^Killed after \d+ of 2000 jobs; \d+ were left, and are done\.\n$/],
+    ['sessions.js', /^200 logins answered after \d+ disk flushes; 198 sessions are left\.\n$/],
+  ])('%s exits with 0', async (name, said) => {
+    const { stdout, stderr } = await run(process.execPath, [example(name)]);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(said);
+  });
+});
