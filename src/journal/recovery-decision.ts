@@ -28,7 +28,10 @@ export interface RecoveryAnchor {
   readonly journalId: Uint8Array | null;
 }
 
-/** A segment with commits that count. */
+/**
+ * A segment from the first needed one on, with the commits that count. One without any, because it was never used or
+ * a later lineage has replaced it, starts and ends where the log stands at its turn: so it is retired in its turn.
+ */
 export interface LiveSegment {
   readonly path: string;
   readonly sequence: number;
@@ -216,23 +219,30 @@ function contiguousPrefix(chain: readonly Candidate[]): {
   brokenIn: Candidate | null;
 } {
   const live: LiveSegment[] = [];
+  let isContiguous = true;
   let endLsn = chain.flatMap(({ commits }) => commits.slice(0, 1))[0]?.startLsn ?? 0;
   let brokenIn: Candidate | null = null;
   for (const candidate of chain) {
-    const first = candidate.commits[0];
-    if (first === undefined) continue;
-    if (first.startLsn !== endLsn) break;
-    const last = candidate.commits.at(-1)!;
+    const { found, header, commits } = candidate;
+    const { path, sequence } = found;
+    const [first] = commits;
+    isContiguous &&= first === undefined || first.startLsn === endLsn;
+    if (first === undefined || !isContiguous) {
+      live.push({
+        path,
+        sequence,
+        header,
+        startLsn: endLsn,
+        endLsn,
+        endOffset: header.blockBytes,
+        commits: [],
+      });
+      continue;
+    }
+    const last = commits.at(-1)!;
     endLsn = last.endLsn;
-    live.push({
-      path: candidate.found.path,
-      sequence: candidate.found.sequence,
-      header: candidate.header,
-      startLsn: first.startLsn,
-      endLsn,
-      endOffset: endOffsetOf(candidate, last),
-      commits: candidate.commits,
-    });
+    const endOffset = endOffsetOf(candidate, last);
+    live.push({ path, sequence, header, startLsn: first.startLsn, endLsn, endOffset, commits });
     brokenIn = candidate;
   }
   return { live, endLsn, brokenIn };

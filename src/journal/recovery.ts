@@ -249,7 +249,9 @@ function lineageContents(
 
 /** The segments as readers may use them once the lineage stands: without what it has replaced. */
 function withoutDead(live: readonly LiveSegment[], lineageStart: number): LiveSegment[] {
-  return live
-    .filter((segment) => segment.startLsn < lineageStart)
-    .map((segment) => ({ ...segment, endLsn: Math.min(segment.endLsn, lineageStart) }));
+  return live.map((segment) => ({
+    ...segment,
+    startLsn: Math.min(segment.startLsn, lineageStart),
+    endLsn: Math.min(segment.endLsn, lineageStart),
+  }));
 }

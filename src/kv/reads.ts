@@ -24,6 +24,8 @@ export interface Reads<K, V> {
   entries(range?: RangeOptions<K>): IterableIterator<[K, V]>;
   keys(range?: RangeOptions<K>): IterableIterator<K>;
   values(range?: RangeOptions<K>): IterableIterator<V>;
+  /** How many keys there are. */
+  readonly size: number;
   /** How many keys are in the range; of all, without looking. */
   count(range?: KeyRange<K>): number;
 }
@@ -51,6 +53,11 @@ export class IndexReads<K, V> implements Reads<K, V> {
     this.#indexNow = access.index;
     this.#assertOpen = access.assertOpen;
     this.#isOpen = access.isOpen;
+  }
+
+  get size(): number {
+    this.#assertOpen();
+    return this.#indexNow().size;
   }
 
   get(key: K): V | undefined {

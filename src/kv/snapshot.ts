@@ -8,7 +8,6 @@ import { type Codecs, IndexReads } from './reads.js';
 export class Snapshot<K, V> extends IndexReads<K, V> {
   /** Everything up to here is in it, and nothing after. Not necessarily durable: see flush(lsn). */
   readonly lsn: Lsn;
-  readonly size: number;
   #index: OrderedIndex | null;
 
   /** `index` is this snapshot's own clone. `storeIsOpen`: a snapshot ends with its store. */
@@ -23,7 +22,6 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
     });
     this.#index = index;
     this.lsn = lsn;
-    this.size = index.size;
   }
 
   /** Lets go of the memory it holds. Idempotent. Iterations over it end. */

@@ -103,11 +103,6 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     journal?.onPoisoned((error) => this.#emit('poisoned', error));
   }
 
-  get size(): number {
-    this.#assertOpen();
-    return this.#index.size;
-  }
-
   /** The LSN of the last write. */
   get lastLsn(): Lsn {
     return this.#journal?.nextLsn ?? (this.recovery.lastLsn as Lsn);
