@@ -1,22 +1,22 @@
-// The default value encoding: MessagePack, with what JavaScript has and MessagePack lacks in extension types.
-// Pure. This file owns the profile: what is supported, the extension types, the limits. The two halves are
-// msgpack-writer.ts and msgpack-reader.ts.
+// The default value encoding: @msgpack/msgpack, with what JavaScript has and MessagePack lacks in extension types.
+// Pure. This file owns the promise: a value comes back exactly as it was put, or put throws a TypeError that names
+// the place in it. msgpack-check.ts sees to that; msgpack-extensions.ts has the extensions and the library.
 //
-// A value comes back exactly as it was put, or put throws a TypeError that names the place in it.
 // Exactly: -0, undefined properties, the order of keys, the difference between a Buffer and a Uint8Array. Not kept:
 // that two places held the same object (each gets a copy) and that an object was frozen. Not looked for, since that
 // would mean listing every index: named properties hung on a Uint8Array or Buffer, hidden (not enumerable) ones
-// on an array, and getters in the place of an array's elements, which are read.
+// on an array, and getters in the place of an array's elements. Those are read more than once, as is a Proxy, and
+// should answer the same each time.
 //
-// Why not @msgpack/msgpack itself: it writes -0 as 0 and undefined as nil before an extension is asked, strips
-// a leading U+FEFF from strings over 200 bytes, reads bytes that are no UTF-8 as other characters, hands out
-// binaries that alias their input, and allocates arrays by an unchecked length. What is plain MessagePack here it
-// reads and writes identically; the tests hold us to that.
+// What is read was written here and lies under a checksum. So other bytes are KEELSON_DECODE where no value can be
+// made of them; but one that is not as we write it, such as a key that comes twice, is not looked for.
 
-import { decodeMsgpack } from './msgpack-reader.js';
-import { MsgpackWriter } from './msgpack-writer.js';
+import { KeelsonError } from '../errors.js';
+import { PreparingWalk, tooLarge, VALUE_BYTES_MAX } from './msgpack-check.js';
+import { decodeValue, encodePrepared } from './msgpack-extensions.js';
 
-export { VALUE_BYTES_MAX, VALUE_DEPTH_MAX } from './msgpack-extensions.js';
+export { VALUE_BYTES_MAX } from './msgpack-check.js';
+export { VALUE_DEPTH_MAX } from './msgpack-extensions.js';
 
 /** What the msgpack encoding takes and gives back. */
 export type MsgpackValue =
@@ -33,16 +33,29 @@ export type MsgpackValue =
   | ReadonlyMap<MsgpackValue, MsgpackValue>
   | ReadonlySet<MsgpackValue>;
 
-const writer = new MsgpackWriter();
-
 /**
  * The bytes of a value. `argument` is what a TypeError calls it.
  * The result is a view of a scratch buffer that the next call overwrites, so the caller copies it first.
  */
 export function encodeMsgpack(value: unknown, argument = 'value'): Uint8Array {
-  // A Proxy's traps are the one kind of foreign code that runs while a value is encoded. Should they
-  // encode a value too, it gets a writer of its own.
-  return (writer.busy ? new MsgpackWriter() : writer).encode(value, argument);
+  const bytes = encodePrepared(new PreparingWalk(argument).prepare(value, 0));
+  if (bytes.length > VALUE_BYTES_MAX) throw tooLarge();
+  return bytes;
 }
 
-export { decodeMsgpack };
+/** The value of bytes that encodeMsgpack made, which shares no memory with them; or else KEELSON_DECODE. */
+export function decodeMsgpack(bytes: Uint8Array): unknown {
+  let value: unknown;
+  try {
+    value = decodeValue(bytes);
+  } catch (error) {
+    throw undecodable(error instanceof Error ? error.message : String(error), error);
+  }
+  // To whoever gets it, undefined means that there is no such key.
+  if (value === undefined) throw undecodable('an undefined cannot stand here');
+  return value;
+}
+
+function undecodable(reason: string, cause?: unknown): KeelsonError {
+  return new KeelsonError('KEELSON_DECODE', `A msgpack value does not decode: ${reason}`, {}, cause);
+}

@@ -13,7 +13,7 @@ import {
   type RecoveryAnchor,
   resolveJournalOptions,
 } from '../journal/internal.js';
-import { createFsStorage, ensureDirectory, type Storage } from '../storage/index.js';
+import { ensureDirectory, openStorage, type Storage } from '../storage/index.js';
 import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image-files.js';
 import type { ImageHeader } from './image-format.js';
 import { resolveKeyEncoding } from './key-encoding.js';
@@ -48,7 +48,7 @@ const READ_ONLY_TRIES_MAX = 20;
 /** Opens the store in `directory`; the typed forms are in index.ts. */
 export async function openStore(directory: unknown, options: unknown): Promise<Store<unknown, unknown>> {
   const resolved = resolveStoreOptions(options);
-  return openStoreOn(createFsStorage(), absoluteDirectory(directory), resolved);
+  return openStoreOn(openStorage(resolved.engine), absoluteDirectory(directory), resolved);
 }
 
 /** The same on a storage of the caller's: for tests on a simulated disk. Journal options are for those tests, too. */

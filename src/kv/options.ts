@@ -9,6 +9,7 @@ import {
   type OptionTable,
   resolveOptions,
 } from '../options.js';
+import { ENGINE_CHOICES } from '../storage/index.js';
 import type { KeyEncodingName } from './key-encoding.js';
 import type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js';
 
@@ -49,7 +50,7 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   create: booleanOption(true),
   errorIfExists: booleanOption(false),
   readOnly: booleanOption(false),
-  engine: choiceOption('auto', ['auto', 'fs']),
+  engine: choiceOption('auto', ENGINE_CHOICES),
   keyEncoding: choiceOption('utf8', ['utf8', 'bytes']),
   // Checked by resolveValueEncoding(), which also makes the codec.
   valueEncoding: { default: 'msgpack', check: () => undefined },

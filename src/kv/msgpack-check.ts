@@ -1,0 +1,220 @@
+// The walk over a value before it is encoded. It refuses what would not come back exactly, by its path, and puts
+// extensions in the place of what MessagePack or the library lacks. Pure.
+
+import { types } from 'node:util';
+import { ExtData } from '@msgpack/msgpack';
+import { KeelsonError, misuse } from '../errors.js';
+import { EXTENSION, encodeItems, VALUE_DEPTH_MAX } from './msgpack-extensions.js';
+
+/** Where encoding gives up. A record of the journal is shorter, so memory for more would be spent in vain. */
+export const VALUE_BYTES_MAX = 2 ** 28;
+
+/** A cycle makes a path of very many steps; no one needs to read all of them. */
+const PATH_CHARACTERS_MAX = 200;
+
+const SUPPORTED =
+  'null, a boolean, number, string, bigint, Date, Uint8Array, Array, Map, Set or plain object';
+
+const UNDEFINED = new ExtData(EXTENSION.undefined, new Uint8Array());
+const NEGATIVE_ZERO = new ExtData(EXTENSION.negativeZero, new Uint8Array());
+
+/** The library assigns properties, and where Object.prototype is frozen, an assignment to one of these fails. */
+const INHERITED_NAMES = new Set(Object.getOwnPropertyNames(Object.prototype));
+
+const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
+const realDatePrototype = Date.prototype;
+
+/** Prepares one value for the library. Where nothing in it needs an extension, what comes out is what went in. */
+export class PreparingWalk {
+  readonly #argument: string;
+  /** The containers around the place that is looked at, outermost first, and the name or index in each. */
+  readonly #containers: object[] = [];
+  readonly #places: (string | number)[] = [];
+  /** What has been seen takes this many bytes or more. */
+  #bytesMin = 0;
+
+  /** `argument` is what a TypeError calls the value. */
+  constructor(argument: string) {
+    this.#argument = argument;
+  }
+
+  prepare(value: unknown, depth: number): unknown {
+    // Counted on the way, and not only when all is encoded: a value that holds one thing many times can be endless.
+    this.#count(1);
+    switch (typeof value) {
+      case 'string':
+        return this.#string(value, depth);
+      case 'number':
+        return Object.is(value, -0) ? NEGATIVE_ZERO : value;
+      case 'boolean':
+        return value;
+      case 'object':
+        return value === null ? value : this.#object(value, depth);
+      case 'bigint':
+        return this.#extension(EXTENSION.bigint, bigintPayload(value));
+      default:
+        if (value === undefined && depth > 0) return UNDEFINED;
+        return this.#refuse(depth, SUPPORTED, value);
+    }
+  }
+
+  #string(text: string, depth: number): unknown {
+    if (!text.isWellFormed()) this.#refuse(depth, 'a string without lone surrogates', text);
+    this.#count(text.length);
+    return isMarked(text) ? new ExtData(EXTENSION.markedString, Buffer.from(text)) : text;
+  }
+
+  #object(value: object, depth: number): unknown {
+    if (depth === VALUE_DEPTH_MAX) {
+      this.#refuse(depth, `at most ${VALUE_DEPTH_MAX} levels of nesting, and no cycle`, value);
+    }
+    this.#containers[depth] = value;
+    // The exact prototype, for an instance of a subclass would come back as one of the class above it; and the real
+    // type, for anyone can give an object a prototype.
+    const prototype: unknown = getPrototypeOf(value);
+    if (prototype === Object.prototype) return this.#plainObject(value, depth);
+    if (prototype === Array.prototype && Array.isArray(value)) return this.#array(value, depth);
+    if (types.isUint8Array(value)) {
+      if (prototype === Uint8Array.prototype) return this.#binary(value);
+      if (prototype === Buffer.prototype) return this.#extension(EXTENSION.buffer, value);
+    }
+    if (types.isMap(value) && prototype === Map.prototype) {
+      return this.#collection(EXTENSION.map, value, [...value].flat(), depth);
+    }
+    if (types.isSet(value) && prototype === Set.prototype) {
+      return this.#collection(EXTENSION.set, value, [...value], depth);
+    }
+    // Fake timers put a Date of their own in the place of the real one: while they do, either is a plain Date.
+    if (types.isDate(value) && (prototype === realDatePrototype || prototype === Date.prototype)) {
+      return this.#date(value, depth);
+    }
+    return this.#refuse(depth, prototype === null ? 'an object with the prototype of {}' : SUPPORTED, value);
+  }
+
+  #plainObject(value: object, depth: number): unknown {
+    const names = getOwnPropertyNames(value);
+    this.#refuseSymbolKeys(value, depth);
+    let copy: Record<string, unknown> | undefined;
+    let isPlain = true;
+    for (const name of names) {
+      this.#places[depth] = name;
+      const given = this.#property(value, name, depth + 1);
+      this.#string(name, depth + 1);
+      const prepared = this.prepare(given, depth + 1);
+      if (!Object.is(prepared, given)) {
+        copy ??= { ...value };
+        copy[name] = prepared;
+      }
+      isPlain &&= !isMarked(name) && !INHERITED_NAMES.has(name);
+    }
+    const object = copy ?? value;
+    if (isPlain) return object;
+    const items = Object.entries(object).flatMap(([name, prepared]) => [this.#string(name, depth), prepared]);
+    return new ExtData(EXTENSION.object, encodeItems(items));
+  }
+
+  /** The value of a property. By its descriptor: a getter must not run, and what is not enumerable would be lost. */
+  #property(object: object, name: string, depth: number): unknown {
+    const { value, get, set, enumerable } = getOwnPropertyDescriptor(object, name) ?? {};
+    if (get !== undefined || set !== undefined) {
+      this.#refuse(depth, 'a plain property, without getter and setter', get ?? set);
+    }
+    if (!enumerable) this.#refuse(depth, 'an enumerable property', value);
+    // An object literal and an assignment make something else of it, and the library does not read it.
+    if (name === '__proto__') this.#refuse(depth, `no property named ${name}`, value);
+    return value;
+  }
+
+  #array(value: readonly unknown[], depth: number): unknown {
+    const items = this.#items(value, depth);
+    // Values, for listing the names of a thousand indices costs more than encoding what is there. There are no
+    // holes, so an equal number leaves room for no named property.
+    if (Object.values(value).length !== value.length) {
+      this.#refuse(depth, 'an array without named properties', value);
+    }
+    this.#refuseSymbolKeys(value, depth);
+    return items;
+  }
+
+  #collection(type: number, value: object, items: readonly unknown[], depth: number): ExtData {
+    this.#refuseExtras(value, depth);
+    return new ExtData(type, encodeItems(this.#items(items, depth)));
+  }
+
+  #items(items: readonly unknown[], depth: number): readonly unknown[] {
+    let copy: unknown[] | undefined;
+    for (let index = 0; index < items.length; index++) {
+      this.#places[depth] = index;
+      const item = items[index];
+      if (item === undefined && !Object.hasOwn(items, index)) {
+        this.#refuse(depth + 1, 'an element, and no hole', item);
+      }
+      const prepared = this.prepare(item, depth + 1);
+      if (!Object.is(prepared, item)) {
+        copy ??= [...items];
+        copy[index] = prepared;
+      }
+    }
+    return copy ?? items;
+  }
+
+  #date(value: Date, depth: number): ExtData {
+    // Dates of fake timers have properties of their own, which are no one's data.
+    if (getPrototypeOf(value) === realDatePrototype) this.#refuseExtras(value, depth);
+    const payload = Buffer.allocUnsafe(8);
+    payload.writeDoubleBE(value.getTime());
+    return this.#extension(EXTENSION.date, payload);
+  }
+
+  #extension(type: number, payload: Uint8Array): ExtData {
+    return new ExtData(type, this.#binary(payload));
+  }
+
+  #binary(value: Uint8Array): Uint8Array {
+    this.#count(value.length);
+    return value;
+  }
+
+  #count(bytes: number): void {
+    this.#bytesMin += bytes;
+    if (this.#bytesMin > VALUE_BYTES_MAX) throw tooLarge();
+  }
+
+  #refuseSymbolKeys(value: object, depth: number): void {
+    if (getOwnPropertySymbols(value).length > 0) this.#refuse(depth, 'no symbol keys', value);
+  }
+
+  #refuseExtras(value: object, depth: number): void {
+    this.#refuseSymbolKeys(value, depth);
+    if (getOwnPropertyNames(value).length > 0) this.#refuse(depth, 'no properties of its own', value);
+  }
+
+  #refuse(depth: number, expected: string, value: unknown): never {
+    const containers = this.#containers.slice(0, depth);
+    const path = this.#argument + containers.map((at, level) => stepInto(at, this.#places[level]!)).join('');
+    const shown = path.length > PATH_CHARACTERS_MAX ? `${path.slice(0, PATH_CHARACTERS_MAX)}…` : path;
+    throw misuse(shown, expected, value);
+  }
+}
+
+export function tooLarge(): KeelsonError {
+  const message = `A value takes more than ${VALUE_BYTES_MAX} bytes, and no record holds as much`;
+  return new KeelsonError('KEELSON_RECORD_TOO_LARGE', message);
+}
+
+function stepInto(container: object, place: string | number): string {
+  if (typeof place === 'string') {
+    return /^[A-Za-z_$][\w$]*$/.test(place) ? `.${place}` : `[${JSON.stringify(place)}]`;
+  }
+  if (types.isMap(container)) return `(${place % 2 === 0 ? 'key' : 'value'} of map entry ${place >> 1})`;
+  return types.isSet(container) ? `(set item ${place})` : `[${place}]`;
+}
+
+function bigintPayload(value: bigint): Uint8Array {
+  const digits = value === 0n ? '' : value.toString(16).replace('-', '');
+  return Buffer.from(`${value < 0n ? '01' : '00'}${digits.length % 2 === 0 ? '' : '0'}${digits}`, 'hex');
+}
+
+function isMarked(text: string): boolean {
+  return text.charCodeAt(0) === 0xfeff;
+}
