@@ -47,7 +47,9 @@ async function tryLock(storage: Storage, directory: string, number: number): Pro
   const file = await storage.createFile(temporary);
   let linked = false;
   try {
-    const text = `${HELD} ${JSON.stringify({ ...storage.processIdentity, instance })}\n`;
+    // Before it has its name: whoever finds the name may rely on the lock.
+    const flock = storage.lockFile(file) === 'locked';
+    const text = `${HELD} ${JSON.stringify({ ...storage.processIdentity, instance, flock })}\n`;
     await file.write(new TextEncoder().encode(text), 0);
     await storage.link(temporary, name);
     linked = true;
@@ -97,6 +99,8 @@ async function isFree(storage: Storage, directory: string, number: number): Prom
   if (owner === null) return true;
   const liveness = storage.liveness(owner, path);
   if (liveness === 'dead') return true;
+  // Also where the process cannot be looked up, in a container for one, or lives on without the thread that had it.
+  if (owner.flock && (await isUnlocked(storage, path))) return true;
   const who =
     owner.pid === storage.processIdentity.pid ? `this process (${owner.pid})` : `process ${owner.pid}`;
   const why =
@@ -107,6 +111,16 @@ async function isFree(storage: Storage, directory: string, number: number): Prom
     path,
     owner: JSON.stringify(owner),
   });
+}
+
+/** True when nobody has the file locked: its owner, who had, is gone. */
+async function isUnlocked(storage: Storage, path: string): Promise<boolean> {
+  const file = await storage.openFile(path, false);
+  try {
+    return storage.lockFile(file) === 'locked';
+  } finally {
+    await file.close();
+  }
 }
 
 async function readLock(storage: Storage, path: string): Promise<string> {
@@ -120,22 +134,29 @@ async function readLock(storage: Storage, path: string): Promise<string> {
   }
 }
 
-function parseOwner(text: string): ProcessIdentity | null {
+/** Who a lock's file names, and whether that owner has the file locked as well. */
+interface LockOwner extends ProcessIdentity {
+  readonly flock?: boolean;
+}
+
+function parseOwner(text: string): LockOwner | null {
   try {
     const owner: unknown = JSON.parse(text);
-    return isIdentity(owner) ? owner : null;
+    return isLockOwner(owner) ? owner : null;
   } catch {
     return null;
   }
 }
 
-function isIdentity(value: unknown): value is ProcessIdentity {
+function isLockOwner(value: unknown): value is LockOwner {
   if (typeof value !== 'object' || value === null) return false;
-  const { bootId, pidNamespace, pid, startTime } = value as Record<string, unknown>;
+  const { bootId, pidNamespace, pid, startTime, flock } = value as Record<string, unknown>;
   return (
     typeof bootId === 'string' &&
     typeof pidNamespace === 'string' &&
     typeof startTime === 'string' &&
+    // Absent from an owner that cannot lock files: it must be asked for its process, never be taken for garbage.
+    (flock === undefined || typeof flock === 'boolean') &&
     Number.isSafeInteger(pid)
   );
 }

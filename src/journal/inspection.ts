@@ -24,7 +24,9 @@ export async function inspectJournal(storage: Storage, directory: string): Promi
   for (const sequence of sequences) {
     const path = segmentPath(directory, sequence);
     try {
-      firstRecord ??= await inspectSegment(storage, path);
+      // Every segment is looked at, also those behind the one that has the first record.
+      const record = await inspectSegment(storage, path);
+      firstRecord ??= record;
     } catch (error) {
       // An owner may be retiring what we look at.
       if (!isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;

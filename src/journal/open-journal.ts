@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { misuse } from '../errors.js';
-import { createFsStorage, ensureDirectory, flushNameOf, type Storage } from '../storage/index.js';
+import { ensureDirectory, flushNameOf, openStorage, type Storage } from '../storage/index.js';
 import { type DirectoryLock, lockDirectory } from './directory-lock.js';
 import { HeldSegments } from './held-segments.js';
 import { inspectJournal } from './inspection.js';
@@ -26,7 +26,7 @@ export type Journal = Omit<FullJournal, 'replay' | 'poison' | 'onPoisoned'>;
  */
 export async function openJournal(directory: string, options?: JournalOptions): Promise<Journal> {
   const resolved = resolveJournalOptions('openJournal', options);
-  return openJournalOn(createFsStorage(), absoluteDirectory(directory), resolved);
+  return openJournalOn(openStorage(resolved.engine), absoluteDirectory(directory), resolved);
 }
 
 /** The same on a storage of the caller's: for tests on a simulated disk. */

@@ -1,6 +1,7 @@
 // The options of a journal: names, defaults, limits.
 
 import { booleanOption, choiceOption, integerOption, type OptionTable, resolveOptions } from '../options.js';
+import { ENGINE_CHOICES, type EngineChoice } from '../storage/index.js';
 import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, isBlockSize } from './segment-format.js';
 
 const KIB = 1024;
@@ -10,7 +11,7 @@ export interface ResolvedJournalOptions {
   /** Create the directory when it is not there. Default true. */
   create: boolean;
   /** The engine: 'auto' takes the fastest that works here. Default 'auto'. */
-  engine: 'auto' | 'fs';
+  engine: EngineChoice;
   /** Size of a life's first segment; each next one doubles. Bytes, default 1 MiB. */
   segmentBytesMin: number;
   /** Size at which doubling stops; only a record that does not fit gets a larger one. Bytes, default 64 MiB. */
@@ -28,7 +29,7 @@ export type JournalOptions = Partial<ResolvedJournalOptions>;
 
 const JOURNAL_OPTIONS: OptionTable<ResolvedJournalOptions> = {
   create: booleanOption(true),
-  engine: choiceOption('auto', ['auto', 'fs']),
+  engine: choiceOption('auto', ENGINE_CHOICES),
   segmentBytesMin: integerOption(1 * MIB, 4 * KIB, 1024 * MIB),
   segmentBytesMax: integerOption(64 * MIB, 4 * KIB, 1024 * MIB),
   commitBytesMax: integerOption(4 * MIB, 1 * KIB, 256 * MIB),

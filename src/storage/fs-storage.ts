@@ -20,18 +20,17 @@ const FILE_MODE = 0o644;
 const CREATE_FLAGS = 'wx+';
 const READ_WRITE_FLAGS = 'r+';
 
-const REPORT: EngineReport = {
-  engine: 'fs',
-  engineReason: 'Of the engines in this version, only node:fs writes to a real disk.',
-  nativeIoUringActive: false,
-  directIoActive: false,
-};
-
-/** Storage on node:fs. */
-export function createFsStorage(): Storage {
+/** Storage on node:fs. `engineReason` is why it runs and not a faster one: a sentence, for the report. */
+export function createFsStorage(engineReason = 'It was asked for.'): Storage {
   const processIdentity = readProcessIdentity();
+  const report: EngineReport = {
+    engine: 'fs',
+    engineReason,
+    nativeIoUringActive: false,
+    directIoActive: false,
+  };
   return {
-    report: REPORT,
+    report,
     kind,
     makeDirectory,
     list: (path) => poolCall<string[]>('readdir', path, (callback) => fs.readdir(path, callback)),
@@ -53,6 +52,7 @@ export function createFsStorage(): Storage {
       const isThisProcess = liveness === 'live' && identity.pid === processIdentity.pid;
       return isThisProcess && openPath !== undefined && !mayBeOpenHere(openPath) ? 'dead' : liveness;
     },
+    lockFile: () => 'unknown',
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
     nowMs: () => performance.now(),
   };

@@ -26,6 +26,8 @@ export interface ProcessIdentity {
   readonly startTime: string;
 }
 
+export type FileLock = 'locked' | 'held' | 'unknown';
+
 export type Liveness = 'live' | 'dead' | 'unknown';
 
 /** Which engine runs and why: observable, so that nobody has to guess. */
@@ -74,6 +76,11 @@ export interface Storage {
    * process that no longer has `openPath` open, a file that it keeps open while it lives: a worker that was terminated.
    */
   liveness(identity: ProcessIdentity, openPath?: string): Liveness;
+  /**
+   * Locks an open file until it is closed, by whatever end: 'held' when somebody else has it locked, here or in another
+   * process; 'unknown' when this engine cannot lock files.
+   */
+  lockFile(file: StorageFile): FileLock;
   randomBytes(length: number): Uint8Array;
   /** Milliseconds from an arbitrary start, never going back. For figures, never for decisions about data. */
   nowMs(): number;

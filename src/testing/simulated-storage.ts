@@ -2,6 +2,7 @@
 
 import type {
   EngineReport,
+  FileLock,
   Liveness,
   LogFile,
   PathKind,
@@ -136,6 +137,10 @@ export class SimulatedStorage implements Storage, LifeContext {
 
   liveness(identity: ProcessIdentity): Liveness {
     return this.disk.liveness(identity);
+  }
+
+  lockFile(): FileLock {
+    return 'unknown';
   }
 
   randomBytes(length: number): Uint8Array {

@@ -30,6 +30,8 @@ describe('the error codes', () => {
 
   test('that the sources use are all in the table', () => {
     const used = new Set([...sourcesWithoutTable().matchAll(/'(KEELSON_[A-Z_]+)'/g)].map(([, code]) => code));
+    // The one name of that form that is an environment variable.
+    used.delete('KEELSON_ENGINE');
     expect([...used].sort()).toEqual([...KEELSON_ERROR_CODES].sort());
   });
 });

@@ -1,0 +1,351 @@
+// The glue between JavaScript and the core: checks arguments, pins memory, and puts the ring on the event loop of the
+// thread that opened it. One Engine per environment; no globals, no thread, no lock.
+//
+// What runs when a write completes, or when the environment ends, calls node_api.h directly: node-addon-api turns a
+// failed call into a fatal error, and in a worker that is being terminated every call may fail.
+
+#include <errno.h>
+#include <napi.h>
+#include <node_api.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/crc32c.h"
+#include "core/direct_file.h"
+#include "core/durable_writes.h"
+#include "core/frame_seal.h"
+#include "core/ring.h"
+
+namespace {
+
+/** One write per open log file is under way at most; beyond that completions overflow, which the ring handles. */
+constexpr unsigned kRingEntries = 64;
+/**
+ * SINGLE_ISSUER and COOP_TASKRUN: measured against none and against DEFER_TASKRUN; docs/BENCHMARKS.md has the figures.
+ */
+constexpr unsigned kSetupFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN;
+/** How long an environment that ends waits for a disk that does not answer. */
+constexpr uint64_t kTeardownWaitNs = 5'000'000'000;
+constexpr uint64_t kForeverNs = UINT64_MAX;
+constexpr uintptr_t kPageBytes = 4096;
+
+/** Everything one environment has: its ring, the descriptors it opened, the memory the kernel is using. */
+class Engine final : public keelson::FinishedWrites {
+ public:
+  explicit Engine(napi_env env) : env_(env), writes_(&ring_) {}
+
+  int open(napi_value on_finished) {
+    const int error = ring_.open(kRingEntries, kSetupFlags);
+    if (error != 0) return error;
+    uv_loop_t* loop = nullptr;
+    if (napi_get_uv_event_loop(env_, &loop) != napi_ok) return -EINVAL;
+    if (uv_poll_init(loop, &poll_, ring_.event_fd()) != 0) return -EINVAL;
+    poll_.data = this;
+    is_polling_ = true;
+    uv_poll_start(&poll_, UV_READABLE, on_readable);
+    uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+    napi_value name;
+    napi_create_string_utf8(env_, "keelson", NAPI_AUTO_LENGTH, &name);
+    napi_value resource;
+    napi_create_object(env_, &resource);
+    napi_async_init(env_, resource, name, &async_context_);
+    napi_create_reference(env_, on_finished, 1, &on_finished_);
+    return 0;
+  }
+
+  bool is_open() const { return ring_.is_open(); }
+  int ring_fd() const { return ring_.fd(); }
+  uint32_t under_way() const { return writes_.under_way(); }
+
+  /** Starts a write of memory that `owner`, an ArrayBuffer, holds. The engine pins it until the write is finished. */
+  int start(int fd, napi_value owner, const uint8_t* bytes, uint32_t length, uint64_t position) {
+    napi_ref pin;
+    if (napi_create_reference(env_, owner, 1, &pin) != napi_ok) return -ENOMEM;
+    const int slot = writes_.start(fd, bytes, length, position);
+    if (slot < 0) {
+      napi_delete_reference(env_, pin);
+      return slot;
+    }
+    if (pins_.size() <= static_cast<size_t>(slot)) pins_.resize(static_cast<size_t>(slot) + 1);
+    pins_[static_cast<size_t>(slot)] = pin;
+    // A write that is not durable yet keeps the process alive; an idle engine does not.
+    if (writes_.under_way() == 1) uv_ref(reinterpret_cast<uv_handle_t*>(&poll_));
+    return slot;
+  }
+
+  /** Blocks until the write is finished; its callback has run when this returns. */
+  void drain(uint32_t slot) {
+    const bool was_blocking = is_blocking_;
+    is_blocking_ = true;
+    writes_.wait_for(slot, kForeverNs, this);
+    is_blocking_ = was_blocking;
+  }
+
+  void finished(uint32_t slot, int result) override {
+    napi_delete_reference(env_, pins_[slot]);
+    pins_[slot] = nullptr;
+    if (writes_.under_way() == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+    if (!is_ending_) tell(slot, result);
+  }
+
+  void keep_fd(int fd) { fds_.push_back(fd); }
+
+  bool close_fd(int fd) {
+    const auto found = std::find(fds_.begin(), fds_.end(), fd);
+    if (found == fds_.end()) return false;
+    fds_.erase(found);
+    ::close(fd);
+    return true;
+  }
+
+  /** The environment ends: nobody can be told any more, but the kernel may still be reading. */
+  static void on_environment_end(napi_async_cleanup_hook_handle hook, void* data) {
+    Engine* engine = static_cast<Engine*>(data);
+    engine->cleanup_hook_ = hook;
+    engine->end();
+  }
+
+  napi_async_cleanup_hook_handle cleanup_hook_ = nullptr;
+
+ private:
+  static void on_readable(uv_poll_t* poll, int, int) {
+    Engine* engine = static_cast<Engine*>(poll->data);
+    engine->ring_.acknowledge_event();
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(engine->env_, &scope) != napi_ok) return;
+    engine->writes_.collect(engine);
+    napi_close_handle_scope(engine->env_, scope);
+  }
+
+  /** Calls on_finished(slot, result). Out of the event loop, promises and ticks that it queued run right after. */
+  void tell(uint32_t slot, int result) {
+    napi_value arguments[2];
+    napi_value callback;
+    napi_value receiver;
+    if (napi_get_reference_value(env_, on_finished_, &callback) != napi_ok || callback == nullptr) return;
+    if (napi_get_global(env_, &receiver) != napi_ok) return;
+    if (napi_create_uint32(env_, slot, &arguments[0]) != napi_ok) return;
+    if (napi_create_int32(env_, result, &arguments[1]) != napi_ok) return;
+    if (is_blocking_) {
+      // Called from JavaScript: what it throws goes on to whoever called drain().
+      napi_call_function(env_, receiver, callback, 2, arguments, nullptr);
+      return;
+    }
+    napi_make_callback(env_, async_context_, receiver, callback, 2, arguments, nullptr);
+    bool has_thrown = false;
+    if (napi_is_exception_pending(env_, &has_thrown) != napi_ok || !has_thrown) return;
+    napi_value error;
+    if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
+  }
+
+  void end() {
+    is_ending_ = true;
+    uint64_t left_ns = kTeardownWaitNs;
+    for (uint32_t slot = 0; slot < pins_.size(); slot++) {
+      if (!writes_.is_under_way(slot)) continue;
+      const uint64_t before_ns = uv_hrtime();
+      if (!writes_.wait_for(slot, left_ns, this)) leave_memory(slot);
+      const uint64_t waited_ns = uv_hrtime() - before_ns;
+      left_ns = waited_ns < left_ns ? left_ns - waited_ns : 0;
+    }
+    for (const int fd : fds_) ::close(fd);
+    if (is_polling_) {
+      uv_poll_stop(&poll_);
+      uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) {
+        static_cast<Engine*>(handle->data)->destroy();
+      });
+    } else {
+      destroy();
+    }
+  }
+
+  /**
+   * The disk does not answer, and V8 is about to free memory that the kernel has pinned for direct I/O. Fresh pages are
+   * put in its place: what the process writes there from now on goes nowhere near the disk, and the kernel keeps
+   * the old pages until it is done with them.
+   */
+  void leave_memory(uint32_t slot) {
+    const uintptr_t start = reinterpret_cast<uintptr_t>(writes_.bytes_of(slot));
+    const uintptr_t first_page = (start + kPageBytes - 1) & ~(kPageBytes - 1);
+    const uintptr_t end_page = (start + writes_.length_of(slot)) & ~(kPageBytes - 1);
+    if (first_page >= end_page) return;
+    mmap(reinterpret_cast<void*>(first_page), end_page - first_page, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  }
+
+  void destroy() {
+    const napi_async_cleanup_hook_handle hook = cleanup_hook_;
+    delete this;
+    napi_remove_async_cleanup_hook(hook);
+  }
+
+  napi_env env_;
+  keelson::Ring ring_;
+  keelson::DurableWrites writes_;
+  uv_poll_t poll_{};
+  bool is_polling_ = false;
+  bool is_blocking_ = false;
+  bool is_ending_ = false;
+  napi_async_context async_context_ = nullptr;
+  napi_ref on_finished_ = nullptr;
+  /** By slot: what keeps the memory of a write alive. */
+  std::vector<napi_ref> pins_;
+  std::vector<int> fds_;
+};
+
+Engine* engine_of(const Napi::CallbackInfo& info) {
+  void* data = nullptr;
+  napi_get_instance_data(info.Env(), &data);
+  return static_cast<Engine*>(data);
+}
+
+Napi::Value throw_type_error(const Napi::CallbackInfo& info, const char* message) {
+  Napi::TypeError::New(info.Env(), message).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+bool are_numbers(const Napi::CallbackInfo& info, size_t from, size_t to) {
+  for (size_t at = from; at < to; at++) {
+    if (!info[at].IsNumber()) return false;
+  }
+  return true;
+}
+
+/** openRing(onFinished: (slot, result) => void): 0 or a negative errno */
+Napi::Value open_ring(const Napi::CallbackInfo& info) {
+  if (!info[0].IsFunction()) return throw_type_error(info, "openRing expects a function");
+  Engine* engine = engine_of(info);
+  if (engine->is_open()) return Napi::Number::New(info.Env(), -EALREADY);
+  return Napi::Number::New(info.Env(), engine->open(info[0]));
+}
+
+/** openFile(path): { fd, isDirect, memoryAlignment, offsetAlignment } or a negative errno */
+Napi::Value open_file(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) return throw_type_error(info, "openFile expects a path");
+  keelson::DirectFile file;
+  const int error = keelson::open_for_durable_writes(info[0].As<Napi::String>().Utf8Value().c_str(), &file);
+  if (error != 0) return Napi::Number::New(info.Env(), error);
+  engine_of(info)->keep_fd(file.fd);
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("fd", file.fd);
+  result.Set("isDirect", file.is_direct);
+  result.Set("memoryAlignment", file.memory_alignment);
+  result.Set("offsetAlignment", file.offset_alignment);
+  return result;
+}
+
+/** closeFile(fd): of openFile only */
+Napi::Value close_file(const Napi::CallbackInfo& info) {
+  if (!are_numbers(info, 0, 1)) return throw_type_error(info, "closeFile expects a descriptor");
+  const bool was_ours = engine_of(info)->close_fd(info[0].As<Napi::Number>().Int32Value());
+  return Napi::Boolean::New(info.Env(), was_ours);
+}
+
+/** submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): a slot, or a negative errno */
+Napi::Value submit(const Napi::CallbackInfo& info) {
+  if (!info[0].IsNumber() || !info[1].IsTypedArray() || !are_numbers(info, 2, 7)) {
+    return throw_type_error(info, "submit expects (fd, Uint8Array, position, bodyOffset, bodyLength, startLsn, seed)");
+  }
+  Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+  const uint64_t body_offset = static_cast<uint64_t>(info[3].As<Napi::Number>().Int64Value());
+  const uint64_t body_length = static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value());
+  const uint64_t start_lsn = static_cast<uint64_t>(info[5].As<Napi::Number>().Int64Value());
+  const uint32_t seed = info[6].As<Napi::Number>().Uint32Value();
+  if (body_offset > bytes.ByteLength() || body_length > bytes.ByteLength() - body_offset) {
+    return throw_type_error(info, "submit: the frames do not lie in the bytes");
+  }
+  if (!keelson::seal_frames(bytes.Data() + body_offset, body_length, start_lsn, seed)) {
+    return throw_type_error(info, "submit: the frames do not fill the body");
+  }
+  Engine* engine = engine_of(info);
+  if (!engine->is_open()) return Napi::Number::New(info.Env(), -EBADF);
+  const int slot = engine->start(info[0].As<Napi::Number>().Int32Value(), bytes.ArrayBuffer(), bytes.Data(),
+                                 static_cast<uint32_t>(bytes.ByteLength()),
+                                 static_cast<uint64_t>(info[2].As<Napi::Number>().Int64Value()));
+  return Napi::Number::New(info.Env(), slot);
+}
+
+/** drain(slot): blocks until that write is finished and onFinished has been called for it */
+Napi::Value drain(const Napi::CallbackInfo& info) {
+  if (!are_numbers(info, 0, 1)) return throw_type_error(info, "drain expects a slot");
+  engine_of(info)->drain(info[0].As<Napi::Number>().Uint32Value());
+  return info.Env().Undefined();
+}
+
+/** alignedOffset(arrayBuffer, alignment): where in it the first so aligned byte is */
+Napi::Value aligned_offset(const Napi::CallbackInfo& info) {
+  if (!info[0].IsArrayBuffer() || !are_numbers(info, 1, 2)) {
+    return throw_type_error(info, "alignedOffset expects (ArrayBuffer, alignment)");
+  }
+  const uintptr_t start = reinterpret_cast<uintptr_t>(info[0].As<Napi::ArrayBuffer>().Data());
+  const uintptr_t alignment = info[1].As<Napi::Number>().Uint32Value();
+  if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
+    return throw_type_error(info, "alignedOffset expects a power of two");
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>((alignment - start % alignment) % alignment));
+}
+
+/** lockFile(fd): 0, or a negative errno; -EWOULDBLOCK when somebody else has it locked */
+Napi::Value lock_file(const Napi::CallbackInfo& info) {
+  if (!are_numbers(info, 0, 1)) return throw_type_error(info, "lockFile expects a descriptor");
+  const int result = flock(info[0].As<Napi::Number>().Int32Value(), LOCK_EX | LOCK_NB);
+  return Napi::Number::New(info.Env(), result == 0 ? 0 : -errno);
+}
+
+/** sealFrames(bytes, startLsn, seed): false when the frames do not fill the bytes. For tests. */
+Napi::Value seal(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray() || !are_numbers(info, 1, 3)) {
+    return throw_type_error(info, "sealFrames expects (Uint8Array, startLsn, seed)");
+  }
+  Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
+  const bool fits = keelson::seal_frames(bytes.Data(), bytes.ByteLength(),
+                                         static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value()),
+                                         info[2].As<Napi::Number>().Uint32Value());
+  return Napi::Boolean::New(info.Env(), fits);
+}
+
+/** crc32cUpdate(register, bytes): the register after them, as a signed 32-bit number like that of src/crc32c.ts */
+Napi::Value crc32c_update(const Napi::CallbackInfo& info) {
+  if (!are_numbers(info, 0, 1) || !info[1].IsTypedArray()) {
+    return throw_type_error(info, "crc32cUpdate expects (register, Uint8Array)");
+  }
+  Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+  const uint32_t crc =
+      keelson::crc32c_update(info[0].As<Napi::Number>().Uint32Value(), bytes.Data(), bytes.ByteLength());
+  return Napi::Number::New(info.Env(), static_cast<int32_t>(crc));
+}
+
+/** state(): { ringFd, underWay }: -1 without a ring. For tests, which look at it from outside. */
+Napi::Value state(const Napi::CallbackInfo& info) {
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("ringFd", engine_of(info)->ring_fd());
+  result.Set("underWay", engine_of(info)->under_way());
+  return result;
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  Engine* engine = new Engine(env);
+  napi_set_instance_data(env, engine, nullptr, nullptr);
+  napi_add_async_cleanup_hook(env, Engine::on_environment_end, engine, &engine->cleanup_hook_);
+  exports.Set("openRing", Napi::Function::New(env, open_ring));
+  exports.Set("openFile", Napi::Function::New(env, open_file));
+  exports.Set("closeFile", Napi::Function::New(env, close_file));
+  exports.Set("submit", Napi::Function::New(env, submit));
+  exports.Set("drain", Napi::Function::New(env, drain));
+  exports.Set("alignedOffset", Napi::Function::New(env, aligned_offset));
+  exports.Set("lockFile", Napi::Function::New(env, lock_file));
+  exports.Set("sealFrames", Napi::Function::New(env, seal));
+  exports.Set("crc32cUpdate", Napi::Function::New(env, crc32c_update));
+  exports.Set("state", Napi::Function::New(env, state));
+  exports.Set("crc32cIsAccelerated", Napi::Boolean::New(env, keelson::crc32c_is_accelerated()));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(keelson, initialize)

@@ -1,0 +1,38 @@
+{
+  'targets': [
+    {
+      'target_name': 'keelson',
+      'conditions': [
+        ['OS == "linux"', {
+          'sources': [
+            'addon.cc',
+            'core/crc32c.cc',
+            'core/direct_file.cc',
+            'core/durable_writes.cc',
+            'core/frame_seal.cc',
+            'core/ring.cc',
+          ],
+          # Foreign headers are not ours to make free of warnings.
+          'cflags_cc': [
+            '-std=c++20',
+            '-isystem <!(node -p "path.dirname(require.resolve(\'node-addon-api\'))")',
+            '-isystem <(node_root_dir)/include/node',
+            '-isystem <(node_root_dir)/src',
+            '-isystem <(node_root_dir)/deps/uv/include',
+            '-Wall',
+            '-Wextra',
+            '-Werror',
+            '-fvisibility=hidden',
+            '-fno-exceptions',
+            '-fno-rtti',
+          ],
+          'cflags_cc!': ['-std=gnu++17', '-fexceptions'],
+          'include_dirs': ['.'],
+          'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+        }, {
+          'type': 'none',
+        }],
+      ],
+    },
+  ],
+}

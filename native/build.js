@@ -1,0 +1,33 @@
+// Builds the addon: run by `prepare`, that is in a checkout and never where the package is installed from a tarball.
+// Without a compiler it says so in one line and goes on: the node:fs engine needs no binary.
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const OUTPUT_LINES_SHOWN = 40;
+
+if (process.platform !== 'linux') {
+  console.log('keelson: no native engine for this platform; the node:fs engine runs instead.');
+} else {
+  // npm puts its own node-gyp on the PATH of scripts.
+  const build = spawnSync(
+    'node-gyp',
+    ['rebuild', '--directory', fileURLToPath(new URL('.', import.meta.url))],
+    {
+      encoding: 'utf8',
+      shell: false,
+    },
+  );
+  if (build.status === 0) {
+    console.log('keelson: the io_uring engine is built.');
+  } else {
+    const told = `${build.error ?? ''}${build.stdout ?? ''}${build.stderr ?? ''}`.trim().split('\n');
+    if (process.env.KEELSON_REQUIRE_NATIVE) {
+      console.error(told.slice(-OUTPUT_LINES_SHOWN).join('\n'));
+      process.exitCode = 1;
+    }
+    console.log(
+      `keelson: the io_uring engine was not built (${told.at(-1)}); the node:fs engine runs instead.`,
+    );
+  }
+}

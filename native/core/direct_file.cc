@@ -1,0 +1,52 @@
+#include "direct_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace keelson {
+namespace {
+
+/** What every disk with a file system on it accepts, for kernels before 6.1, which cannot be asked. */
+constexpr uint32_t kAlignmentOfOldKernels = 4096;
+
+int open_retrying(const char* path, int flags) {
+  for (;;) {
+    const int fd = ::open(path, flags);
+    if (fd >= 0) return fd;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+/** False when the kernel knows and says that the file cannot do direct I/O. */
+bool ask_alignment(DirectFile* file) {
+  file->memory_alignment = kAlignmentOfOldKernels;
+  file->offset_alignment = kAlignmentOfOldKernels;
+#ifdef STATX_DIOALIGN
+  struct statx facts {};
+  if (statx(file->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) != 0) return true;
+  if ((facts.stx_mask & STATX_DIOALIGN) == 0) return true;
+  if (facts.stx_dio_mem_align == 0 || facts.stx_dio_offset_align == 0) return false;
+  file->memory_alignment = facts.stx_dio_mem_align;
+  file->offset_alignment = facts.stx_dio_offset_align;
+#endif
+  return true;
+}
+
+}  // namespace
+
+int open_for_durable_writes(const char* path, DirectFile* file) {
+  constexpr int kFlags = O_WRONLY | O_CLOEXEC;
+  *file = DirectFile{open_retrying(path, kFlags | O_DIRECT), true, 1, 1};
+  if (file->fd >= 0) {
+    if (ask_alignment(file)) return 0;
+    ::close(file->fd);
+  } else if (file->fd != -EINVAL) {
+    return file->fd;
+  }
+  *file = DirectFile{open_retrying(path, kFlags), false, 1, 1};
+  return file->fd < 0 ? file->fd : 0;
+}
+
+}  // namespace keelson

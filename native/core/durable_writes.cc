@@ -1,0 +1,101 @@
+#include "durable_writes.h"
+
+#include <errno.h>
+#include <time.h>
+
+namespace keelson {
+namespace {
+
+/** A kernel that is out of some resource says EAGAIN; one that says so this often in a row has failed. */
+constexpr uint32_t kRetriesMax = 1000;
+/** While somebody blocks, a wait is cut into pieces of this, so that a completion that was posted elsewhere is seen. */
+constexpr uint64_t kWaitPieceNs = 100'000'000;
+
+bool is_transient(int result) { return result == -EINTR || result == -EAGAIN || result == -EBUSY; }
+
+uint64_t now_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+int DurableWrites::start(int fd, const uint8_t* bytes, uint32_t length, uint64_t position) {
+  const uint32_t slot = free_slot();
+  writes_[slot] = Write{fd, bytes, length, position, 0, 0, true};
+  under_way_++;
+  const int error = submit(slot);
+  if (error == 0) return static_cast<int>(slot);
+  writes_[slot].is_under_way = false;
+  under_way_--;
+  free_.push_back(slot);
+  return error;
+}
+
+void DurableWrites::collect(FinishedWrites* told) {
+  ring_->flush_completions();
+  Completion completion;
+  while (ring_->take(&completion)) {
+    completed(static_cast<uint32_t>(completion.user_data), completion.result, told);
+  }
+}
+
+bool DurableWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* told) {
+  const uint64_t start_ns = now_ns();
+  for (;;) {
+    collect(told);
+    if (!is_under_way(slot)) return true;
+    const uint64_t waited_ns = now_ns() - start_ns;
+    if (waited_ns >= timeout_ns) return false;
+    const uint64_t left_ns = timeout_ns - waited_ns;
+    ring_->wait(left_ns < kWaitPieceNs ? left_ns : kWaitPieceNs);
+  }
+}
+
+uint32_t DurableWrites::free_slot() {
+  if (free_.empty()) {
+    writes_.push_back(Write{});
+    return static_cast<uint32_t>(writes_.size() - 1);
+  }
+  const uint32_t slot = free_.back();
+  free_.pop_back();
+  return slot;
+}
+
+int DurableWrites::submit(uint32_t slot) {
+  for (;;) {
+    Write& write = writes_[slot];
+    const int error = ring_->submit_durable_write(write.fd, write.bytes + write.done, write.length - write.done,
+                                                  write.position + write.done, slot);
+    if (!is_transient(error)) return error;
+    if (++write.retries > kRetriesMax) return error;
+    // EBUSY: completions have overflowed, and the kernel wants its own list emptied before it takes more.
+    ring_->flush_completions();
+  }
+}
+
+void DurableWrites::completed(uint32_t slot, int result, FinishedWrites* told) {
+  Write& write = writes_[slot];
+  if (result > 0) {
+    write.done += static_cast<uint32_t>(result);
+    write.retries = 0;
+    if (write.done >= write.length) return finish(slot, 0, told);
+  } else if (result == 0) {
+    // No progress and no error: a device that is full in a way it does not name.
+    return finish(slot, -EIO, told);
+  } else if (!is_transient(result) || ++write.retries > kRetriesMax) {
+    return finish(slot, result, told);
+  }
+  const int error = submit(slot);
+  if (error != 0) finish(slot, error, told);
+}
+
+void DurableWrites::finish(uint32_t slot, int result, FinishedWrites* told) {
+  writes_[slot].is_under_way = false;
+  under_way_--;
+  free_.push_back(slot);
+  told->finished(slot, result);
+}
+
+}  // namespace keelson

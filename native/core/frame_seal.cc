@@ -1,0 +1,36 @@
+#include "frame_seal.h"
+
+#include <cstring>
+
+#include "crc32c.h"
+
+namespace keelson {
+namespace {
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is written as the CPU has it");
+
+constexpr size_t kFrameOverheadBytes = 12;
+constexpr size_t kChecksumAt = 8;
+constexpr uint32_t kRecordBytesMax = (1u << 28) - 1;
+
+}  // namespace
+
+bool seal_frames(uint8_t* bytes, size_t length, uint64_t start_lsn, uint32_t seed) {
+  uint64_t lsn = start_lsn;
+  size_t at = 0;
+  while (at < length) {
+    if (length - at < kFrameOverheadBytes) return false;
+    uint32_t record_bytes;
+    std::memcpy(&record_bytes, bytes + at, sizeof record_bytes);
+    if (record_bytes > kRecordBytesMax || length - at - kFrameOverheadBytes < record_bytes) return false;
+    lsn += kFrameOverheadBytes + record_bytes;
+    uint32_t crc = crc32c_update(seed, reinterpret_cast<const uint8_t*>(&lsn), sizeof lsn);
+    crc = crc32c_update(crc, bytes + at, kChecksumAt);
+    crc = ~crc32c_update(crc, bytes + at + kFrameOverheadBytes, record_bytes);
+    std::memcpy(bytes + at + kChecksumAt, &crc, sizeof crc);
+    at += kFrameOverheadBytes + record_bytes;
+  }
+  return true;
+}
+
+}  // namespace keelson

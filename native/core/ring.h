@@ -1,0 +1,71 @@
+// An io_uring by raw system calls: set up, submit one entry at a time, take completions. No liburing, no Node.
+// One thread owns a ring. Every function that can fail returns 0 (or a count) or a negative errno.
+
+#pragma once
+
+#include <linux/io_uring.h>
+
+#include <cstdint>
+
+namespace keelson {
+
+struct Completion {
+  uint64_t user_data;
+  int32_t result;
+};
+
+class Ring {
+ public:
+  Ring() = default;
+  ~Ring() { close(); }
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  /** Sets the ring up with an eventfd that becomes readable when something completes. */
+  int open(unsigned entries, unsigned setup_flags);
+  void close();
+
+  bool is_open() const { return ring_fd_ >= 0; }
+  int fd() const { return ring_fd_; }
+  int event_fd() const { return event_fd_; }
+
+  /**
+   * Hands one write to the kernel, with RWF_DSYNC: its completion says that the bytes are durable. On failure the kernel
+   * has taken nothing. EAGAIN and EBUSY say: take completions, then try again.
+   */
+  int submit_durable_write(int fd, const void* bytes, uint32_t length, uint64_t position, uint64_t user_data);
+
+  /** The next completion, if there is one. */
+  bool take(Completion* completion);
+
+  /** Blocks until something has completed, at most so long. ETIME when nothing has. */
+  int wait(uint64_t timeout_ns);
+
+  /** Lets the kernel post what it holds back: task work of a ring with DEFER_TASKRUN, and overflowed completions. */
+  int flush_completions();
+
+  /** Takes the eventfd's count, so that it becomes readable anew. */
+  void acknowledge_event();
+
+ private:
+  int map(const io_uring_params& params);
+  int enter(unsigned to_submit, unsigned min_complete, unsigned flags, const void* argument, unsigned long size);
+
+  int ring_fd_ = -1;
+  int event_fd_ = -1;
+  unsigned setup_flags_ = 0;
+  void* rings_ = nullptr;
+  unsigned long rings_bytes_ = 0;
+  io_uring_sqe* sqes_ = nullptr;
+  unsigned long sqes_bytes_ = 0;
+  unsigned* sq_tail_ = nullptr;
+  unsigned* sq_flags_ = nullptr;
+  unsigned* sq_array_ = nullptr;
+  unsigned sq_mask_ = 0;
+  unsigned* cq_head_ = nullptr;
+  unsigned* cq_tail_ = nullptr;
+  unsigned cq_mask_ = 0;
+  io_uring_cqe* cqes_ = nullptr;
+};
+
+}  // namespace keelson

@@ -1,0 +1,123 @@
+// A file whose durable writes are each one submission to the ring: O_DIRECT and RWF_DSYNC. All else about it,
+// preparing and reading, is the node:fs engine's.
+
+import { invariant } from '../errors.js';
+import { errnoError, type IoUringRing } from './io-uring-ring.js';
+import type { NativeFile } from './native-addon.js';
+import type { DurableWrite, DurableWriteDone, LogFile } from './storage.js';
+import { storageError } from './storage-errors.js';
+
+export class IoUringLogFile implements LogFile {
+  readonly path: string;
+  readonly #inner: LogFile;
+  readonly #ring: IoUringRing;
+  readonly #file: NativeFile;
+  readonly #onIndirect: () => void;
+  #slot: number | null = null;
+  #isUnderWay = false;
+  #whenIdle: (() => void) | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** `onIndirect` is told when a write could not go past the page cache. */
+  constructor(inner: LogFile, ring: IoUringRing, file: NativeFile, onIndirect: () => void) {
+    this.path = inner.path;
+    this.#inner = inner;
+    this.#ring = ring;
+    this.#file = file;
+    this.#onIndirect = onIndirect;
+  }
+
+  size(): Promise<number> {
+    return this.#inner.size();
+  }
+
+  read(into: Uint8Array, position: number): Promise<number> {
+    return this.#inner.read(into, position);
+  }
+
+  write(bytes: Uint8Array, position: number): Promise<void> {
+    return this.#inner.write(bytes, position);
+  }
+
+  writeSync(bytes: Uint8Array, position: number): void {
+    this.#inner.writeSync(bytes, position);
+  }
+
+  flush(): Promise<void> {
+    return this.#inner.flush();
+  }
+
+  flushSync(): void {
+    this.#inner.flushSync();
+  }
+
+  zeroFill(from: number, to: number): Promise<void> {
+    return this.#inner.zeroFill(from, to);
+  }
+
+  zeroFillSync(from: number, to: number): void {
+    this.#inner.zeroFillSync(from, to);
+  }
+
+  submit(write: DurableWrite, done: DurableWriteDone): void {
+    const { path } = this;
+    const { bytes, position, seal } = write;
+    invariant(this.#closing === null, 'a file was used after it was closed', { path });
+    invariant(!this.#isUnderWay, 'a durable write was submitted while one is under way', { path });
+    invariant(bytes.length > 0, 'a durable write of no bytes was submitted', { path });
+    this.#isUnderWay = true;
+    if (!this.#isAligned(write)) {
+      // Blocks smaller than the disk's: the page cache puts them together.
+      this.#onIndirect();
+      this.#inner.submit(write, (error, memoryIsFree) => this.#finish(done, error, memoryIsFree));
+      return;
+    }
+    const slot = this.#ring.submit(this.#file.fd, bytes, position, seal, (result) => {
+      this.#slot = null;
+      const error = result < 0 ? storageError(errnoError(result, 'write'), 'write', path) : null;
+      this.#finish(done, error, true);
+    });
+    if (slot >= 0) this.#slot = slot;
+    else this.#refuse(slot, done);
+  }
+
+  drainSync(): void {
+    if (this.#slot !== null) this.#ring.drain(this.#slot);
+    else this.#inner.drainSync();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeWhenIdle();
+    return this.#closing;
+  }
+
+  #isAligned({ bytes, position }: DurableWrite): boolean {
+    const { offsetAlignment } = this.#file;
+    return position % offsetAlignment === 0 && bytes.length % offsetAlignment === 0;
+  }
+
+  /** The kernel took nothing. `done` comes from outside submit() all the same, or from drainSync(). */
+  #refuse(error: number, done: DurableWriteDone): void {
+    const failure = storageError(errnoError(error, 'io_uring_enter'), 'io_uring_enter', this.path);
+    queueMicrotask(() => this.#finish(done, failure, true));
+  }
+
+  #finish(done: DurableWriteDone, error: Error | null, memoryIsFree: boolean): void {
+    this.#isUnderWay = false;
+    try {
+      done(error, memoryIsFree);
+    } finally {
+      if (!this.#isUnderWay) this.#whenIdle?.();
+    }
+  }
+
+  async #closeWhenIdle(): Promise<void> {
+    if (this.#isUnderWay) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    this.#ring.addon.closeFile(this.#file.fd);
+    await this.#inner.close();
+  }
+}
