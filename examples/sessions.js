@@ -52,8 +52,9 @@ const HANDLERS = {
   'GET /sessions': (db) => {
     const snapshot = db.snapshot();
     const users = new Set(Array.from(snapshot.keys(), (token) => token.split('/', 1)[0]));
+    const sessions = snapshot.size;
     snapshot.close();
-    return { status: 200, body: { sessions: snapshot.size, users: [...users] } };
+    return { status: 200, body: { sessions, users: [...users] } };
   },
 };
 

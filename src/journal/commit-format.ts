@@ -94,7 +94,8 @@ function isPlausible(header: CommitHeader): boolean {
     header.heldFromLsn <= header.startLsn &&
     (header.bodyBytes === 0) === (header.recordCount === 0) &&
     (header.flags & ~FLAGS_KNOWN) === 0 &&
-    (header.flags === 0 || header.recordCount === 0)
+    (header.flags === 0 || header.recordCount === 0) &&
+    (header.nextSequence === 0 || (header.flags & COMMIT_FLAGS.rotated) !== 0)
   );
 }
 

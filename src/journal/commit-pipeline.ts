@@ -7,6 +7,7 @@ import type { CommitLayout } from './commit-layout.js';
 import type { DurableWaiters } from './durable-waiters.js';
 import type { Lsn } from './lsn.js';
 import type { PendingCommit } from './pending-commit.js';
+import type { WritableSegment } from './segment-files.js';
 
 export interface CommitPipelineEvents {
   /** A commit is durable. */
@@ -92,9 +93,11 @@ export class CommitPipeline {
   }
 
   /** Refuses everything from here on, and everyone who waits. The first call decides the cause. */
-  poison(cause: unknown): void {
+  poison(cause: unknown, segment?: WritableSegment): void {
     if (this.#poisonedBy !== null) return;
-    const facts = cause instanceof KeelsonError ? cause.facts : {};
+    // The file was opened under a temporary name, and knows no other.
+    const place = segment === undefined ? {} : { path: segment.path, segment: segment.sequence };
+    const facts = { ...(cause instanceof KeelsonError ? cause.facts : {}), ...place };
     const why = cause instanceof Error ? cause.message : String(cause);
     const error = new KeelsonError(
       'KEELSON_POISONED',
@@ -145,7 +148,7 @@ export class CommitPipeline {
     this.#inFlight = null;
     if (memoryIsFree) commit.release();
     if (error !== null || this.#poisonedBy !== null) {
-      this.poison(error);
+      this.poison(error, commit.segment);
       commit.mark?.settled(this.#poisonedBy);
       this.#tellIdle();
       return;

@@ -84,7 +84,7 @@ export class Journal {
     this.#options = options;
     this.#lock = lock;
     this.#held = new HeldSegments(recovered.live, recovered.stale);
-    const start = { directory, journalId, nextSequence };
+    const start = { directory, journalId, nextSequence, durableLsn: () => this.syncedLsn };
     this.#buffers = new CommitBuffers(storage);
     this.#room = new SegmentRoom(storage, options, start, this.#closes, (error) =>
       this.#pipeline.poison(error),

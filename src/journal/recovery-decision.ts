@@ -113,7 +113,7 @@ export function decideRecovery(
   }
   const provenLsn = Math.max(
     anchor?.provenLsn ?? 0,
-    ...candidates.map(({ header, scan }) => Math.max(scan.durableLsnClaimed, header.lineageStart ?? 0)),
+    ...candidates.map(({ header, scan }) => Math.max(scan.durableLsnClaimed, header.durableLsn)),
   );
   if (endLsn < provenLsn) return refuseBreak(brokenIn ?? chain.at(-1)!, endLsn, provenLsn);
 

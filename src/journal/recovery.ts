@@ -167,7 +167,7 @@ async function repair(
   const closes = new BackgroundCloses();
   const steps = prepareSegment(
     storage,
-    { directory, sequence, journalId, sizeBytes, blockBytes, lineageStart },
+    { directory, sequence, journalId, sizeBytes, blockBytes, lineageStart, durableLsn: endLsn },
     (seed) => lineageContents(copied, decision, seed),
     closes,
   );

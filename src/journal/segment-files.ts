@@ -64,6 +64,7 @@ export interface SegmentPlan {
   readonly blockBytes: number;
   /** Set by recovery only. */
   readonly lineageStart: number | null;
+  readonly durableLsn: number;
 }
 
 /** What recovery writes into a segment before it gets its name: from the seed of the new segment to its bytes. */

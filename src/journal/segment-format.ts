@@ -21,6 +21,8 @@ const BLOCK_BYTES_AT = 48;
 const FLAGS_AT = 52;
 const SALT_AT = 56;
 const LINEAGE_START_AT = 64;
+const DURABLE_LSN_AT = 72;
+const ZEROS_FROM = 80;
 
 const FLAG_LINEAGE = 1;
 
@@ -33,6 +35,8 @@ export interface SegmentHeader {
   readonly salt: Uint8Array;
   /** Where recovery made this segment: commits at or above this LSN in older files are dead. */
   readonly lineageStart: number | null;
+  /** What was known to be durable when the segment was made: so what is missing before it is missed. */
+  readonly durableLsn: number;
 }
 
 export type SegmentHeaderVerdict =
@@ -52,6 +56,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   view.setUint32(FLAGS_AT, header.lineageStart === null ? 0 : FLAG_LINEAGE, true);
   bytes.set(header.salt, SALT_AT);
   view.setBigUint64(LINEAGE_START_AT, BigInt(header.lineageStart ?? 0), true);
+  view.setBigUint64(DURABLE_LSN_AT, BigInt(header.durableLsn), true);
   view.setUint32(CHECKSUM_AT, headerChecksum(bytes), true);
   return bytes;
 }
@@ -92,6 +97,10 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   if ((flags & ~FLAG_LINEAGE) !== 0)
     return refuse('KEELSON_CORRUPT', `the segment header has the flags ${flags}`);
   const hasLineage = (flags & FLAG_LINEAGE) !== 0;
+  const hasReserved = bytes.subarray(ZEROS_FROM, SEGMENT_HEADER_BYTES).some((byte) => byte !== 0);
+  if (hasReserved || (!hasLineage && view.getBigUint64(LINEAGE_START_AT, true) !== 0n)) {
+    return refuse('KEELSON_CORRUPT', 'the segment header has something in fields that must be zero');
+  }
   return {
     ok: true,
     header: {
@@ -101,6 +110,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
       blockBytes,
       salt: bytes.slice(SALT_AT, SALT_AT + SALT_BYTES),
       lineageStart: hasLineage ? Number(view.getBigUint64(LINEAGE_START_AT, true)) : null,
+      durableLsn: Number(view.getBigUint64(DURABLE_LSN_AT, true)),
     },
   };
 }

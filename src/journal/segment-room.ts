@@ -11,6 +11,8 @@ export interface SegmentRoomStart {
   readonly journalId: Uint8Array;
   /** One above every sequence ever seen in the directory. */
   readonly nextSequence: number;
+  /** What is durable now. */
+  readonly durableLsn: () => number;
 }
 
 export class SegmentRoom {
@@ -116,6 +118,7 @@ export class SegmentRoom {
       sizeBytes: Math.ceil(bytes / blockBytes) * blockBytes,
       blockBytes,
       lineageStart: null,
+      durableLsn: this.#start.durableLsn(),
     };
   }
 

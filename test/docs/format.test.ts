@@ -46,6 +46,7 @@ describe('the worked example of FORMAT.md', () => {
       sizeBytes: SEGMENT_BYTES,
       blockBytes: BLOCK_BYTES,
       lineageStart: null,
+      durableLsn: 0,
     });
   });
 

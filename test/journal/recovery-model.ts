@@ -1,0 +1,210 @@
+// Small worlds for the recovery decision, and an oracle that decides about them in another way: byte by byte, from the
+// prose of docs/DURABILITY.md, without chains of segments.
+
+import { COMMIT_FLAGS } from '../../src/journal/commit-format.js';
+import type { FoundSegment, RecoveryAnchor } from '../../src/journal/recovery-decision.js';
+import type { ScannedCommit } from '../../src/journal/segment-scan.js';
+import { JOURNAL_ID, segmentHeader } from './helpers.js';
+
+/** Bytes of frames in every commit with records: LSNs are multiples of it. */
+export const UNIT = 10;
+const BLOCK_BYTES = 512;
+const SIZE_BYTES = 8192;
+export const OTHER_JOURNAL_ID = JOURNAL_ID.map((byte) => byte ^ 0xff);
+
+export type HeaderState = 'ok' | 'corrupt' | 'foreign' | 'newer' | 'other journal' | 'other name' | 'short';
+export type Body = 'none' | 'one' | 'two' | 'hole' | 'gap' | 'lineage';
+export type Seal = 'none' | 'closed' | 'rotated' | 'recovered';
+
+export interface SegmentKind {
+  readonly header: HeaderState;
+  readonly body: Body;
+  readonly seal: Seal;
+}
+
+const BODIES: readonly Body[] = ['none', 'one', 'two', 'hole', 'gap', 'lineage'];
+const SEALS: readonly Seal[] = ['none', 'closed', 'rotated', 'recovered'];
+
+/** Every segment there can be, as far as the decision can tell them apart. */
+export const SEGMENT_KINDS: readonly SegmentKind[] = [
+  ...BODIES.flatMap((body) => SEALS.map((seal): SegmentKind => ({ header: 'ok', body, seal }))),
+  ...(['corrupt', 'foreign', 'newer'] as const).map(
+    (header): SegmentKind => ({ header, body: 'two', seal: 'none' }),
+  ),
+  ...(['other journal', 'other name', 'short'] as const).map(
+    (header): SegmentKind => ({ header, body: 'one', seal: 'none' }),
+  ),
+];
+
+const REFUSED_HEADERS = {
+  corrupt: 'KEELSON_CORRUPT',
+  foreign: 'KEELSON_FOREIGN',
+  newer: 'KEELSON_FORMAT_VERSION',
+} as const;
+
+/**
+ * The segments of these kinds in a row, the first starting at `startLsn`, which is what all commits say the journal
+ * is held from unless `heldFromLsn` says otherwise.
+ */
+export function makeWorld(
+  kinds: readonly SegmentKind[],
+  startLsn = 0,
+  heldFromLsn = startLsn,
+): FoundSegment[] {
+  let endLsn = startLsn;
+  return kinds.map((kind, index) => {
+    const sequence = index + 1;
+    const lineageStart = kind.body === 'lineage' ? Math.max(startLsn, endLsn - UNIT) : null;
+    const commits: ScannedCommit[] = [];
+    const add = (from: number, records: number, flags = 0, nextSequence = 0) => {
+      const offset = BLOCK_BYTES * (commits.length + 1);
+      const to = from + records * UNIT;
+      commits.push({ offset, startLsn: from, endLsn: to, recordCount: records, flags, nextSequence });
+      endLsn = to;
+    };
+    if (kind.body === 'gap') endLsn += UNIT;
+    if (kind.body === 'lineage' && lineageStart! < endLsn) add(lineageStart!, 1);
+    if (kind.body === 'one' || kind.body === 'two' || kind.body === 'hole' || kind.body === 'gap')
+      add(endLsn, 1);
+    if (kind.body === 'two') add(endLsn, 1);
+    let claimed = Math.max(-1, ...commits.map((commit) => commit.startLsn));
+    if (kind.body === 'hole') claimed = endLsn + UNIT;
+    // Behind a hole the seal is not part of the run; elsewhere it is the last commit of it.
+    if (kind.seal !== 'none' && kind.body !== 'hole') {
+      const flags = COMMIT_FLAGS[kind.seal];
+      add(endLsn, 0, flags, kind.seal === 'rotated' ? sequence + 1 : 0);
+      claimed = endLsn;
+    }
+    const path = `/journal/${sequence}`;
+    const fileBytes = kind.header === 'short' ? SIZE_BYTES - 1 : SIZE_BYTES;
+    if (kind.header === 'corrupt' || kind.header === 'foreign' || kind.header === 'newer') {
+      const verdict = { ok: false, code: REFUSED_HEADERS[kind.header], why: kind.header } as const;
+      return { path, sequence, fileBytes, verdict, scan: null };
+    }
+    const header = segmentHeader({
+      sequence: kind.header === 'other name' ? sequence + 100 : sequence,
+      journalId: kind.header === 'other journal' ? OTHER_JOURNAL_ID : JOURNAL_ID,
+      sizeBytes: SIZE_BYTES,
+      lineageStart,
+      durableLsn: lineageStart ?? 0,
+    });
+    const scan = {
+      commits,
+      endOffset: BLOCK_BYTES * (commits.length + 1),
+      hasBytesAfterEnd: kind.body === 'hole',
+      durableLsnClaimed: claimed,
+      heldFromLsnClaimed: claimed < 0 ? -1 : heldFromLsn,
+    };
+    return { path, sequence, fileBytes, verdict: { ok: true, header }, scan };
+  });
+}
+
+/** All rows of `length` elements of `of`. */
+export function* rows<T>(of: readonly T[], length: number): Generator<readonly T[]> {
+  if (length === 0) {
+    yield [];
+    return;
+  }
+  for (const rest of rows(of, length - 1)) for (const last of of) yield [...rest, last];
+}
+
+/** What the prose says of a world. */
+export interface Expected {
+  readonly kind: 'fresh' | 'clean' | 'repair' | 'refuse';
+  /** Where what is whole ends; of a refused world, undefined when something else than a loss refuses it. */
+  readonly endLsn?: number;
+}
+
+export function expectedDecision(segments: readonly FoundSegment[], anchor: RecoveryAnchor | null): Expected {
+  if (segments.length === 0) return { kind: anchor === null || anchor.provenLsn === 0 ? 'fresh' : 'refuse' };
+  const readable = segments.flatMap((segment) =>
+    segment.verdict.ok ? [{ ...segment, header: segment.verdict.header, scan: segment.scan! }] : [],
+  );
+  const alive = (segment: FoundSegment) =>
+    (segment.scan?.commits ?? []).filter(
+      (commit) =>
+        !readable.some(
+          ({ sequence, header }) =>
+            sequence > segment.sequence &&
+            header.lineageStart !== null &&
+            commit.startLsn >= header.lineageStart,
+        ),
+    );
+  const claims = readable.map(({ scan, header }) => Math.max(scan.durableLsnClaimed, header.durableLsn));
+  const provenLsn = Math.max(anchor?.provenLsn ?? 0, ...claims);
+  const baseLsn = anchor?.lsn ?? Math.max(0, ...readable.map(({ scan }) => scan.heldFromLsnClaimed));
+
+  // Nobody needs what is older than a segment that starts early enough.
+  const needed = segments.filter(
+    ({ sequence }) =>
+      !readable.some(
+        (later) => later.sequence > sequence && (alive(later)[0]?.startLsn ?? Infinity) <= baseLsn,
+      ),
+  );
+  const sound = (segment: FoundSegment) =>
+    segment.verdict.ok &&
+    segment.verdict.header.sequence === segment.sequence &&
+    segment.fileBytes >= segment.verdict.header.sizeBytes;
+  if (!needed.every(sound)) return { kind: 'refuse' };
+  const ids = [anchor?.journalId ?? null, ...readable.map(({ header }) => header.journalId)];
+  if (new Set(ids.filter((id) => id !== null).map(String)).size > 1) return { kind: 'refuse' };
+
+  // Byte by byte: a position is there when a commit that is alive holds it. The first missing one ends the log.
+  const commits = needed.flatMap(alive);
+  const startLsn = commits[0]?.startLsn ?? 0;
+  if (startLsn > baseLsn) return { kind: 'refuse' };
+  let endLsn = startLsn;
+  while (commits.some((commit) => commit.startLsn <= endLsn && endLsn < commit.endLsn)) endLsn++;
+  if (endLsn < provenLsn) return { kind: 'refuse', endLsn };
+  for (const segment of needed) {
+    const last = alive(segment).at(-1);
+    const goesOn = last !== undefined && (last.flags & COMMIT_FLAGS.rotated) !== 0;
+    if (goesOn && !needed.some(({ sequence }) => sequence === last.nextSequence)) return { kind: 'refuse' };
+  }
+  const lastFlags = alive(segments.at(-1)!).at(-1)?.flags ?? 0;
+  const endedWell = (lastFlags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
+  return { kind: endedWell ? 'clean' : 'repair', endLsn };
+}
+
+/** The world after a repair was carried out: the same files, and the segment that recovery makes. */
+export function repaired(
+  segments: readonly FoundSegment[],
+  decision: {
+    readonly journalId: Uint8Array;
+    readonly lineageStart: number;
+    readonly endLsn: number;
+    readonly heldFromLsn: number;
+  },
+): FoundSegment[] {
+  const { journalId, lineageStart, endLsn, heldFromLsn } = decision;
+  const sequence = segments.at(-1)!.sequence + 1;
+  const copied = (endLsn - lineageStart) / UNIT;
+  const commits: ScannedCommit[] = [];
+  const add = (startLsn: number, to: number, recordCount: number, flags: number) =>
+    commits.push({
+      offset: BLOCK_BYTES * (commits.length + 1),
+      startLsn,
+      endLsn: to,
+      recordCount,
+      flags,
+      nextSequence: 0,
+    });
+  if (copied > 0) add(lineageStart, endLsn, copied, 0);
+  add(endLsn, endLsn, 0, COMMIT_FLAGS.recovered);
+  const header = segmentHeader({
+    journalId,
+    sequence,
+    sizeBytes: SIZE_BYTES,
+    lineageStart,
+    durableLsn: endLsn,
+  });
+  const scan = {
+    commits,
+    endOffset: BLOCK_BYTES * (commits.length + 1),
+    hasBytesAfterEnd: false,
+    durableLsnClaimed: endLsn,
+    heldFromLsnClaimed: heldFromLsn,
+  };
+  const path = `/journal/${sequence}`;
+  return [...segments, { path, sequence, fileBytes: SIZE_BYTES, verdict: { ok: true, header }, scan }];
+}
