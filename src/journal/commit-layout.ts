@@ -9,7 +9,7 @@ import { LSN_MAX, type Lsn } from './lsn.js';
 import type { ResolvedJournalOptions } from './options.js';
 import { type CommitMark, PendingCommit } from './pending-commit.js';
 import type { WritableSegment } from './segment-files.js';
-import type { SegmentRoom } from './segment-room.js';
+import { RESERVED_BLOCKS, type SegmentRoom } from './segment-room.js';
 
 /** All records of one appendBatch together. */
 export const BATCH_BYTES_MAX = 2 ** 30;
@@ -88,7 +88,8 @@ export class CommitLayout {
 
   /** Adds an empty commit that carries the mark, behind everything appended so far. May need a segment, and throw. */
   addMark(mark: CommitMark): void {
-    this.#ensureRoomFor(0);
+    const { blockBytes } = this.#options;
+    this.#ensureSegmentFor(blockBytes, blockBytes);
     this.#closeOpen();
     this.#addMark(this.#segment!, mark);
   }
@@ -121,7 +122,7 @@ export class CommitLayout {
     const offset = segment.nextOffset;
     const { blockBytes, sizeBytes } = segment.header;
     const lengthMax = Math.min(
-      sizeBytes - blockBytes - offset,
+      sizeBytes - RESERVED_BLOCKS * blockBytes - offset,
       Math.max(this.#options.commitBytesMax, COMMIT_HEADER_BYTES + frameBytes),
     );
     const expected = Math.min(Math.max(frameBytes, this.#bytesExpected), lengthMax - COMMIT_HEADER_BYTES);
@@ -130,9 +131,10 @@ export class CommitLayout {
     return this.#open;
   }
 
-  /** After this, a new commit with `bodyBytes` fits behind the open one, and its segment still has its seal's block. */
+  /** After this, a new commit with `bodyBytes` fits behind the open one, and its segment still has what is reserved. */
   #ensureRoomFor(bodyBytes: number): void {
-    this.#ensureSegmentFor(commitBytesOnDisk(bodyBytes, this.#options.blockBytes));
+    const { blockBytes } = this.#options;
+    this.#ensureSegmentFor(commitBytesOnDisk(bodyBytes, blockBytes), RESERVED_BLOCKS * blockBytes);
   }
 
   /**
@@ -142,15 +144,18 @@ export class CommitLayout {
   #ensureRoomForAll(frameBytes: number): void {
     const { commitBytesMax, blockBytes } = this.#options;
     const commitCountMax = 2 + Math.ceil((2 * frameBytes) / (commitBytesMax - COMMIT_HEADER_BYTES));
-    this.#ensureSegmentFor(frameBytes + commitCountMax * (COMMIT_HEADER_BYTES + blockBytes));
+    this.#ensureSegmentFor(
+      frameBytes + commitCountMax * (COMMIT_HEADER_BYTES + blockBytes),
+      RESERVED_BLOCKS * blockBytes,
+    );
   }
 
-  #ensureSegmentFor(commitBytes: number): void {
+  #ensureSegmentFor(commitBytes: number, reservedBytes: number): void {
     const segment = this.#segment;
     if (segment !== null) {
       const offset = segment.nextOffset + (this.#open?.bytesOnDisk ?? 0);
-      const { sizeBytes, blockBytes } = segment.header;
-      if (offset + commitBytes + blockBytes <= sizeBytes) {
+      const { sizeBytes } = segment.header;
+      if (offset + commitBytes + reservedBytes <= sizeBytes) {
         if (offset > sizeBytes / 2) this.#room.prepareAhead();
         return;
       }

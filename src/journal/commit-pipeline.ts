@@ -2,7 +2,8 @@
 // in flight a commit goes at the end of the current microtask turn. The durable LSN moves here and nowhere else,
 // only over writes that have completed, in order. The first failure of accepted bytes poisons, for good.
 
-import { invariant, KeelsonError } from '../errors.js';
+import { invariant, isKeelsonError, KeelsonError } from '../errors.js';
+import type { DurableWrite } from '../storage/index.js';
 import type { CommitLayout } from './commit-layout.js';
 import type { DurableWaiters } from './durable-waiters.js';
 import type { Lsn } from './lsn.js';
@@ -77,12 +78,13 @@ export class CommitPipeline {
     this.#isBlocking = true;
     try {
       while (this.#syncedLsn < lsn && this.#poisonedBy === null) {
-        if (this.#inFlight === null) this.#submitNext();
-        this.#inFlight?.segment.file.drainSync();
+        if (this.#inFlight === null) this.#writeNextSync();
+        else this.#inFlight.segment.file.drainSync();
       }
     } finally {
       this.#isBlocking = false;
     }
+    if (!this.#layout.isEmpty) this.schedule();
     if (this.#syncedLsn < lsn && this.#poisonedBy !== null) throw this.#poisonedBy;
   }
 
@@ -97,13 +99,14 @@ export class CommitPipeline {
     if (this.#poisonedBy !== null) return;
     // The file was opened under a temporary name, and knows no other.
     const place = segment === undefined ? {} : { path: segment.path, segment: segment.sequence };
-    const facts = { ...(cause instanceof KeelsonError ? cause.facts : {}), ...place };
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const root = isKeelsonError(cause, 'KEELSON_POISONED') ? (cause.cause ?? cause) : cause;
+    const facts = { ...(root instanceof KeelsonError ? root.facts : {}), ...place };
+    const why = root instanceof Error ? root.message : String(root);
     const error = new KeelsonError(
       'KEELSON_POISONED',
       `The journal takes no more writes. Durable up to LSN ${this.#syncedLsn}; what was accepted after it may be lost: ${why}`,
       { ...facts, lsn: this.#syncedLsn, lsnEnd: this.#layout.nextLsn },
-      cause,
+      root,
     );
     this.#poisonedBy = error;
     for (const mark of this.#layout.drop()) mark.settled(error);
@@ -123,6 +126,27 @@ export class CommitPipeline {
   }
 
   #submitNext(): void {
+    this.#startNext((commit, write) => {
+      commit.segment.file.submit(write, (error, memoryIsFree) =>
+        this.#completed(commit, error, memoryIsFree),
+      );
+    });
+  }
+
+  /** The blocking form goes past the event loop from the start: what it would submit there, it could only wait for. */
+  #writeNextSync(): void {
+    this.#startNext((commit, write) => {
+      let failure: Error | null = null;
+      try {
+        commit.segment.file.writeDurableSync(write);
+      } catch (error) {
+        failure = error as Error;
+      }
+      this.#completed(commit, failure, true);
+    });
+  }
+
+  #startNext(start: (commit: PendingCommit, write: DurableWrite) => void): void {
     if (this.#inFlight !== null || this.#poisonedBy !== null) return;
     const commit = this.#layout.takeNext();
     if (commit === null) return;
@@ -133,14 +157,11 @@ export class CommitPipeline {
         lsn: commit.startLsn,
       });
       const bytes = commit.finish(this.#syncedLsn, this.heldFromLsn);
-      commit.segment.file.submit(
-        { bytes, position: commit.offset, seal: commit.sealWith() },
-        (error, memoryIsFree) => this.#completed(commit, error, memoryIsFree),
-      );
+      start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });
     } catch (error) {
       this.#inFlight = null;
-      commit.mark?.settled(error as Error);
-      this.poison(error);
+      this.poison(error, commit.segment);
+      commit.mark?.settled(this.#poisonedBy);
     }
   }
 
@@ -158,8 +179,9 @@ export class CommitPipeline {
     this.stats.records += commit.recordCount;
     this.stats.bytesWritten += commit.bytesOnDisk;
     if (this.#isBlocking) this.stats.blockingCommits++;
-    // What gathered meanwhile goes first, so that the disk works while those who waited go on.
-    this.#submitNext();
+    // What gathered meanwhile goes first, so that the disk works while those who waited go on. Not while somebody
+    // blocks: a write handed to the event loop could not come back before they are done.
+    if (!this.#isBlocking) this.#submitNext();
     this.#events.durable(commit);
     commit.mark?.settled(null);
     this.#waiters.settle(commit.endLsn);

@@ -22,8 +22,10 @@ const LOCK_TRIES_MAX = 1000;
 const OLDER_LOCKS_KEPT = 1;
 
 export interface DirectoryLock {
-  /** Marks the lock as released. Never throws: a lock that cannot be marked is free once this process has ended. */
+  /** Marks the lock as released, or removes it where that fails. Never throws. */
   release(): Promise<void>;
+  /** Gives the lock up as if it had never been taken: what could not be opened is left as it was. Never throws. */
+  abandon(): Promise<void>;
 }
 
 /** Takes the lock of a directory that exists. Throws KEELSON_LOCKED, naming the owner and the file. */
@@ -61,7 +63,10 @@ async function tryLock(storage: Storage, directory: string, number: number): Pro
     if (!linked) await file.close();
   }
   if (!linked) return null;
-  const lock: DirectoryLock = { release: () => releaseLock(storage, name, file) };
+  const lock: DirectoryLock = {
+    release: () => releaseLock(storage, name, file),
+    abandon: () => abandonLock(storage, name, file),
+  };
   try {
     // The number may be one that had been cleared away: then a higher one is there, and its owner is the owner.
     if (highestLock(await storage.list(directory)) === number) return lock;
@@ -78,6 +83,16 @@ async function releaseLock(storage: Storage, name: string, file: StorageFile): P
   // A lock that can neither be marked nor removed is free once this process has ended.
   await file.write(new TextEncoder().encode(FREE), 0).catch(() => storage.remove(name).catch(() => {}));
   await file.close().catch(() => {});
+}
+
+/** While the file has its name nobody else can make that name: what is removed is ours. */
+async function abandonLock(storage: Storage, name: string, file: StorageFile): Promise<void> {
+  try {
+    await storage.remove(name);
+    await file.close();
+  } catch {
+    await releaseLock(storage, name, file);
+  }
 }
 
 /**

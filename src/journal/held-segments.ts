@@ -1,6 +1,7 @@
 // The segments that hold what the journal answers for, oldest first, as far as they are durable; and the pins that
 // readers put on them, so that nothing is retired under a reader.
 
+import type { StorageFile } from '../storage/index.js';
 import type { PendingCommit } from './pending-commit.js';
 import type { LiveSegment } from './recovery-decision.js';
 import { segmentSeed } from './segment-format.js';
@@ -22,6 +23,8 @@ export class HeldSegments {
   /** Files that hold nothing the journal answers for; they go with the next retirement. */
   #stale: string[];
   readonly #pins = new Map<symbol, number>();
+  /** Files that readers have open: an iteration that nobody goes on with would keep its file for ever. */
+  readonly readerFiles = new Set<StorageFile>();
 
   constructor(live: readonly LiveSegment[], stale: readonly string[]) {
     this.#segments = live.map(({ path, sequence, header, startLsn, endLsn, endOffset }) => {
@@ -59,7 +62,7 @@ export class HeldSegments {
     this.#segments.push({ path, sequence, seed, blockBytes: header.blockBytes, startLsn, endLsn, endOffset });
   }
 
-  /** Until the returned function is called, nothing above `lsn` is retired. The pin moves by calling it again. */
+  /** Until the pin is released, nothing above `lsn`, or where it was moved to, is retired. */
   pin(lsn: number): { move(lsn: number): void; release(): void } {
     const key = Symbol('pin');
     this.#pins.set(key, lsn);

@@ -81,9 +81,11 @@ async function* readBodies(
       place.offset = segment.blockBytes;
     }
     const file = await storage.openFile(segment.path, false);
+    held.readerFiles.add(file);
     try {
       yield* readSegmentBodies(file, segment, place, toLsn);
     } finally {
+      held.readerFiles.delete(file);
       await file.close();
     }
   }

@@ -1,8 +1,8 @@
 // The journal: the public surface over the commit path, the held segments and the reader.
 
 import { types } from 'node:util';
-import { KeelsonError, misuse } from '../errors.js';
-import { BackgroundCloses, type EngineReport, type Storage } from '../storage/index.js';
+import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
+import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { CommitBuffers } from './commit-buffers.js';
 import { COMMIT_FLAGS } from './commit-format.js';
 import { CommitLayout } from './commit-layout.js';
@@ -190,7 +190,18 @@ export class Journal {
   follow({ from, signal }: FollowOptions): AsyncIterableIterator<JournalRecord> {
     this.#assertOpen();
     const fromLsn = checkLsn('from', from, this.startLsn, this.syncedLsn);
-    return this.#follow(fromLsn, signal);
+    const stop = new AbortController();
+    const records = this.#follow(
+      fromLsn,
+      signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+    );
+    const { return: end } = records;
+    // A generator that waits for a record would not hear of its end before the record comes.
+    records.return = (value) => {
+      stop.abort();
+      return end.call(records, value);
+    };
+    return records;
   }
 
   /**
@@ -200,9 +211,7 @@ export class Journal {
   truncateBefore(lsn: number): Promise<void> {
     this.#assertWritable();
     checkLsn('lsn', lsn, 0, this.syncedLsn);
-    const retiring = this.#retiring.then(() => this.#retire(lsn));
-    this.#retiring = retiring.catch(() => {});
-    return retiring;
+    return this.#retireInTurn(lsn, true);
   }
 
   stats(): JournalStats {
@@ -242,6 +251,15 @@ export class Journal {
     );
   }
 
+  /**
+   * For the store: the same when an image whose name is durable answers for everything up to `lsn`. The image is the
+   * mark, so none is written: a full disk can be relieved.
+   */
+  retireBehindImage(lsn: number): Promise<void> {
+    this.#assertWritable();
+    return this.#retireInTurn(lsn, false);
+  }
+
   /** For the store: something that durability rests on has failed outside the journal, a directory flush for one. */
   poison(cause: unknown): void {
     this.#pipeline.poison(cause);
@@ -250,6 +268,12 @@ export class Journal {
   /** For the store: told once, when the journal is poisoned. */
   onPoisoned(listener: (error: KeelsonError) => void): void {
     this.#onPoisoned = listener;
+  }
+
+  #retireInTurn(lsn: number, isMarked: boolean): Promise<void> {
+    const retiring = this.#retiring.then(() => this.#retire(lsn, isMarked));
+    this.#retiring = retiring.catch(() => {});
+    return retiring;
   }
 
   #append(records: readonly Uint8Array[]): Lsn {
@@ -294,28 +318,25 @@ export class Journal {
     }
   }
 
-  async *#follow(
-    fromLsn: number,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<JournalRecord, void, undefined> {
+  async *#follow(fromLsn: number, signal: AbortSignal): AsyncGenerator<JournalRecord, void, undefined> {
     const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
     const pin = this.#pin(fromLsn);
     const wake = () => this.#wakeWatchers();
-    signal?.addEventListener('abort', wake);
+    signal.addEventListener('abort', wake);
     try {
-      while (this.#closing === null && !signal?.aborted) {
+      while (this.#closing === null && !signal.aborted) {
         if (place.lsn === this.syncedLsn) {
           await new Promise<void>((resolve) => this.#watchers.push(resolve));
           continue;
         }
         for await (const record of readRecords(this.#storage, this.#held, place, this.syncedLsn)) {
           yield record;
-          if (this.#closing !== null || signal?.aborted) return;
+          if (this.#closing !== null || signal.aborted) return;
           pin.move(place.lsn);
         }
       }
     } finally {
-      signal?.removeEventListener('abort', wake);
+      signal.removeEventListener('abort', wake);
       pin.release();
     }
   }
@@ -326,21 +347,24 @@ export class Journal {
     return this.#held.pin(fromLsn);
   }
 
-  async #retire(lsn: number): Promise<void> {
+  async #retire(lsn: number, isMarked: boolean): Promise<void> {
     const startLsn = this.#held.startLsnWithout(lsn);
     if (startLsn === null) return;
     this.#assertWritable();
     this.#pipeline.heldFromLsn = Math.max(this.#pipeline.heldFromLsn, startLsn);
-    await this.#mark(0);
+    if (isMarked) await this.#mark(0);
     // Asked again, because a reader may have begun in a segment that was free before the mark was durable.
     for (const path of this.#held.retire(startLsn)) {
-      await this.#storage.remove(path);
+      await this.#storage.remove(path).catch((error) => {
+        // Somebody was faster: gone is gone.
+        if (!isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
+      });
       this.#held.forget(path);
     }
     try {
       await this.#storage.flushDirectory(this.directory);
     } catch (error) {
-      this.#pipeline.poison(error);
+      if (isFailedFlush(error)) this.#pipeline.poison(error);
       throw error;
     }
   }
@@ -366,6 +390,7 @@ export class Journal {
     if (segment !== null && this.poisoned === null) await this.#mark(COMMIT_FLAGS.closed).catch(() => {});
     await this.#pipeline.whenIdle();
     for (const open of this.#layout.openSegments) this.#closes.close(open.file);
+    for (const file of this.#held.readerFiles) this.#closes.close(file);
     await this.#closes.whenDone();
     this.#buffers.clear();
     await this.#lock?.release();

@@ -15,7 +15,7 @@ import type { RecoveryAnchor } from './recovery-decision.js';
 import { isTemporarySegment, newJournalId } from './segment-files.js';
 
 /** An open journal: everything but what only the store uses. */
-export type Journal = Omit<FullJournal, 'replay' | 'poison' | 'onPoisoned'>;
+export type Journal = Omit<FullJournal, 'replay' | 'poison' | 'onPoisoned' | 'retireBehindImage'>;
 
 /**
  * Opens the journal in `directory`, creating it when it is not there, and recovers it if its last owner died. Nothing
@@ -41,7 +41,7 @@ export async function openJournalOn(
   return openLockedJournal(storage, directory, options, lock, null);
 }
 
-/** The same under a lock that the caller took, and knowing what the caller knows. Releases the lock if it throws. */
+/** The same under a lock that the caller took, and knowing what the caller knows. Gives the lock up if it throws. */
 export async function openLockedJournal(
   storage: Storage,
   directory: string,
@@ -58,7 +58,7 @@ export async function openLockedJournal(
     const journalId = recovered.journalId ?? newJournalId(storage);
     return new FullJournal({ storage, directory, options, recovered, journalId, lock });
   } catch (error) {
-    await lock.release();
+    await lock.abandon();
     throw error;
   }
 }
@@ -85,5 +85,6 @@ export async function openReadOnlyJournal(
 export function absoluteDirectory(directory: unknown): string {
   if (typeof directory !== 'string' || directory === '')
     throw misuse('directory', 'a non-empty path', directory);
-  return resolve(directory);
+  const path = resolve(directory);
+  return process.platform === 'win32' ? path.replaceAll('\\', '/') : path;
 }

@@ -37,9 +37,6 @@ export interface RecoveredJournal {
   readonly heldFromLsn: number;
 }
 
-/** A read-only open has no lock: segments may be retired under it, and it then starts over this often. */
-const READ_ONLY_TRIES_MAX = 20;
-
 /**
  * Recovers the journal in `directory`, and makes durable what it reports. Throws what the decision refused:
  * KEELSON_CORRUPT, KEELSON_FOREIGN or KEELSON_FORMAT_VERSION, with segment, offset and LSN range.
@@ -53,28 +50,28 @@ export async function recoverJournal(
   const nextSequence = (found.at(-1)?.sequence ?? 0) + 1;
   const decision = orThrow(decideRecovery(found, anchor), directory);
   if (decision.kind === 'fresh') return freshJournal(nextSequence);
-  if (decision.kind === 'clean') return recovered(decision, decision.live, 'clean', nextSequence);
+  if (decision.kind === 'clean') {
+    // What is here is whole, but a killed owner may have given it its name and not lived to flush that.
+    await storage.flushDirectory(directory);
+    return recovered(decision, decision.live, 'clean', nextSequence);
+  }
   const live = await repair(storage, directory, decision, nextSequence);
   return recovered(decision, live, 'repaired', nextSequence + 1);
 }
 
-/** The same without a lock and without writing: the journal as of now, if the files hold still for long enough. */
+/**
+ * The same without a lock and without writing: the journal as of now. While an owner writes, one file is read earlier
+ * than the next, and what is retired is gone: such a KEELSON_CORRUPT or KEELSON_NOT_FOUND passes; the caller looks again.
+ */
 export async function recoverJournalReadOnly(
   storage: Storage,
   directory: string,
   anchor: RecoveryAnchor | null,
-): Promise<RecoveredJournal> {
-  for (let tries = 1; ; tries++) {
-    try {
-      const decision = orThrow(decideRecovery(await readSegments(storage, directory), anchor), directory);
-      if (decision.kind === 'fresh') return freshJournal(1);
-      return recovered(decision, decision.live, 'clean', 1);
-    } catch (error) {
-      // While an owner writes, one file is read earlier than the next: a gap between them is no damage.
-      const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
-      if (!mayPass || tries === READ_ONLY_TRIES_MAX) throw error;
-    }
-  }
+): Promise<Pick<RecoveredJournal, 'recovery' | 'live'>> {
+  const decision = orThrow(decideRecovery(await readSegments(storage, directory), anchor), directory);
+  if (decision.kind === 'fresh') return freshJournal(1);
+  const { recovery, live } = recovered(decision, decision.live, 'clean', 1);
+  return { recovery, live };
 }
 
 async function readSegments(storage: Storage, directory: string): Promise<FoundSegment[]> {
@@ -171,7 +168,12 @@ async function repair(
     (seed) => lineageContents(copied, decision, seed),
     closes,
   );
-  const segment = await runSteps(steps).finally(() => closes.whenDone());
+  const segment = await runSteps(steps)
+    .catch((error) => {
+      // There is nothing to poison yet: what failed is the cause.
+      throw isKeelsonError(error, 'KEELSON_POISONED') ? error.cause : error;
+    })
+    .finally(() => closes.whenDone());
   await segment.file.close();
   const { path, header } = segment;
   const lineage = {

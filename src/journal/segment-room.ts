@@ -6,6 +6,12 @@ import { type BackgroundCloses, runSteps, runStepsSync, type Storage } from '../
 import type { ResolvedJournalOptions } from './options.js';
 import { prepareSegment, type SegmentPlan, type WritableSegment } from './segment-files.js';
 
+/**
+ * Kept free at the end of every segment: a block for its seal, and one for a mark, so that a journal on a full disk can
+ * still say that it answers for less, and give room back.
+ */
+export const RESERVED_BLOCKS = 2;
+
 export interface SegmentRoomStart {
   readonly directory: string;
   readonly journalId: Uint8Array;
@@ -29,6 +35,8 @@ export class SegmentRoom {
   /** Removals under way, which must not reach into the next life. */
   readonly #discards = new Set<Promise<void>>();
   #closed = false;
+  /** Preparing ahead failed: a disk that is full is not filled and emptied again at every commit. take() tries anew. */
+  #hasFailedAhead = false;
   /** How often an append had to prepare a segment itself, blocking. The first of a life always does. */
   blockingPreparations = 0;
 
@@ -54,6 +62,7 @@ export class SegmentRoom {
    */
   take(commitBytes: number): WritableSegment {
     const segment = this.#takeReady(commitBytes) ?? this.#prepareBlocking(commitBytes);
+    this.#hasFailedAhead = false;
     // Only what is used counts: failed attempts must not ask for more and more of a disk that is full.
     this.#nextSizeBytes = Math.min(this.#nextSizeBytes * 2, this.#options.segmentBytesMax);
     return segment;
@@ -82,7 +91,7 @@ export class SegmentRoom {
 
   /** Starts to prepare the next segment unless one is ready or under way. A failure is met again by take(). */
   prepareAhead(): void {
-    if (this.#ready !== null || this.#underWay !== null || this.#closed) return;
+    if (this.#ready !== null || this.#underWay !== null || this.#closed || this.#hasFailedAhead) return;
     const state = { abandoned: false, done: Promise.resolve() };
     this.#underWay = state;
     state.done = runSteps(prepareSegment(this.#storage, this.#plan(0), null, this.#closes))
@@ -90,7 +99,10 @@ export class SegmentRoom {
         if (state.abandoned) await this.#discard(segment);
         else this.#ready = segment;
       })
-      .catch((error) => this.#reportPoison(error))
+      .catch((error) => {
+        this.#hasFailedAhead = true;
+        this.#reportPoison(error);
+      })
       .finally(() => {
         this.#underWay = null;
       });
@@ -122,10 +134,10 @@ export class SegmentRoom {
     };
   }
 
-  /** What a segment for these commits has at least: header, commits, seal. */
+  /** What a segment for these commits has at least: header, commits, and what is reserved. */
   #bytesFor(commitBytes: number): number {
     const { blockBytes } = this.#options;
-    return blockBytes + commitBytes + blockBytes;
+    return blockBytes + commitBytes + RESERVED_BLOCKS * blockBytes;
   }
 
   /** Best effort: an unused segment that stays is empty, and recovery steps over it. */

@@ -3,7 +3,7 @@
 // name; the name is durable; only then do older images and segments go.
 
 import type { Journal } from '../journal/internal.js';
-import type { Storage } from '../storage/index.js';
+import { isFailedFlush, type Storage } from '../storage/index.js';
 import { imagePath, listImages, writeImage } from './image-files.js';
 import type { ImageHeader } from './image-format.js';
 import type { KeyCodec } from './key-encoding.js';
@@ -30,13 +30,16 @@ export interface CheckpointPlan {
 
 /**
  * Carries out a checkpoint. A failure before the image has its name harms nothing and leaves nothing; a failed
- * flush of the directory poisons the journal, because then nobody knows which names are durable.
+ * flush of the directory poisons the journal, because then nobody knows which names are durable. When it has
+ * succeeded, what the image replaces may be retired.
  */
 export async function writeCheckpoint(plan: CheckpointPlan): Promise<CheckpointResult> {
   const { storage, directory, journal, header, index } = plan;
   const path = imagePath(directory, header.lsn);
   const temporary = `${path}.tmp`;
   let bytesWritten: number;
+  // One that failed at this LSN may have left its file, if that could not be removed either.
+  await storage.remove(temporary).catch(() => {});
   try {
     bytesWritten = await writeImage(storage, temporary, header, index, plan.keyCodec, plan.isAborted);
     // An image must never be ahead of its journal: reopened, it would bring back what was never acknowledged.
@@ -49,15 +52,21 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<CheckpointR
   try {
     await storage.flushDirectory(directory);
   } catch (error) {
-    journal.poison(error);
+    // That the directory could not even be opened for it has harmed nothing, and nothing has been retired.
+    if (isFailedFlush(error)) journal.poison(error);
     throw error;
   }
-  await retire(plan);
   return { lsn: header.lsn, entries: header.entryCount, bytesWritten };
 }
 
-async function retire({ storage, directory, journal, header }: CheckpointPlan): Promise<void> {
-  const older = (await listImages(storage, directory)).filter((lsn) => lsn < header.lsn);
-  for (const lsn of older.reverse()) await storage.remove(imagePath(directory, lsn));
-  await journal.truncateBefore(header.lsn);
+/** Retires what the image at `lsn`, whose name is durable, replaces: older images, oldest first, then segments. */
+export async function retireBehindImage(
+  storage: Storage,
+  directory: string,
+  journal: Journal,
+  lsn: number,
+): Promise<void> {
+  const older = (await listImages(storage, directory)).filter((other) => other < lsn);
+  for (const other of older.reverse()) await storage.remove(imagePath(directory, other));
+  await journal.retireBehindImage(lsn);
 }

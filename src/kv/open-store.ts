@@ -99,7 +99,8 @@ async function inspectDirectory({ storage, directory, options, codecs }: Opening
   if (!isThere && (kind === 'directory' || kind === 'absent') && (!options.create || options.readOnly)) {
     throw new KeelsonError('KEELSON_NOT_FOUND', `There is no store in ${directory}`, { path: directory });
   }
-  for (const lsn of images) await readHeaderIfSound(storage, imagePath(directory, lsn), codecs);
+  for (const lsn of images)
+    await readHeaderIfSound(storage, imagePath(directory, lsn), codecs, images.length === 1);
   if (images.length === 0 && journal?.firstRecord) checkBirth(journal.firstRecord, codecs, directory);
 }
 
@@ -118,7 +119,7 @@ async function openUnderLock(
     await inspectDirectory(opening);
     loaded = await loadNewestImage(opening);
   } catch (error) {
-    await lock.release();
+    await lock.abandon();
     throw error;
   }
   const journal = await openJournal(anchorOf(loaded)).catch((error) => {
@@ -134,6 +135,7 @@ async function openUnderLock(
 
 async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> {
   const { storage, directory } = opening;
+  let lastMessage: string | null = null;
   for (let tries = 1; ; tries++) {
     try {
       const loaded = await loadNewestImage(opening);
@@ -141,7 +143,9 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
       return await replayInto(opening, loaded, source, null);
     } catch (error) {
       const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
-      if (!mayPass || tries === READ_ONLY_TRIES_MAX) throw error;
+      // The same at the same place twice is damage: where an owner writes, the place moves on.
+      if (!mayPass || error.message === lastMessage || tries === READ_ONLY_TRIES_MAX) throw error;
+      lastMessage = error.message;
     }
   }
 }
@@ -172,7 +176,10 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
       );
       return { lsn, newestLsn, journalId: header.journalId, index, damaged };
     } catch (error) {
-      if (!isKeelsonError(error, 'KEELSON_CORRUPT')) throw error;
+      const isDamage =
+        isKeelsonError(error, 'KEELSON_CORRUPT') ||
+        (isKeelsonError(error, 'KEELSON_FOREIGN') && lsns.length > 1);
+      if (!isDamage) throw error;
       damaged.push(error);
     }
   }
@@ -264,16 +271,20 @@ async function readHeader(
   return verdict.header;
 }
 
-/** A damaged header is for later: an older image may serve. A foreign, newer or other store's one is not. */
+/** A damaged header is for later: another image may serve. That of a newer version or of another store is not. */
 async function readHeaderIfSound(
   storage: Storage,
   path: string,
   codecs: Codecs<unknown, unknown>,
+  isOnlyOne: boolean,
 ): Promise<void> {
   try {
     await readHeader(storage, path, codecs);
   } catch (error) {
-    const isForLater = isKeelsonError(error, 'KEELSON_CORRUPT') || isKeelsonError(error, 'KEELSON_NOT_FOUND');
+    const isForLater =
+      isKeelsonError(error, 'KEELSON_CORRUPT') ||
+      isKeelsonError(error, 'KEELSON_NOT_FOUND') ||
+      (isKeelsonError(error, 'KEELSON_FOREIGN') && !isOnlyOne);
     if (!isForLater) throw error;
   }
 }

@@ -7,7 +7,7 @@ import type { Journal } from '../journal/internal.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
 import { type BatchOperation, type ResolvedOperation, resolveBatch } from './batch.js';
-import { type CheckpointResult, writeCheckpoint } from './checkpoint.js';
+import { type CheckpointResult, retireBehindImage, writeCheckpoint } from './checkpoint.js';
 import type { StoreRecovery } from './open-store.js';
 import type { OrderedIndex } from './ordered-index.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
@@ -38,6 +38,14 @@ export interface Collection<K, V> extends Reads<K, V> {
   clear(range?: KeyRange<K>, options?: WriteOptions): Promise<Lsn>;
 }
 
+export interface CheckpointStats {
+  completed: number;
+  failed: number;
+  last: CheckpointResult | null;
+  /** Why files that the last image has replaced are still there; the next checkpoint tries again. */
+  retireFailure: Error | null;
+}
+
 export interface StoreStats {
   readonly entries: number;
   readonly lastLsn: number;
@@ -45,11 +53,7 @@ export interface StoreStats {
   readonly engine: EngineReport;
   /** Null in a store that was opened read-only. */
   readonly journal: JournalStats | null;
-  readonly checkpoints: {
-    readonly completed: number;
-    readonly failed: number;
-    readonly last: CheckpointResult | null;
-  };
+  readonly checkpoints: CheckpointStats;
 }
 
 export interface StoreEvents {
@@ -83,7 +87,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   #isClosed = false;
   #closing: Promise<void> | null = null;
   #checkpointing: Promise<unknown> = Promise.resolve();
-  #checkpoints = { completed: 0, failed: 0, last: null as CheckpointResult | null };
+  #checkpoints: StoreStats['checkpoints'] = { completed: 0, failed: 0, last: null, retireFailure: null };
   /** Up to here an image holds everything. */
   #imageLsn: number;
 
@@ -265,7 +269,10 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     this.#assertOpen();
     const lsn = journal.nextLsn;
     const entryCount = this.#index.size;
-    if (lsn === this.#imageLsn) return { lsn, entries: entryCount, bytesWritten: 0 };
+    if (lsn === this.#imageLsn) {
+      await this.#retire(journal);
+      return { lsn, entries: entryCount, bytesWritten: 0 };
+    }
     const { key, value } = this.codecs;
     const names = { keyEncodingName: key.name, valueEncodingName: value.name };
     try {
@@ -282,10 +289,22 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
       this.#checkpoints.completed++;
       this.#checkpoints.last = result;
       this.#emit('checkpoint', result);
+      await this.#retire(journal);
       return result;
     } catch (error) {
       this.#checkpoints.failed++;
       throw error;
+    }
+  }
+
+  /** A file that cannot be removed takes space and harms nothing: the next checkpoint tries again. */
+  async #retire(journal: Journal): Promise<void> {
+    try {
+      await retireBehindImage(this.#storage, this.directory, journal, this.#imageLsn);
+      this.#checkpoints.retireFailure = null;
+    } catch (error) {
+      if (journal.poisoned !== null) throw error;
+      this.#checkpoints.retireFailure = error as Error;
     }
   }
 

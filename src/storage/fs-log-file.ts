@@ -73,6 +73,20 @@ export class FsLogFile extends FsFile implements LogFile {
     else this.#refuse(submission, this.failure);
   }
 
+  writeDurableSync({ bytes, position, seal }: DurableWrite): void {
+    this.assertOpen();
+    const { path } = this;
+    invariant(this.#submission === null, 'a durable write was submitted while one is under way', { path });
+    if (seal !== null) sealFrames(bytes, seal);
+    try {
+      this.#writeBlocking(bytes, position);
+    } catch (error) {
+      this.failure ??= error as KeelsonError;
+      throw error;
+    }
+    this.#flushBlocking();
+  }
+
   /**
    * A write that the pool has not reported back is written again, from here: identical bytes at the identical place, so
    * that the pool's own write changes nothing, whenever it comes. A flush that the pool has not reported back is

@@ -14,6 +14,8 @@ export class IoUringLogFile implements LogFile {
   readonly #file: NativeFile;
   readonly #onIndirect: () => void;
   #slot: number | null = null;
+  /** Tells of the write that the kernel did not take. */
+  #refused: (() => void) | null = null;
   #isUnderWay = false;
   #whenIdle: (() => void) | null = null;
   #closing: Promise<void> | null = null;
@@ -81,8 +83,19 @@ export class IoUringLogFile implements LogFile {
     else this.#refuse(slot, done);
   }
 
+  writeDurableSync(write: DurableWrite): void {
+    let failure: Error | null = null;
+    this.submit(write, (error) => {
+      failure = error;
+    });
+    this.drainSync();
+    invariant(!this.#isUnderWay, 'a drained write is still under way', { path: this.path });
+    if (failure !== null) throw failure;
+  }
+
   drainSync(): void {
     if (this.#slot !== null) this.#ring.drain(this.#slot);
+    else if (this.#refused !== null) this.#refused();
     else this.#inner.drainSync();
   }
 
@@ -99,7 +112,13 @@ export class IoUringLogFile implements LogFile {
   /** The kernel took nothing. `done` comes from outside submit() all the same, or from drainSync(). */
   #refuse(error: number, done: DurableWriteDone): void {
     const failure = storageError(errnoError(error, 'io_uring_enter'), 'io_uring_enter', this.path);
-    queueMicrotask(() => this.#finish(done, failure, true));
+    const tell = () => {
+      if (this.#refused !== tell) return;
+      this.#refused = null;
+      this.#finish(done, failure, true);
+    };
+    this.#refused = tell;
+    queueMicrotask(tell);
   }
 
   #finish(done: DurableWriteDone, error: Error | null, memoryIsFree: boolean): void {

@@ -124,6 +124,8 @@ export interface LogFile extends StorageFile {
   zeroFillSync(from: number, to: number): void;
   /** Seals and starts one durable write. At most one is under way per file: a second is an invariant broken. */
   submit(write: DurableWrite, done: DurableWriteDone): void;
+  /** The same, blocking, when none is under way. Throws when the bytes may not be durable. */
+  writeDurableSync(write: DurableWrite): void;
   /** Blocks until the write under way, if any, has called its `done`. */
   drainSync(): void;
 }

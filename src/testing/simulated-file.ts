@@ -94,6 +94,13 @@ export class SimulatedFile implements LogFile, HandleUse {
     this.submission = operation;
   }
 
+  writeDurableSync(write: DurableWrite): void {
+    this.assertOpen();
+    this.assertSubmittable(write);
+    if (write.seal !== null) sealFrames(write.bytes, write.seal);
+    this.life.runSync(this.submitting(write));
+  }
+
   drainSync(): void {
     if (this.submission !== null) this.life.disk.finish(this.submission);
   }

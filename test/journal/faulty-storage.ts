@@ -193,6 +193,10 @@ export class FaultyStorage {
         if (gate === null) inner.submit(write, done);
         else void gate.then(later(() => inner.submit(write, done)));
       },
+      writeDurableSync: (write: DurableWrite) => {
+        this.#meet('submit', path);
+        inner.writeDurableSync(write);
+      },
       drainSync: () => {
         pending?.();
         inner.drainSync();

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Journal } from '../../src/journal/journal.js';
 import type { JournalOptions } from '../../src/journal/options.js';
-import type { DurableWrite } from '../../src/storage/index.js';
+import type { DurableWrite, LogFile } from '../../src/storage/index.js';
 import { diskError, FaultyStorage } from './faulty-storage.js';
 import {
   bytesOf,
@@ -41,14 +41,17 @@ async function openHere(
 function recordWrites(faulty: FaultyStorage): { path: string; from: number; to: number }[] {
   const writes: { path: string; from: number; to: number }[] = [];
   const { createLogFile, createLogFileSync } = faulty.storage;
-  const watched = <T extends { path: string; submit(write: DurableWrite, done: never): void }>(
-    file: T,
-  ): T => {
-    const { submit } = file;
+  const watched = (file: LogFile): LogFile => {
+    const { submit, writeDurableSync } = file;
+    const note = ({ position, bytes }: DurableWrite) =>
+      writes.push({ path: file.path, from: position, to: position + bytes.length });
     file.submit = (write, done) => {
-      const from = write.position;
-      writes.push({ path: file.path, from, to: from + write.bytes.length });
+      note(write);
       submit.call(file, write, done);
+    };
+    file.writeDurableSync = (write) => {
+      note(write);
+      writeDurableSync.call(file, write);
     };
     return file;
   };

@@ -127,7 +127,8 @@ describe('read', () => {
     await commitAll(journal, numbered(20, 200));
     const before = openDescriptors(here.path);
     for await (const { lsn } of journal.read()) if (lsn > 500) break;
-    expect(openDescriptors(here.path)).toBe(before);
+    // Fewer when a segment that was full has been closed in the background meanwhile.
+    expect(openDescriptors(here.path)! <= before!).toBe(true);
   });
 });
 
