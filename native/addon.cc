@@ -45,8 +45,13 @@ class Engine final : public keelson::FinishedWrites {
     const int error = ring_.open(kRingEntries, kSetupFlags);
     if (error != 0) return error;
     uv_loop_t* loop = nullptr;
-    if (napi_get_uv_event_loop(env_, &loop) != napi_ok) return -EINVAL;
-    if (uv_poll_init(loop, &poll_, ring_.event_fd()) != 0) return -EINVAL;
+    int poll_error = -EINVAL;
+    if (napi_get_uv_event_loop(env_, &loop) == napi_ok) poll_error = uv_poll_init(loop, &poll_, ring_.event_fd());
+    if (poll_error != 0) {
+      // Closed, so that the next try is not told that there is one already.
+      ring_.close();
+      return poll_error;
+    }
     poll_.data = this;
     is_polling_ = true;
     uv_poll_start(&poll_, UV_READABLE, on_readable);
@@ -80,11 +85,16 @@ class Engine final : public keelson::FinishedWrites {
     return slot;
   }
 
-  /** Blocks until the write is finished; its callback has run when this returns. */
+  /** Blocks until the write is finished; its callback has run when this returns. Throws what callbacks threw first. */
   void drain(uint32_t slot) {
+    if (!writes_.is_under_way(slot)) return;
     const bool was_blocking = is_blocking_;
+    const napi_value thrown_outside = thrown_;
     is_blocking_ = true;
+    thrown_ = nullptr;
     writes_.wait_for(slot, kForeverNs, this);
+    if (thrown_ != nullptr) napi_throw(env_, thrown_);
+    thrown_ = thrown_outside;
     is_blocking_ = was_blocking;
   }
 
@@ -134,8 +144,12 @@ class Engine final : public keelson::FinishedWrites {
     if (napi_create_uint32(env_, slot, &arguments[0]) != napi_ok) return;
     if (napi_create_int32(env_, result, &arguments[1]) != napi_ok) return;
     if (is_blocking_) {
-      // Called from JavaScript: what it throws goes on to whoever called drain().
-      napi_call_function(env_, receiver, callback, 2, arguments, nullptr);
+      // Called from JavaScript: what it throws goes on to whoever called drain(), when everyone has been told: while it
+      // is pending, nobody could be.
+      if (napi_call_function(env_, receiver, callback, 2, arguments, nullptr) == napi_pending_exception) {
+        napi_value thrown;
+        if (napi_get_and_clear_last_exception(env_, &thrown) == napi_ok && thrown_ == nullptr) thrown_ = thrown;
+      }
       return;
     }
     napi_make_callback(env_, async_context_, receiver, callback, 2, arguments, nullptr);
@@ -193,6 +207,8 @@ class Engine final : public keelson::FinishedWrites {
   bool is_polling_ = false;
   bool is_blocking_ = false;
   bool is_ending_ = false;
+  /** The first that a callback threw in the drain() that is running. */
+  napi_value thrown_ = nullptr;
   napi_async_context async_context_ = nullptr;
   napi_ref on_finished_ = nullptr;
   /** By slot: what keeps the memory of a write alive. */

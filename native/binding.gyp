@@ -28,7 +28,14 @@
           ],
           'cflags_cc!': ['-std=gnu++17', '-fexceptions'],
           'include_dirs': ['.'],
-          'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+          # SWALLOW: in a worker that is being terminated every call may fail and nothing can be thrown; without it,
+          # node-addon-api ends the whole process there.
+          'defines': [
+            'NAPI_VERSION=9',
+            'NAPI_DISABLE_CPP_EXCEPTIONS',
+            'NODE_ADDON_API_DISABLE_DEPRECATED',
+            'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+          ],
         }, {
           'type': 'none',
         }],

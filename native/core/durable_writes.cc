@@ -34,11 +34,17 @@ int DurableWrites::start(int fd, const uint8_t* bytes, uint32_t length, uint64_t
 }
 
 void DurableWrites::collect(FinishedWrites* told) {
-  ring_->flush_completions();
   Completion completion;
-  while (ring_->take(&completion)) {
-    completed(static_cast<uint32_t>(completion.user_data), completion.result, told);
-  }
+  bool has_taken;
+  // Completions that overflowed come into the queue only when it has room and is asked for them: nothing announces them.
+  do {
+    ring_->flush_completions();
+    has_taken = false;
+    while (ring_->take(&completion)) {
+      has_taken = true;
+      completed(static_cast<uint32_t>(completion.user_data), completion.result, told);
+    }
+  } while (has_taken && ring_->has_overflowed());
 }
 
 bool DurableWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* told) {

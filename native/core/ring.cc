@@ -137,10 +137,10 @@ int Ring::wait(uint64_t timeout_ns) {
   return result < 0 ? result : 0;
 }
 
+bool Ring::has_overflowed() const { return (load_acquire(sq_flags_) & IORING_SQ_CQ_OVERFLOW) != 0; }
+
 int Ring::flush_completions() {
-  const unsigned flags = load_acquire(sq_flags_);
-  const bool holds_back = (flags & IORING_SQ_CQ_OVERFLOW) != 0 || (setup_flags_ & IORING_SETUP_DEFER_TASKRUN) != 0;
-  if (!holds_back) return 0;
+  if (!has_overflowed() && (setup_flags_ & IORING_SETUP_DEFER_TASKRUN) == 0) return 0;
   const int result = enter(0, 0, IORING_ENTER_GETEVENTS, nullptr, 0);
   return result < 0 ? result : 0;
 }

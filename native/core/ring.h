@@ -41,6 +41,9 @@ class Ring {
   /** Blocks until something has completed, at most so long. ETIME when nothing has. */
   int wait(uint64_t timeout_ns);
 
+  /** Whether the kernel has completions that the queue had no room for. */
+  bool has_overflowed() const;
+
   /** Lets the kernel post what it holds back: task work of a ring with DEFER_TASKRUN, and overflowed completions. */
   int flush_completions();
 

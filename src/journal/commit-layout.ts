@@ -2,7 +2,7 @@
 // So what is accepted always has room, and what has no room is refused before anything is framed.
 
 import { KeelsonError } from '../errors.js';
-import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX } from '../storage/index.js';
+import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX, type Storage } from '../storage/index.js';
 import type { CommitBuffers } from './commit-buffers.js';
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk } from './commit-format.js';
 import { LSN_MAX, type Lsn } from './lsn.js';
@@ -20,6 +20,7 @@ export class CommitLayout {
   readonly #room: SegmentRoom;
   readonly #options: ResolvedJournalOptions;
   readonly #buffers: CommitBuffers;
+  readonly #storage: Storage;
   /** Segments of this life whose files are open: the one above all, and those with commits still to be written. */
   readonly openSegments = new Set<WritableSegment>();
   /** The segment that the next commit goes into; null until this life's first append. */
@@ -32,7 +33,14 @@ export class CommitLayout {
   #bytesExpected = 0;
   #nextLsn: number;
 
-  constructor(room: SegmentRoom, options: ResolvedJournalOptions, buffers: CommitBuffers, nextLsn: number) {
+  constructor(
+    storage: Storage,
+    room: SegmentRoom,
+    options: ResolvedJournalOptions,
+    buffers: CommitBuffers,
+    nextLsn: number,
+  ) {
+    this.#storage = storage;
     this.#room = room;
     this.#options = options;
     this.#buffers = buffers;
@@ -117,6 +125,7 @@ export class CommitLayout {
   #commitFor(frameBytes: number): PendingCommit {
     if (this.#open?.fits(frameBytes)) return this.#open;
     this.#ensureRoomFor(frameBytes);
+    this.#open?.sealAhead(this.#storage);
     this.#closeOpen();
     const segment = this.#segment!;
     const offset = segment.nextOffset;

@@ -89,7 +89,7 @@ export class Journal {
     this.#room = new SegmentRoom(storage, options, start, this.#closes, (error) =>
       this.#pipeline.poison(error),
     );
-    this.#layout = new CommitLayout(this.#room, options, this.#buffers, recovery.endLsn);
+    this.#layout = new CommitLayout(storage, this.#room, options, this.#buffers, recovery.endLsn);
     this.#pipeline = new CommitPipeline(
       this.#layout,
       this.#waiters,

@@ -1,6 +1,6 @@
 // One commit before it is durable: the frames gathered so far, in memory laid out as they will be on disk.
 
-import { FRAME_OVERHEAD_BYTES, type FrameSeal } from '../storage/index.js';
+import { FRAME_OVERHEAD_BYTES, type FrameSeal, type Storage } from '../storage/index.js';
 import type { CommitBuffers } from './commit-buffers.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from './commit-format.js';
 import { writeFrame } from './frame.js';
@@ -32,6 +32,7 @@ export class PendingCommit {
   #bytes: Uint8Array;
   #view: DataView;
   #length = COMMIT_HEADER_BYTES;
+  #isSealed = false;
   recordCount = 0;
 
   constructor(
@@ -103,9 +104,17 @@ export class PendingCommit {
     return bytes;
   }
 
-  /** What the engine needs to fill in the frames' checksums; null when there are no frames. */
+  /** Fills in the frames' checksums now, while the disk is busy with what comes before: nothing is added any more. */
+  sealAhead(storage: Storage): void {
+    const seal = this.sealWith();
+    if (seal === null) return;
+    storage.sealFrames(this.#bytes, seal);
+    this.#isSealed = true;
+  }
+
+  /** What the engine needs to fill in the frames' checksums; null when there are none to fill in. */
   sealWith(): FrameSeal | null {
-    if (this.recordCount === 0) return null;
+    if (this.recordCount === 0 || this.#isSealed) return null;
     const { startLsn, bodyBytes } = this;
     return { seed: this.segment.seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes };
   }

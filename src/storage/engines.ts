@@ -20,7 +20,7 @@ export function openStorage(choice: EngineChoice): Storage {
     return createIoUringStorage();
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    if (engine === 'auto') return createFsStorage(`io_uring cannot be had: ${why}.`);
+    if (engine === 'auto') return createFsStorage(`The faster io_uring engine cannot be had: ${why}.`);
     throw new KeelsonError(
       'KEELSON_ENGINE_UNAVAILABLE',
       `The io_uring engine cannot be had: ${why}`,

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { isKeelsonError, KeelsonError } from '../errors.js';
+import { sealFrames } from './frame-seal.js';
 import { poolCall, syncCall } from './fs-call.js';
 import { FsFile } from './fs-file.js';
 import { FsLogFile } from './fs-log-file.js';
@@ -45,6 +46,7 @@ export function createFsStorage(engineReason = 'It was asked for.'): Storage {
     createFile,
     createLogFile,
     createLogFileSync,
+    sealFrames,
     allocate: (length) => new Uint8Array(length),
     processIdentity,
     liveness: (identity, openPath) => {

@@ -7,6 +7,9 @@ import type { NativeFile } from './native-addon.js';
 import type { DurableWrite, DurableWriteDone, LogFile } from './storage.js';
 import { storageError } from './storage-errors.js';
 
+/** What every direct write on this page size accepts for its memory, and what memory is allocated at. */
+export const MEMORY_ALIGNMENT_BYTES = 4096;
+
 export class IoUringLogFile implements LogFile {
   readonly path: string;
   readonly #inner: LogFile;
@@ -67,11 +70,13 @@ export class IoUringLogFile implements LogFile {
     invariant(this.#closing === null, 'a file was used after it was closed', { path });
     invariant(!this.#isUnderWay, 'a durable write was submitted while one is under way', { path });
     invariant(bytes.length > 0, 'a durable write of no bytes was submitted', { path });
-    this.#isUnderWay = true;
+    invariant(Number.isSafeInteger(position) && position >= 0, 'a durable write has no position', { path });
+    // Under way only once it has been taken: what refuses it by throwing will never call done.
     if (!this.#isAligned(write)) {
       // Blocks smaller than the disk's: the page cache puts them together.
-      this.#onIndirect();
       this.#inner.submit(write, (error, memoryIsFree) => this.#finish(done, error, memoryIsFree));
+      this.#isUnderWay = true;
+      this.#onIndirect();
       return;
     }
     const slot = this.#ring.submit(this.#file.fd, bytes, position, seal, (result) => {
@@ -79,6 +84,7 @@ export class IoUringLogFile implements LogFile {
       const error = result < 0 ? storageError(errnoError(result, 'write'), 'write', path) : null;
       this.#finish(done, error, true);
     });
+    this.#isUnderWay = true;
     if (slot >= 0) this.#slot = slot;
     else this.#refuse(slot, done);
   }
@@ -105,7 +111,8 @@ export class IoUringLogFile implements LogFile {
   }
 
   #isAligned({ bytes, position }: DurableWrite): boolean {
-    const { offsetAlignment } = this.#file;
+    const { memoryAlignment, offsetAlignment } = this.#file;
+    if (memoryAlignment > MEMORY_ALIGNMENT_BYTES) return false;
     return position % offsetAlignment === 0 && bytes.length % offsetAlignment === 0;
   }
 

@@ -1,41 +1,45 @@
 // The io_uring engine: durable writes by the ring, on the event loop of the thread; everything else by node:fs.
 
+import { invariant } from '../errors.js';
 import { FsFile } from './fs-file.js';
 import { createFsStorage } from './fs-storage.js';
-import { IoUringLogFile } from './io-uring-log-file.js';
+import { IoUringLogFile, MEMORY_ALIGNMENT_BYTES } from './io-uring-log-file.js';
 import { errnoError, ringOfThisThread } from './io-uring-ring.js';
 import type { EngineReport, LogFile, Storage } from './storage.js';
 import { storageError } from './storage-errors.js';
-
-/** What every direct write on this page size accepts for its memory, and what memory is allocated at. */
-const MEMORY_ALIGNMENT_BYTES = 4096;
 
 /** Storage on io_uring. Throws an Error that says why it cannot be had here, now. */
 export function createIoUringStorage(): Storage {
   const ring = ringOfThisThread();
   const { addon } = ring;
   const inner = createFsStorage('The io_uring engine uses it for all but durable writes.');
-  let indirectBecause: string | null = 'no file has been opened for durable writes yet';
+  let refusedBecause: string | null = 'no file has been opened for durable writes yet';
+  /** Stays, whatever file is opened next: the blocks that were too small for the last one will be for it. */
+  let unalignedBecause: string | null = null;
 
   function logFile(file: LogFile): LogFile {
     const direct = addon.openFile(file.path);
     if (typeof direct === 'number') throw storageError(errnoError(direct, 'open'), 'open', file.path);
-    const isDirect = direct.isDirect && direct.memoryAlignment <= MEMORY_ALIGNMENT_BYTES;
-    indirectBecause = isDirect ? null : 'the file system refuses direct I/O';
+    const { isDirect, memoryAlignment, offsetAlignment } = direct;
+    refusedBecause = isDirect ? null : 'the file system refuses direct I/O';
+    if (memoryAlignment > MEMORY_ALIGNMENT_BYTES) {
+      refusedBecause = `direct I/O needs memory aligned to ${memoryAlignment} bytes here`;
+    }
     return new IoUringLogFile(file, ring, direct, () => {
-      indirectBecause = `blocks are smaller than the ${direct.offsetAlignment} bytes that direct I/O needs here`;
+      unalignedBecause = `blocks are smaller than the ${offsetAlignment} bytes that direct I/O needs here`;
     });
   }
 
   return {
     ...inner,
     get report(): EngineReport {
+      const indirectBecause = refusedBecause ?? unalignedBecause;
       return {
         engine: 'io_uring',
         engineReason:
           indirectBecause === null
-            ? 'io_uring with direct I/O.'
-            : `io_uring through the page cache: ${indirectBecause}.`,
+            ? 'It is the fastest that works here: io_uring with direct I/O.'
+            : `It works here, through the page cache: ${indirectBecause}.`,
         nativeIoUringActive: true,
         directIoActive: indirectBecause === null,
       };
@@ -56,13 +60,21 @@ export function createIoUringStorage(): Storage {
         return logFile(file);
       } catch (error) {
         file.close().catch(() => {});
-        inner.removeSync(path);
+        try {
+          inner.removeSync(path);
+        } catch {
+          // The first error is the one that matters.
+        }
         throw error;
       }
     },
     allocate(length) {
       const buffer = new ArrayBuffer(length + MEMORY_ALIGNMENT_BYTES);
       return new Uint8Array(buffer, addon.alignedOffset(buffer, MEMORY_ALIGNMENT_BYTES), length);
+    },
+    sealFrames(bytes, { bodyOffset, bodyLength, startLsn, seed }) {
+      const frames = bytes.subarray(bodyOffset, bodyOffset + bodyLength);
+      invariant(addon.sealFrames(frames, startLsn, seed), 'the frames of a commit do not fill its body');
     },
     lockFile(file) {
       if (!(file instanceof FsFile)) return 'unknown';

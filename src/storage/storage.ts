@@ -70,6 +70,9 @@ export interface Storage {
   /** Zeroed memory that a durable write of this engine accepts. An engine never keeps it longer than it says. */
   allocate(length: number): Uint8Array;
 
+  /** What a write with that seal does to its bytes first; ahead of it, while the disk is busy with another write. */
+  sealFrames(bytes: Uint8Array, seal: FrameSeal): void;
+
   readonly processIdentity: ProcessIdentity;
   /**
    * Whether the process of that identity still has a task that can run. A zombie is dead. So is an owner in this very

@@ -1,5 +1,6 @@
 // The storage interface as one process sees it on a simulated disk: the names part. simulated-file.ts has the files.
 
+import { type FrameSeal, sealFrames } from '../storage/frame-seal.js';
 import type {
   EngineReport,
   FileLock,
@@ -137,6 +138,10 @@ export class SimulatedStorage implements Storage, LifeContext {
 
   liveness(identity: ProcessIdentity): Liveness {
     return this.disk.liveness(identity);
+  }
+
+  sealFrames(bytes: Uint8Array, seal: FrameSeal): void {
+    sealFrames(bytes, seal);
   }
 
   lockFile(): FileLock {
