@@ -48,6 +48,8 @@ int Ring::open(unsigned entries, unsigned setup_flags) {
     event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     error = event_fd_ < 0 ? -errno : system_register(ring_fd_, IORING_REGISTER_EVENTFD, &event_fd_, 1);
   }
+  // A filter may let a ring be set up and yet not be used: that must be known now, and not from the first commit.
+  if (error == 0) error = enter(0, 0, 0, nullptr, 0);
   if (error != 0) close();
   return error;
 }

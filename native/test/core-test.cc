@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -183,6 +184,31 @@ void more_writes_than_the_rings_hold_are_all_told_of_once(const std::string& dir
   close(file.fd);
 }
 
+/** As the event loop does it: nobody waits for one write, the eventfd says when to look. */
+void completions_that_overflow_are_all_collected_by_who_is_woken(const std::string& directory) {
+  constexpr int kWrites = 300;
+  constexpr int kWakeUpMs = 30'000;
+  const std::string path = make_file(directory, "overflow");
+  keelson::DirectFile file;
+  CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
+  keelson::Ring ring;
+  CHECK(ring.open(2, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN) == 0);
+  keelson::DurableWrites writes(&ring);
+  Blocks blocks(kBlockBytes, 4);
+  Told told;
+  for (int at = 0; at < kWrites; at++) {
+    CHECK(writes.start(file.fd, blocks.data(), kBlockBytes, static_cast<uint64_t>(at) * kBlockBytes) >= 0);
+  }
+  while (writes.under_way() > 0) {
+    pollfd readable{ring.event_fd(), POLLIN, 0};
+    CHECK(poll(&readable, 1, kWakeUpMs) == 1);
+    ring.acknowledge_event();
+    writes.collect(&told);
+  }
+  CHECK(told.results == std::vector<int>(kWrites, 0));
+  close(file.fd);
+}
+
 void a_write_that_fails_is_told_with_its_errno(const std::string& directory) {
   const std::string path = make_file(directory, "failing");
   const int read_only = open(path.c_str(), O_RDONLY);
@@ -271,6 +297,8 @@ int main(int count, char** arguments) {
     holds("a write is in the file when it is finished");
     more_writes_than_the_rings_hold_are_all_told_of_once(directory);
     holds("more writes than the rings hold are all told of, once");
+    completions_that_overflow_are_all_collected_by_who_is_woken(directory);
+    holds("completions that overflow are all collected by who is woken");
     a_write_that_fails_is_told_with_its_errno(directory);
     holds("a write that fails is told with its errno");
     opening_and_closing_ten_thousand_rings_leaks_nothing();
