@@ -22,25 +22,8 @@ import { OrderedIndex } from './ordered-index.js';
 import type { Codecs } from './reads.js';
 import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
 import { Store } from './store.js';
+import type { StoreRecovery } from './store-recovery.js';
 import { resolveValueEncoding } from './value-encoding.js';
-
-/** What opening found and did; `db.recovery`. */
-export interface StoreRecovery {
-  /** `created`: nothing was there. `clean`: it had been closed well. `repaired`: it had not; nothing acknowledged is lost. */
-  readonly kind: 'created' | 'clean' | 'repaired';
-  /** The image that was loaded, by its LSN; null when there is none. */
-  readonly imageLsn: number | null;
-  /** Newer images that are damaged and were not needed: what they hold came from an older one and the journal. */
-  readonly damagedImages: readonly KeelsonError[];
-  readonly recordsReplayed: number;
-  readonly bytesReplayed: number;
-  /** Bytes at the end of the journal that had not been finished, and were dropped. None was acknowledged. */
-  readonly tornBytes: number;
-  readonly lastLsn: number;
-  /** What is durable of that: all of it, but in a read-only open, which makes nothing durable, what can be proven. */
-  readonly durableLsn: number;
-  readonly durationMs: number;
-}
 
 /** A read-only open takes no lock: images and segments may be retired under it, and it then starts over. */
 const READ_ONLY_TRIES_MAX = 20;

@@ -8,12 +8,12 @@ import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
 import { type BatchOperation, type ResolvedOperation, resolveBatch } from './batch.js';
 import { type CheckpointResult, retireBehindImage, writeCheckpoint } from './checkpoint.js';
-import type { StoreRecovery } from './open-store.js';
 import type { OrderedIndex } from './ordered-index.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import { type Codecs, IndexReads, type Reads } from './reads.js';
 import { RecordWriter } from './record-codec.js';
 import { Snapshot } from './snapshot.js';
+import type { StoreRecovery } from './store-recovery.js';
 
 /** `'disk'`: the promise resolves when the write would survive a power cut. `'memory'`: at once, and never rejects. */
 export type Durability = 'disk' | 'memory';

@@ -59,7 +59,8 @@ export class DiskState {
 
   /**
    * The disk after every process on it was killed, without a power cut: the view is kept, durable or not. What was in
-   * flight is lost, has landed, has landed in part, or lands in the next life.
+   * flight is lost, has landed, has landed in part, has landed without being durable (written, and its flush not come to
+   * be), or lands in the next life.
    */
   processKill(seed: number): SimulatedDisk {
     const random = new Random(mixSeeds(this.captured.seed, seed));
@@ -67,11 +68,12 @@ export class DiskState {
     image.settleAll();
     const ghosts: WriteIntent[] = [];
     for (const intent of this.captured.intents) {
-      const fate = random.below(4);
+      const fate = random.below(5);
       if (fate === 0) continue;
       if (intent.kind === 'names') image.attempt(intent.names);
-      else if (fate === 1) ghosts.push(intent);
+      else if (fate === 1) ghosts.push({ ...intent, isDurable: intent.isDurable && random.chance(0.5) });
       else if (fate === 2) landWrite(image, intent);
+      else if (fate === 3) landWrite(image, { ...intent, isDurable: false });
       else landWrite(image, { ...intent, data: somePart(intent.data, random), isDurable: false });
     }
     image.settleAll();

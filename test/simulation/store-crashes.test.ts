@@ -11,7 +11,9 @@ const STATES_PER_SEED = 900;
 const STEPS = 40;
 /** New seeds every run, and the seed is in the message of a failure; KEELSON_SEED runs one of them again. */
 const FIRST_SEED = Number(process.env['KEELSON_SEED'] ?? Date.now() % 1_000_000);
-const FIXED_SEEDS = [1, 2, 3, 4];
+/** The last two are those that caught a mutant each: the directory not flushed after an image's rename, a lineage
+ * that starts at the end of the log instead of at what is proven. */
+const FIXED_SEEDS = [1, 2, 3, 4, 777_000, 777_001];
 
 interface Found {
   readonly store: Store<string, unknown>;
@@ -43,8 +45,10 @@ function explore(seed: number, statesMax = STATES_PER_SEED) {
       const life = new StoreLife(new Random(seed), record);
       const store = await life.open(storage);
       const found = { store, lsn: store.lastLsn, state: stateOf(store) };
-      // Whatever is acknowledged after a recovery must survive the next crash.
-      await life.wrote(store, store.put(`after ${crashes.length}`, crashes.length));
+      // Whatever is acknowledged after a recovery must survive the next crash; and so must what it reported, when
+      // nothing is written that would make it durable by the way.
+      const isWriting = new Random(seed + crashes.length + (crashes.at(-1)?.boundary ?? 0)).chance(0.5);
+      if (isWriting) await life.wrote(store, store.put(`after ${crashes.length}`, crashes.length));
       return found;
     },
     verify: async ({ store, lsn, state }, facts) => {
