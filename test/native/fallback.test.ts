@@ -78,7 +78,10 @@ function expectFallback(report: Report, reason: RegExp): void {
     engineReason: expect.stringMatching(reason),
     syncedLsn: 17,
   });
-  expect(report.io_uring).toMatchObject({ code: 'KEELSON_ENGINE_UNAVAILABLE', message: expect.stringMatching(reason) });
+  expect(report.io_uring).toMatchObject({
+    code: 'KEELSON_ENGINE_UNAVAILABLE',
+    message: expect.stringMatching(reason),
+  });
   expect(report.io_uring.causes.length).toBeGreaterThan(0);
   expect(report.fs).toMatchObject({ engine: 'fs', syncedLsn: 17 });
   expect(JSON.stringify(report.store)).toMatch(/"engine":"fs"/);
@@ -133,23 +136,38 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
     },
   );
 
-  test.skipIf(!canTrace)('interrupted and put off by the kernel, again and again, a commit gets through', async () => {
-    for (const errno of ['EINTR', 'EAGAIN', 'EBUSY']) {
-      // Not the first, which is the probe at open.
-      const inject = ['-e', 'trace=io_uring_enter', '-e', `inject=io_uring_enter:error=${errno}:when=2..40`];
-      const under = ['strace', '-f', '-qq', '-o', '/dev/null', ...inject];
-      expectIoUring(await report({ under }));
-      fs.rmSync(here.path, { recursive: true });
-      fs.mkdirSync(here.path);
-    }
-  });
+  test.skipIf(!canTrace)(
+    'interrupted and put off by the kernel, again and again, a commit gets through',
+    async () => {
+      for (const errno of ['EINTR', 'EAGAIN', 'EBUSY']) {
+        // Not the first, which is the probe at open.
+        const inject = [
+          '-e',
+          'trace=io_uring_enter',
+          '-e',
+          `inject=io_uring_enter:error=${errno}:when=2..40`,
+        ];
+        const under = ['strace', '-f', '-qq', '-o', '/dev/null', ...inject];
+        expectIoUring(await report({ under }));
+        fs.rmSync(here.path, { recursive: true });
+        fs.mkdirSync(here.path);
+      }
+    },
+  );
 
   test.skipIf(!hasTool('prlimit') || process.getuid?.() !== 0)(
     'with no memory to lock, it runs or says why, and what runs is what is said',
     async () => {
       fs.chmodSync(here.path, 0o777);
       // Root may lock what it wants.
-      const under = ['prlimit', '--memlock=0', 'setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+      const under = [
+        'prlimit',
+        '--memlock=0',
+        'setpriv',
+        `--reuid=${NOBODY}`,
+        `--regid=${NOBODY}`,
+        '--clear-groups',
+      ];
       const found = await report({ under });
       if (found.auto.engine === 'io_uring') expectIoUring(found);
       else expectFallback(found, /ENOMEM|EPERM/);
@@ -175,7 +193,12 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
       );
       print({ engine, engineReason, refused, opened });
     `;
-    const nodeOptions = ['--experimental-permission', '--allow-fs-read=*', '--allow-fs-write=*', '--no-warnings'];
+    const nodeOptions = [
+      '--experimental-permission',
+      '--allow-fs-read=*',
+      '--allow-fs-write=*',
+      '--no-warnings',
+    ];
     const found = await jsonOf<Record<string, unknown>>(runProgram(program, [here.path], { nodeOptions }));
     expect(found).toMatchObject({
       engine: 'fs',
@@ -206,9 +229,13 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
       print(engines);
     `;
     const built = 'native/build/Release/keelson.node';
-    const run = runProgram(engines, [here.at('files/afresh'), path.join(PROJECT, built), `${copy}/${built}`], {
-      cwd: copy,
-    });
+    const run = runProgram(
+      engines,
+      [here.at('files/afresh'), path.join(PROJECT, built), `${copy}/${built}`],
+      {
+        cwd: copy,
+      },
+    );
     expect(await jsonOf(run)).toEqual(['fs', 'io_uring']);
   });
 
@@ -220,11 +247,16 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
     fs.mkdirSync(`${copy}/native/build/Release`, { recursive: true });
     fs.writeFileSync(`${copy}/native/build/Release/keelson.node`, 'for another machine');
     fs.mkdirSync(here.at('files'));
-    expectFallback(await jsonOf<Report>(runProgram(REPORT, [here.at('files')], { cwd: copy })), /keelson\.node/);
+    expectFallback(
+      await jsonOf<Report>(runProgram(REPORT, [here.at('files')], { cwd: copy })),
+      /keelson\.node/,
+    );
   });
 
-  test.skipIf(!hasTool('prlimit'))('out of descriptors and then not, the next open tries afresh', async () => {
-    const program = `
+  test.skipIf(!hasTool('prlimit'))(
+    'out of descriptors and then not, the next open tries afresh',
+    async () => {
+      const program = `
       import { createIoUringStorage } from './dist/storage/index.js';
       import { loadNativeAddon } from './dist/storage/native-addon.js';
       loadNativeAddon();
@@ -250,15 +282,16 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
         fs.closeSync(free.pop());
       }
     `;
-    const under = ['prlimit', '--nofile=64'];
-    const { stdout, code, signal, stderr } = await runProgram(program, [here.path], { under });
-    expect([code, signal, stderr]).toEqual([0, null, '']);
-    const lines = stdout.trim().split('\n');
-    expect(lines[0]).toBe('EMFILE');
-    expect(lines.at(-1)).toMatch(/^had with [1-9]$/);
-    for (const line of lines.slice(1, -1)) expect(line).toMatch(/EMFILE left 0$/);
-    expect(lines.length).toBeGreaterThan(2);
-  });
+      const under = ['prlimit', '--nofile=64'];
+      const { stdout, code, signal, stderr } = await runProgram(program, [here.path], { under });
+      expect([code, signal, stderr]).toEqual([0, null, '']);
+      const lines = stdout.trim().split('\n');
+      expect(lines[0]).toBe('EMFILE');
+      expect(lines.at(-1)).toMatch(/^had with [1-9]$/);
+      for (const line of lines.slice(1, -1)) expect(line).toMatch(/EMFILE left 0$/);
+      expect(lines.length).toBeGreaterThan(2);
+    },
+  );
 
   describe('KEELSON_ENGINE', () => {
     test.each([
@@ -280,7 +313,9 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
         await openJournal(DIRECTORY + '/asked', { engine: 'fs' }).then((journal) => journal.close());
         print(fs.readdirSync(DIRECTORY));
       `;
-      const { stdout, code } = await runProgram(program, [here.path], { env: { KEELSON_ENGINE: 'nonsense' } });
+      const { stdout, code } = await runProgram(program, [here.path], {
+        env: { KEELSON_ENGINE: 'nonsense' },
+      });
       expect(code).toBe(0);
       const [misuse, made] = stdout
         .trim()

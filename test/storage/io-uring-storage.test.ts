@@ -32,7 +32,14 @@ import {
   works,
 } from '../native/native-tools.js';
 import { storageContract } from './contract.js';
-import { BLOCK_BYTES, expectSameBytes, patternBytes, readBack, rejectionOf, submitted } from './contract-tools.js';
+import {
+  BLOCK_BYTES,
+  expectSameBytes,
+  patternBytes,
+  readBack,
+  rejectionOf,
+  submitted,
+} from './contract-tools.js';
 
 const why = whyNoIoUring();
 const O_DIRECT = 0o40000;
@@ -216,30 +223,30 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
     });
 
     test.each([
-      [1, 'a descriptor'],
-      [BLOCK_BYTES * 2, 'a memory'],
-    ])('blocks that direct I/O cannot take go by the page cache, and it is said (%i)', async (_, which) => {
-      // What a disk with larger sectors answers; the real one here may have small ones.
-      const { addon } = ringOfThisThread();
-      const storage = createIoUringStorage();
-      const inner = await createFsStorage().createLogFile(here.at('log'));
-      const opened = addon.openFile(here.at('log'));
-      if (typeof opened === 'number') throw new Error(`openFile: ${opened}`);
-      const demanding =
-        which === 'a memory'
-          ? { ...opened, memoryAlignment: 2 * BLOCK_BYTES }
-          : { ...opened, offsetAlignment: BLOCK_BYTES };
-      let indirect = 0;
-      const log = new IoUringLogFile(inner, ringOfThisThread(), demanding, () => indirect++);
-      const bytes = patternBytes(storage, SMALL_COMMIT_BYTES, 1);
-      expect((await submitted(log, bytes, SMALL_COMMIT_BYTES).first).error).toBeNull();
-      const drained = submitted(log, patternBytes(storage, SMALL_COMMIT_BYTES, 2), 0);
-      log.drainSync();
-      expect(drained.outcomes).toMatchObject([{ error: null }]);
-      expect(indirect).toBe(2);
-      expectSameBytes(await readBack(log, SMALL_COMMIT_BYTES, SMALL_COMMIT_BYTES), bytes);
-      await log.close();
-    });
+      ['larger sectors', { offsetAlignment: BLOCK_BYTES }],
+      ['memory that is aligned to more', { memoryAlignment: 2 * BLOCK_BYTES }],
+    ])(
+      'where direct I/O needs %s than there is, writes go by the page cache, and it is said',
+      async (_, needs) => {
+        // What a disk with larger sectors answers; the real one here may have small ones.
+        const { addon } = ringOfThisThread();
+        const storage = createIoUringStorage();
+        const inner = await createFsStorage().createLogFile(here.at('log'));
+        const opened = addon.openFile(here.at('log'));
+        if (typeof opened === 'number') throw new Error(`openFile: ${opened}`);
+        const demanding = { ...opened, ...needs };
+        let indirect = 0;
+        const log = new IoUringLogFile(inner, ringOfThisThread(), demanding, () => indirect++);
+        const bytes = patternBytes(storage, SMALL_COMMIT_BYTES, 1);
+        expect((await submitted(log, bytes, SMALL_COMMIT_BYTES).first).error).toBeNull();
+        const drained = submitted(log, patternBytes(storage, SMALL_COMMIT_BYTES, 2), 0);
+        log.drainSync();
+        expect(drained.outcomes).toMatchObject([{ error: null }]);
+        expect(indirect).toBe(2);
+        expectSameBytes(await readBack(log, SMALL_COMMIT_BYTES, SMALL_COMMIT_BYTES), bytes);
+        await log.close();
+      },
+    );
 
     test('small blocks where direct I/O needs larger ones are not called direct, over many segments', async (context) => {
       // Memory file systems take 4 KiB at a time.
@@ -247,7 +254,12 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       if (unmount === null) context.skip('no file system can be mounted here');
       try {
         const storage = createIoUringStorage();
-        const options = { blockBytes: 512, segmentBytesMin: 8192, segmentBytesMax: 8192, commitBytesMax: 1024 };
+        const options = {
+          blockBytes: 512,
+          segmentBytesMin: 8192,
+          segmentBytesMax: 8192,
+          commitBytesMax: 1024,
+        };
         const journal = await openJournalOn(storage, here.path, resolveJournalOptions('test', options));
         const claims = new Set<boolean>();
         const expected: string[] = [];
@@ -295,9 +307,12 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       };
     }
 
-    test.skipIf(!canTrace)('a commit is one submission, no write and no flush, as strace sees it', async () => {
-      expect(await tracedCalls('io_uring')).toEqual({ submissions: COMMITS, writes: 0, flushes: 0 });
-    });
+    test.skipIf(!canTrace)(
+      'a commit is one submission, no write and no flush, as strace sees it',
+      async () => {
+        expect(await tracedCalls('io_uring')).toEqual({ submissions: COMMITS, writes: 0, flushes: 0 });
+      },
+    );
 
     test.skipIf(!canTrace)('and on node:fs a write and a flush', async () => {
       expect(await tracedCalls('fs')).toEqual({ submissions: 0, writes: COMMITS, flushes: COMMITS });
@@ -538,7 +553,7 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       const read = new Uint8Array(PIPE_BYTES + bytes.length);
       for (let at = 0; at < read.length; ) {
         try {
-          at += fs.readSync(pipe.reader, read, at, Math.min(10_000, read.length - at));
+          at += fs.readSync(pipe.reader, read, at, Math.min(10_000, read.length - at), null);
         } catch (error) {
           if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
           await new Promise((resolve) => setImmediate(resolve));
@@ -691,10 +706,13 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       print('survived');
     `;
 
-    test.each([1, 2, 3])('called with anything, before and after there is a ring, throws or answers (seed %i)', async (seed) => {
-      const addonPath = path.resolve('native/build/Release/keelson.node');
-      expect(linesOf(await runProgram(fuzzed, [here.path, addonPath, String(seed)]))).toEqual(['survived']);
-    });
+    test.each([1, 2, 3])(
+      'called with anything, before and after there is a ring, throws or answers (seed %i)',
+      async (seed) => {
+        const addonPath = path.resolve('native/build/Release/keelson.node');
+        expect(linesOf(await runProgram(fuzzed, [here.path, addonPath, String(seed)]))).toEqual(['survived']);
+      },
+    );
 
     test('a ring is opened once for a thread', () => {
       ringOfThisThread();
@@ -706,5 +724,6 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
 
 /** How many files in the directory are still shorter than that. */
 function unfinishedWrites(directory: string, bytes: number): number {
-  return fs.readdirSync(directory).filter((name) => fs.statSync(path.join(directory, name)).size < bytes).length;
+  return fs.readdirSync(directory).filter((name) => fs.statSync(path.join(directory, name)).size < bytes)
+    .length;
 }

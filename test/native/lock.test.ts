@@ -1,0 +1,170 @@
+// The lock where files can be locked: an owner's flock shows at once that it lives or is gone, whatever can be found
+// out about its process; and engines that can lock files and those that cannot respect each other.
+
+import fs from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { openJournal } from '../../src/journal/index.js';
+import { rejectionOf } from '../storage/contract-tools.js';
+import { type Ended, linesOf, runProgram, useDirectory, whyNoIoUring } from './native-tools.js';
+
+const why = whyNoIoUring();
+const RACERS = 50;
+const PROCESSES = 4;
+const ENGINES = ['io_uring', 'fs'] as const;
+type Engine = (typeof ENGINES)[number];
+
+const OWNER = `
+  import { openJournal } from 'keelson/journal';
+  const journal = await openJournal(DIRECTORY, { engine: PARAMETERS[0] });
+  await journal.commit(new TextEncoder().encode('of the owner'));
+  print('open');
+  process.stdin.resume();
+`;
+
+interface Owner {
+  kill(): Promise<Ended>;
+}
+
+describe.skipIf(why !== null)(`a lock${why === null ? '' : ` (skipped: ${why})`}`, () => {
+  const here = useDirectory();
+
+  async function startOwner(engine: Engine): Promise<Owner> {
+    let kill = (): void => {};
+    let ended: Promise<Ended> | null = null;
+    await new Promise<void>((resolve, reject) => {
+      ended = runProgram(OWNER, [here.path, engine], {
+        onLine: (_, child) => {
+          kill = () => child.kill('SIGKILL');
+          resolve();
+        },
+      });
+      ended.then(({ stderr }) => reject(new Error(stderr)), reject);
+    });
+    return {
+      kill: () => {
+        kill();
+        return ended!;
+      },
+    };
+  }
+
+  const lockPath = (): string => here.at(fs.readdirSync(here.path).find((name) => name.startsWith('LOCK.'))!);
+
+  /** Makes it impossible to find out whether the owner's process runs: it seems to be of another container. */
+  function hideOwner(): void {
+    const text = fs.readFileSync(lockPath(), 'utf8');
+    const hidden = text.replace(/pid:\[\d+\]/, (found) => `pid:[${'9'.repeat(found.length - 6)}]`);
+    expect(hidden).not.toBe(text);
+    // In place: the file that is locked stays the file.
+    const fd = fs.openSync(lockPath(), 'r+');
+    fs.writeSync(fd, hidden, 0);
+    fs.closeSync(fd);
+  }
+
+  async function expectLocked(engine: Engine, message = /./): Promise<void> {
+    expect(await rejectionOf(openJournal(here.path, { engine }))).toMatchObject({
+      code: 'KEELSON_LOCKED',
+      message: expect.stringMatching(message),
+    });
+  }
+
+  async function expectTaken(engine: Engine): Promise<void> {
+    const journal = await openJournal(here.path, { engine });
+    const records: string[] = [];
+    for await (const { record } of journal.read()) records.push(Buffer.from(record).toString());
+    expect(records).toEqual(['of the owner']);
+    await journal.close();
+  }
+
+  test.each(ENGINES.flatMap((owner) => ENGINES.map((opener) => [owner, opener] as const)))(
+    'of a live owner on %s is not taken on %s, and is at once when the owner is killed',
+    async (engine, opener) => {
+      const owner = await startOwner(engine);
+      try {
+        for (let round = 0; round < 20; round++) await expectLocked(opener, /has it open/);
+      } finally {
+        await owner.kill();
+      }
+      await expectTaken(opener);
+    },
+  );
+
+  test('of an owner that cannot be looked up is not taken while its flock holds, by nobody', async () => {
+    const owner = await startOwner('io_uring');
+    try {
+      hideOwner();
+      for (const engine of ENGINES) await expectLocked(engine, /cannot be known/);
+    } finally {
+      await owner.kill();
+    }
+  });
+
+  test('of an owner that cannot be looked up is taken at once when its flock is gone, by who can see that', async () => {
+    await (await startOwner('io_uring')).kill();
+    hideOwner();
+    await expectLocked('fs', /cannot be known/);
+    await expectTaken('io_uring');
+  });
+
+  test('of an owner that had no flock is not taken for free because nobody locks the file', async () => {
+    await (await startOwner('fs')).kill();
+    hideOwner();
+    for (const engine of ENGINES) await expectLocked(engine, /cannot be known/);
+  });
+
+  test.each([
+    ['that is dead', false],
+    ['of which only the flock tells that it is gone', true],
+  ])(`of ${RACERS} openers in one process over an owner %s, one has it`, async (_, isHidden) => {
+    await (await startOwner('io_uring')).kill();
+    if (isHidden) hideOwner();
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: RACERS }, () => openJournal(here.path, { engine: 'io_uring' })),
+    );
+    const winners = outcomes.filter((outcome) => outcome.status === 'fulfilled');
+    expect(winners).toHaveLength(1);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'KEELSON_LOCKED' });
+    }
+    await expectLocked('io_uring');
+    await expectLocked('fs');
+    await winners[0]!.value.close();
+    await expectTaken('fs');
+  });
+
+  const RACER = `
+    import { openJournal } from 'keelson/journal';
+    print('up');
+    process.stdin.once('data', async () => {
+      const opened = await Promise.allSettled(Array.from({ length: Number(PARAMETERS[0]) }, (_, index) =>
+        openJournal(DIRECTORY, { engine: PARAMETERS[1] === 'mixed' && index % 2 ? 'fs' : 'io_uring' })));
+      print(opened.map(({ value, reason }) => (value ? 'won' : (reason.code ?? String(reason)))));
+      process.stdin.once('data', () => process.exit(0));
+    });
+  `;
+
+  test.each([
+    ['that is dead, on both engines', false, 'mixed'],
+    ['of which only the flock tells that it is gone', true, 'io_uring'],
+  ])(`of openers in ${PROCESSES} processes over an owner %s, one has it`, async (_, isHidden, engines) => {
+    await (await startOwner('io_uring')).kill();
+    if (isHidden) hideOwner();
+    const stdins: { write(text: string): unknown }[] = [];
+    let [upCount, raced] = [0, 0];
+    const parameters = [here.path, String(Math.ceil(RACERS / PROCESSES)), engines];
+    const runs = Array.from({ length: PROCESSES }, () =>
+      runProgram(RACER, parameters, {
+        onLine: (line, child) => {
+          if (line === 'up') {
+            stdins.push(child.stdin!);
+            if (++upCount === PROCESSES) for (const stdin of stdins) stdin.write('go\n');
+          } else if (++raced === PROCESSES) for (const stdin of stdins) stdin.write('end\n');
+        },
+      }),
+    );
+    const codes = (await Promise.all(runs)).flatMap((run) => JSON.parse(linesOf(run).at(-1)!) as string[]);
+    expect(codes.filter((code) => code === 'won')).toHaveLength(1);
+    expect(new Set(codes)).toEqual(new Set(['won', 'KEELSON_LOCKED']));
+    await expectTaken('io_uring');
+  });
+});
