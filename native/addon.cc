@@ -34,7 +34,6 @@ constexpr unsigned kSetupFlags = 0;
 /** How long an environment that ends waits for a disk that does not answer. */
 constexpr uint64_t kTeardownWaitNs = 5'000'000'000;
 constexpr uint64_t kForeverNs = UINT64_MAX;
-constexpr uintptr_t kPageBytes = 4096;
 
 /** Everything one environment has: its ring, the descriptors it opened, the memory the kernel is using. */
 class Engine final : public keelson::FinishedWrites {
@@ -54,8 +53,10 @@ class Engine final : public keelson::FinishedWrites {
     }
     poll_.data = this;
     is_polling_ = true;
-    uv_poll_start(&poll_, UV_READABLE, on_readable);
+    // What was set up stays until the environment ends; without it no completion would ever be seen.
+    poll_error = uv_poll_start(&poll_, UV_READABLE, on_readable);
     uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+    if (poll_error != 0) return poll_error;
     napi_value name;
     napi_create_string_utf8(env_, "keelson", NAPI_AUTO_LENGTH, &name);
     napi_value resource;
@@ -165,11 +166,16 @@ class Engine final : public keelson::FinishedWrites {
     for (uint32_t slot = 0; slot < pins_.size(); slot++) {
       if (!writes_.is_under_way(slot)) continue;
       const uint64_t before_ns = uv_hrtime();
-      if (!writes_.wait_for(slot, left_ns, this)) leave_memory(slot);
+      if (!writes_.wait_for(slot, left_ns, this)) give_up(slot);
       const uint64_t waited_ns = uv_hrtime() - before_ns;
       left_ns = waited_ns < left_ns ? left_ns - waited_ns : 0;
     }
     for (const int fd : fds_) ::close(fd);
+    for (const napi_ref pin : pins_) {
+      if (pin != nullptr) napi_delete_reference(env_, pin);
+    }
+    if (on_finished_ != nullptr) napi_delete_reference(env_, on_finished_);
+    if (async_context_ != nullptr) napi_async_destroy(env_, async_context_);
     if (is_polling_) {
       uv_poll_stop(&poll_);
       uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) {
@@ -181,14 +187,19 @@ class Engine final : public keelson::FinishedWrites {
   }
 
   /**
-   * The disk does not answer, and V8 is about to free memory that the kernel has pinned for direct I/O. Fresh pages are
-   * put in its place: what the process writes there from now on goes nowhere near the disk, and the kernel keeps
-   * the old pages until it is done with them.
+   * The disk does not answer, and V8 is about to free the memory of a write. What the kernel has not started is
+   * cancelled. What it has started has its pages pinned for direct I/O: fresh ones are put in their place, so that what
+   * the process writes there from now on goes nowhere near the disk, and the kernel keeps the old ones until it is done.
+   * A thread that the kernel itself holds in an uninterruptible sleep cannot end before the disk answers.
    */
-  void leave_memory(uint32_t slot) {
+  void give_up(uint32_t slot) {
+    ring_.cancel_all();
+    writes_.collect(this);
+    if (!writes_.is_under_way(slot)) return;
+    const uintptr_t page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     const uintptr_t start = reinterpret_cast<uintptr_t>(writes_.bytes_of(slot));
-    const uintptr_t first_page = (start + kPageBytes - 1) & ~(kPageBytes - 1);
-    const uintptr_t end_page = (start + writes_.length_of(slot)) & ~(kPageBytes - 1);
+    const uintptr_t first_page = (start + page_bytes - 1) & ~(page_bytes - 1);
+    const uintptr_t end_page = (start + writes_.length_of(slot)) & ~(page_bytes - 1);
     if (first_page >= end_page) return;
     mmap(reinterpret_cast<void*>(first_page), end_page - first_page, PROT_READ | PROT_WRITE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -266,7 +277,8 @@ Napi::Value close_file(const Napi::CallbackInfo& info) {
 
 /** submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): a slot, or a negative errno */
 Napi::Value submit(const Napi::CallbackInfo& info) {
-  if (!info[0].IsNumber() || !info[1].IsTypedArray() || !are_numbers(info, 2, 7)) {
+  const bool has_bytes = info[1].IsTypedArray() && info[1].As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+  if (!info[0].IsNumber() || !has_bytes || !are_numbers(info, 2, 7)) {
     return throw_type_error(info, "submit expects (fd, Uint8Array, position, bodyOffset, bodyLength, startLsn, seed)");
   }
   Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
@@ -274,6 +286,10 @@ Napi::Value submit(const Napi::CallbackInfo& info) {
   const uint64_t body_length = static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value());
   const uint64_t start_lsn = static_cast<uint64_t>(info[5].As<Napi::Number>().Int64Value());
   const uint32_t seed = info[6].As<Napi::Number>().Uint32Value();
+  const int64_t position = info[2].As<Napi::Number>().Int64Value();
+  if (position < 0 || bytes.ByteLength() == 0 || bytes.ByteLength() > INT32_MAX) {
+    return throw_type_error(info, "submit: no such place or length");
+  }
   if (body_offset > bytes.ByteLength() || body_length > bytes.ByteLength() - body_offset) {
     return throw_type_error(info, "submit: the frames do not lie in the bytes");
   }
@@ -283,8 +299,7 @@ Napi::Value submit(const Napi::CallbackInfo& info) {
   Engine* engine = engine_of(info);
   if (!engine->is_open()) return Napi::Number::New(info.Env(), -EBADF);
   const int slot = engine->start(info[0].As<Napi::Number>().Int32Value(), bytes.ArrayBuffer(), bytes.Data(),
-                                 static_cast<uint32_t>(bytes.ByteLength()),
-                                 static_cast<uint64_t>(info[2].As<Napi::Number>().Int64Value()));
+                                 static_cast<uint32_t>(bytes.ByteLength()), static_cast<uint64_t>(position));
   return Napi::Number::New(info.Env(), slot);
 }
 

@@ -15,12 +15,14 @@
           # Foreign headers are not ours to make free of warnings.
           'cflags_cc': [
             '-std=c++20',
-            '-isystem <!(node -p "path.dirname(require.resolve(\'node-addon-api\'))")',
+            # Relative to build/, where make runs: a path with a space in it would be two words.
+            '-isystem <!(node -p "path.join(\'..\', path.relative(\'.\', path.dirname(require.resolve(\'node-addon-api\'))))")',
             '-isystem <(node_root_dir)/include/node',
             '-isystem <(node_root_dir)/src',
             '-isystem <(node_root_dir)/deps/uv/include',
             '-Wall',
             '-Wextra',
+            '-Wunused-parameter',
             '-Werror',
             '-fvisibility=hidden',
             '-fno-exceptions',

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const OUTPUT_LINES_SHOWN = 40;
+const REASON_PATTERN = /ENOENT|not found|could not find|fatal error|error:|gyp ERR! stack/i;
 
 if (process.platform !== 'linux') {
   console.log('keelson: no native engine for this platform; the node:fs engine runs instead.');
@@ -12,7 +13,8 @@ if (process.platform !== 'linux') {
   // npm puts its own node-gyp on the PATH of scripts.
   const build = spawnSync(
     'node-gyp',
-    ['rebuild', '--directory', fileURLToPath(new URL('.', import.meta.url))],
+    // Not `rebuild`, which begins by removing what works.
+    ['configure', 'build', '--directory', fileURLToPath(new URL('.', import.meta.url))],
     {
       encoding: 'utf8',
       shell: false,
@@ -27,7 +29,12 @@ if (process.platform !== 'linux') {
       process.exitCode = 1;
     }
     console.log(
-      `keelson: the io_uring engine was not built (${told.at(-1)}); the node:fs engine runs instead.`,
+      `keelson: the io_uring engine was not built (${reason(told)}); the node:fs engine runs instead.`,
     );
   }
+}
+
+/** The first line that says what is missing: the last ones say only that something was. */
+function reason(lines) {
+  return (lines.find((line) => REASON_PATTERN.test(line)) ?? lines.at(-1) ?? 'no reason given').trim();
 }

@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
+
+#include <cstdio>
 
 namespace keelson {
 namespace {
@@ -19,14 +22,24 @@ int open_retrying(const char* path, int flags) {
   }
 }
 
-/** False when the kernel knows and says that the file cannot do direct I/O. */
+/** statx() answers STATX_DIOALIGN since Linux 6.1. */
+bool kernel_knows_alignment() {
+  utsname system;
+  int major = 0;
+  int minor = 0;
+  if (uname(&system) != 0 || std::sscanf(system.release, "%d.%d", &major, &minor) != 2) return true;
+  return major > 6 || (major == 6 && minor >= 1);
+}
+
+/** False when the file cannot do direct I/O, or nobody says that it can. */
 bool ask_alignment(DirectFile* file) {
   file->memory_alignment = kAlignmentOfOldKernels;
   file->offset_alignment = kAlignmentOfOldKernels;
 #ifdef STATX_DIOALIGN
   struct statx facts {};
   if (statx(file->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) != 0) return true;
-  if ((facts.stx_mask & STATX_DIOALIGN) == 0) return true;
+  // A kernel that knows the question and a file system that does not answer it: tmpfs takes the flag and ignores it.
+  if ((facts.stx_mask & STATX_DIOALIGN) == 0) return !kernel_knows_alignment();
   if (facts.stx_dio_mem_align == 0 || facts.stx_dio_offset_align == 0) return false;
   file->memory_alignment = facts.stx_dio_mem_align;
   file->offset_alignment = facts.stx_dio_offset_align;
@@ -42,7 +55,7 @@ int open_for_durable_writes(const char* path, DirectFile* file) {
   if (file->fd >= 0) {
     if (ask_alignment(file)) return 0;
     ::close(file->fd);
-  } else if (file->fd != -EINVAL) {
+  } else if (file->fd != -EINVAL && file->fd != -EOPNOTSUPP) {
     return file->fd;
   }
   *file = DirectFile{open_retrying(path, kFlags), false, 1, 1};

@@ -6,12 +6,19 @@
 namespace keelson {
 namespace {
 
-/** A kernel that is out of some resource says EAGAIN; one that says so this often in a row has failed. */
+/** A kernel that is out of some resource says EAGAIN; one that says so this often in a row, for this long, has failed. */
 constexpr uint32_t kRetriesMax = 1000;
+constexpr uint32_t kRetriesAtOnceMax = 100;
+constexpr long kPauseNs = 1'000'000;
 /** While somebody blocks, a wait is cut into pieces of this, so that a completion that was posted elsewhere is seen. */
 constexpr uint64_t kWaitPieceNs = 100'000'000;
 
 bool is_transient(int result) { return result == -EINTR || result == -EAGAIN || result == -EBUSY; }
+
+void pause_briefly() {
+  const timespec pause{0, kPauseNs};
+  nanosleep(&pause, nullptr);
+}
 
 uint64_t now_ns() {
   timespec now;
@@ -23,7 +30,7 @@ uint64_t now_ns() {
 
 int DurableWrites::start(int fd, const uint8_t* bytes, uint32_t length, uint64_t position) {
   const uint32_t slot = free_slot();
-  writes_[slot] = Write{fd, bytes, length, position, 0, 0, true};
+  writes_[slot] = Write{fd, bytes, length, position, 0, 0, true, next_serial_++};
   under_way_++;
   const int error = submit(slot);
   if (error == 0) return static_cast<int>(slot);
@@ -49,13 +56,17 @@ void DurableWrites::collect(FinishedWrites* told) {
 
 bool DurableWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* told) {
   const uint64_t start_ns = now_ns();
+  if (!is_under_way(slot)) return true;
+  const uint64_t serial = writes_[slot].serial;
   for (;;) {
     collect(told);
-    if (!is_under_way(slot)) return true;
+    if (!is_under_way(slot) || writes_[slot].serial != serial) return true;
     const uint64_t waited_ns = now_ns() - start_ns;
     if (waited_ns >= timeout_ns) return false;
     const uint64_t left_ns = timeout_ns - waited_ns;
-    ring_->wait(left_ns < kWaitPieceNs ? left_ns : kWaitPieceNs);
+    const int error = ring_->wait(left_ns < kWaitPieceNs ? left_ns : kWaitPieceNs);
+    // The kernel may refuse to wait, a filter that came later for one; that must not become a spin.
+    if (error != 0 && error != -ETIME && error != -EINTR) pause_briefly();
   }
 }
 
@@ -76,6 +87,7 @@ int DurableWrites::submit(uint32_t slot) {
                                                   write.position + write.done, slot);
     if (!is_transient(error)) return error;
     if (++write.retries > kRetriesMax) return error;
+    if (write.retries > kRetriesAtOnceMax) pause_briefly();
     // EBUSY: completions have overflowed, and the kernel wants its own list emptied before it takes more.
     ring_->flush_completions();
   }

@@ -45,6 +45,8 @@ class DurableWrites {
     uint32_t done;
     uint32_t retries;
     bool is_under_way;
+    /** A slot is used again: this tells its writes apart. */
+    uint64_t serial;
   };
 
   uint32_t free_slot();
@@ -57,6 +59,7 @@ class DurableWrites {
   std::vector<Write> writes_;
   std::vector<uint32_t> free_;
   uint32_t under_way_ = 0;
+  uint64_t next_serial_ = 0;
 };
 
 }  // namespace keelson

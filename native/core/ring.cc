@@ -147,6 +147,16 @@ int Ring::flush_completions() {
   return result < 0 ? result : 0;
 }
 
+void Ring::cancel_all() {
+#ifdef IORING_ASYNC_CANCEL_ANY
+  io_uring_sync_cancel_reg what{};
+  what.fd = -1;
+  what.flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
+  // No waiting: an error says that there was nothing to cancel, or that it has started.
+  system_register(ring_fd_, IORING_REGISTER_SYNC_CANCEL, &what, 1);
+#endif
+}
+
 void Ring::acknowledge_event() {
   uint64_t count;
   // Nothing to read is fine: an earlier wake-up has taken it.

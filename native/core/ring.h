@@ -47,6 +47,9 @@ class Ring {
   /** Lets the kernel post what it holds back: task work of a ring with DEFER_TASKRUN, and overflowed completions. */
   int flush_completions();
 
+  /** Asks the kernel to give up what it has not started. What it has, goes on. */
+  void cancel_all();
+
   /** Takes the eventfd's count, so that it becomes readable anew. */
   void acknowledge_event();
 

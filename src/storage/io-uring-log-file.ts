@@ -90,12 +90,22 @@ export class IoUringLogFile implements LogFile {
   }
 
   writeDurableSync(write: DurableWrite): void {
+    const { path } = this;
+    if (!this.#isAligned(write)) {
+      // Not by way of submit(): its pool write would still have the memory when this returns, and whoever called takes
+      // it for free.
+      invariant(!this.#isUnderWay, 'a durable write was submitted while one is under way', { path });
+      this.#onIndirect();
+      this.#inner.writeDurableSync(write);
+      return;
+    }
     let failure: Error | null = null;
-    this.submit(write, (error) => {
+    this.submit(write, (error, memoryIsFree) => {
+      invariant(memoryIsFree, 'a write of the ring gave its memory back early', { path });
       failure = error;
     });
     this.drainSync();
-    invariant(!this.#isUnderWay, 'a drained write is still under way', { path: this.path });
+    invariant(!this.#isUnderWay, 'a drained write is still under way', { path });
     if (failure !== null) throw failure;
   }
 

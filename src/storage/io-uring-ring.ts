@@ -43,12 +43,14 @@ export class IoUringRing {
 
 const NO_FRAMES = { bodyOffset: 0, bodyLength: 0, startLsn: 0, seed: 0 };
 
-let ring: IoUringRing | null = null;
+/** On the addon's own object, of which there is one per thread: this module may be there more than once. */
+const RING = Symbol.for('keelson.ring');
 
 /** This thread's ring. Throws an Error that says why there is none; the next call tries afresh. */
 export function ringOfThisThread(): IoUringRing {
-  ring ??= new IoUringRing(loadNativeAddon());
-  return ring;
+  const addon: NativeAddon & { [RING]?: IoUringRing } = loadNativeAddon();
+  addon[RING] ??= new IoUringRing(addon);
+  return addon[RING];
 }
 
 /** An Error as Node would make it, from a negative errno. */

@@ -13,7 +13,8 @@ export function createIoUringStorage(): Storage {
   const ring = ringOfThisThread();
   const { addon } = ring;
   const inner = createFsStorage('The io_uring engine uses it for all but durable writes.');
-  let refusedBecause: string | null = 'no file has been opened for durable writes yet';
+  let hasOpened = false;
+  let refusedBecause: string | null = null;
   /** Stays, whatever file is opened next: the blocks that were too small for the last one will be for it. */
   let unalignedBecause: string | null = null;
 
@@ -21,6 +22,7 @@ export function createIoUringStorage(): Storage {
     const direct = addon.openFile(file.path);
     if (typeof direct === 'number') throw storageError(errnoError(direct, 'open'), 'open', file.path);
     const { isDirect, memoryAlignment, offsetAlignment } = direct;
+    hasOpened = true;
     refusedBecause = isDirect ? null : 'the file system refuses direct I/O';
     if (memoryAlignment > MEMORY_ALIGNMENT_BYTES) {
       refusedBecause = `direct I/O needs memory aligned to ${memoryAlignment} bytes here`;
@@ -38,10 +40,11 @@ export function createIoUringStorage(): Storage {
         engine: 'io_uring',
         engineReason:
           indirectBecause === null
-            ? 'It is the fastest that works here: io_uring with direct I/O.'
+            ? `It is the fastest that works here: io_uring${hasOpened ? ' with direct I/O' : ''}.`
             : `It works here, through the page cache: ${indirectBecause}.`,
-        nativeIoUringActive: true,
-        directIoActive: indirectBecause === null,
+        // Blocks that are too small go by node:fs. Whether I/O is direct is known when a file is open for it.
+        nativeIoUringActive: unalignedBecause === null,
+        directIoActive: hasOpened && indirectBecause === null,
       };
     },
     async createLogFile(path) {

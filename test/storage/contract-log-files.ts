@@ -208,6 +208,22 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
       await reopened.close();
     });
 
+    test('the memory of a blocking durable write may be used again at once', async () => {
+      const count = 40;
+      const bytes = here.storage.allocate(BLOCK_BYTES);
+      for (let round = 0; round < count; round++) {
+        bytes.fill(round + 1);
+        file.writeDurableSync({ bytes, position: round * BLOCK_BYTES, seal: null });
+      }
+      await file.close();
+      const reopened = await here.storage.openFile(here.at('log'), false);
+      for (let round = 0; round < count; round++) {
+        const found = await readBack(reopened, BLOCK_BYTES, round * BLOCK_BYTES);
+        expectSameBytes(found, new Uint8Array(BLOCK_BYTES).fill(round + 1));
+      }
+      await reopened.close();
+    });
+
     test('close waits for the durable write under way', async () => {
       const write = submitted(file, patternBytes(here.storage, BIG_BYTES, 13), 0);
       const closing = file.close();

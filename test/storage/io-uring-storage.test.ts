@@ -1,6 +1,7 @@
 // The io_uring engine: the contract, and what it says of itself, looked at from outside.
 
 import { execFileSync } from 'node:child_process';
+import { pbkdf2 } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -184,12 +185,12 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       return log;
     }
 
-    test('no direct I/O is claimed before a file is open, and the reason says so', () => {
+    test('no direct I/O is claimed before a file is open', () => {
       expect(createIoUringStorage().report).toMatchObject({
         engine: 'io_uring',
         nativeIoUringActive: true,
         directIoActive: false,
-        engineReason: expect.stringContaining('no file'),
+        engineReason: expect.not.stringMatching('direct I/O|page cache'),
       });
     });
 
@@ -247,6 +248,33 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
         await log.close();
       },
     );
+
+    // A blocking write of blocks too small for direct I/O went by submit(): its pool write was still to come when the
+    // memory was taken for free, and put the next commit's bytes over the one before, which had been acknowledged.
+    test('blocking writes that go by the page cache leave nothing behind that reads their memory', async () => {
+      const ring = ringOfThisThread();
+      const storage = createIoUringStorage();
+      const inner = await createFsStorage().createLogFile(here.at('log'));
+      const opened = ring.addon.openFile(here.at('log'));
+      if (typeof opened === 'number') throw new Error(`openFile: ${opened}`);
+      const log = new IoUringLogFile(inner, ring, { ...opened, offsetAlignment: BLOCK_BYTES }, () => {});
+      // Work before it on every thread of the pool: what is handed to that now comes last.
+      const busy = Array.from(
+        { length: 16 },
+        () => new Promise((resolve) => pbkdf2('a', 'b', 20_000, 64, 'sha512', resolve)),
+      );
+      const bytes = storage.allocate(SMALL_COMMIT_BYTES);
+      for (let round = 0; round < 10; round++) {
+        bytes.fill(round + 1);
+        log.writeDurableSync({ bytes, position: round * SMALL_COMMIT_BYTES, seal: null });
+      }
+      await Promise.all(busy);
+      for (let round = 0; round < 10; round++) {
+        const found = await readBack(log, SMALL_COMMIT_BYTES, round * SMALL_COMMIT_BYTES);
+        expectSameBytes(found, new Uint8Array(SMALL_COMMIT_BYTES).fill(round + 1));
+      }
+      await log.close();
+    });
 
     test('small blocks where direct I/O needs larger ones are not called direct, over many segments', async (context) => {
       // Memory file systems take 4 KiB at a time.
