@@ -252,8 +252,8 @@ export class Journal {
   }
 
   /**
-   * For the store: the same when an image whose name is durable answers for everything up to `lsn`. The image is the
-   * mark, so none is written: a full disk can be relieved.
+   * For the store: as truncateBefore(), when an image whose name is durable answers for everything up to `lsn`. The image
+   * is the mark, so none is written, and a full disk can be relieved.
    */
   retireBehindImage(lsn: number): Promise<void> {
     this.#assertWritable();
