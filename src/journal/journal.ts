@@ -48,8 +48,7 @@ export interface JournalParts {
   readonly options: ResolvedJournalOptions;
   readonly recovered: RecoveredJournal;
   readonly journalId: Uint8Array;
-  /** Null when whoever opened this journal took the lock for themselves. */
-  readonly lock: DirectoryLock | null;
+  readonly lock: DirectoryLock;
 }
 
 /** An open journal. Made by openJournal(). */
@@ -60,7 +59,7 @@ export class Journal {
   readonly journalId: Uint8Array;
   readonly #storage: Storage;
   readonly #options: ResolvedJournalOptions;
-  readonly #lock: DirectoryLock | null;
+  readonly #lock: DirectoryLock;
   readonly #held: HeldSegments;
   readonly #room: SegmentRoom;
   readonly #layout: CommitLayout;
@@ -393,7 +392,7 @@ export class Journal {
     for (const file of this.#held.readerFiles) this.#closes.close(file);
     await this.#closes.whenDone();
     this.#buffers.clear();
-    await this.#lock?.release();
+    await this.#lock.release();
   }
 
   #durable(commit: PendingCommit): void {

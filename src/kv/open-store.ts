@@ -11,6 +11,7 @@ import {
   openLockedJournal,
   openReadOnlyJournal,
   type RecoveryAnchor,
+  type ResolvedJournalOptions,
   resolveJournalOptions,
 } from '../journal/internal.js';
 import { ensureDirectory, openStorage, type Storage } from '../storage/index.js';
@@ -54,9 +55,7 @@ export async function openStoreOn(
 
   await ensureDirectory(storage, directory, { create });
   const lock = await lockDirectory(storage, directory);
-  const openJournal = async (anchor: RecoveryAnchor) =>
-    openLockedJournal(storage, directory, forJournal, lock, anchor);
-  return openUnderLock(opening, lock, openJournal);
+  return openUnderLock(opening, lock, forJournal);
 }
 
 interface Opening {
@@ -90,7 +89,7 @@ async function inspectDirectory({ storage, directory, options, codecs }: Opening
 async function openUnderLock(
   opening: Opening,
   lock: DirectoryLock,
-  openJournal: (anchor: RecoveryAnchor) => Promise<Journal>,
+  forJournal: ResolvedJournalOptions,
 ): Promise<Store<unknown, unknown>> {
   const { storage, directory } = opening;
   let loaded: LoadedImage;
@@ -98,16 +97,18 @@ async function openUnderLock(
     for (const name of await storage.list(directory)) {
       if (isTemporaryImage(name)) await storage.remove(`${directory}/${name}`);
     }
-    // Somebody may have made a store between the look and the lock.
-    await inspectDirectory(opening);
+    // Somebody may have made a store between the look and the lock. All else is met again by loading and replaying.
+    if (opening.options.errorIfExists) await inspectDirectory(opening);
     loaded = await loadNewestImage(opening);
   } catch (error) {
     await lock.abandon();
     throw error;
   }
-  const journal = await openJournal(anchorOf(loaded)).catch((error) => {
-    throw withDamagedImage(error, loaded);
-  });
+  const journal = await openLockedJournal(storage, directory, forJournal, lock, anchorOf(loaded)).catch(
+    (error) => {
+      throw withDamagedImage(error, loaded);
+    },
+  );
   try {
     return await replayInto(opening, loaded, journal, journal);
   } catch (error) {
