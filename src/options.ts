@@ -56,6 +56,17 @@ export function integerOption(fallback: number, min: number, max: number): Optio
   };
 }
 
+/** A number from `min` to `max`, both included. */
+export function numberOption(fallback: number, min: number, max: number): OptionSpec<number> {
+  return {
+    default: fallback,
+    check: (value) =>
+      typeof value === 'number' && value >= min && value <= max
+        ? undefined
+        : `a number from ${min} to ${max}`,
+  };
+}
+
 export function booleanOption(fallback: boolean): OptionSpec<boolean> {
   return { default: fallback, check: (value) => (typeof value === 'boolean' ? undefined : 'a boolean') };
 }

@@ -6,6 +6,7 @@
 
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { ProcessIdentity, Storage, StorageFile } from '../storage/index.js';
+import { refuseIncomplete } from './incomplete.js';
 
 const NAME_PATTERN = /^LOCK\.(\d{1,15})$/;
 const TEMPORARY_PATTERN = /^LOCK\.tmp\.[0-9a-f]+$/;
@@ -38,7 +39,23 @@ export async function lockDirectory(storage: Storage, directory: string): Promis
     await removeOlder(storage, directory, highest + 1);
     return lock;
   }
-  throw new KeelsonError('KEELSON_LOCKED', `${directory} changes hands all the time`, { path: directory });
+  throw changesHands(directory);
+}
+
+function changesHands(directory: string): KeelsonError {
+  return new KeelsonError('KEELSON_LOCKED', `${directory} changes hands all the time`, { path: directory });
+}
+
+/**
+ * Throws KEELSON_LOCKED when a live owner has the directory, or nobody can tell. Makes and changes nothing. Returns the
+ * number of the newest lock: as long as it stays the same, nobody has taken the directory since.
+ */
+export async function assertUnowned(storage: Storage, directory: string): Promise<number> {
+  for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
+    const highest = highestLock(await storage.list(directory));
+    if (highest === 0 || (await isFree(storage, directory, highest))) return highest;
+  }
+  throw changesHands(directory);
 }
 
 /** Null when somebody else was faster. */
@@ -67,12 +84,23 @@ async function tryLock(storage: Storage, directory: string, number: number): Pro
     release: () => releaseLock(storage, name, file),
     abandon: () => abandonLock(storage, name, file),
   };
+  let names: string[];
   try {
-    // The number may be one that had been cleared away: then a higher one is there, and its owner is the owner.
-    if (highestLock(await storage.list(directory)) === number) return lock;
+    names = await storage.list(directory);
   } catch (error) {
     await lock.release();
     throw error;
+  }
+  // The number may be one that had been cleared away: then a higher one is there, and its owner is the owner.
+  if (highestLock(names) === number) {
+    try {
+      // Whoever makes a store here looks for locks after its marker is there; we look for the marker after our lock is.
+      refuseIncomplete(names, directory);
+      return lock;
+    } catch (error) {
+      await lock.abandon();
+      throw error;
+    }
   }
   await storage.remove(name).catch(() => {});
   await file.close();

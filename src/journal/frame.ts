@@ -6,7 +6,6 @@ import {
   FRAME_LENGTH_AT,
   FRAME_LSN_LOW_AT,
   FRAME_OVERHEAD_BYTES,
-  frameChecksum,
   RECORD_BYTES_MAX,
 } from '../storage/index.js';
 
@@ -25,47 +24,14 @@ export function writeFrame(
 }
 
 /**
- * The length of the record whose frame starts at `at` and at `startLsn`, or -1 when no whole and true frame is
- * there before `end`. The length is bounded before anything is read by it.
+ * The length of the record whose frame header stands at `at` and starts at `startLsn`, or -1 for none that belongs
+ * there or that fits into the `bytesLeft` of its commit: so a length is bounded before anything is read by it. What
+ * it says holds only when the frame's checksum does.
  */
-export function checkFrame(
-  bytes: Uint8Array,
-  view: DataView,
-  at: number,
-  end: number,
-  startLsn: number,
-  seed: number,
-): number {
-  if (at + FRAME_OVERHEAD_BYTES > end) return -1;
+export function recordLengthAt(view: DataView, at: number, bytesLeft: number, startLsn: number): number {
+  if (bytesLeft < FRAME_OVERHEAD_BYTES) return -1;
   const length = view.getUint32(at + FRAME_LENGTH_AT, true);
-  if (length > RECORD_BYTES_MAX || at + FRAME_OVERHEAD_BYTES + length > end) return -1;
+  if (length > RECORD_BYTES_MAX || FRAME_OVERHEAD_BYTES + length > bytesLeft) return -1;
   const lsn = startLsn + FRAME_OVERHEAD_BYTES + length;
-  if (view.getUint32(at + FRAME_LSN_LOW_AT, true) !== lsn % 0x1_0000_0000) return -1;
-  if (view.getUint32(at + FRAME_CHECKSUM_AT, true) !== frameChecksum(bytes, at, length, lsn, seed)) return -1;
-  return length;
-}
-
-/**
- * True when `bytes[at, at + bodyBytes)` is exactly `recordCount` true frames, the first starting at `startLsn`.
- */
-export function checkBody(
-  bytes: Uint8Array,
-  at: number,
-  bodyBytes: number,
-  recordCount: number,
-  startLsn: number,
-  seed: number,
-): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = at + bodyBytes;
-  if (end > bytes.length) return false;
-  let next = at;
-  let count = 0;
-  while (next < end) {
-    const length = checkFrame(bytes, view, next, end, startLsn + (next - at), seed);
-    if (length < 0) return false;
-    next += FRAME_OVERHEAD_BYTES + length;
-    count++;
-  }
-  return next === end && count === recordCount;
+  return view.getUint32(at + FRAME_LSN_LOW_AT, true) === lsn % 0x1_0000_0000 ? length : -1;
 }

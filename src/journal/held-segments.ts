@@ -4,6 +4,7 @@
 import type { StorageFile } from '../storage/index.js';
 import type { PendingCommit } from './pending-commit.js';
 import type { LiveSegment } from './recovery-decision.js';
+import type { WritableSegment } from './segment-files.js';
 import { segmentSeed } from './segment-format.js';
 
 export interface HeldSegment {
@@ -11,31 +12,53 @@ export interface HeldSegment {
   readonly sequence: number;
   readonly seed: number;
   readonly blockBytes: number;
+  /** Of its file. */
+  readonly sizeBytes: number;
   readonly startLsn: number;
   /** Durable and alive up to here. */
   endLsn: number;
   /** Where the commits that count end in the file. */
   endOffset: number;
+  /** What this life wrote it as; null for a segment of an earlier one. */
+  readonly writtenAs: WritableSegment | null;
+}
+
+/** A file that holds nothing the journal answers for. */
+export interface RetiredSegment {
+  readonly path: string;
+  readonly writtenAs: WritableSegment | null;
 }
 
 export class HeldSegments {
   #segments: HeldSegment[] = [];
-  /** Files that hold nothing the journal answers for; they go with the next retirement. */
-  #stale: string[];
+  /** They go with the next retirement. */
+  #stale: RetiredSegment[];
   readonly #pins = new Map<symbol, number>();
   /** Files that readers have open: an iteration that nobody goes on with would keep its file for ever. */
   readonly readerFiles = new Set<StorageFile>();
 
   constructor(live: readonly LiveSegment[], stale: readonly string[]) {
     this.#segments = live.map(({ path, sequence, header, startLsn, endLsn, endOffset }) => {
-      const { blockBytes } = header;
-      return { path, sequence, seed: segmentSeed(header), blockBytes, startLsn, endLsn, endOffset };
+      const { blockBytes, sizeBytes } = header;
+      const seed = segmentSeed(header);
+      const writtenAs = null;
+      return { path, sequence, seed, blockBytes, sizeBytes, startLsn, endLsn, endOffset, writtenAs };
     });
-    this.#stale = [...stale];
+    this.#stale = stale.map((path) => ({ path, writtenAs: null }));
   }
 
   get count(): number {
     return this.#segments.length;
+  }
+
+  /** The segments, oldest first, as they are now. */
+  [Symbol.iterator](): Iterator<HeldSegment> {
+    return this.#segments.values();
+  }
+
+  /** How many hold anything above `lsn`. */
+  countAbove(lsn: number): number {
+    return this.#segments.filter(({ endLsn }) => endLsn > lsn).length;
   }
 
   /** The LSN of the oldest byte held, or null when nothing is. */
@@ -58,8 +81,19 @@ export class HeldSegments {
       last.endOffset = endOffset;
       return;
     }
-    const { startLsn, endLsn } = commit;
-    this.#segments.push({ path, sequence, seed, blockBytes: header.blockBytes, startLsn, endLsn, endOffset });
+    const { blockBytes, sizeBytes } = header;
+    const { startLsn, endLsn, segment: writtenAs } = commit;
+    this.#segments.push({
+      path,
+      sequence,
+      seed,
+      blockBytes,
+      sizeBytes,
+      startLsn,
+      endLsn,
+      endOffset,
+      writtenAs,
+    });
   }
 
   /** Until the pin is released, nothing above `lsn`, or where it was moved to, is retired. */
@@ -78,18 +112,18 @@ export class HeldSegments {
 
   /**
    * Takes out what may be retired when the journal answers for nothing below `lsn`, never the newest segment, before
-   * any of it is removed: so no reader comes upon a file that is going. Returns the files to remove, oldest first;
-   * they count as stale until they are forgotten.
+   * any of it goes: so no reader comes upon a file that is going. Returns the files that go, oldest first; they count as
+   * stale until they are forgotten.
    */
-  retire(lsn: number): readonly string[] {
+  retire(lsn: number): readonly RetiredSegment[] {
     const retired = this.#segments.splice(0, this.#retirableCount(lsn));
-    this.#stale.push(...retired.map(({ path }) => path));
+    this.#stale.push(...retired.map(({ path, writtenAs }) => ({ path, writtenAs })));
     return [...this.#stale];
   }
 
-  /** Forgets a file that has been removed. */
+  /** Forgets a file whose name is gone. */
   forget(path: string): void {
-    this.#stale = this.#stale.filter((stale) => stale !== path);
+    this.#stale = this.#stale.filter((stale) => stale.path !== path);
   }
 
   #retirableCount(lsn: number): number {

@@ -3,8 +3,9 @@
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import { FRAME_LENGTH_AT, FRAME_OVERHEAD_BYTES, type Storage } from '../storage/index.js';
 import { COMMIT_HEADER_BYTES, decodeCommitHeader } from './commit-format.js';
-import { checkBody } from './frame.js';
-import { listSegments, segmentPath } from './segment-files.js';
+import { checkBody } from './frame-cursor.js';
+import { refuseIncomplete } from './incomplete.js';
+import { segmentPath, segmentSequences } from './segment-files.js';
 import { BLOCK_BYTES_MAX, decodeSegmentHeader, type SegmentHeader, segmentSeed } from './segment-format.js';
 
 /** What can be seen of a journal without its lock. */
@@ -21,10 +22,12 @@ interface SegmentGlimpse {
 
 /**
  * Looks at the segments' headers before anything is made or changed. Null when there are no segments. Throws
- * KEELSON_FORMAT_VERSION, and KEELSON_FOREIGN where not one is ours; damage is recovery's to judge.
+ * KEELSON_INCOMPLETE, KEELSON_FORMAT_VERSION, and KEELSON_FOREIGN where not one is ours; damage is recovery's to judge.
  */
 export async function inspectJournal(storage: Storage, directory: string): Promise<JournalInspection | null> {
-  const sequences = await listSegments(storage, directory);
+  const names = await storage.list(directory);
+  refuseIncomplete(names, directory);
+  const sequences = segmentSequences(names);
   if (sequences.length === 0) return null;
   const glimpses: SegmentGlimpse[] = [];
   let foreign: KeelsonError | null = null;
@@ -48,7 +51,7 @@ export async function inspectJournal(storage: Storage, directory: string): Promi
 async function inspectSegment(storage: Storage, path: string): Promise<SegmentGlimpse> {
   const file = await storage.openFile(path, false);
   try {
-    const bytes = new Uint8Array(BLOCK_BYTES_MAX * 2);
+    const bytes = new Uint8Array(Math.min(BLOCK_BYTES_MAX * 2, await file.size()));
     const length = await file.read(bytes, 0);
     const verdict = decodeSegmentHeader(bytes.subarray(0, length));
     if (verdict.ok) {

@@ -1,9 +1,21 @@
 // What the store uses of the journal beyond its public door. Nobody else's.
 
-export { type DirectoryLock, lockDirectory } from './directory-lock.js';
+export { assertUnowned, type DirectoryLock, lockDirectory } from './directory-lock.js';
+export {
+  commonJournalId,
+  type Damage,
+  JournalExamination,
+  type LsnRange,
+  type RecordBatch,
+  type SegmentFindings,
+} from './examination.js';
+export { INCOMPLETE_MARKER, refuseIncomplete } from './incomplete.js';
 export { inspectJournal } from './inspection.js';
 export type { Journal } from './journal.js';
 export { absoluteDirectory, openLockedJournal, openReadOnlyJournal } from './open-journal.js';
 export { type ResolvedJournalOptions, resolveJournalOptions } from './options.js';
-export type { JournalRecovery } from './recovery.js';
-export type { RecoveryAnchor } from './recovery-decision.js';
+export type { JournalRecovery, OnScan } from './recovery.js';
+export { scanSegments } from './recovery.js';
+export type { FoundSegment, RecoveryAnchor } from './recovery-decision.js';
+export { writeSealedSegment } from './sealed-segment.js';
+export { isSegmentName, newJournalId } from './segment-files.js';

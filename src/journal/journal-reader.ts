@@ -1,11 +1,12 @@
 // Reading records back from segments, in order, each checked again as it comes off the disk.
 
 import { KeelsonError } from '../errors.js';
-import { FRAME_OVERHEAD_BYTES, type Storage, type StorageFile } from '../storage/index.js';
+import type { Storage } from '../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, decodeCommitHeader } from './commit-format.js';
-import { checkFrame } from './frame.js';
+import { FrameCursor } from './frame-cursor.js';
 import type { HeldSegment, HeldSegments } from './held-segments.js';
 import type { Lsn } from './lsn.js';
+import { readAhead } from './read-ahead.js';
 
 /** One record, in memory of its own. */
 export interface JournalRecord {
@@ -14,7 +15,8 @@ export interface JournalRecord {
   readonly record: Uint8Array;
 }
 
-const WINDOW_BYTES = 1024 * 1024;
+/** The record is `bytes[start, end)`: memory of the reader's, which is used again. A visitor copies what it keeps. */
+export type RecordVisit = (lsn: Lsn, bytes: Uint8Array, start: number, end: number) => void;
 
 /** Where a reader goes on: after `lsn`, at `offset` of the segment with that sequence if it was there already. */
 export interface ReaderPlace {
@@ -32,44 +34,37 @@ export async function* readRecords(
   held: HeldSegments,
   place: ReaderPlace,
   toLsn: number,
+  windowBytes?: number,
 ): AsyncGenerator<JournalRecord, void, undefined> {
-  for await (const body of readBodies(storage, held, place, toLsn)) {
-    for (const { lsn, start, end } of framesOf(body, place, toLsn)) {
-      yield { lsn, record: body.bytes.slice(start, end) };
+  for await (const records of readWindows(storage, held, place, toLsn, windowBytes)) {
+    while (records.next()) {
+      yield { lsn: records.lsn, record: records.bytes.slice(records.start, records.end) };
     }
   }
 }
 
-/** The same without copies and without waiting between records of one commit. */
+/** The same without copies and without waiting between the records of one window. */
 export async function replayRecords(
   storage: Storage,
   held: HeldSegments,
   place: ReaderPlace,
   toLsn: number,
-  visit: (lsn: Lsn, record: Uint8Array) => void,
+  visit: RecordVisit,
+  windowBytes?: number,
 ): Promise<void> {
-  for await (const body of readBodies(storage, held, place, toLsn)) {
-    for (const { lsn, start, end } of framesOf(body, place, toLsn))
-      visit(lsn, body.bytes.subarray(start, end));
+  for await (const records of readWindows(storage, held, place, toLsn, windowBytes)) {
+    while (records.next()) visit(records.lsn, records.bytes, records.start, records.end);
   }
 }
 
-/** The frames of one commit, in memory that is used again for the next. */
-interface CommitBody {
-  readonly segment: HeldSegment;
-  readonly bytes: Uint8Array;
-  readonly at: number;
-  readonly end: number;
-  readonly startLsn: number;
-}
-
-/** The bodies of the commits with records above `place.lsn`. The consumer moves `place.lsn` over their records. */
-async function* readBodies(
+/** Window by window, from segment to segment. The consumer takes what next() finds, all of it, before it goes on. */
+async function* readWindows(
   storage: Storage,
   held: HeldSegments,
   place: ReaderPlace,
   toLsn: number,
-): AsyncGenerator<CommitBody, void, undefined> {
+  windowBytes: number | undefined,
+): AsyncGenerator<SegmentRecords, void, undefined> {
   while (place.lsn < toLsn) {
     const segment = held.find(place.lsn);
     if (segment === null) {
@@ -83,7 +78,17 @@ async function* readBodies(
     const file = await storage.openFile(segment.path, false);
     held.readerFiles.add(file);
     try {
-      yield* readSegmentBodies(file, segment, place, toLsn);
+      const records = new SegmentRecords(segment, place, toLsn);
+      for await (const window of readAhead(file, place.offset, records.endOffset, windowBytes)) {
+        records.push(window);
+        yield records;
+        if (records.isDone) break;
+      }
+      records.finish();
+    } catch (error) {
+      // While we waited the journal was closed, and our file with it.
+      if (!held.readerFiles.has(file)) throw new KeelsonError('KEELSON_CLOSED', 'The journal is closed');
+      throw error;
     } finally {
       held.readerFiles.delete(file);
       await file.close();
@@ -91,54 +96,127 @@ async function* readBodies(
   }
 }
 
-async function* readSegmentBodies(
-  file: StorageFile,
-  segment: HeldSegment,
-  place: ReaderPlace,
-  toLsn: number,
-): AsyncGenerator<CommitBody, void, undefined> {
-  const window = new SegmentWindow(file);
-  while (place.lsn < Math.min(toLsn, segment.endLsn)) {
-    const { offset } = place;
-    const headerAt = await window.at(offset, COMMIT_HEADER_BYTES);
-    const commit = headerAt < 0 ? null : decodeCommitHeader(window.bytes, headerAt, offset, segment.seed);
-    if (commit === null) throw damaged(segment, place, 'the header of the commit does not verify');
-    const { startLsn, bodyBytes } = commit;
-    if (startLsn + bodyBytes > place.lsn) {
-      const at = await window.at(offset, COMMIT_HEADER_BYTES + bodyBytes);
-      if (at < 0) throw damaged(segment, place, 'the commit is cut off');
-      const bodyAt = at + COMMIT_HEADER_BYTES;
-      yield { segment, bytes: window.bytes, at: bodyAt, end: bodyAt + bodyBytes, startLsn };
-      // Who asked for less than all of this commit may come back for the rest.
-      if (place.lsn < startLsn + bodyBytes) return;
-    }
-    place.offset = offset + commitBytesOnDisk(bodyBytes, segment.blockBytes);
-  }
-}
+/** The records of one segment above `place.lsn`, in windows of its file from `place.offset` on. Moves `place` along. */
+class SegmentRecords {
+  readonly #segment: HeldSegment;
+  readonly #place: ReaderPlace;
+  readonly #toLsn: number;
+  readonly #lastLsn: number;
+  readonly #frames: FrameCursor;
+  /** Where the commits that count end; more may follow before we are done with them. */
+  readonly endOffset: number;
+  #window: Uint8Array = new Uint8Array(0);
+  #windowOffset: number;
+  /** Where the commit ends whose frames are being read; null between commits. */
+  #commitEndOffset: number | null = null;
 
-/** Where the records above `place.lsn` and up to `toLsn` stand in the body, each verified. Moves `place.lsn` along. */
-function* framesOf(
-  body: CommitBody,
-  place: ReaderPlace,
-  toLsn: number,
-): Generator<{ readonly lsn: Lsn; readonly start: number; readonly end: number }, void, undefined> {
-  const { segment, bytes, end } = body;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = body.at;
-  let startLsn = body.startLsn;
-  while (at < end && startLsn < toLsn) {
-    const length = checkFrame(bytes, view, at, end, startLsn, segment.seed);
-    if (length < 0) throw damaged(segment, place, 'the checksum of a record fails');
-    const start = at + FRAME_OVERHEAD_BYTES;
-    const lsn = startLsn + FRAME_OVERHEAD_BYTES + length;
-    if (startLsn < place.lsn && lsn > place.lsn) throw notABoundary('from', place.lsn, lsn);
-    if (lsn > place.lsn) {
-      if (lsn > toLsn) throw notABoundary('to', toLsn, lsn);
-      place.lsn = lsn;
-      yield { lsn: lsn as Lsn, start, end: start + length };
+  constructor(segment: HeldSegment, place: ReaderPlace, toLsn: number) {
+    this.#segment = segment;
+    this.#place = place;
+    this.#toLsn = toLsn;
+    this.#lastLsn = Math.min(toLsn, segment.endLsn);
+    this.#frames = new FrameCursor(segment.seed, true);
+    this.endOffset = segment.endOffset;
+    this.#windowOffset = place.offset;
+  }
+
+  /** The record that next() found is `bytes[start, end)`. */
+  get bytes(): Uint8Array {
+    return this.#frames.bytes;
+  }
+
+  get start(): number {
+    return this.#frames.recordStart;
+  }
+
+  get end(): number {
+    return this.#frames.recordEnd;
+  }
+
+  get lsn(): Lsn {
+    return this.#frames.lsn as Lsn;
+  }
+
+  /** True when everything that was asked for of this segment has been found. */
+  get isDone(): boolean {
+    return this.#place.lsn >= this.#lastLsn;
+  }
+
+  push(window: Uint8Array): void {
+    this.#windowOffset += this.#window.length;
+    this.#window = window;
+    if (this.#commitEndOffset !== null) this.#frames.feed(window, 0);
+  }
+
+  /** Finds the next record; false when there is none left in this window. */
+  next(): boolean {
+    for (;;) {
+      if (this.#commitEndOffset !== null) {
+        if (this.#nextFrame()) return true;
+        if (!this.#frames.isDone) return false;
+        this.#place.offset = this.#commitEndOffset;
+        this.#commitEndOffset = null;
+      }
+      if (this.isDone || this.#place.offset >= this.#windowOffset + this.#window.length) return false;
+      this.#startCommit();
     }
-    at = start + length;
-    startLsn = lsn;
+  }
+
+  /** No more windows come. */
+  finish(): void {
+    if (this.isDone) return;
+    throw this.#damaged(
+      this.#commitEndOffset === null ? 'the file ends before they do' : 'the commit is cut off',
+    );
+  }
+
+  /** The next record above the place, verified. False when the commit, the window or what was asked for ends. */
+  #nextFrame(): boolean {
+    const frames = this.#frames;
+    const place = this.#place;
+    while (frames.lsn < this.#toLsn) {
+      const startLsn = frames.lsn;
+      if (!frames.next()) {
+        if (frames.isBroken) throw this.#damaged('the checksum of a record fails');
+        return false;
+      }
+      const { lsn } = frames;
+      if (lsn <= place.lsn) continue;
+      if (startLsn < place.lsn) throw notABoundary('from', place.lsn, lsn);
+      if (lsn > this.#toLsn) throw notABoundary('to', this.#toLsn, lsn);
+      place.lsn = lsn;
+      return true;
+    }
+    return false;
+  }
+
+  /** The commit at the place: into its frames when there is something above the place in them, or past it. */
+  #startCommit(): void {
+    const { offset } = this.#place;
+    const at = offset - this.#windowOffset;
+    const commit = decodeCommitHeader(this.#window, at, offset, this.#segment.seed);
+    if (commit === null) throw this.#damaged('the header of the commit does not verify');
+    const { startLsn, bodyBytes } = commit;
+    const endOffset = offset + commitBytesOnDisk(bodyBytes, this.#segment.blockBytes);
+    if (endOffset > this.endOffset) throw this.#damaged('the commit claims more than the segment has');
+    if (startLsn + bodyBytes <= this.#place.lsn) {
+      this.#place.offset = endOffset;
+      return;
+    }
+    this.#commitEndOffset = endOffset;
+    this.#frames.begin(startLsn, bodyBytes);
+    this.#frames.feed(this.#window, at + COMMIT_HEADER_BYTES);
+  }
+
+  #damaged(why: string): KeelsonError {
+    const { path, sequence, endLsn } = this.#segment;
+    return new KeelsonError('KEELSON_CORRUPT', `Records that were durable cannot be read: ${why}`, {
+      path,
+      segment: sequence,
+      offset: this.#place.offset,
+      lsn: this.#place.lsn,
+      lsnEnd: endLsn,
+    });
   }
 }
 
@@ -146,36 +224,4 @@ function notABoundary(argument: string, lsn: number, endLsn: number): RangeError
   return new RangeError(
     `${argument}: expected the LSN of a record, got ${lsn}, inside the record that ends at ${endLsn}`,
   );
-}
-
-/** A part of a segment in memory, read in large pieces. */
-class SegmentWindow {
-  readonly #file: StorageFile;
-  bytes: Uint8Array = new Uint8Array(0);
-  #offset = 0;
-
-  constructor(file: StorageFile) {
-    this.#file = file;
-  }
-
-  /** Where `offset` of the file stands in `bytes`, with `length` bytes behind it; -1 when the file is too short. */
-  async at(offset: number, length: number): Promise<number> {
-    const at = offset - this.#offset;
-    if (at >= 0 && at + length <= this.bytes.length) return at;
-    const window = new Uint8Array(Math.max(length, WINDOW_BYTES));
-    const bytesRead = await this.#file.read(window, offset);
-    this.bytes = window.subarray(0, bytesRead);
-    this.#offset = offset;
-    return bytesRead < length ? -1 : 0;
-  }
-}
-
-function damaged(segment: HeldSegment, place: ReaderPlace, why: string): KeelsonError {
-  return new KeelsonError('KEELSON_CORRUPT', `Records that were durable cannot be read: ${why}`, {
-    path: segment.path,
-    segment: segment.sequence,
-    offset: place.offset,
-    lsn: place.lsn,
-    lsnEnd: segment.endLsn,
-  });
 }

@@ -10,12 +10,18 @@ import { CommitPipeline, type CommitPipelineStats } from './commit-pipeline.js';
 import type { DirectoryLock } from './directory-lock.js';
 import { DurableWaiters } from './durable-waiters.js';
 import { HeldSegments } from './held-segments.js';
-import { type JournalRecord, type ReaderPlace, readRecords, replayRecords } from './journal-reader.js';
+import {
+  type JournalRecord,
+  type ReaderPlace,
+  type RecordVisit,
+  readRecords,
+  replayRecords,
+} from './journal-reader.js';
 import { checkLsn, type Lsn } from './lsn.js';
 import type { ResolvedJournalOptions } from './options.js';
 import type { PendingCommit } from './pending-commit.js';
 import type { JournalRecovery, RecoveredJournal } from './recovery.js';
-import { SegmentRoom } from './segment-room.js';
+import { SegmentRoom, type SegmentRoomStats } from './segment-room.js';
 
 export interface ReadRange {
   /** Records above this LSN. Default: the oldest held. */
@@ -31,11 +37,11 @@ export interface FollowOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface JournalStats extends CommitPipelineStats {
+export interface JournalStats extends CommitPipelineStats, SegmentRoomStats {
   /** Segments held, the one being written included. */
   readonly segments: number;
-  /** Segments that an append had to prepare itself, blocking. */
-  readonly blockingPreparations: number;
+  /** What their files take on the disk, with those that are ready for what comes or wait to be used again. */
+  readonly segmentBytes: number;
   /** Appends that had to wait for the disk, blocking, because `maxUndurableBytes` was reached. */
   readonly blockingDrains: number;
   /** Appended and not yet durable, at this moment. */
@@ -216,8 +222,9 @@ export class Journal {
   stats(): JournalStats {
     return {
       ...this.#pipeline.stats,
+      ...this.#room.stats,
       segments: this.#held.count,
-      blockingPreparations: this.#room.blockingPreparations,
+      segmentBytes: this.#segmentBytes(),
       blockingDrains: this.#blockingDrains,
       undurableBytes: this.nextLsn - this.syncedLsn,
     };
@@ -240,14 +247,14 @@ export class Journal {
    * For the store: calls `visit` with every durable record above `fromLsn`. The bytes are the reader's own and change
    * after the call: the visitor copies what it keeps.
    */
-  async replay(fromLsn: number, visit: (lsn: Lsn, record: Uint8Array) => void): Promise<void> {
-    await replayRecords(
-      this.#storage,
-      this.#held,
-      { lsn: fromLsn, sequence: 0, offset: 0 },
-      this.syncedLsn,
-      visit,
-    );
+  async replay(fromLsn: number, visit: RecordVisit): Promise<void> {
+    const place = { lsn: fromLsn, sequence: 0, offset: 0 };
+    const pin = this.#held.pin(fromLsn);
+    try {
+      await replayRecords(this.#storage, this.#held, place, this.syncedLsn, visit);
+    } finally {
+      pin.release();
+    }
   }
 
   /**
@@ -257,6 +264,19 @@ export class Journal {
   retireBehindImage(lsn: number): Promise<void> {
     this.#assertWritable();
     return this.#retireInTurn(lsn, false);
+  }
+
+  /**
+   * For the store: the next segments get no larger than `bytes`, within the limits of the options, but for a record that
+   * does not fit. One that is ready is used whatever its size.
+   */
+  limitSegments(bytes: number): void {
+    this.#room.limit(bytes);
+  }
+
+  /** For the store: how many segments hold anything above `lsn`. */
+  segmentsAbove(lsn: number): number {
+    return this.#held.countAbove(lsn);
   }
 
   /** For the store: something that durability rests on has failed outside the journal, a directory flush for one. */
@@ -334,6 +354,8 @@ export class Journal {
           pin.move(place.lsn);
         }
       }
+    } catch (error) {
+      if (this.#closing === null || !isKeelsonError(error, 'KEELSON_CLOSED')) throw error;
     } finally {
       signal.removeEventListener('abort', wake);
       pin.release();
@@ -352,20 +374,37 @@ export class Journal {
     this.#assertWritable();
     this.#pipeline.heldFromLsn = Math.max(this.#pipeline.heldFromLsn, startLsn);
     if (isMarked) await this.#mark(0);
-    // Asked again, because a reader may have begun in a segment that was free before the mark was durable.
-    for (const path of this.#held.retire(startLsn)) {
-      await this.#storage.remove(path).catch((error) => {
-        // Somebody was faster: gone is gone.
-        if (!isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
-      });
-      this.#held.forget(path);
-    }
     try {
+      // Asked again, because a reader may have begun in a segment that was free before the mark was durable.
+      for (const { path, writtenAs } of this.#held.retire(startLsn)) {
+        const isRecycled = writtenAs !== null && (await this.#room.recycle(writtenAs));
+        if (!isRecycled) await this.#remove(path);
+        this.#held.forget(path);
+      }
       await this.#storage.flushDirectory(this.directory);
+      this.#room.retired();
     } catch (error) {
+      this.#room.retiredInVain();
       if (isFailedFlush(error)) this.#pipeline.poison(error);
       throw error;
     }
+  }
+
+  async #remove(path: string): Promise<void> {
+    await this.#storage.remove(path).catch((error) => {
+      // Somebody was faster: gone is gone.
+      if (!isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
+    });
+  }
+
+  #segmentBytes(): number {
+    const held = [...this.#held];
+    // Those without a durable commit yet; when it comes, they are held.
+    const open = [...this.#layout.openSegments].filter(
+      ({ sequence }) => !held.some((segment) => segment.sequence === sequence),
+    );
+    const sizes = [...held.map(({ sizeBytes }) => sizeBytes), ...open.map(({ header }) => header.sizeBytes)];
+    return sizes.reduce((total, sizeBytes) => total + sizeBytes, this.#room.segmentBytes);
   }
 
   /** Writes an empty commit behind everything appended so far; `seal` when it is the last of its segment. */
@@ -390,6 +429,7 @@ export class Journal {
     await this.#pipeline.whenIdle();
     for (const open of this.#layout.openSegments) this.#closes.close(open.file);
     for (const file of this.#held.readerFiles) this.#closes.close(file);
+    this.#held.readerFiles.clear();
     await this.#closes.whenDone();
     this.#buffers.clear();
     await this.#lock.release();
@@ -400,7 +440,7 @@ export class Journal {
     const { mark, segment } = commit;
     if (mark !== null && mark.flags & COMMIT_FLAGS.rotated) {
       this.#layout.openSegments.delete(segment);
-      this.#closes.close(segment.file);
+      segment.closed = this.#closes.close(segment.file);
     }
     this.#wakeWatchers();
   }

@@ -1,21 +1,23 @@
 // Opening: from a path and options to a journal whose contents are known and durable.
 
 import { resolve } from 'node:path';
-import { misuse } from '../errors.js';
+import { KeelsonError, misuse } from '../errors.js';
 import { ensureDirectory, flushNameOf, openStorage, type Storage } from '../storage/index.js';
 import { type DirectoryLock, lockDirectory } from './directory-lock.js';
 import { HeldSegments } from './held-segments.js';
 import { inspectJournal } from './inspection.js';
 import { Journal as FullJournal } from './journal.js';
-import { replayRecords } from './journal-reader.js';
-import type { Lsn } from './lsn.js';
+import { type RecordVisit, replayRecords } from './journal-reader.js';
 import { type JournalOptions, type ResolvedJournalOptions, resolveJournalOptions } from './options.js';
-import { type JournalRecovery, recoverJournal, recoverJournalReadOnly } from './recovery.js';
-import type { RecoveryAnchor } from './recovery-decision.js';
-import { isTemporarySegment, newJournalId } from './segment-files.js';
+import { type JournalRecovery, type OnScan, recoverJournal, recoverJournalReadOnly } from './recovery.js';
+import type { LiveSegment, RecoveryAnchor } from './recovery-decision.js';
+import { isTemporarySegment, listSegments, newJournalId } from './segment-files.js';
 
 /** An open journal: everything but what only the store uses. */
-export type Journal = Omit<FullJournal, 'replay' | 'poison' | 'onPoisoned' | 'retireBehindImage'>;
+export type Journal = Omit<
+  FullJournal,
+  'replay' | 'poison' | 'onPoisoned' | 'retireBehindImage' | 'segmentsAbove' | 'limitSegments'
+>;
 
 /**
  * Opens the journal in `directory`, creating it when it is not there, and recovers it if its last owner died. Nothing
@@ -48,12 +50,13 @@ export async function openLockedJournal(
   options: ResolvedJournalOptions,
   lock: DirectoryLock,
   anchor: RecoveryAnchor | null,
+  onScan?: OnScan,
 ): Promise<FullJournal> {
   try {
     for (const name of await storage.list(directory)) {
       if (isTemporarySegment(name)) await storage.remove(`${directory}/${name}`);
     }
-    const recovered = await recoverJournal(storage, directory, anchor);
+    const recovered = await recoverJournal(storage, directory, anchor, onScan);
     if (recovered.recovery.kind === 'fresh') await flushNameOf(storage, directory);
     const journalId = recovered.journalId ?? newJournalId(storage);
     return new FullJournal({ storage, directory, options, recovered, journalId, lock });
@@ -66,19 +69,33 @@ export async function openLockedJournal(
 /** A journal that is only replayed: as of the call, without a lock, nothing written. */
 export interface ReadOnlyJournal {
   readonly recovery: JournalRecovery;
-  replay(fromLsn: number, visit: (lsn: Lsn, record: Uint8Array) => void): Promise<void>;
+  replay(fromLsn: number, visit: RecordVisit): Promise<void>;
 }
 
 export async function openReadOnlyJournal(
   storage: Storage,
   directory: string,
   anchor: RecoveryAnchor | null,
+  onScan?: OnScan,
 ): Promise<ReadOnlyJournal> {
-  const { recovery, live } = await recoverJournalReadOnly(storage, directory, anchor);
+  const { recovery, live } = await recoverJournalReadOnly(storage, directory, anchor, onScan);
+  await assertHeld(storage, directory, live);
   const held = new HeldSegments(live, []);
   const replay: ReadOnlyJournal['replay'] = (fromLsn, visit) =>
     replayRecords(storage, held, { lsn: fromLsn, sequence: 0, offset: 0 }, recovery.endLsn, visit);
   return { recovery, replay };
+}
+
+/**
+ * An owner may have retired a file while it was read, and given it other contents: then a part of it seemed to be torn.
+ * It loses its name before that, so one that still has it held what it seemed to hold.
+ */
+async function assertHeld(storage: Storage, directory: string, live: readonly LiveSegment[]): Promise<void> {
+  const sequences = new Set(await listSegments(storage, directory));
+  const gone = live.find(({ sequence }) => !sequences.has(sequence));
+  if (gone === undefined) return;
+  const { path, sequence: segment } = gone;
+  throw new KeelsonError('KEELSON_NOT_FOUND', `${path} was retired while it was read`, { path, segment });
 }
 
 /** The absolute, normal form of a path. Throws a TypeError for anything but a non-empty string. */

@@ -7,7 +7,7 @@
 import type { KeelsonErrorCode, KeelsonErrorFacts } from '../errors.js';
 import { COMMIT_FLAGS } from './commit-format.js';
 import type { SegmentHeader, SegmentHeaderVerdict } from './segment-format.js';
-import type { ScannedCommit, SegmentScan } from './segment-scan.js';
+import type { ScanEnd, ScannedCommit, SegmentScan } from './segment-scan.js';
 
 /** One segment file as found: its name's sequence, its header, and its scan when the header holds. */
 export interface FoundSegment {
@@ -62,6 +62,8 @@ export type RecoveryDecision =
       readonly heldFromLsn: number;
       /** Bytes behind the valid end of the last life's segments that were dropped as torn. */
       readonly tornBytes: number;
+      /** Where and why they were, a sentence; null when there are none. */
+      readonly tornWhy: string | null;
     }
   | {
       readonly kind: 'refuse';
@@ -88,7 +90,7 @@ export function decideRecovery(
   const candidates = candidatesOf(segments);
   const newest = segments.at(-1);
   if (newest === undefined) {
-    return anchor === null || anchor.provenLsn === 0
+    return anchor === null || (anchor.provenLsn === 0 && anchor.journalId === null)
       ? { kind: 'fresh' }
       : refuse('KEELSON_CORRUPT', 'an image is there and its journal is not', {
           lsn: 0,
@@ -134,7 +136,7 @@ export function decideRecovery(
     provenLsn,
     lineageStart: lineageBoundary(live, provenLsn, endLsn),
     heldFromLsn: Math.max(startLsn, ...candidates.map(({ scan }) => scan.heldFromLsnClaimed)),
-    tornBytes: endedWell ? 0 : tornBytesOf(chain),
+    ...(endedWell ? { tornBytes: 0, tornWhy: null } : tornTailOf(chain)),
   };
 }
 
@@ -275,11 +277,23 @@ function lineageBoundary(live: readonly LiveSegment[], provenLsn: number, endLsn
 }
 
 /** Behind the valid end of the newest segment with anything in it: what the last life had not finished writing. */
-function tornBytesOf(chain: readonly Candidate[]): number {
+function tornTailOf(chain: readonly Candidate[]): { tornBytes: number; tornWhy: string | null } {
   const torn = chain.findLast(({ scan }) => scan.hasBytesAfterEnd || scan.commits.length > 0);
-  if (torn === undefined || !torn.scan.hasBytesAfterEnd) return 0;
-  return torn.header.sizeBytes - torn.scan.endOffset;
+  if (torn === undefined || !torn.scan.hasBytesAfterEnd) return { tornBytes: 0, tornWhy: null };
+  const { endOffset, endsBecause } = torn.scan;
+  return {
+    tornBytes: torn.header.sizeBytes - endOffset,
+    tornWhy: `The commit at offset ${endOffset} of segment ${torn.found.sequence} was not finished: ${UNFINISHED_BECAUSE[endsBecause]}`,
+  };
 }
+
+const UNFINISHED_BECAUSE: Record<ScanEnd, string> = {
+  full: 'the file ends',
+  header: 'its header does not verify',
+  gap: 'it does not start where the one before it ended',
+  'cut off': 'it is longer than the segment',
+  body: 'its records do not verify',
+};
 
 function refuse(code: KeelsonErrorCode, why: string, facts: KeelsonErrorFacts): Refusal {
   return { kind: 'refuse', code, why, facts };

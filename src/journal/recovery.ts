@@ -3,7 +3,8 @@
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import { BackgroundCloses, runSteps, type Storage, sealFrames } from '../storage/index.js';
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from './commit-format.js';
-import { checkBody } from './frame.js';
+import { checkBody } from './frame-cursor.js';
+import { readAhead } from './read-ahead.js';
 import {
   decideRecovery,
   type FoundSegment,
@@ -13,7 +14,7 @@ import {
 } from './recovery-decision.js';
 import { listSegments, prepareSegment, segmentPath } from './segment-files.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from './segment-format.js';
-import { type ScannedCommit, scanSegment } from './segment-scan.js';
+import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
 
 /** What recovery found and did; `journal.recovery`. */
 export interface JournalRecovery {
@@ -25,8 +26,13 @@ export interface JournalRecovery {
   readonly provenLsn: number;
   /** Bytes at the end that had not been finished when the last life ended, and were dropped. None was acknowledged. */
   readonly tornBytes: number;
+  /** Where and why the log was cut, a sentence; null when nothing was dropped. */
+  readonly tornWhy: string | null;
   readonly segments: number;
 }
+
+/** How far recovery has come with reading the segments, in bytes of their files. */
+export type OnScan = (done: number, total: number) => void;
 
 export interface RecoveredJournal {
   readonly recovery: JournalRecovery;
@@ -45,8 +51,9 @@ export async function recoverJournal(
   storage: Storage,
   directory: string,
   anchor: RecoveryAnchor | null,
+  onScan?: OnScan,
 ): Promise<RecoveredJournal> {
-  const found = await readSegments(storage, directory);
+  const found = await scanSegments(storage, directory, onScan);
   const nextSequence = (found.at(-1)?.sequence ?? 0) + 1;
   const decision = orThrow(decideRecovery(found, anchor), directory);
   if (decision.kind === 'fresh') return freshJournal(nextSequence);
@@ -67,32 +74,74 @@ export async function recoverJournalReadOnly(
   storage: Storage,
   directory: string,
   anchor: RecoveryAnchor | null,
+  onScan?: OnScan,
 ): Promise<Pick<RecoveredJournal, 'recovery' | 'live'>> {
-  const decision = orThrow(decideRecovery(await readSegments(storage, directory), anchor), directory);
+  const found = await scanSegments(storage, directory, onScan);
+  const decision = orThrow(decideRecovery(found, anchor), directory);
   if (decision.kind === 'fresh') return freshJournal(1);
   const { recovery, live } = recovered(decision, decision.live, 'clean', 1);
   return { recovery, live };
 }
 
-async function readSegments(storage: Storage, directory: string): Promise<FoundSegment[]> {
+/** Every segment of a directory, scanned as the decision wants it. */
+export async function scanSegments(
+  storage: Storage,
+  directory: string,
+  onScan?: OnScan,
+): Promise<FoundSegment[]> {
+  const sequences = await listSegments(storage, directory);
+  const total = onScan === undefined ? 0 : await fileBytesOf(storage, directory, sequences);
   const found: FoundSegment[] = [];
-  for (const sequence of await listSegments(storage, directory)) {
-    found.push(await readSegment(storage, segmentPath(directory, sequence), sequence));
+  let done = 0;
+  for (const sequence of sequences) {
+    const path = segmentPath(directory, sequence);
+    const segment = await scanFile(storage, path, sequence, (bytes) => onScan?.(done + bytes, total));
+    found.push(segment);
+    done += segment.fileBytes;
   }
   return found;
 }
 
-async function readSegment(storage: Storage, path: string, sequence: number): Promise<FoundSegment> {
+async function fileBytesOf(
+  storage: Storage,
+  directory: string,
+  sequences: readonly number[],
+): Promise<number> {
+  let total = 0;
+  for (const sequence of sequences) {
+    const file = await storage.openFile(segmentPath(directory, sequence), false);
+    try {
+      total += await file.size();
+    } finally {
+      await file.close();
+    }
+  }
+  return total;
+}
+
+async function scanFile(
+  storage: Storage,
+  path: string,
+  sequence: number,
+  onBytes: (done: number) => void,
+): Promise<FoundSegment> {
   const file = await storage.openFile(path, false);
   try {
     const fileBytes = await file.size();
     const head = new Uint8Array(SEGMENT_HEADER_BYTES);
     const verdict = decodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
     if (!verdict.ok) return { path, sequence, fileBytes, verdict, scan: null };
+    const { header } = verdict;
     // The header says how much of the file is ours; a file that is shorter is refused by the decision.
-    const bytes = new Uint8Array(Math.min(fileBytes, verdict.header.sizeBytes));
-    await file.read(bytes, 0);
-    return { path, sequence, fileBytes, verdict, scan: scanSegment(bytes, verdict.header) };
+    const lengthBytes = Math.min(fileBytes, header.sizeBytes);
+    const scanner = new SegmentScanner(header, lengthBytes);
+    let done = 0;
+    for await (const window of readAhead(file, 0, lengthBytes)) {
+      scanner.push(window);
+      done += window.length;
+      onBytes(done);
+    }
+    return { path, sequence, fileBytes, verdict, scan: scanner.finish() };
   } finally {
     await file.close();
   }
@@ -119,6 +168,7 @@ function freshJournal(nextSequence: number): RecoveredJournal {
     endLsn: 0,
     provenLsn: 0,
     tornBytes: 0,
+    tornWhy: null,
     segments: 0,
   } as const;
   return { recovery, journalId: null, live: [], stale: [], nextSequence, heldFromLsn: 0 };
@@ -132,8 +182,8 @@ function recovered(
   kind: 'clean' | 'repaired',
   nextSequence: number,
 ): RecoveredJournal {
-  const { startLsn, endLsn, provenLsn, tornBytes, journalId, stale, heldFromLsn } = decision;
-  const recovery = { kind, startLsn, endLsn, provenLsn, tornBytes, segments: live.length };
+  const { startLsn, endLsn, provenLsn, tornBytes, tornWhy, journalId, stale, heldFromLsn } = decision;
+  const recovery = { kind, startLsn, endLsn, provenLsn, tornBytes, tornWhy, segments: live.length };
   return { recovery, journalId, live, stale, nextSequence, heldFromLsn };
 }
 

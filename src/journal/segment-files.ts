@@ -9,12 +9,14 @@ import {
   type Storage,
   step,
 } from '../storage/index.js';
+import type { RecycledSegment } from './recycled-segments.js';
 import {
   encodeSegmentHeader,
   JOURNAL_ID_BYTES,
   SALT_BYTES,
   type SegmentHeader,
   segmentSeed,
+  unusedSalt,
 } from './segment-format.js';
 
 const NAME_PATTERN = /^(\d{12})\.journal$/;
@@ -34,15 +36,28 @@ export function segmentSequence(name: string): number | null {
 
 /** The sequences of the segments in a directory, oldest first. */
 export async function listSegments(storage: Storage, directory: string): Promise<number[]> {
-  const sequences = (await storage.list(directory))
-    .map(segmentSequence)
-    .filter((sequence) => sequence !== null);
+  return segmentSequences(await storage.list(directory));
+}
+
+/** Those among the names of a directory, oldest first. */
+export function segmentSequences(names: readonly string[]): number[] {
+  const sequences = names.map(segmentSequence).filter((sequence) => sequence !== null);
   return sequences.sort((a, b) => a - b);
 }
 
-/** True for the name of a segment that was never finished. */
+/** What a segment is called before it is finished, and when it waits to be used again. */
+export function temporaryPath(path: string): string {
+  return `${path}.tmp`;
+}
+
+/** True for the name of a segment that was never finished, or waited to be used again. */
 export function isTemporarySegment(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);
+}
+
+/** True for the name of a segment, finished or not. */
+export function isSegmentName(name: string): boolean {
+  return segmentSequence(name) !== null || isTemporarySegment(name);
 }
 
 /** A segment of this life, ready for commits. */
@@ -51,7 +66,11 @@ export interface WritableSegment {
   readonly sequence: number;
   readonly header: SegmentHeader;
   readonly seed: number;
+  /** The seeds of the earlier uses of its file, oldest first, and its own. */
+  readonly usedSeeds: readonly number[];
   readonly file: LogFile;
+  /** Set when its last commit is durable: whether its file was closed without an error, once nothing is under way on it. */
+  closed: Promise<boolean> | null;
   /** Where the next commit goes. Only the layout of the commit pipeline moves it. */
   nextOffset: number;
 }
@@ -82,17 +101,10 @@ export function* prepareSegment(
   contents: SegmentContents | null,
   closes: BackgroundCloses,
 ): Steps<WritableSegment> {
-  if (plan.sequence > SEQUENCE_MAX) {
-    throw new KeelsonError(
-      'KEELSON_EXHAUSTED',
-      `Segment ${plan.sequence} has no name: sequences end at ${SEQUENCE_MAX}`,
-    );
-  }
-  const { directory, ...inHeader } = plan;
-  const header: SegmentHeader = { ...inHeader, salt: storage.randomBytes(SALT_BYTES) };
+  const path = pathOf(plan);
+  const temporary = temporaryPath(path);
+  const header = { ...headerOf(plan), salt: storage.randomBytes(SALT_BYTES), isRecycled: false };
   const seed = segmentSeed(header);
-  const path = segmentPath(directory, plan.sequence);
-  const temporary = `${path}.tmp`;
   const head = encodeSegmentHeader(header);
   const body = contents?.(seed);
   const zerosFrom = head.length + (body?.length ?? 0);
@@ -100,21 +112,84 @@ export function* prepareSegment(
     () => storage.createLogFile(temporary),
     () => storage.createLogFileSync(temporary),
   );
-  try {
-    yield* step(
-      () => file.write(head, 0),
-      () => file.writeSync(head, 0),
-    );
-    if (body !== undefined) {
-      yield* step(
-        () => file.write(body, head.length),
-        () => file.writeSync(body, head.length),
-      );
-    }
+  function* fill(): Steps<void> {
+    yield* write(file, head, 0);
+    if (body !== undefined) yield* write(file, body, head.length);
     yield* step(
       () => file.zeroFill(zerosFrom, plan.sizeBytes),
       () => file.zeroFillSync(zerosFrom, plan.sizeBytes),
     );
+  }
+  yield* finish(storage, { directory: plan.directory, path, temporary, file }, fill(), closes);
+  const { sequence } = plan;
+  return { path, sequence, header, seed, usedSeeds: [seed], file, closed: null, nextOffset: zerosFrom };
+}
+
+/**
+ * Makes a segment of a file that was one before, and keeps its size: a new header, durable before the file has its new
+ * name, which is durable before this returns. Behind the header are old bytes, none of which can verify: see unusedSalt().
+ * A failure is as one of prepareSegment(), and has cost the file.
+ */
+export function* recycleSegment(
+  storage: Storage,
+  plan: SegmentPlan,
+  recycled: RecycledSegment,
+  closes: BackgroundCloses,
+): Steps<WritableSegment> {
+  const path = pathOf(plan);
+  const { temporaryPath: temporary, sizeBytes, usedSeeds } = recycled;
+  const salt = unusedSalt(storage.randomBytes(SALT_BYTES), plan.journalId, usedSeeds);
+  const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: true };
+  const seed = segmentSeed(header);
+  const head = encodeSegmentHeader(header);
+  let file: LogFile;
+  try {
+    file = yield* step(
+      () => storage.openLogFile(temporary),
+      () => storage.openLogFileSync(temporary),
+    );
+  } catch (error) {
+    yield* discard(storage, temporary);
+    throw error;
+  }
+  yield* finish(storage, { directory: plan.directory, path, temporary, file }, write(file, head, 0), closes);
+  return {
+    path,
+    sequence: plan.sequence,
+    header,
+    seed,
+    usedSeeds: [...usedSeeds, seed],
+    file,
+    closed: null,
+    nextOffset: head.length,
+  };
+}
+
+function pathOf({ directory, sequence }: SegmentPlan): string {
+  if (sequence <= SEQUENCE_MAX) return segmentPath(directory, sequence);
+  throw new KeelsonError(
+    'KEELSON_EXHAUSTED',
+    `Segment ${sequence} has no name: sequences end at ${SEQUENCE_MAX}`,
+  );
+}
+
+function headerOf({ directory: _, ...inHeader }: SegmentPlan): Omit<SegmentHeader, 'salt' | 'isRecycled'> {
+  return inHeader;
+}
+
+/** A segment that is being made. */
+interface Draft {
+  readonly directory: string;
+  readonly path: string;
+  readonly temporary: string;
+  readonly file: LogFile;
+}
+
+/** Fills the file, and gives it its name when that is durable. */
+function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: BackgroundCloses): Steps<void> {
+  const { directory, path, temporary, file } = draft;
+  try {
+    yield* fill;
     yield* step(
       () => file.flush(),
       () => file.flushSync(),
@@ -145,11 +220,17 @@ export function* prepareSegment(
       error,
     );
   }
-  return { path, sequence: plan.sequence, header, seed, file, nextOffset: zerosFrom };
+}
+
+function* write(file: LogFile, bytes: Uint8Array, position: number): Steps<void> {
+  yield* step(
+    () => file.write(bytes, position),
+    () => file.writeSync(bytes, position),
+  );
 }
 
 /** Best effort: the error that brought us here is the one to report, and the next open removes what stays. */
-function* discard(storage: Storage, path: string): Steps<void> {
+export function* discard(storage: Storage, path: string): Steps<void> {
   try {
     yield* step(
       () => storage.remove(path),

@@ -25,6 +25,7 @@ const DURABLE_LSN_AT = 72;
 const ZEROS_FROM = 80;
 
 const FLAG_LINEAGE = 1;
+const FLAG_RECYCLED = 2;
 
 export interface SegmentHeader {
   readonly journalId: Uint8Array;
@@ -35,6 +36,8 @@ export interface SegmentHeader {
   readonly salt: Uint8Array;
   /** Where recovery made this segment: commits at or above this LSN in older files are dead. */
   readonly lineageStart: number | null;
+  /** The file was a segment of the same life before: behind the last commit are old bytes, not zeros. */
+  readonly isRecycled: boolean;
   /** What was known to be durable when the segment was made: so what is missing before it is missed. */
   readonly durableLsn: number;
 }
@@ -53,7 +56,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   view.setBigUint64(SEQUENCE_AT, BigInt(header.sequence), true);
   view.setBigUint64(SIZE_AT, BigInt(header.sizeBytes), true);
   view.setUint32(BLOCK_BYTES_AT, header.blockBytes, true);
-  view.setUint32(FLAGS_AT, header.lineageStart === null ? 0 : FLAG_LINEAGE, true);
+  const flags = (header.lineageStart === null ? 0 : FLAG_LINEAGE) | (header.isRecycled ? FLAG_RECYCLED : 0);
+  view.setUint32(FLAGS_AT, flags, true);
   bytes.set(header.salt, SALT_AT);
   view.setBigUint64(LINEAGE_START_AT, BigInt(header.lineageStart ?? 0), true);
   view.setBigUint64(DURABLE_LSN_AT, BigInt(header.durableLsn), true);
@@ -94,7 +98,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
     );
   }
   const flags = view.getUint32(FLAGS_AT, true);
-  if ((flags & ~FLAG_LINEAGE) !== 0)
+  if ((flags & ~(FLAG_LINEAGE | FLAG_RECYCLED)) !== 0)
     return refuse('KEELSON_CORRUPT', `the segment header has the flags ${flags}`);
   const hasLineage = (flags & FLAG_LINEAGE) !== 0;
   const hasReserved = bytes.subarray(ZEROS_FROM, SEGMENT_HEADER_BYTES).some((byte) => byte !== 0);
@@ -110,6 +114,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
       blockBytes,
       salt: bytes.slice(SALT_AT, SALT_AT + SALT_BYTES),
       lineageStart: hasLineage ? Number(view.getBigUint64(LINEAGE_START_AT, true)) : null,
+      isRecycled: (flags & FLAG_RECYCLED) !== 0,
       durableLsn: Number(view.getBigUint64(DURABLE_LSN_AT, true)),
     },
   };
@@ -136,6 +141,29 @@ export function isBlockSize(blockBytes: number): boolean {
 export function segmentSeed(header: Pick<SegmentHeader, 'journalId' | 'salt'>): number {
   const afterId = crc32cUpdate(CRC32C_START, header.journalId, 0, JOURNAL_ID_BYTES);
   return crc32cUpdate(afterId, header.salt, 0, SALT_BYTES);
+}
+
+/**
+ * A salt, `salt` or the first counted up from it, whose segment has a seed that is not one of `usedSeeds`.
+ *
+ * That is what makes old bytes of a recycled file harmless. For given bytes a CRC is a one-to-one map from the register
+ * it starts with to its result: so bytes whose checksum holds from one seed fail it from every other, surely and not just
+ * probably. (What no life ever sealed, a mixture of old and new sectors for one, fails as probably as damage does.)
+ *
+ * For the same reason it ends: the register after the salt is another one for each value of the salt's last four bytes.
+ */
+export function unusedSalt(
+  salt: Uint8Array,
+  journalId: Uint8Array,
+  usedSeeds: readonly number[],
+): Uint8Array {
+  const candidate = new Uint8Array(salt);
+  const view = new DataView(candidate.buffer);
+  const countedAt = SALT_BYTES - 4;
+  while (usedSeeds.includes(segmentSeed({ journalId, salt: candidate }))) {
+    view.setUint32(countedAt, (view.getUint32(countedAt, true) + 1) >>> 0, true);
+  }
+  return candidate;
 }
 
 /** The register after our magic, whatever the bytes start with: so a header with a damaged magic is still told from foreign. */

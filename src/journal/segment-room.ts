@@ -1,10 +1,19 @@
 // Room: segments that are ready before the bytes that go into them are accepted. The next one is prepared in the
-// background; a synchronous append that finds none ready prepares one itself, blocking, or refuses.
+// background; a synchronous append that finds none ready prepares one itself, blocking, or refuses. A retired segment of
+// this life is used again where there is one of the right size: see recycled-segments.ts.
 
 import { isKeelsonError, type KeelsonError } from '../errors.js';
-import { type BackgroundCloses, runSteps, runStepsSync, type Storage } from '../storage/index.js';
+import { type BackgroundCloses, runSteps, runStepsSync, type Steps, type Storage } from '../storage/index.js';
 import type { ResolvedJournalOptions } from './options.js';
-import { prepareSegment, type SegmentPlan, type WritableSegment } from './segment-files.js';
+import { type RecycledSegment, RecycledSegments, type SizeRange } from './recycled-segments.js';
+import {
+  discard,
+  prepareSegment,
+  recycleSegment,
+  type SegmentPlan,
+  temporaryPath,
+  type WritableSegment,
+} from './segment-files.js';
 
 /**
  * Kept free at the end of every segment: a block for its seal, and one for a mark, so that a journal on a full disk can
@@ -21,6 +30,17 @@ export interface SegmentRoomStart {
   readonly durableLsn: () => number;
 }
 
+export interface SegmentRoomStats {
+  /** Segments that an append had to prepare itself, blocking. The first of a life always is one. */
+  blockingPreparations: number;
+  /** Segments made of a new file, which is filled with zeros. */
+  segmentsPrepared: number;
+  /** Segments made of a retired one, of which only the header is written. */
+  segmentsRecycled: number;
+  /** Bytes written for both: zeros and headers. */
+  bytesPrepared: number;
+}
+
 export class SegmentRoom {
   readonly #storage: Storage;
   readonly #options: ResolvedJournalOptions;
@@ -29,6 +49,9 @@ export class SegmentRoom {
   readonly #onPoisoned: (error: KeelsonError) => void;
   #nextSequence: number;
   #nextSizeBytes: number;
+  /** Where doubling stops. */
+  #capBytes: number;
+  readonly #recycled = new RecycledSegments();
   #ready: WritableSegment | null = null;
   /** The preparation under way; its result is thrown away when somebody could not wait for it. */
   #underWay: { abandoned: boolean; readonly done: Promise<void> } | null = null;
@@ -37,8 +60,12 @@ export class SegmentRoom {
   #closed = false;
   /** Preparing ahead failed: a disk that is full is not filled and emptied again at every commit. take() tries anew. */
   #hasFailedAhead = false;
-  /** How often an append had to prepare a segment itself, blocking. The first of a life always does. */
-  blockingPreparations = 0;
+  readonly stats: SegmentRoomStats = {
+    blockingPreparations: 0,
+    segmentsPrepared: 0,
+    segmentsRecycled: 0,
+    bytesPrepared: 0,
+  };
 
   constructor(
     storage: Storage,
@@ -54,6 +81,26 @@ export class SegmentRoom {
     this.#onPoisoned = onPoisoned;
     this.#nextSequence = start.nextSequence;
     this.#nextSizeBytes = options.segmentBytesMin;
+    this.#capBytes = options.segmentBytesMax;
+  }
+
+  /** Bytes of the files that are ready, or wait to be used again. */
+  get segmentBytes(): number {
+    return (this.#ready?.header.sizeBytes ?? 0) + this.#recycled.bytes;
+  }
+
+  /**
+   * Doubling stops at `bytes`, within the limits of the options and rounded down to a size that doubling gives: a limit
+   * that follows something else up and down must not make every retired segment one of the wrong size.
+   */
+  limit(bytes: number): void {
+    const { segmentBytesMin, segmentBytesMax } = this.#options;
+    const bytesMax = Math.min(bytes, segmentBytesMax);
+    this.#capBytes = segmentBytesMin;
+    while (this.#capBytes * 2 <= bytesMax) this.#capBytes *= 2;
+    if (bytesMax === segmentBytesMax) this.#capBytes = segmentBytesMax;
+    this.#nextSizeBytes = Math.min(this.#nextSizeBytes, this.#capBytes);
+    this.#removeAll(this.#recycled.takeUseless(this.#usefulSizes));
   }
 
   /**
@@ -64,7 +111,8 @@ export class SegmentRoom {
     const segment = this.#takeReady(commitBytes) ?? this.#prepareBlocking(commitBytes);
     this.#hasFailedAhead = false;
     // Only what is used counts: failed attempts must not ask for more and more of a disk that is full.
-    this.#nextSizeBytes = Math.min(this.#nextSizeBytes * 2, this.#options.segmentBytesMax);
+    this.#nextSizeBytes = Math.min(this.#nextSizeBytes * 2, this.#capBytes);
+    this.#removeAll(this.#recycled.takeUseless(this.#usefulSizes));
     return segment;
   }
 
@@ -73,16 +121,16 @@ export class SegmentRoom {
     this.#ready = null;
     if (ready === null || ready.header.sizeBytes >= this.#bytesFor(commitBytes)) return ready;
     // Segments are used in the order of their sequences, so one that is too small or too late is not used at all.
-    const discarded = this.#discard(ready).finally(() => this.#discards.delete(discarded));
-    this.#discards.add(discarded);
+    this.#closes.close(ready.file);
+    this.#remove(ready.path);
     return null;
   }
 
   #prepareBlocking(commitBytes: number): WritableSegment {
     if (this.#underWay !== null) this.#underWay.abandoned = true;
-    this.blockingPreparations++;
+    this.stats.blockingPreparations++;
     try {
-      return runStepsSync(prepareSegment(this.#storage, this.#plan(commitBytes), null, this.#closes));
+      return runStepsSync(this.#prepare(commitBytes));
     } catch (error) {
       this.#reportPoison(error);
       throw error;
@@ -94,7 +142,7 @@ export class SegmentRoom {
     if (this.#ready !== null || this.#underWay !== null || this.#closed || this.#hasFailedAhead) return;
     const state = { abandoned: false, done: Promise.resolve() };
     this.#underWay = state;
-    state.done = runSteps(prepareSegment(this.#storage, this.#plan(0), null, this.#closes))
+    state.done = runSteps(this.#prepare(0))
       .then(async (segment) => {
         if (state.abandoned) await this.#discard(segment);
         else this.#ready = segment;
@@ -108,30 +156,116 @@ export class SegmentRoom {
       });
   }
 
-  /** Waits for the preparation under way and removes what was prepared and not used. */
+  /**
+   * Gives a segment that is retired its temporary name, where it can be used again: that is its retirement. False when
+   * it cannot be: whoever retires it removes it. It is used when the directory has been flushed, see retired().
+   */
+  async recycle(segment: WritableSegment): Promise<boolean> {
+    const { path, header, usedSeeds, closed } = segment;
+    // Not before nothing is under way on its file: a write of the engine's that comes late must not meet its next use.
+    if (closed === null || !(await closed)) return false;
+    if (!this.#recycled.wants(header.sizeBytes, usedSeeds.length, this.#usefulSizes)) return false;
+    const temporary = temporaryPath(path);
+    try {
+      await this.#storage.rename(path, temporary);
+    } catch {
+      // Removing it is tried, and says what is wrong.
+      return false;
+    }
+    this.#recycled.add({ temporaryPath: temporary, sizeBytes: header.sizeBytes, usedSeeds });
+    return true;
+  }
+
+  /** The directory was flushed behind everything that was retired: there is more room than there was. */
+  retired(): void {
+    this.#recycled.release();
+    this.#removeAll(this.#recycled.takeUseless(this.#usefulSizes));
+    this.#hasFailedAhead = false;
+  }
+
+  /** It was not: what has its temporary name is removed like everything else that was retired. */
+  retiredInVain(): void {
+    this.#removeAll(this.#recycled.takeWaiting());
+  }
+
+  /** Waits for the preparation under way and removes what was prepared and not used, or waits to be used again. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#underWay?.done;
-    await Promise.all(this.#discards);
     const ready = this.#ready;
     this.#ready = null;
     if (ready !== null) await this.#discard(ready);
+    this.#removeAll(this.#recycled.takeAll());
+    await Promise.all(this.#discards);
   }
 
-  /** Of the size whose turn it is, or of a larger one of its own for what would not fit. */
-  #plan(commitBytes: number): SegmentPlan {
-    const { directory, journalId } = this.#start;
-    const { blockBytes } = this.#options;
-    const bytes = Math.max(this.#bytesFor(commitBytes), this.#nextSizeBytes);
+  /** The next segment, with room for `commitBytes`: of a retired file if there is one, else of a new one. */
+  *#prepare(commitBytes: number): Steps<WritableSegment> {
+    const recycled = this.#recycled.take(this.#plannedBytes(commitBytes));
+    if (recycled !== null) {
+      try {
+        return yield* this.#prepareRecycled(recycled);
+      } catch (error) {
+        if (isKeelsonError(error, 'KEELSON_POISONED')) throw error;
+        // The file is gone, and nothing is tried on it again. A new one may do, or say what is wrong.
+      }
+    }
+    try {
+      return yield* this.#prepareNew(commitBytes);
+    } catch (error) {
+      if (!isKeelsonError(error, 'KEELSON_NO_SPACE') || !this.#recycled.hasFree) throw error;
+      // Files that wait to be used again must not be what there is no room for.
+      for (const { temporaryPath } of this.#recycled.takeFree()) yield* discard(this.#storage, temporaryPath);
+      return yield* this.#prepareNew(commitBytes);
+    }
+  }
+
+  *#prepareRecycled(recycled: RecycledSegment): Steps<WritableSegment> {
+    const segment = yield* recycleSegment(
+      this.#storage,
+      this.#plan(recycled.sizeBytes),
+      recycled,
+      this.#closes,
+    );
+    this.stats.segmentsRecycled++;
+    this.stats.bytesPrepared += segment.header.blockBytes;
+    return segment;
+  }
+
+  *#prepareNew(commitBytes: number): Steps<WritableSegment> {
+    const plan = this.#plan(this.#plannedBytes(commitBytes));
+    const segment = yield* prepareSegment(this.#storage, plan, null, this.#closes);
+    this.stats.segmentsPrepared++;
+    this.stats.bytesPrepared += plan.sizeBytes;
+    return segment;
+  }
+
+  #plan(sizeBytes: number): SegmentPlan {
     return {
-      directory,
-      journalId,
+      directory: this.#start.directory,
+      journalId: this.#start.journalId,
       sequence: this.#nextSequence++,
-      sizeBytes: Math.ceil(bytes / blockBytes) * blockBytes,
-      blockBytes,
+      sizeBytes,
+      blockBytes: this.#options.blockBytes,
       lineageStart: null,
       durableLsn: this.#start.durableLsn(),
     };
+  }
+
+  /** Of the size whose turn it is, or of a larger one of its own for what would not fit. */
+  #plannedBytes(commitBytes: number): number {
+    return this.#wholeBlocks(Math.max(this.#bytesFor(commitBytes), this.#nextSizeBytes));
+  }
+
+  /** Sizes of retired segments that are of use: a smaller one would undo the doubling, a larger one the limit. */
+  get #usefulSizes(): SizeRange {
+    const bytesMin = this.#plannedBytes(0);
+    return { bytesMin, bytesMax: Math.max(bytesMin, this.#wholeBlocks(this.#capBytes)) };
+  }
+
+  #wholeBlocks(bytes: number): number {
+    const { blockBytes } = this.#options;
+    return Math.ceil(bytes / blockBytes) * blockBytes;
   }
 
   /** What a segment for these commits has at least: header, commits, and what is reserved. */
@@ -144,6 +278,19 @@ export class SegmentRoom {
   async #discard(segment: WritableSegment): Promise<void> {
     this.#closes.close(segment.file);
     await this.#storage.remove(segment.path).catch(() => {});
+  }
+
+  #removeAll(recycled: readonly RecycledSegment[]): void {
+    for (const { temporaryPath } of recycled) this.#remove(temporaryPath);
+  }
+
+  /** Best effort, and nobody waits for it but close(). */
+  #remove(path: string): void {
+    const removed = this.#storage
+      .remove(path)
+      .catch(() => {})
+      .finally(() => this.#discards.delete(removed));
+    this.#discards.add(removed);
   }
 
   #reportPoison(error: unknown): void {

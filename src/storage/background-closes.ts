@@ -5,15 +5,20 @@ import type { StorageFile } from './storage.js';
 export class BackgroundCloses {
   readonly #underWay = new Set<Promise<void>>();
 
-  /** A close that fails loses nothing here: whoever needed the contents durable has flushed them. */
-  close(file: StorageFile): void {
-    const closed = file
-      .close()
-      .catch(() => {})
-      .then(() => {
-        this.#underWay.delete(closed);
-      });
-    this.#underWay.add(closed);
+  /**
+   * A close that fails loses nothing here: whoever needed the contents durable has flushed them. Resolves, true without
+   * an error, when nothing is under way on the file any more.
+   */
+  close(file: StorageFile): Promise<boolean> {
+    const closed = file.close().then(
+      () => true,
+      () => false,
+    );
+    const ended = closed.then(() => {
+      this.#underWay.delete(ended);
+    });
+    this.#underWay.add(ended);
+    return closed;
   }
 
   async whenDone(): Promise<void> {

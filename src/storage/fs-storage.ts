@@ -46,6 +46,8 @@ export function createFsStorage(engineReason = 'It was asked for.'): Storage {
     createFile,
     createLogFile,
     createLogFileSync,
+    openLogFile,
+    openLogFileSync,
     sealFrames,
     allocate: (length) => new Uint8Array(length),
     processIdentity,
@@ -128,33 +130,59 @@ async function createFile(path: string): Promise<StorageFile> {
 async function createLogFile(path: string): Promise<LogFile> {
   const fd = await open(path, CREATE_FLAGS);
   try {
-    return new FsLogFile(path, fd, await open(path, READ_WRITE_FLAGS));
+    return await logFile(path, fd);
   } catch (error) {
-    // Out of descriptors, most likely. What failed leaves no name behind, or the next attempt would find it taken.
-    // What goes wrong while clearing up is told by nobody: the first error is the one that matters.
-    await poolCall('close', path, (callback) => fs.close(fd, callback)).catch(() => undefined);
+    // What failed leaves no name behind, or the next attempt would find it taken.
     await poolCall('unlink', path, (callback) => fs.unlink(path, callback)).catch(() => undefined);
     throw error;
   }
 }
 
 function createLogFileSync(path: string): LogFile {
-  const fd = syncCall('open', path, () => fs.openSync(path, CREATE_FLAGS, FILE_MODE));
+  const fd = openSync(path, CREATE_FLAGS);
   try {
-    return new FsLogFile(
-      path,
-      fd,
-      syncCall('open', path, () => fs.openSync(path, READ_WRITE_FLAGS)),
-    );
+    return logFileSync(path, fd);
+  } catch (error) {
+    ignoringErrors(() => fs.unlinkSync(path));
+    throw error;
+  }
+}
+
+async function openLogFile(path: string): Promise<LogFile> {
+  return logFile(path, await open(path, READ_WRITE_FLAGS));
+}
+
+function openLogFileSync(path: string): LogFile {
+  return logFileSync(path, openSync(path, READ_WRITE_FLAGS));
+}
+
+/** A log file on `fd` and a second descriptor of the same file. Gives `fd` back if that cannot be had. */
+async function logFile(path: string, fd: number): Promise<LogFile> {
+  try {
+    return new FsLogFile(path, fd, await open(path, READ_WRITE_FLAGS));
+  } catch (error) {
+    // Out of descriptors, most likely. What goes wrong while clearing up is told by nobody: the first error is the one
+    // that matters.
+    await poolCall('close', path, (callback) => fs.close(fd, callback)).catch(() => undefined);
+    throw error;
+  }
+}
+
+function logFileSync(path: string, fd: number): LogFile {
+  try {
+    return new FsLogFile(path, fd, openSync(path, READ_WRITE_FLAGS));
   } catch (error) {
     ignoringErrors(() => fs.closeSync(fd));
-    ignoringErrors(() => fs.unlinkSync(path));
     throw error;
   }
 }
 
 function open(path: string, flags: string): Promise<number> {
   return poolCall<number>('open', path, (callback) => fs.open(path, flags, FILE_MODE, callback));
+}
+
+function openSync(path: string, flags: string): number {
+  return syncCall('open', path, () => fs.openSync(path, flags, FILE_MODE));
 }
 
 function ignoringErrors(attempt: () => void): void {

@@ -18,9 +18,13 @@ export function createIoUringStorage(): Storage {
   /** Stays, whatever file is opened next: the blocks that were too small for the last one will be for it. */
   let unalignedBecause: string | null = null;
 
+  /** The file with a descriptor for direct writes. Gives it back if that cannot be had. */
   function logFile(file: LogFile): LogFile {
     const direct = addon.openFile(file.path);
-    if (typeof direct === 'number') throw storageError(errnoError(direct, 'open'), 'open', file.path);
+    if (typeof direct === 'number') {
+      file.close().catch(() => {});
+      throw storageError(errnoError(direct, 'open'), 'open', file.path);
+    }
     const { isDirect, memoryAlignment, offsetAlignment } = direct;
     hasOpened = true;
     refusedBecause = isDirect ? null : 'the file system refuses direct I/O';
@@ -52,7 +56,6 @@ export function createIoUringStorage(): Storage {
       try {
         return logFile(file);
       } catch (error) {
-        await file.close().catch(() => {});
         await inner.remove(path).catch(() => {});
         throw error;
       }
@@ -62,7 +65,6 @@ export function createIoUringStorage(): Storage {
       try {
         return logFile(file);
       } catch (error) {
-        file.close().catch(() => {});
         try {
           inner.removeSync(path);
         } catch {
@@ -71,6 +73,8 @@ export function createIoUringStorage(): Storage {
         throw error;
       }
     },
+    openLogFile: async (path) => logFile(await inner.openLogFile(path)),
+    openLogFileSync: (path) => logFile(inner.openLogFileSync(path)),
     allocate(length) {
       const buffer = new ArrayBuffer(length + MEMORY_ALIGNMENT_BYTES);
       return new Uint8Array(buffer, addon.alignedOffset(buffer, MEMORY_ALIGNMENT_BYTES), length);

@@ -66,6 +66,9 @@ export interface Storage {
   /** Creates a file that will take durable writes. Everything they need is opened here, before the first of them. */
   createLogFile(path: string): Promise<LogFile>;
   createLogFileSync(path: string): LogFile;
+  /** The same for a file that is there, contents and size as they are. KEELSON_NOT_FOUND when absent. */
+  openLogFile(path: string): Promise<LogFile>;
+  openLogFileSync(path: string): LogFile;
 
   /** Zeroed memory that a durable write of this engine accepts. An engine never keeps it longer than it says. */
   allocate(length: number): Uint8Array;

@@ -21,6 +21,7 @@ export type Operation =
   | 'openFile'
   | 'createFile'
   | 'createLogFile'
+  | 'openLogFile'
   | 'size'
   | 'read'
   | 'write'
@@ -32,6 +33,11 @@ export type Operation =
 export interface Call {
   readonly operation: Operation;
   readonly path: string;
+}
+
+/** True where a segment's name goes: it is removed, or gets its temporary name and waits to be used again. */
+export function isRetirement({ operation, path }: Call): boolean {
+  return (operation === 'remove' || operation === 'rename') && path.endsWith('.journal');
 }
 
 /** The errors that a full disk, a full table and a broken disk give. */
@@ -51,9 +57,10 @@ export class FaultyStorage {
   /** Awaited before a call that has a form that can wait. */
   gate: (call: Call) => Promise<void> | null = () => null;
   readonly storage: Storage;
+  #underWay = 0;
 
   constructor(inner: Storage = createFsStorage()) {
-    this.storage = this.#wrap(inner);
+    this.storage = this.#counted(this.#wrap(inner));
   }
 
   count(operation: Operation): number {
@@ -64,6 +71,12 @@ export class FaultyStorage {
   failNth(n: number, matches: (call: Call) => boolean, error: Error): void {
     let seen = 0;
     this.fault = (call) => (matches(call) && seen++ === n ? error : null);
+  }
+
+  /** Resolves when nothing that can be waited for is under way: a segment prepared in the background is ready. */
+  async settled(): Promise<void> {
+    do await new Promise(setImmediate);
+    while (this.#underWay > 0);
   }
 
   heal(): void {
@@ -94,6 +107,26 @@ export class FaultyStorage {
 
   async #meetLater(operation: Operation, path: string): Promise<void> {
     await this.gate(this.#meet(operation, path));
+  }
+
+  #counted<T extends object>(wrapped: T): T {
+    const counted = (method: (...args: unknown[]) => unknown) => {
+      return (...args: unknown[]) => {
+        const result = method(...args);
+        if (!(result instanceof Promise)) return result;
+        this.#underWay++;
+        const ended = () => {
+          this.#underWay--;
+        };
+        result.then(ended, ended);
+        return result;
+      };
+    };
+    const methods = Object.entries(wrapped).filter(([, method]) => typeof method === 'function');
+    return Object.assign(
+      wrapped,
+      Object.fromEntries(methods.map(([name, method]) => [name, counted(method)])),
+    );
   }
 
   #wrap(inner: Storage): Storage {
@@ -134,12 +167,20 @@ export class FaultyStorage {
         this.#meet('createLogFile', path);
         return this.#wrapLogFile(inner.createLogFileSync(path));
       },
+      openLogFile: async (path) => {
+        await this.#meetLater('openLogFile', path);
+        return this.#wrapLogFile(await inner.openLogFile(path));
+      },
+      openLogFileSync: (path) => {
+        this.#meet('openLogFile', path);
+        return this.#wrapLogFile(inner.openLogFileSync(path));
+      },
     };
   }
 
   #wrapFile(inner: StorageFile): StorageFile {
     const { path } = inner;
-    return {
+    return this.#counted({
       path,
       size: () => this.#meetLater('size', path).then(() => inner.size()),
       read: (into, position) => this.#meetLater('read', path).then(() => inner.read(into, position)),
@@ -150,7 +191,7 @@ export class FaultyStorage {
         this.calls.push({ operation: 'close', path });
         return inner.close();
       },
-    };
+    });
   }
 
   #wrapLogFile(inner: LogFile): LogFile {
@@ -166,7 +207,7 @@ export class FaultyStorage {
       pending = once;
       return once;
     };
-    return {
+    return this.#counted({
       ...this.#wrapFile(inner),
       writeSync: (bytes, position) => {
         this.#meet('write', path);
@@ -201,6 +242,6 @@ export class FaultyStorage {
         pending?.();
         inner.drainSync();
       },
-    };
+    });
   }
 }

@@ -16,6 +16,7 @@ import type { Journal, ReadRange } from '../../src/journal/journal.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { type JournalOptions, resolveJournalOptions } from '../../src/journal/options.js';
 import { encodeSegmentHeader, type SegmentHeader, segmentSeed } from '../../src/journal/segment-format.js';
+import { type SegmentScan, SegmentScanner } from '../../src/journal/segment-scan.js';
 import { createFsStorage, FRAME_OVERHEAD_BYTES, type Storage, sealFrames } from '../../src/storage/index.js';
 
 /** A directory for every test around it, removed with all that is in it. */
@@ -153,9 +154,25 @@ export function segmentHeader(changes: Partial<SegmentHeader> = {}): SegmentHead
     blockBytes: 512,
     salt: SALT,
     lineageStart: null,
+    isRecycled: false,
     durableLsn: 0,
     ...changes,
   };
+}
+
+/** Scans the bytes of a segment file, in windows of so many bytes; in one by default. */
+export function scanSegment(
+  bytes: Uint8Array,
+  header: SegmentHeader,
+  windowBytes: number = bytes.length,
+): SegmentScan {
+  const scanner = new SegmentScanner(header, bytes.length);
+  for (let at = 0; at < bytes.length; at += windowBytes) {
+    // A buffer of its own, gone with the next one, as the windows of a file are.
+    const window = bytes.slice(at, at + windowBytes);
+    scanner.push(window);
+  }
+  return scanner.finish();
 }
 
 /** Builds the bytes of one segment with the codecs that the journal writes with. */

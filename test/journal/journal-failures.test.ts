@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
 import type { Journal } from '../../src/journal/journal.js';
 import type { JournalOptions } from '../../src/journal/options.js';
-import { type Call, diskError, FaultyStorage, type Operation } from './faulty-storage.js';
+import { type Call, diskError, FaultyStorage, isRetirement, type Operation } from './faulty-storage.js';
 import {
   bytesOf,
   copyAsKilled,
@@ -226,13 +226,13 @@ describe('a failed flush of the directory', () => {
     const texts = numbered(30, 400);
     for (const text of texts) await journal.commit(bytesOf(text));
     await turns(50);
-    let removed = 0;
-    faulty.fault = ({ operation, path }) => {
-      if (operation === 'remove' && path.endsWith('.journal')) removed++;
-      return operation === 'flushDirectory' && removed > 0 ? BROKEN_DIRECTORY : null;
+    let retired = 0;
+    faulty.fault = (call) => {
+      if (isRetirement(call)) retired++;
+      return call.operation === 'flushDirectory' && retired > 0 ? BROKEN_DIRECTORY : null;
     };
     expect(await rejectionOf(journal.truncateBefore(journal.syncedLsn))).toBe(BROKEN_DIRECTORY);
-    expect(removed).toBeGreaterThan(0);
+    expect(retired).toBeGreaterThan(0);
     expect(journal.poisoned?.cause).toBe(BROKEN_DIRECTORY);
     const kept = await textsOf(journal);
     await journal.close();
@@ -449,11 +449,8 @@ describe('a call that fails', () => {
     const journal = await openHere(faulty);
     for (const text of numbered(40, 400)) await journal.commit(bytesOf(text));
     await turns(50);
-    faulty.failNth(
-      1,
-      ({ operation, path }) => operation === 'remove' && path.endsWith('.journal'),
-      BROKEN_WRITE,
-    );
+    const second = here.at(segmentNames(here.path)[1]!);
+    faulty.fault = (call) => (isRetirement(call) && call.path === second ? BROKEN_WRITE : null);
     expect(await rejectionOf(journal.truncateBefore(journal.syncedLsn))).toBe(BROKEN_WRITE);
     expect(journal.poisoned).toBeNull();
     const kept = await textsOf(journal);

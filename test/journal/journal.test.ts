@@ -388,6 +388,7 @@ describe('openJournal', () => {
       endLsn: 0,
       provenLsn: 0,
       tornBytes: 0,
+      tornWhy: null,
       segments: 0,
     });
   });

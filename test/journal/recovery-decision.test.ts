@@ -39,7 +39,9 @@ function anchorAt(
 describe('the decision', () => {
   test.each<[string, readonly SegmentKind[], RecoveryAnchor | null, object]>([
     ['of an empty directory is a fresh start', [], null, { kind: 'fresh' }],
-    ['of an image at 0 without segments is a fresh start', [], anchorAt(0), { kind: 'fresh' }],
+    ['of no segments and no image is a fresh start', [], anchorAt(0, null), { kind: 'fresh' }],
+    // A backup of an empty store begins with an image at 0: a journal of another id must not go on behind it.
+    ['of an image at 0 without its journal refuses', [], anchorAt(0), { kind: 'refuse' }],
     [
       'of an image without its journal refuses',
       [],
@@ -199,7 +201,9 @@ function checkDecision(
     if (why === '') return 'a refusal says why';
     const namesPlace = facts.path !== undefined && facts.segment !== undefined && facts.offset !== undefined;
     const namesRange = facts.lsn !== undefined && facts.lsnEnd !== undefined && facts.lsn < facts.lsnEnd;
-    if (!namesPlace && !namesRange) return 'a refusal names place or range';
+    // Behind an image at 0 all of the journal is missing, and nobody knows how far it went.
+    const isAllGone = world.length === 0 && facts.lsn === 0;
+    if (!namesPlace && !namesRange && !isAllGone) return 'a refusal names place or range';
     const isLoss = code === 'KEELSON_CORRUPT' && expected.endLsn !== undefined;
     return isLoss && !(namesPlace && namesRange && facts.lsn === expected.endLsn)
       ? 'a loss names place and range'

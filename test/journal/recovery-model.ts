@@ -91,6 +91,7 @@ export function makeWorld(
     const scan = {
       commits,
       endOffset: BLOCK_BYTES * (commits.length + 1),
+      endsBecause: 'header' as const,
       hasBytesAfterEnd: kind.body === 'hole',
       durableLsnClaimed: claimed,
       heldFromLsnClaimed: claimed < 0 ? -1 : heldFromLsn,
@@ -116,7 +117,10 @@ export interface Expected {
 }
 
 export function expectedDecision(segments: readonly FoundSegment[], anchor: RecoveryAnchor | null): Expected {
-  if (segments.length === 0) return { kind: anchor === null || anchor.provenLsn === 0 ? 'fresh' : 'refuse' };
+  if (segments.length === 0) {
+    const isFresh = anchor === null || (anchor.provenLsn === 0 && anchor.journalId === null);
+    return { kind: isFresh ? 'fresh' : 'refuse' };
+  }
   const readable = segments.flatMap((segment) =>
     segment.verdict.ok ? [{ ...segment, header: segment.verdict.header, scan: segment.scan! }] : [],
   );
@@ -201,6 +205,7 @@ export function repaired(
   const scan = {
     commits,
     endOffset: BLOCK_BYTES * (commits.length + 1),
+    endsBecause: 'full' as const,
     hasBytesAfterEnd: false,
     durableLsnClaimed: endLsn,
     heldFromLsnClaimed: heldFromLsn,

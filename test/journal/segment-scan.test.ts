@@ -3,8 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { COMMIT_FLAGS } from '../../src/journal/commit-format.js';
 import { encodeSegmentHeader } from '../../src/journal/segment-format.js';
-import { scanSegment } from '../../src/journal/segment-scan.js';
-import { bytesOf, SegmentBuilder, segmentHeader } from './helpers.js';
+import { bytesOf, SegmentBuilder, scanSegment, segmentHeader } from './helpers.js';
 
 /** Three commits of one record, of 12 + 3 bytes each, at blocks 1, 2 and 3. */
 function threeCommits(): SegmentBuilder {
@@ -22,6 +21,7 @@ describe('a scan', () => {
     expect(scan(new SegmentBuilder())).toEqual({
       commits: [],
       endOffset: 512,
+      endsBecause: 'header',
       hasBytesAfterEnd: false,
       durableLsnClaimed: -1,
       heldFromLsnClaimed: -1,
@@ -41,6 +41,7 @@ describe('a scan', () => {
     expect(commits[3]).toMatchObject({ recordCount: 0, flags: COMMIT_FLAGS.closed });
     expect(rest).toEqual({
       endOffset: 2560,
+      endsBecause: 'header',
       hasBytesAfterEnd: false,
       durableLsnClaimed: 45,
       heldFromLsnClaimed: 15,
@@ -52,6 +53,7 @@ describe('a scan', () => {
     segment.commit([new Uint8Array(1024 - 48 - 12)]);
     expect(scan(segment)).toMatchObject({
       endOffset: 1536,
+      endsBecause: 'full',
       hasBytesAfterEnd: false,
       commits: [{ endLsn: 976 }],
     });
@@ -63,6 +65,7 @@ describe('a scan', () => {
     expect(scan(segment)).toMatchObject({
       commits: [{ endLsn: 15 }, { endLsn: 30 }],
       endOffset: 1536,
+      endsBecause: 'body',
       hasBytesAfterEnd: true,
       durableLsnClaimed: 30,
     });
@@ -73,6 +76,7 @@ describe('a scan', () => {
     segment.bytes.fill(0, 1536, 1536 + 48);
     expect(scan(segment)).toMatchObject({
       commits: [{ endLsn: 15 }, { endLsn: 30 }],
+      endsBecause: 'header',
       hasBytesAfterEnd: true,
       durableLsnClaimed: 15,
     });
@@ -102,7 +106,11 @@ describe('a scan', () => {
       segment.commit(['six']);
       const found = scan(segment);
       expect(found.commits, `start ${startLsn}`).toHaveLength(1);
-      expect(found).toMatchObject({ endOffset: 1024, durableLsnClaimed: segment.lsn - 15 });
+      expect(found).toMatchObject({
+        endOffset: 1024,
+        endsBecause: 'gap',
+        durableLsnClaimed: segment.lsn - 15,
+      });
     }
   });
 

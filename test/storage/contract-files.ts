@@ -55,6 +55,10 @@ export function filesContract(name: string, makeEnvironment: MakeEnvironment): v
     test('opening what is absent is refused, and creates nothing', async () => {
       await expectCode(here.storage.openFile(here.at('absent'), false), 'KEELSON_NOT_FOUND');
       await expectCode(here.storage.openFile(here.at('absent'), true), 'KEELSON_NOT_FOUND');
+      await expectCode(here.storage.openLogFile(here.at('absent')), 'KEELSON_NOT_FOUND');
+      expect(() => here.storage.openLogFileSync(here.at('absent'))).toThrow(
+        expect.objectContaining({ code: 'KEELSON_NOT_FOUND' }),
+      );
       expect(await here.storage.kind(here.at('absent'))).toBe('absent');
     });
 

@@ -45,6 +45,46 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
       await other.close();
     });
 
+    test.each(['openLogFile', 'openLogFileSync'] as const)(
+      '%s gives a log file on what is there, contents and size as they were',
+      async (openForm) => {
+        const bytes = patternBytes(here.storage, 3 * BLOCK_BYTES, 2);
+        expect((await submitted(file, bytes, 0).first).error).toBeNull();
+        await file.close();
+        const again = await here.storage[openForm](here.at('log'));
+        expect([again.path, await again.size()]).toEqual([here.at('log'), 3 * BLOCK_BYTES]);
+        const [late, early] = [4, 5].map((salt) => patternBytes(here.storage, BLOCK_BYTES, salt));
+        expect(await submitted(again, late!, BLOCK_BYTES).first).toEqual({ error: null, memoryIsFree: true });
+        again.writeDurableSync({ bytes: early!, position: 0, seal: null });
+        await again.close();
+        const reopened = await here.storage.openFile(here.at('log'), false);
+        expectSameBytes(await readBack(reopened, BLOCK_BYTES, 0), early!);
+        expectSameBytes(await readBack(reopened, BLOCK_BYTES, BLOCK_BYTES), late!);
+        expectSameBytes(
+          await readBack(reopened, BLOCK_BYTES, 2 * BLOCK_BYTES),
+          bytes.subarray(2 * BLOCK_BYTES),
+        );
+        await reopened.close();
+      },
+    );
+
+    test('a log file that is opened is written by the buffered forms too, then durably, and follows its new name', async () => {
+      file.writeSync(patternBytes(here.storage, 2 * BLOCK_BYTES, 6), 0);
+      file.flushSync();
+      await file.close();
+      const again = await here.storage.openLogFile(here.at('log'));
+      const [head, commit] = [7, 8].map((salt) => patternBytes(here.storage, BLOCK_BYTES, salt));
+      await again.write(head!, 0);
+      await again.flush();
+      await here.storage.rename(here.at('log'), here.at('renamed'));
+      expect((await submitted(again, commit!, BLOCK_BYTES).first).error).toBeNull();
+      await again.close();
+      const reopened = await here.storage.openFile(here.at('renamed'), false);
+      expectSameBytes(await readBack(reopened, BLOCK_BYTES, 0), head!);
+      expectSameBytes(await readBack(reopened, BLOCK_BYTES, BLOCK_BYTES), commit!);
+      await reopened.close();
+    });
+
     test('a blocking write and flush do what the others do', async () => {
       const bytes = patternBytes(here.storage, BIG_BYTES, 3);
       file.writeSync(bytes, 7);

@@ -132,6 +132,30 @@ describe('fs only', () => {
       expect(openDescriptorCount()).toBe(before);
     });
 
+    test('opening a log file whose second descriptor is refused leaves no descriptor, and the file as it was', async () => {
+      fs.writeFileSync(`${directory}/log`, 'kept');
+      const refused = Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+      const { open, openSync } = fs;
+      const before = openDescriptorCount();
+      let opens = 0;
+      vi.spyOn(fs, 'open').mockImplementation(((path: string, flags: string, mode: number, done: never) =>
+        opens++ % 2 === 1
+          ? (done as (error: Error) => void)(refused)
+          : open(path, flags, mode, done)) as never);
+      vi.spyOn(fs, 'openSync').mockImplementation((path, flags, mode) => {
+        if (opens++ % 2 === 1) throw refused;
+        return openSync(path, flags, mode);
+      });
+      await expectCode(storage.openLogFile(`${directory}/log`), 'KEELSON_NO_SPACE');
+      expect(() => storage.openLogFileSync(`${directory}/log`)).toThrow(
+        expect.objectContaining({ code: 'KEELSON_NO_SPACE' }),
+      );
+      vi.restoreAllMocks();
+      expect(opens).toBe(4);
+      expect(fs.readFileSync(`${directory}/log`, 'utf8')).toBe('kept');
+      expect(openDescriptorCount()).toBe(before);
+    });
+
     test('both descriptors are given back when closing one of them reports an error', async () => {
       const before = openDescriptorCount();
       const log = await storage.createLogFile(`${directory}/log`);

@@ -1,0 +1,61 @@
+// The segment of a journal that has no past: it holds the mark that ends a recovery, and says that everything below
+// it is answered for by an image. What a backup and a salvage put beside the image that they write.
+
+import { isKeelsonError } from '../errors.js';
+import { BackgroundCloses, runSteps, type Storage } from '../storage/index.js';
+import { COMMIT_FLAGS, encodeCommitHeader } from './commit-format.js';
+import { prepareSegment } from './segment-files.js';
+
+const BLOCK_BYTES = 4096;
+const FIRST_SEQUENCE = 1;
+
+export interface SealedSegmentPlan {
+  /** Without any other segment. */
+  readonly directory: string;
+  readonly journalId: Uint8Array;
+  /** The journal ends here, well, and holds no record. The first one that is written follows. */
+  readonly lsn: number;
+}
+
+/** Makes the segment. It and every name in the directory are durable when this returns. */
+export async function writeSealedSegment(storage: Storage, plan: SealedSegmentPlan): Promise<void> {
+  const { directory, journalId, lsn } = plan;
+  const closes = new BackgroundCloses();
+  const steps = prepareSegment(
+    storage,
+    {
+      directory,
+      sequence: FIRST_SEQUENCE,
+      journalId,
+      sizeBytes: 2 * BLOCK_BYTES,
+      blockBytes: BLOCK_BYTES,
+      lineageStart: lsn,
+      durableLsn: lsn,
+    },
+    (seed) => recoveredMark(lsn, seed),
+    closes,
+  );
+  const segment = await runSteps(steps)
+    .catch((error) => {
+      // There is no journal to poison: what failed is the cause.
+      throw isKeelsonError(error, 'KEELSON_POISONED') ? error.cause : error;
+    })
+    .finally(() => closes.whenDone());
+  await segment.file.close();
+}
+
+/** The block of an empty commit at `lsn`, the first of its segment. */
+function recoveredMark(lsn: number, seed: number): Uint8Array {
+  const block = new Uint8Array(BLOCK_BYTES);
+  const mark = {
+    startLsn: lsn,
+    durableLsn: lsn,
+    heldFromLsn: lsn,
+    bodyBytes: 0,
+    recordCount: 0,
+    flags: COMMIT_FLAGS.recovered,
+    nextSequence: 0,
+  };
+  encodeCommitHeader(block, mark, BLOCK_BYTES, seed);
+  return block;
+}
