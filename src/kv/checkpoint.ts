@@ -4,10 +4,7 @@
 
 import type { Journal } from '../journal/internal.js';
 import { isFailedFlush, type Storage } from '../storage/index.js';
-import { imagePath, listImages, writeImage } from './image-files.js';
-import type { ImageHeader } from './image-format.js';
-import type { KeyCodec } from './key-encoding.js';
-import type { OrderedIndex } from './ordered-index.js';
+import { type ImagePlan, imagePath, listImages, writeImage } from './image-files.js';
 
 export interface CheckpointResult {
   /** The image holds every write up to here. */
@@ -15,17 +12,13 @@ export interface CheckpointResult {
   readonly entries: number;
   /** Bytes of the image; 0 when the one that was there already was still good. */
   readonly bytesWritten: number;
+  readonly durationMs: number;
 }
 
-export interface CheckpointPlan {
+export interface CheckpointPlan extends ImagePlan {
   readonly storage: Storage;
   readonly directory: string;
   readonly journal: Journal;
-  readonly header: ImageHeader;
-  /** As of header.lsn, and nobody else's. */
-  readonly index: OrderedIndex;
-  readonly keyCodec: KeyCodec<unknown>;
-  readonly isAborted: () => boolean;
 }
 
 /**
@@ -33,15 +26,15 @@ export interface CheckpointPlan {
  * flush of the directory poisons the journal, because then nobody knows which names are durable. When it has
  * succeeded, what the image replaces may be retired.
  */
-export async function writeCheckpoint(plan: CheckpointPlan): Promise<CheckpointResult> {
-  const { storage, directory, journal, header, index } = plan;
+export async function writeCheckpoint(plan: CheckpointPlan): Promise<Omit<CheckpointResult, 'durationMs'>> {
+  const { storage, directory, journal, header } = plan;
   const path = imagePath(directory, header.lsn);
   const temporary = `${path}.tmp`;
   let bytesWritten: number;
   // One that failed at this LSN may have left its file, if that could not be removed either.
   await storage.remove(temporary).catch(() => {});
   try {
-    bytesWritten = await writeImage(storage, temporary, header, index, plan.keyCodec, plan.isAborted);
+    bytesWritten = await writeImage(storage, temporary, plan);
     // An image must never be ahead of its journal: reopened, it would bring back what was never acknowledged.
     await journal.syncThrough(header.lsn);
     await storage.rename(temporary, path);
@@ -59,14 +52,18 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<CheckpointR
   return { lsn: header.lsn, entries: header.entryCount, bytesWritten };
 }
 
-/** Retires what the image at `lsn`, whose name is durable, replaces: older images, oldest first, then segments. */
+/**
+ * Retires what the image at `lsn`, whose name is durable, replaces: older images, oldest first, then segments. The image
+ * at `olderLsn` and the journal behind it stay; without one of its own, it is `lsn`, or 0 to keep the whole journal.
+ */
 export async function retireBehindImage(
   storage: Storage,
   directory: string,
   journal: Journal,
   lsn: number,
+  olderLsn: number,
 ): Promise<void> {
-  const older = (await listImages(storage, directory)).filter((other) => other < lsn);
-  for (const other of older.reverse()) await storage.remove(imagePath(directory, other));
-  await journal.retireBehindImage(lsn);
+  const retired = (await listImages(storage, directory)).filter((other) => other < lsn && other !== olderLsn);
+  for (const other of retired.reverse()) await storage.remove(imagePath(directory, other));
+  await journal.retireBehindImage(olderLsn);
 }

@@ -1,12 +1,15 @@
 // Image files: their names, writing one, and loading one.
 
+import { setImmediate } from 'node:timers/promises';
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { Storage, StorageFile } from '../storage/index.js';
+import { type Entries, EntriesLoader, type EntriesView } from './entries.js';
 import {
   damagedBlock,
   decodeImageHeader,
   encodeImageHeader,
   IMAGE_BLOCK_HEADER_BYTES,
+  IMAGE_BLOCK_PAYLOAD_BYTES_MAX,
   IMAGE_HEADER_BYTES,
   ImageBlockWriter,
   type ImageHeader,
@@ -16,11 +19,20 @@ import {
   readImageBlock,
 } from './image-format.js';
 import type { KeyCodec } from './key-encoding.js';
-import { ALL_KEYS, OrderedIndex } from './ordered-index.js';
+import { ALL_KEYS } from './ordered-index.js';
 
 const NAME_PATTERN = /^(\d{16})\.image$/;
 const TEMPORARY_PATTERN = /^\d{16}\.image\.tmp$/;
 const LSN_DIGITS = 16;
+
+/** Bytes of an image read at a time. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+
+/** An image is flushed as it grows: all of it at once would keep the disk from the commits of a second or more. */
+const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** After so many entries, a few milliseconds, a load lets the event loop have its turn, whatever has been read ahead. */
+const TURN_ENTRIES = 4096;
 
 export function imagePath(directory: string, lsn: number): string {
   return `${directory}/${String(lsn).padStart(LSN_DIGITS, '0')}.image`;
@@ -28,8 +40,9 @@ export function imagePath(directory: string, lsn: number): string {
 
 /** The LSN in an image's name, or null when the name is not one. */
 export function imageLsn(name: string): number | null {
-  const match = NAME_PATTERN.exec(name);
-  return match === null ? null : Number(match[1]);
+  const lsn = Number(NAME_PATTERN.exec(name)?.[1]);
+  // No log goes as far as sixteen nines: such a name is not ours.
+  return Number.isSafeInteger(lsn) ? lsn : null;
 }
 
 /** True for the name of an image that was never finished. */
@@ -43,34 +56,48 @@ export async function listImages(storage: Storage, directory: string): Promise<n
   return lsns.sort((a, b) => b - a);
 }
 
+export interface ImagePlan {
+  readonly header: ImageHeader;
+  /** As of header.lsn. */
+  readonly entries: EntriesView;
+  readonly keyCodec: KeyCodec<unknown>;
+  /** Told after every block; what it throws ends the writing. */
+  readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
+}
+
 /**
- * Writes an image to `path`, which must not be there, and flushes it. `isAborted` is asked between blocks; when it
- * says so, KEELSON_ABORTED. Returns the bytes written. Whoever calls removes what a failure leaves.
+ * Writes an image to `path`, which must not be there, and flushes it. Between two blocks, which are about a millisecond
+ * of work, the event loop has its turn. Returns the bytes written. Whoever calls removes what a failure leaves.
  */
-export async function writeImage(
-  storage: Storage,
-  path: string,
-  header: ImageHeader,
-  index: OrderedIndex,
-  keyCodec: KeyCodec<unknown>,
-  isAborted: () => boolean,
-): Promise<number> {
+export async function writeImage(storage: Storage, path: string, plan: ImagePlan): Promise<number> {
+  const { header, entries, keyCodec, onBlock } = plan;
   const file = await storage.createFile(path);
   try {
     await file.write(encodeImageHeader(header), 0);
     let offset = IMAGE_HEADER_BYTES;
+    let flushedTo = 0;
+    let entriesDone = 0;
     const writer = new ImageBlockWriter(imageSeed(header), keyCodec);
     const writeBlock = async () => {
       const block = writer.finish();
       await file.write(block, offset);
       offset += block.length;
+      if (offset - flushedTo >= UNFLUSHED_BYTES_MAX) {
+        await file.flush();
+        flushedTo = offset;
+      }
+      onBlock(entriesDone, offset);
     };
-    for (const [key, entry] of index.iterate(ALL_KEYS)) {
-      writer.add(key, entry);
-      if (!writer.isFull) continue;
-      await writeBlock();
-      if (isAborted())
-        throw new KeelsonError('KEELSON_ABORTED', 'The store was closed during a checkpoint', { path });
+    let key = '';
+    let version = 0;
+    const add = (bytes: Uint8Array, start: number, end: number) =>
+      writer.add(key, version, bytes, start, end);
+    for (const [nextKey, handle] of entries.iterate(ALL_KEYS)) {
+      key = nextKey;
+      version = entries.versionOf(handle);
+      entries.read(handle, add);
+      entriesDone++;
+      if (writer.isFull) await writeBlock();
     }
     if (!writer.isEmpty) await writeBlock();
     // The end block has no entries: an image that was cut off between two blocks has none.
@@ -102,32 +129,37 @@ export async function loadImage(
   header: ImageHeader,
   keyCodec: KeyCodec<unknown>,
   onEntries: (count: number) => void,
-): Promise<OrderedIndex> {
+): Promise<Entries> {
   const file = await storage.openFile(path, false);
   let offset = IMAGE_HEADER_BYTES;
   try {
     const fileBytes = await file.size();
     const seed = imageSeed(header);
-    const index = new OrderedIndex();
-    let lastKey: string | undefined;
-    for (let number = 0; ; number++) {
-      const block = await readBlock(file, offset, fileBytes);
+    const loader = new EntriesLoader();
+    let number = 0;
+    let isEnded = false;
+    let turnAt = TURN_ENTRIES;
+    for await (const block of readBlocks(file, offset, fileBytes)) {
       const entries = readImageBlock(block, seed, number, keyCodec, (key, version, start, end) => {
-        if (lastKey !== undefined && key <= lastKey)
+        if (!loader.add(key, version, block, start, end))
           throw damagedBlock(`block ${number} is not in key order`);
-        lastKey = key;
-        index.set(key, { value: block.slice(start, end), version });
       });
       offset += block.length;
-      if (entries === 0) break;
-      onEntries(index.size);
+      isEnded = entries === 0;
+      if (isEnded) break;
+      number++;
+      onEntries(loader.size);
+      if (loader.size < turnAt) continue;
+      turnAt = loader.size + TURN_ENTRIES;
+      await setImmediate();
     }
-    if (index.size !== header.entryCount || offset !== fileBytes) {
+    if (!isEnded) throw damagedBlock('it ends without its end block');
+    if (loader.size !== header.entryCount || offset !== fileBytes) {
       throw damagedBlock(
-        `it has ${index.size} of ${header.entryCount} entries in ${offset} of ${fileBytes} bytes`,
+        `it has ${loader.size} of ${header.entryCount} entries in ${offset} of ${fileBytes} bytes`,
       );
     }
-    return index;
+    return loader.finish();
   } catch (error) {
     throw atPlace(error, path, offset);
   } finally {
@@ -141,12 +173,71 @@ async function readHeader(file: StorageFile): Promise<ImageHeaderVerdict> {
   return decodeImageHeader(bytes.subarray(0, length));
 }
 
-/** The length in a block's header is bounded by the file before memory is taken for it. */
-async function readBlock(file: StorageFile, offset: number, fileBytes: number): Promise<Uint8Array> {
-  const head = new Uint8Array(IMAGE_BLOCK_HEADER_BYTES);
-  if ((await file.read(head, offset)) < head.length) throw damagedBlock('it ends without its end block');
-  const bytes = IMAGE_BLOCK_HEADER_BYTES + imageBlockPayloadBytes(head);
-  if (offset + bytes > fileBytes) throw damagedBlock('a block does not fit in the file');
+/**
+ * The blocks from `from` on, one after the other, as long as there are whole ones; not verified. Read in large pieces, the
+ * next while the blocks of this one are used. A block is good until the next is asked for.
+ */
+async function* readBlocks(
+  file: StorageFile,
+  from: number,
+  fileBytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let offset = from;
+  let [buffer, other] = [newPiece(fileBytes - from), newPiece(fileBytes - from)];
+  let reading = startRead(file, buffer, offset);
+  while (offset < fileBytes) {
+    const piece = await reading;
+    const ends = blockEnds(piece);
+    const bytes = ends.at(-1) ?? 0;
+    if (bytes === 0) {
+      const block = await readLargeBlock(file, offset, fileBytes, piece);
+      offset += block.length;
+      yield block;
+      reading = startRead(file, buffer, offset);
+      continue;
+    }
+    offset += bytes;
+    [buffer, other] = [other, buffer];
+    // The next piece starts with the block that this one has only the start of.
+    if (offset < fileBytes) reading = startRead(file, buffer, offset);
+    for (const [at, end] of ends.entries()) yield piece.subarray(ends[at - 1] ?? 0, end);
+  }
+}
+
+function newPiece(bytesLeft: number): Uint8Array {
+  return new Uint8Array(Math.max(0, Math.min(PIECE_BYTES, bytesLeft)));
+}
+
+function startRead(file: StorageFile, into: Uint8Array, offset: number): Promise<Uint8Array> {
+  const reading = file.read(into, offset).then((bytesRead) => into.subarray(0, bytesRead));
+  // Whoever stops before never asks for this piece: its failure is nobody's news then. close() waits for the read.
+  reading.catch(() => {});
+  return reading;
+}
+
+/** Where the whole blocks at the start of a piece end, by what their headers say. */
+function blockEnds(piece: Uint8Array): number[] {
+  const ends: number[] = [];
+  for (let at = 0; at + IMAGE_BLOCK_HEADER_BYTES <= piece.length; ) {
+    at += IMAGE_BLOCK_HEADER_BYTES + imageBlockPayloadBytes(piece.subarray(at));
+    if (at > piece.length) break;
+    ends.push(at);
+  }
+  return ends;
+}
+
+/** One that is larger than a piece. The length in its header is bounded before memory is taken for it. */
+async function readLargeBlock(
+  file: StorageFile,
+  offset: number,
+  fileBytes: number,
+  start: Uint8Array,
+): Promise<Uint8Array> {
+  if (start.length < IMAGE_BLOCK_HEADER_BYTES) throw damagedBlock('it ends without its end block');
+  const payloadBytes = imageBlockPayloadBytes(start);
+  const bytes = IMAGE_BLOCK_HEADER_BYTES + payloadBytes;
+  if (offset + bytes > fileBytes || payloadBytes > IMAGE_BLOCK_PAYLOAD_BYTES_MAX)
+    throw damagedBlock('a block does not fit in the file');
   const block = new Uint8Array(bytes);
   if ((await file.read(block, offset)) < bytes) throw damagedBlock('a block is cut off');
   return block;

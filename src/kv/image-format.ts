@@ -5,7 +5,6 @@ import { CRC32C_START, crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '..
 import { KeelsonError, type KeelsonErrorCode } from '../errors.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 import { type ReadCursor, readLength, writeLeb128 } from './leb128.js';
-import type { Entry } from './ordered-index.js';
 import { readUtf8, writeUtf8 } from './utf8.js';
 
 export const IMAGE_FORMAT_VERSION = 1;
@@ -13,6 +12,12 @@ export const IMAGE_HEADER_BYTES = 512;
 export const IMAGE_BLOCK_HEADER_BYTES = 16;
 /** A block is closed when it has reached this; one entry may be larger and then has a block of its own. */
 export const IMAGE_BLOCK_BYTES_TARGET = 256 * 1024;
+
+/** Or this: tiny entries, too, make a block that is written, or read, in about a millisecond. */
+export const IMAGE_BLOCK_ENTRIES_TARGET = 2048;
+
+/** No block has more: what is in it before its last entry, and that, which came out of one record. */
+export const IMAGE_BLOCK_PAYLOAD_BYTES_MAX = IMAGE_BLOCK_BYTES_TARGET + 2 ** 28;
 
 const MAGIC = 0x494e4f53_4c45454bn; // "KEELSONI" read as a little-endian u64
 const VERSION_AT = 8;
@@ -27,6 +32,7 @@ const BLOCK_CHECKSUM_AT = 4;
 const BLOCK_ENTRIES_AT = 8;
 const BLOCK_NUMBER_AT = 12;
 const VERSION_BYTES = 8;
+const HIGH_HALF = 0x1_0000_0000;
 /** More than the two lengths and the version of an entry can take. */
 const ENTRY_OVERHEAD_BYTES = 24;
 
@@ -108,22 +114,24 @@ export class ImageBlockWriter {
   }
 
   get isFull(): boolean {
-    return this.#at >= IMAGE_BLOCK_BYTES_TARGET;
+    return this.#at >= IMAGE_BLOCK_BYTES_TARGET || this.#entries >= IMAGE_BLOCK_ENTRIES_TARGET;
   }
 
   get isEmpty(): boolean {
     return this.#entries === 0;
   }
 
-  add(key: IndexKey, { value, version }: Entry): void {
+  /** The value is `bytes[start, end)`. */
+  add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
     const keyBytes = this.#keyCodec.byteLength(key);
-    this.#reserve(ENTRY_OVERHEAD_BYTES + keyBytes + value.length);
+    const valueBytes = end - start;
+    this.#reserve(ENTRY_OVERHEAD_BYTES + keyBytes + valueBytes);
     this.#at = writeLeb128(this.#bytes, keyBytes, this.#at);
     this.#at += this.#keyCodec.write(key, this.#bytes, this.#at);
-    this.#bytes.writeBigUInt64LE(BigInt(version), this.#at);
-    this.#at = writeLeb128(this.#bytes, value.length, this.#at + VERSION_BYTES);
-    this.#bytes.set(value, this.#at);
-    this.#at += value.length;
+    writeUint64(this.#bytes, version, this.#at);
+    this.#at = writeLeb128(this.#bytes, valueBytes, this.#at + VERSION_BYTES);
+    this.#bytes.set(bytes.subarray(start, end), this.#at);
+    this.#at += valueBytes;
     this.#entries++;
   }
 
@@ -154,6 +162,28 @@ export function imageBlockPayloadBytes(header: Uint8Array): number {
   return new DataView(header.buffer, header.byteOffset).getUint32(0, true);
 }
 
+/** What the header of a block says. Not verified. */
+export interface ImageBlockHead {
+  readonly payloadBytes: number;
+  readonly entries: number;
+  readonly number: number;
+}
+
+export function readImageBlockHead(bytes: Uint8Array, at: number): ImageBlockHead {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, IMAGE_BLOCK_HEADER_BYTES);
+  return {
+    payloadBytes: view.getUint32(0, true),
+    entries: view.getUint32(BLOCK_ENTRIES_AT, true),
+    number: view.getUint32(BLOCK_NUMBER_AT, true),
+  };
+}
+
+/** True when the checksum of a block, which is there as long as its header says, holds. */
+export function imageBlockHolds(block: Uint8Array, seed: number): boolean {
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  return view.getUint32(BLOCK_CHECKSUM_AT, true) === blockChecksum(block, seed);
+}
+
 /**
  * Calls `visit` for every entry of a whole block and returns how many there were: 0 is the end of the image.
  * Throws KEELSON_CORRUPT when the block is not the `number`th of the image with that seed, or is damaged.
@@ -167,7 +197,7 @@ export function readImageBlock(
   visit: (key: IndexKey, version: number, valueStart: number, valueEnd: number) => void,
 ): number {
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
-  if (view.getUint32(BLOCK_CHECKSUM_AT, true) !== blockChecksum(block, seed)) {
+  if (!imageBlockHolds(block, seed)) {
     throw damagedBlock(`the checksum of block ${number} fails`);
   }
   if (view.getUint32(BLOCK_NUMBER_AT, true) !== number) throw damagedBlock(`block ${number} is another one`);
@@ -179,7 +209,7 @@ export function readImageBlock(
     cursor.at += keyBytes;
     if (cursor.at + VERSION_BYTES > block.length)
       throw damagedBlock(`an entry of block ${number} is cut off`);
-    const version = Number(view.getBigUint64(cursor.at, true));
+    const version = readUint64(view, cursor.at);
     cursor.at += VERSION_BYTES;
     const valueBytes = readLength(block, cursor, block.length);
     visit(key, version, cursor.at, cursor.at + valueBytes);
@@ -191,6 +221,16 @@ export function readImageBlock(
 
 export function damagedBlock(why: string): KeelsonError {
   return new KeelsonError('KEELSON_CORRUPT', `The image is damaged: ${why}`);
+}
+
+/** Of an LSN, below 2^53: no BigInt is made of it. */
+function readUint64(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * HIGH_HALF + view.getUint32(at, true);
+}
+
+function writeUint64(bytes: Buffer, value: number, at: number): void {
+  bytes.writeUInt32LE(value % HIGH_HALF, at);
+  bytes.writeUInt32LE(Math.floor(value / HIGH_HALF), at + 4);
 }
 
 function readName(bytes: Uint8Array, cursor: ReadCursor): string {

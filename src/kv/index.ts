@@ -71,13 +71,20 @@ export {
   type KeelsonErrorFacts,
 } from '../errors.js';
 export type { Lsn } from '../journal/index.js';
+export type { Damage, LsnRange, SegmentFindings } from '../journal/internal.js';
+export type { BackupResult } from './backup.js';
 export type { BatchOperation } from './batch.js';
 export type { CheckpointResult } from './checkpoint.js';
+export type { CheckpointEvent, CheckpointStats } from './checkpoints.js';
+export type { ImageFindings } from './image-examination.js';
 export type { KeyEncodingName } from './key-encoding.js';
 export type { OpenProgress, StoreOptions } from './options.js';
 export type { KeyRange, RangeOptions } from './range.js';
 export type { Reads, VersionedValue } from './reads.js';
+export { type SalvageOptions, type SalvageReport, salvage } from './salvage.js';
 export type { Snapshot } from './snapshot.js';
 export type { Collection, Durability, Store, StoreEvents, StoreStats, WriteOptions } from './store.js';
+export type { ExaminationProgress } from './store-examination.js';
 export type { StoreRecovery } from './store-recovery.js';
 export type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js';
+export { type VerifyOptions, type VerifyReport, verify } from './verify.js';

@@ -72,8 +72,8 @@ function newEncoder(): Encoder {
   return new Encoder({ extensionCodec, maxDepth, initialBufferSize: SCRATCH_BYTES_INITIAL });
 }
 
-function decoderFor(bytes: Uint8Array): Decoder {
-  const bits = 32 - Math.clz32(bytes.length);
+function decoderFor(lengthBytes: number): Decoder {
+  const bits = 32 - Math.clz32(lengthBytes);
   decoders[bits] ??= new Decoder({ extensionCodec, maxArrayLength: 2 ** bits });
   return decoders[bits];
 }
@@ -91,8 +91,8 @@ export function encodeItems(items: readonly unknown[]): Uint8Array {
 }
 
 /** Throws whatever the library or a payload throws when the bytes are no value. */
-export function decodeValue(bytes: Uint8Array): unknown {
-  return decoderFor(bytes).decode(new CopiedOut(bytes.buffer, bytes.byteOffset, bytes.length));
+export function decodeValue(bytes: Uint8Array, start: number, end: number): unknown {
+  return decoderFor(end - start).decode(new CopiedOut(bytes.buffer, bytes.byteOffset + start, end - start));
 }
 
 /** How many payloads with items are being decoded, one inside the other. */
@@ -104,7 +104,7 @@ function decodeItems(payload: Uint8Array): unknown[] {
   depth++;
   try {
     const bytes = new CopiedOut(payload.buffer, payload.byteOffset, payload.length);
-    return [...decoderFor(payload).decodeMulti(bytes)];
+    return [...decoderFor(payload.length).decodeMulti(bytes)];
   } finally {
     depth--;
   }

@@ -43,11 +43,11 @@ export function encodeMsgpack(value: unknown, argument = 'value'): Uint8Array {
   return bytes;
 }
 
-/** The value of bytes that encodeMsgpack made, which shares no memory with them; or else KEELSON_DECODE. */
-export function decodeMsgpack(bytes: Uint8Array): unknown {
+/** The value of `bytes[start, end)` that encodeMsgpack made, sharing no memory with them; or else KEELSON_DECODE. */
+export function decodeMsgpack(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
   let value: unknown;
   try {
-    value = decodeValue(bytes);
+    value = decodeValue(bytes, start, end);
   } catch (error) {
     throw undecodable(error instanceof Error ? error.message : String(error), error);
   }

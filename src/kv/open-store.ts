@@ -8,6 +8,7 @@ import {
   type Journal,
   type JournalRecovery,
   lockDirectory,
+  type OnScan,
   openLockedJournal,
   openReadOnlyJournal,
   type RecoveryAnchor,
@@ -15,11 +16,11 @@ import {
   resolveJournalOptions,
 } from '../journal/internal.js';
 import { ensureDirectory, openStorage, type Storage } from '../storage/index.js';
+import { Entries } from './entries.js';
 import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image-files.js';
 import type { ImageHeader } from './image-format.js';
 import { resolveKeyEncoding } from './key-encoding.js';
 import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
-import { OrderedIndex } from './ordered-index.js';
 import type { Codecs } from './reads.js';
 import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
 import { Store } from './store.js';
@@ -104,11 +105,16 @@ async function openUnderLock(
     await lock.abandon();
     throw error;
   }
-  const journal = await openLockedJournal(storage, directory, forJournal, lock, anchorOf(loaded)).catch(
-    (error) => {
-      throw withDamagedImage(error, loaded);
-    },
-  );
+  const journal = await openLockedJournal(
+    storage,
+    directory,
+    forJournal,
+    lock,
+    anchorOf(loaded),
+    onScanOf(opening),
+  ).catch((error) => {
+    throw withDamagedImage(error, loaded);
+  });
   try {
     return await replayInto(opening, loaded, journal, journal);
   } catch (error) {
@@ -123,7 +129,7 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
   for (let tries = 1; ; tries++) {
     try {
       const loaded = await loadNewestImage(opening);
-      const source = await openReadOnlyJournal(storage, directory, anchorOf(loaded));
+      const source = await openReadOnlyJournal(storage, directory, anchorOf(loaded), onScanOf(opening));
       return await replayInto(opening, loaded, source, null);
     } catch (error) {
       const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
@@ -136,10 +142,13 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
 
 interface LoadedImage {
   readonly lsn: number | null;
+  readonly bytes: number;
+  /** The LSN of the image before it, which nobody has read; 0 when there is none. */
+  readonly olderLsn: number;
   /** The LSN of the newest image, readable or not: it got its name when the journal was durable through it. */
   readonly newestLsn: number;
   readonly journalId: Uint8Array | null;
-  readonly index: OrderedIndex;
+  readonly entries: Entries;
   readonly damaged: readonly KeelsonError[];
 }
 
@@ -148,17 +157,26 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
   const damaged: KeelsonError[] = [];
   const lsns = await listImages(storage, directory);
   const newestLsn = lsns[0] ?? 0;
-  for (const lsn of lsns) {
+  for (const [at, lsn] of lsns.entries()) {
     const path = imagePath(directory, lsn);
     try {
       const header = await readHeader(storage, path, codecs);
       if (header.lsn !== lsn) {
         throw new KeelsonError('KEELSON_CORRUPT', `${path} is the image of LSN ${header.lsn}`, { path, lsn });
       }
-      const index = await loadImage(storage, path, header, codecs.key, (done) =>
+      const entries = await loadImage(storage, path, header, codecs.key, (done) =>
         options.onProgress?.({ phase: 'image', done, total: header.entryCount }),
       );
-      return { lsn, newestLsn, journalId: header.journalId, index, damaged };
+      const bytes = await fileBytes(storage, path);
+      return {
+        lsn,
+        bytes,
+        olderLsn: lsns[at + 1] ?? 0,
+        newestLsn,
+        journalId: header.journalId,
+        entries,
+        damaged,
+      };
     } catch (error) {
       const isDamage =
         isKeelsonError(error, 'KEELSON_CORRUPT') ||
@@ -167,7 +185,22 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
       damaged.push(error);
     }
   }
-  return { lsn: null, newestLsn, journalId: null, index: new OrderedIndex(), damaged };
+  return { lsn: null, bytes: 0, olderLsn: 0, newestLsn, journalId: null, entries: new Entries(), damaged };
+}
+
+async function fileBytes(storage: Storage, path: string): Promise<number> {
+  const file = await storage.openFile(path, false);
+  try {
+    return await file.size();
+  } finally {
+    await file.close();
+  }
+}
+
+function onScanOf({ options }: Opening): OnScan | undefined {
+  const { onProgress } = options;
+  if (onProgress === undefined) return undefined;
+  return (done, total) => onProgress({ phase: 'scan', done, total });
 }
 
 function anchorOf({ lsn, newestLsn, journalId }: LoadedImage): RecoveryAnchor {
@@ -189,7 +222,10 @@ function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
 /** What replay needs of a journal, open for writing or not. */
 interface Replayable {
   readonly recovery: JournalRecovery;
-  replay(fromLsn: number, visit: (lsn: number, record: Uint8Array) => void): Promise<void>;
+  replay(
+    fromLsn: number,
+    visit: (lsn: number, bytes: Uint8Array, start: number, end: number) => void,
+  ): Promise<void>;
 }
 
 async function replayInto(
@@ -199,21 +235,22 @@ async function replayInto(
   journal: Journal | null,
 ): Promise<Store<unknown, unknown>> {
   const { storage, directory, options, codecs } = opening;
-  const { index } = image;
+  const { entries } = image;
   const fromLsn = image.lsn ?? 0;
-  const { endLsn, tornBytes, kind } = source.recovery;
+  const { endLsn, tornBytes, tornWhy, kind } = source.recovery;
   let version = 0;
   const visitor: RecordVisitor = {
-    put: (key, record, start, end) => index.set(key, { value: record.slice(start, end), version }),
-    delete: (key) => index.delete(key),
-    clear: (bounds) => index.deleteRange(bounds),
+    put: (key, record, start, end) => entries.set(key, version, record, start, end),
+    delete: (key) => entries.delete(key),
+    clear: (bounds) => entries.deleteRange(bounds),
   };
   let recordsReplayed = 0;
-  await source.replay(fromLsn, (lsn, record) => {
+  let progressLsn = fromLsn;
+  await source.replay(fromLsn, (lsn, bytes, start, end) => {
     version = lsn;
     try {
-      if (recordsReplayed === 0 && image.lsn === null) checkBirth(record, codecs, directory);
-      else readWrites(codecs.key, record, visitor);
+      if (recordsReplayed === 0 && fromLsn === 0) checkBirth(bytes.subarray(start, end), codecs, directory);
+      else readWrites(codecs.key, bytes, start, end, visitor);
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
       throw new KeelsonError(
@@ -224,7 +261,8 @@ async function replayInto(
       );
     }
     recordsReplayed++;
-    if (recordsReplayed % PROGRESS_RECORDS === 0) {
+    if (recordsReplayed % PROGRESS_RECORDS === 0 || lsn - progressLsn >= PROGRESS_BYTES) {
+      progressLsn = lsn;
       options.onProgress?.({ phase: 'replay', done: lsn - fromLsn, total: endLsn - fromLsn });
     }
   });
@@ -235,14 +273,21 @@ async function replayInto(
     recordsReplayed,
     bytesReplayed: endLsn - fromLsn,
     tornBytes,
+    tornWhy,
     lastLsn: endLsn,
     durableLsn: journal === null ? source.recovery.provenLsn : endLsn,
     durationMs: storage.nowMs() - opening.startedMs,
   };
-  return new Store({ storage, directory, codecs, index, journal, recovery });
+  const images = {
+    loaded: image.lsn === null ? null : { lsn: image.lsn, bytes: image.bytes },
+    olderLsn: image.olderLsn,
+    isNewestDamaged: image.damaged.length > 0,
+  };
+  return new Store({ storage, directory, codecs, entries, journal, recovery, options, images });
 }
 
 const PROGRESS_RECORDS = 65_536;
+const PROGRESS_BYTES = 4 * 1024 * 1024;
 
 async function readHeader(
   storage: Storage,

@@ -6,6 +6,7 @@ import {
   choiceOption,
   functionOption,
   integerOption,
+  numberOption,
   type OptionTable,
   resolveOptions,
 } from '../options.js';
@@ -15,9 +16,9 @@ import type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js
 
 /** How far a long open has come. */
 export interface OpenProgress {
-  /** First the image is loaded, then the journal is replayed. */
-  readonly phase: 'image' | 'replay';
-  /** Entries of the image, or bytes of the journal. */
+  /** First the image is loaded, then the journal is checked, then what it has after the image is replayed. */
+  readonly phase: 'image' | 'scan' | 'replay';
+  /** Entries of the image, bytes of the journal's files, or bytes of records. */
   readonly done: number;
   readonly total: number;
 }
@@ -37,6 +38,14 @@ export interface ResolvedStoreOptions {
   valueEncoding: ValueEncodingName | CustomValueEncoding<unknown>;
   /** Put but not durable: the put that would pass it waits for the disk first, blocking. Bytes, default 64 MiB. */
   maxUndurableBytes: number;
+  /** Start checkpoints in the background when the journal has outgrown the image. Default true. */
+  autoCheckpoint: boolean;
+  /** Journal behind the last image below which none starts by itself. Bytes, default 16 MiB. */
+  checkpointBytesMin: number;
+  /** None starts by itself before the journal holds this many times the bytes of the last image. Default 1. */
+  checkpointRatio: number;
+  /** Keep the image before the last, and the journal behind it, in case the last is damaged. Default false. */
+  keepOlderGeneration: boolean;
   /** Told now and then while a long open goes on. */
   onProgress: ((progress: OpenProgress) => void) | undefined;
 }
@@ -55,6 +64,10 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   // Checked by resolveValueEncoding(), which also makes the codec.
   valueEncoding: { default: 'msgpack', check: () => undefined },
   maxUndurableBytes: integerOption(64 * MIB, 1024, 4096 * MIB),
+  autoCheckpoint: booleanOption(true),
+  checkpointBytesMin: integerOption(16 * MIB, 1024, 1024 * 1024 * MIB),
+  checkpointRatio: numberOption(1, 0, 1000),
+  keepOlderGeneration: booleanOption(false),
   onProgress: functionOption(),
 };
 

@@ -5,17 +5,15 @@
 // changed in place, so an iteration over a clone sees what the clone saw, whatever happens to the original.
 
 import sortedBTree from 'sorted-btree';
+import { bulkLoad } from 'sorted-btree/extended/bulkLoad.js';
+import sortedBTreeUnion from 'sorted-btree/extended/union.js';
 import type { IndexKey } from './key-encoding.js';
 
-// sorted-btree is CommonJS: Node gives its `module.exports`, which holds the class as `default`.
+// sorted-btree is CommonJS: Node gives its `module.exports`, which holds the class, and the function, as `default`.
 const BTree = sortedBTree.default;
+const union = sortedBTreeUnion.default;
 
-/** What the store keeps of a key. Never changed once it is in the index: snapshots hold it too. */
-export interface Entry {
-  readonly value: Uint8Array;
-  /** The LSN of the record that wrote it. */
-  readonly version: number;
-}
+type Tree<V> = InstanceType<typeof BTree<IndexKey, V>>;
 
 /** A range of index keys. An absent bound is open; its inclusive flag then says nothing. */
 export interface KeyBounds {
@@ -35,15 +33,24 @@ export const ALL_KEYS: KeyBounds = {
 /** With a million keys about a tenth faster than sorted-btree's own 32; 128 gains nothing more. */
 const NODE_ENTRIES_MAX = 64;
 
+/** Of a tree that is loaded in bulk. Not full: the first insertions would split every node they meet. */
+const LOAD_FACTOR = 0.9;
+
+/** How many keys a loader gathers before it makes nodes of them: about a millisecond of work. */
+const LOAD_CHUNK_KEYS = 16_384;
+
 /** The lowest key there is. */
 const LOWEST_KEY: IndexKey = '';
 
 /** A key followed by this is the next key there is: so an exclusive low bound becomes an inclusive one. */
 const SUCCESSOR_SUFFIX = '\0';
 
+/** Ends a walk of sorted-btree, which returns what it holds. Otherwise it returns how many keys there were. */
+const STOP = { break: -1 };
+
 /** An ordered map from index keys to values, in code-unit order. */
-export class OrderedIndex<V extends object = Entry> {
-  #tree: InstanceType<typeof BTree<IndexKey, V>>;
+export class OrderedIndex<V extends object | number> {
+  #tree: Tree<V>;
 
   /** Tests give `nodeEntriesMax`: they want deep trees of few keys. */
   constructor(nodeEntriesMax = NODE_ENTRIES_MAX) {
@@ -77,11 +84,16 @@ export class OrderedIndex<V extends object = Entry> {
     return previous;
   }
 
+  /** @internal For OrderedIndexLoader. */
+  static ofTree<V extends object | number>(tree: Tree<V>): OrderedIndex<V> {
+    const index = new OrderedIndex<V>();
+    index.#tree = tree;
+    return index;
+  }
+
   /** An independent index of the same content. O(1): nodes are copied when one of the two changes them. */
   clone(): OrderedIndex<V> {
-    const copy = new OrderedIndex<V>();
-    copy.#tree = this.#tree.clone();
-    return copy;
+    return OrderedIndex.ofTree(this.#tree.clone());
   }
 
   /** The number of keys in the range. O(1) for the whole index, otherwise O(nodes in the range). */
@@ -128,6 +140,20 @@ export class OrderedIndex<V extends object = Entry> {
     }
   }
 
+  /**
+   * Visits keys in order from the first that follows `after`, or from the lowest, until `visit` returns false. True when
+   * there are no more. `visit` must not change the index.
+   */
+  walkAfter(after: IndexKey | undefined, visit: (key: IndexKey, value: V) => boolean): boolean {
+    const low = after === undefined ? LOWEST_KEY : after + SUCCESSOR_SUFFIX;
+    const high = this.#tree.maxKey();
+    if (high === undefined || low > high) return true;
+    const result = this.#tree.forRange(low, high, true, (key, value) =>
+      visit(key, value) ? undefined : STOP,
+    );
+    return result !== STOP.break;
+  }
+
   /** Throws when the tree's own bookkeeping is damaged. O(n), for tests. */
   checkValid(): void {
     this.#tree.checkValid(true);
@@ -143,6 +169,56 @@ export class OrderedIndex<V extends object = Entry> {
     const highInclusive = bounds.high === undefined || bounds.highInclusive;
     if (high === undefined || low > high || (low === high && !highInclusive)) return undefined;
     return { low, high, highInclusive };
+  }
+}
+
+/**
+ * Builds an index of keys that come in ascending order: about five times as fast as set(), and never at work for
+ * more than about a millisecond.
+ */
+export class OrderedIndexLoader<V extends object | number> {
+  readonly #nodeEntriesMax: number;
+  readonly #chunkKeys: number;
+  #tree: Tree<V>;
+  #keys: IndexKey[] = [];
+  #values: V[] = [];
+  #lastKey: IndexKey | undefined;
+
+  /** Tests give the sizes. */
+  constructor(nodeEntriesMax = NODE_ENTRIES_MAX, chunkKeys = LOAD_CHUNK_KEYS) {
+    this.#tree = new BTree<IndexKey, V>(undefined, compareCodeUnits, nodeEntriesMax);
+    this.#nodeEntriesMax = nodeEntriesMax;
+    this.#chunkKeys = chunkKeys;
+  }
+
+  get size(): number {
+    return this.#tree.size + this.#keys.length;
+  }
+
+  /** False, with nothing added, when the key is not above the last one. */
+  add(key: IndexKey, value: V): boolean {
+    if (this.#lastKey !== undefined && key <= this.#lastKey) return false;
+    this.#lastKey = key;
+    this.#keys.push(key);
+    this.#values.push(value);
+    if (this.#keys.length >= this.#chunkKeys) this.#appendChunk();
+    return true;
+  }
+
+  /** The index. The loader is done with. */
+  finish(): OrderedIndex<V> {
+    this.#appendChunk();
+    return OrderedIndex.ofTree(this.#tree);
+  }
+
+  #appendChunk(): void {
+    if (this.#keys.length === 0) return;
+    const chunk = bulkLoad(this.#keys, this.#values, this.#nodeEntriesMax, compareCodeUnits, LOAD_FACTOR);
+    // Two ranges of keys that do not meet: the union takes whole nodes of both, and works at the seam only.
+    this.#tree =
+      this.#tree.size === 0 ? chunk : union<Tree<V>, IndexKey, V>(this.#tree, chunk, (_, value) => value);
+    this.#keys = [];
+    this.#values = [];
   }
 }
 

@@ -1,9 +1,9 @@
-// What can be read, of a store as of a snapshot: one interface, and its one implementation over an index.
+// What can be read, of a store as of a snapshot: one interface, and its one implementation over entries.
 
 import { misuse } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
-import type { KeyCodec } from './key-encoding.js';
-import type { Entry, OrderedIndex } from './ordered-index.js';
+import type { EntriesView, EntryHandle } from './entries.js';
+import type { IndexKey, KeyCodec } from './key-encoding.js';
 import { BOUND_NAMES, type KeyRange, RANGE_NAMES, type RangeOptions, resolveRange } from './range.js';
 import type { ValueCodec } from './value-encoding.js';
 
@@ -37,38 +37,41 @@ export interface Codecs<K, V> {
 
 export class IndexReads<K, V> implements Reads<K, V> {
   protected readonly codecs: Codecs<K, V>;
-  readonly #indexNow: () => OrderedIndex;
+  readonly #entriesNow: () => EntriesView;
   readonly #assertOpen: () => void;
   readonly #isOpen: () => boolean;
 
   /**
-   * `indexNow` is asked at every call, and throws when reading is over; `isOpen` is asked at every step of an
+   * `access.entries` is asked at every call, and throws when reading is over; `access.isOpen` at every step of an
    * iteration, which then ends.
    */
   constructor(
     codecs: Codecs<K, V>,
-    access: { index: () => OrderedIndex; assertOpen: () => void; isOpen: () => boolean },
+    access: { entries: () => EntriesView; assertOpen: () => void; isOpen: () => boolean },
   ) {
     this.codecs = codecs;
-    this.#indexNow = access.index;
+    this.#entriesNow = access.entries;
     this.#assertOpen = access.assertOpen;
     this.#isOpen = access.isOpen;
   }
 
   get size(): number {
     this.#assertOpen();
-    return this.#indexNow().size;
+    return this.#entriesNow().size;
   }
 
   get(key: K): V | undefined {
-    const entry = this.#find('key', key);
-    return entry === undefined ? undefined : this.codecs.value.decode(entry.value);
+    const handle = this.#find('key', key);
+    return handle === undefined ? undefined : this.#entriesNow().read(handle, this.codecs.value.decode);
   }
 
   getEntry(key: K): VersionedValue<V> | undefined {
-    const entry = this.#find('key', key);
-    if (entry === undefined) return undefined;
-    return { value: this.codecs.value.decode(entry.value), version: entry.version as Lsn };
+    const handle = this.#find('key', key);
+    if (handle === undefined) return undefined;
+    const entries = this.#entriesNow();
+    // First the version: a handle is good until the next write, and a decoder may be the caller's own code.
+    const version = entries.versionOf(handle) as Lsn;
+    return { value: entries.read(handle, this.codecs.value.decode), version };
   }
 
   has(key: K): boolean {
@@ -78,56 +81,60 @@ export class IndexReads<K, V> implements Reads<K, V> {
   getMany(keys: readonly K[]): (V | undefined)[] {
     this.#assertOpen();
     if (!Array.isArray(keys)) throw misuse('keys', 'an array of keys', keys);
+    const entries = this.#entriesNow();
     return keys.map((key, at) => {
-      const entry = this.#find(`keys[${at}]`, key);
-      return entry === undefined ? undefined : this.codecs.value.decode(entry.value);
+      const handle = this.#find(`keys[${at}]`, key);
+      return handle === undefined ? undefined : entries.read(handle, this.codecs.value.decode);
     });
   }
 
   entries(range?: RangeOptions<K>): IterableIterator<[K, V]> {
     const { key, value } = this.codecs;
-    return this.#iterate(range, (indexKey, entry): [K, V] => [
+    return this.#iterate(range, (view, indexKey, handle): [K, V] => [
       key.fromIndexKey(indexKey),
-      value.decode(entry.value),
+      view.read(handle, value.decode),
     ]);
   }
 
   keys(range?: RangeOptions<K>): IterableIterator<K> {
     const { key } = this.codecs;
-    return this.#iterate(range, (indexKey) => key.fromIndexKey(indexKey));
+    return this.#iterate(range, (_, indexKey) => key.fromIndexKey(indexKey));
   }
 
   values(range?: RangeOptions<K>): IterableIterator<V> {
     const { value } = this.codecs;
-    return this.#iterate(range, (_, entry) => value.decode(entry.value));
+    return this.#iterate(range, (view, _, handle) => view.read(handle, value.decode));
   }
 
   count(range?: KeyRange<K>): number {
     this.#assertOpen();
-    return this.#indexNow().count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);
+    return this.#entriesNow().count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);
   }
 
-  #find(argument: string, key: K): Entry | undefined {
+  #find(argument: string, key: K): EntryHandle | undefined {
     this.#assertOpen();
-    return this.#indexNow().get(this.codecs.key.toIndexKey(argument, key));
+    return this.#entriesNow().find(this.codecs.key.toIndexKey(argument, key));
   }
 
   /** The view is taken here, at the call; the generator only walks it. */
-  #iterate<T>(range: unknown, project: (key: string, entry: Entry) => T): IterableIterator<T> {
+  #iterate<T>(range: unknown, project: Projection<T>): IterableIterator<T> {
     this.#assertOpen();
     const { bounds, reverse, limit } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
-    const steps = this.#indexNow().clone().iterate(bounds, reverse, limit);
-    return walk(steps, project, this.#isOpen);
+    const view = this.#entriesNow().clone();
+    return walk(view, view.iterate(bounds, reverse, limit), project, this.#isOpen);
   }
 }
 
+type Projection<T> = (view: EntriesView, key: IndexKey, handle: EntryHandle) => T;
+
 function* walk<T>(
-  steps: Iterable<readonly [string, Entry]>,
-  project: (key: string, entry: Entry) => T,
+  view: EntriesView,
+  steps: Iterable<readonly [IndexKey, EntryHandle]>,
+  project: Projection<T>,
   isOpen: () => boolean,
 ): Generator<T, void, undefined> {
-  for (const [key, entry] of steps) {
+  for (const [key, handle] of steps) {
     if (!isOpen()) return;
-    yield project(key, entry);
+    yield project(view, key, handle);
   }
 }

@@ -13,7 +13,7 @@
 // The journal's CRC vouches for the bytes, so what does not read here was written by a newer version or by
 // something else. Either way it is KEELSON_DECODE, and never a guess.
 
-import { KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
 import type { KeyBounds } from './ordered-index.js';
@@ -190,11 +190,11 @@ export interface Birth {
   readonly valueEncodingName: string;
 }
 
-/** The kind of a record; KEELSON_DECODE for none that this version knows. */
-export function recordKind(record: Uint8Array): RecordKind {
-  const kind = record[0];
+/** The kind of the record `bytes[start, end)`; KEELSON_DECODE for none that this version knows. */
+export function recordKind(bytes: Uint8Array, start = 0, end = bytes.length): RecordKind {
+  const kind = start < end ? bytes[start] : undefined;
   if (kind === RECORD_KIND_BIRTH || kind === RECORD_KIND_WRITE) return kind;
-  throw record.length === 0 ? undecodable('the record is empty', 0) : newerVersion(`record kind ${kind}`, 0);
+  throw kind === undefined ? undecodable('the record is empty', 0) : newerVersion(`record kind ${kind}`, 0);
 }
 
 /** The content of a birth record. A format version above ours is KEELSON_FORMAT_VERSION. */
@@ -216,21 +216,46 @@ export function readBirth(record: Uint8Array): Birth {
 }
 
 /**
- * Calls the visitor for every operation of a write record.
+ * Calls the visitor for every operation of the write record `bytes[start, end)`.
  * On KEELSON_DECODE the operations before the faulty one have been visited already: a caller that must have all or
  * nothing visits twice, or gives up what it was building.
  */
-export function readWrites(codec: AnyKeyCodec, record: Uint8Array, visitor: RecordVisitor): void {
-  if (recordKind(record) !== RECORD_KIND_WRITE) throw undecodable('expected a write record', 0);
-  const end = record.length;
-  const cursor: ReadCursor = { at: 1 };
+export function readWrites(
+  codec: AnyKeyCodec,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  visitor: RecordVisitor,
+): void {
+  try {
+    readOperations(codec, bytes, start, end, visitor);
+  } catch (error) {
+    // What is wrong is said again with offsets that count from the start of the record, not of the memory around it.
+    if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
+      readOperations(codec, bytes.slice(start, end), 0, end - start, NO_VISITOR);
+    }
+    throw error;
+  }
+}
+
+const NO_VISITOR: RecordVisitor = { put() {}, delete() {}, clear() {} };
+
+function readOperations(
+  codec: AnyKeyCodec,
+  record: Uint8Array,
+  start: number,
+  end: number,
+  visitor: RecordVisitor,
+): void {
+  if (recordKind(record, start, end) !== RECORD_KIND_WRITE) throw undecodable('expected a write record', 0);
+  const cursor: ReadCursor = { at: start + 1 };
   while (cursor.at < end) {
     const operation = record[cursor.at]!;
     if ((operation & ~OPCODE_MASK) !== 0) throw newerVersion(`operation flags in ${operation}`, cursor.at);
     cursor.at++;
     switch (operation) {
       case OPCODE_PUT: {
-        const key = readKey(codec, record, cursor);
+        const key = readKey(codec, record, cursor, end);
         const valueLength = readLength(record, cursor, end);
         const valueStart = cursor.at;
         cursor.at = valueStart + valueLength;
@@ -238,10 +263,10 @@ export function readWrites(codec: AnyKeyCodec, record: Uint8Array, visitor: Reco
         break;
       }
       case OPCODE_DELETE:
-        visitor.delete(readKey(codec, record, cursor));
+        visitor.delete(readKey(codec, record, cursor, end));
         break;
       case OPCODE_CLEAR:
-        visitor.clear(readBounds(codec, record, cursor));
+        visitor.clear(readBounds(codec, record, cursor, end));
         break;
       default:
         throw newerVersion(`operation ${operation}`, cursor.at - 1);
@@ -249,8 +274,8 @@ export function readWrites(codec: AnyKeyCodec, record: Uint8Array, visitor: Reco
   }
 }
 
-function readKey(codec: AnyKeyCodec, record: Uint8Array, cursor: ReadCursor): IndexKey {
-  const length = readLength(record, cursor, record.length);
+function readKey(codec: AnyKeyCodec, record: Uint8Array, cursor: ReadCursor, end: number): IndexKey {
+  const length = readLength(record, cursor, end);
   const start = cursor.at;
   cursor.at = start + length;
   return codec.read(record, start, cursor.at);
@@ -263,8 +288,8 @@ function readText(record: Uint8Array, cursor: ReadCursor): string {
   return readUtf8(record, start, cursor.at);
 }
 
-function readBounds(codec: AnyKeyCodec, record: Uint8Array, cursor: ReadCursor): KeyBounds {
-  if (cursor.at >= record.length) throw undecodable('a clear is cut off', cursor.at);
+function readBounds(codec: AnyKeyCodec, record: Uint8Array, cursor: ReadCursor, end: number): KeyBounds {
+  if (cursor.at >= end) throw undecodable('a clear is cut off', cursor.at);
   const flags = record[cursor.at]!;
   if ((flags & ~BOUND_MASK) !== 0) throw newerVersion(`bound flags ${flags}`, cursor.at);
   const lowInclusive = (flags & BOUND_LOW_INCLUSIVE) !== 0;
@@ -273,8 +298,8 @@ function readBounds(codec: AnyKeyCodec, record: Uint8Array, cursor: ReadCursor):
     throw undecodable('a bound that is absent cannot be inclusive', cursor.at);
   }
   cursor.at++;
-  const low = (flags & BOUND_LOW) === 0 ? undefined : readKey(codec, record, cursor);
-  const high = (flags & BOUND_HIGH) === 0 ? undefined : readKey(codec, record, cursor);
+  const low = (flags & BOUND_LOW) === 0 ? undefined : readKey(codec, record, cursor, end);
+  const high = (flags & BOUND_HIGH) === 0 ? undefined : readKey(codec, record, cursor, end);
   // An open end counts as inclusive, as it does in the bounds of a resolved range.
   return {
     low,

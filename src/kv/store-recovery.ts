@@ -14,6 +14,8 @@ export interface StoreRecovery {
   readonly bytesReplayed: number;
   /** Bytes at the end of the journal that had not been finished, and were dropped. None was acknowledged. */
   readonly tornBytes: number;
+  /** Where and why the journal was cut, a sentence; null when nothing was dropped. */
+  readonly tornWhy: string | null;
   readonly lastLsn: number;
   /** What is durable of that: all of it, but in a read-only open, which makes nothing durable, what can be proven. */
   readonly durableLsn: number;

@@ -6,14 +6,18 @@ import type { JournalStats, Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
+import { type BackupResult, Backups } from './backup.js';
 import { type BatchOperation, type ResolvedOperation, resolveBatch } from './batch.js';
-import { type CheckpointResult, retireBehindImage, writeCheckpoint } from './checkpoint.js';
-import type { OrderedIndex } from './ordered-index.js';
+import type { CheckpointResult } from './checkpoint.js';
+import { type CheckpointEvent, type CheckpointStats, Checkpoints, type FoundImages } from './checkpoints.js';
+import type { Entries, EntryHandle } from './entries.js';
+import type { ResolvedStoreOptions } from './options.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import { type Codecs, IndexReads, type Reads } from './reads.js';
 import { RecordWriter } from './record-codec.js';
 import { Snapshot } from './snapshot.js';
 import type { StoreRecovery } from './store-recovery.js';
+import type { SlabMemory } from './value-slabs.js';
 
 /** `'disk'`: the promise resolves when the write would survive a power cut. `'memory'`: at once, and never rejects. */
 export type Durability = 'disk' | 'memory';
@@ -38,26 +42,20 @@ export interface Collection<K, V> extends Reads<K, V> {
   clear(range?: KeyRange<K>, options?: WriteOptions): Promise<Lsn>;
 }
 
-export interface CheckpointStats {
-  completed: number;
-  failed: number;
-  last: CheckpointResult | null;
-  /** Why files that the last image has replaced are still there; the next checkpoint tries again. */
-  retireFailure: Error | null;
-}
-
 export interface StoreStats {
   readonly entries: number;
+  readonly memory: SlabMemory;
   readonly lastLsn: number;
   readonly durableLsn: number;
   readonly engine: EngineReport;
   /** Null in a store that was opened read-only. */
   readonly journal: JournalStats | null;
-  readonly checkpoints: CheckpointStats;
+  /** Null in a store that was opened read-only. */
+  readonly checkpoints: CheckpointStats | null;
 }
 
 export interface StoreEvents {
-  checkpoint: [result: CheckpointResult];
+  checkpoint: [event: CheckpointEvent];
   poisoned: [error: KeelsonError];
   close: [];
 }
@@ -66,10 +64,12 @@ export interface StoreParts<K, V> {
   readonly storage: Storage;
   readonly directory: string;
   readonly codecs: Codecs<K, V>;
-  readonly index: OrderedIndex;
+  readonly entries: Entries;
   /** Null: read-only. */
   readonly journal: Journal | null;
   readonly recovery: StoreRecovery;
+  readonly options: ResolvedStoreOptions;
+  readonly images: FoundImages;
 }
 
 /** An open store. Made by open(). */
@@ -78,7 +78,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   readonly recovery: StoreRecovery;
   readonly directory: string;
   readonly #storage: Storage;
-  readonly #index: OrderedIndex;
+  readonly #entries: Entries;
   readonly #journal: Journal | null;
   readonly #writer = new RecordWriter(RECORD_BYTES_MAX);
   readonly #events = new EventEmitter<StoreEvents>();
@@ -86,25 +86,29 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   #isBorn: boolean;
   #isClosed = false;
   #closing: Promise<void> | null = null;
-  #checkpointing: Promise<unknown> = Promise.resolve();
-  #checkpoints: StoreStats['checkpoints'] = { completed: 0, failed: 0, last: null, retireFailure: null };
-  /** Up to here an image holds everything. */
-  #imageLsn: number;
+  /** Null in a store that was opened read-only. */
+  readonly #checkpoints: Checkpoints | null;
+  readonly #backups = new Backups();
 
-  constructor({ storage, directory, codecs, index, journal, recovery }: StoreParts<K, V>) {
+  constructor(parts: StoreParts<K, V>) {
+    const { storage, directory, codecs, entries, journal, recovery, options, images } = parts;
     super(codecs, {
-      index: () => this.#index,
+      entries: () => this.#entries,
       isOpen: () => !this.#isClosed,
       assertOpen: () => this.#assertOpen(),
     });
     this.recovery = recovery;
     this.directory = directory;
     this.#storage = storage;
-    this.#index = index;
+    this.#entries = entries;
     this.#journal = journal;
     this.#isBorn = recovery.lastLsn > 0;
-    this.#imageLsn = recovery.imageLsn ?? 0;
     journal?.onPoisoned((error) => this.#emit('poisoned', error));
+    const emit = (event: CheckpointEvent) => this.#emit('checkpoint', event);
+    this.#checkpoints =
+      journal === null
+        ? null
+        : new Checkpoints({ storage, directory, journal, codecs, options, entries, images, emit });
   }
 
   /** The LSN of the last write. */
@@ -132,9 +136,11 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     this.#writable();
     this.#writer.begin();
     this.#writer.put(keyCodec, indexKey, encoded);
-    const own = new Uint8Array(encoded);
-    const version = this.#append(journal, this.#writer.finish());
-    this.#index.set(indexKey, { value: own, version });
+    const record = this.#writer.finish();
+    // From the record, which ends with the value: `encoded` may be memory that another thread writes to.
+    const staged = this.#entries.stage(record, record.length - encoded.length, record.length);
+    const version = this.#appendStaged(journal, record, [staged]);
+    this.#entries.link(indexKey, version, staged);
     return this.#whenDurable(journal, version, durability);
   }
 
@@ -142,11 +148,11 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const journal = this.#writable();
     const durability = resolveDurability(options);
     const indexKey = this.codecs.key.toIndexKey('key', key);
-    if (!this.#index.has(indexKey)) return this.#whenDurable(journal, journal.nextLsn, durability);
+    if (!this.#entries.has(indexKey)) return this.#whenDurable(journal, journal.nextLsn, durability);
     this.#writer.begin();
     this.#writer.delete(this.codecs.key, indexKey);
     const version = this.#append(journal, this.#writer.finish());
-    this.#index.delete(indexKey);
+    this.#entries.delete(indexKey);
     return this.#whenDurable(journal, version, durability);
   }
 
@@ -156,8 +162,10 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const resolved = resolveBatch(this.codecs, operations);
     if (resolved.length === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
     this.#writable();
-    const version = this.#append(journal, this.#encodeBatch(resolved));
-    for (const operation of resolved) this.#apply(operation, version);
+    const record = this.#encodeBatch(resolved);
+    const staged = this.#stage(resolved);
+    const version = this.#appendStaged(journal, record, staged);
+    this.#apply(resolved, version, staged);
     return this.#whenDurable(journal, version, durability);
   }
 
@@ -165,18 +173,18 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const journal = this.#writable();
     const durability = resolveDurability(options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
-    if (this.#index.count(bounds) === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
+    if (this.#entries.count(bounds) === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
     this.#writer.begin();
     this.#writer.clear(this.codecs.key, bounds);
     const version = this.#append(journal, this.#writer.finish());
-    this.#index.deleteRange(bounds);
+    this.#entries.deleteRange(bounds);
     return this.#whenDurable(journal, version, durability);
   }
 
   /** The store as it is now, for as long as the snapshot is held. O(1). */
   snapshot(): Snapshot<K, V> {
     this.#assertOpen();
-    return new Snapshot(this.codecs, this.#index.clone(), this.lastLsn, () => !this.#isClosed);
+    return new Snapshot(this.codecs, this.#entries.clone(), this.lastLsn, () => !this.#isClosed);
   }
 
   /** Resolves with `lsn` (default: the last write's) when every write up to it would survive a power cut. */
@@ -191,23 +199,46 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
 
   /**
    * Writes an image of the store as it is now, and retires what it replaces: opening then loads the image and replays
-   * only what came after. One at a time: a call during another waits for it and then takes its own.
+   * only what came after. One at a time: a call during another waits for it and then takes its own. Checkpoints also
+   * start by themselves, see the option `autoCheckpoint`. Rejects with KEELSON_ABORTED when the store is closed
+   * meanwhile, and with what went wrong on the disk, which then has harmed nothing.
    */
   checkpoint(): Promise<CheckpointResult> {
-    const journal = this.#writable();
-    const result = this.#checkpointing.then(() => this.#checkpoint(journal));
-    this.#checkpointing = result.catch(() => {});
-    return result;
+    this.#writable();
+    return this.#checkpoints!.request();
+  }
+
+  /**
+   * Writes the store as it is now into `directory`, as a store of its own with the same entries, versions and LSN, while
+   * writes go on. The directory is made, or is empty. Resolves when all of it is durable. Until then, also after a
+   * crash, opening it is KEELSON_INCOMPLETE; a backup that fails removes what it made, as far as it can.
+   *
+   * Throws at once with KEELSON_CLOSED and KEELSON_POISONED, and a TypeError for a directory inside of the store's own.
+   * Rejects with KEELSON_EXISTS when the directory is not empty, KEELSON_ABORTED when the store is closed meanwhile, and
+   * with what went wrong on the disk. None of it harms the store.
+   */
+  backup(directory: string): Promise<BackupResult> {
+    this.#assertOpen();
+    if (this.poisoned !== null) throw this.poisoned;
+    return this.#backups.start(directory, {
+      storage: this.#storage,
+      source: this.directory,
+      journal: this.#journal,
+      codecs: this.codecs,
+      entries: this.#entries.clone(),
+      lsn: this.lastLsn,
+    });
   }
 
   stats(): StoreStats {
     return {
-      entries: this.#index.size,
+      entries: this.#entries.size,
+      memory: this.#entries.memory,
       lastLsn: this.lastLsn,
       durableLsn: this.durableLsn,
       engine: this.#storage.report,
       journal: this.#journal?.stats() ?? null,
-      checkpoints: { ...this.#checkpoints },
+      checkpoints: this.#checkpoints?.stats ?? null,
     };
   }
 
@@ -222,8 +253,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   }
 
   /**
-   * Makes accepted writes durable and gives the store back. A running checkpoint is aborted, iterations end, later calls
-   * throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
+   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted, iterations end,
+   * later calls throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -244,6 +275,16 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     return lsn;
   }
 
+  /** The same, with the memory of its values taken before: accepted, nothing keeps the write from being seen. */
+  #appendStaged(journal: Journal, record: Uint8Array, staged: readonly EntryHandle[]): Lsn {
+    try {
+      return this.#append(journal, record);
+    } catch (error) {
+      this.#discard(staged);
+      throw error;
+    }
+  }
+
   #encodeBatch(operations: readonly ResolvedOperation[]): Uint8Array {
     const { key: codec } = this.codecs;
     this.#writer.begin();
@@ -255,62 +296,42 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     return this.#writer.finish();
   }
 
-  #apply(operation: ResolvedOperation, version: number): void {
-    if (operation.type === 'put') this.#index.set(operation.key, { value: operation.value, version });
-    else if (operation.type === 'delete') this.#index.delete(operation.key);
-    else this.#index.deleteRange(operation.bounds);
+  /** The values of a batch in memory that is ready for them: all of them, or it throws and there is none. */
+  #stage(operations: readonly ResolvedOperation[]): EntryHandle[] {
+    const staged: EntryHandle[] = [];
+    try {
+      for (const operation of operations) {
+        if (operation.type !== 'put') continue;
+        staged.push(this.#entries.stage(operation.value, 0, operation.value.length));
+      }
+    } catch (error) {
+      this.#discard(staged);
+      throw error;
+    }
+    return staged;
+  }
+
+  #discard(staged: readonly EntryHandle[]): void {
+    for (let at = staged.length - 1; at >= 0; at--) this.#entries.discard(staged[at]!);
+  }
+
+  #apply(operations: readonly ResolvedOperation[], version: number, staged: readonly EntryHandle[]): void {
+    let puts = 0;
+    for (const operation of operations) {
+      if (operation.type === 'put') this.#entries.link(operation.key, version, staged[puts++]!);
+      else if (operation.type === 'delete') this.#entries.delete(operation.key);
+      else this.#entries.deleteRange(operation.bounds);
+    }
   }
 
   #whenDurable(journal: Journal, lsn: Lsn, durability: Durability): Promise<Lsn> {
+    this.#checkpoints!.wrote(lsn);
     return durability === 'memory' ? Promise.resolve(lsn) : journal.syncThrough(lsn);
-  }
-
-  async #checkpoint(journal: Journal): Promise<CheckpointResult> {
-    this.#assertOpen();
-    const lsn = journal.nextLsn;
-    const entryCount = this.#index.size;
-    if (lsn === this.#imageLsn) {
-      await this.#retire(journal);
-      return { lsn, entries: entryCount, bytesWritten: 0 };
-    }
-    const { key, value } = this.codecs;
-    const names = { keyEncodingName: key.name, valueEncodingName: value.name };
-    try {
-      const result = await writeCheckpoint({
-        storage: this.#storage,
-        directory: this.directory,
-        journal,
-        header: { journalId: journal.journalId, lsn, entryCount, ...names },
-        index: this.#index.clone(),
-        keyCodec: key,
-        isAborted: () => this.#isClosed,
-      });
-      this.#imageLsn = lsn;
-      this.#checkpoints.completed++;
-      this.#checkpoints.last = result;
-      this.#emit('checkpoint', result);
-      await this.#retire(journal);
-      return result;
-    } catch (error) {
-      this.#checkpoints.failed++;
-      throw error;
-    }
-  }
-
-  /** A file that cannot be removed takes space and harms nothing: the next checkpoint tries again. */
-  async #retire(journal: Journal): Promise<void> {
-    try {
-      await retireBehindImage(this.#storage, this.directory, journal, this.#imageLsn);
-      this.#checkpoints.retireFailure = null;
-    } catch (error) {
-      if (journal.poisoned !== null) throw error;
-      this.#checkpoints.retireFailure = error as Error;
-    }
   }
 
   async #close(): Promise<void> {
     this.#isClosed = true;
-    await this.#checkpointing;
+    await Promise.all([this.#checkpoints?.close(), this.#backups.close()]);
     await this.#journal?.close();
     this.#emit('close');
   }

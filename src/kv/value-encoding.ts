@@ -29,8 +29,11 @@ export interface ValueCodec<V> {
    * `argument`, by default 'value'.
    */
   encode(value: V, argument?: string): Uint8Array;
-  /** The value, which shares no memory with `bytes`. KEELSON_DECODE when they are no value. */
-  decode(bytes: Uint8Array): V;
+  /**
+   * The value of `bytes[start, end)`, which shares no memory with them. KEELSON_DECODE when they are no value.
+   * Called without its codec: it has no `this`.
+   */
+  readonly decode: (bytes: Uint8Array, start: number, end: number) => V;
 }
 
 /** An encoding's name lies in the 512-byte header of an image, beside another one. */
@@ -57,9 +60,9 @@ const jsonValueCodec: ValueCodec<unknown> = {
     return Buffer.from(text);
   },
 
-  decode(bytes) {
+  decode(bytes, start, end) {
     try {
-      return JSON.parse(readUtf8(bytes, 0, bytes.length));
+      return JSON.parse(readUtf8(bytes, start, end));
     } catch (error) {
       throw undecodable('json', error);
     }
@@ -75,7 +78,7 @@ const utf8ValueCodec: ValueCodec<string> = {
     return Buffer.from(value);
   },
 
-  decode: (bytes) => readUtf8(bytes, 0, bytes.length),
+  decode: readUtf8,
 };
 
 const bytesValueCodec: ValueCodec<Uint8Array> = {
@@ -86,7 +89,7 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
     return value;
   },
 
-  decode: (bytes) => new Uint8Array(bytes),
+  decode: copyOf,
 };
 
 const BUILT_IN: { readonly [N in ValueEncodingName]: ValueCodec<never> } = {
@@ -127,14 +130,19 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
       return bytes;
     },
 
-    decode(bytes) {
+    decode(bytes, start, end) {
       try {
-        return encoding.decode(new Uint8Array(bytes));
+        return encoding.decode(copyOf(bytes, start, end));
       } catch (error) {
         throw undecodable(name, error);
       }
     },
   };
+}
+
+/** A plain Uint8Array of its own, whatever kind `bytes` is. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, end));
 }
 
 function checkCustomName(argument: string, name: unknown): void {

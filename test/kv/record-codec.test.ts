@@ -35,7 +35,7 @@ function write(writer: RecordWriter, codec: KeyCodec<unknown>, operations: reado
 
 function read(codec: KeyCodec<unknown>, record: Uint8Array): Operation[] {
   const operations: Operation[] = [];
-  readWrites(codec, record, {
+  readWrites(codec, record, 0, record.length, {
     put: (key, bytes, start, end) =>
       operations.push({ type: 'put', key, value: new Uint8Array(bytes.subarray(start, end)) }),
     delete: (key) => operations.push({ type: 'delete', key }),
@@ -180,6 +180,15 @@ describe('a write record', () => {
 
   test.each(wrong)('with $what is KEELSON_DECODE, and says where', ({ hex, message, offset }) => {
     const error = decodeError(() => read(utf8KeyCodec, Buffer.from(hex, 'hex')));
+    expect(error).toMatchObject({ code: 'KEELSON_DECODE', facts: { offset } });
+    expect((error as Error).message).toMatch(message);
+  });
+
+  test.each(wrong)('with $what says the same when other bytes are around it', ({ hex, message, offset }) => {
+    const record = Buffer.from(hex, 'hex');
+    const bytes = Buffer.concat([Buffer.alloc(9, 0x02), record, Buffer.alloc(300, 0x01)]);
+    const visitor = { put: () => {}, delete: () => {}, clear: () => {} };
+    const error = decodeError(() => readWrites(utf8KeyCodec, bytes, 9, 9 + record.length, visitor));
     expect(error).toMatchObject({ code: 'KEELSON_DECODE', facts: { offset } });
     expect((error as Error).message).toMatch(message);
   });

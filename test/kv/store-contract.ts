@@ -1,9 +1,9 @@
 // What a store must hold, whichever engine carries it. Run by store-fs.test.ts and store-simulated.test.ts.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CustomValueEncoding, Store } from '../../src/kv/index.js';
+import type { CheckpointEvent, CustomValueEncoding, Store } from '../../src/kv/index.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
-import { resolveStoreOptions } from '../../src/kv/options.js';
+import { type OpenProgress, resolveStoreOptions } from '../../src/kv/options.js';
 import type { Storage } from '../../src/storage/index.js';
 
 export interface StoreEnvironment {
@@ -337,13 +337,15 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         expect(db.lastLsn).toBeGreaterThan(0);
       });
 
-      it('are told to listeners', async () => {
-        const told: unknown[] = [];
-        db.on('checkpoint', (result) => told.push(result));
+      it('are told to listeners, from their start to their end', async () => {
+        const told: CheckpointEvent[] = [];
+        db.on('checkpoint', (event) => told.push(event));
         await db.put('a', 1);
         const result = await db.checkpoint();
         await new Promise((resolve) => setImmediate(resolve));
-        expect(told).toEqual([result]);
+        expect(told[0]).toEqual({ type: 'started', lsn: result.lsn, entries: 1, isAutomatic: false });
+        expect(told.at(-1)).toEqual({ type: 'completed', ...result });
+        expect(told.slice(1, -1).every(({ type }) => type === 'progress')).toBe(true);
       });
 
       it('are aborted by a close, which waits for them', async () => {
@@ -460,9 +462,12 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
       it('tells a long open how far it is', async () => {
         for (let i = 0; i < 10; i++) db.put(`k${i}`, i);
         await db.checkpoint();
-        const told: unknown[] = [];
-        await reopen({ onProgress: (progress: unknown) => told.push(progress) });
-        expect(told).toEqual([{ phase: 'image', done: 10, total: 10 }]);
+        const told: OpenProgress[] = [];
+        await reopen({ onProgress: (progress: OpenProgress) => told.push(progress) });
+        expect(told[0]).toEqual({ phase: 'image', done: 10, total: 10 });
+        const last = told.at(-1)!;
+        expect(last).toEqual({ phase: 'scan', done: last.total, total: last.total });
+        expect(last.total).toBeGreaterThan(0);
       });
     });
   });

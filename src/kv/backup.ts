@@ -1,0 +1,84 @@
+// The backup: the store as of one call, written as a store of its own into another directory, while writes go on.
+
+import { KeelsonError } from '../errors.js';
+import type { Lsn } from '../journal/index.js';
+import { absoluteDirectory, type Journal } from '../journal/internal.js';
+import type { Storage } from '../storage/index.js';
+import type { EntriesView } from './entries.js';
+import { writeNewStore } from './new-store.js';
+import type { Codecs } from './reads.js';
+
+/** What a backup has written. */
+export interface BackupResult {
+  /** Where it is, as an absolute path. */
+  readonly directory: string;
+  /** It holds every write up to here, and none after. */
+  readonly lsn: Lsn;
+  readonly entries: number;
+  readonly bytesWritten: number;
+}
+
+export interface BackupPlan {
+  readonly storage: Storage;
+  /** The directory of the store. */
+  readonly source: string;
+  /** Null: the store was opened read-only, and everything in it came from the disk. */
+  readonly journal: Journal | null;
+  readonly codecs: Codecs<unknown, unknown>;
+  /** As of `lsn`, and nobody else's. */
+  readonly entries: EntriesView;
+  readonly lsn: Lsn;
+}
+
+/** The backups of one store: any number at a time, each to a directory of its own. */
+export class Backups {
+  readonly #running = new Set<Promise<unknown>>();
+  #isClosed = false;
+
+  /** Throws a TypeError for a directory that is none, or that is in the one of the store. */
+  start(directory: unknown, plan: BackupPlan): Promise<BackupResult> {
+    const target = absoluteDirectory(directory);
+    refuseInside(target, plan.source);
+    const backup = this.#write(target, plan);
+    const settled = backup.then(
+      () => {},
+      () => {},
+    );
+    this.#running.add(settled);
+    settled.then(() => this.#running.delete(settled));
+    return backup;
+  }
+
+  /** Aborts those that run, and waits for their ends. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#running);
+  }
+
+  async #write(directory: string, plan: BackupPlan): Promise<BackupResult> {
+    const { storage, journal, codecs, entries, lsn } = plan;
+    const bytesWritten = await writeNewStore(storage, {
+      directory,
+      lsn,
+      entries,
+      keyCodec: codecs.key,
+      valueEncodingName: codecs.value.name,
+      assertGoingOn: () => {
+        if (this.#isClosed) throw closedMeanwhile(directory);
+      },
+      // A backup must never hold what its source may yet lose.
+      whenAllowed: async () => journal?.syncThrough(lsn),
+    });
+    return { directory, lsn, entries: entries.size, bytesWritten };
+  }
+}
+
+/** A copy in the directory that it is to outlive would be lost with it; and a store's directory is the store's alone. */
+export function refuseInside(directory: string, source: string): void {
+  if (!`${directory}/`.startsWith(`${source}/`) || directory === source) return;
+  throw new TypeError(`directory: expected one outside of ${source}, got ${directory}`);
+}
+
+function closedMeanwhile(directory: string): KeelsonError {
+  return new KeelsonError('KEELSON_ABORTED', 'The store was closed during a backup', { path: directory });
+}

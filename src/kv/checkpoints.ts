@@ -1,0 +1,257 @@
+// When checkpoints run: one at a time, on request or by themselves when the journal has outgrown the image; what
+// became of them; and which older files they let go. The steps of one are in checkpoint.ts.
+
+import { KeelsonError } from '../errors.js';
+import type { Lsn } from '../journal/index.js';
+import type { Journal } from '../journal/internal.js';
+import type { Storage } from '../storage/index.js';
+import { type CheckpointResult, retireBehindImage, writeCheckpoint } from './checkpoint.js';
+import type { Entries } from './entries.js';
+import type { ResolvedStoreOptions } from './options.js';
+import type { Codecs } from './reads.js';
+
+/** A segment is at most this part of the journal that may gather before a checkpoint: whole segments are retired. */
+const SEGMENTS_PER_CHECKPOINT_MIN = 4;
+
+/** After a failure the journal grows by this part of what makes a checkpoint due, and then it is tried again. */
+const RETRIES_PER_CHECKPOINT = 4;
+
+/**
+ * With so many segments behind the image a checkpoint is due whatever their size: a program that dies again and again
+ * soon after its start leaves one or two in each life.
+ */
+const SEGMENTS_UNTIL_CHECKPOINT_MAX = 16;
+
+/** What `db.on('checkpoint', …)` is told: one `started`, `progress` now and then, and one of the last two. */
+export type CheckpointEvent =
+  | {
+      readonly type: 'started';
+      readonly lsn: Lsn;
+      readonly entries: number;
+      /** False when the program asked for it. */
+      readonly isAutomatic: boolean;
+    }
+  | {
+      readonly type: 'progress';
+      readonly lsn: Lsn;
+      readonly entriesDone: number;
+      readonly entries: number;
+      readonly bytesWritten: number;
+    }
+  | ({ readonly type: 'completed' } & CheckpointResult)
+  | { readonly type: 'failed'; readonly lsn: Lsn; readonly error: Error };
+
+export interface CheckpointStats {
+  readonly completed: number;
+  readonly failed: number;
+  readonly isRunning: boolean;
+  readonly last: CheckpointResult | null;
+  /** Why the last one failed, if none has succeeded since. It is tried again when the journal has grown. */
+  readonly lastFailure: Error | null;
+  /** Why files that the last image has replaced are still there; the next checkpoint tries again. */
+  readonly retireFailure: Error | null;
+  /** The next one starts by itself when `lastLsn` has reached this; null when none ever does. */
+  readonly dueLsn: number | null;
+}
+
+/** An image that this life loaded or wrote. */
+export interface KnownImage {
+  readonly lsn: number;
+  readonly bytes: number;
+}
+
+/** What opening found of images. */
+export interface FoundImages {
+  /** What was loaded; null when the journal alone made the store. */
+  readonly loaded: KnownImage | null;
+  /** The next older one, read or not; 0 when there is none. */
+  readonly olderLsn: number;
+  /** A newer one could not be read: the next write makes a checkpoint due. */
+  readonly isNewestDamaged: boolean;
+}
+
+export interface CheckpointsParts {
+  readonly storage: Storage;
+  readonly directory: string;
+  readonly journal: Journal;
+  readonly codecs: Codecs<unknown, unknown>;
+  readonly options: ResolvedStoreOptions;
+  readonly entries: Entries;
+  readonly images: FoundImages;
+  readonly emit: (event: CheckpointEvent) => void;
+}
+
+export class Checkpoints {
+  readonly #parts: CheckpointsParts;
+  /** Up to here an image holds everything. */
+  #image: KnownImage | null;
+  /** The image before it, kept with its journal when the options say so; 0 when the journal alone went before. */
+  #olderImageLsn: number;
+  #last: Promise<unknown> = Promise.resolve();
+  #runningCount = 0;
+  #isClosed = false;
+  #completed = 0;
+  #failed = 0;
+  #lastResult: CheckpointResult | null = null;
+  #lastFailure: Error | null = null;
+  #retireFailure: Error | null = null;
+  /** A write at or above this starts one. */
+  #dueLsn: number;
+
+  constructor(parts: CheckpointsParts) {
+    this.#parts = parts;
+    this.#image = parts.images.loaded;
+    this.#olderImageLsn = parts.images.olderLsn;
+    this.#dueLsn = this.#nextDueLsn();
+    this.#limitSegments();
+    const { journal, options, images } = parts;
+    const hasManySegments = journal.segmentsAbove(this.#imageLsn) >= SEGMENTS_UNTIL_CHECKPOINT_MAX;
+    // At the next write and not now: an open that writes nothing creates nothing.
+    if (options.autoCheckpoint && (hasManySegments || images.isNewestDamaged))
+      this.#dueLsn = journal.nextLsn + 1;
+  }
+
+  get stats(): CheckpointStats {
+    return {
+      completed: this.#completed,
+      failed: this.#failed,
+      isRunning: this.#runningCount > 0,
+      last: this.#lastResult,
+      lastFailure: this.#lastFailure,
+      retireFailure: this.#retireFailure,
+      dueLsn: this.#dueLsn === Number.POSITIVE_INFINITY ? null : this.#dueLsn,
+    };
+  }
+
+  /** After every write: starts a checkpoint when the journal has outgrown the image. */
+  wrote(lsn: number): void {
+    if (lsn < this.#dueLsn || this.#runningCount > 0) return;
+    // Its end is in the event and in stats(): nobody waits for it.
+    this.#enqueue(true).catch(() => {});
+  }
+
+  /** One at a time: a call during another waits for it and then takes its own. */
+  request(): Promise<CheckpointResult> {
+    return this.#enqueue(false);
+  }
+
+  /** Aborts the one that runs, and waits for its end. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#last;
+  }
+
+  get #imageLsn(): number {
+    return this.#image?.lsn ?? 0;
+  }
+
+  #enqueue(isAutomatic: boolean): Promise<CheckpointResult> {
+    this.#runningCount++;
+    // Never within the call: the write that made it due is not in the index yet.
+    const result = this.#last
+      .then(() => this.#run(isAutomatic))
+      .finally(() => {
+        this.#runningCount--;
+      });
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #run(isAutomatic: boolean): Promise<CheckpointResult> {
+    const { storage, journal, entries, emit } = this.#parts;
+    this.#assertOpen();
+    if (journal.poisoned !== null) throw journal.poisoned;
+    const lsn = journal.nextLsn;
+    // Also for a store that nobody has ever written to: an image of LSN 0 would have the id of a journal that is not there.
+    if (lsn === this.#imageLsn) {
+      await this.#retire();
+      return { lsn, entries: entries.size, bytesWritten: 0, durationMs: 0 };
+    }
+    const startedMs = storage.nowMs();
+    emit({ type: 'started', lsn, entries: entries.size, isAutomatic });
+    const written = await this.#write(lsn).catch((error) => {
+      this.#failedAt(lsn, error);
+      throw error;
+    });
+    const result = { ...written, durationMs: storage.nowMs() - startedMs };
+    this.#completedWith(result);
+    await this.#retire();
+    return result;
+  }
+
+  #completedWith(result: CheckpointResult): void {
+    this.#olderImageLsn = this.#imageLsn;
+    this.#image = { lsn: result.lsn, bytes: result.bytesWritten };
+    this.#completed++;
+    this.#lastResult = result;
+    this.#lastFailure = null;
+    this.#dueLsn = this.#nextDueLsn();
+    this.#limitSegments();
+    this.#parts.emit({ type: 'completed', ...result });
+  }
+
+  #write(lsn: Lsn): Promise<Omit<CheckpointResult, 'durationMs'>> {
+    const { storage, directory, journal, codecs, entries, emit } = this.#parts;
+    const view = entries.clone();
+    const { key, value } = codecs;
+    const names = { keyEncodingName: key.name, valueEncodingName: value.name };
+    return writeCheckpoint({
+      storage,
+      directory,
+      journal,
+      header: { journalId: journal.journalId, lsn, entryCount: view.size, ...names },
+      entries: view,
+      keyCodec: key,
+      onBlock: (entriesDone, bytesWritten) => {
+        this.#assertOpen();
+        emit({ type: 'progress', lsn, entriesDone, entries: view.size, bytesWritten });
+      },
+    });
+  }
+
+  /** A failed checkpoint has harmed nothing; a full disk is not tried at every write. */
+  #failedAt(lsn: Lsn, error: Error): void {
+    const { journal, emit } = this.#parts;
+    this.#failed++;
+    this.#lastFailure = error;
+    if (this.#isAutomatic)
+      this.#dueLsn = journal.nextLsn + Math.ceil(this.#dueBytes / RETRIES_PER_CHECKPOINT);
+    emit({ type: 'failed', lsn, error });
+  }
+
+  /** A file that cannot be removed takes space and harms nothing: the next checkpoint tries again. */
+  async #retire(): Promise<void> {
+    const { storage, directory, journal, options } = this.#parts;
+    const olderLsn = options.keepOlderGeneration ? this.#olderImageLsn : this.#imageLsn;
+    try {
+      await retireBehindImage(storage, directory, journal, this.#imageLsn, olderLsn);
+      this.#retireFailure = null;
+    } catch (error) {
+      if (journal.poisoned !== null) throw error;
+      this.#retireFailure = error as Error;
+    }
+  }
+
+  get #isAutomatic(): boolean {
+    return this.#parts.options.autoCheckpoint;
+  }
+
+  /** How much journal may gather behind the image. */
+  get #dueBytes(): number {
+    const { checkpointBytesMin, checkpointRatio } = this.#parts.options;
+    return Math.max(checkpointBytesMin, Math.ceil(checkpointRatio * (this.#image?.bytes ?? 0)));
+  }
+
+  #nextDueLsn(): number {
+    return this.#isAutomatic ? this.#imageLsn + this.#dueBytes : Number.POSITIVE_INFINITY;
+  }
+
+  /** The newest segment stays when all others are retired, so its size must be bounded by that of the image. */
+  #limitSegments(): void {
+    if (this.#isAutomatic) this.#parts.journal.limitSegments(this.#dueBytes / SEGMENTS_PER_CHECKPOINT_MIN);
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new KeelsonError('KEELSON_ABORTED', 'The store was closed during a checkpoint');
+  }
+}

@@ -1,0 +1,129 @@
+// Making a whole store out of a content that is at hand, in a directory that is empty: what a backup and a salvage do.
+//
+// A marker is there, durably, before anything else, and goes when everything else is durable. So at every moment the
+// directory holds nothing, or something that every open refuses, or the whole store.
+
+import { isKeelsonError, KeelsonError } from '../errors.js';
+import { INCOMPLETE_MARKER, isSegmentName, newJournalId, writeSealedSegment } from '../journal/internal.js';
+import { ensureDirectory, flushNameOf, type Storage } from '../storage/index.js';
+import type { EntriesView } from './entries.js';
+import { imageLsn, imagePath, isTemporaryImage, writeImage } from './image-files.js';
+import type { KeyCodec } from './key-encoding.js';
+
+const MARKER_TEXT =
+  'A backup or a salvage is writing a store here. If none is running, it was interrupted: remove this directory.\n';
+
+/** What the new store is to hold. */
+export interface StoreContent {
+  /** Where its log goes on: no entry has a greater version. */
+  readonly lsn: number;
+  /** Nobody else's while the store is written. */
+  readonly entries: EntriesView;
+  readonly keyCodec: KeyCodec<unknown>;
+  readonly valueEncodingName: string;
+}
+
+export interface NewStorePlan extends StoreContent {
+  /** Absolute. Absent, or a directory without a single name in it. */
+  readonly directory: string;
+  /** Called now and then; what it throws ends the writing. */
+  readonly assertGoingOn: () => void;
+  /** Resolves when the content may be in the world: before that nothing of it can be opened. */
+  readonly whenAllowed: () => Promise<unknown>;
+}
+
+/**
+ * Writes the store, with a journal id of its own, and returns the bytes of its image. All of it is durable then. Throws
+ * KEELSON_EXISTS when the directory is not empty, KEELSON_NOT_A_DIRECTORY, what `assertGoingOn` throws, and what the disk says.
+ * After a failure what was made is removed, as far as that is possible; what stays is refused by every open.
+ */
+export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promise<number> {
+  const { directory } = plan;
+  await ensureDirectory(storage, directory, { create: true });
+  refuseNames(await storage.list(directory), directory);
+  const marker = `${directory}/${INCOMPLETE_MARKER}`;
+  await makeMarker(storage, directory, marker);
+  let bytesWritten: number;
+  try {
+    bytesWritten = await writeContent(storage, plan);
+  } catch (error) {
+    await removeAll(storage, directory, marker);
+    throw error;
+  }
+  // From here on nothing is taken back: what is there is whole, whether the marker's removal lasts or not.
+  await storage.remove(marker);
+  await storage.flushDirectory(directory);
+  return bytesWritten;
+}
+
+/** Of all who want to make a store here, one succeeds in making the marker; of an open at the same time, at most one of both. */
+async function makeMarker(storage: Storage, directory: string, path: string): Promise<void> {
+  const marker = await storage.createFile(path).catch((error) => {
+    throw isKeelsonError(error, 'KEELSON_EXISTS') ? notEmpty(directory, INCOMPLETE_MARKER) : error;
+  });
+  try {
+    try {
+      await marker.write(new TextEncoder().encode(MARKER_TEXT), 0);
+      await marker.flush();
+    } finally {
+      await marker.close();
+    }
+    await flushNameOf(storage, directory);
+    await storage.flushDirectory(directory);
+    // An owner makes its lock and then looks for the marker; here it is the other way round.
+    refuseNames(
+      (await storage.list(directory)).filter((name) => name !== INCOMPLETE_MARKER),
+      directory,
+    );
+  } catch (error) {
+    await storage.remove(path).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeContent(storage: Storage, plan: NewStorePlan): Promise<number> {
+  const { directory, lsn, entries, keyCodec, valueEncodingName, assertGoingOn, whenAllowed } = plan;
+  const journalId = newJournalId(storage);
+  const header = {
+    journalId,
+    lsn,
+    entryCount: entries.size,
+    keyEncodingName: keyCodec.name,
+    valueEncodingName,
+  };
+  const path = imagePath(directory, lsn);
+  const onBlock = () => assertGoingOn();
+  const bytesWritten = await writeImage(storage, `${path}.tmp`, { header, entries, keyCodec, onBlock });
+  await whenAllowed();
+  assertGoingOn();
+  await storage.rename(`${path}.tmp`, path);
+  // It flushes the directory when it is done, and with it the name of the image.
+  await writeSealedSegment(storage, { directory, journalId, lsn });
+  assertGoingOn();
+  return bytesWritten;
+}
+
+/** Best effort, and only what we made. The marker goes last, and only when it is durable that nothing else is left. */
+async function removeAll(storage: Storage, directory: string, marker: string): Promise<void> {
+  try {
+    for (const name of await storage.list(directory)) {
+      const isOurs = imageLsn(name) !== null || isTemporaryImage(name) || isSegmentName(name);
+      if (isOurs) await storage.remove(`${directory}/${name}`);
+    }
+    await storage.flushDirectory(directory);
+    await storage.remove(marker);
+  } catch {
+    // The first error is the one to report, and what stays is marked.
+  }
+}
+
+function refuseNames(names: readonly string[], directory: string): void {
+  const [name] = names;
+  if (name !== undefined) throw notEmpty(directory, name);
+}
+
+function notEmpty(directory: string, name: string): KeelsonError {
+  return new KeelsonError('KEELSON_EXISTS', `${directory} is not empty: it holds ${name}`, {
+    path: directory,
+  });
+}

@@ -1,0 +1,372 @@
+// A look at a whole store that may be damaged: every image and every record that is whole, put together to one content,
+// and each place where something is not. What verify() tells and salvage() writes. Changes nothing.
+//
+// The content is built in the order of the log. It starts from the newest image that is whole. Records above it follow
+// as far as they are there. An image that is damaged counts, at its LSN, for the keys that its whole blocks span.
+
+import { basename } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { isKeelsonError, KeelsonError } from '../errors.js';
+import {
+  assertUnowned,
+  commonJournalId,
+  type Damage,
+  type FoundSegment,
+  inspectJournal,
+  isSegmentName,
+  JournalExamination,
+  type LsnRange,
+  type RecordBatch,
+  type RecoveryAnchor,
+  type SegmentFindings,
+  scanSegments,
+} from '../journal/internal.js';
+import { type Storage, withTolerantReads } from '../storage/index.js';
+import { Entries } from './entries.js';
+import { ImageExamination, type ImageFindings, overlayImage } from './image-examination.js';
+import { imageLsn, isTemporaryImage, listImages } from './image-files.js';
+import {
+  KEY_ENCODING_NAMES,
+  type KeyCodec,
+  type KeyEncodingName,
+  resolveKeyEncoding,
+} from './key-encoding.js';
+import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
+
+/** What keys and values are, by the names that the store recorded. */
+export interface EncodingNames {
+  readonly keyEncodingName: string;
+  readonly valueEncodingName: string;
+}
+
+export interface ExaminationPlan {
+  readonly storage: Storage;
+  readonly directory: string;
+  /** Taken where nothing in the store says it. */
+  readonly encodings: EncodingNames | null;
+  /** Told after every file, and now and then within a segment. */
+  readonly onProgress: ((progress: ExaminationProgress) => void) | undefined;
+}
+
+export interface ExaminationProgress {
+  /** Bytes of the files that have been read, and of all. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface StoreExamination {
+  /** All that is whole. */
+  readonly entries: Entries;
+  readonly encodings: EncodingNames | null;
+  /** Records of the journal that are whole and count. */
+  readonly records: number;
+  readonly lastLsn: number;
+  readonly tornBytes: number;
+  readonly damages: readonly Damage[];
+  readonly missing: readonly LsnRange[];
+  readonly images: readonly ImageFindings[];
+  readonly segments: readonly SegmentFindings[];
+  /** Names in the directory that are not of the store, or of files that were never finished. */
+  readonly otherNames: readonly string[];
+}
+
+/**
+ * Examines the store in a directory that nobody has open. Throws KEELSON_LOCKED, KEELSON_NOT_FOUND,
+ * KEELSON_NOT_A_DIRECTORY, KEELSON_INCOMPLETE, KEELSON_FOREIGN where nothing is of a store, KEELSON_FORMAT_VERSION where
+ * a newer Keelson has written, and what the disk says.
+ */
+export async function examineStore(plan: ExaminationPlan): Promise<StoreExamination> {
+  const { storage, directory } = plan;
+  const kind = await storage.kind(directory);
+  if (kind === 'absent') throw notFound(directory);
+  if (kind !== 'directory') {
+    throw new KeelsonError('KEELSON_NOT_A_DIRECTORY', `${directory} is not a directory`, { path: directory });
+  }
+  const lock = await assertUnowned(storage, directory);
+  let found: StoreExamination;
+  try {
+    found = await new Examiner(plan).run();
+  } catch (error) {
+    // What failed may have been changed under us: then that is the news.
+    await assertUntaken(plan, lock);
+    throw error;
+  }
+  await assertUntaken(plan, lock);
+  return found;
+}
+
+/** What was read while an owner wrote is worth nothing, whether it looks whole or not. */
+async function assertUntaken({ storage, directory }: ExaminationPlan, lock: number): Promise<void> {
+  if ((await assertUnowned(storage, directory)) === lock) return;
+  throw new KeelsonError('KEELSON_LOCKED', `${directory} was opened meanwhile`, { path: directory });
+}
+
+class Examiner {
+  readonly #plan: ExaminationPlan;
+  readonly #storage: Storage;
+  /** By their places: a file is read more than once. */
+  readonly #unreadable = new Map<string, Omit<Damage, 'isNeeded'>>();
+  readonly #damages: Damage[] = [];
+  #encodings: EncodingNames | null = null;
+  #keyCodec: KeyCodec<unknown> | null = null;
+  #entries = new Entries();
+  #records = 0;
+  /** Everything up to here has been put in; a record that comes a second time is not. */
+  #appliedLsn = 0;
+  #done = 0;
+  #total = 0;
+  #toldAt = 0;
+
+  constructor(plan: ExaminationPlan) {
+    this.#plan = plan;
+    this.#storage = withTolerantReads(plan.storage, (path, offset, offsetEnd, error) => {
+      const place = `${path} ${offset}`;
+      const end = Math.max(offsetEnd, this.#unreadable.get(place)?.offsetEnd ?? 0);
+      const what = `the disk cannot read it: ${error.facts.errno ?? error.message}`;
+      this.#unreadable.set(place, { file: basename(path), offset, offsetEnd: end, what });
+    });
+  }
+
+  async run(): Promise<StoreExamination> {
+    const { directory } = this.#plan;
+    const storage = this.#storage;
+    const firstRecord = await firstRecordOf(storage, directory);
+    const images: ImageExamination[] = [];
+    for (const lsn of await listImages(storage, directory)) {
+      images.push(await ImageExamination.of(storage, directory, lsn));
+    }
+    const found = await this.#scanSegments(images);
+    const journalId = commonJournalId(
+      found,
+      images.flatMap(({ header }) => (header === null ? [] : [header.journalId])),
+    );
+    this.#learnFrom(images, journalId, firstRecord);
+    for (const image of images) {
+      await image.read(journalId, this.#keyCodec);
+      this.#done += image.bytes;
+      this.#progress(this.#done);
+    }
+
+    const base = images.find(({ isWhole, isForeign }) => isWhole && !isForeign) ?? null;
+    const baseLsn = base?.lsn ?? 0;
+    const provenLsn = Math.max(0, ...images.filter((image) => image.isProven).map(({ lsn }) => lsn));
+    const examination = new JournalExamination(storage, {
+      found,
+      anchor: anchorOf(images),
+      baseLsn,
+      provenLsn,
+      journalId,
+    });
+    if (base !== null && this.#keyCodec !== null) {
+      this.#entries = await base.load(this.#keyCodec);
+      this.#appliedLsn = baseLsn;
+    }
+    const overlays = images
+      .filter((image) => !image.isWhole && !image.isForeign && (base === null || image.lsn > base.lsn))
+      .sort((a, b) => a.lsn - b.lsn);
+    await this.#apply(examination, overlays, images.length > 0);
+    const { decision, lastLsn, segments } = examination;
+    return {
+      entries: this.#entries,
+      encodings: this.#encodings,
+      records: this.#records,
+      lastLsn,
+      tornBytes: decision.kind === 'repair' || decision.kind === 'clean' ? decision.tornBytes : 0,
+      damages: this.#damagesOf(images, baseLsn, examination),
+      missing: this.#missingOf(examination),
+      images: images.map(({ findings }) => findings),
+      segments,
+      otherNames: (await storage.list(directory)).filter(isOther).sort(),
+    };
+  }
+
+  /** Segments are read twice: here as recovery does, and leniently for what is in them. */
+  async #scanSegments(images: readonly ImageExamination[]): Promise<FoundSegment[]> {
+    const { directory } = this.#plan;
+    const imageBytes = images.reduce((sum, { bytes }) => sum + bytes, 0);
+    const found = await scanSegments(this.#storage, directory, (done, total) => {
+      this.#total = 2 * total + imageBytes;
+      this.#progress(done);
+    });
+    if (found.length === 0 && images.length === 0) throw notFound(directory);
+    if (!images.some(({ isForeignFile }) => !isForeignFile) && !found.some(isSegmentOfOurs)) {
+      const message = `No file in ${directory} is one of a store`;
+      throw new KeelsonError('KEELSON_FOREIGN', message, { path: directory });
+    }
+    this.#done = found.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
+    this.#total = 2 * this.#done + imageBytes;
+    return found;
+  }
+
+  /** What keys and values are, before anything is decoded. */
+  #learnFrom(
+    images: readonly ImageExamination[],
+    journalId: Uint8Array | null,
+    firstRecord: Uint8Array | null,
+  ): void {
+    const { encodings } = this.#plan;
+    const named = images.find(
+      ({ header }) =>
+        header !== null && journalId !== null && Buffer.compare(header.journalId, journalId) === 0,
+    );
+    if (named?.header) this.#learn(named.header);
+    else if (firstRecord?.[0] === RECORD_KIND_BIRTH) this.#learn(readBirth(firstRecord));
+    else if (encodings !== null) this.#learn(encodings);
+  }
+
+  #damagesOf(
+    images: readonly ImageExamination[],
+    baseLsn: number,
+    { decision, damages }: JournalExamination,
+  ): Damage[] {
+    // An open stops at the first place that cannot be read, whatever stands there.
+    const unreadable = [...this.#unreadable.values()].map((damage) => ({ ...damage, isNeeded: true }));
+    const inImages = images.flatMap((image) => {
+      const isNeeded = decision.kind === 'refuse' && image.lsn > baseLsn;
+      return image.damages.map((damage) => ({ ...damage, isNeeded }));
+    });
+    return [...unreadable, ...inImages, ...damages, ...this.#damages];
+  }
+
+  /** The records of the journal in their order, and each damaged image at its LSN. */
+  async #apply(
+    examination: JournalExamination,
+    overlays: ImageExamination[],
+    hasImages: boolean,
+  ): Promise<void> {
+    for await (const batch of examination.readRecords()) {
+      for (const record of batch.records) {
+        while (overlays[0] !== undefined && overlays[0].lsn < record.lsn)
+          await this.#overlay(overlays.shift()!);
+        if (this.#records === 0 && !hasImages && record.startLsn === 0) this.#refuseForeign(batch, record);
+        this.#records++;
+        this.#applyRecord(batch, record);
+        if (this.#records % TURN_RECORDS === 0) await setImmediate();
+      }
+      this.#progress(this.#done + batch.bytesBefore + batch.offset);
+    }
+    for (const image of overlays) await this.#overlay(image);
+    this.#progress(this.#total);
+  }
+
+  /** What a disk cannot read may have been the end of the log. */
+  #missingOf(examination: JournalExamination): readonly LsnRange[] {
+    const { missing, lastLsn } = examination;
+    const mayBeEnd = [...this.#unreadable.values()].some(
+      ({ file, offsetEnd }) => file !== null && examination.mayHaveEndedAt(file, offsetEnd ?? 0),
+    );
+    const isOpen = missing.some(({ lsnEnd }) => lsnEnd === null);
+    return mayBeEnd && !isOpen ? [...missing, { lsn: lastLsn, lsnEnd: null }] : missing;
+  }
+
+  /** Now and then, and at the end. */
+  #progress(done: number): void {
+    if (done < this.#total && done - this.#toldAt < PROGRESS_BYTES) return;
+    this.#toldAt = done;
+    this.#plan.onProgress?.({ done, total: this.#total });
+  }
+
+  async #overlay(image: ImageExamination): Promise<void> {
+    if (this.#keyCodec !== null) await overlayImage(image, this.#keyCodec, this.#entries);
+    this.#appliedLsn = Math.max(this.#appliedLsn, image.lsn);
+  }
+
+  #applyRecord(batch: RecordBatch, record: RecordBatch['records'][number]): void {
+    const { bytes, file, offset } = batch;
+    const { lsn, start, end } = record;
+    const isNew = lsn > this.#appliedLsn;
+    try {
+      if (bytes[start] === RECORD_KIND_BIRTH) {
+        this.#learn(readBirth(bytes.slice(start, end)));
+      } else {
+        if (this.#keyCodec === null) throw unknownEncodings();
+        // Once without effect: of a record that does not decode, nothing counts.
+        readWrites(this.#keyCodec, bytes, start, end, NO_EFFECT);
+        if (isNew) readWrites(this.#keyCodec, bytes, start, end, visitorOf(this.#entries, lsn));
+      }
+    } catch (error) {
+      if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
+      const place = { file, offset, lsn: record.startLsn, lsnEnd: lsn };
+      this.#damages.push({ ...place, what: error.message, isNeeded: isNew });
+    }
+    if (isNew) this.#appliedLsn = lsn;
+  }
+
+  /** The first to say it is believed. */
+  #learn(names: EncodingNames): void {
+    if (this.#encodings !== null) return;
+    const { keyEncodingName, valueEncodingName } = names;
+    if (!KEY_ENCODING_NAMES.includes(keyEncodingName as KeyEncodingName)) {
+      const { directory } = this.#plan;
+      const message = `${directory} has ${keyEncodingName} keys, which this Keelson does not know`;
+      throw new KeelsonError('KEELSON_FORMAT_VERSION', message, { path: directory });
+    }
+    this.#encodings = { keyEncodingName, valueEncodingName };
+    this.#keyCodec = resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>;
+  }
+
+  /** A journal is not a store: its first record says nothing of keys. */
+  #refuseForeign({ bytes }: RecordBatch, { start, end }: RecordBatch['records'][number]): void {
+    if (start < end && bytes[start] === RECORD_KIND_BIRTH) return;
+    const { directory } = this.#plan;
+    throw new KeelsonError('KEELSON_FOREIGN', `The journal in ${directory} is not that of a store`, {
+      path: directory,
+    });
+  }
+}
+
+/** The record at the start of the log, where that is held and whole. Throws KEELSON_INCOMPLETE, KEELSON_FORMAT_VERSION. */
+async function firstRecordOf(storage: Storage, directory: string): Promise<Uint8Array | null> {
+  try {
+    return (await inspectJournal(storage, directory))?.firstRecord ?? null;
+  } catch (error) {
+    // All of its segments are scribbled over; an image may still be there.
+    if (isKeelsonError(error, 'KEELSON_FOREIGN')) return null;
+    throw error;
+  }
+}
+
+/** What an open would know of the images. */
+function anchorOf(images: readonly ImageExamination[]): RecoveryAnchor {
+  const loaded = images.find(({ isWhole }) => isWhole);
+  return {
+    lsn: loaded?.lsn ?? 0,
+    provenLsn: images[0]?.nameLsn ?? 0,
+    journalId: loaded?.header?.journalId ?? null,
+  };
+}
+
+function isSegmentOfOurs({ verdict }: FoundSegment): boolean {
+  return verdict.ok || verdict.code !== 'KEELSON_FOREIGN';
+}
+
+/** After so many records, a few milliseconds, the event loop has its turn. */
+const TURN_RECORDS = 2048;
+
+const PROGRESS_BYTES = 4 * 1024 * 1024;
+
+const NO_EFFECT: RecordVisitor = { put: () => {}, delete: () => {}, clear: () => {} };
+
+function visitorOf(entries: Entries, lsn: number): RecordVisitor {
+  return {
+    put: (key, bytes, start, end) => entries.set(key, lsn, bytes, start, end),
+    delete: (key) => entries.delete(key),
+    clear: (bounds) => entries.deleteRange(bounds),
+  };
+}
+
+function isOther(name: string): boolean {
+  const isUnfinished = isTemporaryImage(name) || name.endsWith('.journal.tmp');
+  return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !name.startsWith('LOCK.'));
+}
+
+function unknownEncodings(): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_DECODE',
+    'Nothing that is left of the store says what its keys and values are, so its records cannot be read',
+  );
+}
+
+function notFound(directory: string): KeelsonError {
+  return new KeelsonError('KEELSON_NOT_FOUND', `There is no store in ${directory}`, { path: directory });
+}

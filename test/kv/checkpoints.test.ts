@@ -1,0 +1,301 @@
+// Checkpoints by themselves: when they start, what they keep, what they let go, and what becomes of one that fails.
+// On the simulated disk, with tiny limits, so that nothing here depends on how fast a machine is.
+
+import { describe, expect, it } from 'vitest';
+import type { CheckpointEvent } from '../../src/kv/checkpoints.js';
+import { openStoreOn } from '../../src/kv/open-store.js';
+import { resolveStoreOptions } from '../../src/kv/options.js';
+import type { Store } from '../../src/kv/store.js';
+import type { Storage } from '../../src/storage/index.js';
+import { SimulatedDisk } from '../../src/testing/index.js';
+
+const DIRECTORY = '/data/store';
+const TINY_JOURNAL = { blockBytes: 512, segmentBytesMin: 4096, segmentBytesMax: 65_536 };
+const VALUE = 'x'.repeat(100);
+
+function makeDisk(): SimulatedDisk {
+  return new SimulatedDisk({ seed: 1, directories: ['/data'] });
+}
+
+async function open(storage: Storage, options: object = {}): Promise<Store<string, string>> {
+  const resolved = resolveStoreOptions({ checkpointBytesMin: 8192, ...options });
+  return (await openStoreOn(storage, DIRECTORY, resolved, TINY_JOURNAL)) as Store<string, string>;
+}
+
+async function overwrite(store: Store<string, string>, rounds: number, keys = 20): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (let key = 0; key < keys; key++) store.put(`key ${key}`, `${round} ${VALUE}`);
+    await store.flush();
+  }
+}
+
+/** Resolves when no checkpoint runs any more. */
+async function whenQuiet(store: Store<string, string>): Promise<void> {
+  while (store.stats().checkpoints?.isRunning) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function filesOf(storage: Storage): Promise<{ images: string[]; segments: string[] }> {
+  const names = (await storage.list(DIRECTORY)).sort();
+  return {
+    images: names.filter((name) => name.endsWith('.image')),
+    segments: names.filter((name) => name.endsWith('.journal')),
+  };
+}
+
+async function bytesOf(storage: Storage): Promise<number> {
+  let bytes = 0;
+  for (const name of await storage.list(DIRECTORY)) {
+    // A file may go or get its name meanwhile: the next look sees it.
+    const file = await storage.openFile(`${DIRECTORY}/${name}`, false).catch(() => null);
+    if (file === null) continue;
+    bytes += await file.size();
+    await file.close();
+  }
+  return bytes;
+}
+
+async function damage(storage: Storage, name: string): Promise<void> {
+  const path = `${DIRECTORY}/${name}`;
+  const file = await storage.openFile(path, true);
+  const byte = new Uint8Array(1);
+  await file.read(byte, 600);
+  await file.write(
+    byte.map((value) => value ^ 1),
+    600,
+  );
+  await file.flush();
+  await file.close();
+}
+
+describe('a checkpoint by itself', () => {
+  it('starts when the journal has outgrown its least size, and not before', async () => {
+    const store = await open(makeDisk().life());
+    const events: CheckpointEvent[] = [];
+    store.on('checkpoint', (event) => events.push(event));
+    expect(store.stats().checkpoints?.dueLsn).toBe(8192);
+    await overwrite(store, 2);
+    await whenQuiet(store);
+    expect(store.lastLsn).toBeLessThan(8192);
+    expect(events).toEqual([]);
+    await overwrite(store, 2);
+    await whenQuiet(store);
+    const [started, ...others] = events;
+    expect(started).toMatchObject({ type: 'started', isAutomatic: true, entries: 20 });
+    expect(others.at(-1)).toMatchObject({ type: 'completed', lsn: started!.lsn, entries: 20 });
+    expect(store.stats().checkpoints).toMatchObject({ completed: 1, failed: 0, last: { lsn: started!.lsn } });
+    await store.close();
+  });
+
+  it('starts when the journal has outgrown the image, however much larger that is than the least size', async () => {
+    const store = await open(makeDisk().life(), { checkpointRatio: 2 });
+    await overwrite(store, 1, 1000);
+    await whenQuiet(store);
+    const { bytesWritten, lsn } = (await store.checkpoint()) as { bytesWritten: number; lsn: number };
+    expect(bytesWritten === 0 || bytesWritten > 100_000).toBe(true);
+    const imageBytes = store.stats().checkpoints!.last!.bytesWritten;
+    expect(store.stats().checkpoints!.dueLsn).toBe(lsn + 2 * imageBytes);
+    await store.close();
+  });
+
+  it('does not start when the option says so', async () => {
+    const store = await open(makeDisk().life(), { autoCheckpoint: false });
+    await overwrite(store, 20);
+    await whenQuiet(store);
+    expect(store.stats().checkpoints).toMatchObject({ completed: 0, dueLsn: null });
+    await store.checkpoint();
+    expect(store.stats().checkpoints).toMatchObject({ completed: 1, dueLsn: null });
+    await store.close();
+  });
+
+  it('bounds the directory for a bounded set of keys, however long they are overwritten', async () => {
+    const storage = makeDisk().life();
+    const store = await open(storage);
+    let bytesMax = 0;
+    for (let round = 0; round < 60; round++) {
+      await overwrite(store, 5);
+      await whenQuiet(store);
+      bytesMax = Math.max(bytesMax, await bytesOf(storage));
+    }
+    expect(store.lastLsn).toBeGreaterThan(700_000);
+    expect(store.stats().checkpoints!.completed).toBeGreaterThan(20);
+    expect(bytesMax).toBeLessThan(80_000);
+    await store.close();
+  });
+
+  // A program that died soon after each start left a segment or two in every life, and no life was long enough to
+  // outgrow the image: the directory grew by megabytes with every crash.
+  it('bounds the directory of a program that dies again and again soon after its start', async () => {
+    const disk = makeDisk();
+    let segmentsMax = 0;
+    for (let life = 0; life < 60; life++) {
+      const storage = disk.life();
+      const store = await open(storage);
+      await store.put(`life ${life}`, VALUE);
+      await whenQuiet(store);
+      segmentsMax = Math.max(segmentsMax, (await filesOf(storage)).segments.length);
+      disk.killLife(storage);
+    }
+    expect(segmentsMax).toBeLessThan(40);
+    const store = await open(disk.life());
+    expect(store.size).toBe(60);
+    await store.close();
+  });
+
+  it('is not started by an open that writes nothing', async () => {
+    const disk = makeDisk();
+    const store = await open(disk.life(), { autoCheckpoint: false });
+    await overwrite(store, 20);
+    await store.close();
+    const before = await filesOf(disk.life());
+    const idle = await open(disk.life());
+    await whenQuiet(idle);
+    await idle.close();
+    expect(await filesOf(disk.life())).toEqual(before);
+  });
+
+  it('of a running store stops with its close, and is no failure of anything', async () => {
+    const disk = makeDisk();
+    const store = await open(disk.life());
+    overwrite(store, 1, 2000).catch(() => {});
+    await Promise.resolve();
+    await store.close();
+    const again = await open(disk.life());
+    expect(again.size).toBe(2000);
+    expect((await disk.life().list(DIRECTORY)).filter((name) => name.includes('.tmp'))).toEqual([]);
+    await again.close();
+  });
+});
+
+describe('a checkpoint that fails', () => {
+  const FAULTS = [
+    ['createFile', 'ENOSPC'],
+    ['write', 'ENOSPC'],
+    ['write', 'EIO'],
+    ['flush', 'EIO'],
+    ['rename', 'EIO'],
+  ] as const;
+
+  it.each(FAULTS)(
+    'in %s with %s harms nothing, is told, and is made good later',
+    async (operation, errno) => {
+      const disk = makeDisk();
+      const storage = disk.life();
+      const store = await open(storage);
+      const events: CheckpointEvent[] = [];
+      store.on('checkpoint', (event) => events.push(event));
+      disk.faults = ({ name, path }) =>
+        name === operation && path?.includes('.image') ? { errno } : undefined;
+      await overwrite(store, 4);
+      await whenQuiet(store);
+      const { failed, completed, lastFailure, dueLsn } = store.stats().checkpoints!;
+      expect({ failed, completed }).toEqual({ failed: 1, completed: 0 });
+      expect(lastFailure).toMatchObject({ facts: { errno } });
+      expect(events.at(-1)).toMatchObject({ type: 'failed', error: lastFailure });
+      expect(store.poisoned).toBeNull();
+      expect((await storage.list(DIRECTORY)).filter((name) => name.includes('.image'))).toEqual([]);
+      // Not at every write that follows.
+      expect(dueLsn).toBeGreaterThan(store.durableLsn);
+
+      disk.faults = undefined;
+      await overwrite(store, 4);
+      await whenQuiet(store);
+      expect(store.stats().checkpoints).toMatchObject({ completed: 1, lastFailure: null });
+      expect(store.get('key 3')).toBe(`3 ${VALUE}`);
+      await store.close();
+    },
+  );
+
+  it('in the flush of the directory poisons, because no one knows then which names are durable', async () => {
+    const disk = makeDisk();
+    const store = await open(disk.life());
+    await store.put('a', VALUE);
+    disk.faults = ({ name }) => (name === 'flushDirectory' ? { errno: 'EIO' } : undefined);
+    await expect(store.checkpoint()).rejects.toMatchObject({ facts: { errno: 'EIO' } });
+    expect(store.poisoned).not.toBeNull();
+    await store.close();
+    disk.faults = undefined;
+    const again = await open(disk.life());
+    expect(again.get('a')).toBe(VALUE);
+    await again.close();
+  });
+
+  it('on request rejects for whoever asked, and another that waited behind it runs', async () => {
+    const disk = makeDisk();
+    const store = await open(disk.life(), { autoCheckpoint: false });
+    await store.put('a', VALUE);
+    let failures = 0;
+    disk.faults = ({ name, path }) =>
+      name === 'createFile' && path?.includes('.image') && failures++ === 0 ? { errno: 'ENOSPC' } : undefined;
+    const [first, second] = await Promise.allSettled([store.checkpoint(), store.checkpoint()]);
+    expect(first).toMatchObject({ status: 'rejected', reason: { code: 'KEELSON_NO_SPACE' } });
+    expect(second).toMatchObject({ status: 'fulfilled', value: { entries: 1 } });
+    await store.close();
+  });
+});
+
+describe('the older generation', () => {
+  it('is gone without the option, and then a damaged image is refused', async () => {
+    const disk = makeDisk();
+    const store = await open(disk.life());
+    for (const round of [1, 2, 3]) {
+      await overwrite(store, round);
+      await store.checkpoint();
+    }
+    await store.close();
+    const { images } = await filesOf(disk.life());
+    expect(images).toHaveLength(1);
+    await damage(disk.life(), images[0]!);
+    await expect(open(disk.life())).rejects.toMatchObject({ code: 'KEELSON_CORRUPT' });
+  });
+
+  it('stays with the option, one image and the journal behind it, and takes over from a damaged one', async () => {
+    const disk = makeDisk();
+    const store = await open(disk.life(), { keepOlderGeneration: true });
+    for (let round = 1; round <= 5; round++) {
+      await store.put(`round ${round}`, VALUE);
+      await overwrite(store, 3);
+      await store.checkpoint();
+    }
+    await store.put('last', VALUE);
+    const { lastLsn } = store;
+    await store.close();
+    const { images } = await filesOf(disk.life());
+    expect(images).toHaveLength(2);
+
+    await damage(disk.life(), images[1]!);
+    const again = await open(disk.life(), { keepOlderGeneration: true });
+    expect(again.recovery.imageLsn).toBe(Number.parseInt(images[0]!, 10));
+    expect(again.recovery.damagedImages).toHaveLength(1);
+    expect(again.lastLsn).toBe(lastLsn);
+    expect([...again.keys({ prefix: 'round' })]).toHaveLength(5);
+    expect(again.get('last')).toBe(VALUE);
+
+    // It heals by itself: the next write makes a checkpoint due, after which both generations are whole again.
+    await again.put('healing', VALUE);
+    await whenQuiet(again);
+    const healed = (await filesOf(disk.life())).images;
+    expect(healed).toHaveLength(2);
+    expect(healed).not.toContain(images[1]);
+    await again.close();
+    await damage(disk.life(), healed[1]!);
+    const third = await open(disk.life());
+    expect(third.get('healing')).toBe(VALUE);
+    expect(third.recovery.imageLsn).toBe(Number.parseInt(healed[0]!, 10));
+    await third.close();
+  });
+
+  it('of a store with one image is the journal from its start', async () => {
+    const disk = makeDisk();
+    const store = await open(disk.life(), { keepOlderGeneration: true });
+    await overwrite(store, 2);
+    await store.checkpoint();
+    await store.put('last', VALUE);
+    await store.close();
+    const { images } = await filesOf(disk.life());
+    await damage(disk.life(), images[0]!);
+    const again = await open(disk.life());
+    expect(again.recovery.imageLsn).toBeNull();
+    expect(again.size).toBe(21);
+    await again.close();
+  });
+});

@@ -1,0 +1,130 @@
+// A small store of many tiny files, every write of which is known, to be damaged byte by byte.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { openStoreOn } from '../../src/kv/open-store.js';
+import { resolveStoreOptions } from '../../src/kv/options.js';
+import type { Store } from '../../src/kv/store.js';
+import { createFsStorage, type Storage } from '../../src/storage/index.js';
+
+/** So small that a few writes fill a segment. */
+export const TINY = { blockBytes: 512, segmentBytesMin: 4096, segmentBytesMax: 8192, commitBytesMax: 1024 };
+
+/** What one write did to the keys it named, and the LSN it has. */
+export interface KnownWrite {
+  readonly lsn: number;
+  readonly apply: (state: Map<string, KnownEntry>) => void;
+}
+
+export interface KnownEntry {
+  readonly value: unknown;
+  readonly version: number;
+}
+
+export type KnownState = ReadonlyMap<string, KnownEntry>;
+
+export async function openTiny(
+  directory: string,
+  options: object = {},
+  storage: Storage = createFsStorage(),
+  journal: object = TINY,
+): Promise<Store<string, unknown>> {
+  const resolved = resolveStoreOptions({ autoCheckpoint: false, keepOlderGeneration: true, ...options });
+  return (await openStoreOn(storage, directory, resolved, journal)) as Store<string, unknown>;
+}
+
+export function stateOf(store: Store<string, unknown>): KnownState {
+  const state = new Map<string, KnownEntry>();
+  for (const key of store.keys()) {
+    const { value, version } = store.getEntry(key)!;
+    state.set(key, { value, version });
+  }
+  return state;
+}
+
+/** The state after all of the writes that are not in a range that is missing. */
+export function stateAfter(
+  writes: readonly KnownWrite[],
+  missing: readonly { readonly lsn: number; readonly lsnEnd: number | null }[] = [],
+): KnownState {
+  const state = new Map<string, KnownEntry>();
+  for (const { lsn, apply } of writes) {
+    const isMissing = missing.some((range) => lsn > range.lsn && lsn <= (range.lsnEnd ?? lsn));
+    if (!isMissing) apply(state);
+  }
+  return new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Writes to a store and notes what it wrote. */
+export class KnownWrites {
+  readonly writes: KnownWrite[] = [];
+
+  async put(store: Store<string, unknown>, key: string, value: unknown): Promise<void> {
+    await this.#note(store.put(key, value), (state, version) => state.set(key, { value, version }));
+  }
+
+  async delete(store: Store<string, unknown>, key: string): Promise<void> {
+    await this.#note(store.delete(key), (state) => state.delete(key));
+  }
+
+  async clear(store: Store<string, unknown>, gte: string, lt: string): Promise<void> {
+    await this.#note(store.clear({ gte, lt }), (state) => {
+      for (const key of [...state.keys()]) if (key >= gte && key < lt) state.delete(key);
+    });
+  }
+
+  async #note(
+    written: Promise<number>,
+    apply: (state: Map<string, KnownEntry>, lsn: number) => void,
+  ): Promise<void> {
+    const lsn = await written;
+    this.writes.push({ lsn, apply: (state) => apply(state, lsn) });
+  }
+}
+
+/** Two lives, two images, segments before, between and behind them. */
+export async function makeSmallStore(
+  directory: string,
+  storage: Storage = createFsStorage(),
+  lifeEnds: (store: Store<string, unknown>) => Promise<void> = (store) => store.close(),
+): Promise<KnownWrites> {
+  const known = new KnownWrites();
+  let store = await openTiny(directory, {}, storage);
+  for (let at = 0; at < 6; at++) await known.put(store, `a${at}`, { at, text: 'x'.repeat(20) });
+  await store.checkpoint();
+  await known.delete(store, 'a1');
+  await known.put(store, 'a2', 'second');
+  await store.close();
+
+  store = await openTiny(directory, {}, storage);
+  for (let at = 0; at < 4; at++) await known.put(store, `b${at}`, at);
+  await store.checkpoint();
+  for (let at = 0; at < 5; at++) await known.put(store, `c${at}`, 'y'.repeat(at * 100));
+  await known.clear(store, 'a3', 'a5');
+  // Several records in one commit.
+  await Promise.all([0, 1, 2].map((at) => known.put(store, `d${at}`, at)));
+  await known.delete(store, 'b1');
+  await known.put(store, 'a0', 'last');
+  await lifeEnds(store);
+  return known;
+}
+
+/** Every name below a directory with what stands there and when it was changed: equal means that nothing was touched. */
+export function fingerprint(directory: string): Record<string, string> {
+  const names = fs.readdirSync(directory).sort();
+  const entries = names.map((name) => {
+    const file = path.join(directory, name);
+    const { mtimeMs, size } = fs.statSync(file);
+    return [name, `${mtimeMs} ${size} ${fs.readFileSync(file).toString('base64')}`] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The files as a killed owner leaves them: without its lock, for its process is this one. */
+export function copyStore(from: string, to: string): void {
+  fs.rmSync(to, { recursive: true, force: true });
+  fs.mkdirSync(to);
+  for (const name of fs.readdirSync(from)) {
+    if (!name.startsWith('LOCK')) fs.copyFileSync(path.join(from, name), path.join(to, name));
+  }
+}

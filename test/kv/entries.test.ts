@@ -1,0 +1,376 @@
+// The entries against a Map, in slabs of a few entries, so that compaction is always at work; and their memory.
+
+import fc from 'fast-check';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Entries, EntriesLoader, type EntriesView } from '../../src/kv/entries.js';
+import { ALL_KEYS, type KeyBounds } from '../../src/kv/ordered-index.js';
+
+const SMALL = { nodeEntriesMax: 4, slabBytesMax: 256 };
+
+const MIB = 1024 * 1024;
+
+type Item = { readonly value: string; readonly version: number };
+type Model = Map<string, Item>;
+
+function contentOf(entries: EntriesView): [string, Item][] {
+  return [...entries.iterate(ALL_KEYS)].map(([key, handle]) => [key, itemOf(entries, handle)]);
+}
+
+function itemOf(entries: EntriesView, handle: number): Item {
+  const value = entries.read(handle, (bytes, start, end) => Buffer.from(bytes.slice(start, end)).toString());
+  return { value, version: entries.versionOf(handle) };
+}
+
+function sorted(model: Model): [string, Item][] {
+  return [...model].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function isWithin(key: string, { low, lowInclusive, high, highInclusive }: KeyBounds): boolean {
+  if (low !== undefined && (lowInclusive ? key < low : key <= low)) return false;
+  return high === undefined || (highInclusive ? key <= high : key < high);
+}
+
+function set(entries: Entries, key: string, value: string, version: number): void {
+  const bytes = Buffer.from(`before${value}after`);
+  entries.set(key, version, bytes, 6, bytes.length - 5);
+}
+
+const key = fc.integer({ min: 0, max: 120 }).map((number) => `key ${number}`);
+const value = fc
+  .tuple(fc.nat({ max: 99 }), fc.nat({ max: 60 }))
+  .map(([text, length]) => String(text).padEnd(length, '.'));
+const bounds: fc.Arbitrary<KeyBounds> = fc.record({
+  low: fc.option(key, { nil: undefined }),
+  lowInclusive: fc.boolean(),
+  high: fc.option(key, { nil: undefined }),
+  highInclusive: fc.boolean(),
+});
+
+type Step =
+  | { readonly type: 'set' | 'stage and discard'; readonly key: string; readonly value: string }
+  | { readonly type: 'delete'; readonly key: string }
+  | { readonly type: 'deleteRange'; readonly bounds: KeyBounds }
+  | { readonly type: 'view' }
+  | { readonly type: 'check' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 60, arbitrary: fc.record({ type: fc.constant('set' as const), key, value }) },
+  { weight: 20, arbitrary: fc.record({ type: fc.constant('delete' as const), key }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('stage and discard' as const), key, value }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('deleteRange' as const), bounds }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('view' as const) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('check' as const) }) },
+);
+
+function applyStep(entries: Entries, model: Model, action: Step, version: number): void {
+  if (action.type === 'set') {
+    set(entries, action.key, action.value, version);
+    model.set(action.key, { value: action.value, version });
+  } else if (action.type === 'delete') {
+    expect(entries.delete(action.key)).toBe(model.delete(action.key));
+  } else if (action.type === 'deleteRange') {
+    const gone = [...model.keys()].filter((name) => isWithin(name, action.bounds));
+    expect(entries.count(action.bounds)).toBe(gone.length);
+    expect(entries.deleteRange(action.bounds)).toBe(gone.length);
+    for (const name of gone) model.delete(name);
+  } else if (action.type === 'stage and discard') {
+    const bytes = Buffer.from(action.value);
+    entries.discard(entries.stage(bytes, 0, bytes.length));
+  }
+}
+
+describe('entries', () => {
+  test('hold what a Map holds, and every view what it held when the view was taken', () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 200, maxLength: 1500, size: 'max' }), (actions) => {
+        const entries = new Entries(SMALL);
+        const model: Model = new Map();
+        const views: { view: EntriesView; expected: [string, Item][] }[] = [];
+        actions.forEach((action, number) => {
+          applyStep(entries, model, action, 2 ** 33 + number);
+          if (action.type === 'view') views.push({ view: entries.clone(), expected: sorted(model) });
+          if (action.type === 'check') entries.checkValid();
+        });
+        entries.checkValid();
+        expect(contentOf(entries)).toEqual(sorted(model));
+        expect(entries.size).toBe(model.size);
+        for (const { view, expected } of views) expect(contentOf(view)).toEqual(expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('compact while they are written: the model test does go through passes', () => {
+    const entries = new Entries(SMALL);
+    const random = seeded(1);
+    let handlesMoved = 0;
+    for (let number = 0; number < 200; number++) set(entries, `key ${number}`, 'some value', 1);
+    for (let round = 0; round < 2000; round++) {
+      const before = entries.find('key 0');
+      set(entries, `key ${1 + Math.floor(random() * 199)}`, 'some value', 2);
+      if (entries.find('key 0') !== before) handlesMoved++;
+      expect(itemOf(entries, entries.find('key 0')!)).toEqual({ value: 'some value', version: 1 });
+    }
+    expect(handlesMoved).toBeGreaterThan(3);
+    entries.checkValid();
+  });
+
+  test('let an iteration of a view go on while every step of it writes', () => {
+    const entries = new Entries(SMALL);
+    for (let number = 0; number < 300; number++) set(entries, keyName(number), `value ${number}`, number);
+    const expected = contentOf(entries);
+    const view = entries.clone();
+    const seen: [string, Item][] = [];
+    for (const [name, handle] of view.iterate(ALL_KEYS)) {
+      seen.push([name, itemOf(view, handle)]);
+      for (let other = 0; other < 10; other++)
+        set(entries, keyName((seen.length * 7 + other) % 300), 'changed', 1);
+      if (seen.length % 100 === 0) entries.deleteRange(ALL_KEYS);
+    }
+    expect(seen).toEqual(expected);
+    entries.checkValid();
+  });
+
+  test('keep what is staged through a clear of everything: a batch may clear and then put', () => {
+    const entries = new Entries(SMALL);
+    for (let number = 0; number < 100; number++) set(entries, keyName(number), 'old', 1);
+    const staged = ['a', 'b'].map((text) => entries.stage(Buffer.from(text), 0, 1));
+    entries.link('a', 5, staged[0]!);
+    entries.deleteRange(ALL_KEYS);
+    entries.link('b', 5, staged[1]!);
+    expect(contentOf(entries)).toEqual([['b', { value: 'b', version: 5 }]]);
+    entries.checkValid();
+  });
+});
+
+describe('the memory of entries', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  const VALUE = Buffer.alloc(100, 'v');
+  /** What docs/ARCHITECTURE.md says of it. */
+  const limit = (valueBytes: number) => 1.6 * valueBytes + 8 * MIB;
+
+  function fill(entries: Entries, count: number): void {
+    for (let number = 0; number < count; number++) entries.set(keyName(number), 1, VALUE, 0, VALUE.length);
+  }
+
+  /** Runs `write` so often, and gives the most memory there was above the limit; 0 for none. */
+  function excess(entries: Entries, writes: number, write: (number: number) => void): number {
+    let most = 0;
+    for (let number = 0; number < writes; number++) {
+      write(number);
+      const { valueBytes, slabBytes } = entries.memory;
+      most = Math.max(most, slabBytes - limit(valueBytes));
+    }
+    entries.checkValid();
+    return most;
+  }
+
+  test('of one key that is overwritten a million times is that of a few slabs', () => {
+    const entries = new Entries();
+    let most = 0;
+    for (let number = 0; number < 1_000_000; number++) {
+      entries.set('key', number, VALUE, 0, VALUE.length);
+      most = Math.max(most, entries.memory.slabBytes);
+    }
+    expect(most).toBeLessThanOrEqual(MIB);
+    expect(entries.memory.valueBytes).toBe(112);
+  });
+
+  const overwrites: { name: string; pick: (random: () => number, number: number) => number }[] = [
+    { name: 'at random', pick: (random) => Math.floor(random() * 200_000) },
+    {
+      name: 'mostly a tenth of them',
+      pick: (random) => Math.floor(random() * (random() < 0.9 ? 20_000 : 200_000)),
+    },
+    { name: 'in order', pick: (_, number) => number % 200_000 },
+    { name: 'every tenth', pick: (_, number) => (number * 10) % 200_000 },
+  ];
+
+  test.each(overwrites)('stays within its limit when keys are overwritten for long: $name', ({ pick }) => {
+    const entries = new Entries();
+    const random = seeded(2);
+    fill(entries, 200_000);
+    const length = () => Math.floor(random() * 200);
+    const value = Buffer.alloc(200, 'w');
+    expect(
+      excess(entries, 600_000, (number) => entries.set(keyName(pick(random, number)), 2, value, 0, length())),
+    ).toBe(0);
+  });
+
+  test.each(['ascending', 'at random'])(
+    'falls with the keys when they are deleted one by one, %s',
+    (order) => {
+      const entries = new Entries();
+      const count = 300_000;
+      fill(entries, count);
+      const keys = Array.from({ length: count }, (_, number) => number);
+      if (order === 'at random') shuffle(keys, seeded(3));
+      expect(excess(entries, count, (number) => entries.delete(keyName(keys[number]!)))).toBe(0);
+      expect(entries.memory.valueBytes).toBe(0);
+      expect(entries.memory.slabBytes).toBeLessThanOrEqual(3 * MIB);
+    },
+  );
+
+  test('falls when all but every tenth key go in one range after the other', () => {
+    const entries = new Entries();
+    fill(entries, 200_000);
+    expect(
+      excess(entries, 20_000, (number) =>
+        entries.deleteRange({
+          low: keyName(number * 10),
+          lowInclusive: false,
+          high: keyName(number * 10 + 9),
+          highInclusive: true,
+        }),
+      ),
+    ).toBe(0);
+    expect(entries.size).toBe(20_000);
+  });
+
+  test('of a queue that is written at one end and read at the other does not grow', () => {
+    const entries = new Entries();
+    let most = 0;
+    for (let number = 0; number < 500_000; number++) {
+      entries.set(keyName(number), 1, VALUE, 0, VALUE.length);
+      if (number >= 1000) entries.delete(keyName(number - 1000));
+      most = Math.max(most, entries.memory.slabBytes);
+    }
+    expect(most).toBeLessThanOrEqual(MIB);
+  });
+
+  test('stays bounded when large values are overwritten among very many tiny ones', () => {
+    const entries = new Entries();
+    const random = seeded(4);
+    const large = Buffer.alloc(100_000, 'l');
+    for (let number = 0; number < 300_000; number++) entries.set(keyName(number), 1, VALUE, 0, 8);
+    for (let number = 0; number < 100; number++) entries.set(`large ${number}`, 1, large, 0, large.length);
+    const most = excess(entries, 10_000, () => {
+      entries.set(`large ${Math.floor(random() * 100)}`, 2, large, 0, large.length);
+      for (let tiny = 0; tiny < 3; tiny++)
+        entries.set(keyName(Math.floor(random() * 300_000)), 2, VALUE, 0, 8);
+    });
+    expect(most).toBe(0);
+  });
+
+  test('stays bounded when there are few keys with middling values', () => {
+    const entries = new Entries();
+    const random = seeded(6);
+    const value = Buffer.alloc(60_000, 'm');
+    const write = () =>
+      entries.set(keyName(Math.floor(random() * 400)), 1, value, 0, 1 + Math.floor(random() * 60_000));
+    expect(excess(entries, 20_000, write)).toBe(0);
+  });
+
+  test('of everything that is cleared is free at once', () => {
+    const entries = new Entries();
+    fill(entries, 50_000);
+    entries.discard(entries.stage(VALUE, 0, 50));
+    expect(entries.deleteRange(ALL_KEYS)).toBe(50_000);
+    expect(entries.memory).toEqual({ valueBytes: 0, slabBytes: 0 });
+    fill(entries, 10);
+    entries.checkValid();
+  });
+
+  test('does not depend on views, whatever they still show', () => {
+    const entries = new Entries();
+    fill(entries, 100_000);
+    const views: EntriesView[] = [];
+    const random = seeded(5);
+    expect(
+      excess(entries, 500_000, (number) => {
+        if (number % 50_000 === 0) views.push(entries.clone());
+        entries.set(keyName(Math.floor(random() * 100_000)), number, VALUE, 0, VALUE.length);
+      }),
+    ).toBe(0);
+    for (const view of views) expect(view.size).toBe(100_000);
+    expect(contentOf(views[0]!).every(([, { version }]) => version === 1)).toBe(true);
+  });
+
+  test('that is not there fails a write before it, and a compaction without a word', () => {
+    const entries = new Entries({ slabBytesMax: 4096 });
+    for (let number = 0; number < 2000; number++) set(entries, keyName(number), 'value', 1);
+    const before = contentOf(entries);
+    const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation(() => {
+      throw new RangeError('Array buffer allocation failed');
+    });
+    let failure: unknown = null;
+    let sets = 0;
+    try {
+      for (; sets < 10_000; sets++) set(entries, 'new', 'value', sets);
+    } catch (error) {
+      failure = error;
+    }
+    expect(failure).toBeInstanceOf(RangeError);
+    // Deleting still works, and needs no memory, however much there is to compact.
+    const kept = (number: number) => number % 10 === 0;
+    for (let number = 0; number < 2000; number++) if (!kept(number)) entries.delete(keyName(number));
+    expect(allocate.mock.calls.length).toBeGreaterThan(2);
+    entries.checkValid();
+    allocate.mockRestore();
+    expect(contentOf(entries).filter(([name]) => name !== 'new')).toEqual(before.filter((_, at) => kept(at)));
+    for (let number = 0; number < 1000; number++) set(entries, 'new', 'value', 3);
+    entries.checkValid();
+    expect(entries.memory.slabBytes).toBeLessThan(40 * 1024);
+  });
+});
+
+describe('a loader', () => {
+  test('makes the entries that set() makes, at every size', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 400 }), fc.array(step, { maxLength: 200, size: 'max' }), (count, actions) => {
+        const loader = new EntriesLoader({ ...SMALL, chunkKeys: 16 });
+        const model: Model = new Map();
+        for (let number = 0; number < count; number++) {
+          const text = `value ${number}`;
+          expect(loader.size).toBe(number);
+          expect(loader.add(keyName(number), number, Buffer.from(text), 0, text.length)).toBe(true);
+          model.set(keyName(number), { value: text, version: number });
+        }
+        const entries = loader.finish();
+        entries.checkValid();
+        expect(contentOf(entries)).toEqual(sorted(model));
+        const view = entries.clone();
+        const expected = sorted(model);
+        actions.forEach((action, number) => {
+          applyStep(entries, model, action, number);
+        });
+        entries.checkValid();
+        expect(contentOf(entries)).toEqual(sorted(model));
+        expect(contentOf(view)).toEqual(expected);
+      }),
+    );
+  });
+
+  test.each(['b', 'a', ''])('refuses the key %j after "b"', (name) => {
+    const loader = new EntriesLoader();
+    expect(loader.add('b', 1, VALUE_BYTES, 0, 1)).toBe(true);
+    expect(loader.add(name, 1, VALUE_BYTES, 0, 1)).toBe(false);
+  });
+});
+
+const VALUE_BYTES = Uint8Array.of(1);
+
+function keyName(number: number): string {
+  return `key:${String(number).padStart(8, '0')}`;
+}
+
+/** mulberry32. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function shuffle(items: number[], random: () => number): void {
+  for (let at = items.length - 1; at > 0; at--) {
+    const other = Math.floor(random() * (at + 1));
+    [items[at], items[other]] = [items[other]!, items[at]!];
+  }
+}

@@ -1,0 +1,412 @@
+// salvage() on every kind of damage: every write that is whole is in the new store with its version, what is not is
+// named, and the old store is as it was.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { KeelsonError, type LsnRange, open, salvage, verify } from '../../src/index.js';
+import { openJournal } from '../../src/journal/index.js';
+import { salvageOn } from '../../src/kv/salvage.js';
+import { createFsStorage, type Storage } from '../../src/storage/index.js';
+import {
+  copyStore,
+  fingerprint,
+  type KnownState,
+  KnownWrites,
+  makeSmallStore,
+  openTiny,
+  stateAfter,
+  stateOf,
+} from './damage-tools.js';
+
+let folder: string;
+let closed: string;
+let killed: string;
+let victim: string;
+let out: string;
+let known: KnownWrites;
+
+beforeAll(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-salvage-'));
+  closed = path.join(folder, 'closed');
+  killed = path.join(folder, 'killed');
+  victim = path.join(folder, 'victim');
+  out = path.join(folder, 'out');
+  known = await makeSmallStore(closed, undefined, async (store) => {
+    copyStore(closed, killed);
+    await store.close();
+  });
+});
+
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+beforeEach(() => {
+  copyStore(closed, victim);
+  fs.rmSync(out, { recursive: true, force: true });
+});
+
+const filesOf = (directory: string, end: string) =>
+  fs
+    .readdirSync(directory)
+    .filter((name) => name.endsWith(end))
+    .sort();
+
+const bytesOf = (ranges: readonly LsnRange[]) =>
+  ranges.reduce((sum, { lsn, lsnEnd }) => sum + (lsnEnd ?? Number.POSITIVE_INFINITY) - lsn, 0);
+
+function isMissing(lsn: number, missing: readonly LsnRange[]): boolean {
+  return missing.some((range) => lsn > range.lsn && lsn <= (range.lsnEnd ?? lsn));
+}
+
+function unreadable(file: string): Error {
+  return new KeelsonError('KEELSON_IO', `read failed with EIO: ${file}`, { path: file, errno: 'EIO' });
+}
+
+/** Salvages the victim, and checks that what comes of it is every write but those that are said to be missing. */
+async function salvaged(what: string, options: object = {}) {
+  fs.rmSync(out, { recursive: true, force: true });
+  const before = fingerprint(victim);
+  const report = await salvage(victim, out, { engine: 'fs', ...options });
+  expect(fingerprint(victim), what).toEqual(before);
+  const store = await openTiny(out);
+  const state = stateOf(store);
+  expect(store.lastLsn, what).toBe(report.lsn);
+  expect(store.recovery.kind, what).toBe('clean');
+  await store.close();
+  expect(Object.fromEntries(state), what).toEqual(
+    Object.fromEntries(stateAfter(known.writes, report.missing)),
+  );
+  expect(report.entries, what).toBe(state.size);
+  return { report, state };
+}
+
+async function openedState(directory: string): Promise<KnownState> {
+  await using store = await openTiny(directory, { readOnly: true });
+  return stateOf(store);
+}
+
+describe('salvage', () => {
+  it('of a sound store gives exactly what it holds, in a store that goes on', async () => {
+    const { report, state } = await salvaged('sound');
+    expect(report).toMatchObject({ damages: [], missing: [], lsn: known.writes.at(-1)!.lsn, directory: out });
+    expect(state).toEqual(await openedState(closed));
+    expect((await verify(out)).ok).toBe(true);
+    const store = await openTiny(out);
+    expect(await store.put('next', 1)).toBeGreaterThan(report.lsn);
+    await store.checkpoint();
+    await store.close();
+    expect((await openedState(out)).get('next')?.value).toBe(1);
+    expect((await verify(out)).ok).toBe(true);
+  });
+
+  it('of a store whose owner was killed gives what opening it gives', async () => {
+    copyStore(killed, victim);
+    const { report, state } = await salvaged('killed');
+    expect(report).toMatchObject({ damages: [], missing: [] });
+    expect(state).toEqual(await openedState(killed));
+  });
+
+  it('loses no more than one record to a flipped byte, outside of a header', {
+    timeout: 300_000,
+  }, async () => {
+    let lost = 0;
+    for (const name of [...filesOf(victim, '.journal'), ...filesOf(victim, '.image')]) {
+      const file = path.join(victim, name);
+      const bytes = fs.readFileSync(file);
+      for (let at = 0; at < bytes.length; at++) {
+        if (at % 5 !== 0 || (bytes[at] === 0 && at % 155 !== 0)) continue;
+        const damaged = Buffer.from(bytes);
+        damaged[at]! ^= 1 << (at % 8);
+        fs.writeFileSync(file, damaged);
+        const { report } = await salvaged(`${name}, byte ${at}`);
+        const isHeader = name.endsWith('.journal') && at < 512;
+        const writesLost = known.writes.filter(({ lsn }) => isMissing(lsn, report.missing)).length;
+        if (!isHeader) expect(writesLost, `${name}, byte ${at}`).toBeLessThanOrEqual(1);
+        if (report.missing.length > 0) lost++;
+      }
+      fs.writeFileSync(file, bytes);
+    }
+    expect(lost).toBeGreaterThan(20);
+  });
+
+  it('drops a torn end as opening would, also where something else is damaged', async () => {
+    const source = path.join(folder, 'torn');
+    const writes = new KnownWrites();
+    // So large that no next segment is prepared, whose header would say that all of it had been durable.
+    const store = await openTiny(source, {}, undefined, { blockBytes: 512, segmentBytesMin: 65_536 });
+    for (let at = 0; at < 6; at++) await writes.put(store, `k${at}`, `value ${at}`);
+    const provenLsn = store.lastLsn;
+    await Promise.all(['x', 'y', 'z'].map((key) => store.put(key, `torn ${key}`)));
+    copyStore(source, victim);
+    await store.close();
+    const file = path.join(victim, filesOf(victim, '.journal')[0]!);
+    const bytes = fs.readFileSync(file);
+    for (const text of ['value 3', 'torn y']) bytes[bytes.indexOf(text)]! ^= 1;
+    fs.writeFileSync(file, bytes);
+    const report = await salvage(victim, out);
+    expect(report.lsn).toBe(provenLsn);
+    expect(await openedState(out)).toEqual(stateAfter(writes.writes.filter((_, at) => at !== 3)));
+  });
+
+  it('takes nothing of what a recovery has declared dead, also when it lands later', async () => {
+    const source = path.join(folder, 'ghost');
+    let store = await openTiny(source);
+    for (let at = 0; at < 4; at++) await store.put(`k${at}`, `value ${at}`);
+    await store.put('k0', 'ghost');
+    copyStore(source, victim);
+    await store.close();
+    const file = path.join(victim, filesOf(victim, '.journal')[0]!);
+    const landed = fs.readFileSync(file);
+    const torn = Buffer.from(landed);
+    torn[torn.indexOf('ghost')]! ^= 1;
+    fs.writeFileSync(file, torn);
+    store = await openTiny(victim);
+    expect(store.recovery.kind).toBe('repaired');
+    await store.put('k1', 'after');
+    const state = stateOf(store);
+    await store.close();
+    fs.rmSync(path.join(victim, 'LOCK.1'));
+    fs.writeFileSync(file, landed);
+    expect(await verify(victim)).toMatchObject({ ok: true, entries: 4 });
+    const report = await salvage(victim, out);
+    expect(report).toMatchObject({ damages: [], missing: [] });
+    expect(await openedState(out)).toEqual(state);
+    // Also where an open would refuse, and all that is whole is looked for.
+    const damaged = Buffer.from(landed);
+    damaged[damaged.indexOf('value 2')]! ^= 1;
+    fs.writeFileSync(file, damaged);
+    fs.rmSync(out, { recursive: true });
+    await salvage(victim, out);
+    expect((await openedState(out)).get('k0')?.value).toBe('value 0');
+  });
+
+  it('gives all but what stood in a block that was zeroed', { timeout: 120_000 }, async () => {
+    let lost = 0;
+    for (const name of filesOf(victim, '.journal')) {
+      const file = path.join(victim, name);
+      const bytes = fs.readFileSync(file);
+      for (let at = 0; at < bytes.length; at += 512) {
+        fs.writeFileSync(file, Buffer.from(bytes).fill(0, at, at + 512));
+        const { report } = await salvaged(`${name}, block at ${at}`);
+        if (at > 0) expect(bytesOf(report.missing)).toBeLessThanOrEqual(512);
+        if (report.missing.length > 0) lost++;
+      }
+      fs.writeFileSync(file, bytes);
+    }
+    expect(lost).toBeGreaterThan(5);
+  });
+
+  it('gives all but what stood in a segment that is gone, and names its records', async () => {
+    let lost = 0;
+    for (const name of filesOf(victim, '.journal')) {
+      copyStore(closed, victim);
+      const [segment] = (await verify(victim)).segments.filter(({ file }) => file === name);
+      fs.rmSync(path.join(victim, name));
+      const { report } = await salvaged(name);
+      for (const { lsn, lsnEnd } of report.missing) {
+        lost++;
+        expect(lsn).toBeGreaterThanOrEqual(segment!.lsn!);
+        if (lsnEnd !== null) expect(lsnEnd).toBe(segment!.lsnEnd!);
+      }
+    }
+    expect(lost).toBeGreaterThan(0);
+  });
+
+  it('goes on where the disk cannot read, and says where that is', async () => {
+    const name = filesOf(victim, '.journal').at(-1)!;
+    const size = fs.statSync(path.join(victim, name)).size;
+    for (const bad of [0, 5000, size - 1]) {
+      fs.rmSync(out, { recursive: true, force: true });
+      const storage = createFsStorage();
+      const failing: Storage = {
+        ...storage,
+        openFile: async (file, writable) => {
+          const opened = await storage.openFile(file, writable);
+          if (!file.endsWith(name)) return opened;
+          return new Proxy(opened, {
+            get: (target, method) => {
+              if (method === 'read') {
+                return async (into: Uint8Array, position: number) => {
+                  if (position <= bad && bad < position + into.length) throw unreadable(file);
+                  return target.read(into, position);
+                };
+              }
+              const value: unknown = Reflect.get(target, method, target);
+              return typeof value === 'function' ? value.bind(target) : value;
+            },
+          });
+        },
+      };
+      const offset = bad - (bad % 4096);
+      const report = await salvageOn(failing, victim, out);
+      expect(report.damages).toContainEqual({
+        file: name,
+        offset,
+        offsetEnd: offset + 4096,
+        what: 'the disk cannot read it: EIO',
+        isNeeded: true,
+      });
+      expect(await openedState(out)).toEqual(stateAfter(known.writes, report.missing));
+    }
+  });
+
+  it('does without an image, whichever is gone or damaged', async () => {
+    for (const name of filesOf(victim, '.image')) {
+      copyStore(closed, victim);
+      fs.rmSync(path.join(victim, name));
+      expect((await salvaged(name)).report.missing).toEqual([]);
+      copyStore(closed, victim);
+      fs.writeFileSync(path.join(victim, name), Buffer.alloc(700));
+      expect((await salvaged(name)).report.missing).toEqual([]);
+    }
+  });
+
+  it('gives what stands in a file before the place where it was cut off', { timeout: 120_000 }, async () => {
+    for (const name of [...filesOf(victim, '.journal'), ...filesOf(victim, '.image')]) {
+      const bytes = fs.readFileSync(path.join(closed, name));
+      for (let length = 0; length < bytes.length; length += 377) {
+        copyStore(closed, victim);
+        fs.truncateSync(path.join(victim, name), length);
+        await salvaged(`${name}, ${length} bytes`);
+      }
+    }
+  });
+
+  it('of images alone gives the newest', async () => {
+    for (const name of filesOf(victim, '.journal')) fs.rmSync(path.join(victim, name));
+    const newest = Number.parseInt(filesOf(victim, '.image').at(-1)!, 10);
+    await salvage(victim, out);
+    const upToImage = known.writes.filter(({ lsn }) => lsn <= newest);
+    expect(await openedState(out)).toEqual(stateAfter(upToImage));
+  });
+
+  it('takes no file of another journal, and says so', async () => {
+    const other = path.join(folder, 'other');
+    await makeSmallStore(other);
+    const [stranger] = filesOf(other, '.journal').slice(-1);
+    fs.copyFileSync(path.join(other, stranger!), path.join(victim, '000000000099.journal'));
+    const { report } = await salvaged('stranger');
+    expect(report.damages).toMatchObject([{ file: '000000000099.journal', what: /another journal/ }]);
+    expect(report.missing).toEqual([]);
+  });
+
+  it('is not led astray by an image of another journal, or by a file that only has the name of one', async () => {
+    const other = path.join(folder, 'another');
+    await makeSmallStore(other);
+    const strange = '0000000000900000.image';
+    fs.copyFileSync(path.join(other, filesOf(other, '.image')[0]!), path.join(victim, strange));
+    fs.writeFileSync(path.join(victim, '0000000000999999.image'), Buffer.alloc(2000, 'x'));
+    fs.writeFileSync(path.join(victim, '9999999999999999.image'), 'beyond any log');
+    await expect(openTiny(victim)).rejects.toMatchObject({ code: 'KEELSON_CORRUPT' });
+    const { report } = await salvaged('strange images');
+    expect(report).toMatchObject({ missing: [], lsn: known.writes.at(-1)!.lsn });
+    expect(report.damages.map(({ file }) => file)).toEqual(
+      expect.arrayContaining([strange, '0000000000999999.image']),
+    );
+  });
+
+  it('needs to be told the encodings where nothing is left that says them', async () => {
+    const source = path.join(folder, 'nameless');
+    const writes = new KnownWrites();
+    const store = await openTiny(source);
+    for (let at = 0; at < 30; at++) await writes.put(store, `k${at}`, 'x'.repeat(300));
+    await store.close();
+    copyStore(source, victim);
+    fs.rmSync(path.join(victim, filesOf(victim, '.journal')[0]!));
+    await expect(salvage(victim, out)).rejects.toMatchObject({ code: 'KEELSON_DECODE' });
+    expect(fs.existsSync(out)).toBe(false);
+    const report = await salvage(victim, out, { keyEncoding: 'utf8', valueEncoding: 'msgpack' });
+    expect(report.missing.length).toBe(1);
+    expect(await openedState(out)).toEqual(stateAfter(writes.writes, report.missing));
+  });
+
+  it('refuses a place that is not empty, or inside the store', async () => {
+    fs.mkdirSync(out);
+    fs.writeFileSync(path.join(out, 'mine'), 'mine');
+    await expect(salvage(victim, out)).rejects.toMatchObject({
+      code: 'KEELSON_EXISTS',
+      facts: { path: out },
+    });
+    expect(fs.readdirSync(out)).toEqual(['mine']);
+    await expect(salvage(victim, path.join(victim, 'out'))).rejects.toBeInstanceOf(TypeError);
+    await expect(salvage(victim, victim)).rejects.toMatchObject({ code: 'KEELSON_EXISTS' });
+  });
+
+  it('refuses a store that is open, one that is not there, and what is not a store', async () => {
+    const db = await open(path.join(folder, 'open'));
+    await expect(salvage(path.join(folder, 'open'), out)).rejects.toMatchObject({ code: 'KEELSON_LOCKED' });
+    await db.close();
+    await expect(salvage(path.join(folder, 'nowhere'), out)).rejects.toMatchObject({
+      code: 'KEELSON_NOT_FOUND',
+    });
+    const journal = await openJournal(path.join(folder, 'journal'));
+    await journal.commit(Buffer.from('hello'));
+    await journal.close();
+    await expect(salvage(path.join(folder, 'journal'), out)).rejects.toMatchObject({
+      code: 'KEELSON_FOREIGN',
+    });
+    expect(fs.existsSync(out)).toBe(false);
+  });
+
+  it.each([
+    [{ engin: 'fs' }, /unknown option 'engin'/],
+    [{ keyEncoding: 'latin1' }, /option 'keyEncoding': expected one of/],
+    [{ valueEncoding: '' }, /option 'valueEncoding': expected the name of an encoding/],
+  ])('refuses the options %o', async (options, message) => {
+    await expect(salvage(victim, out, options as never)).rejects.toThrow(message);
+  });
+});
+
+describe('an image of many blocks, damaged in one of them,', () => {
+  /** About a block each. */
+  const LARGE = 200_000;
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+
+  /** An image of `keys`, then another in which some are new, one is gone, and no journal between the two. */
+  async function makeLarge(): Promise<{ newest: string; before: KnownState; after: KnownState }> {
+    const source = path.join(folder, 'large');
+    fs.rmSync(source, { recursive: true, force: true });
+    const writes = new KnownWrites();
+    const store = await openTiny(source);
+    for (const key of keys) await writes.put(store, key, `old ${key}`.padEnd(LARGE, '.'));
+    await store.checkpoint();
+    const before = stateAfter(writes.writes);
+    for (const key of ['a', 'd', 'g']) await writes.put(store, key, `new ${key}`.padEnd(LARGE, '.'));
+    await writes.delete(store, 'c');
+    await writes.delete(store, 'h');
+    await store.checkpoint();
+    await store.close();
+    copyStore(source, victim);
+    for (const name of filesOf(victim, '.journal')) fs.rmSync(path.join(victim, name));
+    return { newest: filesOf(victim, '.image').at(-1)!, before, after: stateAfter(writes.writes) };
+  }
+
+  it('still says what is in the others, and what is not; the older image says the rest', async () => {
+    const { newest, before, after } = await makeLarge();
+    const file = path.join(victim, newest);
+    const bytes = fs.readFileSync(file);
+    const at = bytes.indexOf('new d');
+    for (const damage of [
+      (copy: Buffer) => copy.fill(0xff, at, at + 8),
+      // The header of the block too: the next one must be found without its length.
+      (copy: Buffer) => copy.fill(0, at - 100_000 - LARGE, at + 8),
+    ]) {
+      const copy = Buffer.from(bytes);
+      damage(copy);
+      fs.writeFileSync(file, copy);
+      fs.rmSync(out, { recursive: true, force: true });
+      const report = await salvage(victim, out);
+      expect(
+        report.damages.some(({ file: name, offsetEnd }) => name === newest && offsetEnd! < bytes.length),
+      ).toBe(true);
+      const state = await openedState(out);
+      // What the last block that is whole holds is new, and so is that nothing follows.
+      expect(state.get('g')).toEqual(after.get('g'));
+      expect(state.has('h')).toBe(false);
+      // What stood in the damaged block is as it was before.
+      expect(state.get('d')).toEqual(before.get('d'));
+      for (const [key, entry] of state) expect([before.get(key), after.get(key)], key).toContainEqual(entry);
+    }
+  });
+});

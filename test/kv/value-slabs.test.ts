@@ -1,0 +1,184 @@
+// Slabs: what a handle means, who sees what, and where memory goes.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type EntryHandle, SLAB_BYTES_MAX, SLAB_BYTES_MIN, ValueSlabs } from '../../src/kv/value-slabs.js';
+
+/** A slab of so many bytes holds four entries of 20 bytes, and one of its own what has more. */
+const SMALL_SLAB_BYTES = 256;
+
+function bytesOf(length: number, fill: number): Uint8Array {
+  return new Uint8Array(length).fill(fill);
+}
+
+function append(slabs: ValueSlabs, value: Uint8Array, version = 1): EntryHandle {
+  const handle = slabs.append(value, 0, value.length);
+  slabs.setVersion(handle, version);
+  return handle;
+}
+
+function readValue(slabs: Pick<ValueSlabs, 'read'>, handle: EntryHandle): Uint8Array {
+  return slabs.read(handle, (bytes, start, end) => bytes.slice(start, end));
+}
+
+describe('value slabs', () => {
+  test('give back every value and version, whatever its length', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ length: fc.nat({ max: 400 }), version: fc.maxSafeNat() }), { maxLength: 60 }),
+        (items) => {
+          const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+          const source = new Uint8Array(1000);
+          const handles = items.map(({ length, version }, number) => {
+            source.fill(number);
+            const handle = slabs.append(source, 7, 7 + length);
+            slabs.setVersion(handle, version);
+            return handle;
+          });
+          items.forEach(({ length, version }, number) => {
+            expect(readValue(slabs, handles[number]!)).toEqual(bytesOf(length, number & 0xff));
+            expect(slabs.versionOf(handles[number]!)).toBe(version);
+          });
+          slabs.checkValid(handles);
+        },
+      ),
+    );
+  });
+
+  test('hold a handle beyond 2^31 units as exactly as one below', () => {
+    // What a store of more than 16 GiB has: the place in the table decides, and not how much memory there is.
+    const slabs = new ValueSlabs(2 ** 33, 4096);
+    append(slabs, bytesOf(100, 0));
+    const places = Array.from({ length: 5 }, (_, number) =>
+      append(slabs, bytesOf(4000, number), 2 ** 40 + number),
+    );
+    expect(places.some((handle) => handle > 2 ** 31)).toBe(true);
+    places.forEach((handle, number) => {
+      expect(readValue(slabs, handle)).toEqual(bytesOf(4000, number));
+      expect(slabs.versionOf(handle)).toBe(2 ** 40 + number);
+    });
+    for (const handle of places) slabs.release(handle);
+    slabs.checkValid([0]);
+  });
+
+  test('cost little when there is little in them, and grow with what is', () => {
+    const slabs = new ValueSlabs();
+    expect(slabs.memory).toEqual({ valueBytes: 0, slabBytes: 0 });
+    append(slabs, bytesOf(1, 0));
+    expect(slabs.memory).toEqual({ valueBytes: 16, slabBytes: SLAB_BYTES_MIN });
+    for (let number = 0; number < 100_000; number++) {
+      append(slabs, bytesOf(100, number));
+      const { valueBytes, slabBytes } = slabs.memory;
+      const most = Math.min(2 * valueBytes + SLAB_BYTES_MIN, 1.01 * valueBytes + SLAB_BYTES_MAX);
+      if (slabBytes > most) expect({ valueBytes, slabBytes }).toBe(`at most ${most} bytes of slabs`);
+    }
+  });
+
+  test('put a large value into a slab of its own, exactly as large, and give it back at once', () => {
+    const slabs = new ValueSlabs();
+    const handle = append(slabs, bytesOf(5_000_000, 7));
+    expect(slabs.memory).toEqual({ valueBytes: 5_000_016, slabBytes: 5_000_016 });
+    expect(Buffer.compare(readValue(slabs, handle), bytesOf(5_000_000, 7))).toBe(0);
+    slabs.release(handle);
+    expect(slabs.memory).toEqual({ valueBytes: 0, slabBytes: 0 });
+  });
+
+  test('let a slab go with the last of its values, and use its place again', () => {
+    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const handles = Array.from({ length: 80 }, (_, number) => append(slabs, bytesOf(20, number)));
+    const before = slabs.slabBytes;
+    for (const handle of handles.slice(0, 40)) slabs.release(handle);
+    slabs.checkValid(handles.slice(40));
+    expect(slabs.slabBytes).toBe(before / 2);
+    const again = Array.from({ length: 40 }, (_, number) => append(slabs, bytesOf(20, 100 + number)));
+    expect(again.every((handle) => handles.includes(handle))).toBe(true);
+    handles.slice(40).forEach((handle, number) => {
+      expect(readValue(slabs, handle)).toEqual(bytesOf(20, 40 + number));
+    });
+    again.forEach((handle, number) => {
+      expect(readValue(slabs, handle)).toEqual(bytesOf(20, 100 + number));
+    });
+  });
+
+  test('show a view what it saw, although its places are used again', () => {
+    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const handles = Array.from({ length: 40 }, (_, number) => append(slabs, bytesOf(20, number), number));
+    const view = slabs.view();
+    for (const handle of handles) slabs.release(handle);
+    for (let number = 0; number < 80; number++) append(slabs, bytesOf(20, 200), 200);
+    slabs.clear();
+    for (let number = 0; number < 80; number++) append(slabs, bytesOf(20, 201), 201);
+    handles.forEach((handle, number) => {
+      expect(readValue(view, handle)).toEqual(bytesOf(20, number));
+      expect(view.versionOf(handle)).toBe(number);
+    });
+  });
+
+  test('use the memory of what is discarded again, also of many, the last first', () => {
+    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const kept = append(slabs, bytesOf(20, 1));
+    const { valueBytes, slabBytes } = slabs.memory;
+    for (let round = 0; round < 1000; round++) {
+      const two = [slabs.append(bytesOf(20, 2), 0, 20), slabs.append(bytesOf(9, 3), 0, 9)];
+      for (const handle of two.reverse()) slabs.discard(handle);
+      const large = slabs.append(bytesOf(500, 4), 0, 500);
+      slabs.discard(large);
+    }
+    expect(slabs.memory).toEqual({ valueBytes, slabBytes });
+    expect(slabs.wasteBytes).toBe(0);
+    expect(slabs.wasteMadeBytes).toBe(0);
+    expect(readValue(slabs, kept)).toEqual(bytesOf(20, 1));
+  });
+
+  test('that are empty are used again, as long as they are few and no view has seen them', () => {
+    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const buffers = new Set<ArrayBufferLike>();
+    const fill = () =>
+      Array.from({ length: 16 }, () => {
+        const handle = append(slabs, bytesOf(20, 1));
+        slabs.read(handle, ({ buffer }) => buffers.add(buffer));
+        return handle;
+      });
+    const release = (handles: readonly EntryHandle[]) => {
+      for (const handle of handles) slabs.release(handle);
+    };
+    slabs.view();
+    for (let round = 0; round < 50; round++) release(fill());
+    expect(buffers.size).toBeLessThan(6);
+    for (let round = 0; round < 50; round++) {
+      const handles = fill();
+      slabs.view();
+      release(handles);
+    }
+    expect(buffers.size).toBeGreaterThan(50);
+    // Many at once are not kept.
+    const handles = Array.from({ length: 400 }, () => append(slabs, bytesOf(20, 1)));
+    release(handles);
+    expect(slabs.memory.slabBytes - slabs.slabBytes).toBeLessThanOrEqual(2 * SMALL_SLAB_BYTES);
+  });
+
+  test('move the values of victims, and only those count as waste that nobody is about to reclaim', () => {
+    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const handles = Array.from({ length: 80 }, (_, number) => append(slabs, bytesOf(20, number), number));
+    const live = handles.filter((_, number) => number % 8 < 2 || number >= 64);
+    for (const handle of handles) if (!live.includes(handle)) slabs.release(handle);
+    const waste = slabs.wasteBytes;
+    const reclaimed = slabs.chooseVictims(SMALL_SLAB_BYTES);
+    expect(reclaimed).toBeGreaterThan(0);
+    const made = slabs.wasteMadeBytes;
+    const moved = live.map((handle) => (slabs.isVictim(handle) ? slabs.relocate(handle) : handle));
+    expect(moved).not.toEqual(live);
+    slabs.checkValid(moved);
+    expect(slabs.chooseVictims(SMALL_SLAB_BYTES)).toBeGreaterThan(0);
+    expect(moved.some((handle) => slabs.isVictim(handle))).toBe(true);
+    slabs.forgetVictims();
+    expect(moved.some((handle) => slabs.isVictim(handle))).toBe(false);
+    expect(slabs.wasteMadeBytes).toBe(made);
+    expect(slabs.wasteBytes).toBe(waste - reclaimed);
+    moved.forEach((handle, at) => {
+      const number = handles.indexOf(live[at]!);
+      expect(readValue(slabs, handle)).toEqual(bytesOf(20, number));
+      expect(slabs.versionOf(handle)).toBe(number);
+    });
+  });
+});

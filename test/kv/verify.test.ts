@@ -1,0 +1,278 @@
+// verify() on sound stores and on damaged ones: what it calls sound opens with everything, what does not open it has a
+// reason for, and it never changes a byte.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { crc32c } from '../../src/crc32c.js';
+import { isKeelsonError, open, verify } from '../../src/index.js';
+import { openJournal } from '../../src/journal/index.js';
+import { verifyOn } from '../../src/kv/verify.js';
+import { createFsStorage, type Storage } from '../../src/storage/index.js';
+import {
+  copyStore,
+  fingerprint,
+  type KnownState,
+  type KnownWrites,
+  makeSmallStore,
+  openTiny,
+  stateAfter,
+  stateOf,
+} from './damage-tools.js';
+
+let folder: string;
+let closed: string;
+let killed: string;
+let victim: string;
+let known: KnownWrites;
+let whole: KnownState;
+
+beforeAll(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-verify-'));
+  closed = path.join(folder, 'closed');
+  killed = path.join(folder, 'killed');
+  victim = path.join(folder, 'victim');
+  known = await makeSmallStore(closed, undefined, async (store) => {
+    copyStore(closed, killed);
+    await store.close();
+  });
+  whole = stateAfter(known.writes);
+});
+
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+beforeEach(() => copyStore(closed, victim));
+
+const filesOf = (directory: string, end: string) =>
+  fs
+    .readdirSync(directory)
+    .filter((name) => name.endsWith(end))
+    .sort();
+
+/** What a read-only open makes of it: the state, or the code of the error. */
+async function opened(directory: string): Promise<KnownState | string> {
+  try {
+    await using store = await openTiny(directory, { readOnly: true });
+    return stateOf(store);
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error;
+    return error.code;
+  }
+}
+
+/** Checks that verify() and open() agree, and that verify() changed nothing. */
+async function expectAgreement(what: string, isWatched = true) {
+  const before = isWatched ? fingerprint(victim) : null;
+  const report = await verify(victim, { engine: 'fs' });
+  if (isWatched) expect(fingerprint(victim), what).toEqual(before);
+  const found = await opened(victim);
+  if (typeof found === 'string')
+    expect(
+      report.damages.some(({ isNeeded }) => isNeeded),
+      `${what}: ${found}`,
+    ).toBe(true);
+  else expect(report.entries, what).toBe(found.size);
+  return { report, found };
+}
+
+/** Calls `check` with each byte of the victim's file, or every `stride`th, flipped in turn. */
+async function forEachFlip(
+  name: string,
+  stride: number,
+  check: (at: number) => Promise<void>,
+): Promise<void> {
+  const file = path.join(victim, name);
+  const bytes = fs.readFileSync(file);
+  for (let at = 0; at < bytes.length; at++) {
+    // Zeros are all alike, so some of them stand for all; the letters of a value likewise.
+    const isLikeTheLast = bytes[at] === bytes[at - 1];
+    if ((isLikeTheLast && at % 61 !== 0) || at % stride !== 0) continue;
+    const damaged = Buffer.from(bytes);
+    damaged[at]! ^= 1 << (at % 8);
+    fs.writeFileSync(file, damaged);
+    await check(at);
+  }
+  fs.writeFileSync(file, bytes);
+}
+
+describe('verify', () => {
+  it('finds nothing in a store that was closed, and says what is in it', async () => {
+    const before = fingerprint(closed);
+    const report = await verify(closed);
+    expect(report).toMatchObject({
+      ok: true,
+      damages: [],
+      tornBytes: 0,
+      entries: whole.size,
+      otherNames: [],
+    });
+    expect(report.lastLsn).toBe(known.writes.at(-1)!.lsn);
+    expect(report.images.length).toBeGreaterThan(0);
+    expect(report.images.every(({ isWhole }) => isWhole)).toBe(true);
+    expect(report.segments.length).toBeGreaterThan(1);
+    expect(fingerprint(closed)).toEqual(before);
+  });
+
+  it('finds nothing in a store whose owner was killed', async () => {
+    const report = await verify(killed);
+    expect(report).toMatchObject({ ok: true, entries: whole.size });
+  });
+
+  it('agrees with open() about every flipped byte of every file', { timeout: 300_000 }, async () => {
+    let refused = 0;
+    for (const name of fs.readdirSync(victim)) {
+      await forEachFlip(name, 1, async (at) => {
+        const { report, found } = await expectAgreement(`${name}, byte ${at}`, at % 50 === 0);
+        if (report.ok) expect(found, `${name}, byte ${at}`).toEqual(whole);
+        if (typeof found === 'string') refused++;
+      });
+    }
+    expect(refused).toBeGreaterThan(500);
+  });
+
+  it('does so for a store whose owner was killed, where only the newest commit may be taken for torn', {
+    timeout: 300_000,
+  }, async () => {
+    copyStore(killed, victim);
+    const newest = known.writes.at(-1)!.lsn;
+    const withoutNewest = stateAfter(known.writes.filter(({ lsn }) => lsn < newest));
+    let torn = 0;
+    for (const name of filesOf(victim, '.journal')) {
+      await forEachFlip(name, 5, async (at) => {
+        const what = `${name}, byte ${at}`;
+        const { report, found } = await expectAgreement(what, at % 50 === 0);
+        if (!report.ok) return;
+        expect(found, what).toEqual(report.lastLsn === newest ? whole : withoutNewest);
+        if (report.lastLsn === newest) return;
+        torn++;
+        expect(report.tornBytes, what).toBeGreaterThan(0);
+      });
+    }
+    expect(torn).toBeGreaterThan(5);
+  });
+
+  it('names the file, the place and the records of a damaged commit', async () => {
+    const [segment] = (await verify(victim)).segments.slice(-1);
+    const file = path.join(victim, segment!.file);
+    const bytes = fs.readFileSync(file);
+    const at = bytes.indexOf('y'.repeat(100));
+    bytes[at]! ^= 1;
+    fs.writeFileSync(file, bytes);
+    const { report } = await expectAgreement('a value');
+    const write = known.writes.findIndex(({ lsn }) => lsn > segment!.lsn!);
+    expect(report.damages).toEqual([
+      {
+        file: segment!.file,
+        offset: at - (at % 512),
+        offsetEnd: at - (at % 512) + 512,
+        lsn: known.writes[write - 1]!.lsn,
+        lsnEnd: known.writes[write]!.lsn,
+        what: 'a commit is damaged, or cut off',
+        isNeeded: true,
+      },
+    ]);
+    expect(report.ok).toBe(false);
+  });
+
+  it('agrees with open() when a file is gone', async () => {
+    for (const name of fs.readdirSync(closed).filter((each) => !each.startsWith('LOCK'))) {
+      copyStore(closed, victim);
+      fs.rmSync(path.join(victim, name));
+      const { report, found } = await expectAgreement(`without ${name}`);
+      if (report.ok) expect(found, name).toEqual(whole);
+    }
+  });
+
+  it('agrees with open() when a file was cut off, or a block of it zeroed', {
+    timeout: 120_000,
+  }, async () => {
+    for (const name of fs.readdirSync(victim)) {
+      const file = path.join(victim, name);
+      const bytes = fs.readFileSync(file);
+      for (let at = 0; at < bytes.length; at += 256) {
+        fs.writeFileSync(file, Buffer.from(bytes).fill(0, at, Math.min(at + 512, bytes.length)));
+        const zeroed = await expectAgreement(`${name}, zeroed at ${at}`);
+        if (zeroed.report.ok) expect(zeroed.found, `${name}, zeroed at ${at}`).toEqual(whole);
+        fs.writeFileSync(file, bytes.subarray(0, at));
+        const cut = await expectAgreement(`${name}, ${at} bytes`);
+        expect(cut.report.ok, `${name}, ${at} bytes`).toBe(false);
+        fs.writeFileSync(file, bytes);
+      }
+    }
+  });
+
+  it('calls damage in a file that nobody needs damage, and says that nobody needs it', async () => {
+    const [older] = filesOf(victim, '.image');
+    fs.writeFileSync(path.join(victim, older!), 'scribble');
+    const { report, found } = await expectAgreement('older image');
+    expect(report.ok).toBe(false);
+    expect(report.damages.map(({ file, isNeeded }) => [file, isNeeded])).toContainEqual([older, false]);
+    expect(report.damages.every(({ isNeeded }) => !isNeeded)).toBe(true);
+    expect(found).toEqual(whole);
+  });
+
+  it('lists names that are not of the store, and files that were never finished, without calling them damage', async () => {
+    for (const name of ['notes.txt', '000000000099.journal.tmp'])
+      fs.writeFileSync(path.join(victim, name), 'x');
+    expect(await verify(victim)).toMatchObject({
+      ok: true,
+      otherNames: ['000000000099.journal.tmp', 'notes.txt'],
+    });
+  });
+
+  it('tells of its progress, up to the end', async () => {
+    const told: { done: number; total: number }[] = [];
+    await verify(victim, { onProgress: (progress) => told.push(progress) });
+    expect(told.at(-1)!.done).toBe(told.at(-1)!.total);
+    expect(told.at(-1)!.total).toBeGreaterThan(10_000);
+  });
+
+  it('refuses a store that is open, here or elsewhere; also when it is opened meanwhile', async () => {
+    const db = await open(victim);
+    await expect(verify(victim)).rejects.toMatchObject({ code: 'KEELSON_LOCKED' });
+    await db.close();
+    const storage = createFsStorage();
+    let isOpened = false;
+    const whileOpened: Storage = {
+      ...storage,
+      openFile: async (...given) => {
+        if (!isOpened && given[0].endsWith('.journal')) {
+          isOpened = true;
+          await (await open(victim)).close();
+        }
+        return storage.openFile(...given);
+      },
+    };
+    await expect(verifyOn(whileOpened, victim)).rejects.toMatchObject({ code: 'KEELSON_LOCKED' });
+    expect((await verify(victim)).ok).toBe(true);
+  });
+
+  it('refuses what is not there, not a directory, not a store, or of a newer version', async () => {
+    await expect(verify(path.join(folder, 'nowhere'))).rejects.toMatchObject({ code: 'KEELSON_NOT_FOUND' });
+    const empty = path.join(folder, 'empty');
+    fs.mkdirSync(empty);
+    await expect(verify(empty)).rejects.toMatchObject({ code: 'KEELSON_NOT_FOUND' });
+    const file = path.join(folder, 'file');
+    fs.writeFileSync(file, '');
+    await expect(verify(file)).rejects.toMatchObject({ code: 'KEELSON_NOT_A_DIRECTORY' });
+    const journal = await openJournal(path.join(folder, 'journal'));
+    await journal.commit(Buffer.from('hello'));
+    await journal.close();
+    await expect(verify(path.join(folder, 'journal'))).rejects.toMatchObject({ code: 'KEELSON_FOREIGN' });
+    const image = path.join(victim, filesOf(victim, '.image')[0]!);
+    const bytes = fs.readFileSync(image);
+    bytes.writeUInt32LE(99, 8);
+    bytes.writeUInt32LE(crc32c(Buffer.concat([bytes.subarray(0, 12), bytes.subarray(16, 512)])), 12);
+    fs.writeFileSync(image, bytes);
+    await expect(verify(victim)).rejects.toMatchObject({ code: 'KEELSON_FORMAT_VERSION' });
+  });
+
+  it.each([
+    [{ engin: 'fs' }, /unknown option 'engin'/],
+    [{ onProgress: 1 }, /option 'onProgress': expected a function/],
+    [7, /options: expected an object/],
+  ])('refuses the options %o', async (options, message) => {
+    await expect(verify(victim, options as never)).rejects.toThrow(message);
+  });
+});
