@@ -32,7 +32,10 @@ export interface RetiredSegment {
 export class HeldSegments {
   #segments: HeldSegment[] = [];
   /** They go with the next retirement. */
-  #stale: RetiredSegment[];
+  #stale: RetiredSegment[] = [];
+  /** Those of earlier lives that hold only what lies below where this one starts: an older image may go on from them. */
+  #inherited: RetiredSegment[];
+  readonly #inheritedEndLsn: number;
   readonly #pins = new Map<symbol, number>();
   /** Files that readers have open: an iteration that nobody goes on with would keep its file for ever. */
   readonly readerFiles = new Set<StorageFile>();
@@ -44,7 +47,8 @@ export class HeldSegments {
       const writtenAs = null;
       return { path, sequence, seed, blockBytes, sizeBytes, startLsn, endLsn, endOffset, writtenAs };
     });
-    this.#stale = stale.map((path) => ({ path, writtenAs: null }));
+    this.#inherited = stale.map((path) => ({ path, writtenAs: null }));
+    this.#inheritedEndLsn = live[0]?.startLsn ?? 0;
   }
 
   get count(): number {
@@ -106,7 +110,8 @@ export class HeldSegments {
   /** Where the journal would start if everything up to `lsn` were retired; null when there is no file to retire. */
   startLsnWithout(lsn: number): number | null {
     const count = this.#retirableCount(lsn);
-    if (count === 0 && this.#stale.length === 0) return null;
+    const hasInherited = this.#inherited.length > 0 && lsn >= this.#inheritedEndLsn;
+    if (count === 0 && this.#stale.length === 0 && !hasInherited) return null;
     return this.#segments[count]?.startLsn ?? lsn;
   }
 
@@ -117,6 +122,7 @@ export class HeldSegments {
    */
   retire(lsn: number): readonly RetiredSegment[] {
     const retired = this.#segments.splice(0, this.#retirableCount(lsn));
+    if (lsn >= this.#inheritedEndLsn) this.#stale.push(...this.#inherited.splice(0));
     this.#stale.push(...retired.map(({ path, writtenAs }) => ({ path, writtenAs })));
     return [...this.#stale];
   }

@@ -3,6 +3,7 @@
 import { types } from 'node:util';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
+import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit-buffers.js';
 import { COMMIT_FLAGS } from './commit-format.js';
 import { CommitLayout } from './commit-layout.js';
@@ -148,7 +149,7 @@ export class Journal {
    */
   append(record: Uint8Array): Lsn {
     if (!types.isUint8Array(record)) throw misuse('record', 'a Uint8Array', record);
-    return this.#append([record]);
+    return this.#append([unsharedBytes(record)]);
   }
 
   /** Appends all records, or throws and appends none. Returns the LSN of the last; of none, the current end. */
@@ -157,7 +158,7 @@ export class Journal {
     for (const [index, record] of records.entries()) {
       if (!types.isUint8Array(record)) throw misuse(`records[${index}]`, 'a Uint8Array', record);
     }
-    return this.#append(records);
+    return this.#append(records.map(unsharedBytes));
   }
 
   /**
@@ -272,6 +273,11 @@ export class Journal {
    */
   limitSegments(bytes: number): void {
     this.#room.limit(bytes);
+  }
+
+  /** For the store: gives up the files that wait to be used again. Resolves with how many there were. */
+  releaseRecycled(): Promise<number> {
+    return this.#room.releaseRecycled();
   }
 
   /** For the store: how many segments hold anything above `lsn`. */

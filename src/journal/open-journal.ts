@@ -16,7 +16,13 @@ import { isTemporarySegment, listSegments, newJournalId } from './segment-files.
 /** An open journal: everything but what only the store uses. */
 export type Journal = Omit<
   FullJournal,
-  'replay' | 'poison' | 'onPoisoned' | 'retireBehindImage' | 'segmentsAbove' | 'limitSegments'
+  | 'replay'
+  | 'poison'
+  | 'onPoisoned'
+  | 'retireBehindImage'
+  | 'segmentsAbove'
+  | 'limitSegments'
+  | 'releaseRecycled'
 >;
 
 /**

@@ -188,6 +188,14 @@ export class SegmentRoom {
     this.#removeAll(this.#recycled.takeWaiting());
   }
 
+  /** Removes the files that wait to be used again: somebody needs their room more. Resolves with how many there were. */
+  async releaseRecycled(): Promise<number> {
+    const released = this.#recycled.takeFree();
+    this.#removeAll(released);
+    await Promise.all(this.#discards);
+    return released.length;
+  }
+
   /** Waits for the preparation under way and removes what was prepared and not used, or waits to be used again. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -15,6 +15,8 @@ export interface CheckpointResult {
   readonly durationMs: number;
 }
 
+export type WrittenImage = Omit<CheckpointResult, 'durationMs'>;
+
 export interface CheckpointPlan extends ImagePlan {
   readonly storage: Storage;
   readonly directory: string;
@@ -26,7 +28,7 @@ export interface CheckpointPlan extends ImagePlan {
  * flush of the directory poisons the journal, because then nobody knows which names are durable. When it has
  * succeeded, what the image replaces may be retired.
  */
-export async function writeCheckpoint(plan: CheckpointPlan): Promise<Omit<CheckpointResult, 'durationMs'>> {
+export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImage> {
   const { storage, directory, journal, header } = plan;
   const path = imagePath(directory, header.lsn);
   const temporary = `${path}.tmp`;
@@ -37,6 +39,7 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<Omit<Checkp
     bytesWritten = await writeImage(storage, temporary, plan);
     // An image must never be ahead of its journal: reopened, it would bring back what was never acknowledged.
     await journal.syncThrough(header.lsn);
+    assertSound(journal);
     await storage.rename(temporary, path);
   } catch (error) {
     await storage.remove(temporary).catch(() => {});
@@ -49,6 +52,8 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<Omit<Checkp
     if (isFailedFlush(error)) journal.poison(error);
     throw error;
   }
+  // Another flush of the directory may have failed meanwhile, a segment's: then the success of this one says nothing.
+  assertSound(journal);
   return { lsn: header.lsn, entries: header.entryCount, bytesWritten };
 }
 
@@ -63,7 +68,12 @@ export async function retireBehindImage(
   lsn: number,
   olderLsn: number,
 ): Promise<void> {
+  assertSound(journal);
   const retired = (await listImages(storage, directory)).filter((other) => other < lsn && other !== olderLsn);
   for (const other of retired.reverse()) await storage.remove(imagePath(directory, other));
   await journal.retireBehindImage(olderLsn);
+}
+
+function assertSound(journal: Journal): void {
+  if (journal.poisoned !== null) throw journal.poisoned;
 }

@@ -1,12 +1,17 @@
 // When checkpoints run: one at a time, on request or by themselves when the journal has outgrown the image; what
 // became of them; and which older files they let go. The steps of one are in checkpoint.ts.
 
-import { KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
-import { type CheckpointResult, retireBehindImage, writeCheckpoint } from './checkpoint.js';
-import type { Entries } from './entries.js';
+import {
+  type CheckpointResult,
+  retireBehindImage,
+  type WrittenImage,
+  writeCheckpoint,
+} from './checkpoint.js';
+import type { Entries, EntriesView } from './entries.js';
 import type { ResolvedStoreOptions } from './options.js';
 import type { Codecs } from './reads.js';
 
@@ -97,6 +102,8 @@ export class Checkpoints {
   #retireFailure: Error | null = null;
   /** A write at or above this starts one. */
   #dueLsn: number;
+  /** Where foundNoRoom() has tried. */
+  #noRoomLsn = -1;
 
   constructor(parts: CheckpointsParts) {
     this.#parts = parts;
@@ -127,6 +134,14 @@ export class Checkpoints {
   wrote(lsn: number): void {
     if (lsn < this.#dueLsn || this.#runningCount > 0) return;
     // Its end is in the event and in stats(): nobody waits for it.
+    this.#enqueue(true).catch(() => {});
+  }
+
+  /** A write found no room: what a checkpoint retires may be all that there is to get. Once for each LSN. */
+  foundNoRoom(): void {
+    const { nextLsn } = this.#parts.journal;
+    if (!this.#isAutomatic || this.#runningCount > 0 || nextLsn === this.#noRoomLsn) return;
+    this.#noRoomLsn = nextLsn;
     this.#enqueue(true).catch(() => {});
   }
 
@@ -168,8 +183,9 @@ export class Checkpoints {
       return { lsn, entries: entries.size, bytesWritten: 0, durationMs: 0 };
     }
     const startedMs = storage.nowMs();
-    emit({ type: 'started', lsn, entries: entries.size, isAutomatic });
-    const written = await this.#write(lsn).catch((error) => {
+    const view = entries.clone();
+    emit({ type: 'started', lsn, entries: view.size, isAutomatic });
+    const written = await this.#writeWithRoom(lsn, view).catch((error) => {
       this.#failedAt(lsn, error);
       throw error;
     });
@@ -190,9 +206,19 @@ export class Checkpoints {
     this.#parts.emit({ type: 'completed', ...result });
   }
 
-  #write(lsn: Lsn): Promise<Omit<CheckpointResult, 'durationMs'>> {
-    const { storage, directory, journal, codecs, entries, emit } = this.#parts;
-    const view = entries.clone();
+  /** Files that wait to be used again must not be what there is no room for. */
+  async #writeWithRoom(lsn: Lsn, view: EntriesView): Promise<WrittenImage> {
+    try {
+      return await this.#write(lsn, view);
+    } catch (error) {
+      const isFull = isKeelsonError(error, 'KEELSON_NO_SPACE');
+      if (!isFull || (await this.#parts.journal.releaseRecycled()) === 0) throw error;
+      return this.#write(lsn, view);
+    }
+  }
+
+  #write(lsn: Lsn, view: EntriesView): Promise<WrittenImage> {
+    const { storage, directory, journal, codecs, emit } = this.#parts;
     const { key, value } = codecs;
     const names = { keyEncodingName: key.name, valueEncodingName: value.name };
     return writeCheckpoint({

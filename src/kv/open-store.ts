@@ -125,7 +125,7 @@ async function openUnderLock(
 
 async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> {
   const { storage, directory } = opening;
-  let lastMessage: string | null = null;
+  let lastPlace: string | null = null;
   for (let tries = 1; ; tries++) {
     try {
       const loaded = await loadNewestImage(opening);
@@ -134,8 +134,9 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
     } catch (error) {
       const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
       // The same at the same place twice is damage: where an owner writes, the place moves on.
-      if (!mayPass || error.message === lastMessage || tries === READ_ONLY_TRIES_MAX) throw error;
-      lastMessage = error.message;
+      const place = mayPass ? JSON.stringify([error.code, error.facts, error.message]) : null;
+      if (!mayPass || place === lastPlace || tries === READ_ONLY_TRIES_MAX) throw error;
+      lastPlace = place;
     }
   }
 }
@@ -178,8 +179,10 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
         damaged,
       };
     } catch (error) {
+      // What the disk cannot read is damage like any other: another image may serve.
       const isDamage =
         isKeelsonError(error, 'KEELSON_CORRUPT') ||
+        isKeelsonError(error, 'KEELSON_IO') ||
         (isKeelsonError(error, 'KEELSON_FOREIGN') && lsns.length > 1);
       if (!isDamage) throw error;
       damaged.push(error);
@@ -211,6 +214,7 @@ function anchorOf({ lsn, newestLsn, journalId }: LoadedImage): RecoveryAnchor {
 function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
   const [image] = damaged;
   if (image === undefined || !isKeelsonError(error, 'KEELSON_CORRUPT')) return error;
+  if (image.code === 'KEELSON_IO') return image;
   return new KeelsonError(
     'KEELSON_CORRUPT',
     `${image.message}; and without it, ${error.message}`,
@@ -312,6 +316,7 @@ async function readHeaderIfSound(
   } catch (error) {
     const isForLater =
       isKeelsonError(error, 'KEELSON_CORRUPT') ||
+      isKeelsonError(error, 'KEELSON_IO') ||
       isKeelsonError(error, 'KEELSON_NOT_FOUND') ||
       (isKeelsonError(error, 'KEELSON_FOREIGN') && !isOnlyOne);
     if (!isForLater) throw error;

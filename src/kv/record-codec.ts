@@ -80,10 +80,11 @@ export class RecordWriter {
   put(codec: AnyKeyCodec, key: IndexKey, value: Uint8Array): void {
     this.#operation(OPCODE_PUT);
     this.#key(codec, key);
-    this.#reserve(LEB128_BYTES_MAX + value.length);
-    this.#at = writeLeb128(this.#scratch, value.length, this.#at);
+    const { length } = value;
+    this.#reserve(LEB128_BYTES_MAX + length);
+    this.#at = writeLeb128(this.#scratch, length, this.#at);
     this.#scratch.set(value, this.#at);
-    this.#at += value.length;
+    this.#at += length;
   }
 
   delete(codec: AnyKeyCodec, key: IndexKey): void {

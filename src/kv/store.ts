@@ -1,7 +1,7 @@
 // The store: reads from the index, writes through the journal into the index. One put, batch or clear is one record.
 
 import { EventEmitter } from 'node:events';
-import { KeelsonError, misuse } from '../errors.js';
+import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import type { JournalStats, Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
 import type { EngineReport, Storage } from '../storage/index.js';
@@ -200,8 +200,9 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   /**
    * Writes an image of the store as it is now, and retires what it replaces: opening then loads the image and replays
    * only what came after. One at a time: a call during another waits for it and then takes its own. Checkpoints also
-   * start by themselves, see the option `autoCheckpoint`. Rejects with KEELSON_ABORTED when the store is closed
-   * meanwhile, and with what went wrong on the disk, which then has harmed nothing.
+   * start by themselves, see the option `autoCheckpoint`. Throws at once what a write would: KEELSON_CLOSED,
+   * KEELSON_POISONED, KEELSON_READ_ONLY. Rejects with KEELSON_ABORTED when the store is closed meanwhile, and with what
+   * went wrong on the disk, which then has harmed nothing.
    */
   checkpoint(): Promise<CheckpointResult> {
     this.#writable();
@@ -267,7 +268,15 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
 
   /** The record is in the journal before anything is visible; what append throws, nothing has changed for. */
   #append(journal: Journal, record: Uint8Array): Lsn {
-    if (this.#isBorn) return journal.append(record);
+    try {
+      return this.#isBorn ? journal.append(record) : this.#appendFirst(journal, record);
+    } catch (error) {
+      if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#checkpoints!.foundNoRoom();
+      throw error;
+    }
+  }
+
+  #appendFirst(journal: Journal, record: Uint8Array): Lsn {
     const { key, value } = this.codecs;
     const birth = new RecordWriter(RECORD_BYTES_MAX).birth(key.name, value.name);
     const lsn = journal.appendBatch([birth, record]);

@@ -61,6 +61,7 @@ export class ValueCompaction {
     const wasteBytesMin = Math.max(slabBytesMax * WASTE_SLABS_MIN, slabBytes * WASTE_FRACTION);
     if (wasteBytes < wasteBytesMin) return false;
     const reclaimed = this.#values.chooseVictims(Math.max(slabBytesMax, liveBytes * MOVED_FRACTION));
+    if (reclaimed === 0) return false;
     this.#isWalking = true;
     this.#cursor = undefined;
     this.#keysVisited = 0;

@@ -3,6 +3,7 @@
 
 import { types } from 'node:util';
 import { KeelsonError, misuse } from '../errors.js';
+import { unsharedBytes } from '../unshared-bytes.js';
 import { decodeMsgpack, encodeMsgpack } from './msgpack-profile.js';
 import { readUtf8 } from './utf8.js';
 
@@ -86,7 +87,7 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
 
   encode(value: unknown, argument = 'value') {
     if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value);
-    return value;
+    return unsharedBytes(value);
   },
 
   decode: copyOf,
@@ -127,7 +128,7 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
     encode(value) {
       const bytes: unknown = encoding.encode(value);
       if (!types.isUint8Array(bytes)) throw misuse(`the result of ${name}.encode()`, 'a Uint8Array', bytes);
-      return bytes;
+      return unsharedBytes(bytes);
     },
 
     decode(bytes, start, end) {

@@ -29,6 +29,9 @@ const SPARE_FRACTION = 1 / 12;
 /** … or so many. */
 const SPARE_SLABS_MIN = 2;
 
+/** Of a slab's bytes that a victim of compaction has to waste, at least. */
+const VICTIM_WASTE_MIN = 1 / 8;
+
 const HIGH_HALF = 0x1_0000_0000;
 
 interface Slab {
@@ -217,7 +220,8 @@ export class ValueSlabs extends SlabsView {
   chooseVictims(liveBytesMax: number): number {
     const liveByClass = new Float64Array(FULLNESS_CLASSES);
     for (const slab of this.table) {
-      if (slab !== undefined && slab !== this.#current) liveByClass[fullnessClass(slab)]! += slab.liveBytes;
+      if (slab !== undefined && this.#isWorthEmptying(slab))
+        liveByClass[fullnessClass(slab)]! += slab.liveBytes;
     }
     let classes = 0;
     let live = 0;
@@ -225,13 +229,20 @@ export class ValueSlabs extends SlabsView {
     let reclaimable = 0;
     live = 0;
     for (const slab of this.table) {
-      if (slab === undefined || slab === this.#current || fullnessClass(slab) >= classes) continue;
+      if (slab === undefined || !this.#isWorthEmptying(slab) || fullnessClass(slab) >= classes) continue;
       if (live >= liveBytesMax) break;
       slab.isVictim = true;
       live += slab.liveBytes;
       reclaimable += slab.bytes.length - slab.liveBytes;
     }
     return reclaimable;
+  }
+
+  /** A slab that is all but full, one of a single large value above all, would be copied for nothing. */
+  #isWorthEmptying(slab: Slab): boolean {
+    return (
+      slab !== this.#current && slab.bytes.length - slab.liveBytes >= slab.bytes.length * VICTIM_WASTE_MIN
+    );
   }
 
   /** Those that are left, because of an entry that is not in the index yet, are not emptied any more. */

@@ -2,7 +2,12 @@
 // On the simulated disk, with tiny limits, so that nothing here depends on how fast a machine is.
 
 import { describe, expect, it } from 'vitest';
+import { KeelsonError } from '../../src/errors.js';
+import type { Journal } from '../../src/journal/internal.js';
+import { retireBehindImage, writeCheckpoint } from '../../src/kv/checkpoint.js';
 import type { CheckpointEvent } from '../../src/kv/checkpoints.js';
+import { Entries } from '../../src/kv/entries.js';
+import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
@@ -17,9 +22,16 @@ function makeDisk(): SimulatedDisk {
   return new SimulatedDisk({ seed: 1, directories: ['/data'] });
 }
 
-async function open(storage: Storage, options: object = {}): Promise<Store<string, string>> {
+async function open(
+  storage: Storage,
+  options: object = {},
+  journal: object = {},
+): Promise<Store<string, string>> {
   const resolved = resolveStoreOptions({ checkpointBytesMin: 8192, ...options });
-  return (await openStoreOn(storage, DIRECTORY, resolved, TINY_JOURNAL)) as Store<string, string>;
+  return (await openStoreOn(storage, DIRECTORY, resolved, { ...TINY_JOURNAL, ...journal })) as Store<
+    string,
+    string
+  >;
 }
 
 async function overwrite(store: Store<string, string>, rounds: number, keys = 20): Promise<void> {
@@ -219,6 +231,44 @@ describe('a checkpoint that fails', () => {
     await again.close();
   });
 
+  // The flush of the directory for a segment failed while a checkpoint was between the rename of its image and its own
+  // flush of the directory, which then succeeded. It removed the older image, and after a power cut there was none.
+  it('retires nothing when another flush of the directory fails meanwhile', async () => {
+    const disk = makeDisk();
+    const storage = disk.life();
+    const store = await open(storage, { autoCheckpoint: false });
+    await overwrite(store, 2);
+    await store.checkpoint();
+    await store.close();
+    const { images } = await filesOf(storage);
+    const entries = new Entries();
+    const poisoned = new KeelsonError('KEELSON_POISONED', 'the flush for a segment failed');
+    const journal = { poisoned: null as KeelsonError | null, syncThrough: async () => {} };
+    disk.onBoundary = ({ operation, phase }) => {
+      if (operation === 'rename' && phase === 'complete') journal.poisoned = poisoned;
+    };
+    const header = {
+      journalId: new Uint8Array(16),
+      lsn: 1e6,
+      entryCount: 0,
+      keyEncodingName: 'utf8',
+      valueEncodingName: 'msgpack',
+    };
+    const written = writeCheckpoint({
+      storage,
+      directory: DIRECTORY,
+      journal: journal as unknown as Journal,
+      header,
+      entries,
+      keyCodec: utf8KeyCodec,
+      onBlock: () => {},
+    });
+    await expect(written).rejects.toBe(poisoned);
+    const retired = retireBehindImage(storage, DIRECTORY, journal as unknown as Journal, 1e6, 1e6);
+    await expect(retired).rejects.toBe(poisoned);
+    expect((await filesOf(storage)).images).toEqual(expect.arrayContaining(images));
+  });
+
   it('on request rejects for whoever asked, and another that waited behind it runs', async () => {
     const disk = makeDisk();
     const store = await open(disk.life(), { autoCheckpoint: false });
@@ -229,6 +279,46 @@ describe('a checkpoint that fails', () => {
     const [first, second] = await Promise.allSettled([store.checkpoint(), store.checkpoint()]);
     expect(first).toMatchObject({ status: 'rejected', reason: { code: 'KEELSON_NO_SPACE' } });
     expect(second).toMatchObject({ status: 'fulfilled', value: { entries: 1 } });
+    await store.close();
+  });
+});
+
+describe('on a disk that is full', () => {
+  // Writes found no room before the journal had grown enough for a checkpoint, and so none ever started: the store was stuck
+  // although almost all that filled the disk was journal that a checkpoint retires.
+  it('a write that finds no room starts a checkpoint, which makes some', async () => {
+    const disk = new SimulatedDisk({ seed: 1, directories: ['/data'], capacityBytes: 60_000 });
+    const store = await open(disk.life(), { checkpointBytesMin: 65_536 });
+    let failures = 0;
+    for (let turn = 0; turn < 2000; turn++) {
+      try {
+        await store.put(`key ${turn % 10}`, VALUE);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'KEELSON_NO_SPACE' });
+        failures++;
+        await whenQuiet(store);
+      }
+    }
+    expect(failures).toBeGreaterThan(0);
+    expect(failures).toBeLessThan(100);
+    expect(store.stats().checkpoints?.completed).toBeGreaterThan(0);
+    await store.close();
+  });
+
+  // Up to eight retired segments waited to be used again, and the image for which there was no room would have fitted
+  // into one of them.
+  it('a checkpoint takes the room of segments that wait to be used again', async () => {
+    const disk = makeDisk();
+    const storage = disk.life();
+    const sizes = { segmentBytesMin: 16_384, segmentBytesMax: 16_384 };
+    const store = await open(storage, { autoCheckpoint: false }, sizes);
+    await overwrite(store, 30);
+    await store.checkpoint();
+    await store.put('key 1', 'new');
+    const waiting = (await storage.list(DIRECTORY)).filter((name) => name.endsWith('.journal.tmp'));
+    expect(waiting.length).toBeGreaterThan(0);
+    disk.capacityBytes = (await bytesOf(storage)) + 1024;
+    expect(await store.checkpoint()).toMatchObject({ entries: 20 });
     await store.close();
   });
 });
@@ -282,6 +372,47 @@ describe('the older generation', () => {
     expect(third.get('healing')).toBe(VALUE);
     expect(third.recovery.imageLsn).toBe(Number.parseInt(healed[0]!, 10));
     await third.close();
+  });
+
+  // Opening counts the segments below the newest image as needed by nobody. A checkpoint that had nothing to write removed
+  // them with its retirement: they were the journal behind the older image, which then stood for nothing.
+  it.each([1, 2])('survives a checkpoint that has nothing to write, after %i before it', async (images) => {
+    const disk = makeDisk();
+    const options = { keepOlderGeneration: true, autoCheckpoint: false };
+    const store = await open(disk.life(), options);
+    for (let round = 0; round < images; round++) {
+      await overwrite(store, 5, 40);
+      await store.checkpoint();
+    }
+    await store.close();
+    const again = await open(disk.life(), options);
+    await again.checkpoint();
+    await again.close();
+    const newest = (await filesOf(disk.life())).images.at(-1)!;
+    await damage(disk.life(), newest);
+    const third = await open(disk.life(), options);
+    expect(third.size).toBe(40);
+    expect(third.get('key 7')).toBe(`4 ${VALUE}`);
+    await third.close();
+  });
+
+  it('takes over from an image that the disk cannot read', async () => {
+    const disk = makeDisk();
+    const store = await open(disk.life(), { keepOlderGeneration: true });
+    for (const round of [1, 2]) {
+      await overwrite(store, round);
+      await store.checkpoint();
+    }
+    await store.close();
+    const newest = (await filesOf(disk.life())).images.at(-1)!;
+    disk.faults = ({ name, path }) =>
+      name === 'read' && path.endsWith(newest) ? { errno: 'EIO' } : undefined;
+    const again = await open(disk.life(), { keepOlderGeneration: true });
+    expect(again.recovery.damagedImages).toMatchObject([{ code: 'KEELSON_IO' }]);
+    expect(again.size).toBe(20);
+    await again.close();
+    const alone = await open(disk.life());
+    await alone.close();
   });
 
   it('of a store with one image is the journal from its start', async () => {

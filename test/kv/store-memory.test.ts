@@ -1,10 +1,14 @@
 // The store and the memory of its values: what is refused takes none and changes nothing, and what a reader was given
 // stays, whatever is written and compacted meanwhile.
 
+import { once } from 'node:events';
+import { types } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
+import { resolveValueEncoding } from '../../src/kv/value-encoding.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 
 const MIB = 1024 * 1024;
@@ -167,4 +171,51 @@ describe('what a store holds', () => {
       await store.close();
     }
   });
+
+  // Another thread let a SharedArrayBuffer grow while a put copied it: the record said one length and held another. The put
+  // was acknowledged, and the store could never be opened again.
+  test.each([
+    'bytes',
+    { name: 'own', encode: (value: Uint8Array) => value, decode: (value: Uint8Array) => value },
+  ])(
+    'is what it was at one moment, also of memory that another thread lets grow (%o)',
+    async (valueEncoding) => {
+      const disk = newDisk();
+      const store = await openOn(disk, { valueEncoding, autoCheckpoint: false });
+      await store.put('important', Uint8Array.of(1, 2, 3));
+      // What TypeScript's library for this Node does not know yet.
+      const Shared = SharedArrayBuffer as unknown as new (
+        bytes: number,
+        options: { maxByteLength: number },
+      ) => SharedArrayBuffer;
+      const bytesMax = 192 * 1024;
+      const shared = new Shared(8 * 1024, { maxByteLength: bytesMax });
+      const growing = new Uint8Array(shared);
+      // Of what is copied once, before anybody asks for its length.
+      const encoded = resolveValueEncoding(valueEncoding as 'bytes').encode(growing);
+      expect(types.isSharedArrayBuffer(encoded.buffer)).toBe(false);
+      const worker = new Worker(GROW, { eval: true, workerData: shared });
+      const exited = once(worker, 'exit');
+      await once(worker, 'online');
+      let puts = 0;
+      while (shared.byteLength < bytesMax) {
+        await store.put(`growing ${puts++ % 8}`, growing);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await exited;
+      await store.close();
+      const again = await openOn(disk, { valueEncoding, autoCheckpoint: false });
+      expect([...(again.get('important') as Uint8Array)]).toEqual([1, 2, 3]);
+      expect(again.size).toBe(Math.min(9, puts + 1));
+      await again.close();
+    },
+  );
 });
+
+const GROW = `
+  const { workerData: shared } = require('node:worker_threads');
+  for (let bytes = shared.byteLength; bytes < shared.maxByteLength; bytes += 64) {
+    shared.grow(bytes + 64);
+    for (let turn = 0; turn < 20000; turn++);
+  }
+`;
