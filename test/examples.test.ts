@@ -11,6 +11,10 @@ const example = (name: string) => fileURLToPath(new URL(`../examples/${name}`, i
 describe('examples', () => {
   it.each([
     ['job-queue.js', /^Killed after \d+ of 2000 jobs; \d+ were left, and are done\.\n$/],
+    [
+      'crash-test.js',
+      /^Two puts: After a crash at .*: money was lost\n(.*\n)*One batch: \d{3,} crashes, and no money was lost\.\n$/,
+    ],
     ['sessions.js', /^200 logins answered after \d+ disk flushes; 198 sessions are left\.\n$/],
   ])('%s exits with 0', async (name, said) => {
     const { stdout, stderr } = await run(process.execPath, [example(name)]);

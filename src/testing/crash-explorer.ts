@@ -4,6 +4,7 @@
 
 import type { Storage } from '../storage/storage.js';
 import { type Captured, CrashSampler } from './crash-sampler.js';
+import { IDLE_TURNS_MAX, settledOrHung } from './hang.js';
 import type { PowerCutChoice } from './power-cut.js';
 import { mixSeeds, Random } from './random.js';
 import { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';
@@ -17,11 +18,13 @@ export type Crash =
   | { readonly boundary: number; readonly kind: 'process-kill'; readonly seed: number };
 
 /** What a recovery or a check may want to know of the crash before it. */
-export interface CrashContext {
+export interface CrashContext<Fact = unknown> {
   /** The crash of the workload, and then of each recovery that was crashed in turn. */
   readonly crashes: readonly Crash[];
   /** The disk that was found, for further lives or faults on it. */
   readonly disk: SimulatedDisk;
+  /** What was recorded before the last crash. */
+  readonly facts: readonly Fact[];
 }
 
 /**
@@ -44,13 +47,13 @@ export interface CrashExploration<Fact, Recovered> {
   readonly recover: (
     storage: Storage,
     record: (fact: Fact) => void,
-    context: CrashContext,
+    context: CrashContext<Fact>,
   ) => Promise<Recovered>;
   /** Throws when the promise is broken. Is never crashed. */
   readonly verify: (
     recovered: Recovered,
     facts: readonly Fact[],
-    context: CrashContext,
+    context: CrashContext<Fact>,
   ) => Promise<void> | void;
   /** At most so many crashes in all, those of recoveries included; 1000 when absent. */
   readonly statesMax?: number;
@@ -60,6 +63,10 @@ export interface CrashExploration<Fact, Recovered> {
   readonly nestedDepth?: number;
   /** How many crashes are tried in each recovery; 2 when absent. */
   readonly nestedStates?: number;
+  /** At so many moments fewer than states, so that each is crashed about this often; 8 when absent. */
+  readonly statesPerBoundary?: number;
+  /** Turns without a step of the disk after which work that has not settled hangs; 10,000 when absent. */
+  readonly idleTurnsMax?: number;
   /** The crashes that a failure printed: only these are run. */
   readonly replay?: readonly Crash[];
 }
@@ -67,7 +74,11 @@ export interface CrashExploration<Fact, Recovered> {
 /** The same for code that recovers and checks in one go, where recovery itself is not crashed. */
 export type CrashCheck<Fact> = Omit<CrashExploration<Fact, Storage>, 'recover' | 'verify'> & {
   /** Opens what was found, and throws when the promise is broken. */
-  readonly check: (storage: Storage, facts: readonly Fact[], context: CrashContext) => Promise<void> | void;
+  readonly check: (
+    storage: Storage,
+    facts: readonly Fact[],
+    context: CrashContext<Fact>,
+  ) => Promise<void> | void;
 };
 
 export interface CrashCounts {
@@ -85,23 +96,40 @@ export interface CrashCounts {
 
 /** A promise was broken after a crash. `cause` is what the check threw; `replay` runs this crash alone. */
 export class CrashFailure extends Error {
+  override readonly name = 'CrashFailure';
   readonly seed: number;
+  /** Empty when the workload failed before any crash. */
   readonly replay: readonly Crash[];
+  /** What was known when it crashed. */
+  readonly facts: readonly unknown[];
 
-  constructor(seed: number, replay: readonly Crash[], cause: unknown) {
-    const told = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    super(
-      `After a crash at ${replay.map(describeCrash).join(', then in recovery at ')}: ${told}\n` +
-        `Replay it alone with { seed: ${seed}, replay: ${JSON.stringify(replay)} }`,
-      { cause },
-    );
-    this.name = 'CrashFailure';
+  constructor(told: string, { seed, replay, facts, cause }: FailureParts) {
+    super(told, { cause });
     this.seed = seed;
     this.replay = replay;
+    this.facts = facts;
   }
 }
 
-const STATES_MAX = 1000;
+interface FailureParts {
+  readonly seed: number;
+  readonly replay: readonly Crash[];
+  readonly facts: readonly unknown[];
+  readonly cause: unknown;
+}
+
+/** `events` says of each crash at which event it was. */
+function failureOf(events: readonly string[], parts: FailureParts): CrashFailure {
+  const { seed, replay, cause } = parts;
+  const told = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  const crashes = replay.map((crash, at) => describeCrash(crash, events[at] as string));
+  const when =
+    replay.length === 0 ? 'Before any crash' : `After a crash at ${crashes.join(', then in recovery at ')}`;
+  const how = `Replay it alone with { seed: ${seed}, replay: ${JSON.stringify(replay)} }`;
+  return new CrashFailure(`${when}: ${told}\n${how}`, parts);
+}
+
+export const STATES_MAX = 1000;
 /** Rather crash at many moments a few times than at few moments often. */
 const STATES_PER_BOUNDARY = 8;
 const ALL_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict', 'process-kill'];
@@ -140,6 +168,14 @@ function fromCheck<Fact>(options: CrashCheck<Fact>): CrashExploration<Fact, Stor
   return { ...rest, nestedDepth: 0, recover: async (storage) => storage, verify: check };
 }
 
+/** The crashes that led here, and at which event each was. */
+interface Path {
+  readonly crashes: readonly Crash[];
+  readonly events: readonly string[];
+}
+
+const NO_CRASH: Path = { crashes: [], events: [] };
+
 class Explorer<Fact, Recovered> {
   private readonly counts: CrashCounts = {
     states: 0,
@@ -154,6 +190,7 @@ class Explorer<Fact, Recovered> {
   private readonly statesMax: number;
   private readonly nestedDepth: number;
   private readonly nestedStates: number;
+  private readonly idleTurnsMax: number;
 
   constructor(options: CrashExploration<Fact, Recovered>) {
     this.options = options;
@@ -161,12 +198,13 @@ class Explorer<Fact, Recovered> {
     this.statesMax = options.statesMax ?? STATES_MAX;
     this.nestedDepth = options.replay ? options.replay.length - 1 : (options.nestedDepth ?? 1);
     this.nestedStates = options.nestedStates ?? 2;
+    this.idleTurnsMax = options.idleTurnsMax ?? IDLE_TURNS_MAX;
   }
 
   async run(): Promise<CrashCounts> {
     const captured = await this.runWorkload();
     if (this.options.replay) {
-      await this.replayFrom(captured, this.options.replay, 0, []);
+      await this.replayFrom(captured, this.options.replay, 0, NO_CRASH);
       return this.counts;
     }
     // A share of the budget is for the recoveries; what they do not use comes back to the boundaries that follow.
@@ -176,7 +214,7 @@ class Explorer<Fact, Recovered> {
       const budget = Math.max(1, Math.floor(left / (1 + nestedShare)));
       for (const crash of this.crashesOf(moment, budget)) {
         if (this.counts.states >= this.statesMax) return this.counts;
-        await this.crash(moment, crash, [], this.nestedDepth);
+        await this.crash(moment, crash, NO_CRASH, this.nestedDepth);
       }
     }
     return this.counts;
@@ -185,15 +223,22 @@ class Explorer<Fact, Recovered> {
   private async runWorkload(): Promise<readonly Captured<Fact>[]> {
     const { seed, replay } = this.options;
     const disk = new SimulatedDisk({ ...this.options.disk, seed });
-    const momentsMax = Math.max(1, Math.floor(this.statesMax / STATES_PER_BOUNDARY));
+    const perBoundary = this.options.statesPerBoundary ?? STATES_PER_BOUNDARY;
+    const momentsMax = Math.max(1, Math.floor(this.statesMax / perBoundary));
     const sampler = new CrashSampler<Fact>(disk, [], {
       seed,
       momentsMax,
       only: replay?.[0]?.boundary ?? null,
     });
-    await this.options.workload(disk.life(), (fact) => sampler.record(fact), disk);
+    try {
+      const work = this.options.workload(disk.life(), (fact) => sampler.record(fact), disk);
+      await settledOrHung(work, disk, this.idleTurnsMax);
+    } catch (cause) {
+      throw failureOf([], { seed, replay: [], facts: sampler.facts(), cause });
+    } finally {
+      disk.halt();
+    }
     const captured = sampler.finish();
-    disk.halt();
     this.counts.boundaries = disk.boundaries;
     this.counts.boundariesCrashed = captured.length;
     return captured;
@@ -229,35 +274,39 @@ class Explorer<Fact, Recovered> {
   private async crash(
     moment: Captured<Fact>,
     crash: Crash,
-    before: readonly Crash[],
+    before: Path,
     depth: number,
-  ): Promise<readonly Captured<Fact>[]> {
-    const crashes = [...before, crash];
+  ): Promise<{ readonly moments: readonly Captured<Fact>[]; readonly path: Path }> {
+    const path: Path = { crashes: [...before.crashes, crash], events: [...before.events, moment.event] };
+    const { crashes } = path;
     const disk =
       crash.kind === 'power-cut' ? moment.state.powerCut(crash.choice) : moment.state.processKill(crash.seed);
     this.count(crash, crashes.length > 1);
     const only = this.options.replay?.[crashes.length]?.boundary ?? null;
     const momentsMax = depth > 0 ? this.nestedStates : 0;
     const sampler = new CrashSampler<Fact>(disk, moment.facts, { seed: disk.seed, momentsMax, only });
-    const context: CrashContext = { crashes, disk };
+    const context: CrashContext<Fact> = { crashes, disk, facts: moment.facts };
     let recoveryMoments: readonly Captured<Fact>[] = [];
     try {
-      const recovered = await this.options.recover(disk.life(), (fact) => sampler.record(fact), context);
+      const recovering = this.options.recover(disk.life(), (fact) => sampler.record(fact), context);
+      const recovered = await settledOrHung(recovering, disk, this.idleTurnsMax);
       recoveryMoments = sampler.finish();
-      await this.options.verify(recovered, sampler.facts(), context);
-    } catch (error) {
+      const verifying = Promise.resolve(this.options.verify(recovered, sampler.facts(), context));
+      await settledOrHung(verifying, disk, this.idleTurnsMax);
+    } catch (cause) {
       // The recovery that fails is the one to look at, unless a replay goes on from a moment inside it.
-      throw new CrashFailure(this.options.seed, crashes, error);
+      const { seed } = this.options;
+      throw failureOf(path.events, { seed, replay: crashes, facts: sampler.facts(), cause });
     } finally {
       disk.halt();
     }
-    if (!this.options.replay) await this.crashRecovery(recoveryMoments, crashes, depth);
-    return recoveryMoments;
+    if (!this.options.replay) await this.crashRecovery(recoveryMoments, path, depth);
+    return { moments: recoveryMoments, path };
   }
 
   private async crashRecovery(
     moments: readonly Captured<Fact>[],
-    before: readonly Crash[],
+    before: Path,
     depth: number,
   ): Promise<void> {
     for (const moment of moments) {
@@ -272,7 +321,7 @@ class Explorer<Fact, Recovered> {
     moments: readonly Captured<Fact>[],
     replay: readonly Crash[],
     at: number,
-    before: readonly Crash[],
+    before: Path,
   ): Promise<void> {
     const crash = replay[at];
     if (crash === undefined) return;
@@ -283,7 +332,7 @@ class Explorer<Fact, Recovered> {
       );
     }
     const next = await this.crash(moment, crash, before, replay.length - 1 - at);
-    await this.replayFrom(next, replay, at + 1, [...before, crash]);
+    await this.replayFrom(next.moments, replay, at + 1, next.path);
   }
 
   private count(crash: Crash, isNested: boolean): void {
@@ -294,8 +343,9 @@ class Explorer<Fact, Recovered> {
   }
 }
 
-function describeCrash(crash: Crash): string {
-  if (crash.kind === 'process-kill') return `boundary ${crash.boundary} (process kill, seed ${crash.seed})`;
+function describeCrash(crash: Crash, event: string): string {
+  const where = `boundary ${crash.boundary}, ${event}`;
+  if (crash.kind === 'process-kill') return `${where} (process kill, seed ${crash.seed})`;
   const { profile, grain, pattern, index, seed } = crash.choice;
-  return `boundary ${crash.boundary} (power cut: ${profile}, ${pattern} ${index} of ${grain}s, seed ${seed})`;
+  return `${where} (power cut: ${profile}, ${pattern} ${index} of ${grain}s, seed ${seed})`;
 }

@@ -4,7 +4,7 @@
 import { isKeelsonError } from '../errors.js';
 import type { PathKind } from '../storage/storage.js';
 import { simulatedError } from './faults.js';
-import type { SectorMap } from './sector-map.js';
+import { SECTOR_BYTES, type SectorMap } from './sector-map.js';
 import { applyEdits, DirectoryInode, type NameChange, type NameEdit } from './simulated-directory.js';
 import { FileInode, type WriteData } from './simulated-inode.js';
 
@@ -37,6 +37,7 @@ export class DiskImage {
   graveyard: SectorMap[] = [];
   /** Changes that reached the view while their operation is still in flight: a flush does not cover them. */
   inFlightOrders = new Set<number>();
+  capacityBytes = Number.POSITIVE_INFINITY;
   private nextInodeId = ROOT_ID + 1;
   private nextOrder = 1;
 
@@ -54,6 +55,7 @@ export class DiskImage {
     for (const [id, inode] of this.inodes) copy.inodes.set(id, inode.clone());
     copy.graveyard = this.graveyard.slice();
     copy.inFlightOrders = new Set(this.inFlightOrders);
+    copy.capacityBytes = this.capacityBytes;
     copy.continueNumbering(this);
     return copy;
   }
@@ -291,6 +293,21 @@ export class DiskImage {
       this.inodes.delete(id);
       if (inode.kind === 'file' && inode.view.count > 0) this.bury(inode.view);
     }
+  }
+
+  /** What the files that have a name take, and those of `others` that have none. Names themselves take nothing. */
+  usedBytes(others: Iterable<FileInode>): number {
+    const files = new Set<FileInode>(others);
+    for (const inode of this.inodes.values()) {
+      if (inode.kind !== 'directory') continue;
+      for (const id of inode.entries.values()) {
+        const child = this.inodes.get(id);
+        if (child?.kind === 'file') files.add(child);
+      }
+    }
+    let sectors = 0;
+    for (const file of files) sectors += file.view.count;
+    return sectors * SECTOR_BYTES;
   }
 
   bury(contents: SectorMap): void {

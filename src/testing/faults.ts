@@ -15,6 +15,7 @@ export type OperationName =
   | 'openFile'
   | 'createFile'
   | 'createLogFile'
+  | 'openLogFile'
   | 'size'
   | 'read'
   | 'write'
@@ -49,7 +50,23 @@ export interface FaultyOperation {
  */
 export type FaultKind = 'before' | 'dropped' | 'kept' | 'reverted';
 
-export interface Fault {
+/**
+ * What a disk does wrong to a `write` or a `submit` while it reports success.
+ * - `lost`: nothing arrives. Where nothing was before, there is garbage.
+ * - `misdirected`: the bytes arrive at another place of the file, over what is there; at their own place nothing does.
+ *
+ * Other operations do not know these kinds: they succeed.
+ */
+export type SilentFaultKind = 'lost' | 'misdirected';
+
+/** A fault that is reported, or one that is not. */
+export type Fault = FailingFault | SilentFault;
+
+export interface SilentFault {
+  readonly kind: SilentFaultKind;
+}
+
+export interface FailingFault {
   /** The operating system's name of the error, such as `EIO` or `ENOSPC`. */
   readonly errno: string;
   /** `dropped` for flushes and durable writes when absent, `before` for everything else. */
@@ -61,8 +78,12 @@ export interface Fault {
 /** Asked once for every operation, when it is submitted. */
 export type FaultRule = (operation: FaultyOperation) => Fault | undefined;
 
+export function isSilent(kind: FaultKind | SilentFaultKind): kind is SilentFaultKind {
+  return kind === 'lost' || kind === 'misdirected';
+}
+
 /** The kind of a fault on this operation, with the default filled in. */
-export function faultKind(fault: Fault, name: OperationName): FaultKind {
+export function faultKind(fault: Fault, name: OperationName): FaultKind | SilentFaultKind {
   if (fault.kind !== undefined) return fault.kind;
   return name === 'flush' || name === 'submit' || name === 'flushDirectory' ? 'dropped' : 'before';
 }

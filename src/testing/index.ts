@@ -11,7 +11,25 @@ export {
   type CrashKind,
   exploreCrashes,
 } from './crash-explorer.js';
+export type { Damage } from './damage.js';
 export type { DiskState } from './disk-state.js';
-export type { Fault, FaultKind, FaultRule, FaultyOperation, OperationName } from './faults.js';
+export type {
+  FailingFault,
+  Fault,
+  FaultKind,
+  FaultRule,
+  FaultyOperation,
+  OperationName,
+  SilentFault,
+  SilentFaultKind,
+} from './faults.js';
+export { HangError } from './hang.js';
+export { type InMemory, inMemory, type Open } from './in-memory.js';
 export type { PowerCutChoice, PowerCutPattern, PowerCutProfile, PowerCutSearch } from './power-cut.js';
+export {
+  type CheckRun,
+  type CrashSimulation,
+  simulateCrashes,
+  type WorkloadRun,
+} from './simulate-crashes.js';
 export { type Boundary, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';

@@ -2,7 +2,7 @@
 // It has three steps that a crash can fall between: it reaches the view, it completes, and its caller is told.
 
 import type { DiskImage, NameIntent } from './disk-image.js';
-import type { FaultKind, OperationName } from './faults.js';
+import type { FaultKind, OperationName, SilentFaultKind } from './faults.js';
 import type { Random } from './random.js';
 import { SECTOR_BYTES, sectorsFor } from './sector-map.js';
 import type { WriteData } from './simulated-inode.js';
@@ -14,6 +14,7 @@ export const TRACELESS: ReadonlySet<OperationName> = new Set([
   'size',
   'read',
   'openFile',
+  'openLogFile',
   'close',
 ]);
 export const SYSCALLS: Readonly<Record<OperationName, string>> = {
@@ -27,6 +28,7 @@ export const SYSCALLS: Readonly<Record<OperationName, string>> = {
   openFile: 'open',
   createFile: 'open',
   createLogFile: 'open',
+  openLogFile: 'open',
   size: 'fstat',
   read: 'read',
   write: 'write',
@@ -60,19 +62,20 @@ export interface Request<T> {
   readonly intent?: Intent;
   readonly handle?: HandleUse;
   /** The kinds of fault, other than `before`, that this operation can have. */
-  readonly faultKinds?: readonly FaultKind[];
+  readonly faultKinds?: readonly (FaultKind | SilentFaultKind)[];
   /** Reaches the view. May throw what a disk would say. */
-  readonly apply: (fault: FaultKind | null) => T;
+  readonly apply: (fault: FaultKind | SilentFaultKind | null) => T;
   /** The place of its effect in the order of the disk, for operations that change something. */
   readonly orderOf?: (result: T) => number | null;
   /** Completes. With a fault, one of `faultKinds`, it does what is left to do after a failure of that kind. */
-  readonly complete?: (result: T, fault: FaultKind | null) => void;
+  readonly complete?: (result: T, fault: FaultKind | SilentFaultKind | null) => void;
 }
 
 /** The failure that a fault rule ordered. */
 export interface OrderedFailure {
-  readonly error: Error;
-  readonly kind: FaultKind;
+  /** Null for a silent one. */
+  readonly error: Error | null;
+  readonly kind: FaultKind | SilentFaultKind;
   /** What a durable write says of its memory. */
   readonly memoryIsFree: boolean;
 }
@@ -88,6 +91,8 @@ export interface QueuedOperation {
   readonly appliedOrder: number | null;
   readonly isApplied: boolean;
   readonly memoryIsFree: boolean;
+  /** How many steps of others still go before it. */
+  slowSteps: number;
   apply(): void;
   complete(): void;
   settle(): void;
@@ -98,6 +103,7 @@ export class Operation<T> implements QueuedOperation {
   readonly path: string;
   readonly handle: HandleUse | undefined;
   isApplied = false;
+  slowSteps = 0;
   private outcome: { readonly value: T } | { readonly error: Error } | null = null;
 
   readonly lifeId: number;
@@ -121,7 +127,8 @@ export class Operation<T> implements QueuedOperation {
   }
 
   get intentLeft(): Intent | null {
-    if (this.isApplied || this.failure?.kind === 'before') return null;
+    // What does wrong in silence does it when it is applied: until then nothing is on its way.
+    if (this.isApplied || this.failure?.kind === 'before' || this.failure?.error === null) return null;
     return this.request.intent ?? null;
   }
 
@@ -138,7 +145,7 @@ export class Operation<T> implements QueuedOperation {
     if (this.isApplied) return;
     this.isApplied = true;
     if (this.failure?.kind === 'before') {
-      this.outcome = { error: this.failure.error };
+      this.outcome = { error: this.failure.error as Error };
       return;
     }
     try {
@@ -153,7 +160,7 @@ export class Operation<T> implements QueuedOperation {
     if (this.outcome === null || 'error' in this.outcome) return;
     try {
       this.request.complete?.(this.outcome.value, this.failure?.kind ?? null);
-      if (this.failure !== null) this.outcome = { error: this.failure.error };
+      if (this.failure?.error) this.outcome = { error: this.failure.error };
     } catch (error) {
       this.outcome = { error: error as Error };
     }

@@ -121,6 +121,7 @@ function assemble(
   const found = new DiskImage();
   found.continueNumbering(image);
   found.graveyard = image.graveyard.slice();
+  found.capacityBytes = image.capacityBytes;
   const staleSources = staleContents(image);
   const waiting: DirectoryInode[] = [image.root];
   const reached = new Set<number>([image.root.id]);

@@ -5,9 +5,10 @@
 // seed and one workload give one history.
 
 import type { Liveness, ProcessIdentity, Storage } from '../storage/storage.js';
+import { applyDamage, type Damage } from './damage.js';
 import { DiskImage } from './disk-image.js';
 import { DiskState } from './disk-state.js';
-import { type FaultRule, faultKind, type OperationName, simulatedError } from './faults.js';
+import { type FaultRule, faultKind, isSilent, type OperationName, simulatedError } from './faults.js';
 import { Lives } from './lives.js';
 import {
   landWrite,
@@ -21,6 +22,7 @@ import {
   type WriteIntent,
 } from './operation.js';
 import { mixSeeds, Random } from './random.js';
+import type { FileInode } from './simulated-inode.js';
 import { SimulatedStorage } from './simulated-storage.js';
 
 export interface SimulatedDiskOptions {
@@ -29,6 +31,8 @@ export interface SimulatedDiskOptions {
   /** Directories that are there, durably, from the start, each with its parents. */
   readonly directories?: readonly string[];
   readonly faults?: FaultRule;
+  /** How much file contents fit on it; what does not fit fails with ENOSPC. Unlimited when absent. */
+  readonly capacityBytes?: number;
 }
 
 /** A moment at which a crash can find something else than at the moment before. */
@@ -54,6 +58,9 @@ export interface Inheritance {
 }
 
 const STEPS_PER_TURN_MAX = 3;
+/** How often an operation is slow, and how many steps of others, at most, may go before it. */
+const SLOW_CHANCE = 0.08;
+const SLOW_STEPS_MAX = 48;
 
 /**
  * A disk that behaves as badly as a real one may.
@@ -79,7 +86,7 @@ export class SimulatedDisk {
   private readonly random: Random;
   private readonly bootCount: number;
   private readonly lives: Lives;
-  private readonly openPaths = new Map<object, string>();
+  private readonly openHandles = new Map<object, { readonly path: string; readonly inode: FileInode }>();
   private readonly operationCounts = new Map<OperationName, number>();
   private readonly queue: QueuedOperation[] = [];
   private ghosts: WriteIntent[];
@@ -93,6 +100,7 @@ export class SimulatedDisk {
     this.faults = options.faults;
     this.random = new Random(mixSeeds(options.seed, 0xd15c));
     this.image = inheritance?.image ?? new DiskImage();
+    if (options.capacityBytes !== undefined) this.image.capacityBytes = options.capacityBytes;
     this.ghosts = [...(inheritance?.ghosts ?? [])];
     this.bootCount = inheritance?.bootCount ?? 1;
     const bootId = `simulated-boot-${this.bootCount}-${mixSeeds(options.seed, this.bootCount).toString(16)}`;
@@ -139,7 +147,7 @@ export class SimulatedDisk {
     this.lives.endAll();
     this.queue.length = 0;
     this.ghosts = [];
-    this.openPaths.clear();
+    this.openHandles.clear();
   }
 
   /** Whether the process of that identity lives on this disk. Foreign pid namespaces: nobody can know. */
@@ -151,7 +159,27 @@ export class SimulatedDisk {
 
   /** Paths of the files that are open, in the order of opening: what a test of leaks looks at. */
   openFiles(): string[] {
-    return [...this.openPaths.values()];
+    return [...this.openHandles.values()].map(({ path }) => path);
+  }
+
+  /** How much file contents fit on the disk. May be changed at any time; disks found after a crash have the same. */
+  get capacityBytes(): number {
+    return this.image.capacityBytes;
+  }
+
+  set capacityBytes(bytes: number) {
+    this.image.capacityBytes = bytes;
+  }
+
+  /** What files take of it now, those included that are removed and still open. */
+  usedBytes(): number {
+    return this.image.usedBytes([...this.openHandles.values()].map(({ inode }) => inode));
+  }
+
+  /** Damages what is on the medium, now, as age and failing hardware do: nobody is told. */
+  damage(damage: Damage): void {
+    applyDamage(this.image, damage);
+    this.version += 1;
   }
 
   /** Operations that are under way. */
@@ -237,13 +265,13 @@ export class SimulatedDisk {
   }
 
   /** @internal */
-  opened(handle: object, path: string): void {
-    this.openPaths.set(handle, path);
+  opened(handle: object, path: string, inode: FileInode): void {
+    this.openHandles.set(handle, { path, inode });
   }
 
   /** @internal */
   closed(handle: object): void {
-    this.openPaths.delete(handle);
+    this.openHandles.delete(handle);
   }
 
   /** @internal For choices that belong to the history of the disk. */
@@ -261,6 +289,7 @@ export class SimulatedDisk {
   ): QueuedOperation {
     const failure = this.isAlive(lifeId) ? this.orderedFailure(request, lifeId, sync) : null;
     const operation = new Operation(request, lifeId, failure, done);
+    if (!sync && this.random.chance(SLOW_CHANCE)) operation.slowSteps = this.random.below(SLOW_STEPS_MAX);
     if (!this.isAlive(lifeId)) return operation;
     if (request.handle) request.handle.underWayCount += 1;
     this.queue.push(operation);
@@ -276,7 +305,9 @@ export class SimulatedDisk {
     const fault = this.faults?.({ name, path, sync, nth, life: lifeId });
     if (fault === undefined) return null;
     const ordered = faultKind(fault, name);
-    const kind = request.faultKinds?.includes(ordered) ? ordered : 'before';
+    const isKnown = request.faultKinds?.includes(ordered) ?? false;
+    if (!('errno' in fault)) return isKnown ? { error: null, kind: ordered, memoryIsFree: true } : null;
+    const kind = isKnown && !isSilent(ordered) ? ordered : 'before';
     const error = simulatedError(fault.errno, SYSCALLS[name], path);
     return { error, kind, memoryIsFree: fault.memoryIsFree ?? true };
   }
@@ -309,14 +340,19 @@ export class SimulatedDisk {
     }
   }
 
-  /** Any operation under way, in seeded order; closing a file waits for everything else on it. */
+  /** Any operation under way, in seeded order; a slow one lets others go first; a close waits for all else on its file. */
   private pickOperation(): QueuedOperation {
     const first = this.random.below(this.queue.length);
+    let slow: QueuedOperation | null = null;
     for (let step = 0; step < this.queue.length; step += 1) {
       const operation = this.queue[(first + step) % this.queue.length] as QueuedOperation;
       const mustWait = operation.name === 'close' && (operation.handle?.underWayCount ?? 0) > 1;
-      if (!mustWait) return operation;
+      if (mustWait) continue;
+      if (operation.slowSteps === 0) return operation;
+      operation.slowSteps -= 1;
+      slow ??= operation;
     }
+    if (slow !== null) return slow;
     throw new Error('Every operation on the simulated disk waits for another one.');
   }
 
@@ -359,8 +395,8 @@ export class SimulatedDisk {
   }
 
   private forgetHandlesOf(lifeId: number): void {
-    for (const handle of this.openPaths.keys()) {
-      if ((handle as { lifeId?: number }).lifeId === lifeId) this.openPaths.delete(handle);
+    for (const handle of this.openHandles.keys()) {
+      if ((handle as { lifeId?: number }).lifeId === lifeId) this.openHandles.delete(handle);
     }
   }
 }

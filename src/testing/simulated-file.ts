@@ -3,7 +3,7 @@
 import { invariant, KeelsonError } from '../errors.js';
 import { sealFrames } from '../storage/frame-seal.js';
 import type { DurableWrite, DurableWriteDone, LogFile } from '../storage/storage.js';
-import { type FaultKind, simulatedError } from './faults.js';
+import { type FaultKind, isSilent, type SilentFaultKind, simulatedError } from './faults.js';
 import { type HandleUse, type QueuedOperation, type Request, somePart } from './operation.js';
 import { garbageSector } from './power-cut-image.js';
 import { SECTOR_BYTES } from './sector-map.js';
@@ -126,9 +126,11 @@ export class SimulatedFile implements LogFile, HandleUse {
       path: this.path,
       handle: this,
       intent: { kind: 'write', inodeId: this.inode.id, position, data, isDurable: false },
-      faultKinds: ['kept'],
+      faultKinds: ['kept', 'lost', 'misdirected'],
       apply: (fault) => {
         if (!this.writable) throw simulatedError('EBADF', 'write', this.path);
+        this.takeSpace(position, data);
+        if (fault !== null && isSilent(fault)) return this.writeWrongly(position, data, fault, false);
         const part = fault === null ? data : somePart(data, this.life.disk.choices);
         return this.life.image.write(this.inode, position, part);
       },
@@ -161,12 +163,16 @@ export class SimulatedFile implements LogFile, HandleUse {
       path: this.path,
       handle: this,
       intent: { kind: 'write', inodeId: this.inode.id, position, data: sealed, isDurable: true },
-      faultKinds: ['dropped', 'kept', 'reverted'],
-      apply: () => this.life.image.write(this.inode, position, sealed),
+      faultKinds: ['dropped', 'kept', 'reverted', 'lost', 'misdirected'],
+      apply: (fault) => {
+        this.takeSpace(position, sealed);
+        if (fault !== null && isSilent(fault)) return this.writeWrongly(position, sealed, fault, true);
+        return this.life.image.write(this.inode, position, sealed);
+      },
       orderOf: (order) => order,
       complete: (order, fault) => {
         this.life.image.landed(order);
-        if (fault === null) this.inode.makeDurable(new Set([order]));
+        if (fault === null || isSilent(fault)) this.inode.makeDurable(new Set([order]));
         else this.failDurableWrite(order, sealed, position, fault);
         this.assertUnchanged(bytes, sealed);
       },
@@ -185,6 +191,50 @@ export class SimulatedFile implements LogFile, HandleUse {
     }
     if (fault === 'dropped') this.inode.drop(new Set([order]));
     else this.inode.revert(new Set([order]));
+  }
+
+  /** On a full disk a write fails with ENOSPC after as much as fits; what has its sectors already needs no space. */
+  private takeSpace(position: number, data: WriteData): void {
+    const { disk, image } = this.life;
+    if (disk.capacityBytes === Number.POSITIVE_INFINITY) return;
+    const length = data instanceof Uint8Array ? data.length : data.zerosLength;
+    let freeSectors = Math.floor((disk.capacityBytes - disk.usedBytes()) / SECTOR_BYTES);
+    if (this.inode.sectorsMissing(position, length) <= freeSectors) return;
+    let fits = 0;
+    while (fits < length && freeSectors >= 0) {
+      const step = Math.min(SECTOR_BYTES - ((position + fits) % SECTOR_BYTES), length - fits);
+      freeSectors -= this.inode.sectorsMissing(position + fits, step);
+      if (freeSectors >= 0) fits += step;
+    }
+    const part = data instanceof Uint8Array ? data.subarray(0, fits) : { zerosLength: fits };
+    if (fits > 0) image.landed(image.write(this.inode, position, part));
+    throw simulatedError('ENOSPC', 'write', this.path);
+  }
+
+  /** A write that reports success and does not arrive; or arrives elsewhere. Returns the order of what is left here. */
+  private writeWrongly(
+    position: number,
+    data: WriteData,
+    fault: SilentFaultKind,
+    isDurable: boolean,
+  ): number {
+    const { image, disk } = this.life;
+    const random = disk.choices;
+    const bytes = data instanceof Uint8Array ? data : new Uint8Array(data.zerosLength);
+    const left = new Uint8Array(bytes.length);
+    for (let at = 0; at < left.length; at += SECTOR_BYTES) {
+      left.set(garbageSector(random).subarray(0, left.length - at), at);
+    }
+    this.inode.read(left, position);
+    const blockCount = Math.floor((this.inode.viewSizeBytes - bytes.length) / SECTOR_BYTES) + 1;
+    if (fault === 'misdirected' && blockCount > 0) {
+      const elsewhere = image.write(this.inode, random.below(blockCount) * SECTOR_BYTES, bytes);
+      image.landed(elsewhere);
+      if (isDurable) this.inode.makeDurable(new Set([elsewhere]));
+      // Where the two overlap, what arrived is there.
+      this.inode.read(left, position);
+    }
+    return image.write(this.inode, position, left);
   }
 
   /** The disk may read the memory of a write until it is done: whoever changes it meanwhile wrote who knows what. */

@@ -101,6 +101,30 @@ export class FileInode {
     return mixed;
   }
 
+  /** Sectors between these bytes that take no space yet. */
+  sectorsMissing(position: number, length: number): number {
+    let missing = 0;
+    for (let index = Math.floor(position / SECTOR_BYTES); index < sectorsFor(position + length); index += 1) {
+      if (this.view.get(index) === undefined) missing += 1;
+    }
+    return missing;
+  }
+
+  /** Everything behind this size is gone, durably, and what is before it is durable: for damage, not for processes. */
+  cutDurably(sizeBytes: number): void {
+    this.makeDurable(new Set(this.pending.map(({ order }) => order)));
+    this.makeHolesDurable();
+    this.pendingSizes = [];
+    const last = this.durable.get(Math.floor(sizeBytes / SECTOR_BYTES));
+    this.durable.cutTo(sectorsFor(sizeBytes));
+    if (last !== undefined && sizeBytes % SECTOR_BYTES !== 0) {
+      this.durable.set(Math.floor(sizeBytes / SECTOR_BYTES), last.slice().fill(0, sizeBytes % SECTOR_BYTES));
+    }
+    this.durableSizeBytes = sizeBytes;
+    this.view = this.durable.fork();
+    this.viewSizeBytes = sizeBytes;
+  }
+
   /** The pending writes among `orders` are durable, with the size needed to read them. */
   makeDurable(orders: ReadonlySet<number>): void {
     const left: PendingWrite[] = [];

@@ -12,7 +12,7 @@ import type {
   StorageFile,
 } from '../storage/storage.js';
 import type { DiskImage, NameIntent, NamesChanged } from './disk-image.js';
-import type { FaultKind, OperationName } from './faults.js';
+import type { FaultKind, OperationName, SilentFaultKind } from './faults.js';
 import type { Request } from './operation.js';
 import { Random } from './random.js';
 import type { SimulatedDisk } from './simulated-disk.js';
@@ -111,8 +111,7 @@ export class SimulatedStorage implements Storage, LifeContext {
   }
 
   async openFile(path: string, writable: boolean): Promise<StorageFile> {
-    const inode = await this.run({ name: 'openFile', path, apply: () => this.image.file(path, 'open') });
-    return this.opened(path, inode, writable);
+    return this.opened(path, await this.run(this.opening('openFile', path)), writable);
   }
 
   async createFile(path: string): Promise<StorageFile> {
@@ -128,6 +127,14 @@ export class SimulatedStorage implements Storage, LifeContext {
   createLogFileSync(path: string): LogFile {
     const { inode } = this.runSync(this.changing('createLogFile', { kind: 'create', path }));
     return this.opened(path, inode as FileInode, true);
+  }
+
+  async openLogFile(path: string): Promise<LogFile> {
+    return this.opened(path, await this.run(this.opening('openLogFile', path)), true);
+  }
+
+  openLogFileSync(path: string): LogFile {
+    return this.opened(path, this.runSync(this.opening('openLogFile', path)), true);
   }
 
   allocate(length: number): Uint8Array {
@@ -172,8 +179,12 @@ export class SimulatedStorage implements Storage, LifeContext {
 
   private opened(path: string, inode: FileInode, writable: boolean): SimulatedFile {
     const file = new SimulatedFile(this, path, inode, writable);
-    this.disk.opened(file, path);
+    this.disk.opened(file, path, inode);
     return file;
+  }
+
+  private opening(name: OperationName, path: string): Request<FileInode> {
+    return { name, path, apply: () => this.image.file(path, 'open') };
   }
 
   private changing(name: OperationName, names: NameIntent): Request<NamesChanged> {
@@ -209,7 +220,7 @@ function finishDirectoryFlush(
   image: DiskImage,
   directory: ReturnType<DiskImage['directory']>,
   upToOrder: number,
-  fault: FaultKind | null,
+  fault: FaultKind | SilentFaultKind | null,
 ): void {
   if (fault === null) image.flushNames(directory, upToOrder);
   else if (fault === 'dropped') directory.drop(upToOrder);

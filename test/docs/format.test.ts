@@ -7,8 +7,8 @@ import { COMMIT_FLAGS, decodeCommitHeader } from '../../src/journal/commit-forma
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
 import { decodeSegmentHeader, type SegmentHeader, segmentSeed } from '../../src/journal/segment-format.js';
-import { scanSegment } from '../../src/journal/segment-scan.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
+import { scanSegment } from '../journal/helpers.js';
 
 const PAGE = fs.readFileSync(path.resolve(import.meta.dirname, '../../docs/FORMAT.md'), 'utf8');
 const SEGMENT_BYTES = 4096;
@@ -46,6 +46,7 @@ describe('the worked example of FORMAT.md', () => {
       sizeBytes: SEGMENT_BYTES,
       blockBytes: BLOCK_BYTES,
       lineageStart: null,
+      isRecycled: false,
       durableLsn: 0,
     });
   });

@@ -182,7 +182,7 @@ describe('a checkpoint', () => {
     expect(store.stats().checkpoints).toMatchObject({ completed: 1, retireFailure: { code: 'KEELSON_IO' } });
     disk.faults = undefined;
     await store.checkpoint();
-    expect(store.stats().checkpoints.retireFailure).toBe(null);
+    expect(store.stats().checkpoints?.retireFailure).toBe(null);
     const left = (await storage.list(STORE_DIRECTORY)).filter((name) => name.endsWith('.journal'));
     expect(left).toHaveLength(1);
     await store.close();

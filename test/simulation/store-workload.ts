@@ -1,5 +1,5 @@
-// A seeded life of a store, and what it may be after a crash of it: every write, in order, with the whole state it
-// leaves. Shared by the crash tests of the store.
+// A seeded life of a store with tiny files, and what it may be after a crash of it: every write, in order, with the whole
+// state it leaves. Scripts (script.ts) do more; this is for tests that steer a life themselves.
 
 import assert from 'node:assert/strict';
 import { openStoreOn } from '../../src/kv/open-store.js';
@@ -73,15 +73,17 @@ function forgetAllBut(lsn: number, possible: Map<number, StoreState>): void {
 export class StoreLife {
   readonly #record: (fact: StoreFact) => void;
   readonly #random: Random;
+  readonly #options: object;
   readonly #pending: Promise<unknown>[] = [];
 
-  constructor(random: Random, record: (fact: StoreFact) => void) {
+  constructor(random: Random, record: (fact: StoreFact) => void, options: object = {}) {
     this.#random = random;
+    this.#options = options;
     this.#record = record;
   }
 
   async open(storage: Storage): Promise<Store<string, unknown>> {
-    const store = await openTinyStore(storage);
+    const store = await openTinyStore(storage, this.#options);
     this.#record({ type: 'opened', lsn: store.lastLsn });
     return store;
   }

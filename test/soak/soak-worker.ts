@@ -1,0 +1,64 @@
+// One process of the soak: one script after the other, every one told before and after.
+
+import type { ScriptSearch } from '../simulation/script-crashes.js';
+import { generateScript } from '../simulation/script-generator.js';
+import { ScriptFailure, type ScriptReplay, searchScript } from '../simulation/script-search.js';
+
+/** What the parent hears. */
+export type SoakMessage =
+  | { readonly type: 'begins'; readonly seed: number }
+  | {
+      readonly type: 'done';
+      readonly states: number;
+      readonly nestedStates: number;
+      readonly powerCuts: number;
+    }
+  | {
+      readonly type: 'failed';
+      readonly seed: number;
+      readonly told: string;
+      readonly replay: ScriptReplay | null;
+    };
+
+/** What the parent says: play this one. */
+export interface SoakOrder {
+  readonly seed: number;
+}
+
+const WIDE: ScriptSearch = { statesMax: 250 };
+/** Fewer moments, and every subset of what is pending at them, or as many as there is room for. */
+const DEEP: ScriptSearch = { statesMax: 6000, statesPerBoundary: 100, nestedDepth: 0 };
+const SCRIPTS_PER_DEEP = 200;
+const SCRIPTS_PER_SILENT = 10;
+
+function tell(message: SoakMessage): void {
+  process.send?.(message);
+}
+
+async function play(seed: number): Promise<void> {
+  const trouble = seed % SCRIPTS_PER_SILENT === 1 ? 'silent' : null;
+  const script = generateScript(seed, { trouble });
+  const counts = await searchScript(script, seed % SCRIPTS_PER_DEEP === 0 ? DEEP : WIDE);
+  const { states, nestedStates, powerCuts } = counts;
+  tell({ type: 'done', states, nestedStates, powerCuts });
+}
+
+let playing = 0;
+
+function failed(error: unknown): void {
+  const replay = error instanceof ScriptFailure ? error.replay : null;
+  const told =
+    error instanceof Error
+      ? `${error.message}\n${(error.cause as Error)?.stack ?? error.stack}`
+      : String(error);
+  tell({ type: 'failed', seed: playing, told, replay });
+}
+
+process.on('message', ({ seed }: SoakOrder) => {
+  playing = seed;
+  tell({ type: 'begins', seed });
+  play(seed).catch(failed);
+});
+// A promise of the store that rejects and that nobody holds.
+process.on('unhandledRejection', failed);
+process.on('disconnect', () => process.exit());
