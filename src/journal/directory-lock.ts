@@ -6,7 +6,7 @@
 
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { ProcessIdentity, Storage, StorageFile } from '../storage/index.js';
-import { refuseIncomplete } from './incomplete.js';
+import { clearIncomplete } from './incomplete.js';
 
 const NAME_PATTERN = /^LOCK\.(\d{1,15})$/;
 const TEMPORARY_PATTERN = /^LOCK\.tmp\.[0-9a-f]+$/;
@@ -95,7 +95,7 @@ async function tryLock(storage: Storage, directory: string, number: number): Pro
   if (highestLock(names) === number) {
     try {
       // Whoever makes a store here looks for locks after its marker is there; we look for the marker after our lock is.
-      refuseIncomplete(names, directory);
+      await clearIncomplete(storage, directory, names);
       return lock;
     } catch (error) {
       await lock.abandon();

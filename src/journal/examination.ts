@@ -4,7 +4,8 @@
 import { basename } from 'node:path';
 import type { Storage } from '../storage/index.js';
 import { COMMIT_FLAGS } from './commit-format.js';
-import { type FoundRecord, type SegmentPiece, scanLeniently } from './lenient-scan.js';
+import type { FoundRecord } from './frame-search.js';
+import { type SegmentPiece, scanLeniently } from './lenient-scan.js';
 import { LogCourse } from './log-course.js';
 import {
   decideRecovery,
@@ -59,9 +60,16 @@ export interface RecordBatch {
   readonly records: readonly FoundRecord[];
 }
 
-interface ReadableSegment {
+/** A file at its place in the log. */
+interface PlacedSegment {
   readonly found: FoundSegment;
-  readonly header: SegmentHeader;
+  readonly name: string;
+  /** What the header says; where that does not hold, or is not of this journal, what the name says. */
+  readonly sequence: number;
+  /** What is wrong with the file as a whole, whatever is in it. */
+  readonly unsound: Pick<Damage, 'offset' | 'offsetEnd' | 'what'> | null;
+  /** Null when there is nothing to read in it: it is not of this journal, or a copy of another one. */
+  readonly header: SegmentHeader | null;
   /** A later segment goes on from here, or has declared dead what is above. */
   readonly deadFromLsn: number;
 }
@@ -83,20 +91,20 @@ export class JournalExamination {
   readonly decision: RecoveryDecision;
   readonly segments: SegmentFindings[] = [];
   readonly #storage: Storage;
-  readonly #found: readonly FoundSegment[];
+  readonly #placed: readonly PlacedSegment[];
   readonly #baseLsn: number;
-  readonly #journalId: Uint8Array | null;
   readonly #provenLsn: number;
   /** Whole commits above it are not believed: recovery would drop them as torn. */
   readonly #endLsnMax: number;
   readonly #course: LogCourse;
   readonly #damages: Damage[] = [];
+  /** Behind the last whole commit stands something that may have been one. */
+  #isUnfinished = false;
 
   constructor(storage: Storage, { found, anchor, baseLsn, provenLsn, journalId }: JournalExaminationParts) {
     this.#storage = storage;
-    this.#found = found;
+    this.#placed = placedInLog(found, journalId);
     this.#baseLsn = baseLsn;
-    this.#journalId = journalId;
     this.decision = decideRecovery(found, anchor);
     this.#provenLsn = provenLsnOf(found, provenLsn, journalId);
     const isUsable = this.decision.kind === 'clean' || this.decision.kind === 'repair';
@@ -106,24 +114,15 @@ export class JournalExamination {
 
   /** Everything in the journal that verifies and counts, in the order of the log. To be asked for once, and to its end. */
   async *readRecords(): AsyncGenerator<RecordBatch, void, undefined> {
-    const readable = this.#readableSegments();
-    const firstNeeded = firstNeededSequence(readable, this.#baseLsn);
-    for (const found of this.#found) {
-      const file = basename(found.path);
-      const isNeeded = found.sequence >= firstNeeded;
-      const segment = readable.find((other) => other.found === found);
-      const findings: SegmentFindings = {
-        file,
-        bytes: found.fileBytes,
-        isNeeded,
-        records: 0,
-        lsn: null,
-        lsnEnd: null,
-      };
+    const firstNeeded = firstNeededSequence(this.#placed, this.#baseLsn);
+    for (const segment of this.#placed) {
+      const { found, name: file, sequence, unsound, header } = segment;
+      const isNeeded = sequence >= firstNeeded;
+      const nothing = { records: 0, lsn: null, lsnEnd: null };
+      const findings: SegmentFindings = { file, bytes: found.fileBytes, isNeeded, ...nothing };
       this.segments.push(findings);
-      const why = whyUnsound(found, this.#journalId);
-      if (why !== null) this.#damages.push({ file, ...why, isNeeded });
-      if (segment !== undefined) yield* this.#readSegment(segment, findings);
+      if (unsound !== null) this.#damages.push({ file, ...unsound, isNeeded });
+      if (header !== null) yield* this.#readSegment(segment, header, findings);
     }
     this.#course.finish(this.#provenLsn);
   }
@@ -155,26 +154,35 @@ export class JournalExamination {
 
   /** True when records may have stood at that place of a segment, behind all that have been found. */
   mayHaveEndedAt(file: string, offset: number): boolean {
-    if (!this.segments.some((segment) => segment.file === file)) return false;
+    const at = this.#placed.findIndex(({ name }) => name === file);
+    if (at < 0) return false;
     const { last } = this.#course;
     if (last === null) return true;
-    const isEnd = (last.commit.flags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
-    return file > last.file || (file === last.file && !isEnd && offset > last.offset);
+    const lastAt = this.#placed.findIndex(({ name }) => name === last.file);
+    const isEnd = (last.commit.flags & ENDS_FOR_GOOD) !== 0;
+    return at > lastAt || (at === lastAt && !isEnd && offset > last.offset);
   }
 
-  /** True when something that cannot be read came after all that can. */
+  /** True when something that cannot be read came after all that can, or must have. */
   #isEndLost(): boolean {
     if (this.decision.kind !== 'refuse') return false;
-    const { last } = this.#course;
-    if (last === null) return this.#found.length === 0 || this.#found.some(({ verdict }) => !verdict.ok);
-    const at = this.#found.findIndex(({ path }) => basename(path) === last.file);
-    if (this.#found.slice(at + 1).some(({ verdict }) => !verdict.ok)) return true;
+    const { last, lastLsn } = this.#course;
+    if (last === null)
+      return this.#placed.length === 0 || this.#placed.some(({ unsound }) => unsound !== null);
+    // An image that is newer than all that is left of the log: it went on, and nothing says how far.
+    if (lastLsn < this.#provenLsn || this.#isUnfinished) return true;
+    const at = this.#placed.findIndex(({ name }) => name === last.file);
+    const { found, sequence, header } = this.#placed[at]!;
     const { flags, nextSequence } = last.commit;
-    const { verdict, fileBytes } = this.#found[at]!;
-    if ((flags & COMMIT_FLAGS.rotated) !== 0) {
-      return !this.#found.some(({ sequence }) => sequence % 2 ** 32 === nextSequence);
-    }
-    return flags === 0 && verdict.ok && fileBytes < verdict.header.sizeBytes;
+    const isRotated = (flags & COMMIT_FLAGS.rotated) !== 0;
+    const successor = isRotated ? nextSequence : (sequence + 1) % LOW_HALF;
+    const later = this.#placed.slice(at + 1);
+    if (later.some((other) => !other.found.verdict.ok)) return true;
+    // By their names: a successor that was written over with something else has kept that.
+    const successors = this.#placed.filter((other) => other.found.sequence % LOW_HALF === successor);
+    if (successors.some(({ unsound }) => unsound !== null)) return true;
+    if (isRotated) return !this.#placed.some((other) => other.sequence % LOW_HALF === successor);
+    return flags === 0 && found.fileBytes < header!.sizeBytes;
   }
 
   /** The highest LSN that anything in the journal or the images says to have been written and not torn. */
@@ -185,16 +193,26 @@ export class JournalExamination {
   }
 
   async *#readSegment(
-    { found, header, deadFromLsn }: ReadableSegment,
+    { found, name, deadFromLsn }: PlacedSegment,
+    header: SegmentHeader,
     findings: SegmentFindings,
   ): AsyncGenerator<RecordBatch, void, undefined> {
-    const { file: name } = findings;
     const bytesBefore = this.segments.reduce((sum, { bytes }) => sum + bytes, -findings.bytes);
     const file = await this.#storage.openFile(found.path, false);
+    const { fileBytes } = found;
+    const logLsn = this.#course.lastLsn;
     try {
-      for await (const piece of scanLeniently(file, found.fileBytes, header, this.#provenLsn)) {
+      for await (const piece of scanLeniently({
+        file,
+        fileBytes,
+        header,
+        logLsn,
+        provenLsn: this.#provenLsn,
+      })) {
         const records = this.#countingRecords(piece, deadFromLsn);
         this.#course.pass(name, piece, deadFromLsn, records);
+        if (piece.isWhole) this.#isUnfinished &&= piece.commit!.startLsn >= deadFromLsn;
+        else this.#isUnfinished ||= isCommit(piece, header) && (piece.commit?.startLsn ?? 0) < deadFromLsn;
         if (records.length === 0) continue;
         findings.records += records.length;
         findings.lsn ??= records[0]!.startLsn;
@@ -213,19 +231,6 @@ export class JournalExamination {
     return records.filter(({ lsn }) => lsn <= endMax);
   }
 
-  #readableSegments(): ReadableSegment[] {
-    const readable: ReadableSegment[] = [];
-    let deadFromLsn = Number.POSITIVE_INFINITY;
-    for (const found of this.#found.toReversed()) {
-      if (!found.verdict.ok || !isOf(found.verdict.header, this.#journalId)) continue;
-      const { header } = found.verdict;
-      readable.unshift({ found, header, deadFromLsn });
-      const startLsn = found.scan?.commits[0]?.startLsn ?? Number.POSITIVE_INFINITY;
-      deadFromLsn = Math.min(deadFromLsn, header.lineageStart ?? startLsn, startLsn);
-    }
-    return readable;
-  }
-
   /** What recovery would refuse for, where nothing that has been found says so already. */
   #refusal(known: readonly Damage[]): Damage[] {
     if (this.decision.kind !== 'refuse') return [];
@@ -240,26 +245,6 @@ export class JournalExamination {
     const range = { ...(lsn === undefined ? {} : { lsn }), ...(lsnEnd === undefined ? {} : { lsnEnd }) };
     return [{ file, offset, ...range, what: why, isNeeded: true }];
   }
-}
-
-/** The journal id that most files have; of as many, that of the last. `otherIds` are of files that are no segments. */
-export function commonJournalId(
-  found: readonly FoundSegment[],
-  otherIds: readonly Uint8Array[],
-): Uint8Array | null {
-  const ids = found.flatMap(({ verdict }) => (verdict.ok ? [verdict.header.journalId] : []));
-  const counts = new Map<string, number>();
-  let common: Uint8Array | null = null;
-  let most = 0;
-  for (const id of [...otherIds, ...ids]) {
-    const text = Buffer.from(id).toString('hex');
-    const count = (counts.get(text) ?? 0) + 1;
-    counts.set(text, count);
-    if (count < most) continue;
-    most = count;
-    common = id;
-  }
-  return common;
 }
 
 function isOf(header: SegmentHeader, journalId: Uint8Array | null): boolean {
@@ -279,13 +264,65 @@ function provenLsnOf(
   return Math.max(imagesProveLsn, ...claims);
 }
 
+/** Whether it may have been one. In a recycled segment old bytes follow in any case: there only a header tells. */
+function isCommit({ commit }: SegmentPiece, { isRecycled }: SegmentHeader): boolean {
+  return commit !== null || !isRecycled;
+}
+
+/** Of a mark: no life writes behind it. */
+const ENDS_FOR_GOOD = COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered;
+
+const LOW_HALF = 2 ** 32;
+
+/** The segments in the order of the log, whatever their names. Of one that is there twice only one is read. */
+function placedInLog(found: readonly FoundSegment[], journalId: Uint8Array | null): PlacedSegment[] {
+  const ours = found.map((segment) => ({ segment, header: ownHeader(segment, journalId) }));
+  const sorted = ours
+    .map(({ segment, header }) => ({
+      segment,
+      sequence: header?.sequence ?? segment.sequence,
+      header: header !== null && isBestOfCopies(segment, header, found) ? header : null,
+    }))
+    .sort((a, b) => a.sequence - b.sequence || a.segment.sequence - b.segment.sequence);
+  const placed: PlacedSegment[] = [];
+  let deadFromLsn = Number.POSITIVE_INFINITY;
+  for (const { segment, sequence, header } of sorted.toReversed()) {
+    const name = basename(segment.path);
+    const unsound = whyUnsound(segment, journalId);
+    placed.unshift({ found: segment, name, sequence, unsound, header, deadFromLsn });
+    if (header === null) continue;
+    const startLsn = segment.scan?.commits[0]?.startLsn ?? Number.POSITIVE_INFINITY;
+    deadFromLsn = Math.min(deadFromLsn, header.lineageStart ?? startLsn, startLsn);
+  }
+  return placed;
+}
+
+function ownHeader({ verdict }: FoundSegment, journalId: Uint8Array | null): SegmentHeader | null {
+  return verdict.ok && isOf(verdict.header, journalId) ? verdict.header : null;
+}
+
+/** Of all files with that header the one whose log goes furthest; of as far, the one with the right name, or the first. */
+function isBestOfCopies(
+  segment: FoundSegment,
+  { journalId, sequence }: SegmentHeader,
+  found: readonly FoundSegment[],
+): boolean {
+  const endOf = ({ scan }: FoundSegment) => scan?.commits.at(-1)?.endLsn ?? -1;
+  const isRightlyNamed = (other: FoundSegment) => other.sequence === sequence;
+  const copies = found.filter((other) => ownHeader(other, journalId)?.sequence === sequence);
+  const [best] = copies.toSorted(
+    (a, b) => endOf(b) - endOf(a) || Number(isRightlyNamed(b)) - Number(isRightlyNamed(a)),
+  );
+  return best === segment;
+}
+
 /** The last segment that starts at or below what an image holds, and all after it. */
-function firstNeededSequence(readable: readonly ReadableSegment[], baseLsn: number): number {
-  const first = readable.findLast(({ found, deadFromLsn }) => {
+function firstNeededSequence(placed: readonly PlacedSegment[], baseLsn: number): number {
+  const first = placed.findLast(({ found, header, deadFromLsn }) => {
     const startLsn = found.scan?.commits[0]?.startLsn ?? Number.POSITIVE_INFINITY;
-    return startLsn <= baseLsn && startLsn < deadFromLsn;
+    return header !== null && startLsn <= baseLsn && startLsn < deadFromLsn;
   });
-  return first?.found.sequence ?? 0;
+  return first?.sequence ?? 0;
 }
 
 /** What is wrong with the file as a whole, whatever is in it. */

@@ -23,10 +23,15 @@ interface SegmentGlimpse {
 /**
  * Looks at the segments' headers before anything is made or changed. Null when there are no segments. Throws
  * KEELSON_INCOMPLETE, KEELSON_FORMAT_VERSION, and KEELSON_FOREIGN where not one is ours; damage is recovery's to judge.
+ * With `journalId` only segments of that journal are asked for the first record.
  */
-export async function inspectJournal(storage: Storage, directory: string): Promise<JournalInspection | null> {
+export async function inspectJournal(
+  storage: Storage,
+  directory: string,
+  journalId: Uint8Array | null = null,
+): Promise<JournalInspection | null> {
   const names = await storage.list(directory);
-  refuseIncomplete(names, directory);
+  await refuseIncomplete(storage, directory, names);
   const sequences = segmentSequences(names);
   if (sequences.length === 0) return null;
   const glimpses: SegmentGlimpse[] = [];
@@ -42,10 +47,15 @@ export async function inspectJournal(storage: Storage, directory: string): Promi
     }
   }
   if (foreign !== null && !glimpses.some(({ header }) => header !== null)) throw foreign;
+  const ours = glimpses.filter(({ header }) => header !== null && isOf(header, journalId));
   // A lineage may have declared the first commit dead; which one counts is recovery's to say.
-  const mayBeDead = glimpses.some(({ header }) => header !== null && header.lineageStart !== null);
-  const firstRecord = glimpses.find((glimpse) => glimpse.firstRecord !== null)?.firstRecord ?? null;
+  const mayBeDead = ours.some(({ header }) => header!.lineageStart !== null);
+  const firstRecord = ours.find((glimpse) => glimpse.firstRecord !== null)?.firstRecord ?? null;
   return { firstRecord: mayBeDead ? null : firstRecord };
+}
+
+function isOf(header: SegmentHeader, journalId: Uint8Array | null): boolean {
+  return journalId === null || Buffer.compare(header.journalId, journalId) === 0;
 }
 
 async function inspectSegment(storage: Storage, path: string): Promise<SegmentGlimpse> {

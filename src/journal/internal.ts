@@ -2,14 +2,13 @@
 
 export { assertUnowned, type DirectoryLock, lockDirectory } from './directory-lock.js';
 export {
-  commonJournalId,
   type Damage,
   JournalExamination,
   type LsnRange,
   type RecordBatch,
   type SegmentFindings,
 } from './examination.js';
-export { INCOMPLETE_MARKER, refuseIncomplete } from './incomplete.js';
+export { INCOMPLETE_MARKER, incompleteMarker, refuseIncomplete } from './incomplete.js';
 export { inspectJournal } from './inspection.js';
 export type { Journal } from './journal.js';
 export { absoluteDirectory, openLockedJournal, openReadOnlyJournal } from './open-journal.js';
@@ -19,3 +18,4 @@ export { scanSegments } from './recovery.js';
 export type { FoundSegment, RecoveryAnchor } from './recovery-decision.js';
 export { writeSealedSegment } from './sealed-segment.js';
 export { isSegmentName, newJournalId } from './segment-files.js';
+export { journalIdOf } from './whose-journal.js';

@@ -1,29 +1,15 @@
 // Reading a segment that may be damaged: everything in it that verifies, also behind a place that does not. For
 // looking and for salvage only. Whether a journal is sound is decided by recovery, which believes less.
 
-import {
-  FileWindow,
-  FRAME_CHECKSUM_AT,
-  FRAME_OVERHEAD_BYTES,
-  frameChecksum,
-  type StorageFile,
-} from '../storage/index.js';
+import { FileWindow, RECORD_BYTES_MAX, type StorageFile } from '../storage/index.js';
 import {
   COMMIT_HEADER_BYTES,
   type CommitHeader,
   commitBytesOnDisk,
   decodeCommitHeader,
 } from './commit-format.js';
-import { recordLengthAt } from './frame.js';
+import { type FoundRecord, FrameSearch, type HeadlessCommits } from './frame-search.js';
 import { BLOCK_BYTES_MAX, type SegmentHeader, segmentSeed } from './segment-format.js';
-
-/** A record that verifies: `bytes[start, end)` of its piece. */
-export interface FoundRecord {
-  readonly startLsn: number;
-  readonly lsn: number;
-  readonly start: number;
-  readonly end: number;
-}
 
 /**
  * A stretch of a segment that is more than zeros, with the records in it that verify. `commit` is the header that stands
@@ -39,34 +25,44 @@ export interface SegmentPiece {
   readonly records: readonly FoundRecord[];
 }
 
-/** Behind a commit header that is damaged, records are looked for as far as this. */
-const HEADLESS_BYTES_MAX = 4 * 1024 * 1024;
+/** Where no commit header verifies, records are looked for as far as this: the longest one, and what is before it. */
+const HEADLESS_BYTES_MAX = RECORD_BYTES_MAX + 2 * BLOCK_BYTES_MAX;
 
-/**
- * The pieces of a segment, in the order of their places. `fileBytes` may be less than the header says. Above
- * `provenLsn` a commit counts whole or not at all: there no records are looked for where its header is damaged.
- */
-export async function* scanLeniently(
-  file: StorageFile,
-  fileBytes: number,
-  header: SegmentHeader,
-  provenLsn: number,
-): AsyncGenerator<SegmentPiece, void, undefined> {
+export interface LenientScanPlan {
+  readonly file: StorageFile;
+  /** May be less than the header says. */
+  readonly fileBytes: number;
+  readonly header: SegmentHeader;
+  /** Where the log stands before this segment, as far as that is known. */
+  readonly logLsn: number;
+  /** Above it a commit counts whole or not at all: there no records are looked for where its header is damaged. */
+  readonly provenLsn: number;
+}
+
+/** The pieces of a segment, in the order of their places. */
+export async function* scanLeniently(plan: LenientScanPlan): AsyncGenerator<SegmentPiece, void, undefined> {
+  const { file, fileBytes, header, provenLsn } = plan;
   const seed = segmentSeed(header);
   const { blockBytes } = header;
   const window = new FileWindow(file, Math.min(fileBytes, header.sizeBytes));
-  let lsn: number | null = null;
+  /** No commit that is still to come starts below. */
+  let lsnMin = header.lineageStart ?? header.durableLsn;
+  let lsn: number | null = header.lineageStart ?? plan.logLsn;
   for (let offset = blockBytes; offset < window.fileBytes; ) {
     const commit = await commitAt(window, offset, seed);
     if (commit !== null) {
       yield await readCommit(window, offset, commit, seed, blockBytes);
       lsn = commit.startLsn + commit.bodyBytes;
+      lsnMin = Math.max(lsnMin, lsn);
       offset += commitBytesOnDisk(commit.bodyBytes, blockBytes);
       continue;
     }
     const stretch = await measureStretch(window, offset, seed, blockBytes);
-    const startLsn = lsn !== null && lsn < provenLsn ? lsn : null;
-    if (stretch.usedEnd > offset) yield await readHeadless(window, offset, stretch.usedEnd, startLsn, seed);
+    const lsnMax = Math.min(provenLsn, stretch.nextLsn);
+    if (stretch.usedEnd > offset) {
+      const commits = { blockBytes, startLsn: lsn, lsnMin, lsnMax };
+      yield await readHeadless(window, offset, stretch.usedEnd, commits, seed);
+    }
     offset = stretch.end;
     lsn = null;
   }
@@ -90,27 +86,30 @@ async function readCommit(
   const offsetEnd = Math.min(offset + commitBytesOnDisk(bodyBytes, blockBytes), window.fileBytes);
   // The file has become shorter under us.
   if (at < 0) return { offset, offsetEnd, commit, isWhole: false, bytes: window.bytes, records: [] };
-  const records = recordsIn(window.bytes, at + COMMIT_HEADER_BYTES, at + bytesThere, startLsn, seed);
+  const search = new FrameSearch(window.bytes, at + COMMIT_HEADER_BYTES, at + bytesThere, seed);
+  await search.ofCommit(startLsn);
+  const { records } = search;
   const bytesFound = records.reduce((sum, record) => sum + record.lsn - record.startLsn, 0);
   const isWhole = bytesFound === bodyBytes && records.length === recordCount;
   return { offset, offsetEnd, commit, isWhole, bytes: window.bytes, records };
 }
 
-/** Where the next commit header that verifies stands, or the file ends; and where what is not zero ends before that. */
+/** Where the next commit header that verifies stands, or the file ends; where what is not zero ends before that; and its LSN. */
 async function measureStretch(
   window: FileWindow,
   from: number,
   seed: number,
   blockBytes: number,
-): Promise<{ readonly end: number; readonly usedEnd: number }> {
+): Promise<{ readonly end: number; readonly usedEnd: number; readonly nextLsn: number }> {
   let usedEnd = from;
   for (let offset = from; offset < window.fileBytes; offset += blockBytes) {
-    if (offset > from && (await commitAt(window, offset, seed)) !== null) return { end: offset, usedEnd };
+    const next = offset > from ? await commitAt(window, offset, seed) : null;
+    if (next !== null) return { end: offset, usedEnd, nextLsn: next.startLsn };
     const length = Math.min(blockBytes, window.fileBytes - offset);
     const at = await window.at(offset, length);
     if (at < 0 || !isZero(window.bytes.subarray(at, at + length))) usedEnd = offset + length;
   }
-  return { end: window.fileBytes, usedEnd };
+  return { end: window.fileBytes, usedEnd, nextLsn: Number.POSITIVE_INFINITY };
 }
 
 const ZEROS = new Uint8Array(BLOCK_BYTES_MAX);
@@ -119,51 +118,19 @@ function isZero(block: Uint8Array): boolean {
   return Buffer.compare(block, ZEROS.subarray(0, block.length)) === 0;
 }
 
-/** What stands where a commit should start has no header. If it is known at which LSN it starts, its records may verify. */
+/** What stands where commits should start has no header. Their records may verify all the same. */
 async function readHeadless(
   window: FileWindow,
   offset: number,
   offsetEnd: number,
-  startLsn: number | null,
+  commits: HeadlessCommits,
   seed: number,
 ): Promise<SegmentPiece> {
+  const piece = { offset, offsetEnd, commit: null, isWhole: false };
   const length = Math.min(offsetEnd - offset, HEADLESS_BYTES_MAX);
-  const at = startLsn === null ? -1 : await window.at(offset, length);
-  const records =
-    startLsn === null || at < 0
-      ? []
-      : recordsIn(window.bytes, at + COMMIT_HEADER_BYTES, at + length, startLsn, seed);
-  return { offset, offsetEnd, commit: null, isWhole: false, bytes: window.bytes, records };
-}
-
-/**
- * The records that verify in `bytes[from, end)`, where one that starts at `from` starts at `startLsn`. Its LSN is in the
- * checksum of each frame: so after a damaged one the next is found, and nothing else is taken for one.
- */
-function recordsIn(
-  bytes: Uint8Array,
-  from: number,
-  end: number,
-  startLsn: number,
-  seed: number,
-): FoundRecord[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const records: FoundRecord[] = [];
-  let at = from;
-  while (at + FRAME_OVERHEAD_BYTES <= end) {
-    const frameLsn = startLsn + (at - from);
-    const length = recordLengthAt(view, at, end - at, frameLsn);
-    const lsn = frameLsn + FRAME_OVERHEAD_BYTES + length;
-    const holds =
-      length >= 0 &&
-      view.getUint32(at + FRAME_CHECKSUM_AT, true) === frameChecksum(bytes, at, length, lsn, seed);
-    if (!holds) {
-      at++;
-      continue;
-    }
-    const start = at + FRAME_OVERHEAD_BYTES;
-    records.push({ startLsn: frameLsn, lsn, start, end: start + length });
-    at = start + length;
-  }
-  return records;
+  const at = commits.lsnMin < commits.lsnMax ? await window.at(offset, length) : -1;
+  if (at < 0) return { ...piece, bytes: window.bytes, records: [] };
+  const search = new FrameSearch(window.bytes, at, at + length, seed);
+  await search.ofCommits(commits);
+  return { ...piece, bytes: window.bytes, records: search.records };
 }

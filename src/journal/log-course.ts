@@ -3,7 +3,8 @@
 // or not.
 
 import type { CommitHeader } from './commit-format.js';
-import type { FoundRecord, SegmentPiece } from './lenient-scan.js';
+import type { FoundRecord } from './frame-search.js';
+import type { SegmentPiece } from './lenient-scan.js';
 
 /** Where the log breaks off at `lsn`; it goes on, or is known to have been durable, at `lsnEnd`. */
 export interface LogBreak {

@@ -4,10 +4,10 @@
 import { isKeelsonError } from '../errors.js';
 import { BackgroundCloses, runSteps, type Storage } from '../storage/index.js';
 import { COMMIT_FLAGS, encodeCommitHeader } from './commit-format.js';
+import { FIRST_SEQUENCE } from './incomplete.js';
 import { prepareSegment } from './segment-files.js';
 
 const BLOCK_BYTES = 4096;
-const FIRST_SEQUENCE = 1;
 
 export interface SealedSegmentPlan {
   /** Without any other segment. */

@@ -3,7 +3,7 @@
 import { KeelsonError } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
 import { absoluteDirectory, type Journal } from '../journal/internal.js';
-import type { Storage } from '../storage/index.js';
+import { realPathOf, type Storage } from '../storage/index.js';
 import type { EntriesView } from './entries.js';
 import { writeNewStore } from './new-store.js';
 import type { Codecs } from './reads.js';
@@ -35,7 +35,7 @@ export class Backups {
   readonly #running = new Set<Promise<unknown>>();
   #isClosed = false;
 
-  /** Throws a TypeError for a directory that is none, or that is in the one of the store. */
+  /** Throws a TypeError for a directory that is none, or that is in the one of the store; rejects with one if by a link. */
   start(directory: unknown, plan: BackupPlan): Promise<BackupResult> {
     const target = absoluteDirectory(directory);
     refuseInside(target, plan.source);
@@ -56,7 +56,8 @@ export class Backups {
   }
 
   async #write(directory: string, plan: BackupPlan): Promise<BackupResult> {
-    const { storage, journal, codecs, entries, lsn } = plan;
+    const { storage, source, journal, codecs, entries, lsn } = plan;
+    await refuseInsideByLinks(storage, directory, source);
     const bytesWritten = await writeNewStore(storage, {
       directory,
       lsn,
@@ -75,8 +76,24 @@ export class Backups {
 
 /** A copy in the directory that it is to outlive would be lost with it; and a store's directory is the store's alone. */
 export function refuseInside(directory: string, source: string): void {
-  if (!`${directory}/`.startsWith(`${source}/`) || directory === source) return;
+  if (!isInside(directory, source)) return;
   throw new TypeError(`directory: expected one outside of ${source}, got ${directory}`);
+}
+
+/** The same where a symbolic link leads into it. */
+export async function refuseInsideByLinks(
+  storage: Storage,
+  directory: string,
+  source: string,
+): Promise<void> {
+  const real = await realPathOf(storage, directory);
+  if (!isInside(real, await realPathOf(storage, source))) return;
+  throw new TypeError(`directory: expected one outside of ${source}, got ${directory}, which is ${real}`);
+}
+
+/** The directory itself is not inside of it: there, writing fails because it is not empty. */
+function isInside(directory: string, source: string): boolean {
+  return directory !== source && directory.startsWith(source.endsWith('/') ? source : `${source}/`);
 }
 
 function closedMeanwhile(directory: string): KeelsonError {

@@ -2,10 +2,11 @@
 // docs/FORMAT.md is the authority.
 
 import { CRC32C_START, crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../crc32c.js';
-import { KeelsonError, type KeelsonErrorCode } from '../errors.js';
+import { invariant, isKeelsonError, KeelsonError, type KeelsonErrorCode } from '../errors.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
-import { type ReadCursor, readLength, writeLeb128 } from './leb128.js';
+import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
 import { readUtf8, writeUtf8 } from './utf8.js';
+import { isEncodingName } from './value-encoding.js';
 
 export const IMAGE_FORMAT_VERSION = 1;
 export const IMAGE_HEADER_BYTES = 512;
@@ -59,6 +60,11 @@ export function encodeImageHeader(header: ImageHeader): Uint8Array {
   view.setBigUint64(ENTRY_COUNT_AT, BigInt(header.entryCount), true);
   let at = NAMES_AT;
   for (const name of [header.keyEncodingName, header.valueEncodingName]) {
+    const end = at + LEB128_BYTES_MAX + Buffer.byteLength(name);
+    invariant(
+      name.isWellFormed() && end <= IMAGE_HEADER_BYTES,
+      'the names of the encodings do not fit into an image header',
+    );
     at = writeLeb128(bytes, Buffer.byteLength(name), at);
     at += writeUtf8(Buffer.from(bytes.buffer), name, at);
   }
@@ -83,13 +89,14 @@ export function decodeImageHeader(bytes: Uint8Array): ImageHeaderVerdict {
       `the image has format version ${version}; this Keelson reads version ${IMAGE_FORMAT_VERSION}`,
     );
   }
-  const cursor: ReadCursor = { at: NAMES_AT };
+  const names = readNames(bytes);
+  if (names === null)
+    return refuse('KEELSON_CORRUPT', 'the image header does not say what keys and values are');
   const header: ImageHeader = {
     journalId: bytes.slice(JOURNAL_ID_AT, JOURNAL_ID_AT + JOURNAL_ID_BYTES),
     lsn: Number(view.getBigUint64(LSN_AT, true)),
     entryCount: Number(view.getBigUint64(ENTRY_COUNT_AT, true)),
-    keyEncodingName: readName(bytes, cursor),
-    valueEncodingName: readName(bytes, cursor),
+    ...names,
   };
   return { ok: true, header };
 }
@@ -231,6 +238,18 @@ function readUint64(view: DataView, at: number): number {
 function writeUint64(bytes: Buffer, value: number, at: number): void {
   bytes.writeUInt32LE(value % HIGH_HALF, at);
   bytes.writeUInt32LE(Math.floor(value / HIGH_HALF), at + 4);
+}
+
+/** Null where the names are not whole, which no writer makes. */
+function readNames(bytes: Uint8Array): Pick<ImageHeader, 'keyEncodingName' | 'valueEncodingName'> | null {
+  const cursor: ReadCursor = { at: NAMES_AT };
+  try {
+    const names = { keyEncodingName: readName(bytes, cursor), valueEncodingName: readName(bytes, cursor) };
+    return isEncodingName(names.valueEncodingName) ? names : null;
+  } catch (error) {
+    if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
+    return null;
+  }
 }
 
 function readName(bytes: Uint8Array, cursor: ReadCursor): string {

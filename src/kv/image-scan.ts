@@ -1,6 +1,6 @@
 // Reading an image that may be damaged: every block in it that verifies, also behind one that does not.
 
-import { FileWindow, type StorageFile } from '../storage/index.js';
+import { FileWindow, SearchBudget, type StorageFile } from '../storage/index.js';
 import {
   IMAGE_BLOCK_BYTES_TARGET,
   IMAGE_BLOCK_ENTRIES_TARGET,
@@ -108,7 +108,7 @@ async function findNext(
 
 /**
  * Looks at every byte for the header of a later block. Values may look like one, so the header behind the block has to
- * fit as well before its checksum is computed.
+ * fit as well before its checksum is computed; and what is spent on such is bounded.
  */
 async function search(
   window: FileWindow,
@@ -116,6 +116,7 @@ async function search(
   { offset, number }: Place,
   seed: number,
 ): Promise<Place | null> {
+  const budget = new SearchBudget(IMAGE_BLOCK_HEADER_BYTES + IMAGE_BLOCK_PAYLOAD_BYTES_MAX);
   let from = offset + 1;
   windows: for (;;) {
     const at = await window.at(from, IMAGE_BLOCK_HEADER_BYTES);
@@ -128,8 +129,13 @@ async function search(
       const head = readImageBlockHead(bytes, here);
       if (head.number <= number || !mayBeBlock(head)) continue;
       const place = { offset: from + (here - at), number: head.number };
-      if (!(await isFollowed(file, window.fileBytes, place, head))) continue;
+      const searched = place.offset - offset;
+      if (!mayEndThere(window.fileBytes, place, head) || !budget.allows(READ_COST_BYTES, searched)) continue;
+      budget.waste(READ_COST_BYTES);
+      const cost = IMAGE_BLOCK_HEADER_BYTES + head.payloadBytes;
+      if (!(await isFollowed(file, place, head)) || !budget.allows(cost, searched)) continue;
       if ((await blockAt(window, place, seed)) !== null) return place;
+      budget.waste(cost);
       // That may have moved the window.
       from = place.offset + 1;
       continue windows;
@@ -138,22 +144,32 @@ async function search(
   }
 }
 
-/** The end block ends the file. Any other is full, or the last before the end block; and the next number follows it. */
-async function isFollowed(
-  file: StorageFile,
+/** What a small read costs, in bytes that could be checksummed meanwhile. */
+const READ_COST_BYTES = 64 * 1024;
+
+/** The end block ends the file. Any other is full, or the last before the end block. */
+function mayEndThere(
   fileBytes: number,
-  { offset, number }: Place,
+  { offset }: Place,
   { payloadBytes, entries }: ImageBlockHead,
-): Promise<boolean> {
+): boolean {
   const end = offset + IMAGE_BLOCK_HEADER_BYTES + payloadBytes;
   if (entries === 0) return end === fileBytes;
-  if (end + IMAGE_BLOCK_HEADER_BYTES > fileBytes) return false;
   const isLast = end + IMAGE_BLOCK_HEADER_BYTES === fileBytes;
   const isFull =
     entries >= IMAGE_BLOCK_ENTRIES_TARGET ||
     IMAGE_BLOCK_HEADER_BYTES + payloadBytes >= IMAGE_BLOCK_BYTES_TARGET;
-  if (!isLast && !isFull) return false;
+  return isLast || (isFull && end + IMAGE_BLOCK_HEADER_BYTES < fileBytes);
+}
+
+/** The next number follows, behind any but the end block. */
+async function isFollowed(
+  file: StorageFile,
+  { offset, number }: Place,
+  { payloadBytes, entries }: ImageBlockHead,
+): Promise<boolean> {
+  if (entries === 0) return true;
   const head = new Uint8Array(IMAGE_BLOCK_HEADER_BYTES);
-  await file.read(head, end);
+  await file.read(head, offset + IMAGE_BLOCK_HEADER_BYTES + payloadBytes);
   return readImageBlockHead(head, 0).number === number + 1;
 }

@@ -1,17 +1,21 @@
 // Making a whole store out of a content that is at hand, in a directory that is empty: what a backup and a salvage do.
 //
 // A marker is there, durably, before anything else, and goes when everything else is durable. So at every moment the
-// directory holds nothing, or something that every open refuses, or the whole store.
+// directory holds nothing, or something that every open refuses, or the whole store. The marker names the journal that
+// is being made: in a directory that another store has taken meanwhile it says nothing (src/journal/incomplete.ts).
 
 import { isKeelsonError, KeelsonError } from '../errors.js';
-import { INCOMPLETE_MARKER, isSegmentName, newJournalId, writeSealedSegment } from '../journal/internal.js';
+import {
+  INCOMPLETE_MARKER,
+  incompleteMarker,
+  isSegmentName,
+  newJournalId,
+  writeSealedSegment,
+} from '../journal/internal.js';
 import { ensureDirectory, flushNameOf, type Storage } from '../storage/index.js';
 import type { EntriesView } from './entries.js';
 import { imageLsn, imagePath, isTemporaryImage, writeImage } from './image-files.js';
 import type { KeyCodec } from './key-encoding.js';
-
-const MARKER_TEXT =
-  'A backup or a salvage is writing a store here. If none is running, it was interrupted: remove this directory.\n';
 
 /** What the new store is to hold. */
 export interface StoreContent {
@@ -42,10 +46,11 @@ export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promi
   await ensureDirectory(storage, directory, { create: true });
   refuseNames(await storage.list(directory), directory);
   const marker = `${directory}/${INCOMPLETE_MARKER}`;
-  await makeMarker(storage, directory, marker);
+  const journalId = newJournalId(storage);
+  await makeMarker(storage, directory, marker, journalId);
   let bytesWritten: number;
   try {
-    bytesWritten = await writeContent(storage, plan);
+    bytesWritten = await writeContent(storage, plan, journalId);
   } catch (error) {
     await removeAll(storage, directory, marker);
     throw error;
@@ -57,33 +62,50 @@ export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promi
 }
 
 /** Of all who want to make a store here, one succeeds in making the marker; of an open at the same time, at most one of both. */
-async function makeMarker(storage: Storage, directory: string, path: string): Promise<void> {
+async function makeMarker(
+  storage: Storage,
+  directory: string,
+  path: string,
+  journalId: Uint8Array,
+): Promise<void> {
   const marker = await storage.createFile(path).catch((error) => {
     throw isKeelsonError(error, 'KEELSON_EXISTS') ? notEmpty(directory, INCOMPLETE_MARKER) : error;
   });
   try {
+    // An owner makes its lock and then looks for the marker; here it is the other way round. Nothing has been flushed
+    // yet: in a directory that turns out to be another one's, we also flush nothing, whose failure would be theirs to meet.
+    await assertAlone(storage, directory);
+  } catch (error) {
+    await storage.remove(path).catch(() => {});
+    await marker.close().catch(() => {});
+    throw error;
+  }
+  try {
     try {
-      await marker.write(new TextEncoder().encode(MARKER_TEXT), 0);
+      await marker.write(incompleteMarker(journalId), 0);
       await marker.flush();
     } finally {
       await marker.close();
     }
     await flushNameOf(storage, directory);
     await storage.flushDirectory(directory);
-    // An owner makes its lock and then looks for the marker; here it is the other way round.
-    refuseNames(
-      (await storage.list(directory)).filter((name) => name !== INCOMPLETE_MARKER),
-      directory,
-    );
   } catch (error) {
     await storage.remove(path).catch(() => {});
+    await storage.flushDirectory(directory).catch(() => {});
     throw error;
   }
 }
 
-async function writeContent(storage: Storage, plan: NewStorePlan): Promise<number> {
+/** Throws KEELSON_EXISTS when anything but the marker is in the directory. */
+async function assertAlone(storage: Storage, directory: string): Promise<void> {
+  refuseNames(
+    (await storage.list(directory)).filter((name) => name !== INCOMPLETE_MARKER),
+    directory,
+  );
+}
+
+async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uint8Array): Promise<number> {
   const { directory, lsn, entries, keyCodec, valueEncodingName, assertGoingOn, whenAllowed } = plan;
-  const journalId = newJournalId(storage);
   const header = {
     journalId,
     lsn,
@@ -112,6 +134,7 @@ async function removeAll(storage: Storage, directory: string, marker: string): P
     }
     await storage.flushDirectory(directory);
     await storage.remove(marker);
+    await storage.flushDirectory(directory);
   } catch {
     // The first error is the one to report, and what stays is marked.
   }

@@ -5,7 +5,7 @@ import { KeelsonError } from '../errors.js';
 import { absoluteDirectory, type Damage, type LsnRange } from '../journal/internal.js';
 import { choiceOption, functionOption, type OptionTable, resolveOptions } from '../options.js';
 import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '../storage/index.js';
-import { refuseInside } from './backup.js';
+import { refuseInside, refuseInsideByLinks } from './backup.js';
 import {
   KEY_ENCODING_NAMES,
   type KeyCodec,
@@ -14,6 +14,7 @@ import {
 } from './key-encoding.js';
 import { writeNewStore } from './new-store.js';
 import { type ExaminationProgress, examineStore } from './store-examination.js';
+import { ENCODING_NAME_BYTES_MAX, isEncodingName } from './value-encoding.js';
 
 interface ResolvedSalvageOptions {
   /** Which engine reads and writes. Default 'auto'. */
@@ -34,7 +35,8 @@ const SALVAGE_OPTIONS: OptionTable<ResolvedSalvageOptions> = {
   keyEncoding: { ...choiceOption<KeyEncodingName>('utf8', KEY_ENCODING_NAMES), default: undefined },
   valueEncoding: {
     default: undefined,
-    check: (value) => (typeof value === 'string' && value !== '' ? undefined : 'the name of an encoding'),
+    check: (value) =>
+      isEncodingName(value) ? undefined : `the name of an encoding, at most ${ENCODING_NAME_BYTES_MAX} bytes`,
   },
   onProgress: functionOption(),
 };
@@ -86,6 +88,7 @@ export async function salvageOn(
   options: SalvageOptions = {},
 ): Promise<SalvageReport> {
   refuseInside(out, directory);
+  await refuseInsideByLinks(storage, out, directory);
   const { keyEncoding, valueEncoding, onProgress } = options;
   const encodings =
     valueEncoding === undefined || keyEncoding === undefined

@@ -9,15 +9,16 @@ import { setImmediate } from 'node:timers/promises';
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import {
   assertUnowned,
-  commonJournalId,
   type Damage,
   type FoundSegment,
   inspectJournal,
   isSegmentName,
   JournalExamination,
+  journalIdOf,
   type LsnRange,
   type RecordBatch,
   type RecoveryAnchor,
+  refuseIncomplete,
   type SegmentFindings,
   scanSegments,
 } from '../journal/internal.js';
@@ -32,6 +33,7 @@ import {
   resolveKeyEncoding,
 } from './key-encoding.js';
 import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
+import { isEncodingName } from './value-encoding.js';
 
 /** What keys and values are, by the names that the store recorded. */
 export interface EncodingNames {
@@ -101,12 +103,16 @@ async function assertUntaken({ storage, directory }: ExaminationPlan, lock: numb
   throw new KeelsonError('KEELSON_LOCKED', `${directory} was opened meanwhile`, { path: directory });
 }
 
+type FoundRecord = RecordBatch['records'][number];
+
 class Examiner {
   readonly #plan: ExaminationPlan;
   readonly #storage: Storage;
   /** By their places: a file is read more than once. */
   readonly #unreadable = new Map<string, Omit<Damage, 'isNeeded'>>();
   readonly #damages: Damage[] = [];
+  /** What records did that do not decode. */
+  readonly #undecodable: LsnRange[] = [];
   #encodings: EncodingNames | null = null;
   #keyCodec: KeyCodec<unknown> | null = null;
   #entries = new Entries();
@@ -130,17 +136,17 @@ class Examiner {
   async run(): Promise<StoreExamination> {
     const { directory } = this.#plan;
     const storage = this.#storage;
-    const firstRecord = await firstRecordOf(storage, directory);
+    await refuseIncomplete(storage, directory, await storage.list(directory));
     const images: ImageExamination[] = [];
     for (const lsn of await listImages(storage, directory)) {
       images.push(await ImageExamination.of(storage, directory, lsn));
     }
     const found = await this.#scanSegments(images);
-    const journalId = commonJournalId(
-      found,
-      images.flatMap(({ header }) => (header === null ? [] : [header.journalId])),
+    const owned = images.flatMap(({ header, nameLsn }) =>
+      header === null ? [] : [{ journalId: header.journalId, hasOwnName: header.lsn === nameLsn }],
     );
-    this.#learnFrom(images, journalId, firstRecord);
+    const journalId = journalIdOf(directory, found, owned);
+    this.#learnFrom(images, journalId, await firstRecordOf(storage, directory, journalId));
     for (const image of images) {
       await image.read(journalId, this.#keyCodec);
       this.#done += image.bytes;
@@ -164,7 +170,7 @@ class Examiner {
     const overlays = images
       .filter((image) => !image.isWhole && !image.isForeign && (base === null || image.lsn > base.lsn))
       .sort((a, b) => a.lsn - b.lsn);
-    await this.#apply(examination, overlays, images.length > 0);
+    await this.#apply(examination, overlays, base?.lsn ?? null, images.length > 0);
     const { decision, lastLsn, segments } = examination;
     return {
       entries: this.#entries,
@@ -209,9 +215,22 @@ class Examiner {
       ({ header }) =>
         header !== null && journalId !== null && Buffer.compare(header.journalId, journalId) === 0,
     );
+    const birth = firstRecord === null ? null : birthOf(firstRecord);
     if (named?.header) this.#learn(named.header);
-    else if (firstRecord?.[0] === RECORD_KIND_BIRTH) this.#learn(readBirth(firstRecord));
+    else if (birth !== null) this.#learn(birth);
     else if (encodings !== null) this.#learn(encodings);
+    for (const { header, findings } of images) {
+      if (header !== null) this.#compareEncodings(header, { file: findings.file, offset: 0 }, true);
+    }
+  }
+
+  /** An open is for one pair of encodings, and asks every file that says which they are. */
+  #compareEncodings(names: EncodingNames, place: Pick<Damage, 'file' | 'offset'>, isNeeded: boolean): void {
+    const { keyEncodingName, valueEncodingName } = names;
+    const known = this.#encodings ?? names;
+    if (keyEncodingName === known.keyEncodingName && valueEncodingName === known.valueEncodingName) return;
+    const what = `it says that keys are ${keyEncodingName} and values ${valueEncodingName}; the store has ${known.keyEncodingName} and ${known.valueEncodingName}`;
+    this.#damages.push({ ...place, what, isNeeded });
   }
 
   #damagesOf(
@@ -232,15 +251,18 @@ class Examiner {
   async #apply(
     examination: JournalExamination,
     overlays: ImageExamination[],
+    baseLsn: number | null,
     hasImages: boolean,
   ): Promise<void> {
+    // An open that starts from nothing has the first record tell what keys and values are.
+    const isBirthNeeded = baseLsn === null || baseLsn === 0;
     for await (const batch of examination.readRecords()) {
       for (const record of batch.records) {
         while (overlays[0] !== undefined && overlays[0].lsn < record.lsn)
           await this.#overlay(overlays.shift()!);
         if (this.#records === 0 && !hasImages && record.startLsn === 0) this.#refuseForeign(batch, record);
         this.#records++;
-        this.#applyRecord(batch, record);
+        this.#applyRecord(batch, record, isBirthNeeded);
         if (this.#records % TURN_RECORDS === 0) await setImmediate();
       }
       this.#progress(this.#done + batch.bytesBefore + batch.offset);
@@ -251,7 +273,8 @@ class Examiner {
 
   /** What a disk cannot read may have been the end of the log. */
   #missingOf(examination: JournalExamination): readonly LsnRange[] {
-    const { missing, lastLsn } = examination;
+    const { lastLsn } = examination;
+    const missing = merged([...examination.missing, ...this.#undecodable]);
     const mayBeEnd = [...this.#unreadable.values()].some(
       ({ file, offsetEnd }) => file !== null && examination.mayHaveEndedAt(file, offsetEnd ?? 0),
     );
@@ -271,23 +294,27 @@ class Examiner {
     this.#appliedLsn = Math.max(this.#appliedLsn, image.lsn);
   }
 
-  #applyRecord(batch: RecordBatch, record: RecordBatch['records'][number]): void {
+  #applyRecord(batch: RecordBatch, record: FoundRecord, isBirthNeeded: boolean): void {
     const { bytes, file, offset } = batch;
-    const { lsn, start, end } = record;
+    const { startLsn, lsn, start, end } = record;
     const isNew = lsn > this.#appliedLsn;
+    const place = { file, offset, lsn: startLsn, lsnEnd: lsn };
     try {
-      if (bytes[start] === RECORD_KIND_BIRTH) {
-        this.#learn(readBirth(bytes.slice(start, end)));
+      if (startLsn === 0 && bytes[start] === RECORD_KIND_BIRTH) {
+        const birth = readBirth(bytes.slice(start, end));
+        this.#learn(birth);
+        this.#compareEncodings(birth, place, isBirthNeeded);
       } else {
         if (this.#keyCodec === null) throw unknownEncodings();
         // Once without effect: of a record that does not decode, nothing counts.
         readWrites(this.#keyCodec, bytes, start, end, NO_EFFECT);
         if (isNew) readWrites(this.#keyCodec, bytes, start, end, visitorOf(this.#entries, lsn));
+        if (startLsn === 0) this.#damages.push({ ...place, what: NO_BIRTH, isNeeded: isBirthNeeded });
       }
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
-      const place = { file, offset, lsn: record.startLsn, lsnEnd: lsn };
       this.#damages.push({ ...place, what: error.message, isNeeded: isNew });
+      if (isNew) this.#undecodable.push({ lsn: startLsn, lsnEnd: lsn });
     }
     if (isNew) this.#appliedLsn = lsn;
   }
@@ -296,6 +323,7 @@ class Examiner {
   #learn(names: EncodingNames): void {
     if (this.#encodings !== null) return;
     const { keyEncodingName, valueEncodingName } = names;
+    if (!isEncodingName(valueEncodingName)) throw impossibleName();
     if (!KEY_ENCODING_NAMES.includes(keyEncodingName as KeyEncodingName)) {
       const { directory } = this.#plan;
       const message = `${directory} has ${keyEncodingName} keys, which this Keelson does not know`;
@@ -306,7 +334,7 @@ class Examiner {
   }
 
   /** A journal is not a store: its first record says nothing of keys. */
-  #refuseForeign({ bytes }: RecordBatch, { start, end }: RecordBatch['records'][number]): void {
+  #refuseForeign({ bytes }: RecordBatch, { start, end }: FoundRecord): void {
     if (start < end && bytes[start] === RECORD_KIND_BIRTH) return;
     const { directory } = this.#plan;
     throw new KeelsonError('KEELSON_FOREIGN', `The journal in ${directory} is not that of a store`, {
@@ -315,13 +343,28 @@ class Examiner {
   }
 }
 
-/** The record at the start of the log, where that is held and whole. Throws KEELSON_INCOMPLETE, KEELSON_FORMAT_VERSION. */
-async function firstRecordOf(storage: Storage, directory: string): Promise<Uint8Array | null> {
+/** The record at the start of that journal, where it is held and whole. Throws KEELSON_FORMAT_VERSION. */
+async function firstRecordOf(
+  storage: Storage,
+  directory: string,
+  journalId: Uint8Array | null,
+): Promise<Uint8Array | null> {
   try {
-    return (await inspectJournal(storage, directory))?.firstRecord ?? null;
+    return (await inspectJournal(storage, directory, journalId))?.firstRecord ?? null;
   } catch (error) {
     // All of its segments are scribbled over; an image may still be there.
     if (isKeelsonError(error, 'KEELSON_FOREIGN')) return null;
+    throw error;
+  }
+}
+
+/** What a first record says; null when it is another one, or malformed: that is told when it is met in the log. */
+function birthOf(record: Uint8Array): EncodingNames | null {
+  try {
+    const birth = readBirth(record);
+    return isEncodingName(birth.valueEncodingName) ? birth : null;
+  } catch (error) {
+    if (isKeelsonError(error, 'KEELSON_DECODE')) return null;
     throw error;
   }
 }
@@ -345,6 +388,8 @@ const TURN_RECORDS = 2048;
 
 const PROGRESS_BYTES = 4 * 1024 * 1024;
 
+const NO_BIRTH = 'the first record does not say what keys and values are';
+
 const NO_EFFECT: RecordVisitor = { put: () => {}, delete: () => {}, clear: () => {} };
 
 function visitorOf(entries: Entries, lsn: number): RecordVisitor {
@@ -358,6 +403,24 @@ function visitorOf(entries: Entries, lsn: number): RecordVisitor {
 function isOther(name: string): boolean {
   const isUnfinished = isTemporaryImage(name) || name.endsWith('.journal.tmp');
   return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !name.startsWith('LOCK.'));
+}
+
+/** In their order, without overlaps; an open end stays for itself. */
+function merged(ranges: readonly LsnRange[]): LsnRange[] {
+  const result: { lsn: number; lsnEnd: number | null }[] = [];
+  for (const { lsn, lsnEnd } of ranges.toSorted((a, b) => a.lsn - b.lsn)) {
+    const last = result.at(-1);
+    if (last === undefined || last.lsnEnd === null || lsnEnd === null || lsn > last.lsnEnd) {
+      result.push({ lsn, lsnEnd });
+    } else {
+      last.lsnEnd = Math.max(last.lsnEnd, lsnEnd);
+    }
+  }
+  return result;
+}
+
+function impossibleName(): KeelsonError {
+  return new KeelsonError('KEELSON_DECODE', 'The first record names no possible encoding of values');
 }
 
 function unknownEncodings(): KeelsonError {

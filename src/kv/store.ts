@@ -214,8 +214,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
    * writes go on. The directory is made, or is empty. Resolves when all of it is durable. Until then, also after a
    * crash, opening it is KEELSON_INCOMPLETE; a backup that fails removes what it made, as far as it can.
    *
-   * Throws at once with KEELSON_CLOSED and KEELSON_POISONED, and a TypeError for a directory inside of the store's own.
-   * Rejects with KEELSON_EXISTS when the directory is not empty, KEELSON_ABORTED when the store is closed meanwhile, and
+   * Throws at once with KEELSON_CLOSED and KEELSON_POISONED, and a TypeError for a directory inside of the store's own
+   * (where a link leads into it, it rejects with one). Rejects with KEELSON_EXISTS when the directory is not empty, KEELSON_ABORTED when the store is closed meanwhile, and
    * with what went wrong on the disk. None of it harms the store.
    */
   backup(directory: string): Promise<BackupResult> {

@@ -151,9 +151,17 @@ function checkCustomName(argument: string, name: unknown): void {
     throw misuse(argument, 'a string that is not empty', name);
   }
   if (isBuiltInName(name)) throw misuse(argument, 'a name that is not that of a built-in encoding', name);
-  if (Buffer.byteLength(name) > ENCODING_NAME_BYTES_MAX) {
-    throw misuse(argument, `at most ${ENCODING_NAME_BYTES_MAX} bytes`, name);
-  }
+  if (!isEncodingName(name)) throw misuse(argument, `at most ${ENCODING_NAME_BYTES_MAX} bytes`, name);
+}
+
+/** True for what may be recorded as the name of an encoding, built in or not. */
+export function isEncodingName(name: unknown): name is string {
+  return (
+    typeof name === 'string' &&
+    name !== '' &&
+    name.isWellFormed() &&
+    Buffer.byteLength(name) <= ENCODING_NAME_BYTES_MAX
+  );
 }
 
 function isBuiltInName(name: unknown): name is ValueEncodingName {

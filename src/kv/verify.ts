@@ -46,7 +46,8 @@ export interface VerifyReport {
  * nothing; takes the memory that opening takes.
  *
  * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED while an owner lives, KEELSON_NOT_FOUND,
- * KEELSON_NOT_A_DIRECTORY, KEELSON_INCOMPLETE, KEELSON_FOREIGN, KEELSON_FORMAT_VERSION, KEELSON_ACCESS, KEELSON_IO.
+ * KEELSON_NOT_A_DIRECTORY, KEELSON_INCOMPLETE, KEELSON_FOREIGN (nothing there is of a store, or of two that are mixed),
+ * KEELSON_FORMAT_VERSION, KEELSON_ACCESS, KEELSON_IO.
  * Damage is not thrown: it is in the report.
  */
 export async function verify(directory: string, options?: VerifyOptions): Promise<VerifyReport> {

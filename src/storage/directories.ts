@@ -39,15 +39,27 @@ export async function ensureDirectory(
   }
 }
 
+/** `path` as it is without links on the way, as far as it is there: the levels that are missing stay as they are. */
+export async function realPathOf(storage: Storage, path: string): Promise<string> {
+  let found = path;
+  while (found !== parentOf(found) && (await storage.kind(found)) === 'absent') found = parentOf(found);
+  const real = await storage.realPath(found);
+  const missing = path.slice(found.length);
+  return real.endsWith('/') && missing.startsWith('/') ? real + missing.slice(1) : real + missing;
+}
+
 export function parentOf(path: string): string {
   const at = path.lastIndexOf('/');
   return at <= 0 ? '/' : path.slice(0, at);
 }
 
-/** Makes the name of a directory durable. A parent that we may not even read was made by nobody with our rights. */
+/**
+ * Makes the name of a directory durable: the one that it has itself, where `path` is a link to it. A parent that we may
+ * not even read was made by nobody with our rights.
+ */
 export async function flushNameOf(storage: Storage, path: string): Promise<void> {
   try {
-    await storage.flushDirectory(parentOf(path));
+    await storage.flushDirectory(parentOf(await storage.realPath(path)));
   } catch (error) {
     if (!isKeelsonError(error, 'KEELSON_ACCESS')) throw error;
   }

@@ -33,6 +33,7 @@ export function createFsStorage(engineReason = 'It was asked for.'): Storage {
   return {
     report,
     kind,
+    realPath,
     makeDirectory,
     list: (path) => poolCall<string[]>('readdir', path, (callback) => fs.readdir(path, callback)),
     flushDirectory,
@@ -72,6 +73,11 @@ async function kind(path: string): Promise<PathKind> {
     if (isAbsent) return 'absent';
     throw error;
   }
+}
+
+async function realPath(path: string): Promise<string> {
+  const real = await poolCall<string>('realpath', path, (callback) => fs.realpath.native(path, callback));
+  return process.platform === 'win32' ? real.replaceAll('\\', '/') : real;
 }
 
 async function makeDirectory(path: string): Promise<boolean> {

@@ -1,12 +1,13 @@
 // The door of the storage floor: the interface, its engines, and the seal that every engine applies.
 
 export { BackgroundCloses } from './background-closes.js';
-export { type EnsureDirectoryOptions, ensureDirectory, flushNameOf } from './directories.js';
+export { type EnsureDirectoryOptions, ensureDirectory, flushNameOf, realPathOf } from './directories.js';
 export { ENGINE_CHOICES, type EngineChoice, openStorage } from './engines.js';
 export { FileWindow } from './file-window.js';
 export * from './frame-seal.js';
 export { createFsStorage } from './fs-storage.js';
 export { createIoUringStorage } from './io-uring-storage.js';
+export { SearchBudget } from './search-budget.js';
 export { runSteps, runStepsSync, type Steps, step } from './steps.js';
 export type * from './storage.js';
 export { isFailedFlush, storageError } from './storage-errors.js';

@@ -44,6 +44,8 @@ export interface Storage {
 
   /** What is at `path`. Never throws for a path that is not there, nor for one below a file ('absent'). */
   kind(path: string): Promise<PathKind>;
+  /** The path of what is there without a symbolic link on the way to it. */
+  realPath(path: string): Promise<string>;
   /** Creates one level. False when a directory was there already. */
   makeDirectory(path: string): Promise<boolean>;
   /** The names in a directory, in no order. */

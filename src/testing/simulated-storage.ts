@@ -65,6 +65,11 @@ export class SimulatedStorage implements Storage, LifeContext {
     return this.run({ name: 'kind', path, apply: () => this.image.kindOf(path) });
   }
 
+  /** There are no links on this disk. */
+  async realPath(path: string): Promise<string> {
+    return path;
+  }
+
   async makeDirectory(path: string): Promise<boolean> {
     const { order } = await this.run(this.changing('makeDirectory', { kind: 'makeDirectory', path }));
     return order !== null;

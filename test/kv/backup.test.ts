@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { open, verify } from '../../src/index.js';
+import { open, salvage, verify } from '../../src/index.js';
 import { openJournal } from '../../src/journal/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 import { fingerprint, openTiny, stateOf } from './damage-tools.js';
@@ -192,13 +192,38 @@ describe('a backup is refused', () => {
   });
 });
 
+describe('the source of a backup', () => {
+  // A symbolic link to the store led a backup into the store's own directory: only the texts of the paths were compared.
+  it('is never its target, or around it, by whatever way', async () => {
+    const link = path.join(folder, 'link');
+    const db = await open<number>(source);
+    await db.put('a', 1);
+    fs.symlinkSync(source, link);
+    await expect(db.backup(path.join(link, 'sub'))).rejects.toThrow(/expected one outside of/);
+    await expect(db.backup(link)).rejects.toMatchObject({ code: 'KEELSON_EXISTS' });
+    await db.close();
+    const before = fingerprint(source);
+    await expect(salvage(source, path.join(link, 'deep', 'sub'))).rejects.toThrow(/expected one outside of/);
+    await expect(salvage(link, path.join(source, 'sub'))).rejects.toThrow(/expected one outside of/);
+    await expect(salvage('/', target)).rejects.toThrow(/expected one outside of/);
+    expect(fingerprint(source)).toEqual(before);
+    // Elsewhere a link is as good as what it leads to.
+    fs.mkdirSync(path.join(folder, 'elsewhere'));
+    fs.symlinkSync(path.join(folder, 'elsewhere'), target);
+    await salvage(link, path.join(target, 'copy'));
+    expect((await verify(path.join(folder, 'elsewhere', 'copy'))).entries).toBe(1);
+  });
+});
+
 describe('a directory that holds an unfinished backup', () => {
   it('is refused by everybody, and left as it is', async () => {
     const db = await open<number>(source);
     await db.put('a', 1);
     await db.backup(target);
     await db.close();
-    fs.writeFileSync(path.join(target, 'INCOMPLETE'), '');
+    const segment = fs.readFileSync(path.join(target, '000000000001.journal'));
+    const id = segment.subarray(16, 32).toString('hex');
+    fs.writeFileSync(path.join(target, 'INCOMPLETE'), `journal ${id}\n`);
     const before = fingerprint(target);
     const incomplete = { code: 'KEELSON_INCOMPLETE', facts: { path: path.join(target, 'INCOMPLETE') } };
     await expect(open(target)).rejects.toMatchObject(incomplete);
@@ -220,5 +245,39 @@ describe('a directory that holds an unfinished backup', () => {
     };
     await expect(openTiny('/data/target', {}, storage)).rejects.toMatchObject({ code: 'KEELSON_INCOMPLETE' });
     expect(await storage.list('/data/target')).toEqual(['INCOMPLETE']);
+  });
+});
+
+describe('a marker that a refused backup left in a store', () => {
+  it.each([
+    ['empty', () => ''],
+    ['cut off', () => 'journal 0123'],
+    ['of what it was about to make', () => `journal ${'ab'.repeat(16)}\nA backup …\n`],
+  ])('says nothing: %s', async (_, text) => {
+    const db = await open<number>(source);
+    await db.put('a', 1);
+    await db.close();
+    const marker = path.join(source, 'INCOMPLETE');
+    fs.writeFileSync(marker, text());
+    const reader = await open<number>(source, { readOnly: true });
+    expect(reader.get('a')).toBe(1);
+    await reader.close();
+    expect(await verify(source)).toMatchObject({ ok: true, otherNames: ['INCOMPLETE'] });
+    await (await open(source)).close();
+    expect(fs.existsSync(marker)).toBe(false);
+  });
+
+  // The store that a backup makes goes on with the journal that the marker names.
+  it('says nothing either where the store that was made has been written to', async () => {
+    const db = await open<number>(source);
+    await db.backup(target);
+    await db.close();
+    const copy = await open<number>(target);
+    await copy.put('a', 1);
+    await copy.close();
+    const segment = fs.readFileSync(path.join(target, '000000000002.journal'));
+    fs.writeFileSync(path.join(target, 'INCOMPLETE'), `journal ${segment.toString('hex', 16, 32)}\n`);
+    await using again = await open<number>(target);
+    expect(again.get('a')).toBe(1);
   });
 });

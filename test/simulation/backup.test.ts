@@ -245,6 +245,121 @@ describe('a backup whose nth call fails', () => {
   });
 });
 
+function signal(): [Promise<void>, () => void] {
+  let give = () => {};
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  return [given, give];
+}
+
+/** Holds the making of the marker in a process back, once somebody asks for it. */
+function withSlowMarker(storage: Storage): { storage: Storage; reached: Promise<void>; release: () => void } {
+  const [gate, release] = signal();
+  const [reached, reach] = signal();
+  const createFile: Storage['createFile'] = async (path) => {
+    if (path.endsWith('/INCOMPLETE')) {
+      reach();
+      await gate;
+    }
+    return storage.createFile(path);
+  };
+  const slow = new Proxy(storage, {
+    get: (target, name) => {
+      if (name === 'createFile') return createFile;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return { storage: slow, reached, release };
+}
+
+// The marker was flushed, and only then was looked whether somebody else is there; its removal was not flushed. So it
+// came back after a power cut, in a store that had acknowledged writes, and every open told to remove the directory.
+describe('a backup that comes late into a directory', () => {
+  const TARGET = '/data/target';
+  const CUTS = Array.from({ length: 40 }, (_, seed) => seed).flatMap((seed) =>
+    (['prefix', 'strict'] as const).flatMap((profile) => [
+      { profile, grain: 'write', pattern: 'none', index: 0, seed } as const,
+      { profile, grain: 'write', pattern: 'random', index: 0, seed } as const,
+    ]),
+  );
+
+  async function lateBackup(disk: SimulatedDisk) {
+    const { storage, reached, release } = withSlowMarker(disk.life());
+    const store = await openTinyStore(storage);
+    await store.put('a', 1);
+    const late = assert.rejects(store.backup(TARGET), { code: 'KEELSON_EXISTS' });
+    await reached;
+    return { storage, store, late, release };
+  }
+
+  const openTarget = (storage: Storage) => openStoreOn(storage, TARGET, resolveStoreOptions({}));
+
+  it('takes nothing from the store that was opened there meanwhile, whenever the power fails', async () => {
+    const disk = new SimulatedDisk({ seed: 1, directories: [TARGET] });
+    const { store, late, release } = await lateBackup(disk);
+    const owner = await openTarget(disk.life());
+    await owner.put('precious', 1);
+    release();
+    await late;
+    for (let at = 0; at < 100; at++) await owner.put(`k${at}`, at);
+    for (const cut of CUTS) {
+      const found = await openTarget(disk.capture().powerCut(cut).life());
+      assert.equal(found.size, 101, JSON.stringify(cut));
+      await found.close();
+    }
+    await owner.close();
+    await store.close();
+  });
+
+  it('takes nothing either when it is killed over the marker', async () => {
+    const disk = new SimulatedDisk({ seed: 2, directories: [TARGET] });
+    const { storage, late, release } = await lateBackup(disk);
+    late.catch(() => {});
+    const owner = await openTarget(disk.life());
+    await owner.put('precious', 1);
+    let isKilled = false;
+    disk.onBoundary = ({ operation, phase, path }) => {
+      if (operation !== 'createFile' || phase !== 'complete' || path !== `${TARGET}/INCOMPLETE`) return;
+      isKilled = true;
+      disk.killLife(storage);
+    };
+    release();
+    while (!isKilled) await new Promise((resolve) => setImmediate(resolve));
+    assert((await disk.life().list(TARGET)).includes('INCOMPLETE'));
+    await owner.put('after', 1);
+    await owner.close();
+    const again = await openTarget(disk.life());
+    assert.equal(again.size, 2);
+    await again.close();
+    assert(!(await disk.life().list(TARGET)).includes('INCOMPLETE'));
+  });
+
+  it('takes nothing from another backup that has resolved', async () => {
+    const disk = new SimulatedDisk({ seed: 3, directories: [TARGET] });
+    const { store, late, release } = await lateBackup(disk);
+    const other = await openStoreOn(disk.life(), '/data/other', resolveStoreOptions({}));
+    await other.put('b', 1);
+    await other.backup(TARGET);
+    const during: SimulatedDisk[] = [];
+    let count = 0;
+    disk.onBoundary = () => {
+      for (const cut of CUTS.slice(0, 8)) during.push(disk.capture().powerCut({ ...cut, seed: count++ }));
+    };
+    release();
+    await late;
+    disk.onBoundary = undefined;
+    for (const after of [...during, ...CUTS.map((cut) => disk.capture().powerCut(cut))]) {
+      const found = await openTarget(after.life());
+      assert.equal(found.get('b'), 1);
+      await found.close();
+    }
+    await other.close();
+    await store.close();
+  });
+});
+
 describe('salvage on the simulated disk', () => {
   it('of a store that crashed gives what opening it gives', { timeout: 120_000 }, async () => {
     const seed = 5;

@@ -21,6 +21,13 @@ export function namesContract(name: string, makeEnvironment: MakeEnvironment): v
       expect(await here.storage.kind(here.at('file', 'below'))).toBe('absent');
     });
 
+    test('the real path of what is there is that of the same, and its own', async () => {
+      await here.writeFile(here.at('file'), '');
+      const real = await here.storage.realPath(here.at('file'));
+      expect(await here.storage.kind(real)).toBe('file');
+      expect(await here.storage.realPath(real)).toBe(real);
+    });
+
     test('making a directory says whether it made one', async () => {
       expect(await here.storage.makeDirectory(here.at('made'))).toBe(true);
       expect(await here.storage.kind(here.at('made'))).toBe('directory');
