@@ -21,6 +21,10 @@ const [T0, T1, T2, T3, T4, T5, T6, T7] = crc32cTables() as [
   Int32Array,
 ];
 
+/** Which entry of the first table has this for its highest byte: each does, once. */
+const TABLE_INDEX = new Uint8Array(256);
+for (let byte = 0; byte < 256; byte++) TABLE_INDEX[T0[byte]! >>> 24] = byte;
+
 function crc32cTables(): Int32Array[] {
   const tables = Array.from({ length: SLICES }, () => new Int32Array(256));
   for (let byte = 0; byte < 256; byte++) {
@@ -68,6 +72,16 @@ export function crc32cUpdateUint64(register: number, value: number): number {
 function crc32cUpdateUint32(register: number, value: number): number {
   const low = register ^ (value | 0);
   return T3[low & 0xff]! ^ T2[(low >>> 8) & 0xff]! ^ T1[(low >>> 16) & 0xff]! ^ T0[low >>> 24]!;
+}
+
+/** The register before `bytes[start, end)`, from the register after them: each step of crc32cUpdate() undone. */
+export function crc32cUndo(register: number, bytes: Uint8Array, start: number, end: number): number {
+  let crc = register;
+  for (let at = end - 1; at >= start; at--) {
+    const index = TABLE_INDEX[crc >>> 24]!;
+    crc = ((crc ^ T0[index]!) << 8) | (index ^ bytes[at]!);
+  }
+  return crc;
 }
 
 /** The checksum, an unsigned 32-bit integer, from the register after the last byte. */

@@ -2,7 +2,14 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CRC32C_START, crc32c, crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../src/crc32c.js';
+import {
+  CRC32C_START,
+  crc32c,
+  crc32cFinish,
+  crc32cUndo,
+  crc32cUpdate,
+  crc32cUpdateUint64,
+} from '../src/crc32c.js';
 
 const RUN = { seed: 20_26, numRuns: 500 };
 
@@ -38,6 +45,16 @@ describe('CRC-32C', () => {
       fc.property(fc.uint8Array({ minLength: 100, maxLength: 100 }), bounds, (bytes, [start, end]) => {
         const ranged = crc32cFinish(crc32cUpdate(CRC32C_START, bytes, start, end));
         expect(ranged).toBe(crc32c(bytes.slice(start, end)));
+      }),
+      RUN,
+    );
+  });
+
+  test('is undone, byte by byte, from any register', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.uint8Array({ maxLength: 60 }), (register, bytes) => {
+        const after = crc32cUpdate(register, bytes, 0, bytes.length);
+        expect(crc32cUndo(after, bytes, 0, bytes.length)).toBe(register);
       }),
       RUN,
     );

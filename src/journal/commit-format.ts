@@ -1,6 +1,6 @@
 // The commit header: what stands at the block boundary where a commit starts. Pure; docs/FORMAT.md is the authority.
 
-import { crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../crc32c.js';
+import { crc32cFinish, crc32cUndo, crc32cUpdate, crc32cUpdateUint64 } from '../crc32c.js';
 import { LSN_MAX } from './lsn.js';
 
 export const COMMIT_HEADER_BYTES = 48;
@@ -86,6 +86,31 @@ export function decodeCommitHeader(
   };
   return isPlausible(header) ? header : null;
 }
+
+/**
+ * The commit header at `at` in `bytes` that was written for another block of the segment, or null. A commit that was
+ * moved does not count, but what its header claims is true wherever it stands. The offset is the one thing under
+ * the checksum that is not in the header; so it can be worked out, and is a place in the segment or none.
+ */
+export function decodeMisplacedHeader(
+  bytes: Uint8Array,
+  at: number,
+  blockBytes: number,
+  segmentBytes: number,
+  seed: number,
+): CommitHeader | null {
+  if (at + COMMIT_HEADER_BYTES > bytes.length) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, COMMIT_HEADER_BYTES);
+  if (view.getUint32(0, true) !== MAGIC) return null;
+  const end = ~view.getUint32(CHECKSUM_AT, true);
+  const afterOffset = crc32cUndo(end, bytes, at + COVERED_FROM, at + COMMIT_HEADER_BYTES);
+  // The high half is zeros; and to go over four bytes is to go over four zeros from the register with those bytes in it.
+  const offset = (crc32cUndo(afterOffset, EIGHT_ZEROS, 0, 8) ^ seed) >>> 0;
+  const isPlace = offset >= blockBytes && offset < segmentBytes && offset % blockBytes === 0;
+  return isPlace ? decodeCommitHeader(bytes, at, offset, seed) : null;
+}
+
+const EIGHT_ZEROS = new Uint8Array(8);
 
 function isPlausible(header: CommitHeader): boolean {
   return (

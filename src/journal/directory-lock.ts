@@ -9,6 +9,7 @@ import type { ProcessIdentity, Storage, StorageFile } from '../storage/index.js'
 import { clearIncomplete } from './incomplete.js';
 
 const NAME_PATTERN = /^LOCK\.(\d{1,15})$/;
+const LOCK_NUMBER_MAX = 10 ** 15 - 1;
 const TEMPORARY_PATTERN = /^LOCK\.tmp\.[0-9a-f]+$/;
 const HELD = 'held';
 const FREE = 'free';
@@ -60,6 +61,10 @@ export async function assertUnowned(storage: Storage, directory: string): Promis
 
 /** Null when somebody else was faster. */
 async function tryLock(storage: Storage, directory: string, number: number): Promise<DirectoryLock | null> {
+  if (number > LOCK_NUMBER_MAX) {
+    const path = lockPath(directory, number - 1);
+    throw new KeelsonError('KEELSON_EXHAUSTED', `${path} has the last number there is for a lock`, { path });
+  }
   const instance = Buffer.from(storage.randomBytes(INSTANCE_BYTES)).toString('hex');
   const temporary = `${directory}/LOCK.tmp.${instance}`;
   const name = lockPath(directory, number);

@@ -127,7 +127,8 @@ export class LogCourse {
       this.breaks.push({ ...place, lsn: Math.min(lsn, lsnEnd), lsnEnd });
       return;
     }
-    if (this.#place === null) return;
+    // Below what is wanted segments are retired, and a power cut may leave any of them.
+    if (this.#place === null || lsnEnd <= this.#baseLsn) return;
     this.breaks.push({
       ...this.#place,
       lsn: this.lastLsn,

@@ -24,6 +24,8 @@ const LINEAGE_START_AT = 64;
 const DURABLE_LSN_AT = 72;
 const ZEROS_FROM = 80;
 
+const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
+
 const FLAG_LINEAGE = 1;
 const FLAG_RECYCLED = 2;
 
@@ -104,6 +106,13 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   const hasReserved = bytes.subarray(ZEROS_FROM, SEGMENT_HEADER_BYTES).some((byte) => byte !== 0);
   if (hasReserved || (!hasLineage && view.getBigUint64(LINEAGE_START_AT, true) !== 0n)) {
     return refuse('KEELSON_CORRUPT', 'the segment header has something in fields that must be zero');
+  }
+  const numbers = [SEQUENCE_AT, LINEAGE_START_AT, DURABLE_LSN_AT].map((at) => view.getBigUint64(at, true));
+  if (numbers.some((number) => number > NUMBER_MAX)) {
+    return refuse(
+      'KEELSON_CORRUPT',
+      `the segment header claims ${numbers.join(', ')}: beyond what a position can be`,
+    );
   }
   return {
     ok: true,

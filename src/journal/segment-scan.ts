@@ -9,6 +9,7 @@ import {
   type CommitHeader,
   commitBytesOnDisk,
   decodeCommitHeader,
+  decodeMisplacedHeader,
 } from './commit-format.js';
 import { FrameCursor } from './frame-cursor.js';
 import { type SegmentHeader, segmentSeed } from './segment-format.js';
@@ -174,7 +175,10 @@ export class SegmentScanner {
       offset < this.#windowEnd;
       offset += this.#blockBytes
     ) {
-      const commit = decodeCommitHeader(this.#window, offset - this.#windowOffset, offset, this.#seed);
+      const at = offset - this.#windowOffset;
+      const commit =
+        decodeCommitHeader(this.#window, at, offset, this.#seed) ??
+        decodeMisplacedHeader(this.#window, at, this.#blockBytes, this.#lengthBytes, this.#seed);
       if (commit === null) continue;
       claim(claims, commit);
       hasCommit = true;

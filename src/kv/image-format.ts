@@ -33,6 +33,7 @@ const BLOCK_CHECKSUM_AT = 4;
 const BLOCK_ENTRIES_AT = 8;
 const BLOCK_NUMBER_AT = 12;
 const VERSION_BYTES = 8;
+const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 const HIGH_HALF = 0x1_0000_0000;
 /** More than the two lengths and the version of an entry can take. */
 const ENTRY_OVERHEAD_BYTES = 24;
@@ -89,13 +90,17 @@ export function decodeImageHeader(bytes: Uint8Array): ImageHeaderVerdict {
       `the image has format version ${version}; this Keelson reads version ${IMAGE_FORMAT_VERSION}`,
     );
   }
+  const lsn = view.getBigUint64(LSN_AT, true);
+  const entryCount = view.getBigUint64(ENTRY_COUNT_AT, true);
+  if (lsn > NUMBER_MAX || entryCount > NUMBER_MAX)
+    return refuse('KEELSON_CORRUPT', `the image header claims ${entryCount} entries at LSN ${lsn}`);
   const names = readNames(bytes);
   if (names === null)
     return refuse('KEELSON_CORRUPT', 'the image header does not say what keys and values are');
   const header: ImageHeader = {
     journalId: bytes.slice(JOURNAL_ID_AT, JOURNAL_ID_AT + JOURNAL_ID_BYTES),
-    lsn: Number(view.getBigUint64(LSN_AT, true)),
-    entryCount: Number(view.getBigUint64(ENTRY_COUNT_AT, true)),
+    lsn: Number(lsn),
+    entryCount: Number(entryCount),
     ...names,
   };
   return { ok: true, header };
@@ -240,12 +245,13 @@ function writeUint64(bytes: Buffer, value: number, at: number): void {
   bytes.writeUInt32LE(Math.floor(value / HIGH_HALF), at + 4);
 }
 
-/** Null where the names are not whole, which no writer makes. */
+/** Null where the names are not whole, or more than zeros follows them, which no writer makes. */
 function readNames(bytes: Uint8Array): Pick<ImageHeader, 'keyEncodingName' | 'valueEncodingName'> | null {
   const cursor: ReadCursor = { at: NAMES_AT };
   try {
     const names = { keyEncodingName: readName(bytes, cursor), valueEncodingName: readName(bytes, cursor) };
-    return isEncodingName(names.valueEncodingName) ? names : null;
+    const hasReserved = bytes.subarray(cursor.at, IMAGE_HEADER_BYTES).some((byte) => byte !== 0);
+    return isEncodingName(names.valueEncodingName) && !hasReserved ? names : null;
   } catch (error) {
     if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
     return null;

@@ -175,6 +175,18 @@ describe('a lock', () => {
     await lock.release();
   });
 
+  test('with the highest number that there is, is the last: the error names it', async () => {
+    fs.writeFileSync(here.at('LOCK.999999999999998'), lockText(DEAD));
+    const last = await lockDirectory(withLiveness('dead'), here.path);
+    await last.release();
+    expect(lockNames()).toEqual(['LOCK.999999999999998', 'LOCK.999999999999999']);
+    expect(await rejectionOf(lockDirectory(withLiveness('dead'), here.path))).toMatchObject({
+      code: 'KEELSON_EXHAUSTED',
+      facts: { path: here.at('LOCK.999999999999999') },
+    });
+    expect(lockNames()).toEqual(['LOCK.999999999999998', 'LOCK.999999999999999']);
+  });
+
   test('is judged by the highest number alone', async () => {
     fs.writeFileSync(here.at('LOCK.9'), lockText(storage.processIdentity));
     fs.writeFileSync(here.at('LOCK.10'), lockText(DEAD));

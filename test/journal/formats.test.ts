@@ -9,6 +9,7 @@ import {
   type CommitHeader,
   commitBytesOnDisk,
   decodeCommitHeader,
+  decodeMisplacedHeader,
   encodeCommitHeader,
 } from '../../src/journal/commit-format.js';
 import { writeFrame } from '../../src/journal/frame.js';
@@ -108,6 +109,8 @@ describe('the segment header', () => {
     ['blocks of 768', 48, 768],
     ['no blocks', 48, 0],
     ['a size that is not whole blocks', 40, 8191],
+    ['a sequence of 2^53', 36, 2 ** 21],
+    ['a durable LSN of 2^53', 76, 2 ** 21],
     ['flags that nobody knows', 52, 4],
     ['a flag above those that are known', 52, 1 << 31],
   ])('that claims %s under a right checksum is refused', (_, at, value) => {
@@ -180,6 +183,34 @@ describe('the commit header', () => {
     const otherJournal = segmentSeed({ journalId: OTHER_ID, salt: SALT });
     expect(decodeCommitHeader(bytes, 0, 1024, otherSalt)).toBeNull();
     expect(decodeCommitHeader(bytes, 0, 1024, otherJournal)).toBeNull();
+  });
+
+  test('in another block of the segment is known for what it is, wherever it was written for', () => {
+    fc.assert(
+      fc.property(fc.nat(2 ** 21), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), (block, seed) => {
+        const offset = 512 + block * 512;
+        const bytes = encoded(header, offset, seed);
+        expect(decodeMisplacedHeader(bytes, 0, 512, offset + 512, seed)).toEqual(header);
+        // The segment is not so long; and it is one of other blocks.
+        expect(decodeMisplacedHeader(bytes, 0, 512, offset, seed)).toBeNull();
+        expect(decodeMisplacedHeader(encoded(header, offset + 8, seed), 0, 512, 2 ** 31, seed)).toBeNull();
+      }),
+      { seed: 4, numRuns: 300 },
+    );
+  });
+
+  test('in another block, with any one bit flipped, under another salt or in another journal, is none', () => {
+    const bytes = encoded(header, 1024);
+    for (let bit = 0; bit < COMMIT_HEADER_BYTES * 8; bit++) {
+      bytes[bit >>> 3]! ^= 1 << (bit & 7);
+      expect(decodeMisplacedHeader(bytes, 0, 512, 8192, SEED), `bit ${bit}`).toBeNull();
+      bytes[bit >>> 3]! ^= 1 << (bit & 7);
+    }
+    for (const changes of [{ salt: OTHER_SALT }, { journalId: OTHER_ID }]) {
+      const seed = segmentSeed({ journalId: JOURNAL_ID, salt: SALT, ...changes });
+      expect(decodeMisplacedHeader(bytes, 0, 512, 8192, seed)).toBeNull();
+    }
+    expect(decodeMisplacedHeader(bytes.subarray(0, 47), 0, 512, 8192, SEED)).toBeNull();
   });
 
   test.each<[string, Partial<CommitHeader>]>([

@@ -41,7 +41,7 @@ export function scanAtOnce(bytes: Uint8Array, header: SegmentHeader): SegmentSca
   const claimingOffsets = commits.map((commit) => commit.offset);
   for (let at = endOffset; at < bytes.length; at += blockBytes) claimingOffsets.push(at);
   for (const at of claimingOffsets) {
-    const commit = decodeCommitHeader(bytes, at, at, seed);
+    const commit = decodeAnywhere(bytes, at, blockBytes, seed);
     if (commit !== null) headers.push(commit);
   }
   return {
@@ -55,6 +55,20 @@ export function scanAtOnce(bytes: Uint8Array, header: SegmentHeader): SegmentSca
     durableLsnClaimed: Math.max(-1, ...headers.map(({ durableLsn }) => durableLsn)),
     heldFromLsnClaimed: Math.max(-1, ...headers.map(({ heldFromLsn }) => heldFromLsn)),
   };
+}
+
+/** The header at `at`, also one that was written for another block of the segment. */
+function decodeAnywhere(
+  bytes: Uint8Array,
+  at: number,
+  blockBytes: number,
+  seed: number,
+): CommitHeader | null {
+  let found = decodeCommitHeader(bytes, at, at, seed);
+  for (let offset = blockBytes; found === null && offset < bytes.length; offset += blockBytes) {
+    found = decodeCommitHeader(bytes, at, offset, seed);
+  }
+  return found;
 }
 
 /** True when the commit's bytes at `at` are all its frames. */

@@ -123,10 +123,26 @@ describe('a scan', () => {
     // The record holds the bytes of true commits of this very segment, placed so that they start on block boundaries.
     outer.commit([Buffer.concat([new Uint8Array(512 - 48 - 12), inner.bytes.subarray(512, 1536)])]);
     outer.bytes[1024] = 0;
+    // What they claim counts: a header of this segment is true wherever it stands.
     expect(scan(outer)).toMatchObject({
       commits: [{ endLsn: 15 }],
       endOffset: 1024,
-      durableLsnClaimed: 0,
+      durableLsnClaimed: 15,
+    });
+  });
+
+  // Found by the damage tests: the last commit of a closed journal and the seal behind it, each in the other's place. Both
+  // fail there, and with the seal the only claim was gone: the journal opened without the commit, which had been acknowledged.
+  test("hears what headers claim that stand in each other's places", () => {
+    const segment = threeCommits();
+    segment.commit([], { flags: COMMIT_FLAGS.closed });
+    const [last, seal] = [1536, 2048].map((at) => segment.bytes.slice(at, at + 512));
+    segment.bytes.set(seal!, 1536);
+    segment.bytes.set(last!, 2048);
+    expect(scan(segment)).toMatchObject({
+      commits: [{ endLsn: 15 }, { endLsn: 30 }],
+      endOffset: 1536,
+      durableLsnClaimed: 45,
     });
   });
 

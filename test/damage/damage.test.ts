@@ -1,0 +1,88 @@
+// Damage to stores of several tiny segments and images, one place at a time: the exact state, or a typed error that names
+// the place. Never another state.
+//
+// Every run takes new samples, and prints their seed; KEELSON_SEED takes those of a seed again. `npm run damage` takes
+// every case there is.
+
+import { describe, expect, it } from 'vitest';
+import { Random } from '../../src/testing/random.js';
+import { outcomeOf } from './outcome.js';
+import { makeTargets, numbersFrom, sampledNumbers, sweep, Tally } from './sweep.js';
+
+const SEED = Number(process.env['KEELSON_SEED'] ?? Date.now() % 1_000_000);
+const SAMPLES = 5_000;
+const THOROUGH_EVERY = 20;
+
+const targets = await makeTargets();
+const worlds = targets.map(({ world }) => world);
+const samplesPerWorld = Math.ceil(SAMPLES / targets.length);
+
+describe('the worlds of the damage tests', () => {
+  it('have segments, images, a lineage, recycled segments and killed owners', () => {
+    const names = worlds.flatMap(({ files }) => [...files.keys()]);
+    expect(names.filter((name) => name.endsWith('.image')).length).toBeGreaterThanOrEqual(4);
+    for (const { files, name } of worlds.slice(0, 4)) {
+      const segments = [...files.keys()].filter((file) => file.endsWith('.journal'));
+      expect(segments.length, name).toBeGreaterThanOrEqual(3);
+    }
+    // Byte 52 of a segment has its flags.
+    const flags = new Set(worlds.flatMap(({ files }) => [...files].map(([, bytes]) => bytes[52])));
+    expect(flags).toContain(1);
+    expect(flags).toContain(2);
+    expect(worlds.filter(({ beforeNewestCommit }) => beforeNewestCommit !== null)).toHaveLength(3);
+  });
+
+  it('are exact without damage, and a state that is another one is seen', async () => {
+    for (const world of worlds) {
+      const nothing = { number: 0, kind: 'none', what: 'nothing', changes: new Map() };
+      expect(await outcomeOf(world, nothing, true)).toBe('exact');
+      const { lsn, state } = world.now;
+      const [key, value, version] = state.at(-1)!;
+      for (const other of [
+        { lsn, state: state.slice(1) },
+        { lsn: lsn + 1, state },
+        { lsn, state: [...state.slice(0, -1), [key, value, version + 1] as const] },
+        { lsn, state: [...state.slice(0, -1), [key, 'another', version] as const] },
+      ]) {
+        await expect(outcomeOf({ ...world, now: other }, nothing)).rejects.toThrow('silent loss');
+      }
+    }
+  });
+});
+
+describe.each(targets.map((target) => ({ name: target.world.name, target })))(
+  'damage to $name',
+  ({ target }) => {
+    it('by whole files, and by blocks swapped at the end of the log, gives everything, or an error with its place', async () => {
+      const tally = await sweep(target, numbersFrom(0, target.cases.structuralCount), THOROUGH_EVERY);
+      console.log(`${tally}`);
+      expect(tally.failures).toEqual([]);
+      expect(tally.count('exact')).toBeGreaterThan(0);
+    });
+
+    it('by bits, blocks and lengths, sampled, gives that too', async () => {
+      const tally = await sweep(
+        target,
+        sampledNumbers(target, samplesPerWorld, new Random(SEED + target.index)),
+        THOROUGH_EVERY,
+      );
+      console.log(`KEELSON_SEED=${SEED}: ${tally}`);
+      expect(tally.failures).toEqual([]);
+      expect(tally.total).toBe(samplesPerWorld);
+      expect(tally.count('refused KEELSON_CORRUPT')).toBeGreaterThan(tally.total / 20);
+      expect(tally.count('exact')).toBeGreaterThan(0);
+    });
+  },
+);
+
+describe('a tally of damage', () => {
+  it('keeps failures apart from outcomes, and adds up with another one', () => {
+    const [one, other] = [new Tally(), new Tally()];
+    one.add('flipped bit', 'exact');
+    other.add('flipped bit', 'exact');
+    other.fail('lost');
+    one.merge(other);
+    expect(one).toMatchObject({ total: 3, failed: 1, failures: ['lost'] });
+    expect(`${one}`).toContain('flipped bit: 2 exact');
+  });
+});
