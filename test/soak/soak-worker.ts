@@ -1,5 +1,8 @@
-// One process of the soak: one script after the other, every one told before and after.
+// One process of the soak: one script after the other, every one told before and after, and now and then a handful of
+// damage to stores at rest.
 
+import { Random } from '../../src/testing/random.js';
+import { makeTargets, sampledNumbers, sweep } from '../damage/sweep.js';
 import type { ScriptSearch } from '../simulation/script-crashes.js';
 import { generateScript } from '../simulation/script-generator.js';
 import { ScriptFailure, type ScriptReplay, searchScript } from '../simulation/script-search.js';
@@ -12,6 +15,8 @@ export type SoakMessage =
       readonly states: number;
       readonly nestedStates: number;
       readonly powerCuts: number;
+      /** Cases of damage. */
+      readonly damages: number;
     }
   | {
       readonly type: 'failed';
@@ -30,17 +35,34 @@ const WIDE: ScriptSearch = { statesMax: 250 };
 const DEEP: ScriptSearch = { statesMax: 6000, statesPerBoundary: 100, nestedDepth: 0 };
 const SCRIPTS_PER_DEEP = 200;
 const SCRIPTS_PER_SILENT = 10;
+/** Every so many seeds are cases of damage instead: about a tenth of the time. */
+const SCRIPTS_PER_DAMAGE = 10;
+const DAMAGES = 400;
+const DAMAGES_PER_THOROUGH = 20;
 
 function tell(message: SoakMessage): void {
   process.send?.(message);
 }
 
+let targets: Awaited<ReturnType<typeof makeTargets>> | null = null;
+
+/** What is damaged is of the seed, too: its failure names a case that `npm run damage` takes alone. */
+async function damage(seed: number): Promise<void> {
+  targets ??= await makeTargets();
+  const random = new Random(seed);
+  const target = targets[random.below(targets.length)]!;
+  const tally = await sweep(target, sampledNumbers(target, DAMAGES, random), DAMAGES_PER_THOROUGH);
+  if (tally.failed > 0) throw new Error(tally.failures.join('\n'));
+  tell({ type: 'done', states: 0, nestedStates: 0, powerCuts: 0, damages: tally.total });
+}
+
 async function play(seed: number): Promise<void> {
+  if (seed % SCRIPTS_PER_DAMAGE === 2) return damage(seed);
   const trouble = seed % SCRIPTS_PER_SILENT === 1 ? 'silent' : null;
   const script = generateScript(seed, { trouble });
   const counts = await searchScript(script, seed % SCRIPTS_PER_DEEP === 0 ? DEEP : WIDE);
   const { states, nestedStates, powerCuts } = counts;
-  tell({ type: 'done', states, nestedStates, powerCuts });
+  tell({ type: 'done', states, nestedStates, powerCuts, damages: 0 });
 }
 
 let playing = 0;

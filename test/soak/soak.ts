@@ -1,4 +1,4 @@
-// Crash testing for as long as one likes, on all cores.
+// Crash testing for as long as one likes, on all cores, with damage to stores at rest between.
 //
 //   npm run soak -- [--minutes N] [--states N] [--seed S] [--jobs N] [--keep-going]
 //
@@ -40,7 +40,7 @@ const PROGRESS_EVERY_MS = process.stdout.isTTY ? 500 : 15_000;
 const FAILURES = path.resolve('build/failures');
 
 const startedMs = performance.now();
-const total = { scripts: 0, states: 0, nestedStates: 0, powerCuts: 0, failures: 0 };
+const total = { scripts: 0, states: 0, nestedStates: 0, powerCuts: 0, damages: 0, failures: 0 };
 let nextSeed = firstSeed;
 let isEnding = false;
 
@@ -92,6 +92,7 @@ function hear(job: Job, message: SoakMessage): void {
     total.states += message.states;
     total.nestedStates += message.nestedStates;
     total.powerCuts += message.powerCuts;
+    total.damages += message.damages;
   }
   order(job);
 }
@@ -118,7 +119,7 @@ function progressLine(): string {
   const perSecond = Math.round(total.states / seconds);
   const time = `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
   const states = `${total.states.toLocaleString('en')} states (${total.nestedStates.toLocaleString('en')} in recoveries)`;
-  return `${time}  ${states}, ${perSecond}/s on ${jobs} cores, ${total.scripts} scripts, ${total.failures} failures`;
+  return `${time}  ${states}, ${perSecond}/s on ${jobs} cores, ${total.scripts} scripts, ${total.damages.toLocaleString('en')} damages, ${total.failures} failures`;
 }
 
 const progress = setInterval(() => {
