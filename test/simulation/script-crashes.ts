@@ -35,6 +35,7 @@ export function crashScript(script: Script, { through, ...search }: ScriptSearch
     },
     nestedDepth: 2,
     nestedStates: 1,
+    ...(losesNames(script) ? { kinds: ['power-cut', 'power-cut-strict'] as const } : {}),
     ...search,
     workload: async (storage, record, disk) => {
       if (script.fault !== null) disk.faults = faultRule(script.fault);
@@ -62,6 +63,16 @@ export function crashScript(script: Script, { through, ...search }: ScriptSearch
       if (life !== null) await checkLife(script, life, context);
     },
   });
+}
+
+/**
+ * Where a flush of a directory fails and drops names, everybody sees them until the machine boots anew: a life that follows
+ * a killed one cannot know. See UnknowableNames, which is the same within a life.
+ */
+function losesNames({ fault, recoveryFault }: Script): boolean {
+  return [fault, recoveryFault].some(
+    (plan) => plan?.operation === 'flushDirectory' && plan.kind === 'dropped',
+  );
 }
 
 /** False when nothing can be promised any more. */
