@@ -93,7 +93,7 @@ async function tryLock(storage: Storage, directory: string, number: number): Pro
   try {
     names = await storage.list(directory);
   } catch (error) {
-    await lock.release();
+    await lock.abandon();
     throw error;
   }
   // The number may be one that had been cleared away: then a higher one is there, and its owner is the owner.

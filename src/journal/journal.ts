@@ -275,6 +275,11 @@ export class Journal {
     this.#room.limit(bytes);
   }
 
+  /** For the store: no checkpoint can give back more than has been. See SegmentRoom.startOver(). */
+  tryRoomAgain(): void {
+    this.#room.startOver();
+  }
+
   /** For the store: gives up the files that wait to be used again. Resolves with how many there were. */
   releaseRecycled(): Promise<number> {
     return this.#room.releaseRecycled();
@@ -389,6 +394,7 @@ export class Journal {
       }
       await this.#storage.flushDirectory(this.directory);
       this.#room.retired();
+      if (isMarked) this.#room.startOver();
     } catch (error) {
       this.#room.retiredInVain();
       if (isFailedFlush(error)) this.#pipeline.poison(error);

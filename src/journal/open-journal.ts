@@ -23,6 +23,7 @@ export type Journal = Omit<
   | 'segmentsAbove'
   | 'limitSegments'
   | 'releaseRecycled'
+  | 'tryRoomAgain'
 >;
 
 /**

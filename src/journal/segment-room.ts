@@ -58,6 +58,8 @@ export class SegmentRoom {
   /** Removals under way, which must not reach into the next life. */
   readonly #discards = new Set<Promise<void>>();
   #closed = false;
+  /** There was no room for a segment of the size whose turn it was. */
+  #isShortOfRoom = false;
   /** Preparing ahead failed: a disk that is full is not filled and emptied again at every commit. take() tries anew. */
   #hasFailedAhead = false;
   readonly stats: SegmentRoomStats = {
@@ -183,6 +185,17 @@ export class SegmentRoom {
     this.#hasFailedAhead = false;
   }
 
+  /**
+   * Where there was no room for the next segment, sizes double from the least again: a small one may have room. Not as
+   * soon as that is found: what a disk that fills up has left is for the image of the checkpoint that gives room back.
+   */
+  startOver(): void {
+    if (!this.#isShortOfRoom) return;
+    this.#isShortOfRoom = false;
+    this.#hasFailedAhead = false;
+    this.#nextSizeBytes = this.#options.segmentBytesMin;
+  }
+
   /** It was not: what has its temporary name is removed like everything else that was retired. */
   retiredInVain(): void {
     this.#removeAll(this.#recycled.takeWaiting());
@@ -221,7 +234,9 @@ export class SegmentRoom {
     try {
       return yield* this.#prepareNew(commitBytes);
     } catch (error) {
-      if (!isKeelsonError(error, 'KEELSON_NO_SPACE') || !this.#recycled.hasFree) throw error;
+      if (!isKeelsonError(error, 'KEELSON_NO_SPACE')) throw error;
+      this.#isShortOfRoom = true;
+      if (!this.#recycled.hasFree) throw error;
       // Files that wait to be used again must not be what there is no room for.
       for (const { temporaryPath } of this.#recycled.takeFree()) yield* discard(this.#storage, temporaryPath);
       return yield* this.#prepareNew(commitBytes);

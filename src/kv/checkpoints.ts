@@ -139,8 +139,16 @@ export class Checkpoints {
 
   /** A write found no room: what a checkpoint retires may be all that there is to get. Once for each LSN. */
   foundNoRoom(): void {
-    const { nextLsn } = this.#parts.journal;
-    if (!this.#isAutomatic || this.#runningCount > 0 || nextLsn === this.#noRoomLsn) return;
+    const { journal } = this.#parts;
+    const { nextLsn } = journal;
+    if (nextLsn === this.#imageLsn) journal.tryRoomAgain();
+    if (
+      !this.#isAutomatic ||
+      this.#runningCount > 0 ||
+      nextLsn === this.#noRoomLsn ||
+      nextLsn === this.#imageLsn
+    )
+      return;
     this.#noRoomLsn = nextLsn;
     this.#enqueue(true).catch(() => {});
   }
@@ -180,6 +188,7 @@ export class Checkpoints {
     // Also for a store that nobody has ever written to: an image of LSN 0 would have the id of a journal that is not there.
     if (lsn === this.#imageLsn) {
       await this.#retire();
+      journal.tryRoomAgain();
       return { lsn, entries: entries.size, bytesWritten: 0, durationMs: 0 };
     }
     const startedMs = storage.nowMs();

@@ -481,9 +481,9 @@ describe('a call that fails while a segment is recycled', () => {
     faulty.fault = (call) => (isRetirement(call) && call.path === third ? BROKEN_WRITE : null);
     expect(await rejectionOf(journal.truncateBefore(journal.syncedLsn))).toBe(BROKEN_WRITE);
     faulty.heal();
-    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
     const names = ['000000000001.journal.tmp', '000000000002.journal.tmp'];
-    expect(temporaryNames().filter((name) => names.includes(name))).toEqual([]);
+    // They are removed in the background, and at the latest when the journal is closed.
+    while (temporaryNames().some((name) => names.includes(name))) await new Promise(setImmediate);
     await liveRounds(journal, 5, 40);
     expect(thrownBy(() => journal.read({ from: 0 }))).toBeInstanceOf(RangeError);
     expect(journal.stats().segmentsRecycled).toBeGreaterThan(0);

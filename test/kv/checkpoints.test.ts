@@ -305,6 +305,39 @@ describe('on a disk that is full', () => {
     await store.close();
   });
 
+  // The next segment was to be twice as large as the last, and had no room; a small one would have had plenty, but nobody
+  // asked for it: every put was refused on a disk with half of it free, until the store was opened anew.
+  it.each([true, false])(
+    'a write makes do with a small segment where there is no room for a large one (%s)',
+    async (autoCheckpoint) => {
+      const disk = makeDisk();
+      const storage = disk.life();
+      const store = await open(storage, { autoCheckpoint, checkpointBytesMin: 1e6 });
+      await overwrite(store, 30);
+      await store.checkpoint();
+      const { segmentsPrepared } = store.stats().journal!;
+      disk.capacityBytes = (await bytesOf(storage)) + 24_576;
+      let failures = 0;
+      while (store.stats().journal!.segmentsPrepared === segmentsPrepared && failures < 10) {
+        await Promise.resolve()
+          .then(() => store.put('key 1', VALUE))
+          .catch(async (error) => {
+            expect(error).toMatchObject({ code: 'KEELSON_NO_SPACE' });
+            failures++;
+            if (!autoCheckpoint) await store.checkpoint();
+            await whenQuiet(store);
+            // What a failed preparation took is free when its file is closed.
+            for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+          });
+      }
+      // The first of them may be what makes the checkpoint that retires everything.
+      expect(failures).toBeLessThan(4);
+      await store.put('key 1', 'there');
+      expect(store.poisoned).toBeNull();
+      await store.close();
+    },
+  );
+
   // Up to eight retired segments waited to be used again, and the image for which there was no room would have fitted
   // into one of them.
   it('a checkpoint takes the room of segments that wait to be used again', async () => {
