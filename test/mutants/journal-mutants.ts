@@ -1,0 +1,607 @@
+// Mutants of the journal: what is written, in which order, what is durable before what, who owns the directory.
+
+import type { Mutant } from './mutants.js';
+
+const FORMATS = 'test/journal/formats.test.ts';
+const SCAN = 'test/journal/segment-scan.test.ts';
+const FAILURES = 'test/journal/journal-failures.test.ts';
+const JOURNAL = 'test/journal/journal.test.ts';
+const LESSONS = 'test/journal/lessons.test.ts';
+const RECYCLING = 'test/journal/recycling.test.ts';
+const SEGMENTS = 'test/journal/segments.test.ts';
+const SURVIVORS = 'test/mutants/survivors.test.ts';
+const DAMAGE = 'test/journal/damage.test.ts';
+
+const framing: readonly Mutant[] = [
+  {
+    name: "the checksum of a frame leaves out the frame's LSN",
+    edits: [
+      {
+        file: 'src/storage/frame-seal.ts',
+        find: 'let register = crc32cUpdateUint64(seed, lsn);',
+        replace: 'let register = seed;',
+      },
+      {
+        file: 'src/journal/frame-cursor.ts',
+        find: 'crc32cUpdate(crc32cUpdateUint64(this.#seed, lsn), cut.head, 0, FRAME_CHECKSUM_AT)',
+        replace: 'crc32cUpdate(this.#seed, cut.head, 0, FRAME_CHECKSUM_AT)',
+      },
+    ],
+    tests: [FORMATS],
+  },
+  {
+    name: 'the checksum of a frame leaves out its length',
+    edits: [
+      {
+        file: 'src/storage/frame-seal.ts',
+        find: 'register = crc32cUpdate(register, bytes, offset, offset + FRAME_CHECKSUM_AT);',
+        replace: '',
+      },
+    ],
+    tests: [SURVIVORS],
+  },
+  {
+    name: "the checksum of a frame leaves out the record's bytes",
+    edits: [
+      {
+        file: 'src/storage/frame-seal.ts',
+        find: 'register = crc32cUpdate(register, bytes, payloadAt, payloadAt + recordLength);',
+        replace: '',
+      },
+    ],
+    tests: [FORMATS],
+  },
+  {
+    name: 'the seed of the checksums leaves out the salt of the segment',
+    edits: [
+      {
+        file: 'src/journal/segment-format.ts',
+        find: 'return crc32cUpdate(afterId, header.salt, 0, SALT_BYTES);',
+        replace: 'return afterId;',
+      },
+    ],
+    tests: [FORMATS],
+  },
+  {
+    name: 'the seed of the checksums leaves out the id of the journal',
+    edits: [
+      {
+        file: 'src/journal/segment-format.ts',
+        find: 'const afterId = crc32cUpdate(CRC32C_START, header.journalId, 0, JOURNAL_ID_BYTES);',
+        replace: 'const afterId = CRC32C_START;',
+      },
+    ],
+    tests: [FORMATS],
+  },
+  {
+    name: 'the checksum of a commit header leaves out its place in the segment',
+    edits: [
+      {
+        file: 'src/journal/commit-format.ts',
+        find: 'const register = crc32cUpdateUint64(seed, offset);',
+        replace: 'const register = seed;',
+      },
+    ],
+    tests: [FORMATS],
+  },
+  {
+    name: 'a segment header counts although its checksum fails',
+    edits: [
+      {
+        file: 'src/journal/segment-format.ts',
+        find: 'if (!magicIsOurs || !checksumHolds)',
+        replace: 'if (!magicIsOurs)',
+      },
+    ],
+    tests: [FORMATS],
+  },
+  {
+    name: 'the length of a frame is not held against what is left of its commit',
+    edits: [
+      {
+        file: 'src/journal/frame.ts',
+        find: 'if (length > RECORD_BYTES_MAX || FRAME_OVERHEAD_BYTES + length > bytesLeft) return -1;',
+        replace: 'if (length > RECORD_BYTES_MAX) return -1;',
+      },
+    ],
+    tests: [SURVIVORS],
+  },
+  {
+    name: 'a frame that a window cut is not verified',
+    edits: [
+      {
+        file: 'src/journal/frame-cursor.ts',
+        find: 'if (view.getUint32(FRAME_CHECKSUM_AT, true) !== crc32cFinish(cut.register)) return this.#broken();',
+        replace: '',
+      },
+    ],
+    tests: ['test/journal/windows.test.ts'],
+  },
+  {
+    name: 'a commit goes out with what its memory held before in its padding',
+    edits: [{ file: 'src/journal/pending-commit.ts', find: 'bytes.fill(0, this.#length);', replace: '' }],
+    tests: [SURVIVORS],
+  },
+  {
+    name: 'a commit that does not start where the one before it ended counts',
+    edits: [
+      {
+        file: 'src/journal/segment-scan.ts',
+        find: "if (previous !== undefined && commit.startLsn !== previous.endLsn) return 'gap';",
+        replace: '',
+      },
+    ],
+    tests: [SCAN],
+  },
+  {
+    name: 'what commit headers behind the end of the log claim is not heard',
+    edits: [
+      {
+        file: 'src/journal/segment-scan.ts',
+        find: 'const hasCommit = this.#claimBlocks(this.#claims, this.#offset);',
+        replace: 'const hasCommit = this.#claimBlocks({ durableLsn: -1, heldFromLsn: -1 }, this.#offset);',
+      },
+    ],
+    tests: [SCAN],
+  },
+];
+
+const commits: readonly Mutant[] = [
+  {
+    name: 'the durable LSN is that of what was submitted, and not of what has completed',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'this.#syncedLsn = commit.endLsn;',
+        replace: 'this.#syncedLsn = this.#layout.nextLsn;',
+      },
+    ],
+    tests: [LESSONS],
+  },
+  {
+    name: 'a commit settles also those who wait for the one behind it',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'this.#waiters.settle(commit.endLsn);',
+        replace: 'this.#waiters.settle(this.#layout.nextLsn);',
+      },
+    ],
+    tests: [LESSONS],
+  },
+  {
+    name: 'who waits is told when the write is submitted, before it has completed',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });',
+        replace: `start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });
+      this.#waiters.settle(commit.endLsn);`,
+      },
+    ],
+    tests: [FAILURES],
+  },
+  {
+    name: 'a write that failed counts as one that has completed',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'if (error !== null || this.#poisonedBy !== null) {',
+        replace: 'if (this.#poisonedBy !== null) {',
+      },
+    ],
+    tests: [FAILURES],
+  },
+  {
+    name: 'a write or flush that failed is tried once more',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: `commit.segment.file.submit(write, (error, memoryIsFree) =>
+        this.#completed(commit, error, memoryIsFree),
+      );`,
+        replace: `commit.segment.file.submit(write, (error, memoryIsFree) => {
+        if (error === null) this.#completed(commit, error, memoryIsFree);
+        else commit.segment.file.submit(write, (again, isFree) => this.#completed(commit, again, isFree));
+      });`,
+      },
+    ],
+    tests: [FAILURES],
+  },
+  {
+    name: 'a commit is submitted while another one is in flight',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'if (this.#inFlight !== null || this.#poisonedBy !== null) return;',
+        replace: 'if (this.#poisonedBy !== null) return;',
+      },
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'if (this.#isScheduled || this.#inFlight !== null) return;',
+        replace: 'if (this.#isScheduled) return;',
+      },
+    ],
+    tests: [JOURNAL, LESSONS],
+  },
+  {
+    name: 'the memory of a commit is used again while the engine still reads it',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'if (memoryIsFree) commit.release();',
+        replace: 'commit.release();',
+      },
+    ],
+    tests: [SURVIVORS],
+  },
+  {
+    name: 'a poisoned journal takes appends',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: '    if (this.poisoned !== null) throw this.poisoned;',
+        replace: '',
+      },
+    ],
+    tests: [FAILURES],
+  },
+  {
+    name: 'a commit does not say what was durable when it was submitted',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'commit.finish(this.#syncedLsn, this.heldFromLsn)',
+        replace: 'commit.finish(0, this.heldFromLsn)',
+      },
+    ],
+    tests: [DAMAGE],
+  },
+  {
+    name: 'close writes no seal',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: 'if (segment !== null && this.poisoned === null) await this.#mark(COMMIT_FLAGS.closed).catch(() => {});',
+        replace: 'void segment;',
+      },
+    ],
+    tests: [JOURNAL, DAMAGE],
+  },
+  {
+    name: 'close gives the lock back while accepted writes are under way',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: `await this.#pipeline.whenIdle();
+    await this.#room.close();`,
+        replace: `await this.#lock.release();
+    await this.#pipeline.whenIdle();
+    await this.#room.close();`,
+      },
+    ],
+    tests: [LESSONS],
+  },
+  {
+    name: 'a batch does not ask for room for all of it before it is framed',
+    edits: [
+      {
+        file: 'src/journal/commit-layout.ts',
+        find: 'if (records.length > 1) this.#ensureRoomForAll(frameBytes);',
+        replace: '',
+      },
+    ],
+    tests: [JOURNAL],
+  },
+  {
+    name: 'no block of a segment is kept for a mark on a full disk',
+    edits: [
+      {
+        file: 'src/journal/segment-room.ts',
+        find: 'export const RESERVED_BLOCKS = 2;',
+        replace: 'export const RESERVED_BLOCKS = 1;',
+      },
+    ],
+    tests: [SEGMENTS, RECYCLING, FAILURES],
+  },
+];
+
+const segments: readonly Mutant[] = [
+  {
+    name: 'a segment gets its name without a flush of the file',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: `    yield* step(
+      () => file.flush(),
+      () => file.flushSync(),
+    );
+`,
+        replace: '',
+      },
+    ],
+    tests: [LESSONS, RECYCLING],
+  },
+  {
+    name: 'a segment gets its name before the file is flushed',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: `    yield* step(
+      () => file.flush(),
+      () => file.flushSync(),
+    );
+    yield* step(
+      () => storage.rename(temporary, path),
+      () => storage.renameSync(temporary, path),
+    );
+`,
+        replace: `    yield* step(
+      () => storage.rename(temporary, path),
+      () => storage.renameSync(temporary, path),
+    );
+    yield* step(
+      () => file.flush(),
+      () => file.flushSync(),
+    );
+`,
+      },
+    ],
+    tests: ['test/simulation/recycling-crashes.test.ts', 'test/simulation/store-crashes.test.ts'],
+  },
+  {
+    name: 'the name of a segment is not flushed before its first commit',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: `      () => storage.flushDirectory(directory),
+      () => storage.flushDirectorySync(directory),`,
+        replace: `      async () => {},
+      () => {},`,
+      },
+    ],
+    tests: [LESSONS],
+  },
+  {
+    name: 'a failed flush of the directory behind a new segment poisons nothing',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: 'if (!isFailedFlush(error)) throw error;',
+        replace: 'if (isFailedFlush(error) || error !== null) throw error;',
+      },
+    ],
+    tests: [FAILURES],
+  },
+  {
+    name: 'a new segment has not all its bytes before its first commit',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: `      () => file.zeroFill(zerosFrom, plan.sizeBytes),
+      () => file.zeroFillSync(zerosFrom, plan.sizeBytes),`,
+        replace: `      async () => {},
+      () => {},`,
+      },
+    ],
+    tests: [LESSONS],
+  },
+  {
+    name: 'the names of new directories are not flushed',
+    edits: [
+      {
+        file: 'src/storage/directories.ts',
+        find: 'await storage.flushDirectory(parentOf(level));',
+        replace: '',
+      },
+    ],
+    tests: [LESSONS],
+  },
+  {
+    name: 'the name of a directory that was there already is not flushed',
+    edits: [
+      {
+        file: 'src/journal/open-journal.ts',
+        find: "if (recovered.recovery.kind === 'fresh') await flushNameOf(storage, directory);",
+        replace: '',
+      },
+    ],
+    tests: [SURVIVORS],
+  },
+  {
+    name: 'the segments of a retirement go newest first',
+    edits: [
+      {
+        file: 'src/journal/held-segments.ts',
+        find: 'return [...this.#stale];',
+        replace: 'return this.#stale.toReversed();',
+      },
+    ],
+    tests: [SEGMENTS],
+  },
+  {
+    name: 'the newest segment is retired with the others',
+    edits: [
+      {
+        file: 'src/journal/held-segments.ts',
+        find: 'return kept === -1 ? Math.max(0, this.#segments.length - 1) : kept;',
+        replace: 'return kept === -1 ? this.#segments.length : kept;',
+      },
+    ],
+    tests: [SEGMENTS],
+  },
+  {
+    name: 'segments go before it is durable that nobody answers for them',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: 'if (isMarked) await this.#mark(0);',
+        replace: 'void isMarked;',
+      },
+    ],
+    tests: [SEGMENTS],
+  },
+  {
+    name: 'a segment is retired under its reader',
+    edits: [
+      {
+        file: 'src/journal/held-segments.ts',
+        find: 'const limit = Math.min(lsn, ...this.#pins.values());',
+        replace: 'const limit = lsn;',
+      },
+    ],
+    tests: [SEGMENTS],
+  },
+  {
+    name: 'a failed flush of the directory behind a retirement poisons nothing',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: 'if (isFailedFlush(error)) this.#pipeline.poison(error);',
+        replace: 'void isFailedFlush;',
+      },
+    ],
+    tests: [FAILURES],
+  },
+];
+
+const recycling: readonly Mutant[] = [
+  {
+    name: 'a recycled segment gets the salt that chance gives, also one that its file had before',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: 'const salt = unusedSalt(storage.randomBytes(SALT_BYTES), plan.journalId, usedSeeds);',
+        replace: 'const salt = storage.randomBytes(SALT_BYTES);',
+      },
+    ],
+    tests: [RECYCLING],
+  },
+  {
+    name: 'a recycled segment is not salted anew',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: 'const salt = unusedSalt(storage.randomBytes(SALT_BYTES), plan.journalId, usedSeeds);',
+        replace: 'const salt = new Uint8Array(SALT_BYTES);',
+      },
+    ],
+    tests: [RECYCLING],
+  },
+  {
+    name: 'a retired file forgets the seeds of its earlier uses',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: 'usedSeeds: [...usedSeeds, seed],',
+        replace: 'usedSeeds: [seed],',
+      },
+    ],
+    tests: [SURVIVORS],
+  },
+  {
+    name: 'a retired file is used again before the flush of the directory behind its retirement',
+    edits: [
+      {
+        file: 'src/journal/recycled-segments.ts',
+        find: 'this.#waiting.push(segment);',
+        replace: 'this.#free.push(segment);',
+      },
+    ],
+    tests: [RECYCLING],
+  },
+  {
+    name: 'retired files are free without any flush of the directory',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: `await this.#storage.flushDirectory(this.directory);
+      this.#room.retired();`,
+        replace: 'this.#room.retired();',
+      },
+    ],
+    tests: [FAILURES],
+  },
+  {
+    name: 'a retired file is used again while a write of its last use is under way',
+    edits: [
+      {
+        file: 'src/journal/segment-room.ts',
+        find: 'if (closed === null || !(await closed)) return false;',
+        replace: 'if (closed === null) return false;',
+      },
+    ],
+    tests: [RECYCLING],
+  },
+  {
+    name: 'files whose retirement was flushed in vain are used again all the same',
+    edits: [
+      {
+        file: 'src/journal/segment-room.ts',
+        find: 'this.#removeAll(this.#recycled.takeWaiting());',
+        replace: '',
+      },
+    ],
+    tests: [RECYCLING],
+  },
+  {
+    name: 'a recycled segment does not say that it is one',
+    edits: [
+      {
+        file: 'src/journal/segment-files.ts',
+        find: 'const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: true };',
+        replace: 'const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: false };',
+      },
+    ],
+    tests: [RECYCLING],
+  },
+];
+
+const lock: readonly Mutant[] = [
+  {
+    name: 'the directory has no lock',
+    edits: [
+      {
+        file: 'src/journal/open-journal.ts',
+        find: 'const lock = await lockDirectory(storage, directory);',
+        replace: 'void lockDirectory;\n  const lock = { release: async () => {}, abandon: async () => {} };',
+      },
+    ],
+    tests: ['test/journal/directory-lock.test.ts', LESSONS],
+  },
+  {
+    name: 'an owner that cannot be looked up counts as dead',
+    edits: [
+      {
+        file: 'src/journal/directory-lock.ts',
+        find: "if (liveness === 'dead') return true;",
+        replace: "if (liveness !== 'live') return true;",
+      },
+    ],
+    tests: ['test/journal/directory-lock.test.ts'],
+  },
+  {
+    name: 'whoever has made a lock does not look again for a higher one',
+    edits: [
+      {
+        file: 'src/journal/directory-lock.ts',
+        find: 'if (highestLock(names) === number) {',
+        replace: 'if (highestLock(names) >= number) {',
+      },
+    ],
+    tests: ['test/journal/directory-lock.test.ts'],
+  },
+  {
+    name: 'all older locks are cleared away, and none is left for a late racer to find',
+    edits: [
+      {
+        file: 'src/journal/directory-lock.ts',
+        find: 'return TEMPORARY_PATTERN.test(name) || (number > 0 && number < own - OLDER_LOCKS_KEPT);',
+        replace: 'return TEMPORARY_PATTERN.test(name) || (number > 0 && number !== own);',
+      },
+    ],
+    tests: ['test/journal/directory-lock.test.ts'],
+  },
+];
+
+export const journalMutants: readonly Mutant[] = [...framing, ...commits, ...segments, ...recycling, ...lock];

@@ -1,0 +1,38 @@
+// The mutants: faults made by hand in the production code, one at a time, each with the tests that must see it. A table
+// for each floor; run.ts goes through all of them.
+
+import { journalMutants } from './journal-mutants.js';
+import { recoveryMutants } from './recovery-mutants.js';
+import { storageMutants } from './storage-mutants.js';
+import { storeMutants } from './store-mutants.js';
+
+export interface Edit {
+  /** Of the production code, from the root of the project. */
+  readonly file: string;
+  /** Stands in it exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutant {
+  /** What is wrong with the code, as a fact. No other mutant has the same name. */
+  readonly name: string;
+  /** Most faults are in one place. */
+  readonly edits: readonly Edit[];
+  /** Files of tests, the quickest that suffice. */
+  readonly tests: readonly string[];
+  /** Of them only tests whose names match, where all of them would take long. */
+  readonly filter?: string;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  ...journalMutants,
+  ...recoveryMutants,
+  ...storeMutants,
+  ...storageMutants,
+];
+
+/** How often a text stands in another. */
+export function occurrences(text: string, find: string): number {
+  return text.split(find).length - 1;
+}

@@ -1,0 +1,238 @@
+// Kills the mutants: proof that the tests see.
+//
+//   npm run mutants                        every one of them, one after the other
+//   npm run mutants -- --only PATTERN      those whose name or file matches a regular expression
+//   npm run mutants -- --jobs N            N at a time
+//
+// Nothing of the project is touched: everything happens in copies of it. The tests of a mutant run without it first, for
+// tests that fail anyway see nothing. Prints which test has seen what, and ends with 1 when a mutant survives.
+
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { MUTANTS, type Mutant, occurrences } from './mutants.js';
+
+/** The tests of one mutant take no longer; what hangs has been seen. */
+const RUN_MS_MAX = 60_000;
+
+/** So that a test that hangs is told by its name, within that limit; unless it has one of its own. */
+const TEST_MS_MAX = 15_000;
+
+/** Of the project, what no test reads, or what a copy makes for itself. */
+const NOT_COPIED = new Set(['.git', 'node_modules', 'build', 'dist', 'native/build/Release/obj.target']);
+
+/** Tests that start processes run on what is built. */
+const RUNS_ON_DIST = /\bdist\//;
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    jobs: { type: 'string', default: '1' },
+  },
+});
+
+const project = process.cwd();
+
+/** What a run of tests has come to. */
+type Verdict =
+  | { readonly kind: 'passed' }
+  | { readonly kind: 'failed'; readonly test: string }
+  /** It did not come to its tests: the fault makes no program, or the table names no test. */
+  | { readonly kind: 'no tests'; readonly why: string }
+  | { readonly kind: 'timeout' };
+
+interface Outcome {
+  readonly mutant: Mutant;
+  readonly isKilled: boolean;
+  readonly by: string;
+  readonly seconds: number;
+}
+
+const copies: string[] = [];
+/** The groups of processes under way. */
+const running = new Set<number>();
+
+/** Whoever interrupts us is left with neither processes nor copies. */
+function cleanUp(): void {
+  for (const group of running) process.kill(-group, 'SIGKILL');
+  for (const copy of copies) fs.rmSync(copy, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** A copy of the project, with packages that are only linked. */
+function makeCopy(): string {
+  const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-mutants-'));
+  copies.push(copy);
+  fs.cpSync(project, copy, {
+    recursive: true,
+    filter: (from) => !NOT_COPIED.has(path.relative(project, from)),
+  });
+  // One by one: what tools leave beside the packages stays in the copy.
+  fs.mkdirSync(path.join(copy, 'node_modules'));
+  for (const name of fs.readdirSync(path.join(project, 'node_modules'))) {
+    if (name.startsWith('.')) continue;
+    fs.symlinkSync(path.join(project, 'node_modules', name), path.join(copy, 'node_modules', name));
+  }
+  return copy;
+}
+
+function build(copy: string): void {
+  // A fault may leave something unused, which the compiler tells and which stops nothing.
+  spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'], {
+    cwd: copy,
+  });
+}
+
+async function runTests(
+  copy: string,
+  tests: readonly string[],
+  filter: string | undefined,
+): Promise<Verdict> {
+  if (tests.some((file) => RUNS_ON_DIST.test(fs.readFileSync(path.join(copy, file), 'utf8')))) build(copy);
+  const report = path.join(copy, 'report.json');
+  fs.rmSync(report, { force: true });
+  const parameters = ['run', '--bail=1', '--typecheck.enabled=false', '--reporter=json'];
+  parameters.push(`--testTimeout=${TEST_MS_MAX}`, `--hookTimeout=${TEST_MS_MAX}`);
+  parameters.push(`--outputFile=${report}`, ...(filter === undefined ? [] : ['-t', filter]), ...tests);
+  // A group of its own, so that what hangs goes with all its processes.
+  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', ...parameters], {
+    cwd: copy,
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let errors = '';
+  child.stderr.on('data', (text) => {
+    errors += text;
+  });
+  running.add(child.pid!);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    process.kill(-child.pid!, 'SIGKILL');
+  }, RUN_MS_MAX);
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  clearTimeout(timer);
+  running.delete(child.pid!);
+  return isLate ? { kind: 'timeout' } : verdictOf(code, report, errors);
+}
+
+interface Report {
+  readonly testResults: readonly {
+    readonly message: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+function verdictOf(code: number | null, report: string, errors: string): Verdict {
+  if (!fs.existsSync(report)) return { kind: 'no tests', why: errors };
+  const { testResults } = JSON.parse(fs.readFileSync(report, 'utf8')) as Report;
+  const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const failed = results.find(({ status }) => status === 'failed');
+  if (failed !== undefined) return { kind: 'failed', test: failed.fullName };
+  if (!results.some(({ status }) => status === 'passed')) {
+    return { kind: 'no tests', why: testResults.map(({ message }) => message).join('; ') || errors };
+  }
+  return code === 0 ? { kind: 'passed' } : { kind: 'failed', test: '(an error outside of any test)' };
+}
+
+/** Makes the fault, and returns what takes it back. */
+function apply(copy: string, { edits }: Mutant): () => void {
+  const originals = new Map<string, string>();
+  for (const { file, find, replace } of edits) {
+    const at = path.join(copy, file);
+    const text = fs.readFileSync(at, 'utf8');
+    if (!originals.has(at)) originals.set(at, text);
+    fs.writeFileSync(
+      at,
+      text.replace(find, () => replace),
+    );
+  }
+  return () => {
+    for (const [at, text] of originals) fs.writeFileSync(at, text);
+  };
+}
+
+/** Runs of tests without a fault, file by file, which many mutants share. */
+const soundRuns = new Map<string, Promise<Verdict>>();
+
+function soundRun(copy: string, file: string, filter: string | undefined): Promise<Verdict> {
+  const key = JSON.stringify([file, filter]);
+  const run = soundRuns.get(key) ?? runTests(copy, [file], filter);
+  soundRuns.set(key, run);
+  return run;
+}
+
+async function takeOne(copy: string, mutant: Mutant): Promise<Outcome> {
+  const { tests, filter } = mutant;
+  for (const file of tests) {
+    const sound = await soundRun(copy, file, filter);
+    if (sound.kind !== 'passed') {
+      return { mutant, isKilled: false, by: `${file} fails without it: ${told(sound)}`, seconds: 0 };
+    }
+  }
+  const startedMs = performance.now();
+  const restore = apply(copy, mutant);
+  const verdict = await runTests(copy, tests, filter).finally(restore);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const isKilled = verdict.kind === 'failed' || verdict.kind === 'timeout';
+  return { mutant, isKilled, by: told(verdict), seconds };
+}
+
+function told(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case 'passed':
+      return 'nothing: it survives';
+    case 'failed':
+      return verdict.test;
+    case 'no tests':
+      return `no test ran: ${verdict.why.trim().split('\n', 1)[0]}`;
+    case 'timeout':
+      return `timeout: killed after ${RUN_MS_MAX / 1000} s`;
+  }
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}
+
+/** The texts of the table that do not stand in the code exactly once. */
+function rotten(mutants: readonly Mutant[]): string[] {
+  return mutants.flatMap(({ name, edits }) =>
+    edits
+      .filter(({ file, find }) => occurrences(fs.readFileSync(file, 'utf8'), find) !== 1)
+      .map(({ file, find }) => `${name}: not exactly once in ${file}: ${find}`),
+  );
+}
+
+const pattern = new RegExp(options.only, 'i');
+const mutants = MUTANTS.filter(({ name, edits }) =>
+  [name, ...edits.map(({ file }) => file)].some((text) => pattern.test(text)),
+);
+const unusable = rotten(mutants);
+if (mutants.length === 0) unusable.push(`no mutant matches ${options.only}`);
+for (const line of unusable) console.error(line);
+if (unusable.length > 0) process.exit(1);
+
+const left = [...mutants];
+const outcomes: Outcome[] = [];
+
+async function work(): Promise<void> {
+  const copy = makeCopy();
+  for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
+    const outcome = await takeOne(copy, mutant);
+    outcomes.push(outcome);
+    const { isKilled, by, seconds } = outcome;
+    const killer = isKilled ? cell(by) : `**${cell(by)}**`;
+    console.log(`| ${cell(mutant.name)} | ${killer} | ${seconds.toFixed(1)} |`);
+  }
+}
+
+process.on('exit', cleanUp);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+console.log('| mutant | killed by | seconds |\n|---|---|---|');
+await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
+const survivors = outcomes.filter(({ isKilled }) => !isKilled);
+console.log(`\n${outcomes.length - survivors.length} of ${outcomes.length} mutants were killed.`);
+for (const { mutant, by } of survivors) console.error(`NOT KILLED: ${mutant.name}: ${by}`);
+process.exitCode = survivors.length > 0 ? 1 : 0;

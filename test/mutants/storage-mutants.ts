@@ -1,0 +1,177 @@
+// Mutants of the engines: what a completed write means, and what becomes of one that failed, was short or interrupted.
+
+import type { Mutant } from './mutants.js';
+
+const FS_LOG_FILE = 'test/storage/fs-log-file.test.ts';
+const IO_URING = 'test/storage/io-uring-storage.test.ts';
+const TRANSFER = 'test/storage/transfer.test.ts';
+
+export const storageMutants: readonly Mutant[] = [
+  {
+    name: 'node:fs: a durable write is not flushed',
+    edits: [
+      {
+        file: 'src/storage/fs-log-file.ts',
+        find: 'if (error === null) this.#startFlush(submission);',
+        replace: 'if (error === null) this.#callReturned(submission, null);',
+      },
+    ],
+    tests: [FS_LOG_FILE],
+  },
+  {
+    name: 'node:fs: a blocking durable write is not flushed',
+    edits: [
+      {
+        file: 'src/storage/fs-log-file.ts',
+        find: `      throw error;
+    }
+    this.#flushBlocking();`,
+        replace: `      throw error;
+    }`,
+      },
+    ],
+    tests: ['test/mutants/survivors.test.ts'],
+  },
+  {
+    name: 'node:fs: a failed flush of a durable write is forgotten',
+    edits: [{ file: 'src/storage/fs-log-file.ts', find: 'this.failure ??= error;', replace: '' }],
+    tests: [FS_LOG_FILE],
+  },
+  {
+    name: 'node:fs: a failed flush of a plain file is forgotten',
+    edits: [{ file: 'src/storage/fs-file.ts', find: 'this.failure ??= error as KeelsonError;', replace: '' }],
+    tests: [FS_LOG_FILE],
+  },
+  {
+    name: 'node:fs: a failed flush is tried again',
+    edits: [
+      {
+        file: 'src/storage/fs-log-file.ts',
+        find: `fs.fdatasync(this.fd, (error) => {
+      if (submission.settled)`,
+        replace: `const flush = (done: (error: NodeJS.ErrnoException | null) => void) =>
+      fs.fdatasync(this.fd, (failed) => (failed ? fs.fdatasync(this.fd, done) : done(null)));
+    flush((error) => {
+      if (submission.settled)`,
+      },
+    ],
+    tests: [FS_LOG_FILE],
+  },
+  {
+    name: 'node:fs: a blocking flush asks the descriptor that a pool call may have asked already',
+    edits: [
+      {
+        file: 'src/storage/fs-log-file.ts',
+        find: 'fs.fdatasyncSync(this.#blockingFd)',
+        replace: 'fs.fdatasyncSync(this.fd)',
+      },
+    ],
+    tests: [FS_LOG_FILE],
+  },
+  {
+    name: 'node:fs: the memory of a write that the pool has not reported back is called free',
+    edits: [
+      {
+        file: 'src/storage/fs-log-file.ts',
+        find: 'submission.done(this.failure, submission.memoryIsFree);',
+        replace: 'submission.done(this.failure, true);',
+      },
+    ],
+    tests: [FS_LOG_FILE],
+  },
+  {
+    name: 'node:fs: the flush of a directory flushes nothing',
+    edits: [
+      {
+        file: 'src/storage/fs-storage.ts',
+        find: "const DIRECTORIES_CAN_BE_FLUSHED = process.platform !== 'win32';",
+        replace: 'const DIRECTORIES_CAN_BE_FLUSHED = false;',
+      },
+    ],
+    tests: ['test/storage/fs-storage.test.ts'],
+  },
+  {
+    name: 'node:fs: a file is closed while calls on it are under way',
+    edits: [
+      {
+        file: 'src/storage/fs-file.ts',
+        find: 'if (this.#underWayCount > 0) {',
+        replace: 'if (this.#underWayCount < 0) {',
+      },
+    ],
+    tests: [FS_LOG_FILE],
+  },
+  {
+    name: 'a short write is not continued',
+    edits: [
+      {
+        file: 'src/storage/transfer.ts',
+        find: 'this.ended = this.movedBytes === this.#totalBytes;',
+        replace: 'this.ended = true;',
+      },
+    ],
+    tests: [TRANSFER],
+  },
+  {
+    name: 'an interrupted call is a failure',
+    edits: [
+      {
+        file: 'src/storage/transfer.ts',
+        find: "= ['EINTR', 'EAGAIN'];",
+        replace: "= ['EAGAIN'];",
+      },
+    ],
+    tests: [TRANSFER],
+  },
+  {
+    name: 'an interrupted call is repeated more often than the limit says',
+    edits: [
+      {
+        file: 'src/storage/transfer.ts',
+        find: 'if (this.#fruitlessCount > TRANSFER_RETRY_COUNT_MAX) throw error;',
+        replace: 'if (this.#fruitlessCount > 2 * TRANSFER_RETRY_COUNT_MAX) throw error;',
+      },
+    ],
+    tests: [TRANSFER],
+  },
+  {
+    name: 'io_uring: a write that the kernel refused counts as completed',
+    edits: [
+      {
+        file: 'src/storage/io-uring-log-file.ts',
+        find: "const error = result < 0 ? storageError(errnoError(result, 'write'), 'write', path) : null;",
+        replace: 'void result;\n      const error = null;',
+      },
+    ],
+    tests: [IO_URING],
+  },
+  {
+    name: 'io_uring: a write counts as completed when the kernel has taken it',
+    edits: [
+      {
+        file: 'src/storage/io-uring-log-file.ts',
+        find: 'this.#finish(done, error, true);',
+        replace: 'void error;',
+      },
+      {
+        file: 'src/storage/io-uring-log-file.ts',
+        find: 'if (slot >= 0) this.#slot = slot;',
+        replace: 'if (slot >= 0) queueMicrotask(() => this.#finish(done, null, true));',
+      },
+    ],
+    tests: [IO_URING],
+  },
+  {
+    name: 'io_uring: a file is closed while its write is in flight',
+    edits: [
+      {
+        file: 'src/storage/io-uring-log-file.ts',
+        find: `    if (this.#isUnderWay) {
+      await new Promise`,
+        replace: `    if (this.#isUnderWay && this.#slot === null) {
+      await new Promise`,
+      },
+    ],
+    tests: [IO_URING],
+  },
+];

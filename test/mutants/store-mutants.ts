@@ -1,0 +1,450 @@
+// Mutants of the store: what is visible when, checkpoints, replay, the memory of values, backups, encodings.
+
+import type { Mutant } from './mutants.js';
+
+const CHECKPOINTS = 'test/kv/checkpoints.test.ts';
+const REGRESSIONS = 'test/simulation/recovery-regressions.test.ts';
+const CRASHES = 'test/simulation/store-crashes.test.ts';
+const MODEL = 'test/simulation/store-model.test.ts';
+const IMAGES = 'test/kv/image-files.test.ts';
+const ENTRIES = 'test/kv/entries.test.ts';
+const SLABS = 'test/kv/value-slabs.test.ts';
+const BACKUP_CRASHES = 'test/simulation/backup.test.ts';
+const CONTRACT = 'test/kv/store-simulated.test.ts';
+
+const writes: readonly Mutant[] = [
+  {
+    name: 'a put is visible before the journal has accepted it',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: `    const version = this.#appendStaged(journal, record, [staged]);
+    this.#entries.link(indexKey, version, staged);`,
+        replace: `    this.#entries.link(indexKey, journal.nextLsn, staged);
+    const version = this.#append(journal, record);`,
+      },
+    ],
+    tests: [CONTRACT, 'test/simulation/store-faults.test.ts'],
+  },
+  {
+    name: 'a delete is visible before the journal has accepted it',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: `    const version = this.#append(journal, this.#writer.finish());
+    this.#entries.delete(indexKey);`,
+        replace: `    this.#entries.delete(indexKey);
+    const version = this.#append(journal, this.#writer.finish());`,
+      },
+    ],
+    tests: [CONTRACT, MODEL, 'test/simulation/store-faults.test.ts'],
+  },
+  {
+    name: 'a put resolves before it is durable',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: "return durability === 'memory' ? Promise.resolve(lsn) : journal.syncThrough(lsn);",
+        replace: 'void durability;\n    return Promise.resolve(lsn);',
+      },
+    ],
+    tests: [CONTRACT, MODEL],
+  },
+  {
+    name: 'the first write of a store does not say what its keys and values are',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: 'const lsn = journal.appendBatch([birth, record]);',
+        replace: 'void birth;\n    const lsn = journal.append(record);',
+      },
+    ],
+    tests: [CONTRACT],
+  },
+  {
+    name: 'a clear of everything takes what the same batch has staged',
+    edits: [
+      {
+        file: 'src/kv/entries.ts',
+        find: 'if (isAll && this.#stagedCount === 0) return this.#deleteAll();',
+        replace: 'if (isAll) return this.#deleteAll();',
+      },
+    ],
+    tests: [ENTRIES],
+  },
+];
+
+const checkpoints: readonly Mutant[] = [
+  {
+    name: 'an image gets its name before its LSN is durable in the journal',
+    edits: [{ file: 'src/kv/checkpoint.ts', find: 'await journal.syncThrough(header.lsn);', replace: '' }],
+    tests: [CRASHES],
+  },
+  {
+    name: 'an image gets its name without a flush of its end',
+    edits: [
+      {
+        file: 'src/kv/image-files.ts',
+        find: `await file.flush();
+    return offset;`,
+        replace: 'return offset;',
+      },
+    ],
+    tests: [REGRESSIONS, CRASHES],
+  },
+  {
+    name: 'an image is written under its name, and flushed after that',
+    edits: [
+      {
+        file: 'src/kv/checkpoint.ts',
+        find: 'bytesWritten = await writeImage(storage, temporary, plan);',
+        replace: 'bytesWritten = await writeImage(storage, path, plan);',
+      },
+      { file: 'src/kv/checkpoint.ts', find: 'await storage.rename(temporary, path);', replace: '' },
+    ],
+    tests: [CHECKPOINTS, CRASHES],
+  },
+  {
+    name: 'the name of an image is not flushed before what it replaces goes',
+    edits: [{ file: 'src/kv/checkpoint.ts', find: 'await storage.flushDirectory(directory);', replace: '' }],
+    tests: [CHECKPOINTS, REGRESSIONS],
+  },
+  {
+    name: 'segments are retired before the name of the image is durable',
+    edits: [
+      {
+        file: 'src/kv/checkpoint.ts',
+        find: 'await storage.flushDirectory(directory);',
+        replace: `await journal.retireBehindImage(header.lsn);
+    await storage.flushDirectory(directory);`,
+      },
+    ],
+    tests: [REGRESSIONS, CRASHES],
+  },
+  {
+    name: 'older images are removed before the name of the new one is durable',
+    edits: [
+      {
+        file: 'src/kv/checkpoint.ts',
+        find: 'await storage.flushDirectory(directory);',
+        replace: `for (const lsn of await listImages(storage, directory)) {
+      if (lsn < header.lsn) await storage.remove(imagePath(directory, lsn));
+    }
+    await storage.flushDirectory(directory);`,
+      },
+    ],
+    tests: [REGRESSIONS, CRASHES],
+  },
+  {
+    name: 'a failed flush of the directory behind an image poisons nothing',
+    edits: [
+      {
+        file: 'src/kv/checkpoint.ts',
+        find: 'if (isFailedFlush(error)) journal.poison(error);',
+        replace: 'void isFailedFlush;',
+      },
+    ],
+    tests: [CHECKPOINTS],
+  },
+  {
+    name: 'a checkpoint goes on when the journal was poisoned during the flush of its name',
+    edits: [
+      {
+        file: 'src/kv/checkpoint.ts',
+        find: `  assertSound(journal);
+  return { lsn: header.lsn`,
+        replace: '  return { lsn: header.lsn',
+      },
+      {
+        file: 'src/kv/checkpoint.ts',
+        find: `  assertSound(journal);
+  const retired`,
+        replace: '  const retired',
+      },
+    ],
+    tests: [CHECKPOINTS],
+  },
+  {
+    name: 'the older generation is not kept',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: 'const olderLsn = options.keepOlderGeneration ? this.#olderImageLsn : this.#imageLsn;',
+        replace: 'void options;\n    const olderLsn = this.#imageLsn;',
+      },
+    ],
+    tests: [CHECKPOINTS],
+  },
+  {
+    name: 'the journal behind the older generation is not kept',
+    edits: [
+      {
+        file: 'src/kv/checkpoint.ts',
+        find: 'await journal.retireBehindImage(olderLsn);',
+        replace: 'await journal.retireBehindImage(lsn);',
+      },
+    ],
+    tests: [CHECKPOINTS],
+  },
+  {
+    name: 'an image is of what is there while it is written, and not of one moment',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: 'const view = entries.clone();',
+        replace: 'const view: EntriesView = entries;',
+      },
+    ],
+    tests: [CHECKPOINTS, MODEL, CRASHES],
+  },
+];
+
+const opening: readonly Mutant[] = [
+  {
+    name: 'replay gives every entry the version 0',
+    edits: [{ file: 'src/kv/open-store.ts', find: '    version = lsn;', replace: '' }],
+    tests: [CONTRACT],
+  },
+  {
+    name: 'replay leaves out clears',
+    edits: [
+      {
+        file: 'src/kv/open-store.ts',
+        find: 'clear: (bounds) => entries.deleteRange(bounds),',
+        replace: 'clear: () => {},',
+      },
+    ],
+    tests: [CONTRACT],
+  },
+  {
+    name: 'replay leaves out deletes',
+    edits: [
+      {
+        file: 'src/kv/open-store.ts',
+        find: 'delete: (key) => entries.delete(key),',
+        replace: 'delete: () => {},',
+      },
+    ],
+    tests: [CONTRACT],
+  },
+  {
+    name: 'a damaged image is passed over without a word',
+    edits: [{ file: 'src/kv/open-store.ts', find: 'damaged.push(error);', replace: '' }],
+    tests: ['test/kv/open.test.ts'],
+  },
+  {
+    name: 'an image under the name of another LSN is taken for it',
+    edits: [
+      { file: 'src/kv/open-store.ts', find: 'if (header.lsn !== lsn) {', replace: 'if (header.lsn < 0) {' },
+    ],
+    tests: ['test/kv/open.test.ts', CHECKPOINTS, 'test/kv/verify.test.ts', 'test/damage/damage.test.ts'],
+  },
+  {
+    name: 'a block of an image counts although its checksum fails',
+    edits: [
+      {
+        file: 'src/kv/image-format.ts',
+        find: 'if (!imageBlockHolds(block, seed)) {',
+        replace: 'if (Number.isNaN(+imageBlockHolds(block, seed))) {',
+      },
+    ],
+    tests: [IMAGES],
+  },
+  {
+    name: 'the checksums of an image leave out its LSN',
+    edits: [
+      {
+        file: 'src/kv/image-format.ts',
+        find: 'return crc32cUpdateUint64(crc32cUpdate(CRC32C_START, journalId, 0, JOURNAL_ID_BYTES), lsn);',
+        replace:
+          'return crc32cUpdateUint64(crc32cUpdate(CRC32C_START, journalId, 0, JOURNAL_ID_BYTES), 0 * lsn);',
+      },
+    ],
+    tests: [IMAGES],
+  },
+  {
+    name: 'an image with fewer entries than it says is whole',
+    edits: [
+      {
+        file: 'src/kv/image-files.ts',
+        find: 'if (loader.size !== header.entryCount || offset !== fileBytes) {',
+        replace: 'if (offset !== fileBytes) {',
+      },
+    ],
+    tests: [IMAGES],
+  },
+];
+
+const memory: readonly Mutant[] = [
+  {
+    name: 'the table of slabs is changed while a view shares it',
+    edits: [{ file: 'src/kv/value-slabs.ts', find: 'this.table = this.table.slice();', replace: '' }],
+    tests: [SLABS],
+  },
+  {
+    name: 'a slab that a view has seen is written to again',
+    edits: [
+      {
+        file: 'src/kv/value-slabs.ts',
+        find: 'if (slab.bytes.length === this.slabBytesMax && slab.viewsBefore === this.#viewCount) {',
+        replace: 'if (slab.bytes.length === this.slabBytesMax) {',
+      },
+    ],
+    tests: [SLABS],
+  },
+  {
+    name: 'a view shares the index in which compaction moves values',
+    edits: [
+      {
+        file: 'src/kv/entries.ts',
+        find: 'return new EntriesView(this.index.clone(), this.values.view());',
+        replace: 'return new EntriesView(this.index, this.values.view());',
+      },
+    ],
+    tests: [ENTRIES],
+  },
+  {
+    name: 'compaction moves a value and loses its version',
+    edits: [
+      {
+        file: 'src/kv/value-slabs.ts',
+        find: 'this.setVersion(moved, words[word + 2]! * HIGH_HALF + words[word + 1]!);',
+        replace: '',
+      },
+    ],
+    tests: [SLABS],
+  },
+  {
+    name: 'a value that is overwritten keeps its memory',
+    edits: [
+      {
+        file: 'src/kv/entries.ts',
+        find: 'if (previous !== undefined) this.values.release(previous);',
+        replace: 'void previous;',
+      },
+    ],
+    tests: [ENTRIES],
+  },
+];
+
+const backups: readonly Mutant[] = [
+  {
+    name: 'the marker of a backup is removed before the backup is whole',
+    edits: [
+      {
+        file: 'src/kv/new-store.ts',
+        find: 'bytesWritten = await writeContent(storage, plan, journalId);',
+        replace: `await storage.remove(marker);
+    bytesWritten = await writeContent(storage, plan, journalId);`,
+      },
+      {
+        file: 'src/kv/new-store.ts',
+        find: `await storage.remove(marker);
+  await storage.flushDirectory(directory);
+  return bytesWritten;`,
+        replace: `await storage.flushDirectory(directory);
+  return bytesWritten;`,
+      },
+    ],
+    tests: [BACKUP_CRASHES],
+  },
+  {
+    name: 'a backup holds what its source may yet lose',
+    edits: [
+      {
+        file: 'src/kv/backup.ts',
+        find: 'whenAllowed: async () => journal?.syncThrough(lsn),',
+        replace: 'whenAllowed: async () => void journal,',
+      },
+    ],
+    tests: [BACKUP_CRASHES],
+  },
+  {
+    name: 'the marker of a backup is not durable before the rest',
+    edits: [
+      {
+        file: 'src/kv/new-store.ts',
+        find: `await flushNameOf(storage, directory);
+    await storage.flushDirectory(directory);`,
+        replace: 'await flushNameOf(storage, directory);',
+      },
+    ],
+    tests: [BACKUP_CRASHES],
+  },
+  {
+    name: 'a backup resolves before the removal of its marker is durable',
+    edits: [
+      {
+        file: 'src/kv/new-store.ts',
+        find: `await storage.remove(marker);
+  await storage.flushDirectory(directory);
+  return bytesWritten;`,
+        replace: `await storage.remove(marker);
+  return bytesWritten;`,
+      },
+    ],
+    tests: [BACKUP_CRASHES],
+  },
+];
+
+const encodings: readonly Mutant[] = [
+  {
+    name: 'the value -0 comes back as 0',
+    edits: [
+      {
+        file: 'src/kv/msgpack-check.ts',
+        find: 'return Object.is(value, -0) ? NEGATIVE_ZERO : value;',
+        replace: 'void NEGATIVE_ZERO;\n        return value;',
+      },
+    ],
+    tests: ['test/kv/msgpack-profile.test.ts'],
+  },
+  {
+    name: 'a binary that was decoded shares the memory of the store',
+    edits: [
+      {
+        file: 'src/kv/msgpack-extensions.ts',
+        find: 'return new Uint8Array(new Uint8Array(this.buffer, this.byteOffset + start, end - start));',
+        replace:
+          'return new Uint8Array(this.buffer, this.byteOffset + start, end - start) as Uint8Array<ArrayBuffer>;',
+      },
+    ],
+    tests: ['test/kv/msgpack-profile.test.ts', CONTRACT],
+  },
+  {
+    name: 'keys are in the order of a language, and not of their code units',
+    edits: [
+      {
+        file: 'src/kv/ordered-index.ts',
+        find: 'return a < b ? -1 : a === b ? 0 : 1;',
+        replace: 'return a.localeCompare(b);',
+      },
+    ],
+    tests: ['test/kv/ordered-index.test.ts'],
+  },
+  {
+    name: 'the end of a prefix forgets that surrogates sort below U+E000',
+    edits: [{ file: 'src/kv/key-encoding.ts', find: 'return 0x10000;', replace: 'return 0xe000;' }],
+    tests: ['test/kv/key-encoding.test.ts'],
+  },
+  {
+    name: 'a key may have lone surrogates, which UTF-8 cannot hold',
+    edits: [
+      {
+        file: 'src/kv/key-encoding.ts',
+        find: "if (!key.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', key);",
+        replace: '',
+      },
+    ],
+    tests: ['test/kv/key-encoding.test.ts'],
+  },
+];
+
+export const storeMutants: readonly Mutant[] = [
+  ...writes,
+  ...checkpoints,
+  ...opening,
+  ...memory,
+  ...backups,
+  ...encodings,
+];
