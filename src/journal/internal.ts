@@ -17,5 +17,5 @@ export type { JournalRecovery, OnScan } from './recovery.js';
 export { scanSegments } from './recovery.js';
 export type { FoundSegment, RecoveryAnchor } from './recovery-decision.js';
 export { writeSealedSegment } from './sealed-segment.js';
-export { isSegmentName, newJournalId } from './segment-files.js';
+export { isSegmentName, isTemporarySegment, newJournalId } from './segment-files.js';
 export { journalIdOf } from './whose-journal.js';

@@ -1,12 +1,11 @@
 // Reading records back from segments, in order, each checked again as it comes off the disk.
 
 import { KeelsonError } from '../errors.js';
-import type { Storage } from '../storage/index.js';
+import { readAhead, type Storage } from '../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, decodeCommitHeader } from './commit-format.js';
 import { FrameCursor } from './frame-cursor.js';
 import type { HeldSegment, HeldSegments } from './held-segments.js';
 import type { Lsn } from './lsn.js';
-import { readAhead } from './read-ahead.js';
 
 /** One record, in memory of its own. */
 export interface JournalRecord {

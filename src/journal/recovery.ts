@@ -1,10 +1,9 @@
 // Recovery's I/O: read every segment, let recovery-decision.ts decide, and carry out what it decided.
 
-import { isKeelsonError, KeelsonError } from '../errors.js';
-import { BackgroundCloses, runSteps, type Storage, sealFrames } from '../storage/index.js';
+import { KeelsonError } from '../errors.js';
+import { readAhead, type Storage, sealFrames } from '../storage/index.js';
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from './commit-format.js';
 import { checkBody } from './frame-cursor.js';
-import { readAhead } from './read-ahead.js';
 import {
   decideRecovery,
   type FoundSegment,
@@ -12,7 +11,7 @@ import {
   type RecoveryAnchor,
   type RecoveryDecision,
 } from './recovery-decision.js';
-import { listSegments, prepareSegment, segmentPath } from './segment-files.js';
+import { listSegments, segmentPath, writeLineageSegment } from './segment-files.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from './segment-format.js';
 import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
 
@@ -211,21 +210,11 @@ async function repair(
   }
   const bodyBytes = copied.reduce((total, { bytes }) => total + bytes.length, 0);
   const sizeBytes = 2 * blockBytes + bodyBytes;
-  const closes = new BackgroundCloses();
-  const steps = prepareSegment(
+  const { path, header } = await writeLineageSegment(
     storage,
     { directory, sequence, journalId, sizeBytes, blockBytes, lineageStart, durableLsn: endLsn },
     (seed) => lineageContents(copied, decision, seed),
-    closes,
   );
-  const segment = await runSteps(steps)
-    .catch((error) => {
-      // There is nothing to poison yet: what failed is the cause.
-      throw isKeelsonError(error, 'KEELSON_POISONED') ? error.cause : error;
-    })
-    .finally(() => closes.whenDone());
-  await segment.file.close();
-  const { path, header } = segment;
   const lineage = {
     path,
     sequence,

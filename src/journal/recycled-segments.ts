@@ -71,10 +71,6 @@ export class RecycledSegments {
     return useless;
   }
 
-  takeAll(): RecycledSegment[] {
-    return [...this.#waiting.splice(0), ...this.#free.splice(0)];
-  }
-
   takeFree(): RecycledSegment[] {
     return this.#free.splice(0);
   }

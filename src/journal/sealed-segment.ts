@@ -1,11 +1,10 @@
 // The segment of a journal that has no past: it holds the mark that ends a recovery, and says that everything below
 // it is answered for by an image. What a backup and a salvage put beside the image that they write.
 
-import { isKeelsonError } from '../errors.js';
-import { BackgroundCloses, runSteps, type Storage } from '../storage/index.js';
+import type { Storage } from '../storage/index.js';
 import { COMMIT_FLAGS, encodeCommitHeader } from './commit-format.js';
 import { FIRST_SEQUENCE } from './incomplete.js';
-import { prepareSegment } from './segment-files.js';
+import { writeLineageSegment } from './segment-files.js';
 
 const BLOCK_BYTES = 4096;
 
@@ -20,28 +19,16 @@ export interface SealedSegmentPlan {
 /** Makes the segment. It and every name in the directory are durable when this returns. */
 export async function writeSealedSegment(storage: Storage, plan: SealedSegmentPlan): Promise<void> {
   const { directory, journalId, lsn } = plan;
-  const closes = new BackgroundCloses();
-  const steps = prepareSegment(
-    storage,
-    {
-      directory,
-      sequence: FIRST_SEQUENCE,
-      journalId,
-      sizeBytes: 2 * BLOCK_BYTES,
-      blockBytes: BLOCK_BYTES,
-      lineageStart: lsn,
-      durableLsn: lsn,
-    },
-    (seed) => recoveredMark(lsn, seed),
-    closes,
+  const inHeader = {
+    sequence: FIRST_SEQUENCE,
+    journalId,
+    blockBytes: BLOCK_BYTES,
+    sizeBytes: 2 * BLOCK_BYTES,
+  };
+  const lineage = { lineageStart: lsn, durableLsn: lsn };
+  await writeLineageSegment(storage, { directory, ...inHeader, ...lineage }, (seed) =>
+    recoveredMark(lsn, seed),
   );
-  const segment = await runSteps(steps)
-    .catch((error) => {
-      // There is no journal to poison: what failed is the cause.
-      throw isKeelsonError(error, 'KEELSON_POISONED') ? error.cause : error;
-    })
-    .finally(() => closes.whenDone());
-  await segment.file.close();
 }
 
 /** The block of an empty commit at `lsn`, the first of its segment. */

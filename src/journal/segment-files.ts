@@ -1,10 +1,11 @@
 // Segment files: their names, and how one is made ready for its first commit.
 
-import { KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError } from '../errors.js';
 import {
-  type BackgroundCloses,
+  BackgroundCloses,
   isFailedFlush,
   type LogFile,
+  runSteps,
   type Steps,
   type Storage,
   step,
@@ -123,6 +124,23 @@ export function* prepareSegment(
   yield* finish(storage, { directory: plan.directory, path, temporary, file }, fill(), closes);
   const { sequence } = plan;
   return { path, sequence, header, seed, usedSeeds: [seed], file, closed: null, nextOffset: zerosFrom };
+}
+
+/** A whole segment that no life will write to: what recovery, and a store made out of a content, leave. */
+export async function writeLineageSegment(
+  storage: Storage,
+  plan: SegmentPlan,
+  contents: SegmentContents,
+): Promise<WritableSegment> {
+  const closes = new BackgroundCloses();
+  const segment = await runSteps(prepareSegment(storage, plan, contents, closes))
+    .catch((error) => {
+      // There is no open journal to poison: what failed is the cause.
+      throw isKeelsonError(error, 'KEELSON_POISONED') ? error.cause : error;
+    })
+    .finally(() => closes.whenDone());
+  await segment.file.close();
+  return segment;
 }
 
 /**

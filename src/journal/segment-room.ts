@@ -123,8 +123,7 @@ export class SegmentRoom {
     this.#ready = null;
     if (ready === null || ready.header.sizeBytes >= this.#bytesFor(commitBytes)) return ready;
     // Segments are used in the order of their sequences, so one that is too small or too late is not used at all.
-    this.#closes.close(ready.file);
-    this.#remove(ready.path);
+    this.#discard(ready);
     return null;
   }
 
@@ -145,8 +144,8 @@ export class SegmentRoom {
     const state = { abandoned: false, done: Promise.resolve() };
     this.#underWay = state;
     state.done = runSteps(this.#prepare(0))
-      .then(async (segment) => {
-        if (state.abandoned) await this.#discard(segment);
+      .then((segment) => {
+        if (state.abandoned) this.#discard(segment);
         else this.#ready = segment;
       })
       .catch((error) => {
@@ -215,8 +214,8 @@ export class SegmentRoom {
     await this.#underWay?.done;
     const ready = this.#ready;
     this.#ready = null;
-    if (ready !== null) await this.#discard(ready);
-    this.#removeAll(this.#recycled.takeAll());
+    if (ready !== null) this.#discard(ready);
+    this.#removeAll([...this.#recycled.takeWaiting(), ...this.#recycled.takeFree()]);
     await Promise.all(this.#discards);
   }
 
@@ -298,9 +297,9 @@ export class SegmentRoom {
   }
 
   /** Best effort: an unused segment that stays is empty, and recovery steps over it. */
-  async #discard(segment: WritableSegment): Promise<void> {
+  #discard(segment: WritableSegment): void {
     this.#closes.close(segment.file);
-    await this.#storage.remove(segment.path).catch(() => {});
+    this.#remove(segment.path);
   }
 
   #removeAll(recycled: readonly RecycledSegment[]): void {

@@ -3,9 +3,9 @@
 import { KeelsonError } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
 import { absoluteDirectory, type Journal } from '../journal/internal.js';
-import { realPathOf, type Storage } from '../storage/index.js';
+import type { Storage } from '../storage/index.js';
 import type { EntriesView } from './entries.js';
-import { writeNewStore } from './new-store.js';
+import { refuseInside, refuseInsideByLinks, writeNewStore } from './new-store.js';
 import type { Codecs } from './reads.js';
 
 /** What a backup has written. */
@@ -72,28 +72,6 @@ export class Backups {
     });
     return { directory, lsn, entries: entries.size, bytesWritten };
   }
-}
-
-/** A copy in the directory that it is to outlive would be lost with it; and a store's directory is the store's alone. */
-export function refuseInside(directory: string, source: string): void {
-  if (!isInside(directory, source)) return;
-  throw new TypeError(`directory: expected one outside of ${source}, got ${directory}`);
-}
-
-/** The same where a symbolic link leads into it. */
-export async function refuseInsideByLinks(
-  storage: Storage,
-  directory: string,
-  source: string,
-): Promise<void> {
-  const real = await realPathOf(storage, directory);
-  if (!isInside(real, await realPathOf(storage, source))) return;
-  throw new TypeError(`directory: expected one outside of ${source}, got ${directory}, which is ${real}`);
-}
-
-/** The directory itself is not inside of it: there, writing fails because it is not empty. */
-function isInside(directory: string, source: string): boolean {
-  return directory !== source && directory.startsWith(source.endsWith('/') ? source : `${source}/`);
 }
 
 function closedMeanwhile(directory: string): KeelsonError {

@@ -141,14 +141,11 @@ export class Checkpoints {
   foundNoRoom(): void {
     const { journal } = this.#parts;
     const { nextLsn } = journal;
-    if (nextLsn === this.#imageLsn) journal.tryRoomAgain();
-    if (
-      !this.#isAutomatic ||
-      this.#runningCount > 0 ||
-      nextLsn === this.#noRoomLsn ||
-      nextLsn === this.#imageLsn
-    )
+    if (nextLsn === this.#imageLsn) {
+      journal.tryRoomAgain();
       return;
+    }
+    if (!this.#isAutomatic || this.#runningCount > 0 || nextLsn === this.#noRoomLsn) return;
     this.#noRoomLsn = nextLsn;
     this.#enqueue(true).catch(() => {});
   }

@@ -53,8 +53,7 @@ export class ImageExamination {
   static async of(storage: Storage, directory: string, lsn: number): Promise<ImageExamination> {
     const path = imagePath(directory, lsn);
     const file = path.slice(directory.length + 1);
-    const verdict = await readImageHeader(storage, path);
-    const bytes = await imageBytes(storage, path);
+    const { verdict, fileBytes: bytes } = await readImageHeader(storage, path);
     const parts = { storage, path, file, lsn, bytes };
     if (verdict.ok)
       return new ImageExamination({ ...parts, header: verdict.header, why: null, isForeignFile: false });
@@ -214,15 +213,6 @@ export async function overlayImage(
     for (const { key, version, start, end } of block) entries.set(key, version, bytes, start, end);
     lastKey = high;
     isContiguous = true;
-  }
-}
-
-async function imageBytes(storage: Storage, path: string): Promise<number> {
-  const file = await storage.openFile(path, false);
-  try {
-    return await file.size();
-  } finally {
-    await file.close();
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { isKeelsonError, KeelsonError } from '../errors.js';
-import type { Storage, StorageFile } from '../storage/index.js';
+import { type Storage, type StorageFile, startRead } from '../storage/index.js';
 import { type Entries, EntriesLoader, type EntriesView } from './entries.js';
 import {
   damagedBlock,
@@ -109,11 +109,14 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
   }
 }
 
-/** The header of an image file, verified or not. */
-export async function readImageHeader(storage: Storage, path: string): Promise<ImageHeaderVerdict> {
+/** The header of an image file, verified or not, and the size of the file. */
+export async function readImageHeader(
+  storage: Storage,
+  path: string,
+): Promise<{ readonly verdict: ImageHeaderVerdict; readonly fileBytes: number }> {
   const file = await storage.openFile(path, false);
   try {
-    return await readHeader(file);
+    return { verdict: await readHeader(file), fileBytes: await file.size() };
   } finally {
     await file.close();
   }
@@ -206,13 +209,6 @@ async function* readBlocks(
 
 function newPiece(bytesLeft: number): Uint8Array {
   return new Uint8Array(Math.max(0, Math.min(PIECE_BYTES, bytesLeft)));
-}
-
-function startRead(file: StorageFile, into: Uint8Array, offset: number): Promise<Uint8Array> {
-  const reading = file.read(into, offset).then((bytesRead) => into.subarray(0, bytesRead));
-  // Whoever stops before never asks for this piece: its failure is nobody's news then. close() waits for the read.
-  reading.catch(() => {});
-  return reading;
 }
 
 /** Where the whole blocks at the start of a piece end, by what their headers say. */

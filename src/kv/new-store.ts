@@ -12,7 +12,7 @@ import {
   newJournalId,
   writeSealedSegment,
 } from '../journal/internal.js';
-import { ensureDirectory, flushNameOf, type Storage } from '../storage/index.js';
+import { ensureDirectory, flushNameOf, realPathOf, type Storage } from '../storage/index.js';
 import type { EntriesView } from './entries.js';
 import { imageLsn, imagePath, isTemporaryImage, writeImage } from './image-files.js';
 import type { KeyCodec } from './key-encoding.js';
@@ -59,6 +59,28 @@ export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promi
   await storage.remove(marker);
   await storage.flushDirectory(directory);
   return bytesWritten;
+}
+
+/** A copy in the directory that it is to outlive would be lost with it; and a store's directory is the store's alone. */
+export function refuseInside(directory: string, source: string): void {
+  if (!isInside(directory, source)) return;
+  throw new TypeError(`directory: expected one outside of ${source}, got ${directory}`);
+}
+
+/** The same where a symbolic link leads into it. */
+export async function refuseInsideByLinks(
+  storage: Storage,
+  directory: string,
+  source: string,
+): Promise<void> {
+  const real = await realPathOf(storage, directory);
+  if (!isInside(real, await realPathOf(storage, source))) return;
+  throw new TypeError(`directory: expected one outside of ${source}, got ${directory}, which is ${real}`);
+}
+
+/** The directory itself is not inside of it: there, writing fails because it is not empty. */
+function isInside(directory: string, source: string): boolean {
+  return directory !== source && directory.startsWith(source.endsWith('/') ? source : `${source}/`);
 }
 
 /** Of all who want to make a store here, one succeeds in making the marker; of an open at the same time, at most one of both. */

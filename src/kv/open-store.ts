@@ -161,14 +161,13 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
   for (const [at, lsn] of lsns.entries()) {
     const path = imagePath(directory, lsn);
     try {
-      const header = await readHeader(storage, path, codecs);
+      const { header, fileBytes: bytes } = await readHeader(storage, path, codecs);
       if (header.lsn !== lsn) {
         throw new KeelsonError('KEELSON_CORRUPT', `${path} is the image of LSN ${header.lsn}`, { path, lsn });
       }
       const entries = await loadImage(storage, path, header, codecs.key, (done) =>
         options.onProgress?.({ phase: 'image', done, total: header.entryCount }),
       );
-      const bytes = await fileBytes(storage, path);
       return {
         lsn,
         bytes,
@@ -189,15 +188,6 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
     }
   }
   return { lsn: null, bytes: 0, olderLsn: 0, newestLsn, journalId: null, entries: new Entries(), damaged };
-}
-
-async function fileBytes(storage: Storage, path: string): Promise<number> {
-  const file = await storage.openFile(path, false);
-  try {
-    return await file.size();
-  } finally {
-    await file.close();
-  }
 }
 
 function onScanOf({ options }: Opening): OnScan | undefined {
@@ -297,11 +287,11 @@ async function readHeader(
   storage: Storage,
   path: string,
   codecs: Codecs<unknown, unknown>,
-): Promise<ImageHeader> {
-  const verdict = await readImageHeader(storage, path);
+): Promise<{ readonly header: ImageHeader; readonly fileBytes: number }> {
+  const { verdict, fileBytes } = await readImageHeader(storage, path);
   if (!verdict.ok) throw new KeelsonError(verdict.code, `${path}: ${verdict.why}`, { path, offset: 0 });
   checkEncodings(verdict.header, codecs, path);
-  return verdict.header;
+  return { header: verdict.header, fileBytes };
 }
 
 /** A damaged header is for later: another image may serve. That of a newer version or of another store is not. */

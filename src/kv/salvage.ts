@@ -5,14 +5,13 @@ import { KeelsonError } from '../errors.js';
 import { absoluteDirectory, type Damage, type LsnRange } from '../journal/internal.js';
 import { choiceOption, functionOption, type OptionTable, resolveOptions } from '../options.js';
 import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '../storage/index.js';
-import { refuseInside, refuseInsideByLinks } from './backup.js';
 import {
   KEY_ENCODING_NAMES,
   type KeyCodec,
   type KeyEncodingName,
   resolveKeyEncoding,
 } from './key-encoding.js';
-import { writeNewStore } from './new-store.js';
+import { refuseInside, refuseInsideByLinks, writeNewStore } from './new-store.js';
 import { type ExaminationProgress, examineStore } from './store-examination.js';
 import { ENCODING_NAME_BYTES_MAX, isEncodingName } from './value-encoding.js';
 

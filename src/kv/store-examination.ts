@@ -13,6 +13,7 @@ import {
   type FoundSegment,
   inspectJournal,
   isSegmentName,
+  isTemporarySegment,
   JournalExamination,
   journalIdOf,
   type LsnRange,
@@ -401,7 +402,7 @@ function visitorOf(entries: Entries, lsn: number): RecordVisitor {
 }
 
 function isOther(name: string): boolean {
-  const isUnfinished = isTemporaryImage(name) || name.endsWith('.journal.tmp');
+  const isUnfinished = isTemporaryImage(name) || isTemporarySegment(name);
   return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !name.startsWith('LOCK.'));
 }
 

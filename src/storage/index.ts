@@ -7,6 +7,7 @@ export { FileWindow } from './file-window.js';
 export * from './frame-seal.js';
 export { createFsStorage } from './fs-storage.js';
 export { createIoUringStorage } from './io-uring-storage.js';
+export { readAhead, startRead, WINDOW_BYTES } from './read-ahead.js';
 export { SearchBudget } from './search-budget.js';
 export { runSteps, runStepsSync, type Steps, step } from './steps.js';
 export type * from './storage.js';

@@ -150,7 +150,7 @@ async function onDisk({ header, blocks }: Image): Promise<Storage> {
 async function load(storage: Storage): Promise<Entry[] | Error> {
   const path = imagePath('/data', LSN);
   try {
-    const verdict = await readImageHeader(storage, path);
+    const { verdict } = await readImageHeader(storage, path);
     if (!verdict.ok) return new Error(verdict.code);
     return entriesOf(await loadImage(storage, path, verdict.header, utf8KeyCodec, () => {}));
   } catch (error) {

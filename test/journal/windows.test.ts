@@ -8,10 +8,10 @@ import { encodeCommitHeader } from '../../src/journal/commit-format.js';
 import { FrameCursor } from '../../src/journal/frame-cursor.js';
 import { HeldSegments } from '../../src/journal/held-segments.js';
 import { replayRecords } from '../../src/journal/journal-reader.js';
-import { readAhead, WINDOW_BYTES } from '../../src/journal/read-ahead.js';
 import { recoverJournalReadOnly } from '../../src/journal/recovery.js';
 import { encodeSegmentHeader } from '../../src/journal/segment-format.js';
 import { createFsStorage, type Storage, type StorageFile } from '../../src/storage/index.js';
+import { readAhead, WINDOW_BYTES } from '../../src/storage/read-ahead.js';
 import { FaultyStorage } from './faulty-storage.js';
 import {
   bytesOf,

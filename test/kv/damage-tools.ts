@@ -1,6 +1,7 @@
 // A small store of many tiny files, every write of which is known, to be damaged byte by byte.
 
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
@@ -107,6 +108,29 @@ export async function makeSmallStore(
   await known.put(store, 'a0', 'last');
   await lifeEnds(store);
   return known;
+}
+
+export interface DamageFolder {
+  readonly folder: string;
+  /** A small store that was closed well, and the same as its killed owner leaves it. */
+  readonly closed: string;
+  readonly killed: string;
+  /** For a copy that is damaged. */
+  readonly victim: string;
+  readonly out: string;
+  readonly known: KnownWrites;
+}
+
+export async function makeDamageFolder(name: string): Promise<DamageFolder> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), `keelson-${name}-`));
+  const [closed, killed, victim, out] = ['closed', 'killed', 'victim', 'out'].map((part) =>
+    path.join(folder, part),
+  ) as [string, string, string, string];
+  const known = await makeSmallStore(closed, undefined, async (store) => {
+    copyStore(closed, killed);
+    await store.close();
+  });
+  return { folder, closed, killed, victim, out, known };
 }
 
 /** Every name below a directory with what stands there and when it was changed: equal means that nothing was touched. */

@@ -2,7 +2,6 @@
 // named, and the old store is as it was.
 
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KeelsonError, type LsnRange, open, salvage, verify } from '../../src/index.js';
@@ -14,6 +13,7 @@ import {
   fingerprint,
   type KnownState,
   KnownWrites,
+  makeDamageFolder,
   makeSmallStore,
   openTiny,
   stateAfter,
@@ -28,15 +28,7 @@ let out: string;
 let known: KnownWrites;
 
 beforeAll(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-salvage-'));
-  closed = path.join(folder, 'closed');
-  killed = path.join(folder, 'killed');
-  victim = path.join(folder, 'victim');
-  out = path.join(folder, 'out');
-  known = await makeSmallStore(closed, undefined, async (store) => {
-    copyStore(closed, killed);
-    await store.close();
-  });
+  ({ folder, closed, killed, victim, out, known } = await makeDamageFolder('salvage'));
 });
 
 afterAll(() => fs.rmSync(folder, { recursive: true }));

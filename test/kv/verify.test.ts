@@ -2,7 +2,6 @@
 // reason for, and it never changes a byte.
 
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { crc32c } from '../../src/crc32c.js';
@@ -15,7 +14,7 @@ import {
   fingerprint,
   type KnownState,
   type KnownWrites,
-  makeSmallStore,
+  makeDamageFolder,
   openTiny,
   stateAfter,
   stateOf,
@@ -29,14 +28,7 @@ let known: KnownWrites;
 let whole: KnownState;
 
 beforeAll(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-verify-'));
-  closed = path.join(folder, 'closed');
-  killed = path.join(folder, 'killed');
-  victim = path.join(folder, 'victim');
-  known = await makeSmallStore(closed, undefined, async (store) => {
-    copyStore(closed, killed);
-    await store.close();
-  });
+  ({ folder, closed, killed, victim, known } = await makeDamageFolder('verify'));
   whole = stateAfter(known.writes);
 });
 

@@ -1,9 +1,9 @@
 // A file in windows, one after the other, the next being read while this one is used. Two buffers, whatever the file.
 
-import type { StorageFile } from '../storage/index.js';
+import type { StorageFile } from './storage.js';
 
 /**
- * Bytes of a segment read at a time: large enough for the disk, small enough that what is done with one window does
+ * Bytes read at a time where nobody says otherwise: large enough for the disk, small enough that what is done with one window does
  * not keep the event loop. A multiple of every block size, so that no commit header is cut by a window's end.
  */
 export const WINDOW_BYTES = 1024 * 1024;
@@ -35,7 +35,8 @@ export async function* readAhead(
   }
 }
 
-function startRead(file: StorageFile, buffer: Uint8Array, offset: number): Promise<Uint8Array> {
+/** Reads as much of `buffer` as the file has, for who will ask for it later or never. */
+export function startRead(file: StorageFile, buffer: Uint8Array, offset: number): Promise<Uint8Array> {
   const reading = file.read(buffer, offset).then((bytesRead) => buffer.subarray(0, bytesRead));
   // Who stops early never asks for this window: its failure is nobody's news then. The file's close() waits for the read.
   reading.catch(() => {});
