@@ -1,19 +1,20 @@
-// A batch as callers give it: checked as a whole before anything is written.
+// A batch as callers give it: checked as a whole, and put into its record on the way, before anything of it is written.
 
 import { describeValue, misuse } from '../errors.js';
 import type { IndexKey } from './key-encoding.js';
 import type { KeyBounds } from './ordered-index.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import type { Codecs } from './reads.js';
+import type { RecordWriter } from './record-codec.js';
 
 export type BatchOperation<K, V> =
   | { readonly type: 'put'; readonly key: K; readonly value: V }
   | { readonly type: 'delete'; readonly key: K }
   | ({ readonly type: 'clear' } & KeyRange<K>);
 
-/** An operation in the index's terms, its value in memory of its own. */
+/** An operation in the index's terms. The value of a put is `record[valueStart, valueEnd)`. */
 export type ResolvedOperation =
-  | { readonly type: 'put'; readonly key: IndexKey; readonly value: Uint8Array }
+  | { readonly type: 'put'; readonly key: IndexKey; readonly valueStart: number; readonly valueEnd: number }
   | { readonly type: 'delete'; readonly key: IndexKey }
   | { readonly type: 'clear'; readonly bounds: KeyBounds };
 
@@ -23,16 +24,25 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   clear: ['type', ...BOUND_NAMES],
 };
 
-/** Throws a TypeError that names the operation and its field, as in `operations[3].key`. */
-export function resolveBatch<K, V>(codecs: Codecs<K, V>, operations: unknown): ResolvedOperation[] {
+/**
+ * Resolves all operations, and writes them into a record that `writer` has begun. Throws a TypeError that names the
+ * operation and its field, as in `operations[3].key`. Encoders may be the caller's own code and call the store again: the
+ * writer is this batch's alone.
+ */
+export function writeBatch<K, V>(
+  codecs: Codecs<K, V>,
+  operations: unknown,
+  writer: RecordWriter,
+): ResolvedOperation[] {
   if (!Array.isArray(operations)) throw misuse('operations', 'an array', operations);
-  return operations.map((operation, at) => resolveOperation(codecs, `operations[${at}]`, operation));
+  return operations.map((operation, at) => writeOperation(codecs, `operations[${at}]`, operation, writer));
 }
 
-function resolveOperation<K, V>(
+function writeOperation<K, V>(
   codecs: Codecs<K, V>,
   argument: string,
   operation: unknown,
+  writer: RecordWriter,
 ): ResolvedOperation {
   if (typeof operation !== 'object' || operation === null) throw misuse(argument, 'an object', operation);
   const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown };
@@ -46,13 +56,17 @@ function resolveOperation<K, V>(
     }
   }
   if (type === 'clear') {
-    return { type, bounds: resolveRange(codecs.key, argument, BOUND_NAMES, operation, ['type']).bounds };
+    const { bounds } = resolveRange(codecs.key, argument, BOUND_NAMES, operation, ['type']);
+    writer.clear(codecs.key, bounds);
+    return { type, bounds };
   }
   const indexKey = codecs.key.toIndexKey(`${argument}.key`, key);
-  if (type === 'delete') return { type, key: indexKey };
-  return {
-    type: 'put',
-    key: indexKey,
-    value: new Uint8Array(codecs.value.encode(value as V, `${argument}.value`)),
-  };
+  if (type === 'delete') {
+    writer.delete(codecs.key, indexKey);
+    return { type, key: indexKey };
+  }
+  const encoded = codecs.value.encode(value as V, `${argument}.value`);
+  writer.put(codecs.key, indexKey, encoded);
+  const valueEnd = writer.length;
+  return { type: 'put', key: indexKey, valueStart: valueEnd - encoded.length, valueEnd };
 }

@@ -1,10 +1,17 @@
-// What a store holds: an ordered index of handles, and the slabs of values they mean. Pure, in memory.
-// A value is in the index only when it is whole in its slab; what is released is not in the index any more.
+// What a store holds: an ordered index and a hash index of the ids of its entries, the handles of their values, and the
+// slabs with the values. Pure, in memory. A value is in an index only when it is whole in its slab; what is released is in
+// none any more.
+//
+// What is read or written at one key goes through the hash index. The ordered one is for ranges and for views, and learns
+// only of keys that come and go.
 
+import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
 import type { IndexKey } from './key-encoding.js';
+import { KeyTable, NOT_FOUND } from './key-table.js';
 import {
   ALL_KEYS,
   type IndexIterator,
+  type IndexWalk,
   type KeyBounds,
   OrderedIndex,
   OrderedIndexLoader,
@@ -12,15 +19,18 @@ import {
 import { ValueCompaction } from './value-compaction.js';
 import { type EntryHandle, type SlabMemory, type SlabsView, ValueSlabs } from './value-slabs.js';
 
+export type { EntryId } from './entry-handles.js';
 export type { EntryHandle } from './value-slabs.js';
 
 /** The entries as they were at one moment. Nothing changes it, so it may be read for as long as it is held. */
 export class EntriesView {
-  protected readonly index: OrderedIndex<EntryHandle>;
+  protected readonly index: OrderedIndex<EntryId>;
+  protected readonly handles: EntryHandlesView;
   protected readonly values: SlabsView;
 
-  constructor(index: OrderedIndex<EntryHandle>, values: SlabsView) {
+  constructor(index: OrderedIndex<EntryId>, handles: EntryHandlesView, values: SlabsView) {
     this.index = index;
+    this.handles = handles;
     this.values = values;
   }
 
@@ -29,12 +39,13 @@ export class EntriesView {
   }
 
   has(key: IndexKey): boolean {
-    return this.index.has(key);
+    return this.find(key) !== undefined;
   }
 
   /** A handle is good until the next write; in a view for as long as the view. */
   find(key: IndexKey): EntryHandle | undefined {
-    return this.index.get(key);
+    const id = this.index.get(key);
+    return id === undefined ? undefined : this.handles.get(id);
   }
 
   /** The LSN of the write that put the value there. */
@@ -56,8 +67,18 @@ export class EntriesView {
   }
 
   /** The keys in the range and their handles, lazily. Of entries that change meanwhile: iterate a clone. */
-  iterate(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexIterator<EntryHandle> {
-    return this.index.iterate(bounds, reverse, limit);
+  *iterate(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexIterator<EntryHandle> {
+    const walk = this.walk(bounds, reverse, limit);
+    while (walk.advance()) yield [walk.key, this.handleOf(walk.value)];
+  }
+
+  /** The same without an object for every pair: keys, and ids for handleOf(). */
+  walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId> {
+    return this.index.walk(bounds, reverse, limit);
+  }
+
+  handleOf(id: EntryId): EntryHandle {
+    return this.handles.get(id);
   }
 
   /** A view of what is there now. O(1). */
@@ -66,45 +87,69 @@ export class EntriesView {
   }
 }
 
+/** What entries are made of. */
+interface EntriesParts {
+  readonly index: OrderedIndex<EntryId>;
+  readonly table: KeyTable;
+  readonly handles: EntryHandles;
+  readonly values: ValueSlabs;
+  /** There was no memory for a key in the table: what is not found there is looked for in the ordered index. */
+  readonly isTablePartial: boolean;
+}
+
 export interface EntriesSizes {
   readonly nodeEntriesMax?: number;
   readonly slabBytesMax?: number;
+  readonly tableSlotsMax?: number;
   /** Of a loader. */
   readonly chunkKeys?: number;
 }
 
 /** The entries of a store. */
 export class Entries extends EntriesView {
+  protected override readonly handles: EntryHandles;
   protected override readonly values: ValueSlabs;
+  readonly #table: KeyTable;
+  #isTablePartial: boolean;
   readonly #compaction: ValueCompaction;
   /** Staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
-  /** Tests give sizes. */
-  constructor(
-    { nodeEntriesMax, slabBytesMax }: EntriesSizes = {},
-    index = new OrderedIndex<EntryHandle>(nodeEntriesMax),
-    values = new ValueSlabs(slabBytesMax),
-  ) {
-    super(index, values);
+  /** Tests give sizes. A loader gives what it has made. */
+  constructor(sizes: EntriesSizes = {}, parts: EntriesParts = newParts(sizes)) {
+    const { index, table, handles, values, isTablePartial } = parts;
+    super(index, handles, values);
+    this.handles = handles;
     this.values = values;
-    this.#compaction = new ValueCompaction(index, values);
+    this.#table = table;
+    this.#isTablePartial = isTablePartial;
+    this.#compaction = new ValueCompaction(handles, values);
   }
 
-  get memory(): SlabMemory {
-    return this.values.memory;
+  get memory(): EntriesMemory {
+    return { ...this.values.memory, hashIndexBytes: this.#table.memoryBytes };
   }
 
   override clone(): EntriesView {
-    return new EntriesView(this.index.clone(), this.values.view());
+    return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());
+  }
+
+  override find(key: IndexKey): EntryHandle | undefined {
+    const id = this.#idOf(key, this.#table.hashOf(key));
+    return id === NOT_FOUND ? undefined : this.handles.get(id);
+  }
+
+  /** @internal For the hash index, which holds no keys. */
+  isKeyOf(id: EntryId, key: IndexKey): boolean {
+    return this.values.isKeyOf(this.handles.get(id), key);
   }
 
   /**
-   * Copies a value into a slab, where nobody sees it before link(). What memory it takes is taken here: a write that
-   * has been staged can be accepted. Throws a RangeError, with nothing changed, when there is none.
+   * Copies a key and its value into a slab, where nobody sees it before link(). What memory it takes is taken here: a
+   * write that has been staged can be accepted. Throws a RangeError, with nothing changed, when there is none.
    */
-  stage(bytes: Uint8Array, start: number, end: number): EntryHandle {
-    const handle = this.values.append(bytes, start, end);
+  stage(key: IndexKey, bytes: Uint8Array, start: number, end: number): EntryHandle {
+    const handle = this.values.append(key, bytes, start, end);
     this.#stagedCount++;
     return handle;
   }
@@ -115,25 +160,32 @@ export class Entries extends EntriesView {
     this.values.discard(handle);
   }
 
-  /** What has been staged becomes the value of the key. */
+  /** What has been staged for the key becomes its value. */
   link(key: IndexKey, version: number, handle: EntryHandle): void {
     this.#stagedCount--;
     this.values.setVersion(handle, version);
-    const previous = this.index.set(key, handle);
-    if (previous !== undefined) this.values.release(previous);
+    const hash = this.#table.hashOf(key);
+    const id = this.#idOf(key, hash);
+    if (id === NOT_FOUND) this.#add(key, hash, handle);
+    else {
+      this.values.release(this.handles.get(id));
+      this.handles.set(id, handle);
+    }
     this.#compaction.step();
   }
 
   /** Stages a copy of `bytes[start, end)`, and links it. */
   set(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
-    this.link(key, version, this.stage(bytes, start, end));
+    this.link(key, version, this.stage(key, bytes, start, end));
   }
 
   /** False when it was not there. */
   delete(key: IndexKey): boolean {
-    const previous = this.index.delete(key);
-    if (previous === undefined) return false;
-    this.values.release(previous);
+    const hash = this.#table.hashOf(key);
+    const id = this.#idOf(key, hash);
+    if (id === NOT_FOUND) return false;
+    this.index.delete(key);
+    this.#forget(hash, id);
     this.#compaction.step();
     return true;
   }
@@ -143,7 +195,8 @@ export class Entries extends EntriesView {
     const isAll = bounds.low === undefined && bounds.high === undefined;
     // A batch that clears and then puts has staged what it puts: that must not go with the rest.
     if (isAll && this.#stagedCount === 0) return this.#deleteAll();
-    for (const [, handle] of this.index.iterate(bounds)) this.values.release(handle);
+    const walk = this.walk(bounds);
+    while (walk.advance()) this.#forget(this.#table.hashOf(walk.key), walk.value);
     const count = this.index.deleteRange(bounds);
     this.#compaction.step();
     return count;
@@ -153,26 +206,71 @@ export class Entries extends EntriesView {
   checkValid(): void {
     this.index.checkValid();
     const handles: EntryHandle[] = [];
-    for (const [, handle] of this.index.iterate(ALL_KEYS)) handles.push(handle);
+    for (const [key, handle] of this.iterate(ALL_KEYS)) {
+      if (this.find(key) !== handle) throw new Error(`the hash index does not lead to ${key}`);
+      handles.push(handle);
+    }
+    if (this.#table.size !== this.size && !this.#isTablePartial)
+      throw new Error('the indexes differ in size');
     this.values.checkValid(handles);
+  }
+
+  #idOf(key: IndexKey, hash: number): EntryId {
+    const id = this.#table.find(key, hash, this);
+    return id === NOT_FOUND && this.#isTablePartial ? (this.index.get(key) ?? NOT_FOUND) : id;
+  }
+
+  #add(key: IndexKey, hash: number, handle: EntryHandle): void {
+    const id = this.handles.add(handle);
+    this.index.set(key, id);
+    if (!this.#table.insert(hash, id)) this.#isTablePartial = true;
+  }
+
+  /** Everything of an entry but its place in the ordered index. */
+  #forget(hash: number, id: EntryId): void {
+    this.#table.remove(hash, id);
+    this.values.release(this.handles.get(id));
+    this.handles.remove(id);
   }
 
   #deleteAll(): number {
     const count = this.index.deleteRange(ALL_KEYS);
+    this.#table.clear();
+    this.#isTablePartial = false;
+    this.handles.clear();
     this.values.clear();
     return count;
   }
 }
 
+export interface EntriesMemory extends SlabMemory {
+  /** Of the index by which single keys are found. */
+  readonly hashIndexBytes: number;
+}
+
+function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes): EntriesParts {
+  return {
+    index: new OrderedIndex<EntryId>(nodeEntriesMax),
+    table: new KeyTable(tableSlotsMax),
+    handles: new EntryHandles(),
+    values: new ValueSlabs(slabBytesMax),
+    isTablePartial: false,
+  };
+}
+
 /** Builds entries of keys that come in ascending order: from an image. Never at work for more than about a millisecond. */
 export class EntriesLoader {
+  readonly #index: OrderedIndexLoader<EntryId>;
+  readonly #table: KeyTable;
+  readonly #handles = new EntryHandles();
   readonly #values: ValueSlabs;
-  readonly #index: OrderedIndexLoader<EntryHandle>;
+  #isTablePartial = false;
 
   /** Tests give sizes. */
-  constructor({ nodeEntriesMax, slabBytesMax, chunkKeys }: EntriesSizes = {}) {
+  constructor({ nodeEntriesMax, slabBytesMax, tableSlotsMax, chunkKeys }: EntriesSizes = {}) {
+    this.#index = new OrderedIndexLoader<EntryId>(nodeEntriesMax, chunkKeys);
+    this.#table = new KeyTable(tableSlotsMax);
     this.#values = new ValueSlabs(slabBytesMax);
-    this.#index = new OrderedIndexLoader<EntryHandle>(nodeEntriesMax, chunkKeys);
   }
 
   get size(): number {
@@ -181,13 +279,22 @@ export class EntriesLoader {
 
   /** Copies `bytes[start, end)`. False when the key is not above the last one: then the loader is of no more use. */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const handle = this.#values.append(bytes, start, end);
+    const handle = this.#values.append(key, bytes, start, end);
     this.#values.setVersion(handle, version);
-    return this.#index.add(key, handle);
+    const id = this.#handles.add(handle);
+    if (!this.#table.insert(this.#table.hashOf(key), id)) this.#isTablePartial = true;
+    return this.#index.add(key, id);
   }
 
   /** The entries. The loader is done with. */
   finish(): Entries {
-    return new Entries({}, this.#index.finish(), this.#values);
+    const parts: EntriesParts = {
+      index: this.#index.finish(),
+      table: this.#table,
+      handles: this.#handles,
+      values: this.#values,
+      isTablePartial: this.#isTablePartial,
+    };
+    return new Entries({}, parts);
   }
 }

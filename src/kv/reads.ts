@@ -2,8 +2,9 @@
 
 import { misuse } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
-import type { EntriesView, EntryHandle } from './entries.js';
-import type { IndexKey, KeyCodec } from './key-encoding.js';
+import type { EntriesView, EntryHandle, EntryId } from './entries.js';
+import type { KeyCodec } from './key-encoding.js';
+import type { IndexWalk } from './ordered-index.js';
 import { BOUND_NAMES, type KeyRange, RANGE_NAMES, type RangeOptions, resolveRange } from './range.js';
 import type { ValueCodec } from './value-encoding.js';
 
@@ -90,20 +91,20 @@ export class IndexReads<K, V> implements Reads<K, V> {
 
   entries(range?: RangeOptions<K>): IterableIterator<[K, V]> {
     const { key, value } = this.codecs;
-    return this.#iterate(range, (view, indexKey, handle): [K, V] => [
-      key.fromIndexKey(indexKey),
-      view.read(handle, value.decode),
+    return this.#iterate(range, (view, walk): [K, V] => [
+      key.fromIndexKey(walk.key),
+      view.read(view.handleOf(walk.value), value.decode),
     ]);
   }
 
   keys(range?: RangeOptions<K>): IterableIterator<K> {
     const { key } = this.codecs;
-    return this.#iterate(range, (_, indexKey) => key.fromIndexKey(indexKey));
+    return this.#iterate(range, (_, walk) => key.fromIndexKey(walk.key));
   }
 
   values(range?: RangeOptions<K>): IterableIterator<V> {
     const { value } = this.codecs;
-    return this.#iterate(range, (view, _, handle) => view.read(handle, value.decode));
+    return this.#iterate(range, (view, walk) => view.read(view.handleOf(walk.value), value.decode));
   }
 
   count(range?: KeyRange<K>): number {
@@ -116,25 +117,50 @@ export class IndexReads<K, V> implements Reads<K, V> {
     return this.#entriesNow().find(this.codecs.key.toIndexKey(argument, key));
   }
 
-  /** The view is taken here, at the call; the generator only walks it. */
+  /** The view is taken here, at the call; the iterator only walks it. */
   #iterate<T>(range: unknown, project: Projection<T>): IterableIterator<T> {
     this.#assertOpen();
     const { bounds, reverse, limit } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
     const view = this.#entriesNow().clone();
-    return walk(view, view.iterate(bounds, reverse, limit), project, this.#isOpen);
+    return new RangeIterator(view, view.walk(bounds, reverse, limit), project, this.#isOpen);
   }
 }
 
-type Projection<T> = (view: EntriesView, key: IndexKey, handle: EntryHandle) => T;
+/** Of the entry that the walk has come to. */
+type Projection<T> = (view: EntriesView, walk: IndexWalk<EntryId>) => T;
 
-function* walk<T>(
-  view: EntriesView,
-  steps: Iterable<readonly [IndexKey, EntryHandle]>,
-  project: Projection<T>,
-  isOpen: () => boolean,
-): Generator<T, void, undefined> {
-  for (const [key, handle] of steps) {
-    if (!isOpen()) return;
-    yield project(view, key, handle);
+/** Not a generator: one of those takes longer to go on than a key to be read. */
+class RangeIterator<T> implements IterableIterator<T> {
+  readonly #project: Projection<T>;
+  readonly #isOpen: () => boolean;
+  #view: EntriesView | null;
+  #walk: IndexWalk<EntryId> | null;
+
+  constructor(view: EntriesView, walk: IndexWalk<EntryId>, project: Projection<T>, isOpen: () => boolean) {
+    this.#view = view;
+    this.#walk = walk;
+    this.#project = project;
+    this.#isOpen = isOpen;
+  }
+
+  next(): IteratorResult<T, undefined> {
+    const [walk, view] = [this.#walk, this.#view];
+    if (walk === null || view === null) return { done: true, value: undefined };
+    if (!this.#isOpen() || !walk.advance()) return this.return();
+    return { done: false, value: this.#project(view, walk) };
+  }
+
+  /** It lets go of what it has held. */
+  return(): IteratorReturnResult<undefined> {
+    this.#walk = null;
+    this.#view = null;
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.iterator](): this {
+    return this;
   }
 }
+
+// As generators have it: what a newer Node gives to all iterators (map, filter, take …) is there on these, too.
+Object.setPrototypeOf(RangeIterator.prototype, Object.getPrototypeOf(Object.getPrototypeOf([].values())));

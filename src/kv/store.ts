@@ -7,17 +7,16 @@ import type { Journal } from '../journal/internal.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
 import { type BackupResult, Backups } from './backup.js';
-import { type BatchOperation, type ResolvedOperation, resolveBatch } from './batch.js';
+import { type BatchOperation, type ResolvedOperation, writeBatch } from './batch.js';
 import type { CheckpointResult } from './checkpoint.js';
 import { type CheckpointEvent, type CheckpointStats, Checkpoints, type FoundImages } from './checkpoints.js';
-import type { Entries, EntryHandle } from './entries.js';
+import type { Entries, EntriesMemory, EntryHandle } from './entries.js';
 import type { ResolvedStoreOptions } from './options.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import { type Codecs, IndexReads, type Reads } from './reads.js';
 import { RecordWriter } from './record-codec.js';
 import { Snapshot } from './snapshot.js';
 import type { StoreRecovery } from './store-recovery.js';
-import type { SlabMemory } from './value-slabs.js';
 
 /** `'disk'`: the promise resolves when the write would survive a power cut. `'memory'`: at once, and never rejects. */
 export type Durability = 'disk' | 'memory';
@@ -44,7 +43,7 @@ export interface Collection<K, V> extends Reads<K, V> {
 
 export interface StoreStats {
   readonly entries: number;
-  readonly memory: SlabMemory;
+  readonly memory: EntriesMemory;
   readonly lastLsn: number;
   readonly durableLsn: number;
   readonly engine: EngineReport;
@@ -81,6 +80,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   readonly #entries: Entries;
   readonly #journal: Journal | null;
   readonly #writer = new RecordWriter(RECORD_BYTES_MAX);
+  /** Null while a batch has it: an encoder of its values may write another one. */
+  #batchWriter: RecordWriter | null = new RecordWriter(RECORD_BYTES_MAX);
   readonly #events = new EventEmitter<StoreEvents>();
   /** The first record of a store says what its keys and values are. */
   #isBorn: boolean;
@@ -138,7 +139,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     this.#writer.put(keyCodec, indexKey, encoded);
     const record = this.#writer.finish();
     // From the record, which ends with the value: `encoded` may be memory that another thread writes to.
-    const staged = this.#entries.stage(record, record.length - encoded.length, record.length);
+    const staged = this.#entries.stage(indexKey, record, record.length - encoded.length, record.length);
     const version = this.#appendStaged(journal, record, [staged]);
     this.#entries.link(indexKey, version, staged);
     return this.#whenDurable(journal, version, durability);
@@ -159,14 +160,21 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn> {
     const journal = this.#writable();
     const durability = resolveDurability(options);
-    const resolved = resolveBatch(this.codecs, operations);
-    if (resolved.length === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
-    this.#writable();
-    const record = this.#encodeBatch(resolved);
-    const staged = this.#stage(resolved);
-    const version = this.#appendStaged(journal, record, staged);
-    this.#apply(resolved, version, staged);
-    return this.#whenDurable(journal, version, durability);
+    const writer = this.#batchWriter ?? new RecordWriter(RECORD_BYTES_MAX);
+    this.#batchWriter = null;
+    try {
+      writer.begin();
+      const resolved = writeBatch(this.codecs, operations, writer);
+      if (resolved.length === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
+      this.#writable();
+      const record = writer.finish();
+      const staged = this.#stage(resolved, record);
+      const version = this.#appendStaged(journal, record, staged);
+      this.#apply(resolved, version, staged);
+      return this.#whenDurable(journal, version, durability);
+    } finally {
+      this.#batchWriter = writer;
+    }
   }
 
   clear(range?: KeyRange<K>, options?: WriteOptions): Promise<Lsn> {
@@ -294,24 +302,14 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     }
   }
 
-  #encodeBatch(operations: readonly ResolvedOperation[]): Uint8Array {
-    const { key: codec } = this.codecs;
-    this.#writer.begin();
-    for (const operation of operations) {
-      if (operation.type === 'put') this.#writer.put(codec, operation.key, operation.value);
-      else if (operation.type === 'delete') this.#writer.delete(codec, operation.key);
-      else this.#writer.clear(codec, operation.bounds);
-    }
-    return this.#writer.finish();
-  }
-
   /** The values of a batch in memory that is ready for them: all of them, or it throws and there is none. */
-  #stage(operations: readonly ResolvedOperation[]): EntryHandle[] {
+  #stage(operations: readonly ResolvedOperation[], record: Uint8Array): EntryHandle[] {
     const staged: EntryHandle[] = [];
     try {
       for (const operation of operations) {
         if (operation.type !== 'put') continue;
-        staged.push(this.#entries.stage(operation.value, 0, operation.value.length));
+        const { key, valueStart, valueEnd } = operation;
+        staged.push(this.#entries.stage(key, record, valueStart, valueEnd));
       }
     } catch (error) {
       this.#discard(staged);

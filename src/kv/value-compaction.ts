@@ -1,15 +1,14 @@
 // Compaction: getting back what slabs hold of released values, a little with every write. Pure: no timers, no chance.
 //
-// A pass chooses the emptiest slabs as victims and then walks all keys in order, moving every value that lies in a
-// victim. When it has come to the end nothing of them is live, and they are gone. Keys that are set meanwhile are
-// never in a victim, wherever the walk is; keys that are deleted need no moving. Views keep their slabs: that costs
-// memory until they are dropped, and nothing else. After a clear a pass finds nothing to move, and ends.
+// A pass chooses the emptiest slabs as victims and then walks all entries by their ids, moving every value that lies in
+// a victim. When it has come to the end nothing of them is live, and they are gone. What is set meanwhile is never
+// in a victim, wherever the walk is; what is deleted needs no moving. Views keep their slabs: that costs memory until
+// they are dropped, and nothing else. After a clear a pass finds nothing to move, and ends.
 //
 // Its pace is that of the waste: the walk has gone all the way when as much new waste has come about as the pass
 // reclaims. So work and memory are in proportion to what is written, also in a loop that never yields.
 
-import type { IndexKey } from './key-encoding.js';
-import type { OrderedIndex } from './ordered-index.js';
+import { type EntryHandles, type EntryId, isFree } from './entry-handles.js';
 import type { EntryHandle, ValueSlabs } from './value-slabs.js';
 
 /** A pass starts when this part of all slab bytes is waste … */
@@ -21,27 +20,26 @@ const MOVED_FRACTION = 1 / 10;
 /** The new waste during a pass is at most this part of all slab bytes. */
 const PACE_FRACTION = 1 / 16;
 
-/** The keys of one step of the walk: fewer are not worth a descent into the tree … */
-const STEP_KEYS_MIN = 128;
+/** The ids of one step of the walk: fewer are not worth its start … */
+const STEP_IDS_MIN = 128;
 /** … and more, or more moves, or more bytes, would be felt by the one write that does them. */
-const STEP_KEYS_MAX = 4096;
+const STEP_IDS_MAX = 4096;
 const STEP_MOVES_MAX = 256;
 const STEP_BYTES_MAX = 256 * 1024;
 
 export class ValueCompaction {
-  readonly #index: OrderedIndex<EntryHandle>;
+  readonly #handles: EntryHandles;
   readonly #values: ValueSlabs;
   #isWalking = false;
-  /** The walk has visited this key; undefined at its start. */
-  #cursor: IndexKey | undefined;
-  #keysVisited = 0;
-  #keysAtStart = 0;
+  /** The walk has visited the ids below. */
+  #cursor = 0;
+  #idsAtStart = 0;
   #wasteMadeAtStart = 0;
   /** The waste that may come about during the pass. */
   #paceBytes = 0;
 
-  constructor(index: OrderedIndex<EntryHandle>, values: ValueSlabs) {
-    this.#index = index;
+  constructor(handles: EntryHandles, values: ValueSlabs) {
+    this.#handles = handles;
     this.#values = values;
   }
 
@@ -50,9 +48,9 @@ export class ValueCompaction {
     if (!this.#isWalking && !this.#start()) return;
     const wasteMade = this.#values.wasteMadeBytes - this.#wasteMadeAtStart;
     const isLate = wasteMade >= this.#paceBytes;
-    const due = (wasteMade / this.#paceBytes) * this.#keysAtStart - this.#keysVisited;
-    if (due >= STEP_KEYS_MIN || isLate) {
-      this.#walk(Math.min(STEP_KEYS_MAX, Math.max(STEP_KEYS_MIN, due)));
+    const due = (wasteMade / this.#paceBytes) * this.#idsAtStart - this.#cursor;
+    if (due >= STEP_IDS_MIN || isLate) {
+      this.#walk(Math.min(STEP_IDS_MAX, Math.max(STEP_IDS_MIN, due)));
     }
   }
 
@@ -63,39 +61,41 @@ export class ValueCompaction {
     const reclaimed = this.#values.chooseVictims(Math.max(slabBytesMax, liveBytes * MOVED_FRACTION));
     if (reclaimed === 0) return false;
     this.#isWalking = true;
-    this.#cursor = undefined;
-    this.#keysVisited = 0;
-    this.#keysAtStart = this.#index.size;
+    this.#cursor = 0;
+    this.#idsAtStart = this.#handles.end;
     this.#wasteMadeAtStart = this.#values.wasteMadeBytes;
     this.#paceBytes = Math.min(reclaimed, slabBytes * PACE_FRACTION);
     return true;
   }
 
-  /** Visits so many keys, and moves those of victims only then: the index must not change while it is walked. */
-  #walk(keysMax: number): void {
-    const found: [IndexKey, EntryHandle][] = [];
-    let keys = 0;
+  /** Visits so many ids, and moves what lies in victims. */
+  #walk(idsMax: number): void {
+    const end = Math.min(this.#handles.end, this.#cursor + idsMax);
+    let moves = 0;
     let bytes = 0;
-    const isAtEnd = this.#index.walkAfter(this.#cursor, (key, handle) => {
-      this.#cursor = key;
-      keys++;
-      if (this.#values.isVictim(handle)) {
-        found.push([key, handle]);
-        bytes += this.#values.entryBytes(handle);
+    while (this.#cursor < end && moves < STEP_MOVES_MAX && bytes < STEP_BYTES_MAX) {
+      const id = this.#cursor++;
+      const handle = this.#handles.get(id);
+      if (isFree(handle) || !this.#values.isVictim(handle)) continue;
+      moves++;
+      bytes += this.#values.entryBytes(handle);
+      if (!this.#move(id, handle)) {
+        this.#end();
+        return;
       }
-      return keys < keysMax && found.length < STEP_MOVES_MAX && bytes < STEP_BYTES_MAX;
-    });
-    this.#keysVisited += keys;
-    if (!this.#move(found) || isAtEnd) {
-      this.#isWalking = false;
-      this.#values.forgetVictims();
     }
+    if (this.#cursor >= this.#handles.end) this.#end();
+  }
+
+  #end(): void {
+    this.#isWalking = false;
+    this.#values.forgetVictims();
   }
 
   /** False when there is no memory for another slab: the write that brought us here has succeeded, and must not fail. */
-  #move(found: readonly [IndexKey, EntryHandle][]): boolean {
+  #move(id: EntryId, handle: EntryHandle): boolean {
     try {
-      for (const [key, handle] of found) this.#index.set(key, this.#values.relocate(handle));
+      this.#handles.set(id, this.#values.relocate(handle));
       return true;
     } catch (error) {
       if (error instanceof RangeError) return false;

@@ -5,15 +5,22 @@
 // copied before it changes while a view shares it. So a view (of a snapshot, an iteration, a checkpoint) reads what
 // it saw, and one that nobody closes is simply collected as garbage: nothing counts references.
 //
-// An entry is a 12-byte header (value length, low and high half of the version, 32 bits each), the value, and padding
-// to the unit of 8 bytes. A handle is the slab's place in the table times the units of a slab, plus the unit: a small
-// integer for V8 up to 16 GiB, and right beyond.
+// An entry is a 16-byte header (value length, low and high half of the version, key field, 32 bits each), the key, the
+// value, and padding to the unit of 8 bytes. The key is there so that who finds an entry by a hash can tell whose it is in
+// the cache line that it reads anyway: one byte a code unit, or two where one does not do; the key field is the
+// number of units times two, plus one where they have two bytes.
+//
+// A handle is the slab's place in the table times the units of a slab, plus the unit: a small integer for V8 up to
+// 16 GiB, and right beyond.
+
+import type { IndexKey } from './key-encoding.js';
 
 export type EntryHandle = number;
 
 const KIB = 1024;
 const UNIT_BYTES = 8;
-const HEADER_BYTES = 12;
+const HEADER_BYTES = 16;
+const NARROW_UNIT_MAX = 0xff;
 
 /** The first slab: what a store with little in it costs. The next is as large as all before it together. */
 export const SLAB_BYTES_MIN = 64 * KIB;
@@ -79,8 +86,24 @@ export class SlabsView {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[at]!;
     const unit = handle - at * this.unitsPerSlab;
-    const start = unit * UNIT_BYTES + HEADER_BYTES;
+    const start = unit * UNIT_BYTES + HEADER_BYTES + keyBytesOf(words[unit * 2 + 3]!);
     return decode(bytes, start, start + words[unit * 2]!);
+  }
+
+  /** Whether the entry was appended with this key. */
+  isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
+    const at = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[at]!;
+    const unit = handle - at * this.unitsPerSlab;
+    const field = words[unit * 2 + 3]!;
+    const { length } = key;
+    if (field >>> 1 !== length) return false;
+    const start = unit * UNIT_BYTES + HEADER_BYTES;
+    if ((field & 1) === 1) return isWideKey(bytes, start, key);
+    for (let index = 0; index < length; index++) {
+      if (bytes[start + index] !== key.charCodeAt(index)) return false;
+    }
+    return true;
   }
 }
 
@@ -142,21 +165,23 @@ export class ValueSlabs extends SlabsView {
   }
 
   /**
-   * Copies a value in, without a version yet, and returns its handle. Throws a RangeError, with nothing changed, when
-   * there is no memory for another slab.
+   * Copies a key and its value in, without a version yet, and returns the handle. Throws a RangeError, with nothing
+   * changed, when there is no memory for another slab.
    */
-  append(source: Uint8Array, start: number, end: number): EntryHandle {
-    const length = end - start;
-    const entryBytes = entryBytesOf(length);
-    if (entryBytes > this.slabBytesMax * OWN_SLAB_FRACTION) return this.#appendAlone(source, start, end);
-    if (this.#fillBytes + entryBytes > this.#current.bytes.length) this.#openSlab(entryBytes);
-    const slab = this.#current;
-    const at = this.#fillBytes;
-    this.#fillBytes = at + entryBytes;
-    write(slab, at, source, start, length);
-    slab.liveBytes += entryBytes;
-    this.#liveBytes += entryBytes;
-    return this.#currentPlace * this.unitsPerSlab + at / UNIT_BYTES;
+  append(key: IndexKey, source: Uint8Array, start: number, end: number): EntryHandle {
+    const keyField = keyFieldOf(key);
+    const handle = this.#take(entryBytesOf(keyField, end - start));
+    const place = Math.floor(handle / this.unitsPerSlab);
+    write(
+      this.table[place]!,
+      (handle - place * this.unitsPerSlab) * UNIT_BYTES,
+      key,
+      keyField,
+      source,
+      start,
+      end,
+    );
+    return handle;
   }
 
   /** Of an entry that no view can know yet. */
@@ -172,7 +197,7 @@ export class ValueSlabs extends SlabsView {
   release(handle: EntryHandle): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const slab = this.table[place]!;
-    const entryBytes = entryBytesOf(slab.words[(handle - place * this.unitsPerSlab) * 2]!);
+    const entryBytes = entryBytesAt(slab, (handle - place * this.unitsPerSlab) * 2);
     slab.liveBytes -= entryBytes;
     this.#liveBytes -= entryBytes;
     if (slab.liveBytes === 0 && slab !== this.#current) this.#drop(place);
@@ -183,7 +208,7 @@ export class ValueSlabs extends SlabsView {
   discard(handle: EntryHandle): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES;
-    const entryBytes = entryBytesOf(this.table[place]!.words[at / 4]!);
+    const entryBytes = entryBytesAt(this.table[place]!, at / 4);
     this.release(handle);
     if (place !== this.#currentPlace || at + entryBytes !== this.#fillBytes) return;
     this.#fillBytes = at;
@@ -206,7 +231,7 @@ export class ValueSlabs extends SlabsView {
   /** The memory an entry takes. */
   entryBytes(handle: EntryHandle): number {
     const place = Math.floor(handle / this.unitsPerSlab);
-    return entryBytesOf(this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2]!);
+    return entryBytesAt(this.table[place]!, (handle - place * this.unitsPerSlab) * 2);
   }
 
   isVictim(handle: EntryHandle): boolean {
@@ -253,11 +278,13 @@ export class ValueSlabs extends SlabsView {
   /** Copies an entry elsewhere and releases it here. Returns its new handle. Throws as append() does. */
   relocate(handle: EntryHandle): EntryHandle {
     const place = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[place]!;
+    const from = this.table[place]!;
     const word = (handle - place * this.unitsPerSlab) * 2;
-    const start = word * 4 + HEADER_BYTES;
-    const moved = this.append(bytes, start, start + words[word]!);
-    this.setVersion(moved, words[word + 2]! * HIGH_HALF + words[word + 1]!);
+    const entryBytes = entryBytesAt(from, word);
+    const moved = this.#take(entryBytes);
+    const movedPlace = Math.floor(moved / this.unitsPerSlab);
+    const at = (moved - movedPlace * this.unitsPerSlab) * UNIT_BYTES;
+    this.table[movedPlace]!.bytes.set(from.bytes.subarray(word * 4, word * 4 + entryBytes), at);
     this.release(handle);
     return moved;
   }
@@ -267,8 +294,7 @@ export class ValueSlabs extends SlabsView {
     const live = new Map<number, number>();
     for (const handle of handles) {
       const place = Math.floor(handle / this.unitsPerSlab);
-      const length = this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2]!;
-      live.set(place, (live.get(place) ?? 0) + entryBytesOf(length));
+      live.set(place, (live.get(place) ?? 0) + this.entryBytes(handle));
     }
     let slabBytes = 0;
     let liveBytes = 0;
@@ -284,11 +310,20 @@ export class ValueSlabs extends SlabsView {
     if (slabBytes !== this.#slabBytes || liveBytes !== this.#liveBytes) throw new Error('the sums are wrong');
   }
 
-  #appendAlone(source: Uint8Array, start: number, end: number): EntryHandle {
-    const entryBytes = entryBytesOf(end - start);
+  /** Memory for an entry, which is the caller's to fill. */
+  #take(entryBytes: number): EntryHandle {
+    if (entryBytes > this.slabBytesMax * OWN_SLAB_FRACTION) return this.#takeAlone(entryBytes);
+    if (this.#fillBytes + entryBytes > this.#current.bytes.length) this.#openSlab(entryBytes);
+    const at = this.#fillBytes;
+    this.#fillBytes = at + entryBytes;
+    this.#current.liveBytes += entryBytes;
+    this.#liveBytes += entryBytes;
+    return this.#currentPlace * this.unitsPerSlab + at / UNIT_BYTES;
+  }
+
+  #takeAlone(entryBytes: number): EntryHandle {
     const slab = allocate(entryBytes);
     const place = this.#enter(slab);
-    write(slab, 0, source, start, end - start);
     slab.liveBytes = entryBytes;
     this.#liveBytes += entryBytes;
     return place * this.unitsPerSlab;
@@ -375,16 +410,55 @@ function allocate(lengthBytes: number): Slab {
   };
 }
 
-function entryBytesOf(valueLength: number): number {
-  return Math.ceil((HEADER_BYTES + valueLength) / UNIT_BYTES) * UNIT_BYTES;
+function keyFieldOf(key: IndexKey): number {
+  for (let index = 0; index < key.length; index++) {
+    if (key.charCodeAt(index) > NARROW_UNIT_MAX) return key.length * 2 + 1;
+  }
+  return key.length * 2;
 }
 
-function write({ bytes, words }: Slab, at: number, source: Uint8Array, start: number, length: number): void {
-  words[at / 4] = length;
-  const target = at + HEADER_BYTES;
-  if (length > LOOP_BYTES_MAX) {
-    bytes.set(source.subarray(start, start + length), target);
+function keyBytesOf(keyField: number): number {
+  return (keyField >>> 1) << (keyField & 1);
+}
+
+function entryBytesOf(keyField: number, valueLength: number): number {
+  const unpadded = HEADER_BYTES + keyBytesOf(keyField) + valueLength;
+  return Math.ceil(unpadded / UNIT_BYTES) * UNIT_BYTES;
+}
+
+function entryBytesAt({ words }: Slab, word: number): number {
+  return entryBytesOf(words[word + 3]!, words[word]!);
+}
+
+function isWideKey(bytes: Uint8Array, start: number, key: IndexKey): boolean {
+  for (let index = 0; index < key.length; index++) {
+    const unit = bytes[start + index * 2]! | (bytes[start + index * 2 + 1]! << 8);
+    if (unit !== key.charCodeAt(index)) return false;
+  }
+  return true;
+}
+
+function write(
+  { bytes, words }: Slab,
+  at: number,
+  key: IndexKey,
+  keyField: number,
+  source: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  words[at / 4] = end - start;
+  words[at / 4 + 3] = keyField;
+  let target = at + HEADER_BYTES;
+  const isWide = (keyField & 1) === 1;
+  for (let index = 0; index < key.length; index++) {
+    const unit = key.charCodeAt(index);
+    bytes[target++] = unit;
+    if (isWide) bytes[target++] = unit >>> 8;
+  }
+  if (end - start > LOOP_BYTES_MAX) {
+    bytes.set(source.subarray(start, end), target);
     return;
   }
-  for (let index = 0; index < length; index++) bytes[target + index] = source[start + index]!;
+  for (let index = start; index < end; index++) bytes[target++] = source[index]!;
 }

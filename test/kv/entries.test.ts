@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Entries, EntriesLoader, type EntriesView } from '../../src/kv/entries.js';
 import { ALL_KEYS, type KeyBounds } from '../../src/kv/ordered-index.js';
 
-const SMALL = { nodeEntriesMax: 4, slabBytesMax: 256 };
+const SMALL = { nodeEntriesMax: 4, slabBytesMax: 512, tableSlotsMax: 32 };
 
 const MIB = 1024 * 1024;
 
@@ -75,7 +75,7 @@ function applyStep(entries: Entries, model: Model, action: Step, version: number
     for (const name of gone) model.delete(name);
   } else if (action.type === 'stage and discard') {
     const bytes = Buffer.from(action.value);
-    entries.discard(entries.stage(bytes, 0, bytes.length));
+    entries.discard(entries.stage(action.key, bytes, 0, bytes.length));
   }
 }
 
@@ -134,7 +134,7 @@ describe('entries', () => {
   test('keep what is staged through a clear of everything: a batch may clear and then put', () => {
     const entries = new Entries(SMALL);
     for (let number = 0; number < 100; number++) set(entries, keyName(number), 'old', 1);
-    const staged = ['a', 'b'].map((text) => entries.stage(Buffer.from(text), 0, 1));
+    const staged = ['a', 'b'].map((text) => entries.stage(text, Buffer.from(text), 0, 1));
     entries.link('a', 5, staged[0]!);
     entries.deleteRange(ALL_KEYS);
     entries.link('b', 5, staged[1]!);
@@ -176,7 +176,7 @@ describe('the memory of entries', () => {
       most = Math.max(most, entries.memory.slabBytes);
     }
     expect(most).toBeLessThanOrEqual(MIB);
-    expect(entries.memory.valueBytes).toBe(112);
+    expect(entries.memory.valueBytes).toBe(120);
   });
 
   const overwrites: { name: string; pick: (random: () => number, number: number) => number }[] = [
@@ -283,9 +283,9 @@ describe('the memory of entries', () => {
   test('of everything that is cleared is free at once', () => {
     const entries = new Entries();
     fill(entries, 50_000);
-    entries.discard(entries.stage(VALUE, 0, 50));
+    entries.discard(entries.stage('key', VALUE, 0, 50));
     expect(entries.deleteRange(ALL_KEYS)).toBe(50_000);
-    expect(entries.memory).toEqual({ valueBytes: 0, slabBytes: 0 });
+    expect(entries.memory).toEqual({ ...new Entries().memory, valueBytes: 0, slabBytes: 0 });
     fill(entries, 10);
     entries.checkValid();
   });
@@ -330,6 +330,48 @@ describe('the memory of entries', () => {
     for (let number = 0; number < 1000; number++) set(entries, 'new', 'value', 3);
     entries.checkValid();
     expect(entries.memory.slabBytes).toBeLessThan(40 * 1024);
+  });
+});
+
+describe('entries without memory for their hash index', () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+  });
+
+  const LETTERS = Buffer.from('abcdefghij');
+
+  test.each(['set', 'loader'])('find every key all the same, by the ordered one: made by %s', (way) => {
+    const loader = new EntriesLoader(SMALL);
+    const made = new Entries(SMALL);
+    const add = (number: number) =>
+      way === 'loader'
+        ? loader.add(keyName(number), number, LETTERS, 0, 10)
+        : made.set(keyName(number), number, LETTERS, 0, 10);
+    for (let number = 0; number < 300; number++) add(number);
+    // Slabs have the views of their memory that they need.
+    const real = globalThis.Uint32Array;
+    vi.stubGlobal(
+      'Uint32Array',
+      class extends real {
+        constructor(of: number | ArrayBuffer) {
+          if (typeof of === 'number') throw new RangeError('Array buffer allocation failed');
+          super(of);
+        }
+      },
+    );
+    for (let number = 300; number < 3000; number++) add(number);
+    const entries = way === 'loader' ? loader.finish() : made;
+    entries.checkValid();
+    expect(entries.size).toBe(3000);
+    expect(entries.find('key:x')).toBeUndefined();
+    for (let number = 0; number < 3000; number += 2) expect(entries.delete(keyName(number))).toBe(true);
+    for (let number = 1; number < 3000; number += 2) set(entries, keyName(number), 'other', 5);
+    expect(entries.size).toBe(1500);
+    for (let number = 0; number < 3000; number++) expect(entries.has(keyName(number))).toBe(number % 2 === 1);
+    entries.deleteRange(ALL_KEYS);
+    vi.unstubAllGlobals();
+    for (let number = 0; number < 3000; number++) set(entries, keyName(number), 'again', 6);
+    entries.checkValid();
   });
 });
 

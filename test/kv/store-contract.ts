@@ -133,6 +133,37 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         expect(db.lastLsn).toBe(lsn);
       });
 
+      // A batch is written into its record while it is checked, and a value may be the caller's own code.
+      it('takes writes that a value of a batch makes while it is encoded, before the batch', async () => {
+        const meddling = new Proxy({ n: 1 } as { n: number }, {
+          ownKeys(target) {
+            db.put('inner', 'put');
+            db.batch([
+              { type: 'put', key: 'inner batch', value: 'x'.repeat(500) },
+              { type: 'put', key: 'b', value: 'inner' },
+            ]);
+            return Reflect.ownKeys(target);
+          },
+        });
+        const lsn = await db.batch([
+          { type: 'put', key: 'a', value: 'before' },
+          { type: 'put', key: 'b', value: meddling },
+          { type: 'put', key: 'c', value: 'after' },
+        ]);
+        const expected = [
+          ['a', 'before'],
+          ['b', { n: 1 }],
+          ['c', 'after'],
+          ['inner', 'put'],
+          ['inner batch', 'x'.repeat(500)],
+        ];
+        expect([...db.entries()]).toEqual(expected);
+        expect(db.getEntry('b')?.version).toBe(lsn);
+        expect(db.getEntry('inner batch')!.version).toBeLessThan(lsn);
+        await reopen();
+        expect([...db.entries()]).toEqual(expected);
+      });
+
       it('writes nothing for an empty batch', async () => {
         await db.put('a', 1);
         const lsn = db.lastLsn;

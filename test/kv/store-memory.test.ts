@@ -73,7 +73,7 @@ describe('a write for whose values there is no memory', () => {
     const allocate = Buffer.allocUnsafeSlow;
     // What a slab of its own for that value takes; scratch buffers are of other sizes.
     vi.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation((bytes) => {
-      if (bytes === 500_016) throw new RangeError('Array buffer allocation failed');
+      if (bytes === 500_024) throw new RangeError('Array buffer allocation failed');
       return allocate(bytes);
     });
     expect(() => store.put('key', value)).toThrow(RangeError);

@@ -4,15 +4,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type EntryHandle, SLAB_BYTES_MAX, SLAB_BYTES_MIN, ValueSlabs } from '../../src/kv/value-slabs.js';
 
-/** A slab of so many bytes holds four entries of 20 bytes, and one of its own what has more. */
-const SMALL_SLAB_BYTES = 256;
+/** A slab of so many bytes holds eight entries of 20 bytes, and one of its own what has more. */
+const SMALL_SLAB_BYTES = 320;
 
 function bytesOf(length: number, fill: number): Uint8Array {
   return new Uint8Array(length).fill(fill);
 }
 
 function append(slabs: ValueSlabs, value: Uint8Array, version = 1): EntryHandle {
-  const handle = slabs.append(value, 0, value.length);
+  const handle = slabs.append('', value, 0, value.length);
   slabs.setVersion(handle, version);
   return handle;
 }
@@ -31,7 +31,7 @@ describe('value slabs', () => {
           const source = new Uint8Array(1000);
           const handles = items.map(({ length, version }, number) => {
             source.fill(number);
-            const handle = slabs.append(source, 7, 7 + length);
+            const handle = slabs.append('', source, 7, 7 + length);
             slabs.setVersion(handle, version);
             return handle;
           });
@@ -42,6 +42,29 @@ describe('value slabs', () => {
           slabs.checkValid(handles);
         },
       ),
+    );
+  });
+
+  test('know every key they were given, of narrow and of wide units, and no other', () => {
+    const key = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.string({ maxLength: 40 }));
+    fc.assert(
+      fc.property(fc.array(key, { maxLength: 40 }), key, (keys, other) => {
+        const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+        const value = Buffer.from('the value');
+        const handles = keys.map((name) => slabs.append(name, value, 4, 9));
+        handles.forEach((handle, at) => {
+          expect(slabs.isKeyOf(handle, keys[at]!)).toBe(true);
+          expect(slabs.isKeyOf(handle, other)).toBe(keys[at] === other);
+          expect(slabs.isKeyOf(handle, `${keys[at]}\0`)).toBe(false);
+          expect(Buffer.from(readValue(slabs, handle)).toString()).toBe('value');
+        });
+        const moved = handles.map((handle) => slabs.relocate(handle));
+        moved.forEach((handle, at) => {
+          expect(slabs.isKeyOf(handle, keys[at]!)).toBe(true);
+          expect(Buffer.from(readValue(slabs, handle)).toString()).toBe('value');
+        });
+        slabs.checkValid(moved);
+      }),
     );
   });
 
@@ -65,7 +88,7 @@ describe('value slabs', () => {
     const slabs = new ValueSlabs();
     expect(slabs.memory).toEqual({ valueBytes: 0, slabBytes: 0 });
     append(slabs, bytesOf(1, 0));
-    expect(slabs.memory).toEqual({ valueBytes: 16, slabBytes: SLAB_BYTES_MIN });
+    expect(slabs.memory).toEqual({ valueBytes: 24, slabBytes: SLAB_BYTES_MIN });
     for (let number = 0; number < 100_000; number++) {
       append(slabs, bytesOf(100, number));
       const { valueBytes, slabBytes } = slabs.memory;
@@ -119,9 +142,9 @@ describe('value slabs', () => {
     const kept = append(slabs, bytesOf(20, 1));
     const { valueBytes, slabBytes } = slabs.memory;
     for (let round = 0; round < 1000; round++) {
-      const two = [slabs.append(bytesOf(20, 2), 0, 20), slabs.append(bytesOf(9, 3), 0, 9)];
+      const two = [slabs.append('', bytesOf(20, 2), 0, 20), slabs.append('', bytesOf(9, 3), 0, 9)];
       for (const handle of two.reverse()) slabs.discard(handle);
-      const large = slabs.append(bytesOf(500, 4), 0, 500);
+      const large = slabs.append('', bytesOf(500, 4), 0, 500);
       slabs.discard(large);
     }
     expect(slabs.memory).toEqual({ valueBytes, slabBytes });

@@ -8,6 +8,8 @@ const CRASHES = 'test/simulation/store-crashes.test.ts';
 const MODEL = 'test/simulation/store-model.test.ts';
 const IMAGES = 'test/kv/image-files.test.ts';
 const ENTRIES = 'test/kv/entries.test.ts';
+const KEY_TABLE = 'test/kv/key-table.test.ts';
+const HANDLES = 'test/kv/entry-handles.test.ts';
 const SLABS = 'test/kv/value-slabs.test.ts';
 const BACKUP_CRASHES = 'test/simulation/backup.test.ts';
 const CONTRACT = 'test/kv/store-simulated.test.ts';
@@ -293,12 +295,12 @@ const memory: readonly Mutant[] = [
     tests: [SLABS],
   },
   {
-    name: 'a view shares the index in which compaction moves values',
+    name: 'a view shares the handles that compaction moves',
     edits: [
       {
         file: 'src/kv/entries.ts',
-        find: 'return new EntriesView(this.index.clone(), this.values.view());',
-        replace: 'return new EntriesView(this.index, this.values.view());',
+        find: 'return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());',
+        replace: 'return new EntriesView(this.index.clone(), this.handles, this.values.view());',
       },
     ],
     tests: [ENTRIES],
@@ -308,8 +310,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/value-slabs.ts',
-        find: 'this.setVersion(moved, words[word + 2]! * HIGH_HALF + words[word + 1]!);',
-        replace: '',
+        find: 'from.bytes.subarray(word * 4, word * 4 + entryBytes), at);',
+        replace: 'from.bytes.subarray(word * 4 + 12, word * 4 + entryBytes), at + 12);',
       },
     ],
     tests: [SLABS],
@@ -319,11 +321,96 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries.ts',
-        find: 'if (previous !== undefined) this.values.release(previous);',
-        replace: 'void previous;',
+        find: `      this.values.release(this.handles.get(id));
+      this.handles.set(id, handle);`,
+        replace: '      this.handles.set(id, handle);',
       },
     ],
     tests: [ENTRIES],
+  },
+  {
+    name: 'a view shares the ordered index that the store goes on to change',
+    edits: [
+      {
+        file: 'src/kv/entries.ts',
+        find: 'return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());',
+        replace: 'return new EntriesView(this.index, this.handles.view(), this.values.view());',
+      },
+    ],
+    tests: [ENTRIES],
+  },
+  {
+    name: 'a page of handles that a view shares is written to',
+    edits: [
+      {
+        file: 'src/kv/entry-handles.ts',
+        find: 'group[place] = group[place]?.slice() ??',
+        replace: 'group[place] ??=',
+      },
+    ],
+    tests: [HANDLES],
+  },
+  {
+    name: 'a group of pages that a view shares is written to',
+    edits: [
+      {
+        file: 'src/kv/entry-handles.ts',
+        find: 'this.groups[place] = this.groups[place]?.slice() ?? [];',
+        replace: 'this.groups[place] ??= [];',
+      },
+    ],
+    tests: [HANDLES],
+  },
+  {
+    name: 'two keys of one hash are one',
+    edits: [
+      {
+        file: 'src/kv/key-table.ts',
+        find: 'if (words[at] === hash && owner.isKeyOf(id - 1, key)) return id - 1;',
+        replace: 'if (words[at] === hash) return id - 1;',
+      },
+    ],
+    tests: [KEY_TABLE],
+  },
+  {
+    name: 'a gap in the hash index hides the keys behind it',
+    edits: [
+      {
+        file: 'src/kv/key-table.ts',
+        find: 'closeGap(words, at);',
+        replace: 'words[at + 1] = EMPTY;',
+      },
+    ],
+    tests: [KEY_TABLE],
+  },
+  {
+    name: 'a key that the hash index had no room for is not there',
+    edits: [
+      {
+        file: 'src/kv/entries.ts',
+        find: `    if (!this.#table.insert(hash, id)) this.#isTablePartial = true;
+  }`,
+        replace: `    this.#table.insert(hash, id);
+  }`,
+      },
+    ],
+    tests: [ENTRIES],
+  },
+  {
+    name: 'a key that is deleted stays in the hash index',
+    edits: [{ file: 'src/kv/entries.ts', find: 'this.#table.remove(hash, id);', replace: '' }],
+    tests: [ENTRIES],
+  },
+  {
+    name: 'the units of a wide key are compared by their low bytes',
+    edits: [
+      {
+        file: 'src/kv/value-slabs.ts',
+        find: '! | (bytes[start + index * 2 + 1]! << 8);',
+        replace: '! | (key.charCodeAt(index) & 0xff00);',
+      },
+    ],
+    tests: [SLABS],
   },
 ];
 

@@ -17,6 +17,7 @@ export interface LifeOptions {
     readonly segmentBytesMin: number;
     readonly segmentBytesMax: number;
     readonly commitBytesMax: number;
+    readonly earlyCommitBytes?: number;
   };
 }
 

@@ -1,0 +1,89 @@
+// Handles by id against an array, with views taken at every moment.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { EntryHandles, type EntryHandlesView, isFree } from '../../src/kv/entry-handles.js';
+
+type Step =
+  | { readonly type: 'add'; readonly times: number }
+  | { readonly type: 'set' | 'remove'; readonly which: number; readonly handle: number }
+  | { readonly type: 'view' };
+
+const handle = fc.oneof(
+  fc.nat(),
+  fc.nat().map((number) => 2 ** 33 + number),
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('add' as const), times: fc.nat({ max: 3000 }) }) },
+  { weight: 10, arbitrary: fc.record({ type: fc.constantFrom('set', 'remove'), which: fc.nat(), handle }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('view' as const) }) },
+);
+
+function expectSame(handles: EntryHandlesView, model: ReadonlyMap<number, number>): void {
+  for (const [id, expected] of model)
+    if (handles.get(id) !== expected) expect(handles.get(id)).toBe(expected);
+}
+
+describe('the handles of entries', () => {
+  test('are what was set last, and to a view what they were when it was taken', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
+        const handles = new EntryHandles();
+        const model = new Map<number, number>();
+        const views: { view: EntryHandlesView; expected: Map<number, number> }[] = [];
+        const pick = (which: number) => [...model.keys()][which % Math.max(1, model.size)];
+        for (const action of steps) {
+          if (action.type === 'view') views.push({ view: handles.view(), expected: new Map(model) });
+          else if (action.type === 'add') {
+            for (let time = 0; time < action.times; time++) {
+              const id = handles.add(time);
+              expect(model.has(id)).toBe(false);
+              model.set(id, time);
+            }
+          } else {
+            const id = pick(action.which);
+            if (id === undefined) continue;
+            if (action.type === 'set') {
+              handles.set(id, action.handle);
+              model.set(id, action.handle);
+            } else {
+              handles.remove(id);
+              model.delete(id);
+            }
+          }
+        }
+        expectSame(handles, model);
+        for (const { view, expected } of views) expectSame(view, expected);
+        for (let id = 0; id < handles.end; id++) {
+          if (isFree(handles.get(id)) === model.has(id)) expect(isFree(handles.get(id))).toBe(!model.has(id));
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('of entries that are gone are used again before there are new ones', () => {
+    const handles = new EntryHandles();
+    for (let number = 0; number < 5000; number++) handles.add(number);
+    for (let id = 0; id < 5000; id += 2) handles.remove(id);
+    for (let number = 0; number < 2500; number++) handles.add(number);
+    expect(handles.end).toBe(5000);
+    handles.add(1);
+    expect(handles.end).toBe(5001);
+  });
+
+  test('beyond one group of pages are as those within, and are left to a view by clear', () => {
+    const handles = new EntryHandles();
+    const count = 600_000;
+    for (let number = 0; number < count; number++) handles.add(number);
+    const view = handles.view();
+    handles.set(0, 7);
+    handles.set(count - 1, 8);
+    expect([view.get(0), view.get(300_000), view.get(count - 1)]).toEqual([0, 300_000, count - 1]);
+    expect([handles.get(0), handles.get(300_000), handles.get(count - 1)]).toEqual([7, 300_000, 8]);
+    handles.clear();
+    expect(handles.end).toBe(0);
+    expect(handles.add(9)).toBe(0);
+    expect([view.get(0), view.get(300_000), view.get(count - 1)]).toEqual([0, 300_000, count - 1]);
+  });
+});
