@@ -218,8 +218,9 @@ const commits: readonly Mutant[] = [
       },
       {
         file: 'src/journal/commit-pipeline.ts',
-        find: 'if (this.#isScheduled || this.#inFlight !== null) return;',
-        replace: 'if (this.#isScheduled) return;',
+        find: `if (this.#inFlight !== null) return;
+    if (this.#layout`,
+        replace: 'if (this.#layout',
       },
     ],
     tests: [JOURNAL, LESSONS],
