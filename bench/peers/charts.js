@@ -15,10 +15,12 @@ const PANEL = {
   labelWidth: 88,
   gap: 18,
   titleHeight: 30,
+  barHeight: 32,
 };
 const LINES = { height: 340, left: 64, width: 230, gap: 84, top: 96, bottom: 52 };
 const WHISKER_PIXELS = 3;
-const FONT = 'system-ui, -apple-system, "Segoe UI", sans-serif';
+/** Without quotes: ECharts writes it into an attribute as it is. */
+const FONT = 'system-ui, sans-serif';
 const INK = '#24292f';
 const MUTED = '#6e7781';
 
@@ -35,7 +37,7 @@ const COLORS = {
 const BAR_CHARTS = [
   {
     file: 'headline.svg',
-    title: 'Durable puts and reads, 1 M entries',
+    title: 'Durable puts and reads',
     subtitle:
       'Writes count when they would survive power loss. Medians; lines reach from the lowest to the highest round.',
     panels: [
@@ -62,7 +64,7 @@ const BAR_CHARTS = [
   },
   {
     file: 'reads.svg',
-    title: 'Reads of 1 M entries',
+    title: 'Reads',
     subtitle: 'Medians; lines reach from the lowest to the highest round.',
     panels: [
       ['get-strings', 'perSecond', 'get, strings, /s'],
@@ -75,7 +77,7 @@ const BAR_CHARTS = [
   },
   {
     file: 'footprint.svg',
-    title: 'Disk, memory and opening, 1 M objects',
+    title: 'Disk, memory and opening',
     subtitle: 'Less is better.',
     panels: [
       ['load', 'diskMb', 'on disk, closed, MB'],
@@ -84,6 +86,12 @@ const BAR_CHARTS = [
     ],
   },
 ];
+
+const COST_TITLES = {
+  'put-random': 'durable put, 1,000 in flight, random keys',
+  'get-objects': 'get an object, random key',
+  'scan-objects': 'range scan, an entry',
+};
 
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 
@@ -142,7 +150,7 @@ function panelOf(bars, title, at) {
       left: left + PANEL.labelWidth,
       top: top + PANEL.titleHeight,
       width: PANEL.width - PANEL.labelWidth,
-      height: PANEL.height - PANEL.titleHeight - PANEL.gap,
+      height: bars.length * PANEL.barHeight,
     },
     // Room for the number at the end of the longest bar.
     xAxis: { gridIndex: at, type: 'value', show: false, max: ({ max }) => max * 1.3 },
@@ -198,11 +206,11 @@ const headingOf = (text, subtext) => ({
   subtextStyle: { fontSize: 11, color: MUTED, fontFamily: FONT },
 });
 
-function barChart(summary, { title, subtitle, panels }) {
+function barChart(summary, { title, subtitle, panels }, entries) {
   const drawn = panels.map((panel, at) => panelOf(barsOf(summary, panel), panel[2], at));
   const all = (part) => drawn.flatMap((panel) => panel[part]);
   const option = {
-    title: [headingOf(title, subtitle), ...all('title')],
+    title: [headingOf(`${title}, ${compact.format(entries)} entries`, subtitle), ...all('title')],
     grid: all('grid'),
     xAxis: all('xAxis'),
     yAxis: all('yAxis'),
@@ -239,14 +247,14 @@ function costChart(costs) {
   const option = {
     title: [
       headingOf('Cost against size', 'µs an operation, medians; both axes are logarithmic'),
-      ...costs.map(({ title }, at) => ({
-        text: title,
+      ...costs.map(({ name }, at) => ({
+        text: COST_TITLES[name],
         left: leftOf(at) - 40,
         top: LINES.top - 34,
-        textStyle: { fontSize: 12, color: INK, fontFamily: FONT, width: LINES.width + 40, overflow: 'break' },
+        textStyle: { fontSize: 12, color: INK, fontFamily: FONT },
       })),
     ],
-    legend: { bottom: 0, left: 'center', textStyle: { fontSize: 11, color: INK } },
+    legend: { bottom: 0, left: 'center', itemGap: 26, textStyle: { fontSize: 11, color: INK } },
     grid: costs.map((_, at) => ({
       left: leftOf(at),
       width: LINES.width,
@@ -261,12 +269,12 @@ function costChart(costs) {
 }
 
 /** `{ file, title, svg }` of every chart for which this run has all trials. */
-export function chartsOf(summary) {
+export function chartsOf({ options: { entries } }, summary) {
   const has = (name) => summary.trials.some((trial) => trial.name === name && trial.isMain);
   const charts = BAR_CHARTS.filter(({ panels }) => panels.every(([name]) => has(name))).map((chart) => ({
     file: chart.file,
     title: chart.title,
-    svg: barChart(summary, chart),
+    svg: barChart(summary, chart, entries),
   }));
   if (summary.costs.length > 0)
     charts.push({ file: 'sizes.svg', title: 'Cost against size', svg: costChart(summary.costs) });

@@ -1,7 +1,7 @@
 // The page of a run, in Markdown. Pure: from results and their summary to text.
 
 import { STORES } from './stores.js';
-import { DURABILITY, FIGURES } from './trials.js';
+import { CLIFF_RATIO, DURABILITY, FIGURES } from './trials.js';
 
 const NOT_MEASURED = '–';
 
@@ -69,14 +69,19 @@ function goalsSection(trials) {
 function costsSection(costs) {
   if (costs.length === 0) return [];
   const tables = costs.map(({ title, sizes, stores }) => {
-    const header = [
-      'µs an operation, by entries in the store',
-      ...sizes.map((size) => size.toLocaleString('en')),
-    ];
-    const rows = stores.map(({ store, costsUs }) => [STORES[store].title, ...costsUs.map(shown)]);
+    const header = ['', ...sizes.map((size) => size.toLocaleString('en')), 'steepest step'];
+    const rows = stores.map(({ store, costsUs, steepest }) => [
+      STORES[store].title,
+      ...costsUs.map(shown),
+      `× ${shown(steepest)}`,
+    ]);
     return `### ${title}\n\n${table(header, rows)}`;
   });
-  return ['## Cost against size', ...tables];
+  const ours = costs.flatMap(({ stores }) => stores.filter(({ store }) => store === 'keelson'));
+  const hasCliff = ours.some(({ steepest }) => steepest > CLIFF_RATIO);
+  const verdict = `Keelson ${hasCliff ? '**has a cliff**' : 'has none'}.`;
+  const intro = `µs an operation (an entry of a scan), by entries in the store. A step to ten times the entries that costs more than ${CLIFF_RATIO} times as much is a cliff. ${verdict}`;
+  return ['## Cost against size', intro, ...tables];
 }
 
 function machineSection({ machine, startedAt, options, durationMinutes }) {

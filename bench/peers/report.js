@@ -9,7 +9,7 @@ import { summarize } from './summary.js';
 /** Returns the page. */
 export function writeReport(results, directory) {
   const summary = summarize(results);
-  const charts = chartsOf(summary);
+  const charts = chartsOf(results, summary);
   for (const { file, svg } of charts) fs.writeFileSync(path.join(directory, file), svg);
   const markdown = markdownOf(results, summary, charts);
   fs.writeFileSync(path.join(directory, 'README.md'), markdown);

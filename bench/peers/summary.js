@@ -49,6 +49,14 @@ function summaryOf(result, mainEntries) {
   };
 }
 
+/** How many times as much an operation costs at a size than at the one before it, at worst. */
+function steepestStep(costsUs) {
+  const steps = costsUs
+    .slice(1)
+    .map((cost, at) => (cost === null || costsUs[at] === null ? 0 : cost / costsUs[at]));
+  return Math.max(...steps);
+}
+
 /** The trials in which a size is varied: the cost of an operation in µs, for each store at each size. */
 function costsBySize(summaries) {
   const names = [...new Set(summaries.filter(({ isMain }) => !isMain).map(({ name }) => name))];
@@ -61,13 +69,13 @@ function costsBySize(summaries) {
       name,
       title: ofTrial[0].title,
       sizes: ofTrial.map(({ entries }) => entries),
-      stores: stores.map((store) => ({
-        store,
-        costsUs: ofTrial.map(({ rows }) => {
+      stores: stores.map((store) => {
+        const costsUs = ofTrial.map(({ rows }) => {
           const perSecond = rows.find((row) => row.store === store)?.figures.perSecond;
           return perSecond ? 1e6 / perSecond.median : null;
-        }),
-      })),
+        });
+        return { store, costsUs, steepest: steepestStep(costsUs) };
+      }),
     };
   });
 }

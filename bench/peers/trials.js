@@ -158,5 +158,8 @@ export const TRIALS = [
   })),
 ];
 
+/** Ten times the entries may cost so many times as much, for the caches of a processor; more than that is a cliff. */
+export const CLIFF_RATIO = 3;
+
 /** Filling it in each process would take longer than all the rest. */
 export const VOLATILE_ENTRIES_MAX = 1_000_000;
