@@ -10,7 +10,9 @@ const trialName = (text) => (TRIALS.some(({ name }) => name === text) ? text : u
 
 /** A flag has no `parse`. `full` and `quick` are the defaults of the two kinds of runs. */
 export const OPTIONS = {
-  quick: { help: 'few rounds of a second each, without class P and the other sizes: at most 10 minutes' },
+  quick: {
+    help: 'few rounds of a second each; no class P, no other sizes, no memory-level: at most 10 minutes',
+  },
   large: {
     help: 'adds 10 M entries to the sizes (apart: with --only put-random, get-objects or scan-objects)',
   },

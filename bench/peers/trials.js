@@ -31,7 +31,10 @@ const IN_FLIGHT = 1000;
 const NOT_IN_FLIGHT =
   'better-sqlite3 is synchronous: a put of its own is never in flight beside another. Its figure for one at a time stands for this too.';
 
-/** `entries` is how many the store holds before; `isPrepared`: they are there before the process starts. */
+const LMDB_FLUSHES =
+  'lmdb 3.5.6 flushes before the promise of `put` resolves, as strace shows, though its documentation leaves that to `flushed`: its figures are those of class D.';
+
+/** `isPrepared`: the store holds the entries before the process starts; `isWriting`: on a copy of it, because it is written to. */
 export const TRIALS = [
   {
     name: 'put-lone',
@@ -155,11 +158,12 @@ export const TRIALS = [
     parameters: { values: 'objects', ...parameters },
     figures: ['perSecond'],
     goals: [],
+    note: LMDB_FLUSHES,
   })),
 ];
 
 /** Ten times the entries may cost so many times as much, for the caches of a processor; more than that is a cliff. */
 export const CLIFF_RATIO = 3;
 
-/** Filling it in each process would take longer than all the rest. */
+/** Of a store that keeps nothing, and so is filled in each process. */
 export const VOLATILE_ENTRIES_MAX = 1_000_000;
