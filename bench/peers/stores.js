@@ -21,6 +21,13 @@ export const STORES = {
     options: { overlappingSync: false },
     configuration: 'the same with `overlappingSync: false`, where `put` itself waits for the flush',
   },
+  'lmdb-transaction': {
+    title: 'lmdb, transaction',
+    driver: 'lmdb',
+    variantOf: 'lmdb',
+    options: { hasTransactions: true },
+    configuration: 'the defaults, a batch being `transaction` and then `flushed`, instead of `batch`',
+  },
   'classic-level': {
     title: 'classic-level',
     driver: 'classic-level',

@@ -79,7 +79,7 @@ export const TRIALS = [
     title: 'Durable batches of 1,000 new keys, one batch at a time, in entries',
     measurement: 'batch',
     durability: 'D',
-    stores: WRITERS,
+    stores: [...WRITERS, 'lmdb-transaction'],
     parameters: { values: 'objects' },
     figures: ['perSecond'],
     goals: atLeast('perSecond', { lmdb: 1.5, 'better-sqlite3': 2 }),

@@ -11,7 +11,8 @@ const ENCODINGS = {
   binaries: { encoding: 'binary' },
 };
 
-export async function open(directory, { values, durability, overlappingSync = true }) {
+export async function open(directory, options) {
+  const { values, durability, overlappingSync = true, hasTransactions = false } = options;
   const db = openEnvironment({
     path: path.join(directory, 'data.mdb'),
     noSubdir: true,
@@ -21,14 +22,21 @@ export async function open(directory, { values, durability, overlappingSync = tr
   });
   const isFlushAwaited = overlappingSync && durability === 'D';
   const acknowledged = isFlushAwaited ? (commit) => commit.flushed : (commit) => commit;
+  function batchOnWriteThread(operations) {
+    const commit = db.batch(() => {
+      for (const { key, value } of operations) db.put(key, value);
+    });
+    return acknowledged(commit);
+  }
+  async function batchInTransaction(operations) {
+    await db.transaction(() => {
+      for (const { key, value } of operations) db.put(key, value);
+    });
+    if (isFlushAwaited) await db.flushed;
+  }
   return {
     put: (key, value) => acknowledged(db.put(key, value)),
-    batch: (operations) =>
-      acknowledged(
-        db.batch(() => {
-          for (const { key, value } of operations) db.put(key, value);
-        }),
-      ),
+    batch: hasTransactions ? batchInTransaction : batchOnWriteThread,
     get: (key) => db.get(key),
     keys(gte, limit, visit) {
       for (const key of db.getKeys({ start: gte, limit })) visit(key);
