@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openJournal } from 'keelson/journal';
+import { openJournal } from '../dist/journal/index.js';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const roundsAt = process.argv.indexOf('--rounds');

@@ -9,7 +9,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { open } from 'keelson';
+import { open } from '../dist/index.js';
 import { runStep } from './store/processes.js';
 import { machineLine, tableOf } from './store/report.js';
 

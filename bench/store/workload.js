@@ -1,7 +1,7 @@
 // What the trials put into stores: keys of 16 bytes and values of 100, and how a store is filled with them.
 
 import { randomFillSync } from 'node:crypto';
-import { open } from 'keelson';
+import { open } from '../../dist/index.js';
 
 export const ENTRY_BYTES = 116;
 const VALUE_BYTES = 100;

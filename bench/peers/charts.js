@@ -1,0 +1,282 @@
+// The charts of a run, as SVG. Bars are medians, the lines on them reach from the lowest to the highest round. Of several
+// configurations of one store, the better one is drawn.
+
+import * as echarts from 'echarts';
+import { familyOf, STORES } from './stores.js';
+import { FIGURES } from './trials.js';
+
+const WIDTH = 960;
+const PANEL = {
+  columns: 3,
+  width: 300,
+  height: 208,
+  left: 14,
+  top: 64,
+  labelWidth: 88,
+  gap: 18,
+  titleHeight: 30,
+  barHeight: 32,
+};
+const LINES = { height: 340, left: 64, width: 230, gap: 84, top: 96, bottom: 52 };
+const WHISKER_PIXELS = 3;
+/** Without quotes: ECharts writes it into an attribute as it is. */
+const FONT = 'system-ui, sans-serif';
+const INK = '#24292f';
+const MUTED = '#6e7781';
+
+const COLORS = {
+  keelson: '#0b6e99',
+  lmdb: '#d9822b',
+  'classic-level': '#7b9e4b',
+  'better-sqlite3': '#8d6cab',
+  'memory-level': '#b5a642',
+  floor: '#9aa5b1',
+};
+
+/** What each chart shows: a trial and one of its figures a panel. The first one is for the README. */
+const BAR_CHARTS = [
+  {
+    file: 'headline.svg',
+    title: 'Durable puts and reads',
+    subtitle:
+      'Writes count when they would survive power loss. Medians; lines reach from the lowest to the highest round.',
+    panels: [
+      ['put-lone', 'perSecond', 'durable put, one at a time, /s'],
+      ['put-ascending', 'perSecond', 'durable put, 1,000 in flight, /s'],
+      ['put-ascending', 'p99Ms', 'its p99 latency, ms (less is better)'],
+      ['get-objects', 'perSecond', 'get an object, random key, /s'],
+      ['scan-keys', 'perSecond', 'range scan, keys, /s'],
+      ['scan-objects', 'perSecond', 'range scan, entries, /s'],
+    ],
+  },
+  {
+    file: 'writes.svg',
+    title: 'Writes that would survive power loss',
+    subtitle: 'Medians; lines reach from the lowest to the highest round.',
+    panels: [
+      ['put-lone', 'perSecond', 'put, one at a time, /s'],
+      ['put-ascending', 'perSecond', '1,000 in flight, new keys, /s'],
+      ['put-random', 'perSecond', '1,000 in flight, existing keys, /s'],
+      ['batch', 'perSecond', 'batches of 1,000, entries/s'],
+      ['put-ascending', 'p99Ms', 'p99, new keys, ms (less is better)'],
+      ['put-random', 'p99Ms', 'p99, existing keys, ms (less is better)'],
+    ],
+  },
+  {
+    file: 'reads.svg',
+    title: 'Reads',
+    subtitle: 'Medians; lines reach from the lowest to the highest round.',
+    panels: [
+      ['get-strings', 'perSecond', 'get, strings, /s'],
+      ['get-binaries', 'perSecond', 'get, binaries, /s'],
+      ['get-objects', 'perSecond', 'get, objects, /s'],
+      ['scan-keys', 'perSecond', 'range scan, keys, /s'],
+      ['scan-binaries', 'perSecond', 'range scan, binaries, /s'],
+      ['scan-objects', 'perSecond', 'range scan, objects, /s'],
+    ],
+  },
+  {
+    file: 'footprint.svg',
+    title: 'Disk, memory and opening',
+    subtitle: 'Less is better.',
+    panels: [
+      ['load', 'diskMb', 'on disk, closed, MB'],
+      ['load', 'rssMb', 'RSS after loading, MB'],
+      ['open', 'openMs', 'opening, ms'],
+    ],
+  },
+];
+
+const COST_TITLES = {
+  'put-random': 'durable put, 1,000 in flight, random keys',
+  'get-objects': 'get an object, random key',
+  'scan-objects': 'range scan, an entry',
+};
+
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
+
+function svgOf(option, height) {
+  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
+  chart.setOption({
+    animation: false,
+    backgroundColor: '#ffffff',
+    textStyle: { fontFamily: FONT },
+    ...option,
+  });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return svg;
+}
+
+/** The bars of one panel, the first store at the top. */
+function barsOf(summary, [name, figure]) {
+  const { rows } = summary.trials.find((trial) => trial.name === name && trial.isMain);
+  const { isLessBetter } = FIGURES[figure];
+  const best = new Map();
+  for (const { store, figures } of rows) {
+    const values = figures[figure];
+    if (!values) continue;
+    const family = familyOf(store);
+    const found = best.get(family);
+    if (found === undefined || values.median < found.median === isLessBetter) best.set(family, values);
+  }
+  return [...best].map(([family, values]) => ({ family, ...values }));
+}
+
+/** A horizontal line over a bar, from the lowest to the highest, with ends. */
+function renderWhisker(_params, api) {
+  const at = api.value(0);
+  const [fromX, y] = api.coord([api.value(1), at]);
+  const [toX] = api.coord([api.value(2), at]);
+  const style = { stroke: INK, lineWidth: 1 };
+  const line = (x1, y1, x2, y2) => ({ type: 'line', shape: { x1, y1, x2, y2 }, style });
+  return {
+    type: 'group',
+    children: [
+      line(fromX, y, toX, y),
+      line(fromX, y - WHISKER_PIXELS, fromX, y + WHISKER_PIXELS),
+      line(toX, y - WHISKER_PIXELS, toX, y + WHISKER_PIXELS),
+    ],
+  };
+}
+
+function panelOf(bars, title, at) {
+  const left = PANEL.left + (at % PANEL.columns) * (PANEL.width + PANEL.gap);
+  const top = PANEL.top + Math.floor(at / PANEL.columns) * PANEL.height;
+  const axes = { xAxisIndex: at, yAxisIndex: at };
+  return {
+    title: { text: title, left, top, textStyle: { fontSize: 12, color: INK, fontFamily: FONT } },
+    grid: {
+      left: left + PANEL.labelWidth,
+      top: top + PANEL.titleHeight,
+      width: PANEL.width - PANEL.labelWidth,
+      height: bars.length * PANEL.barHeight,
+    },
+    // Room for the number at the end of the longest bar.
+    xAxis: { gridIndex: at, type: 'value', show: false, max: ({ max }) => max * 1.3 },
+    yAxis: {
+      gridIndex: at,
+      type: 'category',
+      inverse: true,
+      data: bars.map(({ family }) => STORES[family].title),
+      axisLine: { show: false },
+      axisTick: { show: false },
+      axisLabel: { fontSize: 11, color: INK },
+    },
+    series: [
+      {
+        type: 'bar',
+        ...axes,
+        barWidth: '62%',
+        data: bars.map(({ family, median }) => ({ value: median, itemStyle: { color: COLORS[family] } })),
+      },
+      {
+        type: 'custom',
+        ...axes,
+        renderItem: renderWhisker,
+        encode: { x: [1, 2], y: 0 },
+        data: bars.map(({ lowest, highest }, bar) => [bar, lowest, highest]),
+      },
+      {
+        // The numbers stand behind the whiskers, wherever those end.
+        type: 'scatter',
+        ...axes,
+        symbolSize: 0.1,
+        data: bars.map(({ highest }, bar) => [highest, bar]),
+        label: {
+          show: true,
+          position: 'right',
+          distance: 6,
+          fontSize: 11,
+          color: INK,
+          formatter: ({ dataIndex }) => compact.format(bars[dataIndex].median),
+        },
+      },
+    ],
+  };
+}
+
+const headingOf = (text, subtext) => ({
+  text,
+  subtext,
+  left: PANEL.left,
+  top: 10,
+  itemGap: 6,
+  textStyle: { fontSize: 16, color: INK, fontFamily: FONT },
+  subtextStyle: { fontSize: 11, color: MUTED, fontFamily: FONT },
+});
+
+function barChart(summary, { title, subtitle, panels }, entries) {
+  const drawn = panels.map((panel, at) => panelOf(barsOf(summary, panel), panel[2], at));
+  const all = (part) => drawn.flatMap((panel) => panel[part]);
+  const option = {
+    title: [headingOf(`${title}, ${compact.format(entries)} entries`, subtitle), ...all('title')],
+    grid: all('grid'),
+    xAxis: all('xAxis'),
+    yAxis: all('yAxis'),
+    series: all('series'),
+  };
+  return svgOf(option, PANEL.top + Math.ceil(panels.length / PANEL.columns) * PANEL.height);
+}
+
+const logAxis = (name) => ({
+  type: 'log',
+  name,
+  nameLocation: 'middle',
+  nameTextStyle: { color: MUTED, fontSize: 11 },
+  axisLabel: { fontSize: 11, color: INK, formatter: (value) => compact.format(value) },
+  splitLine: { lineStyle: { color: '#eaeef2' } },
+});
+
+/** One panel for each trial: the cost of an operation against the entries in the store, both on logarithmic axes. */
+function costChart(costs) {
+  const leftOf = (at) => LINES.left + at * (LINES.width + LINES.gap);
+  const series = costs.flatMap(({ sizes, stores }, at) =>
+    stores.map(({ store, costsUs }) => ({
+      type: 'line',
+      name: STORES[store].title,
+      xAxisIndex: at,
+      yAxisIndex: at,
+      symbol: 'circle',
+      symbolSize: 6,
+      data: sizes.map((size, point) => [size, costsUs[point]]),
+      color: COLORS[familyOf(store)],
+      lineStyle: { width: 2, type: familyOf(store) === store ? 'solid' : 'dashed' },
+    })),
+  );
+  const option = {
+    title: [
+      headingOf('Cost against size', 'µs an operation, medians; both axes are logarithmic'),
+      ...costs.map(({ name }, at) => ({
+        text: COST_TITLES[name],
+        left: leftOf(at) - 40,
+        top: LINES.top - 34,
+        textStyle: { fontSize: 12, color: INK, fontFamily: FONT },
+      })),
+    ],
+    legend: { bottom: 0, left: 'center', itemGap: 26, textStyle: { fontSize: 11, color: INK } },
+    grid: costs.map((_, at) => ({
+      left: leftOf(at),
+      width: LINES.width,
+      top: LINES.top + 14,
+      height: LINES.height - LINES.top - LINES.bottom - 40,
+    })),
+    xAxis: costs.map((_, at) => ({ ...logAxis('entries'), nameGap: 24, gridIndex: at, min: 'dataMin' })),
+    yAxis: costs.map((_, at) => ({ ...logAxis('µs'), nameGap: 38, gridIndex: at })),
+    series,
+  };
+  return svgOf(option, LINES.height);
+}
+
+/** `{ file, title, svg }` of every chart for which this run has all trials. */
+export function chartsOf({ options: { entries } }, summary) {
+  const has = (name) => summary.trials.some((trial) => trial.name === name && trial.isMain);
+  const charts = BAR_CHARTS.filter(({ panels }) => panels.every(([name]) => has(name))).map((chart) => ({
+    file: chart.file,
+    title: chart.title,
+    svg: barChart(summary, chart, entries),
+  }));
+  if (summary.costs.length > 0)
+    charts.push({ file: 'sizes.svg', title: 'Cost against size', svg: costChart(summary.costs) });
+  return charts;
+}

@@ -1,0 +1,11 @@
+// classic-level at the defaults of LevelDB, which its documentation says to leave alone: Snappy, 8 MiB of block cache.
+// Class D is `sync: true`.
+
+import { ClassicLevel } from 'classic-level';
+import { levelHandle, levelOptions } from './level.js';
+
+export async function open(directory, { values, durability }) {
+  const db = new ClassicLevel(directory, levelOptions(values));
+  await db.open();
+  return levelHandle(db, { sync: durability === 'D' });
+}

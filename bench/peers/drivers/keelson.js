@@ -1,0 +1,22 @@
+// Keelson at its defaults. It has one class of durability, D.
+
+import { open as openStore } from '../../../dist/index.js';
+
+const VALUE_ENCODINGS = { objects: 'msgpack', strings: 'utf8', binaries: 'bytes' };
+
+export async function open(directory, { values }) {
+  const db = await openStore(directory, { valueEncoding: VALUE_ENCODINGS[values] });
+  return {
+    put: (key, value) => db.put(key, value),
+    batch: (operations) => db.batch(operations),
+    get: (key) => db.get(key),
+    keys(gte, limit, visit) {
+      for (const key of db.keys({ gte, limit })) visit(key);
+    },
+    entries(gte, limit, visit) {
+      for (const [key, value] of db.entries({ gte, limit })) visit(key, value);
+    },
+    settle: () => db.checkpoint(),
+    close: () => db.close(),
+  };
+}

@@ -1,0 +1,150 @@
+// What the benchmark says of its figures: ratios, goals, the page. From made-up results.
+
+import { describe, expect, test } from 'vitest';
+import { markdownOf, shown, summarize } from './peers.js';
+
+const ENTRIES = 1000;
+
+const results = (stores: object, name = 'put-lone', entries = ENTRIES) => ({
+  startedAt: '2026-01-01T00:00:00.000Z',
+  durationMinutes: 1,
+  machine: {
+    cpu: 'a processor',
+    cores: 2,
+    memoryGib: 4,
+    kernel: 'Linux',
+    fileSystem: 'ext4',
+    node: 'v20',
+    loadBefore: 0,
+    keelson: '0',
+    engine: 'fs',
+    versions: { lmdb: '3' },
+  },
+  options: { quick: false, only: null, large: false, rounds: 3, seconds: 1, entries: ENTRIES },
+  trials: [{ name, entries, stores, failures: [] as string[] }],
+});
+
+const goalOver = (store: string, stores: object) =>
+  summarize(results(stores)).trials[0]!.goals.find(({ over }) => over === store)!;
+
+describe('a goal', () => {
+  test('is judged by the median of the ratios of each round, not by the ratio of the medians', () => {
+    const goal = goalOver('lmdb', {
+      keelson: { perSecond: [40, 400, 4] },
+      lmdb: { perSecond: [10, 100, 1] },
+    });
+    expect(goal).toMatchObject({ median: 4, lowest: 4, highest: 4, isReached: true });
+  });
+
+  test('is over the better configuration of a rival, in each round', () => {
+    const goal = goalOver('lmdb', {
+      keelson: { perSecond: [400, 400, 400] },
+      lmdb: { perSecond: [100, 200, 100] },
+      'lmdb-no-overlap': { perSecond: [200, 100, 200] },
+    });
+    expect(goal).toMatchObject({ median: 2, isReached: false });
+  });
+
+  test('that is missed by a little is short', () => {
+    const just = { keelson: { perSecond: [70, 70, 70] }, floor: { perSecond: [100, 100, 100] } };
+    const missed = { keelson: { perSecond: [69.9, 69.9, 69.9] }, floor: { perSecond: [100, 100, 100] } };
+    expect(goalOver('floor', just).isReached).toBe(true);
+    expect(goalOver('floor', missed).isReached).toBe(false);
+  });
+
+  test('of latency is reached from below, over the better configuration of a rival', () => {
+    const stores = {
+      keelson: { p99Ms: [5, 5, 5] },
+      lmdb: { p99Ms: [20, 20, 20] },
+      'lmdb-no-overlap': { p99Ms: [10, 10, 10] },
+    };
+    const goals = summarize(results(stores, 'put-ascending')).trials[0]!.goals;
+    expect(goals.find(({ figure }) => figure === 'p99Ms')).toMatchObject({
+      median: 0.5,
+      isReached: true,
+    });
+  });
+
+  test('without a rival is a bound of our own figure', () => {
+    const stores = { keelson: { rssMb: [279, 280, 281] }, lmdb: {} };
+    const goals = summarize(results(stores, 'load')).trials[0]!.goals;
+    expect(goals.find(({ figure }) => figure === 'rssMb')).toMatchObject({
+      isReached: true,
+    });
+  });
+
+  test('that nothing was measured for is not reached', () => {
+    const goal = goalOver('lmdb', {
+      keelson: { perSecond: [1, 1, 1] },
+      lmdb: { perSecond: [null, null, null] },
+    });
+    expect(goal).toMatchObject({ median: null, isReached: false });
+  });
+
+  test('is not set for other sizes than that of the run', () => {
+    const stores = { keelson: { perSecond: [4] }, lmdb: { perSecond: [1] } };
+    expect(summarize(results(stores, 'get-objects', 10)).trials[0]!.goals).toEqual([]);
+  });
+});
+
+describe('costs against size', () => {
+  const ofSize = (entries: number, perSecond: number) =>
+    results({ keelson: { perSecond: [perSecond, perSecond, perSecond] } }, 'get-objects', entries).trials[0]!;
+  const costsOf = (...trials: ReturnType<typeof ofSize>[]) => summarize({ ...results({}), trials }).costs;
+
+  test('are in ascending order of size, with the steepest step', () => {
+    const [cost] = costsOf(ofSize(ENTRIES, 1e6), ofSize(10, 4e6), ofSize(100, 2e6));
+    expect(cost).toMatchObject({
+      sizes: [10, 100, ENTRIES],
+      stores: [{ store: 'keelson', costsUs: [0.25, 0.5, 1], steepest: 2 }],
+    });
+  });
+
+  test('are of trials that were run in more than one size', () => {
+    expect(costsOf(ofSize(ENTRIES, 1e6))).toEqual([]);
+  });
+
+  test('say that there is a cliff', () => {
+    const withTrials = (perSecond: number) => ({
+      ...results({}),
+      trials: [ofSize(ENTRIES, perSecond), ofSize(100, 1e6)],
+    });
+    const pageOf = (run: ReturnType<typeof withTrials>) => markdownOf(run, summarize(run), []);
+    expect(pageOf(withTrials(1e6 / 4))).toContain('Keelson **has a cliff**');
+    expect(pageOf(withTrials(1e6 / 2))).toContain('Keelson has none');
+  });
+});
+
+describe('the page', () => {
+  const run = results({
+    keelson: { perSecond: [100_000, 200_000, 300_000] },
+    lmdb: { perSecond: [100_000, 100_000, null] },
+  });
+  run.trials[0]!.failures.push('round 3, it died');
+  const page = markdownOf(run, summarize(run), [{ file: 'a.svg', title: 'A chart' }]);
+
+  test('has each store with its median, lowest and highest', () => {
+    expect(page).toContain('| Keelson | 200,000 | 100,000 | 300,000 |');
+  });
+
+  test('has each goal with what was asked, and that it is short', () => {
+    expect(page).toMatch(/per second, over lmdb \| ≥ 3\.5 \| 1\.50 \| 1\.00 \| 2\.00 \| \*\*short\*\*/);
+    expect(page).toMatch(/per second, over C floor \| ≥ 0\.7 \| – \| – \| – \| not measured/);
+  });
+
+  test('has the charts, the machine, and what failed', () => {
+    expect(page).toContain('![A chart](a.svg)');
+    expect(page).toContain('a processor');
+    expect(page).toContain('Failed: round 3, it died');
+  });
+
+  test.each([
+    [1_234_567.8, '1,234,568'],
+    [99.96, '100.0'],
+    [1.5, '1.50'],
+    [0.7, '0.700'],
+    [null, '–'],
+  ])('shows %d as %s', (value, text) => {
+    expect(shown(value)).toBe(text);
+  });
+});
