@@ -92,8 +92,10 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
     let version = 0;
     const add = (bytes: Uint8Array, start: number, end: number) =>
       writer.add(key, version, bytes, start, end);
-    for (const [nextKey, handle] of entries.iterate(ALL_KEYS)) {
-      key = nextKey;
+    const walk = entries.walk(ALL_KEYS);
+    while (walk.advance()) {
+      key = walk.key;
+      const handle = entries.handleOf(walk.value);
       version = entries.versionOf(handle);
       entries.read(handle, add);
       entriesDone++;

@@ -50,6 +50,8 @@ export class KeyTable {
   /** One for every value of the first `#depth` bits of a hash; a table with fewer stands in several places. */
   #directory: Table[];
   #depth = 0;
+  /** A copy of the table that is being split. */
+  #scratch: Uint32Array | null = null;
   #size = 0;
   #words = 0;
 
@@ -151,14 +153,19 @@ export class KeyTable {
     table.words = larger.words;
   }
 
-  /** Two tables in the place of one, by the first bit that its hashes do not have in common. */
+  /**
+   * Two tables in the place of one, by the first bit that its hashes do not have in common. One of the two has the memory of
+   * the one: memory that comes and goes outside of its heap makes V8 collect garbage.
+   */
   #split(table: Table, hash: number): void {
     const depth = table.depth + 1;
-    const slots = table.words.length / WORDS_PER_SLOT;
-    const [low, high] = [this.#allocate(slots, depth), this.#allocate(slots, depth)];
+    this.#scratch ??= new Uint32Array(this.#slotsMax * WORDS_PER_SLOT);
+    const high = this.#allocate(table.words.length / WORDS_PER_SLOT, depth);
+    const all: Table = { ...table, words: this.#scratch.subarray(0, table.words.length) };
+    all.words.set(table.words);
+    const low: Table = { words: table.words.fill(EMPTY), count: 0, depth };
     const bit = 1 << (HASH_BITS - depth);
-    forEachSlot(table, (moved, word) => place((moved & bit) === 0 ? low : high, moved, word));
-    this.#words -= table.words.length;
+    forEachSlot(all, (moved, word) => place((moved & bit) === 0 ? low : high, moved, word));
     if (depth > this.#depth) {
       this.#directory = this.#directory.flatMap((known) => [known, known]);
       this.#depth = depth;

@@ -12,7 +12,7 @@
 // made of them; but one that is not as we write it, such as a key that comes twice, is not looked for.
 
 import { KeelsonError } from '../errors.js';
-import { PreparingWalk, tooLarge, VALUE_BYTES_MAX } from './msgpack-check.js';
+import { prepareForMsgpack, tooLarge, VALUE_BYTES_MAX } from './msgpack-check.js';
 import { decodeValue, encodePrepared } from './msgpack-extensions.js';
 
 export { VALUE_BYTES_MAX } from './msgpack-check.js';
@@ -38,7 +38,7 @@ export type MsgpackValue =
  * The result is a view of a scratch buffer that the next call overwrites, so the caller copies it first.
  */
 export function encodeMsgpack(value: unknown, argument = 'value'): Uint8Array {
-  const bytes = encodePrepared(new PreparingWalk(argument).prepare(value, 0));
+  const bytes = encodePrepared(prepareForMsgpack(value, argument));
   if (bytes.length > VALUE_BYTES_MAX) throw tooLarge();
   return bytes;
 }
