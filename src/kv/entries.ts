@@ -1,13 +1,16 @@
-// What a store holds: an ordered index and a hash index of the ids of its entries, the handles of their values, and the
-// slabs with the values. Pure, in memory. A value is in an index only when it is whole in its slab; what is released is in
-// none any more.
+// What a store holds: slabs with its entries, an ordered index of their ids, a hash index of their handles, and what leads
+// from an id to a handle. Pure, in memory. An entry is in an index only when it is whole in its slab; what is released is
+// in none any more.
 //
 // What is read or written at one key goes through the hash index. The ordered one is for ranges and for views, and learns
 // only of keys that come and go.
 
+import { randomInt } from 'node:crypto';
+
 import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
 import type { IndexKey } from './key-encoding.js';
 import { KeyTable, NOT_FOUND } from './key-table.js';
+import { hashKey } from './key-units.js';
 import {
   ALL_KEYS,
   type IndexIterator,
@@ -90,7 +93,8 @@ export class EntriesView {
 /** What entries are made of. */
 interface EntriesParts {
   readonly index: OrderedIndex<EntryId>;
-  readonly table: KeyTable;
+  readonly table: KeyTable<IndexKey>;
+  readonly seed: number;
   readonly handles: EntryHandles;
   readonly values: ValueSlabs;
   /** There was no memory for a key in the table: what is not found there is looked for in the ordered index. */
@@ -109,7 +113,8 @@ export interface EntriesSizes {
 export class Entries extends EntriesView {
   protected override readonly handles: EntryHandles;
   protected override readonly values: ValueSlabs;
-  readonly #table: KeyTable;
+  readonly #table: KeyTable<IndexKey>;
+  readonly #seed: number;
   #isTablePartial: boolean;
   readonly #compaction: ValueCompaction;
   /** Staged, and neither linked nor discarded. */
@@ -117,13 +122,16 @@ export class Entries extends EntriesView {
 
   /** Tests give sizes. A loader gives what it has made. */
   constructor(sizes: EntriesSizes = {}, parts: EntriesParts = newParts(sizes)) {
-    const { index, table, handles, values, isTablePartial } = parts;
+    const { index, table, seed, handles, values, isTablePartial } = parts;
     super(index, handles, values);
     this.handles = handles;
     this.values = values;
     this.#table = table;
+    this.#seed = seed;
     this.#isTablePartial = isTablePartial;
-    this.#compaction = new ValueCompaction(handles, values);
+    this.#compaction = new ValueCompaction(handles, values, (id, from, to) =>
+      this.#setHandle(values.hashOf(from, seed), id, from, to),
+    );
   }
 
   get memory(): EntriesMemory {
@@ -135,13 +143,8 @@ export class Entries extends EntriesView {
   }
 
   override find(key: IndexKey): EntryHandle | undefined {
-    const id = this.#idOf(key, this.#table.hashOf(key));
-    return id === NOT_FOUND ? undefined : this.handles.get(id);
-  }
-
-  /** @internal For the hash index, which holds no keys. */
-  isKeyOf(id: EntryId, key: IndexKey): boolean {
-    return this.values.isKeyOf(this.handles.get(id), key);
+    const handle = this.#handleOf(key, hashKey(key, this.#seed));
+    return handle === NOT_FOUND ? undefined : handle;
   }
 
   /**
@@ -163,13 +166,14 @@ export class Entries extends EntriesView {
   /** What has been staged for the key becomes its value. */
   link(key: IndexKey, version: number, handle: EntryHandle): void {
     this.#stagedCount--;
-    this.values.setVersion(handle, version);
-    const hash = this.#table.hashOf(key);
-    const id = this.#idOf(key, hash);
-    if (id === NOT_FOUND) this.#add(key, hash, handle);
+    const hash = hashKey(key, this.#seed);
+    const previous = this.#handleOf(key, hash);
+    if (previous === NOT_FOUND) this.#add(key, hash, version, handle);
     else {
-      this.values.release(this.handles.get(id));
-      this.handles.set(id, handle);
+      const id = this.values.idOf(previous);
+      this.values.entitle(handle, version, id);
+      this.#setHandle(hash, id, previous, handle);
+      this.values.release(previous);
     }
     this.#compaction.step();
   }
@@ -181,11 +185,11 @@ export class Entries extends EntriesView {
 
   /** False when it was not there. */
   delete(key: IndexKey): boolean {
-    const hash = this.#table.hashOf(key);
-    const id = this.#idOf(key, hash);
-    if (id === NOT_FOUND) return false;
+    const hash = hashKey(key, this.#seed);
+    const handle = this.#handleOf(key, hash);
+    if (handle === NOT_FOUND) return false;
     this.index.delete(key);
-    this.#forget(hash, id);
+    this.#forget(hash, this.values.idOf(handle), handle);
     this.#compaction.step();
     return true;
   }
@@ -196,7 +200,9 @@ export class Entries extends EntriesView {
     // A batch that clears and then puts has staged what it puts: that must not go with the rest.
     if (isAll && this.#stagedCount === 0) return this.#deleteAll();
     const walk = this.walk(bounds);
-    while (walk.advance()) this.#forget(this.#table.hashOf(walk.key), walk.value);
+    while (walk.advance()) {
+      this.#forget(hashKey(walk.key, this.#seed), walk.value, this.handles.get(walk.value));
+    }
     const count = this.index.deleteRange(bounds);
     this.#compaction.step();
     return count;
@@ -215,21 +221,27 @@ export class Entries extends EntriesView {
     this.values.checkValid(handles);
   }
 
-  #idOf(key: IndexKey, hash: number): EntryId {
-    const id = this.#table.find(key, hash, this);
-    return id === NOT_FOUND && this.#isTablePartial ? (this.index.get(key) ?? NOT_FOUND) : id;
+  #handleOf(key: IndexKey, hash: number): EntryHandle {
+    const handle = this.#table.find(key, hash, this.values);
+    return handle === NOT_FOUND && this.#isTablePartial ? (super.find(key) ?? NOT_FOUND) : handle;
   }
 
-  #add(key: IndexKey, hash: number, handle: EntryHandle): void {
+  #add(key: IndexKey, hash: number, version: number, handle: EntryHandle): void {
     const id = this.handles.add(handle);
+    this.values.entitle(handle, version, id);
     this.index.set(key, id);
-    if (!this.#table.insert(hash, id)) this.#isTablePartial = true;
+    if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;
+  }
+
+  #setHandle(hash: number, id: EntryId, from: EntryHandle, to: EntryHandle): void {
+    this.handles.set(id, to);
+    if (!this.#table.replace(hash, from, to)) this.#isTablePartial = true;
   }
 
   /** Everything of an entry but its place in the ordered index. */
-  #forget(hash: number, id: EntryId): void {
-    this.#table.remove(hash, id);
-    this.values.release(this.handles.get(id));
+  #forget(hash: number, id: EntryId, handle: EntryHandle): void {
+    this.#table.remove(hash, handle);
+    this.values.release(handle);
     this.handles.remove(id);
   }
 
@@ -252,16 +264,22 @@ function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes)
   return {
     index: new OrderedIndex<EntryId>(nodeEntriesMax),
     table: new KeyTable(tableSlotsMax),
+    seed: newSeed(),
     handles: new EntryHandles(),
     values: new ValueSlabs(slabBytesMax),
     isTablePartial: false,
   };
 }
 
+function newSeed(): number {
+  return randomInt(2 ** 31);
+}
+
 /** Builds entries of keys that come in ascending order: from an image. Never at work for more than about a millisecond. */
 export class EntriesLoader {
   readonly #index: OrderedIndexLoader<EntryId>;
-  readonly #table: KeyTable;
+  readonly #table: KeyTable<IndexKey>;
+  readonly #seed = newSeed();
   readonly #handles = new EntryHandles();
   readonly #values: ValueSlabs;
   #isTablePartial = false;
@@ -280,9 +298,9 @@ export class EntriesLoader {
   /** Copies `bytes[start, end)`. False when the key is not above the last one: then the loader is of no more use. */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
     const handle = this.#values.append(key, bytes, start, end);
-    this.#values.setVersion(handle, version);
     const id = this.#handles.add(handle);
-    if (!this.#table.insert(this.#table.hashOf(key), id)) this.#isTablePartial = true;
+    this.#values.entitle(handle, version, id);
+    if (!this.#table.insert(hashKey(key, this.#seed), handle)) this.#isTablePartial = true;
     return this.#index.add(key, id);
   }
 
@@ -291,6 +309,7 @@ export class EntriesLoader {
     const parts: EntriesParts = {
       index: this.#index.finish(),
       table: this.#table,
+      seed: this.#seed,
       handles: this.#handles,
       values: this.#values,
       isTablePartial: this.#isTablePartial,

@@ -1,19 +1,21 @@
-// The hash index: from a key to the id of its entry, in one or two cache misses, where a descent into the ordered index
-// takes twenty. Pure, in memory. It holds no keys: whether an entry is that of a key, its owner says.
+// The hash index: from a key to the handle of its entry, in one cache miss, where a descent into the ordered index takes
+// twenty. Pure, in memory. It holds no keys: whether an entry is that of a key, its owner says.
 //
 // It is an extendible hash table (Fagin et al., 1979): a directory of small tables with open addressing, of which one
 // at a time is split in two when it is full. So no step takes more than a fraction of a millisecond, however many keys
 // there are; a JavaScript Map stops the program for seconds when it grows, and ends at 2^24 entries.
 //
-// A slot is two 32-bit words: the hash, and the id plus one. Zero is an empty slot. The high bits of a hash choose the
-// table and the low bits the slot. Deleting moves what follows back, so there are no tombstones.
+// A slot is two 32-bit words: the low bits of the handle plus one, and its high bits above a hash of 28 bits. Zero is an
+// empty slot. The low bits of a hash choose the slot and the next ones the table. Removing moves what follows back, so
+// there are no tombstones.
 
-import { randomInt } from 'node:crypto';
-import type { IndexKey } from './key-encoding.js';
+import type { EntryHandle } from './value-slabs.js';
 
-/** Small integers for V8. */
-const HASH_BITS = 31;
-const HASH_MASK = 0x7fff_ffff;
+export const HASH_BITS = 28;
+const HASH_MASK = 2 ** HASH_BITS - 1;
+const LOW_RANGE = 2 ** 32;
+/** 512 GiB of values; an entry beyond is not in the table. */
+const HANDLE_MAX = 2 ** 36 - 2;
 
 const WORDS_PER_SLOT = 2;
 /** What a store with little in it costs. */
@@ -23,33 +25,28 @@ const NO_SLOTS = new Uint32Array(WORDS_PER_SLOT);
 /** 128 KiB: to split one takes about 0.1 ms. */
 export const SLOTS_MAX = 16_384;
 const FULL_FRACTION = 3 / 4;
-/** Beyond it a table grows instead: keys that have so many bits in common are no accident, and splitting tells no more of them apart. */
-const DEPTH_MAX = 20;
-
-const EMPTY = 0;
 
 /** What find() returns when there is no such key. */
 export const NOT_FOUND = -1;
 
 /** Knows the keys of the entries. */
-export interface KeyOwner {
-  isKeyOf(id: number, key: IndexKey): boolean;
+export interface KeyOwner<K> {
+  isKeyOf(handle: EntryHandle, key: K): boolean;
 }
 
 interface Table {
   words: Uint32Array;
   count: number;
-  /** So many high bits are the same in all of its hashes. */
+  /** So many bits of the directory's choice are the same in all of its hashes. */
   readonly depth: number;
 }
 
-export class KeyTable {
+export class KeyTable<K> {
   readonly #slotsMax: number;
-  /** Nobody who chooses keys can know which of them collide. */
-  readonly #seed = randomInt(HASH_MASK);
-  /** One for every value of the first `#depth` bits of a hash; a table with fewer stands in several places. */
+  /** Of a hash, which the slot takes; those above are the directory's. */
+  readonly #slotBits: number;
+  /** One table for every value of the bits that choose it; one of less depth stands in several places. */
   #directory: Table[];
-  #depth = 0;
   /** A copy of the table that is being split. */
   #scratch: Uint32Array | null = null;
   #size = 0;
@@ -58,6 +55,7 @@ export class KeyTable {
   /** Tests give `slotsMax`, a power of two of at least SLOTS_MIN. */
   constructor(slotsMax = SLOTS_MAX) {
     this.#slotsMax = slotsMax;
+    this.#slotBits = Math.log2(slotsMax);
     this.#directory = [emptyTable()];
   }
 
@@ -69,52 +67,60 @@ export class KeyTable {
     return this.#words * Uint32Array.BYTES_PER_ELEMENT;
   }
 
-  hashOf(key: IndexKey): number {
-    const { length } = key;
-    let hash = this.#seed ^ length;
-    for (let at = 0; at < length; at++) {
-      hash = Math.imul(hash ^ key.charCodeAt(at), 0x9e37_79b1);
-      hash ^= hash >>> 15;
-    }
-    // The finalizer of MurmurHash3: every bit of the hash depends on every bit of the last units, too.
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-    return (hash ^ (hash >>> 16)) & HASH_MASK;
-  }
-
-  /** The id that was inserted for the key, or NOT_FOUND. */
-  find(key: IndexKey, hash: number, owner: KeyOwner): number {
-    const { words } = this.#directory[hash >>> (HASH_BITS - this.#depth)]!;
+  /** The handle that is there for the key, or NOT_FOUND. Of a hash, the lowest HASH_BITS count, here and everywhere. */
+  find(key: K, fullHash: number, owner: KeyOwner<K>): EntryHandle {
+    const hash = fullHash & HASH_MASK;
+    const { words } = this.#tableOf(hash);
     const mask = words.length - WORDS_PER_SLOT;
     for (let at = (hash * WORDS_PER_SLOT) & mask; ; at = (at + WORDS_PER_SLOT) & mask) {
-      const id = words[at + 1]!;
-      if (id === EMPTY) return NOT_FOUND;
-      if (words[at] === hash && owner.isKeyOf(id - 1, key)) return id - 1;
+      const low = words[at]!;
+      const high = words[at + 1]!;
+      if ((low | high) === 0) return NOT_FOUND;
+      if ((high & HASH_MASK) !== hash) continue;
+      const handle = handleOf(low, high);
+      if (owner.isKeyOf(handle, key)) return handle;
     }
   }
 
   /**
-   * Enters a key that is not there. False, with nothing changed, when there is no memory left to grow into: it is then
-   * for the caller to find the key another way.
+   * Enters a key that is not there. False, with nothing changed, when there is no room and none to be had: it is then for
+   * the caller to find the key another way.
    */
-  insert(hash: number, id: number): boolean {
+  insert(fullHash: number, handle: EntryHandle): boolean {
+    if (handle > HANDLE_MAX) return false;
+    const hash = fullHash & HASH_MASK;
     while (isFull(this.#tableOf(hash)) && this.#grow(hash));
     const table = this.#tableOf(hash);
     // One slot stays empty, for it ends every search.
     if (table.count + 1 >= table.words.length / WORDS_PER_SLOT) return false;
-    place(table, hash, id + 1);
+    const stored = handle + 1;
+    place(table, stored % LOW_RANGE, Math.floor(stored / LOW_RANGE) * 2 ** HASH_BITS + hash);
     this.#size++;
     return true;
   }
 
-  /** Takes an id out again. Nothing, when insert() had no room for it. */
-  remove(hash: number, id: number): void {
+  /** The key has another handle now. False, with nothing changed, when it is not here, or the handle is beyond the table. */
+  replace(fullHash: number, handle: EntryHandle, by: EntryHandle): boolean {
+    const hash = fullHash & HASH_MASK;
+    const { words } = this.#tableOf(hash);
+    const at = slotOf(words, hash, handle);
+    if (at === NOT_FOUND) return false;
+    if (by > HANDLE_MAX) {
+      this.remove(hash, handle);
+      return false;
+    }
+    words[at] = (by + 1) % LOW_RANGE;
+    words[at + 1] = Math.floor((by + 1) / LOW_RANGE) * 2 ** HASH_BITS + hash;
+    return true;
+  }
+
+  /** Takes a key out again. Nothing, when it is not here. */
+  remove(fullHash: number, handle: EntryHandle): void {
+    const hash = fullHash & HASH_MASK;
     const table = this.#tableOf(hash);
-    const { words } = table;
-    const mask = words.length - WORDS_PER_SLOT;
-    let at = (hash * WORDS_PER_SLOT) & mask;
-    for (; words[at + 1] !== id + 1; at = (at + WORDS_PER_SLOT) & mask) if (words[at + 1] === EMPTY) return;
-    closeGap(words, at);
+    const at = slotOf(table.words, hash, handle);
+    if (at === NOT_FOUND) return;
+    closeGap(table.words, at);
     table.count--;
     this.#size--;
   }
@@ -123,22 +129,21 @@ export class KeyTable {
   clear(): void {
     this.#size = 0;
     this.#words = 0;
-    this.#depth = 0;
     this.#directory = [emptyTable()];
   }
 
   #tableOf(hash: number): Table {
-    return this.#directory[hash >>> (HASH_BITS - this.#depth)]!;
+    return this.#directory[(hash >>> this.#slotBits) & (this.#directory.length - 1)]!;
   }
 
-  /** False when there is no memory for it. */
+  /** False when there is no memory for it, or when more keys have one hash than a table holds. */
   #grow(hash: number): boolean {
     const table = this.#tableOf(hash);
     const slots = table.words.length / WORDS_PER_SLOT;
     try {
-      if (slots < this.#slotsMax || table.depth === DEPTH_MAX)
-        this.#enlarge(table, Math.max(SLOTS_MIN, slots * 2));
-      else this.#split(table, hash);
+      if (slots < this.#slotsMax) this.#enlarge(table, Math.max(SLOTS_MIN, slots * 2));
+      else if (this.#slotBits + table.depth < HASH_BITS) this.#split(table, hash);
+      else return false;
       return true;
     } catch (error) {
       if (error instanceof RangeError) return false;
@@ -148,7 +153,7 @@ export class KeyTable {
 
   #enlarge(table: Table, slots: number): void {
     const larger = this.#allocate(slots, table.depth);
-    forEachSlot(table, (hash, word) => place(larger, hash, word));
+    forEachSlot(table.words, (low, high) => place(larger, low, high));
     if (table.words !== NO_SLOTS) this.#words -= table.words.length;
     table.words = larger.words;
   }
@@ -160,20 +165,16 @@ export class KeyTable {
   #split(table: Table, hash: number): void {
     const depth = table.depth + 1;
     this.#scratch ??= new Uint32Array(this.#slotsMax * WORDS_PER_SLOT);
-    const high = this.#allocate(table.words.length / WORDS_PER_SLOT, depth);
-    const all: Table = { ...table, words: this.#scratch.subarray(0, table.words.length) };
-    all.words.set(table.words);
-    const low: Table = { words: table.words.fill(EMPTY), count: 0, depth };
-    const bit = 1 << (HASH_BITS - depth);
-    forEachSlot(all, (moved, word) => place((moved & bit) === 0 ? low : high, moved, word));
-    if (depth > this.#depth) {
-      this.#directory = this.#directory.flatMap((known) => [known, known]);
-      this.#depth = depth;
+    const odd = this.#allocate(this.#slotsMax, depth);
+    this.#scratch.set(table.words);
+    const even: Table = { words: table.words.fill(0), count: 0, depth };
+    const bit = 1 << (this.#slotBits + table.depth);
+    forEachSlot(this.#scratch, (low, high) => place((high & bit) === 0 ? even : odd, low, high));
+    if (2 ** depth > this.#directory.length) this.#directory = [...this.#directory, ...this.#directory];
+    const step = 2 ** table.depth;
+    for (let at = (hash >>> this.#slotBits) & (step - 1); at < this.#directory.length; at += step) {
+      this.#directory[at] = (at & step) === 0 ? even : odd;
     }
-    const placesPerHalf = 1 << (this.#depth - depth);
-    const first = (hash >>> (HASH_BITS - table.depth)) * 2 * placesPerHalf;
-    this.#directory.fill(low, first, first + placesPerHalf);
-    this.#directory.fill(high, first + placesPerHalf, first + 2 * placesPerHalf);
   }
 
   #allocate(slots: number, depth: number): Table {
@@ -191,14 +192,29 @@ function isFull({ words, count }: Table): boolean {
   return count >= Math.floor((words.length / WORDS_PER_SLOT) * FULL_FRACTION);
 }
 
+function handleOf(low: number, high: number): EntryHandle {
+  return (high >>> HASH_BITS) * LOW_RANGE + low - 1;
+}
+
+/** The place of the slot with that hash and handle, or NOT_FOUND. */
+function slotOf(words: Uint32Array, hash: number, handle: EntryHandle): number {
+  const mask = words.length - WORDS_PER_SLOT;
+  for (let at = (hash * WORDS_PER_SLOT) & mask; ; at = (at + WORDS_PER_SLOT) & mask) {
+    const low = words[at]!;
+    const high = words[at + 1]!;
+    if ((low | high) === 0) return NOT_FOUND;
+    if ((high & HASH_MASK) === hash && handleOf(low, high) === handle) return at;
+  }
+}
+
 /** In the first empty slot from its own on. There is one. */
-function place(table: Table, hash: number, word: number): void {
+function place(table: Table, low: number, high: number): void {
   const { words } = table;
   const mask = words.length - WORDS_PER_SLOT;
-  let at = (hash * WORDS_PER_SLOT) & mask;
-  while (words[at + 1] !== EMPTY) at = (at + WORDS_PER_SLOT) & mask;
-  words[at] = hash;
-  words[at + 1] = word;
+  let at = (high * WORDS_PER_SLOT) & mask;
+  while ((words[at]! | words[at + 1]!) !== 0) at = (at + WORDS_PER_SLOT) & mask;
+  words[at] = low;
+  words[at + 1] = high;
   table.count++;
 }
 
@@ -206,18 +222,23 @@ function place(table: Table, hash: number, word: number): void {
 function closeGap(words: Uint32Array, gap: number): void {
   const mask = words.length - WORDS_PER_SLOT;
   let hole = gap;
-  for (let at = (gap + WORDS_PER_SLOT) & mask; words[at + 1] !== EMPTY; at = (at + WORDS_PER_SLOT) & mask) {
-    const home = (words[at]! * WORDS_PER_SLOT) & mask;
+  for (
+    let at = (gap + WORDS_PER_SLOT) & mask;
+    (words[at]! | words[at + 1]!) !== 0;
+    at = (at + WORDS_PER_SLOT) & mask
+  ) {
+    const home = (words[at + 1]! * WORDS_PER_SLOT) & mask;
     if (((at - home) & mask) < ((at - hole) & mask)) continue;
     words[hole] = words[at]!;
     words[hole + 1] = words[at + 1]!;
     hole = at;
   }
-  words[hole + 1] = EMPTY;
+  words[hole] = 0;
+  words[hole + 1] = 0;
 }
 
-function forEachSlot({ words }: Table, visit: (hash: number, word: number) => void): void {
+function forEachSlot(words: Uint32Array, visit: (low: number, high: number) => void): void {
   for (let at = 0; at < words.length; at += WORDS_PER_SLOT) {
-    if (words[at + 1] !== EMPTY) visit(words[at]!, words[at + 1]!);
+    if ((words[at]! | words[at + 1]!) !== 0) visit(words[at]!, words[at + 1]!);
   }
 }

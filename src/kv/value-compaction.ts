@@ -27,9 +27,13 @@ const STEP_IDS_MAX = 4096;
 const STEP_MOVES_MAX = 256;
 const STEP_BYTES_MAX = 256 * 1024;
 
+/** Told that the value of an entry lies elsewhere now; where it was is released after that. */
+export type OnMoved = (id: EntryId, from: EntryHandle, to: EntryHandle) => void;
+
 export class ValueCompaction {
   readonly #handles: EntryHandles;
   readonly #values: ValueSlabs;
+  readonly #onMoved: OnMoved;
   #isWalking = false;
   /** The walk has visited the ids below. */
   #cursor = 0;
@@ -38,8 +42,9 @@ export class ValueCompaction {
   /** The waste that may come about during the pass. */
   #paceBytes = 0;
 
-  constructor(handles: EntryHandles, values: ValueSlabs) {
+  constructor(handles: EntryHandles, values: ValueSlabs, onMoved: OnMoved) {
     this.#handles = handles;
+    this.#onMoved = onMoved;
     this.#values = values;
   }
 
@@ -95,7 +100,9 @@ export class ValueCompaction {
   /** False when there is no memory for another slab: the write that brought us here has succeeded, and must not fail. */
   #move(id: EntryId, handle: EntryHandle): boolean {
     try {
-      this.#handles.set(id, this.#values.relocate(handle));
+      const moved = this.#values.copy(handle);
+      this.#onMoved(id, handle, moved);
+      this.#values.release(handle);
       return true;
     } catch (error) {
       if (error instanceof RangeError) return false;

@@ -5,22 +5,28 @@
 // copied before it changes while a view shares it. So a view (of a snapshot, an iteration, a checkpoint) reads what
 // it saw, and one that nobody closes is simply collected as garbage: nothing counts references.
 //
-// An entry is a 16-byte header (value length, low and high half of the version, key field, 32 bits each), the key, the
-// value, and padding to the unit of 8 bytes. The key is there so that who finds an entry by a hash can tell whose it is in
-// the cache line that it reads anyway: one byte a code unit, or two where one does not do; the key field is the
-// number of units times two, plus one where they have two bytes.
+// An entry is a 20-byte header (value length, low and high half of the version, key field, id; 32 bits each), the key
+// (key-units.ts), the value, and padding to the unit of 8 bytes. The key is there so that who finds an entry by a hash can
+// tell whose it is in the cache line that is read anyway, and the id leads from there to everything else.
 //
 // A handle is the slab's place in the table times the units of a slab, plus the unit: a small integer for V8 up to
 // 16 GiB, and right beyond.
 
 import type { IndexKey } from './key-encoding.js';
+import { hashKeyBytes, isSameKey, keyBytesOf, keyFieldOf, writeKey } from './key-units.js';
 
 export type EntryHandle = number;
 
 const KIB = 1024;
 const UNIT_BYTES = 8;
-const HEADER_BYTES = 16;
-const NARROW_UNIT_MAX = 0xff;
+const HEADER_BYTES = 20;
+
+/** Of a header, in words. */
+const VALUE_LENGTH = 0;
+const VERSION_LOW = 1;
+const VERSION_HIGH = 2;
+const KEY_FIELD = 3;
+const ID = 4;
 
 /** The first slab: what a store with little in it costs. The next is as large as all before it together. */
 export const SLAB_BYTES_MIN = 64 * KIB;
@@ -78,32 +84,38 @@ export class SlabsView {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[at]!;
     const word = (handle - at * this.unitsPerSlab) * 2;
-    return words[word + 2]! * HIGH_HALF + words[word + 1]!;
+    return words[word + VERSION_HIGH]! * HIGH_HALF + words[word + VERSION_LOW]!;
   }
 
   /** Calls `decode` with the memory the value lies in, and returns what it returns. Nothing is copied. */
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[at]!;
-    const unit = handle - at * this.unitsPerSlab;
-    const start = unit * UNIT_BYTES + HEADER_BYTES + keyBytesOf(words[unit * 2 + 3]!);
-    return decode(bytes, start, start + words[unit * 2]!);
+    const word = (handle - at * this.unitsPerSlab) * 2;
+    const start = word * 4 + HEADER_BYTES + keyBytesOf(words[word + KEY_FIELD]!);
+    return decode(bytes, start, start + words[word + VALUE_LENGTH]!);
   }
 
   /** Whether the entry was appended with this key. */
   isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[at]!;
-    const unit = handle - at * this.unitsPerSlab;
-    const field = words[unit * 2 + 3]!;
-    const { length } = key;
-    if (field >>> 1 !== length) return false;
-    const start = unit * UNIT_BYTES + HEADER_BYTES;
-    if ((field & 1) === 1) return isWideKey(bytes, start, key);
-    for (let index = 0; index < length; index++) {
-      if (bytes[start + index] !== key.charCodeAt(index)) return false;
-    }
-    return true;
+    const word = (handle - at * this.unitsPerSlab) * 2;
+    return isSameKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, key);
+  }
+
+  /** The hash of the entry's key. */
+  hashOf(handle: EntryHandle, seed: number): number {
+    const at = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[at]!;
+    const word = (handle - at * this.unitsPerSlab) * 2;
+    return hashKeyBytes(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, seed);
+  }
+
+  /** What entitle() gave it. */
+  idOf(handle: EntryHandle): number {
+    const at = Math.floor(handle / this.unitsPerSlab);
+    return this.table[at]!.words[(handle - at * this.unitsPerSlab) * 2 + ID]!;
   }
 }
 
@@ -165,7 +177,7 @@ export class ValueSlabs extends SlabsView {
   }
 
   /**
-   * Copies a key and its value in, without a version yet, and returns the handle. Throws a RangeError, with nothing
+   * Copies a key and its value in, without a version and an id yet, and returns the handle. Throws a RangeError, with nothing
    * changed, when there is no memory for another slab.
    */
   append(key: IndexKey, source: Uint8Array, start: number, end: number): EntryHandle {
@@ -184,13 +196,14 @@ export class ValueSlabs extends SlabsView {
     return handle;
   }
 
-  /** Of an entry that no view can know yet. */
-  setVersion(handle: EntryHandle, version: number): void {
+  /** Gives a version and an id to an entry that no view can know yet. */
+  entitle(handle: EntryHandle, version: number, id: number): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[place]!;
     const word = (handle - place * this.unitsPerSlab) * 2;
-    words[word + 1] = version % HIGH_HALF;
-    words[word + 2] = Math.floor(version / HIGH_HALF);
+    words[word + VERSION_LOW] = version % HIGH_HALF;
+    words[word + VERSION_HIGH] = Math.floor(version / HIGH_HALF);
+    words[word + ID] = id;
   }
 
   /** The entry is not wanted any more. A slab without one that is goes at once. */
@@ -275,8 +288,8 @@ export class ValueSlabs extends SlabsView {
     for (const slab of this.table) if (slab !== undefined) slab.isVictim = false;
   }
 
-  /** Copies an entry elsewhere and releases it here. Returns its new handle. Throws as append() does. */
-  relocate(handle: EntryHandle): EntryHandle {
+  /** Copies an entry, version and id included, elsewhere. Throws as append() does. */
+  copy(handle: EntryHandle): EntryHandle {
     const place = Math.floor(handle / this.unitsPerSlab);
     const from = this.table[place]!;
     const word = (handle - place * this.unitsPerSlab) * 2;
@@ -285,7 +298,6 @@ export class ValueSlabs extends SlabsView {
     const movedPlace = Math.floor(moved / this.unitsPerSlab);
     const at = (moved - movedPlace * this.unitsPerSlab) * UNIT_BYTES;
     this.table[movedPlace]!.bytes.set(from.bytes.subarray(word * 4, word * 4 + entryBytes), at);
-    this.release(handle);
     return moved;
   }
 
@@ -410,32 +422,13 @@ function allocate(lengthBytes: number): Slab {
   };
 }
 
-function keyFieldOf(key: IndexKey): number {
-  for (let index = 0; index < key.length; index++) {
-    if (key.charCodeAt(index) > NARROW_UNIT_MAX) return key.length * 2 + 1;
-  }
-  return key.length * 2;
-}
-
-function keyBytesOf(keyField: number): number {
-  return (keyField >>> 1) << (keyField & 1);
-}
-
 function entryBytesOf(keyField: number, valueLength: number): number {
   const unpadded = HEADER_BYTES + keyBytesOf(keyField) + valueLength;
   return Math.ceil(unpadded / UNIT_BYTES) * UNIT_BYTES;
 }
 
 function entryBytesAt({ words }: Slab, word: number): number {
-  return entryBytesOf(words[word + 3]!, words[word]!);
-}
-
-function isWideKey(bytes: Uint8Array, start: number, key: IndexKey): boolean {
-  for (let index = 0; index < key.length; index++) {
-    const unit = bytes[start + index * 2]! | (bytes[start + index * 2 + 1]! << 8);
-    if (unit !== key.charCodeAt(index)) return false;
-  }
-  return true;
+  return entryBytesOf(words[word + KEY_FIELD]!, words[word + VALUE_LENGTH]!);
 }
 
 function write(
@@ -447,15 +440,10 @@ function write(
   start: number,
   end: number,
 ): void {
-  words[at / 4] = end - start;
-  words[at / 4 + 3] = keyField;
-  let target = at + HEADER_BYTES;
-  const isWide = (keyField & 1) === 1;
-  for (let index = 0; index < key.length; index++) {
-    const unit = key.charCodeAt(index);
-    bytes[target++] = unit;
-    if (isWide) bytes[target++] = unit >>> 8;
-  }
+  words[at / 4 + VALUE_LENGTH] = end - start;
+  words[at / 4 + KEY_FIELD] = keyField;
+  writeKey(bytes, at + HEADER_BYTES, key, keyField);
+  let target = at + HEADER_BYTES + keyBytesOf(keyField);
   if (end - start > LOOP_BYTES_MAX) {
     bytes.set(source.subarray(start, end), target);
     return;

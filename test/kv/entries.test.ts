@@ -176,7 +176,7 @@ describe('the memory of entries', () => {
       most = Math.max(most, entries.memory.slabBytes);
     }
     expect(most).toBeLessThanOrEqual(MIB);
-    expect(entries.memory.valueBytes).toBe(120);
+    expect(entries.memory.valueBytes).toBe(128);
   });
 
   const overwrites: { name: string; pick: (random: () => number, number: number) => number }[] = [

@@ -109,7 +109,7 @@ describe('what a store holds', () => {
       { type: 'put', key: 'b', value: Buffer.from('twice') },
     ]);
     expect(contentOf(store)).toEqual([['b', 'twice']]);
-    expect(store.stats().memory.valueBytes).toBe(24);
+    expect(store.stats().memory.valueBytes).toBe(32);
     await store.close();
     const again = await openOn(disk);
     expect(contentOf(again)).toEqual([['b', 'twice']]);

@@ -311,7 +311,7 @@ const memory: readonly Mutant[] = [
       {
         file: 'src/kv/value-slabs.ts',
         find: 'from.bytes.subarray(word * 4, word * 4 + entryBytes), at);',
-        replace: 'from.bytes.subarray(word * 4 + 12, word * 4 + entryBytes), at + 12);',
+        replace: 'from.bytes.subarray(word * 4 + 20, word * 4 + entryBytes), at + 20);',
       },
     ],
     tests: [SLABS],
@@ -321,9 +321,9 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries.ts',
-        find: `      this.values.release(this.handles.get(id));
-      this.handles.set(id, handle);`,
-        replace: '      this.handles.set(id, handle);',
+        find: `      this.#setHandle(hash, id, previous, handle);
+      this.values.release(previous);`,
+        replace: '      this.#setHandle(hash, id, previous, handle);',
       },
     ],
     tests: [ENTRIES],
@@ -366,8 +366,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/key-table.ts',
-        find: 'if (words[at] === hash && owner.isKeyOf(id - 1, key)) return id - 1;',
-        replace: 'if (words[at] === hash) return id - 1;',
+        find: 'if (owner.isKeyOf(handle, key)) return handle;',
+        replace: 'return handle;',
       },
     ],
     tests: [KEY_TABLE],
@@ -377,8 +377,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/key-table.ts',
-        find: 'closeGap(words, at);',
-        replace: 'words[at + 1] = EMPTY;',
+        find: 'closeGap(table.words, at);',
+        replace: 'table.words.fill(0, at, at + 2);',
       },
     ],
     tests: [KEY_TABLE],
@@ -388,26 +388,24 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries.ts',
-        find: `    if (!this.#table.insert(hash, id)) this.#isTablePartial = true;
-  }`,
-        replace: `    this.#table.insert(hash, id);
-  }`,
+        find: 'if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;',
+        replace: 'this.#table.insert(hash, handle);',
       },
     ],
     tests: [ENTRIES],
   },
   {
     name: 'a key that is deleted stays in the hash index',
-    edits: [{ file: 'src/kv/entries.ts', find: 'this.#table.remove(hash, id);', replace: '' }],
+    edits: [{ file: 'src/kv/entries.ts', find: 'this.#table.remove(hash, handle);', replace: '' }],
     tests: [ENTRIES],
   },
   {
     name: 'the units of a wide key are compared by their low bytes',
     edits: [
       {
-        file: 'src/kv/value-slabs.ts',
-        find: '! | (bytes[start + index * 2 + 1]! << 8);',
-        replace: '! | (key.charCodeAt(index) & 0xff00);',
+        file: 'src/kv/key-units.ts',
+        find: 'if (wideUnitAt(bytes, start + index * 2) !== key.charCodeAt(index)) return false;',
+        replace: 'if (bytes[start + index * 2] !== (key.charCodeAt(index) & 0xff)) return false;',
       },
     ],
     tests: [SLABS],
