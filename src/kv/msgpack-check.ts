@@ -19,11 +19,11 @@ const UNDEFINED = new ExtData(EXTENSION.undefined, new Uint8Array());
 const NEGATIVE_ZERO = new ExtData(EXTENSION.negativeZero, new Uint8Array());
 
 /** The library assigns properties, and where Object.prototype is frozen, an assignment to one of these fails. */
-const INHERITED_NAMES = new Set(Object.getOwnPropertyNames(Object.prototype));
+export const INHERITED_NAMES: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
 
 const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
 /** Where it has been removed, every property may have a getter. */
-const { __lookupGetter__: lookupGetter = () => true } = Object.prototype as unknown as {
+export const { __lookupGetter__: lookupGetter = () => true } = Object.prototype as unknown as {
   __lookupGetter__?(this: object, name: string): unknown;
 };
 const realDatePrototype = Date.prototype;
@@ -249,6 +249,7 @@ function bigintPayload(value: bigint): Uint8Array {
   return Buffer.from(`${value < 0n ? '01' : '00'}${digits.length % 2 === 0 ? '' : '0'}${digits}`, 'hex');
 }
 
-function isMarked(text: string): boolean {
+/** The library strips it from long strings. */
+export function isMarked(text: string): boolean {
   return text.charCodeAt(0) === 0xfeff;
 }

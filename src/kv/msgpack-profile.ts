@@ -1,6 +1,7 @@
 // The default value encoding: @msgpack/msgpack, with what JavaScript has and MessagePack lacks in extension types.
 // Pure. This file owns the promise: a value comes back exactly as it was put, or put throws a TypeError that names
-// the place in it. msgpack-check.ts sees to that; msgpack-extensions.ts has the extensions and the library.
+// the place in it. msgpack-check.ts sees to that; msgpack-extensions.ts has the extensions and the library; what is
+// plain goes past both of them (msgpack-plain-writer.ts, msgpack-plain-reader.ts), to and from the same bytes.
 //
 // Exactly: -0, undefined properties, the order of keys, the difference between a Buffer and a Uint8Array. Not kept:
 // that two places held the same object (each gets a copy) and that an object was frozen. Not looked for, since that
@@ -14,6 +15,8 @@
 import { KeelsonError } from '../errors.js';
 import { prepareForMsgpack, tooLarge, VALUE_BYTES_MAX } from './msgpack-check.js';
 import { decodeValue, encodePrepared } from './msgpack-extensions.js';
+import { decodePlain, NOT_PLAIN } from './msgpack-plain-reader.js';
+import { encodePlain } from './msgpack-plain-writer.js';
 
 export { VALUE_BYTES_MAX } from './msgpack-check.js';
 export { VALUE_DEPTH_MAX } from './msgpack-extensions.js';
@@ -38,6 +41,8 @@ export type MsgpackValue =
  * The result is a view of a scratch buffer that the next call overwrites, so the caller copies it first.
  */
 export function encodeMsgpack(value: unknown, argument = 'value'): Uint8Array {
+  const plain = encodePlain(value);
+  if (plain !== null) return plain;
   const bytes = encodePrepared(prepareForMsgpack(value, argument));
   if (bytes.length > VALUE_BYTES_MAX) throw tooLarge();
   return bytes;
@@ -47,7 +52,8 @@ export function encodeMsgpack(value: unknown, argument = 'value'): Uint8Array {
 export function decodeMsgpack(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
   let value: unknown;
   try {
-    value = decodeValue(bytes, start, end);
+    value = decodePlain(bytes, start, end);
+    if (value === NOT_PLAIN) value = decodeValue(bytes, start, end);
   } catch (error) {
     throw undecodable(error instanceof Error ? error.message : String(error), error);
   }

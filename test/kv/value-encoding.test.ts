@@ -165,6 +165,28 @@ describe('bytes', () => {
     }
   });
 
+  test('come back as copies of their own at every length, which do not overlap and cannot be transferred away', () => {
+    const stored = Uint8Array.from({ length: 3000 }, (_, at) => at);
+    const values = Array.from({ length: 2000 }, (_, length) => bytes.decode(stored, 5, 5 + length));
+    values.forEach((value, length) => {
+      expect(value.length).toBe(length);
+      expect(Object.getPrototypeOf(value) === Uint8Array.prototype).toBe(true);
+      expect(value.byteOffset % 8).toBe(0);
+    });
+    for (const [length, value] of values.entries()) value.fill(length);
+    stored.fill(0);
+    const changed = values.findIndex((value, length) => value.some((byte) => byte !== length % 256));
+    expect(changed).toBe(-1);
+    const [one, other] = [values[100]!, values[101]!];
+    expect(one.buffer).toBe(other.buffer);
+    try {
+      structuredClone(one, { transfer: [one.buffer as ArrayBuffer] });
+    } catch (error) {
+      expect((error as Error).name).toBe('DataCloneError');
+    }
+    expect([one.length, other.length]).toEqual([100, 101]);
+  });
+
   test.each(['abc', [1], new Uint16Array(1), new ArrayBuffer(1), null])('refuse %s', (value) => {
     const error = thrownBy(() => bytes.encode(value as unknown as Uint8Array));
     expect(error).toBeInstanceOf(TypeError);
