@@ -53,7 +53,7 @@ function readValue(depth: number): unknown {
     case 0xce:
       return readUnsigned(4);
     case 0xcf:
-      return readUnsigned(8);
+      return readLarge();
     case 0xd0:
       return readSigned(1);
     case 0xd1:
@@ -146,6 +146,12 @@ function readUnsigned(size: number): number | typeof NOT_PLAIN {
   let value = 0;
   for (let index = 0; index < size; index++) value = value * 0x100 + bytes[at++]!;
   return value;
+}
+
+/** An integer that no number is exactly is not written: what the library makes of one is its own affair. */
+function readLarge(): number | typeof NOT_PLAIN {
+  const value = readUnsigned(8);
+  return Number.isSafeInteger(value) ? value : NOT_PLAIN;
 }
 
 function readSigned(size: number): number | typeof NOT_PLAIN {
