@@ -153,6 +153,11 @@ export class Journal {
     return this.#append([unsharedBytes(record)]);
   }
 
+  /** For the store: append() of a record in memory that is the store's own. */
+  appendOwn(record: Uint8Array): Lsn {
+    return this.#append([record]);
+  }
+
   /** Appends all records, or throws and appends none. Returns the LSN of the last; of none, the current end. */
   appendBatch(records: readonly Uint8Array[]): Lsn {
     if (!Array.isArray(records)) throw misuse('records', 'an array of Uint8Arrays', records);

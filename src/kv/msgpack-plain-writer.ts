@@ -83,7 +83,6 @@ function writeSize(size: number, short: number, long: number): boolean {
 }
 
 function writeText(text: string): boolean {
-  if (isMarked(text)) return false;
   const { length } = text;
   if (length > SHORT_TEXT_UNITS_MAX) return writeLongText(text);
   if (at + 1 + length > SCRATCH_BYTES) return false;
@@ -100,7 +99,7 @@ function writeText(text: string): boolean {
 /** Or one that is not ASCII. */
 function writeLongText(text: string): boolean {
   if (at + HEADER_BYTES_MAX + text.length * UTF8_BYTES_PER_UNIT_MAX > SCRATCH_BYTES) return false;
-  if (!text.isWellFormed()) return false;
+  if (isMarked(text) || !text.isWellFormed()) return false;
   const size = Buffer.byteLength(text);
   if (size <= SHORT_TEXT_UNITS_MAX) bytes[at++] = 0xa0 | size;
   else if (size < 0x100) write8(0xd9, size);

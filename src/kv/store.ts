@@ -277,7 +277,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   /** The record is in the journal before anything is visible; what append throws, nothing has changed for. */
   #append(journal: Journal, record: Uint8Array): Lsn {
     try {
-      return this.#isBorn ? journal.append(record) : this.#appendFirst(journal, record);
+      return this.#isBorn ? journal.appendOwn(record) : this.#appendFirst(journal, record);
     } catch (error) {
       if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#checkpoints!.foundNoRoom();
       throw error;

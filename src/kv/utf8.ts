@@ -7,6 +7,8 @@ import { KeelsonError } from '../errors.js';
 /** Below this a loop over the bytes is cheaper than the call into C++. */
 const LOOP_LENGTH_MAX = 32;
 
+const REPLACEMENT = '\ufffd';
+
 /** UTF-8 needs at most three bytes for one UTF-16 code unit. */
 export const UTF8_BYTES_PER_UNIT_MAX = 3;
 
@@ -63,10 +65,12 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
     while (at < end && bytes[at]! < 0x80) at++;
     if (at === end) return sliceLatin1.call(bytes, start, end);
   }
-  if (!isUtf8(bytes.subarray(start, end))) {
+  const text = sliceUtf8.call(bytes, start, end);
+  // What is not UTF-8 comes out as this: without it there is nothing to look for, at half the price.
+  if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end))) {
     throw new KeelsonError('KEELSON_DECODE', `Bytes ${start} to ${end} are not UTF-8`, { offset: start });
   }
-  return sliceUtf8.call(bytes, start, end);
+  return text;
 }
 
 /** The string whose code units are `bytes[start, end)`. */
