@@ -135,6 +135,17 @@ export const storageMutants: readonly Mutant[] = [
     tests: [TRANSFER],
   },
   {
+    name: 'a quota that is used up is an error that nobody knows',
+    edits: [
+      {
+        file: 'src/storage/storage-errors.ts',
+        find: "cause?.errno === -os.constants.errno.EDQUOT ? 'EDQUOT' : (cause?.code ?? 'UNKNOWN')",
+        replace: "(void os.constants.errno.EDQUOT, cause?.code ?? 'UNKNOWN')",
+      },
+    ],
+    tests: ['test/storage/storage-errors.test.ts'],
+  },
+  {
     name: 'io_uring: a write that the kernel refused counts as completed',
     edits: [
       {
