@@ -347,7 +347,7 @@ const segments: readonly Mutant[] = [
 `,
       },
     ],
-    tests: ['test/simulation/recycling-crashes.test.ts', 'test/simulation/store-crashes.test.ts'],
+    tests: ['test/simulation/durable-order.test.ts'],
   },
   {
     name: 'the name of a segment is not flushed before its first commit',

@@ -84,7 +84,7 @@ describe('a failing disk', () => {
         isMet = false;
         for (const count of [1, Number.MAX_SAFE_INTEGER]) {
           for (const errno of ERRNOS) {
-            const kind = KINDS[seed++ % KINDS.length];
+            const kind = KINDS[(seed++ + nth) % KINDS.length];
             const fault = { operation, errno, nth, count, ...(kind === undefined ? {} : { kind }) };
             try {
               if (await runCase(seed, fault)) isMet = true;
