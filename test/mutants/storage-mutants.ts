@@ -30,7 +30,7 @@ export const storageMutants: readonly Mutant[] = [
     }`,
       },
     ],
-    tests: ['test/mutants/survivors.test.ts'],
+    tests: [FS_LOG_FILE],
   },
   {
     name: 'node:fs: a failed flush of a durable write is forgotten',
