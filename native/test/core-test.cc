@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -18,11 +19,14 @@
 #include "../core/durable_writes.h"
 #include "../core/frame_seal.h"
 #include "../core/ring.h"
+#include "scripted-kernel.h"
 
 namespace {
 
 constexpr uint32_t kBlockBytes = 4096;
 constexpr uint64_t kForeverNs = UINT64_MAX;
+/** What is told of never must not hang the test. */
+constexpr uint64_t kLongNs = 10'000'000'000;
 
 void check(bool holds, const char* what, int line) {
   if (holds) return;
@@ -138,6 +142,38 @@ void sealing_refuses_frames_that_do_not_fill_the_body() {
   CHECK(!keelson::seal_frames(frame.data(), frame.size(), 0, 1));
 }
 
+/** The register after these bytes, bit by bit: nothing of the core's. */
+uint32_t crc_bitwise(uint32_t crc, const uint8_t* bytes, size_t length) {
+  for (size_t at = 0; at < length; at++) {
+    crc ^= bytes[at];
+    for (int bit = 0; bit < 8; bit++) crc = (crc & 1) != 0 ? (crc >> 1) ^ 0x82f63b78u : crc >> 1;
+  }
+  return crc;
+}
+
+/** docs/FORMAT.md: the seed, the LSN after the frame, its first eight bytes, its record. */
+void every_frame_is_sealed_with_seed_lsn_header_and_record() {
+  constexpr uint64_t kStartLsn = 0x1'2345'6789;
+  constexpr uint32_t kSeed = 0xdeadbeefu;
+  const std::vector<uint32_t> lengths{5, 0, 4000, 300};
+  Random random(3);
+  std::vector<uint8_t> bytes;
+  for (const uint32_t length : lengths) {
+    bytes.insert(bytes.end(), reinterpret_cast<const uint8_t*>(&length), reinterpret_cast<const uint8_t*>(&length + 1));
+    for (uint32_t at = 0; at < 8 + length; at++) bytes.push_back(static_cast<uint8_t>(random.next()));
+  }
+  CHECK(keelson::seal_frames(bytes.data(), bytes.size(), kStartLsn, kSeed));
+  size_t at = 0;
+  for (const uint32_t length : lengths) {
+    const uint64_t lsn = kStartLsn + at + 12 + length;
+    uint32_t crc = crc_bitwise(kSeed, reinterpret_cast<const uint8_t*>(&lsn), sizeof lsn);
+    crc = crc_bitwise(crc, bytes.data() + at, 8);
+    crc = ~crc_bitwise(crc, bytes.data() + at + 12, length);
+    CHECK(std::memcmp(bytes.data() + at + 8, &crc, sizeof crc) == 0);
+    at += 12 + length;
+  }
+}
+
 void a_write_is_in_the_file_when_it_is_finished(const std::string& directory) {
   const std::string path = make_file(directory, "write");
   keelson::DirectFile file;
@@ -181,6 +217,27 @@ void more_writes_than_the_rings_hold_are_all_told_of_once(const std::string& dir
     seen[slot] = true;
   }
   CHECK(read_file(path).size() == kWrites * kBlockBytes);
+  close(file.fd);
+}
+
+/** Whether the kernel wakes anyone for what had overflowed is its own affair: one look must take all of it. */
+void one_look_collects_all_that_has_overflowed(const std::string& directory) {
+  constexpr uint32_t kWrites = 100;
+  const std::string path = make_file(directory, "look");
+  keelson::DirectFile file;
+  CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
+  keelson::Ring ring;
+  CHECK(ring.open(2, 0) == 0);
+  keelson::DurableWrites writes(&ring);
+  Blocks blocks(kBlockBytes, 6);
+  Told told;
+  for (uint32_t at = 0; at < kWrites; at++) {
+    // Over when start() returns.
+    kernel.answers = {complete(-EIO)};
+    CHECK(writes.start(file.fd, blocks.data(), kBlockBytes, 0) >= 0);
+  }
+  writes.collect(&told);
+  CHECK(told.slots.size() == kWrites && writes.under_way() == 0);
   close(file.fd);
 }
 
@@ -242,6 +299,129 @@ void a_short_write_is_continued_until_it_fails(const std::string& small) {
   close(file.fd);
 }
 
+/** What a write of three blocks, each of its own bytes, behind an empty one, has come to. */
+struct Attempt {
+  int started;
+  std::vector<int> results;
+  std::vector<io_uring_sqe> entries;
+  std::vector<uint8_t> in_file;
+  std::vector<uint8_t> wanted;
+  uint64_t address;
+};
+
+Attempt attempt(const std::string& directory, std::deque<Answer> answers) {
+  const std::string path = make_file(directory, "scripted");
+  keelson::DirectFile file;
+  CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
+  keelson::Ring ring;
+  CHECK(ring.open(8, 0) == 0);
+  keelson::DurableWrites writes(&ring);
+  Blocks blocks(3 * kBlockBytes, 0);
+  for (uint32_t at = 0; at < blocks.size(); at++) blocks.data()[at] = static_cast<uint8_t>(1 + at / kBlockBytes);
+  kernel.answers = std::move(answers);
+  kernel.entries.clear();
+  Told told;
+  const int slot = writes.start(file.fd, blocks.data(), blocks.size(), kBlockBytes);
+  if (slot >= 0) CHECK(writes.wait_for(static_cast<uint32_t>(slot), kLongNs, &told));
+  CHECK(writes.under_way() == 0 && kernel.answers.empty());
+  close(file.fd);
+  std::vector<uint8_t> wanted(kBlockBytes, 0);
+  wanted.insert(wanted.end(), blocks.data(), blocks.data() + blocks.size());
+  const auto address = reinterpret_cast<uint64_t>(blocks.data());
+  return {slot, told.results, kernel.entries, read_file(path), wanted, address};
+}
+
+void an_entry_asks_for_a_durable_write(const std::string& directory) {
+  const Attempt made = attempt(directory, {});
+  CHECK(made.results == std::vector<int>{0} && made.entries.size() == 1);
+  const io_uring_sqe& entry = made.entries[0];
+  CHECK(entry.opcode == IORING_OP_WRITE && entry.rw_flags == RWF_DSYNC);
+  CHECK(entry.addr == made.address && entry.len == 3 * kBlockBytes && entry.off == kBlockBytes);
+}
+
+void a_short_write_is_continued_where_it_stopped(const std::string& directory) {
+  const Attempt made = attempt(directory, {shorten(kBlockBytes), shorten(kBlockBytes)});
+  CHECK(made.results == std::vector<int>{0} && made.entries.size() == 3);
+  for (uint32_t at = 0; at < 3; at++) {
+    const io_uring_sqe& entry = made.entries[at];
+    CHECK(entry.opcode == IORING_OP_WRITE && entry.rw_flags == RWF_DSYNC);
+    CHECK(entry.addr == made.address + at * kBlockBytes && entry.off == (1 + at) * kBlockBytes);
+    CHECK(entry.len == (3 - at) * kBlockBytes);
+  }
+  CHECK(made.in_file == made.wanted);
+}
+
+void what_is_interrupted_is_tried_again(const std::string& directory) {
+  const std::vector<std::deque<Answer>> scripts{
+      {complete(-EINTR)},
+      {complete(-EAGAIN), complete(-EBUSY)},
+      {refuse(EINTR)},
+      {refuse(EAGAIN), refuse(EBUSY), refuse(0)},
+      {shorten(kBlockBytes), complete(-EINTR), refuse(EBUSY), shorten(kBlockBytes), refuse(EINTR)},
+  };
+  for (const std::deque<Answer>& script : scripts) {
+    const Attempt made = attempt(directory, script);
+    CHECK(made.results == std::vector<int>{0});
+    CHECK(made.entries.size() == script.size() + 1 && made.in_file == made.wanted);
+  }
+}
+
+void what_fails_is_told_once_and_never_tried_again(const std::string& directory) {
+  for (const int error : {-EIO, -ENOSPC, -EDQUOT, -EROFS}) {
+    const Attempt made = attempt(directory, {complete(error)});
+    CHECK(made.results == std::vector<int>{error} && made.entries.size() == 1);
+    const Attempt continued = attempt(directory, {shorten(kBlockBytes), complete(error)});
+    CHECK(continued.results == std::vector<int>{error} && continued.entries.size() == 2);
+  }
+  const Attempt refused = attempt(directory, {shorten(kBlockBytes), refuse(EIO)});
+  CHECK(refused.results == std::vector<int>{-EIO} && refused.entries.size() == 2);
+  const Attempt without_progress = attempt(directory, {shorten(kBlockBytes), complete(0)});
+  CHECK(without_progress.results == std::vector<int>{-EIO} && without_progress.entries.size() == 2);
+  constexpr size_t kTriesMax = 1001;
+  const Attempt endless = attempt(directory, std::deque<Answer>(kTriesMax, complete(-EAGAIN)));
+  CHECK(endless.results == std::vector<int>{-EAGAIN} && endless.entries.size() == kTriesMax);
+}
+
+/** Left in the queue, the next submission would hand it over, and take its completion for its own. */
+void an_entry_that_was_refused_is_never_carried_out(const std::string& directory) {
+  const std::string path = make_file(directory, "refused");
+  keelson::DirectFile file;
+  CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
+  keelson::Ring ring;
+  CHECK(ring.open(8, 0) == 0);
+  keelson::DurableWrites writes(&ring);
+  Blocks refused(kBlockBytes, 1);
+  Blocks accepted(kBlockBytes, 2);
+  Told told;
+  kernel.answers = {refuse(EIO)};
+  CHECK(writes.start(file.fd, refused.data(), kBlockBytes, 0) == -EIO && writes.under_way() == 0);
+  const int slot = writes.start(file.fd, accepted.data(), kBlockBytes, kBlockBytes);
+  CHECK(slot >= 0 && writes.wait_for(static_cast<uint32_t>(slot), kLongNs, &told));
+  const std::vector<uint8_t> bytes = read_file(path);
+  CHECK(bytes.size() == 2 * kBlockBytes && bytes[0] == 0 && bytes.back() == 2);
+  close(file.fd);
+}
+
+void a_slot_is_of_one_write_at_a_time(const std::string& directory) {
+  const std::string path = make_file(directory, "slots");
+  keelson::DirectFile file;
+  CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
+  keelson::Ring ring;
+  CHECK(ring.open(8, 0) == 0);
+  keelson::DurableWrites writes(&ring);
+  Blocks blocks(2 * kBlockBytes, 5);
+  Told told;
+  kernel.answers = {shorten(kBlockBytes)};
+  const int first = writes.start(file.fd, blocks.data(), blocks.size(), 0);
+  CHECK(first >= 0 && writes.wait_for(static_cast<uint32_t>(first), kLongNs, &told));
+  const int second = writes.start(file.fd, blocks.data(), kBlockBytes, 0);
+  const int third = writes.start(file.fd, blocks.data(), kBlockBytes, kBlockBytes);
+  CHECK(second >= 0 && third >= 0 && second != third && writes.under_way() == 2);
+  for (const int slot : {second, third}) CHECK(writes.wait_for(static_cast<uint32_t>(slot), kLongNs, &told));
+  CHECK(told.results == std::vector<int>(3, 0) && writes.under_way() == 0);
+  close(file.fd);
+}
+
 void opening_and_closing_ten_thousand_rings_leaks_nothing() {
   const int before = open_descriptors();
   for (int round = 0; round < 10000; round++) {
@@ -265,6 +445,14 @@ void alignment_is_asked_from_the_file(const std::string& directory) {
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   const bool has_the_flag = (fcntl(file.fd, F_GETFL) & O_DIRECT) != 0;
   CHECK(has_the_flag == file.is_direct);
+#ifdef STATX_DIOALIGN
+  struct statx facts {};
+  CHECK(statx(file.fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) == 0);
+  if ((facts.stx_mask & STATX_DIOALIGN) != 0 && facts.stx_dio_offset_align != 0) {
+    CHECK(file.is_direct);
+    CHECK(file.memory_alignment == facts.stx_dio_mem_align && file.offset_alignment == facts.stx_dio_offset_align);
+  }
+#endif
   CHECK(file.offset_alignment >= 1 && (file.offset_alignment & (file.offset_alignment - 1)) == 0);
   close(file.fd);
   CHECK(keelson::open_for_durable_writes((directory + "/absent").c_str(), &file) == -ENOENT);
@@ -287,6 +475,8 @@ int main(int count, char** arguments) {
   holds("the CRC by the CPU is that by tables");
   sealing_refuses_frames_that_do_not_fill_the_body();
   holds("sealing refuses frames that do not fill the body");
+  every_frame_is_sealed_with_seed_lsn_header_and_record();
+  holds("every frame is sealed with seed, LSN, header and record");
   keelson::Ring probe;
   const int ring_error = probe.open(4, 0);
   probe.close();
@@ -297,10 +487,24 @@ int main(int count, char** arguments) {
     holds("a write is in the file when it is finished");
     more_writes_than_the_rings_hold_are_all_told_of_once(directory);
     holds("more writes than the rings hold are all told of, once");
+    one_look_collects_all_that_has_overflowed(directory);
+    holds("one look collects all that has overflowed");
     completions_that_overflow_are_all_collected_by_who_is_woken(directory);
     holds("completions that overflow are all collected by who is woken");
     a_write_that_fails_is_told_with_its_errno(directory);
     holds("a write that fails is told with its errno");
+    an_entry_asks_for_a_durable_write(directory);
+    holds("an entry asks for a durable write");
+    a_short_write_is_continued_where_it_stopped(directory);
+    holds("a short write is continued where it stopped");
+    what_is_interrupted_is_tried_again(directory);
+    holds("what is interrupted is tried again");
+    what_fails_is_told_once_and_never_tried_again(directory);
+    holds("what fails is told once and never tried again");
+    an_entry_that_was_refused_is_never_carried_out(directory);
+    holds("an entry that was refused is never carried out");
+    a_slot_is_of_one_write_at_a_time(directory);
+    holds("a slot is of one write at a time");
     opening_and_closing_ten_thousand_rings_leaks_nothing();
     holds("opening and closing ten thousand rings leaks nothing");
     a_ring_that_cannot_be_had_says_why_and_leaves_nothing();

@@ -9,7 +9,9 @@ const JOURNAL = 'test/journal/journal.test.ts';
 const LESSONS = 'test/journal/lessons.test.ts';
 const RECYCLING = 'test/journal/recycling.test.ts';
 const SEGMENTS = 'test/journal/segments.test.ts';
-const SURVIVORS = 'test/mutants/survivors.test.ts';
+const FRAMES = 'test/journal/frames.test.ts';
+const COMMITS = 'test/journal/commits.test.ts';
+const SEGMENT_FILES = 'test/journal/segment-files.test.ts';
 const DAMAGE = 'test/journal/damage.test.ts';
 
 const framing: readonly Mutant[] = [
@@ -38,7 +40,7 @@ const framing: readonly Mutant[] = [
         replace: '',
       },
     ],
-    tests: [SURVIVORS],
+    tests: [FRAMES],
   },
   {
     name: "the checksum of a frame leaves out the record's bytes",
@@ -104,7 +106,7 @@ const framing: readonly Mutant[] = [
         replace: 'if (length > RECORD_BYTES_MAX) return -1;',
       },
     ],
-    tests: [SURVIVORS],
+    tests: [FRAMES],
   },
   {
     name: 'a frame that a window cut is not verified',
@@ -120,7 +122,7 @@ const framing: readonly Mutant[] = [
   {
     name: 'a commit goes out with what its memory held before in its padding',
     edits: [{ file: 'src/journal/pending-commit.ts', find: 'bytes.fill(0, this.#length);', replace: '' }],
-    tests: [SURVIVORS],
+    tests: [COMMITS],
   },
   {
     name: 'a commit that does not start where the one before it ended counts',
@@ -234,7 +236,7 @@ const commits: readonly Mutant[] = [
         replace: 'commit.release();',
       },
     ],
-    tests: [SURVIVORS],
+    tests: [COMMITS],
   },
   {
     name: 'a poisoned journal takes appends',
@@ -348,7 +350,7 @@ const segments: readonly Mutant[] = [
 `,
       },
     ],
-    tests: ['test/simulation/recycling-crashes.test.ts', 'test/simulation/store-crashes.test.ts'],
+    tests: ['test/simulation/durable-order.test.ts'],
   },
   {
     name: 'the name of a segment is not flushed before its first commit',
@@ -407,7 +409,7 @@ const segments: readonly Mutant[] = [
         replace: '',
       },
     ],
-    tests: [SURVIVORS],
+    tests: [SEGMENT_FILES],
   },
   {
     name: 'the segments of a retirement go newest first',
@@ -498,7 +500,7 @@ const recycling: readonly Mutant[] = [
         replace: 'usedSeeds: [seed],',
       },
     ],
-    tests: [SURVIVORS],
+    tests: [SEGMENT_FILES],
   },
   {
     name: 'a retired file is used again before the flush of the directory behind its retirement',

@@ -2,6 +2,7 @@
 // for each floor; run.ts goes through all of them.
 
 import { journalMutants } from './journal-mutants.js';
+import { nativeMutants } from './native-mutants.js';
 import { recoveryMutants } from './recovery-mutants.js';
 import { storageMutants } from './storage-mutants.js';
 import { storeMutants } from './store-mutants.js';
@@ -30,6 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...recoveryMutants,
   ...storeMutants,
   ...storageMutants,
+  ...nativeMutants,
 ];
 
 /** How often a text stands in another. */

@@ -5,7 +5,7 @@ import type { Mutant } from './mutants.js';
 
 const DECISION = 'test/journal/recovery-decision.test.ts';
 const LESSONS = 'test/journal/lessons.test.ts';
-const SURVIVORS = 'test/mutants/survivors.test.ts';
+const COPIES = 'test/journal/recovery-copies.test.ts';
 const DAMAGE = 'test/journal/damage.test.ts';
 const REGRESSIONS = 'test/simulation/recovery-regressions.test.ts';
 const DECISION_FILE = 'src/journal/recovery-decision.ts';
@@ -152,7 +152,7 @@ export const recoveryMutants: readonly Mutant[] = [
   const { journalId, blockBytes, lineageStart, endLsn } = decision;`,
       },
     ],
-    tests: [SURVIVORS],
+    tests: [COPIES],
   },
   {
     name: "a dead life's tail is taken as it stands, without a lineage of its own",
@@ -198,7 +198,7 @@ export const recoveryMutants: readonly Mutant[] = [
           'Number.isNaN(+checkBody(bytes, COMMIT_HEADER_BYTES, bodyBytes, recordCount, startLsn, segmentSeed(segment.header)))',
       },
     ],
-    tests: [SURVIVORS],
+    tests: [COPIES],
   },
   {
     name: 'a lineage does not say where it starts',

@@ -23,6 +23,9 @@ const TEST_MS_MAX = 15_000;
 /** Of the project, what no test reads, or what a copy makes for itself. */
 const NOT_COPIED = new Set(['.git', 'node_modules', 'build', 'dist', 'native/build/Release/obj.target']);
 
+/** Faults in it make another addon. */
+const NATIVE = /^native\//;
+
 /** Tests that start processes run on what is built. */
 const RUNS_ON_DIST = /\bdist\//;
 
@@ -82,6 +85,19 @@ function build(copy: string): void {
   spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'], {
     cwd: copy,
   });
+}
+
+/**
+ * Null, or why there is no addon of what the copy holds now. It takes three seconds and is no part of a run's time. Also for
+ * a fault whose tests compile the core themselves: they cannot tell a fault that makes no program.
+ */
+function buildAddon(copy: string): string | null {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['native/build.js'], {
+    cwd: copy,
+    encoding: 'utf8',
+    env: { ...process.env, KEELSON_REQUIRE_NATIVE: 'yes' },
+  });
+  return status === 0 ? null : (/.*error:.*/.exec(stderr)?.[0] ?? stdout);
 }
 
 async function runTests(
@@ -171,9 +187,14 @@ async function takeOne(copy: string, mutant: Mutant): Promise<Outcome> {
       return { mutant, isKilled: false, by: `${file} fails without it: ${told(sound)}`, seconds: 0 };
     }
   }
-  const startedMs = performance.now();
+  const isNative = mutant.edits.some(({ file }) => NATIVE.test(file));
   const restore = apply(copy, mutant);
-  const verdict = await runTests(copy, tests, filter).finally(restore);
+  const unbuilt = isNative ? buildAddon(copy) : null;
+  const startedMs = performance.now();
+  const verdict: Verdict =
+    unbuilt === null ? await runTests(copy, tests, filter) : { kind: 'no tests', why: unbuilt };
+  restore();
+  if (isNative) buildAddon(copy);
   const seconds = (performance.now() - startedMs) / 1000;
   const isKilled = verdict.kind === 'failed' || verdict.kind === 'timeout';
   return { mutant, isKilled, by: told(verdict), seconds };

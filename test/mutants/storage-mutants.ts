@@ -30,7 +30,7 @@ export const storageMutants: readonly Mutant[] = [
     }`,
       },
     ],
-    tests: ['test/mutants/survivors.test.ts'],
+    tests: [FS_LOG_FILE],
   },
   {
     name: 'node:fs: a failed flush of a durable write is forgotten',
@@ -133,6 +133,17 @@ export const storageMutants: readonly Mutant[] = [
       },
     ],
     tests: [TRANSFER],
+  },
+  {
+    name: 'a quota that is used up is an error that nobody knows',
+    edits: [
+      {
+        file: 'src/storage/storage-errors.ts',
+        find: "cause?.errno === -os.constants.errno.EDQUOT ? 'EDQUOT' : (cause?.code ?? 'UNKNOWN')",
+        replace: "(void os.constants.errno.EDQUOT, cause?.code ?? 'UNKNOWN')",
+      },
+    ],
+    tests: ['test/storage/storage-errors.test.ts'],
   },
   {
     name: 'io_uring: a write that the kernel refused counts as completed',

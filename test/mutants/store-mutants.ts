@@ -3,8 +3,7 @@
 import type { Mutant } from './mutants.js';
 
 const CHECKPOINTS = 'test/kv/checkpoints.test.ts';
-const REGRESSIONS = 'test/simulation/recovery-regressions.test.ts';
-const CRASHES = 'test/simulation/store-crashes.test.ts';
+const ORDER = 'test/simulation/durable-order.test.ts';
 const MODEL = 'test/simulation/store-model.test.ts';
 const IMAGES = 'test/kv/image-files.test.ts';
 const ENTRIES = 'test/kv/entries.test.ts';
@@ -80,7 +79,7 @@ const checkpoints: readonly Mutant[] = [
   {
     name: 'an image gets its name before its LSN is durable in the journal',
     edits: [{ file: 'src/kv/checkpoint.ts', find: 'await journal.syncThrough(header.lsn);', replace: '' }],
-    tests: [CRASHES],
+    tests: [ORDER],
   },
   {
     name: 'an image gets its name without a flush of its end',
@@ -92,7 +91,7 @@ const checkpoints: readonly Mutant[] = [
         replace: 'return offset;',
       },
     ],
-    tests: [REGRESSIONS, CRASHES],
+    tests: [ORDER],
   },
   {
     name: 'an image is written under its name, and flushed after that',
@@ -104,12 +103,12 @@ const checkpoints: readonly Mutant[] = [
       },
       { file: 'src/kv/checkpoint.ts', find: 'await storage.rename(temporary, path);', replace: '' },
     ],
-    tests: [CHECKPOINTS, CRASHES],
+    tests: [ORDER],
   },
   {
     name: 'the name of an image is not flushed before what it replaces goes',
     edits: [{ file: 'src/kv/checkpoint.ts', find: 'await storage.flushDirectory(directory);', replace: '' }],
-    tests: [CHECKPOINTS, REGRESSIONS],
+    tests: [ORDER],
   },
   {
     name: 'segments are retired before the name of the image is durable',
@@ -121,7 +120,7 @@ const checkpoints: readonly Mutant[] = [
     await storage.flushDirectory(directory);`,
       },
     ],
-    tests: [REGRESSIONS, CRASHES],
+    tests: [ORDER],
   },
   {
     name: 'older images are removed before the name of the new one is durable',
@@ -135,7 +134,7 @@ const checkpoints: readonly Mutant[] = [
     await storage.flushDirectory(directory);`,
       },
     ],
-    tests: [REGRESSIONS, CRASHES],
+    tests: [ORDER],
   },
   {
     name: 'a failed flush of the directory behind an image poisons nothing',
@@ -197,7 +196,7 @@ const checkpoints: readonly Mutant[] = [
         replace: 'const view: EntriesView = entries;',
       },
     ],
-    tests: [CHECKPOINTS, MODEL, CRASHES],
+    tests: [CHECKPOINTS],
   },
 ];
 

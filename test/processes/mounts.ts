@@ -1,5 +1,5 @@
-// Small real file systems for the tests of real faults: a tmpfs, and ext4 in a file. Whatever a test does, they are gone
-// after it.
+// Small real file systems for the tests of real faults: a tmpfs, ext4 in a file, and btrfs in a file with a quota. Whatever
+// a test does, they are gone after it.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -7,14 +7,19 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll } from 'vitest';
 
-export type FileSystem = 'tmpfs' | 'ext4';
+export type FileSystem = 'tmpfs' | 'ext4' | 'btrfs';
+
+/** Less than this mkfs.btrfs refuses. What a test may write there its quota says. */
+const BTRFS_MEBIBYTES = 256;
 
 export interface Mount {
-  /** Where it is mounted. */
+  /** Where it is mounted; on btrfs the subvolume that has the quota. */
   readonly directory: string;
   /** The name of the loop device, without /dev/. Null on tmpfs. */
   readonly device: string | null;
   remount(options: string): void;
+  /** Takes the quota of btrfs away. */
+  liftQuota(): void;
   /** Unmounts ext4, has it repaired as after a crash, and mounts it again. */
   repair(): void;
 }
@@ -52,34 +57,54 @@ function undoAll(undo: (() => void)[]): void {
 }
 
 function mount(kind: FileSystem, base: string, mebibytes: number): Mount & { unmount(): void } {
-  const directory = path.join(base, 'mounted');
+  const root = path.join(base, 'mounted');
   const image = path.join(base, 'image');
-  fs.mkdirSync(directory);
+  fs.mkdirSync(root);
+  if (kind !== 'tmpfs') make(kind, image, mebibytes);
   const again = () => {
-    if (kind === 'tmpfs') run('mount', '-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', directory);
-    else run('mount', '-o', 'loop,errors=remount-ro', image, directory);
+    if (kind === 'tmpfs') run('mount', '-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', root);
+    else run('mount', '-o', kind === 'ext4' ? 'loop,errors=remount-ro' : 'loop', image, root);
   };
-  if (kind === 'ext4') {
-    fs.closeSync(fs.openSync(image, 'w'));
-    fs.truncateSync(image, mebibytes * 1024 * 1024);
-    run('mkfs.ext4', '-q', '-F', image);
-  }
   again();
-  const source = run('findmnt', '-n', '-o', 'SOURCE', directory).trim();
+  const directory = kind === 'btrfs' ? path.join(root, 'limited') : root;
+  // Detached at once, even while a failed test has left a file open on it.
+  const unmount = () => void run('umount', '--lazy', root);
+  try {
+    if (kind === 'btrfs') limit(root, directory, mebibytes);
+  } catch (error) {
+    unmount();
+    throw error;
+  }
+  const source = run('findmnt', '-n', '-o', 'SOURCE', root).trim();
   return {
     directory,
-    device: kind === 'ext4' ? path.basename(source) : null,
-    remount: (options) => void run('mount', '-o', `remount,${options}`, directory),
+    device: kind === 'tmpfs' ? null : path.basename(source),
+    remount: (options) => void run('mount', '-o', `remount,${options}`, root),
+    liftQuota: () => void run('btrfs', 'qgroup', 'limit', 'none', directory),
     repair() {
-      run('umount', directory);
+      run('umount', root);
       // Its exit code says whether it repaired anything, which is no failure.
       const { status, stderr } = spawnSync('e2fsck', ['-f', '-y', image], { encoding: 'utf8' });
       if (status === null || status > 2) throw new Error(`e2fsck ended with ${status}: ${stderr}`);
       again();
     },
-    // Detached at once, even while a failed test has left a file open on it.
-    unmount: () => void run('umount', '--lazy', directory),
+    unmount,
   };
+}
+
+function make(kind: 'ext4' | 'btrfs', image: string, mebibytes: number): void {
+  fs.closeSync(fs.openSync(image, 'w'));
+  fs.truncateSync(image, (kind === 'btrfs' ? BTRFS_MEBIBYTES : mebibytes) * 1024 * 1024);
+  if (kind === 'ext4') run('mkfs.ext4', '-q', '-F', image);
+  else run('mkfs.btrfs', '-q', image);
+}
+
+/** A subvolume that may hold so much, and no more. */
+function limit(root: string, directory: string, mebibytes: number): void {
+  run('btrfs', 'quota', 'enable', root);
+  run('btrfs', 'subvolume', 'create', directory);
+  run('btrfs', 'quota', 'rescan', '-w', root);
+  run('btrfs', 'qgroup', 'limit', `${mebibytes}M`, directory);
 }
 
 function run(command: string, ...parameters: string[]): string {

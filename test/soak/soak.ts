@@ -1,16 +1,17 @@
-// Crash testing for as long as one likes, on all cores, with damage to stores at rest between.
+// Crash testing for as long as one likes, on all cores, with damage to stores at rest and kills of real processes between.
 //
 //   npm run soak -- [--minutes N] [--states N] [--seed S] [--jobs N] [--keep-going]
 //
 // Ends after so many minutes or states, whatever comes first, or at the first failure: then it prints the script and how
-// to play it again, and writes it to build/failures/. With --keep-going it counts failures and goes on.
+// to play it again, and writes it to build/failures/; of kills it keeps the directory in build/kills/. With --keep-going it
+// counts failures and goes on.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { SoakMessage } from './soak-worker.js';
+import type { SoakMessage, SoakOrder } from './soak-worker.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -38,15 +39,18 @@ const jobs = Math.max(1, count('jobs', 1));
 const SILENCE_MAX_MS = 180_000;
 const PROGRESS_EVERY_MS = process.stdout.isTTY ? 500 : 15_000;
 const FAILURES = path.resolve('build/failures');
+const KILLS = path.resolve('build/kills');
 
 const startedMs = performance.now();
-const total = { scripts: 0, states: 0, nestedStates: 0, powerCuts: 0, damages: 0, failures: 0 };
+const total = { scripts: 0, states: 0, nestedStates: 0, powerCuts: 0, damages: 0, kills: 0, failures: 0 };
 let nextSeed = firstSeed;
 let isEnding = false;
 
 interface Job {
   readonly child: ChildProcess;
   seed: number;
+  /** For the real files of that seed; null when it has been told of. */
+  directory: string | null;
   heardMs: number;
 }
 
@@ -60,7 +64,7 @@ function isOver(): boolean {
 
 function begin(): void {
   const child = fork(new URL('./soak-worker.js', import.meta.url), { execArgv: ['--enable-source-maps'] });
-  const job: Job = { child, seed: -1, heardMs: performance.now() };
+  const job: Job = { child, seed: -1, directory: null, heardMs: performance.now() };
   running.add(job);
   child.on('message', (message: SoakMessage) => hear(job, message));
   child.on('exit', (code, signal) => {
@@ -69,6 +73,9 @@ function begin(): void {
       fail(job.seed, `The process of seed ${job.seed} ended with ${code ?? signal}.`, null);
       if (!isOver()) begin();
     }
+    // Processes that it had started end by themselves, as soon as they say something.
+    else if (job.directory !== null)
+      fs.rmSync(job.directory, { recursive: true, force: true, maxRetries: 5 });
     if (isEnding && running.size === 0) end();
   });
   order(job);
@@ -80,12 +87,16 @@ function order(job: Job): void {
     return;
   }
   job.seed = nextSeed++;
-  job.child.send({ seed: job.seed });
+  job.directory = path.join(KILLS, String(job.seed));
+  // Of an earlier run.
+  fs.rmSync(job.directory, { recursive: true, force: true });
+  job.child.send({ seed: job.seed, directory: job.directory } satisfies SoakOrder);
 }
 
 function hear(job: Job, message: SoakMessage): void {
   job.heardMs = performance.now();
   if (message.type === 'begins' || isEnding) return;
+  job.directory = null;
   total.scripts += 1;
   if (message.type === 'failed') fail(message.seed, message.told, message.replay);
   else {
@@ -93,6 +104,7 @@ function hear(job: Job, message: SoakMessage): void {
     total.nestedStates += message.nestedStates;
     total.powerCuts += message.powerCuts;
     total.damages += message.damages;
+    total.kills += message.kills;
   }
   order(job);
 }
@@ -119,7 +131,7 @@ function progressLine(): string {
   const perSecond = Math.round(total.states / seconds);
   const time = `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
   const states = `${total.states.toLocaleString('en')} states (${total.nestedStates.toLocaleString('en')} in recoveries)`;
-  return `${time}  ${states}, ${perSecond}/s on ${jobs} cores, ${total.scripts} scripts, ${total.damages.toLocaleString('en')} damages, ${total.failures} failures`;
+  return `${time}  ${states}, ${perSecond}/s on ${jobs} cores, ${total.scripts} scripts, ${total.damages.toLocaleString('en')} damages, ${total.kills} kills, ${total.failures} failures`;
 }
 
 const progress = setInterval(() => {
@@ -135,10 +147,9 @@ const progress = setInterval(() => {
 function end(): void {
   clearInterval(progress);
   console.log(`\n${progressLine()}`);
-  const { states, powerCuts, failures } = total;
-  console.log(
-    `Seeds ${firstSeed} to ${nextSeed - 1}: ${powerCuts} power cuts, ${states - powerCuts} process kills.`,
-  );
+  const { states, powerCuts, kills, failures } = total;
+  const simulated = `${powerCuts} power cuts and ${states - powerCuts} process kills on the simulated disk`;
+  console.log(`Seeds ${firstSeed} to ${nextSeed - 1}: ${simulated}, ${kills} kills of real processes.`);
   process.exitCode = failures > 0 ? 1 : 0;
 }
 

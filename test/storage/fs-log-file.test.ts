@@ -292,3 +292,15 @@ describe('a durable write that makes no sense', () => {
     expect(submit).toThrow(expect.objectContaining({ code: 'KEELSON_INVARIANT' }));
   });
 });
+
+describe('a blocking durable write', () => {
+  test('is flushed before it returns', async () => {
+    const file = await storage.createLogFile(`${directory}/flushed`);
+    const flushed = vi.spyOn(fs, 'fdatasyncSync');
+    file.writeDurableSync({ bytes: new Uint8Array(512), position: 0, seal: null });
+    const { length } = flushed.mock.calls;
+    flushed.mockRestore();
+    await file.close();
+    expect(length).toBe(1);
+  });
+});
