@@ -228,6 +228,17 @@ const commits: readonly Mutant[] = [
     tests: [JOURNAL, LESSONS],
   },
   {
+    name: 'a large commit waits for the end of the turn all the same',
+    edits: [
+      {
+        file: 'src/journal/commit-pipeline.ts',
+        find: 'if (this.#layout.nextLsn - this.#syncedLsn >= this.#earlyCommitBytes) this.#submitNext();',
+        replace: '',
+      },
+    ],
+    tests: [JOURNAL],
+  },
+  {
     name: 'the memory of a commit is used again while the engine still reads it',
     edits: [
       {

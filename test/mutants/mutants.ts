@@ -6,6 +6,7 @@ import { nativeMutants } from './native-mutants.js';
 import { recoveryMutants } from './recovery-mutants.js';
 import { storageMutants } from './storage-mutants.js';
 import { storeMutants } from './store-mutants.js';
+import { valueMutants } from './value-mutants.js';
 
 export interface Edit {
   /** Of the production code, from the root of the project. */
@@ -30,6 +31,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...journalMutants,
   ...recoveryMutants,
   ...storeMutants,
+  ...valueMutants,
   ...storageMutants,
   ...nativeMutants,
 ];
