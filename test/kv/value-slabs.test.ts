@@ -81,6 +81,24 @@ describe('value slabs', () => {
     );
   });
 
+  test('tell keys apart that have their low bytes or their high bytes in common, or are one another in other widths', () => {
+    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const keys = [
+      '\u0161\u0101',
+      '\u0261\u0101',
+      '\u0161\u0201',
+      '\u0162\u0101',
+      'a\u0101',
+      '\u0101a',
+      'a\x01\x01\x01',
+      'aa',
+    ];
+    const handles = keys.map((name) => slabs.append(name, bytesOf(5, 1), 0, 5));
+    handles.forEach((handle, at) => {
+      expect(keys.map((name) => slabs.isKeyOf(handle, name))).toEqual(keys.map((_, other) => other === at));
+    });
+  });
+
   test('hold a handle beyond 2^31 units as exactly as one below', () => {
     // What a store of more than 16 GiB has: the place in the table decides, and not how much memory there is.
     const slabs = new ValueSlabs(2 ** 33, 4096);
