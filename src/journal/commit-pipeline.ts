@@ -1,5 +1,5 @@
 // The commit path: one write in flight, everyone who came meanwhile in the next. No timer and no window: with nothing
-// in flight a commit goes at the end of the current microtask turn, or before that when there is enough in it. The durable LSN moves here and nowhere else,
+// in flight a commit goes at the end of the current microtask turn. The durable LSN moves here and nowhere else,
 // only over writes that have completed, in order. The first failure of accepted bytes poisons, for good.
 
 import { invariant, isKeelsonError, KeelsonError } from '../errors.js';
@@ -34,7 +34,6 @@ export class CommitPipeline {
   readonly stats: CommitPipelineStats = { commits: 0, records: 0, bytesWritten: 0, blockingCommits: 0 };
   /** What every commit says of the oldest LSN the journal answers for. */
   heldFromLsn: number;
-  readonly #earlyCommitBytes: number;
   #syncedLsn: number;
   #inFlight: PendingCommit | null = null;
   #isScheduled = false;
@@ -47,9 +46,7 @@ export class CommitPipeline {
     waiters: DurableWaiters,
     events: CommitPipelineEvents,
     start: { readonly syncedLsn: number; readonly heldFromLsn: number },
-    earlyCommitBytes: number,
   ) {
-    this.#earlyCommitBytes = earlyCommitBytes;
     this.#layout = layout;
     this.#waiters = waiters;
     this.#events = events;
@@ -67,13 +64,11 @@ export class CommitPipeline {
 
   /**
    * Something was appended: it goes out at the end of this microtask turn, together with what the rest of the turn
-   * appends; or now, when it is enough: a turn that goes on appending would only keep the disk waiting. A microtask alone would run before continuations that are queued behind it; a tick queued by a
+   * appends. A microtask alone would run before continuations that are queued behind it; a tick queued by a
    * microtask runs when the queue is empty.
    */
   schedule(): void {
-    if (this.#inFlight !== null) return;
-    if (this.#layout.nextLsn - this.#syncedLsn >= this.#earlyCommitBytes) this.#submitNext();
-    if (this.#isScheduled) return;
+    if (this.#isScheduled || this.#inFlight !== null) return;
     this.#isScheduled = true;
     queueMicrotask(() => process.nextTick(() => this.#submitScheduled()));
   }

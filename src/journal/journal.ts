@@ -101,7 +101,6 @@ export class Journal {
       this.#waiters,
       { durable: (commit) => this.#durable(commit), poisoned: (error) => this.#poisoned(error) },
       { syncedLsn: recovery.endLsn, heldFromLsn },
-      options.earlyCommitBytes,
     );
   }
 

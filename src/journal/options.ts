@@ -18,11 +18,6 @@ export interface ResolvedJournalOptions {
   segmentBytesMax: number;
   /** A commit is closed when it would grow past this. Bytes, default 4 MiB. */
   commitBytesMax: number;
-  /**
-   * With nothing in flight, a commit of this size goes before the turn ends that fills it: the disk then writes one part of
-   * what a turn appends while the rest is appended. Bytes, default 64 KiB.
-   */
-  earlyCommitBytes: number;
   /** Where commits start and what padding fills up: a power of two, at least the disk's. Bytes, default 4 KiB. */
   blockBytes: number;
   /** Appended but not durable: the append that would pass it waits for the disk first. Bytes, default 64 MiB. */
@@ -38,7 +33,6 @@ const JOURNAL_OPTIONS: OptionTable<ResolvedJournalOptions> = {
   segmentBytesMin: integerOption(1 * MIB, 4 * KIB, 1024 * MIB),
   segmentBytesMax: integerOption(64 * MIB, 4 * KIB, 1024 * MIB),
   commitBytesMax: integerOption(4 * MIB, 1 * KIB, 256 * MIB),
-  earlyCommitBytes: integerOption(64 * KIB, 1, 1024 * MIB),
   blockBytes: {
     default: 4 * KIB,
     check: (value) =>

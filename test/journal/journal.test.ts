@@ -214,21 +214,6 @@ describe('commits', () => {
     expect(journal.stats().commits).toBe(3);
   });
 
-  test('one that is large enough goes before the turn that fills it ends, and the rest of the turn behind it', async () => {
-    const faulty = new FaultyStorage();
-    const journal = await openHere({ earlyCommitBytes: 1120 }, faulty);
-    const texts = numbered(30, 100);
-    const submits = texts.map((text) => {
-      journal.append(bytesOf(text));
-      return faulty.count('submit');
-    });
-    // Ten frames of 112 bytes are enough; while that one is in flight, the rest waits for it.
-    expect(submits).toEqual(texts.map((_, index) => (index < 9 ? 0 : 1)));
-    expect(await journal.syncThrough()).toBe(30 * 112);
-    expect(journal.stats()).toMatchObject({ commits: 2, records: 30 });
-    expect(await textsOf(journal)).toEqual(texts);
-  });
-
   test('an awaited commit in a loop is visible to every read after it', async () => {
     const journal = await openHere(TINY);
     const texts = numbered(60, 100);

@@ -220,23 +220,11 @@ const commits: readonly Mutant[] = [
       },
       {
         file: 'src/journal/commit-pipeline.ts',
-        find: `if (this.#inFlight !== null) return;
-    if (this.#layout`,
-        replace: 'if (this.#layout',
+        find: 'if (this.#isScheduled || this.#inFlight !== null) return;',
+        replace: 'if (this.#isScheduled) return;',
       },
     ],
     tests: [JOURNAL, LESSONS],
-  },
-  {
-    name: 'a large commit waits for the end of the turn all the same',
-    edits: [
-      {
-        file: 'src/journal/commit-pipeline.ts',
-        find: 'if (this.#layout.nextLsn - this.#syncedLsn >= this.#earlyCommitBytes) this.#submitNext();',
-        replace: '',
-      },
-    ],
-    tests: [JOURNAL],
   },
   {
     name: 'the memory of a commit is used again while the engine still reads it',

@@ -40,7 +40,7 @@ export function generateScript(seed: number, { trouble }: ScriptKind = { trouble
 
 function lifeOptions(random: Random): LifeOptions {
   const blockBytes = random.pick([512, 512, 512, 1024]);
-  const options = {
+  return {
     store: {
       maxUndurableBytes: random.pick([1024, 4096, 65_536, 65_536]),
       autoCheckpoint: random.chance(0.75),
@@ -55,9 +55,6 @@ function lifeOptions(random: Random): LifeOptions {
       commitBytesMax: random.pick([1024, 2048, 8192]),
     },
   };
-  // Not drawn: the seeds that have found something play what they played.
-  const earlyCommitBytes = options.journal.commitBytesMax === 2048 ? 256 : 65_536;
-  return { ...options, journal: { ...options.journal, earlyCommitBytes } };
 }
 
 function churnOptions(random: Random): LifeOptions {

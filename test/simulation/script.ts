@@ -17,7 +17,6 @@ export interface LifeOptions {
     readonly segmentBytesMin: number;
     readonly segmentBytesMax: number;
     readonly commitBytesMax: number;
-    readonly earlyCommitBytes?: number;
   };
 }
 
