@@ -76,9 +76,10 @@ export class PendingCommit {
     const at = this.#length;
     const end = at + FRAME_OVERHEAD_BYTES + record.length;
     if (end > this.#bytes.length) this.#grow(end);
+    // Counted only when it is there: writing may throw, if only for want of stack.
+    writeFrame(this.#bytes, this.#view, at, record, this.startLsn + end - COMMIT_HEADER_BYTES);
     this.#length = end;
     this.recordCount++;
-    writeFrame(this.#bytes, this.#view, at, record, this.endLsn);
   }
 
   /** The bytes as they go out, header and padding included; frame checksums are left to the engine's sealing. */

@@ -35,7 +35,10 @@ export function writeBatch<K, V>(
   writer: RecordWriter,
 ): ResolvedOperation[] {
   if (!Array.isArray(operations)) throw misuse('operations', 'an array', operations);
-  return operations.map((operation, at) => writeOperation(codecs, `operations[${at}]`, operation, writer));
+  // Not map(): it passes holes over.
+  return Array.from(operations, (operation, at) =>
+    writeOperation(codecs, `operations[${at}]`, operation, writer),
+  );
 }
 
 function writeOperation<K, V>(
@@ -65,8 +68,6 @@ function writeOperation<K, V>(
     writer.delete(codecs.key, indexKey);
     return { type, key: indexKey };
   }
-  const encoded = codecs.value.encode(value as V, `${argument}.value`);
-  writer.put(codecs.key, indexKey, encoded);
-  const valueEnd = writer.length;
-  return { type: 'put', key: indexKey, valueStart: valueEnd - encoded.length, valueEnd };
+  const valueStart = writer.put(codecs.key, indexKey, codecs.value.encode(value as V, `${argument}.value`));
+  return { type: 'put', key: indexKey, valueStart, valueEnd: writer.length };
 }

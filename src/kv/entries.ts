@@ -135,7 +135,11 @@ export class Entries extends EntriesView {
   }
 
   get memory(): EntriesMemory {
-    return { ...this.values.memory, hashIndexBytes: this.#table.memoryBytes };
+    return {
+      ...this.values.memory,
+      hashIndexBytes: this.#table.memoryBytes,
+      handleBytes: this.handles.memoryBytes,
+    };
   }
 
   override clone(): EntriesView {
@@ -190,15 +194,14 @@ export class Entries extends EntriesView {
     if (handle === NOT_FOUND) return false;
     this.index.delete(key);
     this.#forget(hash, this.values.idOf(handle), handle);
+    if (this.size === 0) this.#forgetAll();
     this.#compaction.step();
     return true;
   }
 
   /** Deletes the keys in the range, and returns how many there were. O(1) for all, otherwise O(keys in the range). */
   deleteRange(bounds: KeyBounds): number {
-    const isAll = bounds.low === undefined && bounds.high === undefined;
-    // A batch that clears and then puts has staged what it puts: that must not go with the rest.
-    if (isAll && this.#stagedCount === 0) return this.#deleteAll();
+    if (this.count(bounds) === this.size) return this.#deleteAll();
     const walk = this.walk(bounds);
     while (walk.advance()) {
       this.#forget(hashKey(walk.key, this.#seed), walk.value, this.handles.get(walk.value));
@@ -246,18 +249,30 @@ export class Entries extends EntriesView {
   }
 
   #deleteAll(): number {
+    // A batch that clears and then puts has staged what it puts: that must not go with the rest.
+    if (this.#stagedCount === 0) this.values.clear();
+    else {
+      const walk = this.walk(ALL_KEYS);
+      while (walk.advance()) this.values.release(this.handles.get(walk.value));
+    }
     const count = this.index.deleteRange(ALL_KEYS);
+    this.#forgetAll();
+    return count;
+  }
+
+  /** There are no entries: what grew with them goes, ids that were given to many included. */
+  #forgetAll(): void {
     this.#table.clear();
     this.#isTablePartial = false;
     this.handles.clear();
-    this.values.clear();
-    return count;
   }
 }
 
 export interface EntriesMemory extends SlabMemory {
   /** Of the index by which single keys are found. */
   readonly hashIndexBytes: number;
+  /** Of what leads from the ordered index to the values. */
+  readonly handleBytes: number;
 }
 
 function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes): EntriesParts {

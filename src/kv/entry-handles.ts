@@ -11,6 +11,8 @@ export type EntryId = number;
 const PAGE_BITS = 10;
 const PAGE_HANDLES = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_HANDLES - 1;
+/** In an array of V8's. */
+const HANDLE_BYTES = 8;
 const GROUP_BITS = 8;
 const GROUP_MASK = (1 << GROUP_BITS) - 1;
 
@@ -58,6 +60,11 @@ export class EntryHandles extends EntryHandlesView {
   /** Above every id in use. */
   get end(): EntryId {
     return this.#end;
+  }
+
+  /** Of the pages that are this owner's own or shared with views. */
+  get memoryBytes(): number {
+    return this.#pageEpochs.length * PAGE_HANDLES * HANDLE_BYTES;
   }
 
   /** Reads what is here now, whatever becomes of it. O(1). */

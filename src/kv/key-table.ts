@@ -140,19 +140,16 @@ export class KeyTable<K> {
   #grow(hash: number): boolean {
     const table = this.#tableOf(hash);
     const slots = table.words.length / WORDS_PER_SLOT;
-    try {
-      if (slots < this.#slotsMax) this.#enlarge(table, Math.max(SLOTS_MIN, slots * 2));
-      else if (this.#slotBits + table.depth < HASH_BITS) this.#split(table, hash);
-      else return false;
-      return true;
-    } catch (error) {
-      if (error instanceof RangeError) return false;
-      throw error;
-    }
+    const isLargest = slots === this.#slotsMax;
+    if (isLargest && this.#slotBits + table.depth === HASH_BITS) return false;
+    const memory = this.#allocate(isLargest ? slots : Math.max(SLOTS_MIN, slots * 2), table.depth);
+    if (memory === null) return false;
+    if (isLargest) this.#split(table, memory, hash);
+    else this.#enlarge(table, memory);
+    return true;
   }
 
-  #enlarge(table: Table, slots: number): void {
-    const larger = this.#allocate(slots, table.depth);
+  #enlarge(table: Table, larger: Table): void {
     forEachSlot(table.words, (low, high) => place(larger, low, high));
     if (table.words !== NO_SLOTS) this.#words -= table.words.length;
     table.words = larger.words;
@@ -162,14 +159,13 @@ export class KeyTable<K> {
    * Two tables in the place of one, by the first bit that its hashes do not have in common. One of the two has the memory of
    * the one: memory that comes and goes outside of its heap makes V8 collect garbage.
    */
-  #split(table: Table, hash: number): void {
+  #split(table: Table, { words }: Table, hash: number): void {
     const depth = table.depth + 1;
-    this.#scratch ??= new Uint32Array(this.#slotsMax * WORDS_PER_SLOT);
-    const odd = this.#allocate(this.#slotsMax, depth);
-    this.#scratch.set(table.words);
+    const odd: Table = { words, count: 0, depth };
+    this.#scratch!.set(table.words);
     const even: Table = { words: table.words.fill(0), count: 0, depth };
     const bit = 1 << (this.#slotBits + table.depth);
-    forEachSlot(this.#scratch, (low, high) => place((high & bit) === 0 ? even : odd, low, high));
+    forEachSlot(this.#scratch!, (low, high) => place((high & bit) === 0 ? even : odd, low, high));
     if (2 ** depth > this.#directory.length) this.#directory = [...this.#directory, ...this.#directory];
     const step = 2 ** table.depth;
     for (let at = (hash >>> this.#slotBits) & (step - 1); at < this.#directory.length; at += step) {
@@ -177,10 +173,17 @@ export class KeyTable<K> {
     }
   }
 
-  #allocate(slots: number, depth: number): Table {
-    const words = new Uint32Array(slots * WORDS_PER_SLOT);
-    this.#words += words.length;
-    return { words, count: 0, depth };
+  /** All that growing takes; null when there is no memory for it. */
+  #allocate(slots: number, depth: number): Table | null {
+    try {
+      if (slots === this.#slotsMax) this.#scratch ??= new Uint32Array(slots * WORDS_PER_SLOT);
+      const words = new Uint32Array(slots * WORDS_PER_SLOT);
+      this.#words += words.length;
+      return { words, count: 0, depth };
+    } catch (error) {
+      if (error instanceof RangeError) return null;
+      throw error;
+    }
   }
 }
 

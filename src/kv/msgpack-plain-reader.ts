@@ -16,7 +16,8 @@ const floats = new Float64Array(1);
 const floatBytes = new Uint8Array(floats.buffer);
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-let bytes = new Uint8Array(0) as Uint8Array;
+const NOTHING = new Uint8Array(0) as Uint8Array;
+let bytes = NOTHING;
 let at = 0;
 let end = 0;
 
@@ -25,8 +26,13 @@ export function decodePlain(input: Uint8Array, start: number, inputEnd: number):
   bytes = input;
   at = start;
   end = inputEnd;
-  const value = readValue(0);
-  return at === end ? value : NOT_PLAIN;
+  try {
+    const value = readValue(0);
+    return at === end ? value : NOT_PLAIN;
+  } finally {
+    // Memory of a store that may be gone tomorrow.
+    bytes = NOTHING;
+  }
 }
 
 function readValue(depth: number): unknown {

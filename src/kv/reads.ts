@@ -147,14 +147,22 @@ class RangeIterator<T> implements IterableIterator<T> {
     const [walk, view] = [this.#walk, this.#view];
     if (walk === null || view === null) return { done: true, value: undefined };
     if (!this.#isOpen() || !walk.advance()) return this.return();
-    return { done: false, value: this.#project(view, walk) };
+    let isDone = true;
+    try {
+      const value = this.#project(view, walk);
+      isDone = false;
+      return { done: false, value };
+    } finally {
+      // Of a value that does not decode: nobody steps over it unawares.
+      if (isDone) this.return();
+    }
   }
 
   /** It lets go of what it has held. */
-  return(): IteratorReturnResult<undefined> {
+  return(value?: undefined): IteratorReturnResult<undefined> {
     this.#walk = null;
     this.#view = null;
-    return { done: true, value: undefined };
+    return { done: true, value };
   }
 
   [Symbol.iterator](): this {

@@ -78,7 +78,8 @@ export class RecordWriter {
     this.#start(RECORD_KIND_WRITE);
   }
 
-  put(codec: AnyKeyCodec, key: IndexKey, value: Uint8Array): void {
+  /** Returns where in the record the value begins; it ends where the record does so far. */
+  put(codec: AnyKeyCodec, key: IndexKey, value: Uint8Array): number {
     this.#operation(OPCODE_PUT);
     this.#key(codec, key);
     const { length } = value;
@@ -86,6 +87,7 @@ export class RecordWriter {
     this.#at = writeLeb128(this.#scratch, length, this.#at);
     this.#scratch.set(value, this.#at);
     this.#at += length;
+    return this.#at - length;
   }
 
   delete(codec: AnyKeyCodec, key: IndexKey): void {
@@ -122,10 +124,13 @@ export class RecordWriter {
     return this.finish();
   }
 
+  /** Lets go of what a giant record has taken, and of that record. */
+  trim(): void {
+    if (this.#scratch.length > SCRATCH_BYTES_KEPT_MAX) this.#scratch = newScratch(SCRATCH_BYTES_INITIAL);
+  }
+
   #start(kind: RecordKind): void {
-    if (this.#scratch.length > SCRATCH_BYTES_KEPT_MAX) {
-      this.#scratch = newScratch(SCRATCH_BYTES_INITIAL);
-    }
+    this.trim();
     this.#scratch[0] = kind;
     this.#at = 1;
   }

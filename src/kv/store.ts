@@ -136,10 +136,10 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     // An encoder may be the caller's own code: it may have written, and even closed the store.
     this.#writable();
     this.#writer.begin();
-    this.#writer.put(keyCodec, indexKey, encoded);
+    const valueStart = this.#writer.put(keyCodec, indexKey, encoded);
     const record = this.#writer.finish();
     // From the record, which ends with the value: `encoded` may be memory that another thread writes to.
-    const staged = this.#entries.stage(indexKey, record, record.length - encoded.length, record.length);
+    const staged = this.#entries.stage(indexKey, record, valueStart, record.length);
     const version = this.#appendStaged(journal, record, [staged]);
     this.#entries.link(indexKey, version, staged);
     return this.#whenDurable(journal, version, durability);
@@ -173,6 +173,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
       this.#apply(resolved, version, staged);
       return this.#whenDurable(journal, version, durability);
     } finally {
+      // Now: the next batch may never come.
+      writer.trim();
       this.#batchWriter = writer;
     }
   }

@@ -24,6 +24,8 @@ const PACE_FRACTION = 1 / 16;
 const STEP_IDS_MIN = 128;
 /** … and more, or more moves, or more bytes, would be felt by the one write that does them. */
 const STEP_IDS_MAX = 4096;
+/** Of a store that was larger once most ids are free: so many of them are looked at in the time of one that is not. */
+const FREE_IDS_PER_ID = 16;
 const STEP_MOVES_MAX = 256;
 const STEP_BYTES_MAX = 256 * 1024;
 
@@ -54,9 +56,7 @@ export class ValueCompaction {
     const wasteMade = this.#values.wasteMadeBytes - this.#wasteMadeAtStart;
     const isLate = wasteMade >= this.#paceBytes;
     const due = (wasteMade / this.#paceBytes) * this.#idsAtStart - this.#cursor;
-    if (due >= STEP_IDS_MIN || isLate) {
-      this.#walk(Math.min(STEP_IDS_MAX, Math.max(STEP_IDS_MIN, due)));
-    }
+    if (due >= STEP_IDS_MIN || isLate) this.#walk(isLate ? Number.POSITIVE_INFINITY : due);
   }
 
   #start(): boolean {
@@ -73,14 +73,16 @@ export class ValueCompaction {
     return true;
   }
 
-  /** Visits so many ids, and moves what lies in victims. */
+  /** Visits so many ids, as far as one step may, and moves what lies in victims. */
   #walk(idsMax: number): void {
     const end = Math.min(this.#handles.end, this.#cursor + idsMax);
+    let cost = 0;
     let moves = 0;
     let bytes = 0;
-    while (this.#cursor < end && moves < STEP_MOVES_MAX && bytes < STEP_BYTES_MAX) {
+    while (this.#cursor < end && cost < STEP_IDS_MAX && moves < STEP_MOVES_MAX && bytes < STEP_BYTES_MAX) {
       const id = this.#cursor++;
       const handle = this.#handles.get(id);
+      cost += isFree(handle) ? 1 / FREE_IDS_PER_ID : 1;
       if (isFree(handle) || !this.#values.isVictim(handle)) continue;
       moves++;
       bytes += this.#values.entryBytes(handle);

@@ -139,6 +139,8 @@ export class ValueSlabs extends SlabsView {
   #slabBytes = 0;
   #liveBytes = 0;
   #wasteMadeBytes = 0;
+  /** Of chooseVictims(), which comes when a write has been accepted: that must not fail for want of memory. */
+  readonly #liveByClass = new Float64Array(FULLNESS_CLASSES);
 
   /** Tests give small sizes, multiples of 64. */
   constructor(slabBytesMax = SLAB_BYTES_MAX, slabBytesMin = Math.min(SLAB_BYTES_MIN, slabBytesMax)) {
@@ -256,7 +258,7 @@ export class ValueSlabs extends SlabsView {
    * much waste they hold. O(slabs), without sorting: a store of 10 GB has ten thousand.
    */
   chooseVictims(liveBytesMax: number): number {
-    const liveByClass = new Float64Array(FULLNESS_CLASSES);
+    const liveByClass = this.#liveByClass.fill(0);
     for (const slab of this.table) {
       if (slab !== undefined && this.#isWorthEmptying(slab))
         liveByClass[fullnessClass(slab)]! += slab.liveBytes;

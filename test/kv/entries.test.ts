@@ -280,6 +280,44 @@ describe('the memory of entries', () => {
     expect(slabBytes).toBeLessThan(1.6 * valueBytes + 8 * 1024 * 1024);
   });
 
+  // Compaction walks ids, and paced itself by the highest that had ever been given: a store that was large once, and was
+  // emptied but for a few keys, walked millions of free ids for every pass, and held twenty times its live bytes meanwhile.
+  test.each([0, 500_000])('is that of the keys there are, and not of %i that there were once', (peak) => {
+    const entries = new Entries();
+    for (let number = 0; number < 400; number++) entries.set(`small ${number}`, 1, VALUE, 0, VALUE.length);
+    for (let number = 0; number < peak; number++) entries.set(keyName(number), 1, VALUE, 0, 10);
+    entries.deleteRange({ low: 'key:', lowInclusive: true, high: 'key;', highInclusive: true });
+    const large = Buffer.alloc(50_000, 'l');
+    let most = 0;
+    for (let number = 0; number < 3000; number++) {
+      entries.set(`large ${number % 40}`, 2, large, 0, large.length);
+      if (number > 100) most = Math.max(most, entries.memory.slabBytes);
+    }
+    expect(most).toBeLessThanOrEqual(limit(entries.memory.valueBytes));
+    entries.checkValid();
+  });
+
+  test.each(['one by one', 'in a range'])(
+    'of what leads to keys goes when the last of them does, %s',
+    (way) => {
+      const entries = new Entries();
+      fill(entries, 100_000);
+      const view = entries.clone();
+      if (way === 'one by one')
+        for (let number = 0; number < 100_000; number++) entries.delete(keyName(number));
+      else entries.deleteRange({ low: 'a', lowInclusive: true, high: 'z', highInclusive: true });
+      const { valueBytes, hashIndexBytes, handleBytes } = entries.memory;
+      expect({ valueBytes, hashIndexBytes, handleBytes }).toEqual({
+        valueBytes: 0,
+        hashIndexBytes: 0,
+        handleBytes: 0,
+      });
+      expect(contentOf(view).length).toBe(100_000);
+      fill(entries, 10);
+      entries.checkValid();
+    },
+  );
+
   test('of everything that is cleared is free at once', () => {
     const entries = new Entries();
     fill(entries, 50_000);

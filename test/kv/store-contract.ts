@@ -164,6 +164,12 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         expect([...db.entries()]).toEqual(expected);
       });
 
+      it('refuses a batch with a hole in it by its place', () => {
+        const holes = new Array(2) as never;
+        expect(() => db.batch(holes)).toThrow(/operations\[0\]: expected an object/);
+        expect(db.size).toBe(0);
+      });
+
       it('writes nothing for an empty batch', async () => {
         await db.put('a', 1);
         const lsn = db.lastLsn;

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
+import { RecordWriter, SCRATCH_BYTES_KEPT_MAX } from '../../src/kv/record-codec.js';
 import type { Store } from '../../src/kv/store.js';
 import { resolveValueEncoding } from '../../src/kv/value-encoding.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
@@ -98,6 +99,54 @@ describe('a write for whose values there is no memory', () => {
 });
 
 describe('what a store holds', () => {
+  // A writer of batches of its own kept the record of a load for as long as the store was open.
+  test('is not the record of a large batch, whatever comes after it', async () => {
+    const disk = newDisk();
+    const store = await openOn(disk);
+    const trims = vi.spyOn(RecordWriter.prototype, 'trim');
+    await store.batch([{ type: 'put', key: 'large', value: new Uint8Array(5 * 1024 * 1024) }]);
+    expect((trims.mock.contexts.at(-1) as RecordWriter).scratchBytes).toBeLessThanOrEqual(
+      SCRATCH_BYTES_KEPT_MAX,
+    );
+    vi.restoreAllMocks();
+    await store.close();
+  });
+
+  // get() showed three bytes, and the record had ten.
+  test('is what its record has, also of a value whose length is not always the same', async () => {
+    let asked = 0;
+    class Lying extends Uint8Array {
+      override get length(): number {
+        return asked++ % 2 === 0 ? 10 : 3;
+      }
+    }
+    const disk = newDisk();
+    const store = await openOn(disk);
+    await store.put('put', new Lying(10));
+    await store.batch([{ type: 'put', key: 'batch', value: new Lying(10) }]);
+    const before = contentOf(store);
+    await store.close();
+    const again = await openOn(disk);
+    expect(contentOf(again)).toEqual(before);
+    await again.close();
+  });
+
+  test('is iterated up to what does not decode, and no further', async () => {
+    const disk = newDisk();
+    const decode = (bytes: Uint8Array) => {
+      if (bytes[0] === 1) throw new Error('undecodable');
+      return bytes;
+    };
+    const own = { name: 'own', encode: (value: Uint8Array) => value, decode };
+    const store = await openOn(disk, { valueEncoding: own });
+    for (const number of [0, 1, 2]) store.put(`key ${number}`, Uint8Array.of(number));
+    const values = store.values();
+    expect(values.next()).toMatchObject({ done: false });
+    expect(() => values.next()).toThrow(/undecodable/);
+    expect(values.next()).toEqual({ done: true, value: undefined });
+    await store.close();
+  });
+
   test('is what a batch that clears everything puts after it, and not what it put before', async () => {
     const disk = newDisk();
     const store = await openOn(disk);

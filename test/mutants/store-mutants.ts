@@ -67,8 +67,8 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries.ts',
-        find: 'if (isAll && this.#stagedCount === 0) return this.#deleteAll();',
-        replace: 'if (isAll) return this.#deleteAll();',
+        find: 'if (this.#stagedCount === 0) this.values.clear();',
+        replace: 'if (this.#stagedCount >= 0) this.values.clear();',
       },
     ],
     tests: [ENTRIES],
