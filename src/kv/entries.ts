@@ -109,6 +109,9 @@ export interface EntriesSizes {
   readonly chunkKeys?: number;
 }
 
+/** A store that is empty now and then keeps what so few entries need: it will need it again. */
+const IDS_KEPT_MAX = 1024;
+
 /** The entries of a store. */
 export class Entries extends EntriesView {
   protected override readonly handles: EntryHandles;
@@ -194,7 +197,7 @@ export class Entries extends EntriesView {
     if (handle === NOT_FOUND) return false;
     this.index.delete(key);
     this.#forget(hash, this.values.idOf(handle), handle);
-    if (this.size === 0) this.#forgetAll();
+    if (this.size === 0 && this.handles.end > IDS_KEPT_MAX) this.#forgetAll();
     this.#compaction.step();
     return true;
   }
