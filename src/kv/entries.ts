@@ -6,7 +6,6 @@
 // only of keys that come and go.
 
 import { randomInt } from 'node:crypto';
-
 import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
 import type { IndexKey } from './key-encoding.js';
 import { KeyTable, NOT_FOUND } from './key-table.js';
@@ -202,7 +201,7 @@ export class Entries extends EntriesView {
     return true;
   }
 
-  /** Deletes the keys in the range, and returns how many there were. O(1) for all, otherwise O(keys in the range). */
+  /** Deletes the keys in the range, and returns how many there were. O(1) for all with nothing staged, otherwise O(keys in the range). */
   deleteRange(bounds: KeyBounds): number {
     if (this.count(bounds) === this.size) return this.#deleteAll();
     const walk = this.walk(bounds);

@@ -1,5 +1,5 @@
 // Which value an entry has: from its id, which is its own for as long as its key is there, to the handle of its value.
-// The ordered index and the hash index know ids, so a key that is overwritten changes neither of them. Pure, in memory.
+// The ordered index knows ids, so a key that is overwritten leaves it, and the views that share it, as it is. Pure, in memory.
 //
 // Pages of handles in groups of pages: whatever a view shares is copied before it is written to, a page (8 KiB), its
 // group and the list of groups. So a view is O(1), and the first write after it costs about a microsecond.
@@ -49,7 +49,7 @@ export class EntryHandles extends EntryHandlesView {
   #groupsEpoch = 0;
   #groupEpochs: number[] = [];
   #pageEpochs: number[] = [];
-  /** So many ids have ever been given out. */
+  /** So many ids have been given out since the last clear(). */
   #end = 0;
   #firstFree = NO_ID;
 

@@ -73,10 +73,6 @@ export class OrderedIndex<V extends object | number> {
     return this.#tree.get(key);
   }
 
-  has(key: IndexKey): boolean {
-    return this.#tree.get(key) !== undefined;
-  }
-
   /** Sets. True when the key was not there. */
   set(key: IndexKey, value: V): boolean {
     return this.#tree.set(key, value);

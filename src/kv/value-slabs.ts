@@ -62,7 +62,7 @@ interface Slab {
 type SlabTable = (Slab | undefined)[];
 
 export interface SlabMemory {
-  /** Of the values that are live, each with its header and padding. */
+  /** Of the values that are live, each with its key, header and padding. */
   readonly valueBytes: number;
   /** Allocated for slabs, in use or spare. What only snapshots and iterations still hold is not in it. */
   readonly slabBytes: number;
