@@ -128,10 +128,12 @@ export class SegmentRoom {
   }
 
   #prepareBlocking(commitBytes: number): WritableSegment {
-    if (this.#underWay !== null) this.#underWay.abandoned = true;
     this.stats.blockingPreparations++;
     try {
-      return runStepsSync(this.#prepare(commitBytes));
+      const segment = runStepsSync(this.#prepare(commitBytes));
+      // Of a lower sequence, so it is too late. Where this one found no room, the other may be what has taken it: it stays.
+      if (this.#underWay !== null) this.#underWay.abandoned = true;
+      return segment;
     } catch (error) {
       this.#reportPoison(error);
       throw error;

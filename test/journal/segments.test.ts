@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Journal } from '../../src/journal/journal.js';
 import type { JournalOptions } from '../../src/journal/options.js';
-import { type Call, FaultyStorage, isRetirement } from './faulty-storage.js';
+import { type Call, diskError, FaultyStorage, isRetirement } from './faulty-storage.js';
 import {
   bytesOf,
   numbered,
@@ -372,6 +372,26 @@ describe('the next segment', () => {
     const made = faulty.calls.filter(({ operation }) => operation === 'createLogFile').length;
     expect(made - segments).toBeLessThanOrEqual(1);
     expect(segmentNames(here.path)).toHaveLength(segments);
+  });
+
+  // A put that could not wait for the segment under way made one of its own. On a nearly full disk the first held the
+  // room that the second needed, so the put was refused, and the first was thrown away: the next put met the same.
+  test('that is under way when an append finds no room for one of its own is used when it is ready', async () => {
+    const faulty = new FaultyStorage();
+    const journal = await openHere(TINY, faulty);
+    const release = faulty.hold(({ operation }) => operation === 'zeroFill');
+    const isCreation = ({ operation }: Call) => operation === 'createLogFile';
+    await journal.commit(bytesOf('the first'));
+    while (faulty.calls.filter(isCreation).length < 2) await journal.commit(bytesOf('x'.repeat(400)));
+    faulty.fault = (call) => (isCreation(call) ? diskError('KEELSON_NO_SPACE', 'ENOSPC', 'open') : null);
+    const fill = () => {
+      for (;;) journal.append(bytesOf('y'.repeat(400)));
+    };
+    expect(fill).toThrow(expect.objectContaining({ code: 'KEELSON_NO_SPACE' }));
+    release();
+    await faulty.settled();
+    await journal.commit(bytesOf('z'.repeat(400)));
+    expect((await textsOf(journal)).at(-1)).toBe('z'.repeat(400));
   });
 
   test('that is prepared and not used goes when the journal is closed, and no descriptor stays', async () => {

@@ -525,6 +525,20 @@ const recycling: readonly Mutant[] = [
     tests: [FAILURES],
   },
   {
+    name: 'a segment under way is thrown away when an append found no room for one of its own',
+    edits: [
+      {
+        file: 'src/journal/segment-room.ts',
+        find: `      const segment = runStepsSync(this.#prepare(commitBytes));
+`,
+        replace: `      if (this.#underWay !== null) this.#underWay.abandoned = true;
+      const segment = runStepsSync(this.#prepare(commitBytes));
+`,
+      },
+    ],
+    tests: [SEGMENTS],
+  },
+  {
     name: 'a retired file is used again while a write of its last use is under way',
     edits: [
       {

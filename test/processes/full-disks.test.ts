@@ -30,7 +30,12 @@ onBothEngines('full disks', (_engine, { reopen, say }) => {
         print({ relieved: await putUntilFailure(db, 1_000, 10) });
         fs.rmSync(DIRECTORY + '/ballast');
         print({ checkpoint: await tried(() => db.checkpoint()) });
-        print({ freed: await putUntilFailure(db, 30_000, 20), size: readable(db) });
+        // A segment under way in the background may be what there is no room beside: it is used when it is ready.
+        let freed;
+        while ((freed = await putUntilFailure(db, 30_000, 20))?.threw?.code === 'KEELSON_NO_SPACE') {
+          await new Promise(setImmediate);
+        }
+        print({ freed, size: readable(db) });
         await db.close();
         end();
       `,
