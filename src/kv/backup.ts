@@ -64,6 +64,7 @@ export class Backups {
       entries,
       keyCodec: codecs.key,
       valueEncodingName: codecs.value.name,
+      shapes: codecs.value.shapes,
       assertGoingOn: () => {
         if (this.#isClosed) throw closedMeanwhile(directory);
       },

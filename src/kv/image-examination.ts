@@ -5,9 +5,16 @@ import type { Damage } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
 import type { Entries } from './entries.js';
 import { imagePath, loadImage, readImageHeader } from './image-files.js';
-import { IMAGE_HEADER_BYTES, type ImageHeader, imageSeed, readImageBlock } from './image-format.js';
+import {
+  IMAGE_HEADER_BYTES,
+  type ImageHeader,
+  type ImageSource,
+  imageSeed,
+  readImageBlock,
+} from './image-format.js';
 import { type ImagePiece, scanImage } from './image-scan.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
+import type { Shapes } from './shapes.js';
 
 export interface ImageFindings {
   readonly file: string;
@@ -102,7 +109,11 @@ export class ImageExamination {
    * Reads all of it. `journalId` is that of the store, and stands in for a header that does not verify; so does the LSN
    * in the name. Without a codec entries are not looked into.
    */
-  async read(journalId: Uint8Array | null, keyCodec: KeyCodec<unknown> | null): Promise<void> {
+  async read(
+    journalId: Uint8Array | null,
+    keyCodec: KeyCodec<unknown> | null,
+    shapes: Shapes | null,
+  ): Promise<void> {
     const { lsn, header, why } = this.#parts;
     if (why !== null) this.#damage({ offset: 0, offsetEnd: IMAGE_HEADER_BYTES, what: why });
     if (header !== null && header.lsn !== lsn) {
@@ -122,7 +133,7 @@ export class ImageExamination {
       this.#entries += piece.entries;
       if (keyCodec === null || piece.entries === 0) continue;
       try {
-        readImageBlock(piece.bytes, this.#seed, piece.number, keyCodec, (key) => {
+        this.visitEntries(piece, keyCodec, shapes, (key) => {
           if (lastKey !== undefined && key <= lastKey) throw notInOrder(piece.number);
           lastKey = key;
         });
@@ -152,15 +163,17 @@ export class ImageExamination {
   visitEntries(
     piece: Extract<ImagePiece, { kind: 'block' }>,
     keyCodec: KeyCodec<unknown>,
+    shapes: Shapes | null,
     visit: EntryVisitor,
   ): void {
-    readImageBlock(piece.bytes, this.#seed!, piece.number, keyCodec, visit);
+    const source: ImageSource = { seed: this.#seed!, lsn: this.lsn, keyCodec, shapes };
+    readImageBlock(piece.bytes, piece.number, source, visit);
   }
 
   /** The entries of an image that is whole. */
-  load(keyCodec: KeyCodec<unknown>): Promise<Entries> {
+  load(keyCodec: KeyCodec<unknown>, shapes: Shapes | null): Promise<Entries> {
     const { storage, path } = this.#parts;
-    return loadImage(storage, path, this.header!, keyCodec, () => {});
+    return loadImage(storage, { path, header: this.header!, keyCodec, shapes }, () => {});
   }
 
   #damage(damage: Omit<ImageDamage, 'file'>): void {
@@ -180,6 +193,7 @@ type EntryVisitor = (key: IndexKey, version: number, valueStart: number, valueEn
 export async function overlayImage(
   image: ImageExamination,
   keyCodec: KeyCodec<unknown>,
+  shapes: Shapes | null,
   entries: Entries,
 ): Promise<void> {
   /** The last key of the block before, if that was whole; undefined before the first block. */
@@ -193,7 +207,7 @@ export async function overlayImage(
     const { bytes } = piece;
     const block: { key: IndexKey; version: number; start: number; end: number }[] = [];
     try {
-      image.visitEntries(piece, keyCodec, (key, version, start, end) =>
+      image.visitEntries(piece, keyCodec, shapes, (key, version, start, end) =>
         block.push({ key, version, start, end }),
       );
     } catch (error) {

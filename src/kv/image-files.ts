@@ -20,6 +20,7 @@ import {
 } from './image-format.js';
 import type { KeyCodec } from './key-encoding.js';
 import { ALL_KEYS } from './ordered-index.js';
+import type { Shapes } from './shapes.js';
 
 const NAME_PATTERN = /^(\d{16})\.image$/;
 const TEMPORARY_PATTERN = /^\d{16}\.image\.tmp$/;
@@ -61,6 +62,8 @@ export interface ImagePlan {
   /** As of header.lsn. */
   readonly entries: EntriesView;
   readonly keyCodec: KeyCodec<unknown>;
+  /** That the values have; null where they can have none. */
+  readonly shapes: Shapes | null;
   /** Told after every block; what it throws ends the writing. */
   readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
 }
@@ -70,14 +73,14 @@ export interface ImagePlan {
  * of work, the event loop has its turn. Returns the bytes written. Whoever calls removes what a failure leaves.
  */
 export async function writeImage(storage: Storage, path: string, plan: ImagePlan): Promise<number> {
-  const { header, entries, keyCodec, onBlock } = plan;
+  const { header, entries, keyCodec, shapes, onBlock } = plan;
   const file = await storage.createFile(path);
   try {
     await file.write(encodeImageHeader(header), 0);
     let offset = IMAGE_HEADER_BYTES;
     let flushedTo = 0;
     let entriesDone = 0;
-    const writer = new ImageBlockWriter(imageSeed(header), keyCodec);
+    const writer = new ImageBlockWriter(header, keyCodec, shapes);
     const writeBlock = async () => {
       const block = writer.finish();
       await file.write(block, offset);
@@ -124,28 +127,34 @@ export async function readImageHeader(
   }
 }
 
+export interface ImageLoadPlan {
+  readonly path: string;
+  readonly header: ImageHeader;
+  readonly keyCodec: KeyCodec<unknown>;
+  /** Where its definitions go; null where values can have no shapes. */
+  readonly shapes: Shapes | null;
+}
+
 /**
  * The entries of a whole image. Throws KEELSON_CORRUPT, with path and offset, when any of it is damaged.
  * `onEntries` is told how many entries have been read so far, after every block.
  */
 export async function loadImage(
   storage: Storage,
-  path: string,
-  header: ImageHeader,
-  keyCodec: KeyCodec<unknown>,
+  { path, header, keyCodec, shapes }: ImageLoadPlan,
   onEntries: (count: number) => void,
 ): Promise<Entries> {
   const file = await storage.openFile(path, false);
   let offset = IMAGE_HEADER_BYTES;
   try {
     const fileBytes = await file.size();
-    const seed = imageSeed(header);
+    const source = { seed: imageSeed(header), lsn: header.lsn, keyCodec, shapes };
     const loader = new EntriesLoader();
     let number = 0;
     let isEnded = false;
     let turnAt = TURN_ENTRIES;
     for await (const block of readBlocks(file, offset, fileBytes)) {
-      const entries = readImageBlock(block, seed, number, keyCodec, (key, version, start, end) => {
+      const entries = readImageBlock(block, number, source, (key, version, start, end) => {
         if (!loader.add(key, version, block, start, end))
           throw damagedBlock(`block ${number} is not in key order`);
       });

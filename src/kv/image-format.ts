@@ -3,8 +3,9 @@
 
 import { CRC32C_START, crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../crc32c.js';
 import { invariant, isKeelsonError, KeelsonError, type KeelsonErrorCode } from '../errors.js';
-import type { IndexKey, KeyCodec } from './key-encoding.js';
-import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
+import { type IndexKey, KEY_BYTES_MAX, type KeyCodec } from './key-encoding.js';
+import { LEB128_BYTES_MAX, type ReadCursor, readLeb128, readLength, writeLeb128 } from './leb128.js';
+import { encodeShapes, SHAPE_DEFINITION_BYTES_MAX, SHAPED, type Shapes, shapeIdAt } from './shapes.js';
 import { readUtf8, writeUtf8 } from './utf8.js';
 import { isEncodingName } from './value-encoding.js';
 
@@ -17,8 +18,9 @@ export const IMAGE_BLOCK_BYTES_TARGET = 256 * 1024;
 /** Or this: tiny entries, too, make a block that is written, or read, in about a millisecond. */
 export const IMAGE_BLOCK_ENTRIES_TARGET = 2048;
 
-/** No block has more: what is in it before its last entry, and that, which came out of one record. */
-export const IMAGE_BLOCK_PAYLOAD_BYTES_MAX = IMAGE_BLOCK_BYTES_TARGET + 2 ** 28;
+/** No block has more: what is in it before its last entry, that, which came out of one record, and a shape for each. */
+export const IMAGE_BLOCK_PAYLOAD_BYTES_MAX =
+  IMAGE_BLOCK_BYTES_TARGET + 2 ** 28 + IMAGE_BLOCK_ENTRIES_TARGET * SHAPE_DEFINITION_BYTES_MAX;
 
 const MAGIC = 0x494e4f53_4c45454bn; // "KEELSONI" read as a little-endian u64
 const VERSION_AT = 8;
@@ -32,10 +34,8 @@ const NAMES_AT = 48;
 const BLOCK_CHECKSUM_AT = 4;
 const BLOCK_ENTRIES_AT = 8;
 const BLOCK_NUMBER_AT = 12;
-const VERSION_BYTES = 8;
 const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
-const HIGH_HALF = 0x1_0000_0000;
-/** More than the two lengths and the version of an entry can take. */
+/** More than the three lengths and the age of an entry can take. */
 const ENTRY_OVERHEAD_BYTES = 24;
 
 export interface ImageHeader {
@@ -114,15 +114,30 @@ export function imageSeed({ journalId, lsn }: Pick<ImageHeader, 'journalId' | 'l
 /** Fills blocks with entries, one after the other, in memory that is used again. */
 export class ImageBlockWriter {
   readonly #seed: number;
+  readonly #lsn: number;
   readonly #keyCodec: KeyCodec<unknown>;
+  readonly #shapes: Shapes | null;
+  /** Of the values in the block. */
+  readonly #shapeIds = new Set<number>();
+  #lastShapeId: number | null = null;
+  /** The key of the entry before, and room for that of the next. */
+  #lastKey = new Uint8Array(KEY_BYTES_MAX);
+  #lastKeyBytes = 0;
+  #key = new Uint8Array(KEY_BYTES_MAX);
   #bytes: Buffer = Buffer.alloc(IMAGE_BLOCK_BYTES_TARGET * 2);
   #at = IMAGE_BLOCK_HEADER_BYTES;
   #entries = 0;
   #number = 0;
 
-  constructor(seed: number, keyCodec: KeyCodec<unknown>) {
-    this.#seed = seed;
+  constructor(
+    header: Pick<ImageHeader, 'journalId' | 'lsn'>,
+    keyCodec: KeyCodec<unknown>,
+    shapes: Shapes | null,
+  ) {
+    this.#seed = imageSeed(header);
+    this.#lsn = header.lsn;
     this.#keyCodec = keyCodec;
+    this.#shapes = shapes;
   }
 
   get isFull(): boolean {
@@ -135,20 +150,24 @@ export class ImageBlockWriter {
 
   /** The value is `bytes[start, end)`. */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
-    const keyBytes = this.#keyCodec.byteLength(key);
+    invariant(version <= this.#lsn, 'an entry is newer than the image it goes into');
     const valueBytes = end - start;
+    const keyBytes = this.#keyCodec.write(key, this.#key, 0);
     this.#reserve(ENTRY_OVERHEAD_BYTES + keyBytes + valueBytes);
-    this.#at = writeLeb128(this.#bytes, keyBytes, this.#at);
-    this.#at += this.#keyCodec.write(key, this.#bytes, this.#at);
-    writeUint64(this.#bytes, version, this.#at);
-    this.#at = writeLeb128(this.#bytes, valueBytes, this.#at + VERSION_BYTES);
+    this.#addKey(keyBytes);
+    this.#at = writeLeb128(this.#bytes, this.#lsn - version, this.#at);
+    this.#at = writeLeb128(this.#bytes, valueBytes, this.#at);
     this.#bytes.set(bytes.subarray(start, end), this.#at);
     this.#at += valueBytes;
     this.#entries++;
+    if (this.#shapes !== null && start < end && bytes[start] === SHAPED) {
+      this.#addShape(shapeIdAt(bytes, start, end));
+    }
   }
 
   /** The block, good until the next add(). Without entries it is the end block. */
   finish(): Uint8Array {
+    if (this.#entries > 0) this.#addDefinitions();
     const block = this.#bytes.subarray(0, this.#at);
     block.writeUInt32LE(this.#at - IMAGE_BLOCK_HEADER_BYTES, 0);
     block.writeUInt32LE(this.#entries, BLOCK_ENTRIES_AT);
@@ -156,8 +175,37 @@ export class ImageBlockWriter {
     block.writeUInt32LE(blockChecksum(block, this.#seed), BLOCK_CHECKSUM_AT);
     this.#at = IMAGE_BLOCK_HEADER_BYTES;
     this.#entries = 0;
+    this.#lastKeyBytes = 0;
     this.#number++;
     return block;
+  }
+
+  /** What it has in common with the key before is not written again. */
+  #addKey(keyBytes: number): void {
+    const [key, last] = [this.#key, this.#lastKey];
+    const sharedMax = Math.min(keyBytes, this.#lastKeyBytes);
+    let shared = 0;
+    while (shared < sharedMax && key[shared] === last[shared]) shared++;
+    this.#at = writeLeb128(this.#bytes, shared, this.#at);
+    this.#at = writeLeb128(this.#bytes, keyBytes - shared, this.#at);
+    for (let index = shared; index < keyBytes; index++) this.#bytes[this.#at++] = key[index]!;
+    [this.#key, this.#lastKey] = [last, key];
+    this.#lastKeyBytes = keyBytes;
+  }
+
+  #addShape(id: number): void {
+    if (id === this.#lastShapeId) return;
+    this.#lastShapeId = id;
+    this.#shapeIds.add(id);
+  }
+
+  #addDefinitions(): void {
+    const definitions = encodeShapes([...this.#shapeIds].map((id) => this.#shapes!.get(id)));
+    this.#reserve(definitions.length);
+    this.#bytes.set(definitions, this.#at);
+    this.#at += definitions.length;
+    this.#shapeIds.clear();
+    this.#lastShapeId = null;
   }
 
   #reserve(lengthBytes: number): void {
@@ -172,6 +220,15 @@ export class ImageBlockWriter {
 /** How many bytes follow the header of the block, so that it can be read whole. Not verified yet. */
 export function imageBlockPayloadBytes(header: Uint8Array): number {
   return new DataView(header.buffer, header.byteOffset).getUint32(0, true);
+}
+
+/** What it takes to read the blocks of an image. */
+export interface ImageSource {
+  readonly seed: number;
+  readonly lsn: number;
+  readonly keyCodec: KeyCodec<unknown>;
+  /** Where definitions go; null where values can have no shapes. */
+  readonly shapes: Shapes | null;
 }
 
 /** What the header of a block says. Not verified. */
@@ -197,15 +254,14 @@ export function imageBlockHolds(block: Uint8Array, seed: number): boolean {
 }
 
 /**
- * Calls `visit` for every entry of a whole block and returns how many there were: 0 is the end of the image.
- * Throws KEELSON_CORRUPT when the block is not the `number`th of the image with that seed, or is damaged.
- * The value is `block[valueStart, valueEnd)`.
+ * Calls `visit` for every entry of a whole block, enters the shapes that it defines, and returns how many entries there
+ * were: 0 is the end of the image. Throws KEELSON_CORRUPT or KEELSON_DECODE when the block is not the `number`th of the
+ * image with that seed, or is damaged; some of it may have been visited then. The value is `block[valueStart, valueEnd)`.
  */
 export function readImageBlock(
   block: Uint8Array,
-  seed: number,
   number: number,
-  keyCodec: KeyCodec<unknown>,
+  { seed, lsn, keyCodec, shapes }: ImageSource,
   visit: (key: IndexKey, version: number, valueStart: number, valueEnd: number) => void,
 ): number {
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
@@ -214,35 +270,57 @@ export function readImageBlock(
   }
   if (view.getUint32(BLOCK_NUMBER_AT, true) !== number) throw damagedBlock(`block ${number} is another one`);
   const entries = view.getUint32(BLOCK_ENTRIES_AT, true);
+  const shapeIds = new Set<number>();
+  let keyBytes = 0;
   const cursor: ReadCursor = { at: IMAGE_BLOCK_HEADER_BYTES };
   for (let entry = 0; entry < entries; entry++) {
-    const keyBytes = readLength(block, cursor, block.length);
-    const key = keyCodec.read(block, cursor.at, cursor.at + keyBytes);
-    cursor.at += keyBytes;
-    if (cursor.at + VERSION_BYTES > block.length)
-      throw damagedBlock(`an entry of block ${number} is cut off`);
-    const version = readUint64(view, cursor.at);
-    cursor.at += VERSION_BYTES;
+    keyBytes = readKey(block, cursor, keyBytes, number);
+    const key = keyCodec.read(keyRead, 0, keyBytes);
+    const version = lsn - readLeb128(block, cursor, block.length);
+    if (version < 0) throw damagedBlock(`an entry of block ${number} is older than the log`);
     const valueBytes = readLength(block, cursor, block.length);
-    visit(key, version, cursor.at, cursor.at + valueBytes);
-    cursor.at += valueBytes;
+    const valueEnd = cursor.at + valueBytes;
+    if (shapes !== null && valueBytes > 0 && block[cursor.at] === SHAPED) {
+      shapeIds.add(shapeIdAt(block, cursor.at, valueEnd));
+    }
+    visit(key, version, cursor.at, valueEnd);
+    cursor.at = valueEnd;
   }
-  if (cursor.at !== block.length) throw damagedBlock(`bytes follow the entries of block ${number}`);
+  if (entries > 0) readDefinitions(block, cursor.at, number, shapes, shapeIds);
+  else if (cursor.at !== block.length) throw damagedBlock(`bytes follow in block ${number}, the last one`);
   return entries;
+}
+
+/** Of the entry that is read, or of the one before. */
+const keyRead = new Uint8Array(KEY_BYTES_MAX);
+
+/** Completes the key before, of which it has a part, to the next one; returns its length. */
+function readKey(block: Uint8Array, cursor: ReadCursor, lastBytes: number, number: number): number {
+  const shared = readLeb128(block, cursor, block.length);
+  const rest = readLength(block, cursor, block.length);
+  if (shared > lastBytes || shared + rest > KEY_BYTES_MAX)
+    throw damagedBlock(`a key of block ${number} is no key`);
+  for (let index = 0; index < rest; index++) keyRead[shared + index] = block[cursor.at + index]!;
+  cursor.at += rest;
+  return shared + rest;
+}
+
+/** Every block can be read by itself: those of its own values, and no others, are defined in it. */
+function readDefinitions(
+  block: Uint8Array,
+  start: number,
+  number: number,
+  shapes: Shapes | null,
+  shapeIds: ReadonlySet<number>,
+): void {
+  const isNone = start === block.length - 1 && block[start] === 0;
+  const defined = isNone ? [] : shapes?.define(block, start, block.length);
+  const isOwn = defined?.length === shapeIds.size && defined.every((id) => shapeIds.has(id));
+  if (!isOwn) throw damagedBlock(`block ${number} defines other shapes than its values have`);
 }
 
 export function damagedBlock(why: string): KeelsonError {
   return new KeelsonError('KEELSON_CORRUPT', `The image is damaged: ${why}`);
-}
-
-/** Of an LSN, below 2^53: no BigInt is made of it. */
-function readUint64(view: DataView, at: number): number {
-  return view.getUint32(at + 4, true) * HIGH_HALF + view.getUint32(at, true);
-}
-
-function writeUint64(bytes: Buffer, value: number, at: number): void {
-  bytes.writeUInt32LE(value % HIGH_HALF, at);
-  bytes.writeUInt32LE(Math.floor(value / HIGH_HALF), at + 4);
 }
 
 /** Null where the names are not whole, or more than zeros follows them, which no writer makes. */

@@ -30,8 +30,8 @@ interface Place {
   readonly number: number;
 }
 
-/** A length, a version and a length: what no entry is without. */
-const ENTRY_BYTES_MIN = 10;
+/** Three lengths and an age: what no entry is without. */
+const ENTRY_BYTES_MIN = 4;
 
 /** The blocks of an image, in their order. `seed` is of its journal id and its LSN, wherever those are known from. */
 export async function* scanImage(

@@ -1,6 +1,7 @@
 // Plain values out of MessagePack without the library, at half the cost: what msgpack-plain-writer.ts writes. Pure. Of
 // anything else, malformed bytes included, it says so, and the library decides.
 
+import { SHAPED_HEADER_BYTES, type Shape, type Shapes, shapeIdAt } from './shapes.js';
 import { readUtf8 } from './utf8.js';
 
 /** What decodePlain() returns of bytes that are no plain value. No value is this. */
@@ -33,6 +34,49 @@ export function decodePlain(input: Uint8Array, start: number, inputEnd: number):
     // Memory of a store that may be gone tomorrow.
     bytes = NOTHING;
   }
+}
+
+/** The same of a value with a shape. KEELSON_DECODE, too, when its shape is not known. */
+export function decodeShaped(input: Uint8Array, start: number, inputEnd: number, shapes: Shapes): unknown {
+  const shape = shapes.get(shapeIdAt(input, start, inputEnd));
+  bytes = input;
+  at = start + SHAPED_HEADER_BYTES;
+  end = inputEnd;
+  try {
+    shape.read ??= readerOf(shape);
+    const value = shape.read();
+    return at === end ? value : NOT_PLAIN;
+  } finally {
+    bytes = NOTHING;
+  }
+}
+
+/**
+ * An object literal in code of its own is made in a fifth of the time that properties take that are added one by one. The
+ * names come from a disk: they are strings in it, escaped, and none has a meaning in a literal.
+ */
+function readerOf({ names }: Shape): () => unknown {
+  const values = names.map((_, index) => `v${index}`);
+  const reads = values.map((value) => `const ${value} = read(1); if (${value} === no) return no;`);
+  const properties = names.map((name, index) => `${JSON.stringify(name)}: ${values[index]}`);
+  try {
+    const make = new Function('read', 'no', `return () => { ${reads.join('')} return {${properties}}; }`);
+    return make(readValue, NOT_PLAIN);
+  } catch (error) {
+    // Node can be told to make no code out of strings.
+    if (!(error instanceof EvalError)) throw error;
+    return () => readNamed(names);
+  }
+}
+
+function readNamed(names: readonly string[]): unknown {
+  const object: Record<string, unknown> = {};
+  for (const name of names) {
+    const value = readValue(1);
+    if (value === NOT_PLAIN) return NOT_PLAIN;
+    object[name] = value;
+  }
+  return object;
 }
 
 function readValue(depth: number): unknown {

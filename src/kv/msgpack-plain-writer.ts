@@ -1,9 +1,10 @@
 // Plain values into MessagePack without the library: one pass that checks and writes, at half the cost of two. Pure. What is
-// plain it writes as the library would, byte for byte; of anything else it says so, and the library decides. So it may know
-// little. Plain are objects, arrays, strings, numbers, booleans and null that msgpack-check.ts would pass as they are, and
+// plain it writes as the library would, byte for byte, or with the shape it has; of anything else it says so, and the library
+// decides. So it may know little. Plain are objects, arrays, strings, numbers, booleans and null that msgpack-check.ts would pass as they are, and
 // that fit the scratch.
 
 import { INHERITED_NAMES, isMarked, lookupGetter } from './msgpack-check.js';
+import { SHAPED, SHAPED_HEADER_BYTES, type Shape, type Shapes } from './shapes.js';
 import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 /** A larger value is the library's, which grows its own. */
@@ -23,15 +24,39 @@ let at = 0;
 let isBusy = false;
 
 /** The bytes of a plain value, a view of a scratch buffer that the next call overwrites; null of any other. */
-export function encodePlain(value: unknown): Uint8Array | null {
+export function encodePlain(value: unknown, shapes: Shapes | null = null): Uint8Array | null {
   if (isBusy) return null;
   isBusy = true;
   try {
     at = 0;
-    return writeValue(value, 0) ? bytes.subarray(0, at) : null;
+    const isWritten = shapes === null ? writeValue(value, 0) : writeWhole(value, shapes);
+    return isWritten ? bytes.subarray(0, at) : null;
   } finally {
     isBusy = false;
   }
+}
+
+/** All of a value: an object has its shape, if there is one. */
+function writeWhole(value: unknown, shapes: Shapes): boolean {
+  if (typeof value !== 'object' || value === null || getPrototypeOf(value) !== Object.prototype) {
+    return writeValue(value, 0);
+  }
+  const names = namesOf(value);
+  if (names === null) return false;
+  const shape = shapes.shapeOf(names);
+  return shape === null ? writeProperties(value, names, 0) : writeShaped(value, shape);
+}
+
+function writeShaped(value: object, { id, names }: Shape): boolean {
+  bytes[0] = SHAPED;
+  view.setInt32(1, id, true);
+  at = SHAPED_HEADER_BYTES;
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index]!;
+    if (lookupGetter.call(value, name) !== undefined) return false;
+    if (!writeValue((value as { readonly [name: string]: unknown })[name], 1)) return false;
+  }
+  return true;
 }
 
 /** False: not plain. What has been written then is of no use. So of all of these. */
@@ -53,9 +78,20 @@ function writeContainer(value: object, depth: number): boolean {
 }
 
 function writeObject(value: object, depth: number): boolean {
+  const names = namesOf(value);
+  return names !== null && writeProperties(value, names, depth);
+}
+
+/** Null: there is more on it. */
+function namesOf(value: object): readonly string[] | null {
   const names = Object.keys(value);
+  const isAll =
+    getOwnPropertyNames(value).length === names.length && getOwnPropertySymbols(value).length === 0;
+  return isAll ? names : null;
+}
+
+function writeProperties(value: object, names: readonly string[], depth: number): boolean {
   const size = names.length;
-  if (getOwnPropertyNames(value).length !== size || getOwnPropertySymbols(value).length > 0) return false;
   if (!writeSize(size, 0x80, 0xde)) return false;
   for (let index = 0; index < size; index++) {
     const name = names[index]!;

@@ -15,8 +15,9 @@
 import { KeelsonError } from '../errors.js';
 import { prepareForMsgpack, tooLarge, VALUE_BYTES_MAX } from './msgpack-check.js';
 import { decodeValue, encodePrepared } from './msgpack-extensions.js';
-import { decodePlain, NOT_PLAIN } from './msgpack-plain-reader.js';
+import { decodePlain, decodeShaped, NOT_PLAIN } from './msgpack-plain-reader.js';
 import { encodePlain } from './msgpack-plain-writer.js';
+import { SHAPED, type Shapes } from './shapes.js';
 
 export { VALUE_BYTES_MAX } from './msgpack-check.js';
 export { VALUE_DEPTH_MAX } from './msgpack-extensions.js';
@@ -37,11 +38,11 @@ export type MsgpackValue =
   | ReadonlySet<MsgpackValue>;
 
 /**
- * The bytes of a value. `argument` is what a TypeError calls it.
+ * The bytes of a value. `argument` is what a TypeError calls it. With `shapes` it may be one that only these can decode.
  * The result is a view of a scratch buffer that the next call overwrites, so the caller copies it first.
  */
-export function encodeMsgpack(value: unknown, argument = 'value'): Uint8Array {
-  const plain = encodePlain(value);
+export function encodeMsgpack(value: unknown, argument = 'value', shapes: Shapes | null = null): Uint8Array {
+  const plain = encodePlain(value, shapes);
   if (plain !== null) return plain;
   const bytes = encodePrepared(prepareForMsgpack(value, argument));
   if (bytes.length > VALUE_BYTES_MAX) throw tooLarge();
@@ -49,10 +50,17 @@ export function encodeMsgpack(value: unknown, argument = 'value'): Uint8Array {
 }
 
 /** The value of `bytes[start, end)` that encodeMsgpack made, sharing no memory with them; or else KEELSON_DECODE. */
-export function decodeMsgpack(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
+export function decodeMsgpack(
+  bytes: Uint8Array,
+  start = 0,
+  end = bytes.length,
+  shapes: Shapes | null = null,
+): unknown {
   let value: unknown;
   try {
-    value = decodePlain(bytes, start, end);
+    const isShaped = shapes !== null && start < end && bytes[start] === SHAPED;
+    value = isShaped ? decodeShaped(bytes, start, end, shapes) : decodePlain(bytes, start, end);
+    // To the library nothing starts as a value with a shape does.
     if (value === NOT_PLAIN) value = decodeValue(bytes, start, end);
   } catch (error) {
     throw undecodable(error instanceof Error ? error.message : String(error), error);

@@ -16,6 +16,7 @@ import { ensureDirectory, flushNameOf, realPathOf, type Storage } from '../stora
 import type { EntriesView } from './entries.js';
 import { imageLsn, imagePath, isTemporaryImage, writeImage } from './image-files.js';
 import type { KeyCodec } from './key-encoding.js';
+import type { Shapes } from './shapes.js';
 
 /** What the new store is to hold. */
 export interface StoreContent {
@@ -25,6 +26,8 @@ export interface StoreContent {
   readonly entries: EntriesView;
   readonly keyCodec: KeyCodec<unknown>;
   readonly valueEncodingName: string;
+  /** That the values have; null where they can have none. */
+  readonly shapes: Shapes | null;
 }
 
 export interface NewStorePlan extends StoreContent {
@@ -127,7 +130,7 @@ async function assertAlone(storage: Storage, directory: string): Promise<void> {
 }
 
 async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uint8Array): Promise<number> {
-  const { directory, lsn, entries, keyCodec, valueEncodingName, assertGoingOn, whenAllowed } = plan;
+  const { directory, lsn, entries, keyCodec, valueEncodingName, shapes, assertGoingOn, whenAllowed } = plan;
   const header = {
     journalId,
     lsn,
@@ -137,7 +140,8 @@ async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uin
   };
   const path = imagePath(directory, lsn);
   const onBlock = () => assertGoingOn();
-  const bytesWritten = await writeImage(storage, `${path}.tmp`, { header, entries, keyCodec, onBlock });
+  const image = { header, entries, keyCodec, shapes, onBlock };
+  const bytesWritten = await writeImage(storage, `${path}.tmp`, image);
   await whenAllowed();
   assertGoingOn();
   await storage.rename(`${path}.tmp`, path);

@@ -23,6 +23,7 @@ import { resolveKeyEncoding } from './key-encoding.js';
 import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import type { Codecs } from './reads.js';
 import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
+import { enterShape } from './shapes.js';
 import { Store } from './store.js';
 import type { StoreRecovery } from './store-recovery.js';
 import { resolveValueEncoding } from './value-encoding.js';
@@ -165,7 +166,8 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
       if (header.lsn !== lsn) {
         throw new KeelsonError('KEELSON_CORRUPT', `${path} is the image of LSN ${header.lsn}`, { path, lsn });
       }
-      const entries = await loadImage(storage, path, header, codecs.key, (done) =>
+      const plan = { path, header, keyCodec: codecs.key, shapes: codecs.value.shapes };
+      const entries = await loadImage(storage, plan, (done) =>
         options.onProgress?.({ phase: 'image', done, total: header.entryCount }),
       );
       return {
@@ -230,13 +232,18 @@ async function replayInto(
 ): Promise<Store<unknown, unknown>> {
   const { storage, directory, options, codecs } = opening;
   const { entries } = image;
+  const { shapes } = codecs.value;
   const fromLsn = image.lsn ?? 0;
   const { endLsn, tornBytes, tornWhy, kind } = source.recovery;
   let version = 0;
   const visitor: RecordVisitor = {
-    put: (key, record, start, end) => entries.set(key, version, record, start, end),
+    put(key, record, start, end) {
+      shapes?.assertKnown(record, start, end);
+      entries.set(key, version, record, start, end);
+    },
     delete: (key) => entries.delete(key),
     clear: (bounds) => entries.deleteRange(bounds),
+    shape: (shape) => enterShape(shapes, shape),
   };
   let recordsReplayed = 0;
   let progressLsn = fromLsn;

@@ -9,6 +9,7 @@
 //   2 delete   LEB128 key length, key
 //   3 clear    u8 bounds (1 low present, 2 low inclusive, 4 high present, 8 high inclusive),
 //              then low key and high key as present, each with its LEB128 length
+//   4 shape    a definition that values behind it need, here and in later records: see shapes.ts
 //
 // The journal's CRC vouches for the bytes, so what does not read here was written by a newer version or by
 // something else. Either way it is KEELSON_DECODE, and never a guess.
@@ -17,6 +18,15 @@ import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
 import type { KeyBounds } from './ordered-index.js';
+import {
+  readShape,
+  SHAPE_DEFINITION_BYTES_MAX,
+  SHAPED,
+  type Shape,
+  type Shapes,
+  shapeIdAt,
+  writeShape,
+} from './shapes.js';
 import { readUtf8, UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 export const RECORD_FORMAT_VERSION = 1;
@@ -29,6 +39,7 @@ export type RecordKind = typeof RECORD_KIND_BIRTH | typeof RECORD_KIND_WRITE;
 const OPCODE_PUT = 1;
 const OPCODE_DELETE = 2;
 const OPCODE_CLEAR = 3;
+const OPCODE_SHAPE = 4;
 const OPCODE_MASK = 0x0f;
 
 const BOUND_LOW = 1;
@@ -54,13 +65,20 @@ type AnyKeyCodec = KeyCodec<unknown>;
  */
 export class RecordWriter {
   readonly #recordBytesMax: number;
+  readonly #shapes: Shapes | null;
+  /** In this record. */
+  readonly #defined = new Set<Shape>();
   /** No Buffer: a view of one takes three times as long to make. */
   #scratch = newScratch(SCRATCH_BYTES_INITIAL);
   #at = 0;
 
-  /** `recordBytesMax` is the journal's limit: a record that would pass it is KEELSON_RECORD_TOO_LARGE. */
-  constructor(recordBytesMax: number) {
+  /**
+   * `recordBytesMax` is the journal's limit: a record that would pass it is KEELSON_RECORD_TOO_LARGE. `shapes` are those
+   * that values have; null where they can have none.
+   */
+  constructor(recordBytesMax: number, shapes: Shapes | null) {
     this.#recordBytesMax = recordBytesMax;
+    this.#shapes = shapes;
   }
 
   /** The bytes of the record so far. */
@@ -80,6 +98,7 @@ export class RecordWriter {
 
   /** Returns where in the record the value begins; it ends where the record does so far. */
   put(codec: AnyKeyCodec, key: IndexKey, value: Uint8Array): number {
+    if (this.#shapes !== null && value[0] === SHAPED) this.#define(this.#shapes, value);
     this.#operation(OPCODE_PUT);
     this.#key(codec, key);
     const { length } = value;
@@ -124,6 +143,12 @@ export class RecordWriter {
     return this.finish();
   }
 
+  /** The record is in the log, and with it what it defines. */
+  appended(): void {
+    for (const shape of this.#defined) this.#shapes!.recorded(shape);
+    this.#defined.clear();
+  }
+
   /** Lets go of what a giant record has taken, and of that record. */
   trim(): void {
     if (this.#scratch.length > SCRATCH_BYTES_KEPT_MAX) this.#scratch = newScratch(SCRATCH_BYTES_INITIAL);
@@ -131,8 +156,19 @@ export class RecordWriter {
 
   #start(kind: RecordKind): void {
     this.trim();
+    this.#defined.clear();
     this.#scratch[0] = kind;
     this.#at = 1;
+  }
+
+  /** What the value needs, unless it is known by now. */
+  #define(shapes: Shapes, value: Uint8Array): void {
+    const shape = shapes.get(shapeIdAt(value, 0, value.length));
+    if (shapes.isRecorded(shape) || this.#defined.has(shape)) return;
+    this.#defined.add(shape);
+    this.#operation(OPCODE_SHAPE);
+    this.#reserve(SHAPE_DEFINITION_BYTES_MAX);
+    this.#at = writeShape(this.#scratch, shape, this.#at);
   }
 
   #operation(opcode: number): void {
@@ -193,6 +229,7 @@ export interface RecordVisitor {
   put(key: IndexKey, record: Uint8Array, valueStart: number, valueEnd: number): void;
   delete(key: IndexKey): void;
   clear(bounds: KeyBounds): void;
+  shape(shape: Shape): void;
 }
 
 /** What a birth record says of its store. */
@@ -250,7 +287,7 @@ export function readWrites(
   }
 }
 
-const NO_VISITOR: RecordVisitor = { put() {}, delete() {}, clear() {} };
+const NO_VISITOR: RecordVisitor = { put() {}, delete() {}, clear() {}, shape() {} };
 
 function readOperations(
   codec: AnyKeyCodec,
@@ -279,6 +316,9 @@ function readOperations(
         break;
       case OPCODE_CLEAR:
         visitor.clear(readBounds(codec, record, cursor, end));
+        break;
+      case OPCODE_SHAPE:
+        visitor.shape(readShape(record, cursor, end));
         break;
       default:
         throw newerVersion(`operation ${operation}`, cursor.at - 1);

@@ -101,7 +101,7 @@ export async function salvageOn(
       { path: directory },
     );
   }
-  const { entries, lastLsn: lsn, damages, missing } = found;
+  const { entries, shapes, lastLsn: lsn, damages, missing } = found;
   const { keyEncodingName, valueEncodingName } = found.encodings;
   await writeNewStore(storage, {
     directory: out,
@@ -109,6 +109,7 @@ export async function salvageOn(
     entries: entries.clone(),
     keyCodec: resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>,
     valueEncodingName,
+    shapes,
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });

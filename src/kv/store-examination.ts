@@ -34,6 +34,7 @@ import {
   resolveKeyEncoding,
 } from './key-encoding.js';
 import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
+import { enterShape, type Shapes, shapesFor } from './shapes.js';
 import { isEncodingName } from './value-encoding.js';
 
 /** What keys and values are, by the names that the store recorded. */
@@ -61,6 +62,8 @@ export interface StoreExamination {
   /** All that is whole. */
   readonly entries: Entries;
   readonly encodings: EncodingNames | null;
+  /** That the values of the entries have. */
+  readonly shapes: Shapes | null;
   /** Records of the journal that are whole and count. */
   readonly records: number;
   readonly lastLsn: number;
@@ -116,6 +119,7 @@ class Examiner {
   readonly #undecodable: LsnRange[] = [];
   #encodings: EncodingNames | null = null;
   #keyCodec: KeyCodec<unknown> | null = null;
+  #shapes: Shapes | null = null;
   #entries = new Entries();
   #records = 0;
   /** Everything up to here has been put in; a record that comes a second time is not. */
@@ -149,7 +153,7 @@ class Examiner {
     const journalId = journalIdOf(directory, found, owned);
     this.#learnFrom(images, journalId, await firstRecordOf(storage, directory, journalId));
     for (const image of images) {
-      await image.read(journalId, this.#keyCodec);
+      await image.read(journalId, this.#keyCodec, this.#shapes);
       this.#done += image.bytes;
       this.#progress(this.#done);
     }
@@ -165,7 +169,7 @@ class Examiner {
       journalId,
     });
     if (base !== null && this.#keyCodec !== null) {
-      this.#entries = await base.load(this.#keyCodec);
+      this.#entries = await base.load(this.#keyCodec, this.#shapes);
       this.#appliedLsn = baseLsn;
     }
     const overlays = images
@@ -176,6 +180,7 @@ class Examiner {
     return {
       entries: this.#entries,
       encodings: this.#encodings,
+      shapes: this.#shapes,
       records: this.#records,
       lastLsn,
       tornBytes: decision.kind === 'repair' || decision.kind === 'clean' ? decision.tornBytes : 0,
@@ -291,7 +296,7 @@ class Examiner {
   }
 
   async #overlay(image: ImageExamination): Promise<void> {
-    if (this.#keyCodec !== null) await overlayImage(image, this.#keyCodec, this.#entries);
+    if (this.#keyCodec !== null) await overlayImage(image, this.#keyCodec, this.#shapes, this.#entries);
     this.#appliedLsn = Math.max(this.#appliedLsn, image.lsn);
   }
 
@@ -308,7 +313,7 @@ class Examiner {
       } else {
         if (this.#keyCodec === null) throw unknownEncodings();
         // Once without effect: of a record that does not decode, nothing counts.
-        readWrites(this.#keyCodec, bytes, start, end, NO_EFFECT);
+        readWrites(this.#keyCodec, bytes, start, end, checkingVisitor(this.#shapes));
         if (isNew) readWrites(this.#keyCodec, bytes, start, end, visitorOf(this.#entries, lsn));
         if (startLsn === 0) this.#damages.push({ ...place, what: NO_BIRTH, isNeeded: isBirthNeeded });
       }
@@ -332,6 +337,7 @@ class Examiner {
     }
     this.#encodings = { keyEncodingName, valueEncodingName };
     this.#keyCodec = resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>;
+    this.#shapes = shapesFor(valueEncodingName);
   }
 
   /** A journal is not a store: its first record says nothing of keys. */
@@ -391,13 +397,22 @@ const PROGRESS_BYTES = 4 * 1024 * 1024;
 
 const NO_BIRTH = 'the first record does not say what keys and values are';
 
-const NO_EFFECT: RecordVisitor = { put: () => {}, delete: () => {}, clear: () => {} };
+/** Has no effect but on what can be read: definitions are good wherever they stand. */
+function checkingVisitor(shapes: Shapes | null): RecordVisitor {
+  return {
+    put: (_, bytes, start, end) => shapes?.assertKnown(bytes, start, end),
+    delete: () => {},
+    clear: () => {},
+    shape: (shape) => enterShape(shapes, shape),
+  };
+}
 
 function visitorOf(entries: Entries, lsn: number): RecordVisitor {
   return {
     put: (key, bytes, start, end) => entries.set(key, lsn, bytes, start, end),
     delete: (key) => entries.delete(key),
     clear: (bounds) => entries.deleteRange(bounds),
+    shape: () => {},
   };
 }
 

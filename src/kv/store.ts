@@ -71,6 +71,9 @@ export interface StoreParts<K, V> {
   readonly images: FoundImages;
 }
 
+/** So much of the log behind it is what a lost definition of names can take along. */
+const SHAPES_REPEATED_BYTES = 256 * 1024;
+
 /** An open store. Made by open(). */
 export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   /** What opening found and did. */
@@ -79,12 +82,14 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   readonly #storage: Storage;
   readonly #entries: Entries;
   readonly #journal: Journal | null;
-  readonly #writer = new RecordWriter(RECORD_BYTES_MAX);
+  readonly #writer: RecordWriter;
   /** Null while a batch has it: an encoder of its values may write another one. */
-  #batchWriter: RecordWriter | null = new RecordWriter(RECORD_BYTES_MAX);
+  #batchWriter: RecordWriter | null;
   readonly #events = new EventEmitter<StoreEvents>();
   /** The first record of a store says what its keys and values are. */
   #isBorn: boolean;
+  /** Where the log says anew what values need. */
+  #shapesDueLsn: number;
   #isClosed = false;
   #closing: Promise<void> | null = null;
   /** Null in a store that was opened read-only. */
@@ -100,10 +105,13 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     });
     this.recovery = recovery;
     this.directory = directory;
+    this.#writer = new RecordWriter(RECORD_BYTES_MAX, codecs.value.shapes);
+    this.#batchWriter = new RecordWriter(RECORD_BYTES_MAX, codecs.value.shapes);
     this.#storage = storage;
     this.#entries = entries;
     this.#journal = journal;
     this.#isBorn = recovery.lastLsn > 0;
+    this.#shapesDueLsn = recovery.lastLsn + SHAPES_REPEATED_BYTES;
     journal?.onPoisoned((error) => this.#emit('poisoned', error));
     const emit = (event: CheckpointEvent) => this.#emit('checkpoint', event);
     this.#checkpoints =
@@ -141,6 +149,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     // From the record, which ends with the value: `encoded` may be memory that another thread writes to.
     const staged = this.#entries.stage(indexKey, record, valueStart, record.length);
     const version = this.#appendStaged(journal, record, [staged]);
+    this.#writer.appended();
     this.#entries.link(indexKey, version, staged);
     return this.#whenDurable(journal, version, durability);
   }
@@ -160,7 +169,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn> {
     const journal = this.#writable();
     const durability = resolveDurability(options);
-    const writer = this.#batchWriter ?? new RecordWriter(RECORD_BYTES_MAX);
+    const writer = this.#batchWriter ?? new RecordWriter(RECORD_BYTES_MAX, this.codecs.value.shapes);
     this.#batchWriter = null;
     try {
       writer.begin();
@@ -170,6 +179,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
       const record = writer.finish();
       const staged = this.#stage(resolved, record);
       const version = this.#appendStaged(journal, record, staged);
+      writer.appended();
       this.#apply(resolved, version, staged);
       return this.#whenDurable(journal, version, durability);
     } finally {
@@ -288,7 +298,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
 
   #appendFirst(journal: Journal, record: Uint8Array): Lsn {
     const { key, value } = this.codecs;
-    const birth = new RecordWriter(RECORD_BYTES_MAX).birth(key.name, value.name);
+    const birth = new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name);
     const lsn = journal.appendBatch([birth, record]);
     this.#isBorn = true;
     return lsn;
@@ -335,7 +345,14 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
 
   #whenDurable(journal: Journal, lsn: Lsn, durability: Durability): Promise<Lsn> {
     this.#checkpoints!.wrote(lsn);
+    if (lsn >= this.#shapesDueLsn) this.#repeatShapes(lsn);
     return durability === 'memory' ? Promise.resolve(lsn) : journal.syncThrough(lsn);
+  }
+
+  /** Without a part of the log, what is behind it can be read but for so much. */
+  #repeatShapes(lsn: number): void {
+    this.#shapesDueLsn = lsn + SHAPES_REPEATED_BYTES;
+    this.codecs.value.shapes?.startEpoch();
   }
 
   async #close(): Promise<void> {

@@ -6,6 +6,7 @@ import { markAsUntransferable } from 'node:worker_threads';
 import { KeelsonError, misuse } from '../errors.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { decodeMsgpack, encodeMsgpack } from './msgpack-profile.js';
+import { Shapes } from './shapes.js';
 import { readUtf8 } from './utf8.js';
 
 export const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as const;
@@ -25,6 +26,8 @@ export interface CustomValueEncoding<V> {
 /** A value encoding as the store uses it. */
 export interface ValueCodec<V> {
   readonly name: string;
+  /** What the log and images must hold for decode(); null where values need nothing. */
+  readonly shapes: Shapes | null;
   /**
    * The bytes of a value. They may be a scratch buffer that the next encode() overwrites, or the caller's own
    * memory: whoever keeps them copies them first. A TypeError for a value that cannot be encoded calls it
@@ -49,14 +52,20 @@ const POOL_ALIGNMENT_BYTES = 8;
 /** An encoding's name lies in the 512-byte header of an image, beside another one. */
 export const ENCODING_NAME_BYTES_MAX = 128;
 
-const msgpackValueCodec: ValueCodec<unknown> = {
-  name: 'msgpack',
-  encode: encodeMsgpack,
-  decode: decodeMsgpack,
-};
+/** One for every store: shapes are a store's own. */
+function msgpackValueCodec(): ValueCodec<unknown> {
+  const shapes = new Shapes();
+  return {
+    name: 'msgpack',
+    shapes,
+    encode: (value, argument) => encodeMsgpack(value, argument, shapes),
+    decode: (bytes, start, end) => decodeMsgpack(bytes, start, end, shapes),
+  };
+}
 
 const jsonValueCodec: ValueCodec<unknown> = {
   name: 'json',
+  shapes: null,
 
   encode(value, argument = 'value') {
     let text: string | undefined;
@@ -81,6 +90,7 @@ const jsonValueCodec: ValueCodec<unknown> = {
 
 const utf8ValueCodec: ValueCodec<string> = {
   name: 'utf8',
+  shapes: null,
 
   encode(value: unknown, argument = 'value') {
     if (typeof value !== 'string') throw misuse(argument, 'a string', value);
@@ -93,6 +103,7 @@ const utf8ValueCodec: ValueCodec<string> = {
 
 const bytesValueCodec: ValueCodec<Uint8Array> = {
   name: 'bytes',
+  shapes: null,
 
   encode(value: unknown, argument = 'value') {
     if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value);
@@ -102,11 +113,11 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
   decode: pooledCopyOf,
 };
 
-const BUILT_IN: { readonly [N in ValueEncodingName]: ValueCodec<never> } = {
-  msgpack: msgpackValueCodec as ValueCodec<never>,
-  json: jsonValueCodec as ValueCodec<never>,
-  utf8: utf8ValueCodec as ValueCodec<never>,
-  bytes: bytesValueCodec as ValueCodec<never>,
+const BUILT_IN: { readonly [N in ValueEncodingName]: () => ValueCodec<never> } = {
+  msgpack: msgpackValueCodec as () => ValueCodec<never>,
+  json: () => jsonValueCodec as ValueCodec<never>,
+  utf8: () => utf8ValueCodec as ValueCodec<never>,
+  bytes: () => bytesValueCodec as ValueCodec<never>,
 };
 
 /** The codec of the `valueEncoding` option; a TypeError that names `argument` when it is none. */
@@ -115,7 +126,7 @@ export function resolveValueEncoding<V = unknown>(
   argument = "option 'valueEncoding'",
 ): ValueCodec<V> {
   const given: unknown = option === undefined ? 'msgpack' : option;
-  if (isBuiltInName(given)) return BUILT_IN[given] as ValueCodec<unknown> as ValueCodec<V>;
+  if (isBuiltInName(given)) return BUILT_IN[given]() as ValueCodec<unknown> as ValueCodec<V>;
   if (typeof given === 'object' && given !== null) {
     return customValueCodec(given as CustomValueEncoding<V>, argument);
   }
@@ -133,6 +144,7 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
   }
   return {
     name,
+    shapes: null,
 
     encode(value) {
       const bytes: unknown = encoding.encode(value);

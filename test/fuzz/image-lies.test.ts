@@ -19,6 +19,7 @@ import {
 } from '../../src/kv/image-format.js';
 import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
 import { ALL_KEYS } from '../../src/kv/ordered-index.js';
+import { Shapes } from '../../src/kv/shapes.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 import { anyBytes, codeOfError, fieldValue, runs } from './fuzz-tools.js';
@@ -39,7 +40,7 @@ const names = { keyEncodingName: 'utf8', valueEncodingName: 'msgpack' };
 /** Blocks of so many entries each. Their keys go up. */
 function makeImage(entries: readonly Entry[], entriesPerBlock: number): Image {
   const header: ImageHeader = { journalId: JOURNAL_ID, lsn: LSN, entryCount: entries.length, ...names };
-  const writer = new ImageBlockWriter(imageSeed(header), utf8KeyCodec);
+  const writer = new ImageBlockWriter(header, utf8KeyCodec, new Shapes());
   const blocks: Uint8Array[] = [];
   for (const [at, [key, version, value]] of entries.entries()) {
     const bytes = Buffer.from(value);
@@ -152,7 +153,8 @@ async function load(storage: Storage): Promise<Entry[] | Error> {
   try {
     const { verdict } = await readImageHeader(storage, path);
     if (!verdict.ok) return new Error(verdict.code);
-    return entriesOf(await loadImage(storage, path, verdict.header, utf8KeyCodec, () => {}));
+    const plan = { path, header: verdict.header, keyCodec: utf8KeyCodec, shapes: new Shapes() };
+    return entriesOf(await loadImage(storage, plan, () => {}));
   } catch (error) {
     codeOfError(error);
     assert(isKeelsonError(error) && error.facts.path === path, `no place: ${(error as Error).message}`);
@@ -238,7 +240,7 @@ describe('an image', () => {
 async function isWholeByExamination(storage: Storage): Promise<boolean> {
   try {
     const image = await ImageExamination.of(storage, '/data', LSN);
-    await image.read(image.header?.journalId ?? JOURNAL_ID, utf8KeyCodec);
+    await image.read(image.header?.journalId ?? JOURNAL_ID, utf8KeyCodec, new Shapes());
     return image.isWhole;
   } catch (error) {
     codeOfError(error);

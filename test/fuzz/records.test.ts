@@ -68,6 +68,7 @@ function read(codec: KeyCodec<unknown>, bytes: Uint8Array, start: number, end: n
       },
       delete: (key) => told.push(key),
       clear: (bounds) => told.push(bounds),
+      shape: ({ names }) => told.push(names),
     });
   } catch (error) {
     if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;

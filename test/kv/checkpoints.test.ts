@@ -12,6 +12,7 @@ import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import { ALL_KEYS } from '../../src/kv/ordered-index.js';
+import { Shapes } from '../../src/kv/shapes.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
@@ -182,7 +183,8 @@ describe('a checkpoint by itself', () => {
     const image = `${DIRECTORY}/${(await filesOf(storage)).images[0]}`;
     const { verdict } = await readImageHeader(storage, image);
     if (!verdict.ok) throw new Error(verdict.why);
-    const loaded = await loadImage(storage, image, verdict.header, utf8KeyCodec, () => {});
+    const plan = { path: image, header: verdict.header, keyCodec: utf8KeyCodec, shapes: new Shapes() };
+    const loaded = await loadImage(storage, plan, () => {});
     const versions = [...loaded.iterate(ALL_KEYS)].map(([, handle]) => loaded.versionOf(handle));
     expect(versions).toHaveLength(entries);
     expect(Math.max(...versions)).toBe(lsn);
@@ -285,6 +287,7 @@ describe('a checkpoint that fails', () => {
       header,
       entries,
       keyCodec: utf8KeyCodec,
+      shapes: null,
       onBlock: () => {},
     });
     await expect(written).rejects.toBe(poisoned);

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { crc32cFinish, crc32cUpdate } from '../../src/crc32c.js';
 import { Entries, type EntriesView } from '../../src/kv/entries.js';
 import { loadImage, writeImage } from '../../src/kv/image-files.js';
 import {
@@ -15,7 +16,9 @@ import {
   imageSeed,
 } from '../../src/kv/image-format.js';
 import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/key-encoding.js';
+import { encodeMsgpack } from '../../src/kv/msgpack-profile.js';
 import { ALL_KEYS } from '../../src/kv/ordered-index.js';
+import { encodeShapes, Shapes } from '../../src/kv/shapes.js';
 import type { Storage, StorageFile } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 
@@ -28,7 +31,7 @@ function newStorage(): Storage {
 function headerFor(entries: EntriesView): ImageHeader {
   return {
     journalId: new Uint8Array(16).fill(5),
-    lsn: 777,
+    lsn: 2 ** 41,
     entryCount: entries.size,
     keyEncodingName: 'utf8',
     valueEncodingName: 'bytes',
@@ -41,7 +44,7 @@ function write(
   keyCodec: KeyCodec<unknown> = utf8KeyCodec,
   onBlock: (entriesDone: number, bytesWritten: number) => void = () => {},
 ): Promise<number> {
-  return writeImage(storage, PATH, { header: headerFor(entries), entries, keyCodec, onBlock });
+  return writeImage(storage, PATH, { header: headerFor(entries), entries, keyCodec, shapes: null, onBlock });
 }
 
 function load(
@@ -50,7 +53,7 @@ function load(
   codec: KeyCodec<unknown> = utf8KeyCodec,
   onEntries = (_: number): void => {},
 ): Promise<Entries> {
-  return loadImage(storage, PATH, header, codec, onEntries);
+  return loadImage(storage, { path: PATH, header, keyCodec: codec, shapes: null }, onEntries);
 }
 
 /** Every entry, its value as a digest: that of a large one is not what one wants to see in a failure. */
@@ -295,7 +298,7 @@ describe('a damaged image', () => {
   ])('is refused when its keys are not in order, $name', async ({ keys }) => {
     const storage = newStorage();
     const header = { ...headerFor(new Entries()), entryCount: keys.flat().length };
-    const writer = new ImageBlockWriter(imageSeed(header), utf8KeyCodec);
+    const writer = new ImageBlockWriter(header, utf8KeyCodec, null);
     const parts: Uint8Array[] = [encodeImageHeader(header)];
     for (const block of [...keys, []]) {
       for (const key of block) writer.add(key, 1, new Uint8Array(3), 0, 3);
@@ -359,5 +362,76 @@ describe('a damaged image', () => {
     expect(await damageOf(storage, headerFor(new Entries()))).toEqual(
       damageAt(IMAGE_HEADER_BYTES, /does not fit in the file/),
     );
+  });
+});
+
+describe('a block that lies under a checksum that holds is refused', () => {
+  const HEADER: ImageHeader = {
+    ...headerFor(new Entries()),
+    lsn: 5,
+    entryCount: 2,
+    valueEncodingName: 'msgpack',
+  };
+
+  /** Two entries, their values with the shape that the block defines. */
+  function makeBlock(): { readonly block: Uint8Array; readonly definitionsAt: number } {
+    const shapes = new Shapes();
+    const values = Array.from({ length: 10 }, (_, id) => encodeMsgpack({ id }, 'value', shapes).slice());
+    const writer = new ImageBlockWriter(HEADER, utf8KeyCodec, shapes);
+    for (const key of ['key 1', 'key 2']) writer.add(key, 5, values[9]!, 0, values[9]!.length);
+    const block = writer.finish().slice();
+    return { block, definitionsAt: block.length - encodeShapes([shapes.shapeOf(['id'])!]).length };
+  }
+
+  async function loaded(block: Uint8Array): Promise<unknown> {
+    const storage = newStorage();
+    const view = new DataView(block.buffer, block.byteOffset);
+    view.setUint32(0, block.length - IMAGE_BLOCK_HEADER_BYTES, true);
+    const covered = crc32cUpdate(crc32cUpdate(imageSeed(HEADER), block, 0, 4), block, 8, block.length);
+    view.setUint32(4, crc32cFinish(covered), true);
+    const file = await storage.createFile(PATH);
+    const end = new ImageBlockWriter(HEADER, utf8KeyCodec, null);
+    end.add('x', 1, new Uint8Array(), 0, 0);
+    end.finish();
+    await file.write(Buffer.concat([encodeImageHeader(HEADER), block, end.finish()]), 0);
+    await file.close();
+    const plan = { path: PATH, header: HEADER, keyCodec: utf8KeyCodec, shapes: new Shapes() };
+    return loadImage(storage, plan, () => {}).then(contentOf, (error) => error.message);
+  }
+
+  test('unless it does not', async () => {
+    expect(await loaded(makeBlock().block)).toHaveLength(2);
+  });
+
+  test('when a key has more in common with the one before than that has', async () => {
+    const { block } = makeBlock();
+    block[IMAGE_BLOCK_HEADER_BYTES] = 1;
+    expect(await loaded(block)).toMatch(/a key of block 0 is no key/);
+  });
+
+  test('when an entry is older than the log', async () => {
+    const { block } = makeBlock();
+    const ageAt = IMAGE_BLOCK_HEADER_BYTES + 2 + 'key 1'.length;
+    expect(block[ageAt]).toBe(0);
+    block[ageAt] = 6;
+    expect(await loaded(block)).toMatch(/older than the log/);
+  });
+
+  test('when it does not define what its values have, or more than that', async () => {
+    const { block, definitionsAt } = makeBlock();
+    const without = Buffer.concat([block.subarray(0, definitionsAt), Buffer.of(0)]);
+    expect(await loaded(without)).toMatch(/defines other shapes than its values have/);
+    const other = new Shapes();
+    for (let times = 0; times < 10; times++) encodeMsgpack({ other: 1 }, 'value', other);
+    const definitions = encodeShapes([other.shapeOf(['other'])!]);
+    const instead = Buffer.concat([block.subarray(0, definitionsAt), definitions]);
+    expect(await loaded(instead)).toMatch(/defines other shapes than its values have/);
+    const twice = Buffer.concat([
+      block.subarray(0, definitionsAt),
+      Buffer.of(2),
+      block.subarray(definitionsAt + 1),
+      definitions.subarray(1),
+    ]);
+    expect(await loaded(twice)).toMatch(/defines other shapes than its values have/);
   });
 });

@@ -40,6 +40,7 @@ function read(codec: KeyCodec<unknown>, record: Uint8Array): Operation[] {
       operations.push({ type: 'put', key, value: new Uint8Array(bytes.subarray(start, end)) }),
     delete: (key) => operations.push({ type: 'delete', key }),
     clear: (bounds) => operations.push({ type: 'clear', bounds }),
+    shape: () => {},
   });
   return operations;
 }
@@ -86,7 +87,7 @@ function decodeError(run: () => unknown): unknown {
 
 describe('a write record', () => {
   test('reads back as the operations that were written, in order', () => {
-    const writer = new RecordWriter(RECORD_BYTES_MAX);
+    const writer = new RecordWriter(RECORD_BYTES_MAX, null);
     fc.assert(
       fc.property(utf8Operations, (operations) => {
         const record = write(writer, utf8KeyCodec, operations);
@@ -102,7 +103,7 @@ describe('a write record', () => {
   });
 
   test('has the bytes that the format says', () => {
-    const record = write(new RecordWriter(RECORD_BYTES_MAX), utf8KeyCodec, [
+    const record = write(new RecordWriter(RECORD_BYTES_MAX, null), utf8KeyCodec, [
       { type: 'put', key: 'é', value: Uint8Array.of(7, 8) },
       { type: 'delete', key: 'a'.repeat(130) },
       { type: 'clear', bounds: { low: 'b', lowInclusive: false, high: 'c', highInclusive: true } },
@@ -114,7 +115,7 @@ describe('a write record', () => {
   });
 
   test('cut off anywhere is KEELSON_DECODE, or the operations that are whole', () => {
-    const writer = new RecordWriter(RECORD_BYTES_MAX);
+    const writer = new RecordWriter(RECORD_BYTES_MAX, null);
     fc.assert(
       fc.property(utf8Operations, fc.nat(), (operations, at) => {
         const record = write(writer, utf8KeyCodec, operations);
@@ -129,7 +130,7 @@ describe('a write record', () => {
   });
 
   test('of any bytes at all is read or KEELSON_DECODE', () => {
-    const writer = new RecordWriter(RECORD_BYTES_MAX);
+    const writer = new RecordWriter(RECORD_BYTES_MAX, null);
     const changes = fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 4 });
     let refused = 0;
     fc.assert(
@@ -153,7 +154,7 @@ describe('a write record', () => {
       message: /record kind 3 is unknown, so a newer version/,
       offset: 0,
     },
-    { what: 'an unknown operation', hex: '0204', message: /operation 4 is unknown/, offset: 1 },
+    { what: 'an unknown operation', hex: '0205', message: /operation 5 is unknown/, offset: 1 },
     { what: 'operation 0', hex: '0200', message: /operation 0 is unknown/, offset: 1 },
     { what: 'flags on a put', hex: '0211016100', message: /operation flags in 17 is unknown/, offset: 1 },
     { what: 'a key length over what is left', hex: '020205616263', message: /length at byte 2/, offset: 2 },
@@ -187,7 +188,7 @@ describe('a write record', () => {
   test.each(wrong)('with $what says the same when other bytes are around it', ({ hex, message, offset }) => {
     const record = Buffer.from(hex, 'hex');
     const bytes = Buffer.concat([Buffer.alloc(9, 0x02), record, Buffer.alloc(300, 0x01)]);
-    const visitor = { put: () => {}, delete: () => {}, clear: () => {} };
+    const visitor = { put: () => {}, delete: () => {}, clear: () => {}, shape: () => {} };
     const error = decodeError(() => readWrites(utf8KeyCodec, bytes, 9, 9 + record.length, visitor));
     expect(error).toMatchObject({ code: 'KEELSON_DECODE', facts: { offset } });
     expect((error as Error).message).toMatch(message);
@@ -196,7 +197,7 @@ describe('a write record', () => {
 
 describe('a birth record', () => {
   test('reads back', () => {
-    const record = new RecordWriter(RECORD_BYTES_MAX).birth('utf8', 'mine: ünïcode');
+    const record = new RecordWriter(RECORD_BYTES_MAX, null).birth('utf8', 'mine: ünïcode');
     expect(recordKind(record)).toBe(RECORD_KIND_BIRTH);
     expect(readBirth(record)).toEqual({
       formatVersion: RECORD_FORMAT_VERSION,
@@ -206,18 +207,18 @@ describe('a birth record', () => {
   });
 
   test('has the bytes that the format says', () => {
-    const record = new RecordWriter(RECORD_BYTES_MAX).birth('bytes', 'json');
+    const record = new RecordWriter(RECORD_BYTES_MAX, null).birth('bytes', 'json');
     expect(Buffer.from(record).toString('latin1')).toBe('\x01\x01\x05bytes\x04json');
   });
 
   test('of a later format is KEELSON_FORMAT_VERSION', () => {
-    const record = new Uint8Array(new RecordWriter(RECORD_BYTES_MAX).birth('utf8', 'json'));
+    const record = new Uint8Array(new RecordWriter(RECORD_BYTES_MAX, null).birth('utf8', 'json'));
     record[1] = RECORD_FORMAT_VERSION + 1;
     expect(decodeError(() => readBirth(record))).toMatchObject({ code: 'KEELSON_FORMAT_VERSION' });
   });
 
   test('cut off, or with bytes behind it, or of another kind, is KEELSON_DECODE', () => {
-    const record = new Uint8Array(new RecordWriter(RECORD_BYTES_MAX).birth('utf8', 'json'));
+    const record = new Uint8Array(new RecordWriter(RECORD_BYTES_MAX, null).birth('utf8', 'json'));
     const decode = { code: 'KEELSON_DECODE' };
     for (let length = 0; length < record.length; length++) {
       expect(decodeError(() => readBirth(record.subarray(0, length)))).toMatchObject(decode);
@@ -230,7 +231,7 @@ describe('a birth record', () => {
 
 describe('the record writer', () => {
   test('lets a giant scratch buffer go at the next record', () => {
-    const writer = new RecordWriter(RECORD_BYTES_MAX);
+    const writer = new RecordWriter(RECORD_BYTES_MAX, null);
     const giant = new Uint8Array(3 * SCRATCH_BYTES_KEPT_MAX).fill(5);
     const [operation] = read(
       utf8KeyCodec,
@@ -244,7 +245,7 @@ describe('the record writer', () => {
 
   test('writes a record of exactly the limit, refuses one more byte, and goes on with the next', () => {
     for (const limit of [64, 40_000]) {
-      const writer = new RecordWriter(limit);
+      const writer = new RecordWriter(limit, null);
       // Kind, opcode, one byte of key length, the key, and the value's length and bytes.
       const lengthBytes = limit > 128 ? 3 : 1;
       const value = new Uint8Array(limit - 4 - lengthBytes);
@@ -261,7 +262,7 @@ describe('the record writer', () => {
   });
 
   test('refuses a record far over the limit before it makes room for it', () => {
-    const writer = new RecordWriter(1000);
+    const writer = new RecordWriter(1000, null);
     const before = writer.scratchBytes;
     writer.begin();
     expect(decodeError(() => writer.put(utf8KeyCodec, 'k', new Uint8Array(1_000_000)))).toMatchObject({

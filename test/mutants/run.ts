@@ -27,7 +27,7 @@ const NOT_COPIED = new Set(['.git', 'node_modules', 'build', 'dist', 'native/bui
 const NATIVE = /^native\//;
 
 /** Tests that start processes run on what is built. */
-const RUNS_ON_DIST = /\bdist\/|from 'keelson'/;
+const RUNS_ON_DIST = /\bdist\/|from 'keelson/;
 
 const { values: options } = parseArgs({
   options: {

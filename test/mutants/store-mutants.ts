@@ -20,9 +20,11 @@ const writes: readonly Mutant[] = [
       {
         file: 'src/kv/store.ts',
         find: `    const version = this.#appendStaged(journal, record, [staged]);
+    this.#writer.appended();
     this.#entries.link(indexKey, version, staged);`,
         replace: `    this.#entries.link(indexKey, journal.nextLsn, staged);
-    const version = this.#append(journal, record);`,
+    const version = this.#append(journal, record);
+    this.#writer.appended();`,
       },
     ],
     tests: [CONTRACT, 'test/simulation/store-faults.test.ts'],

@@ -3,6 +3,8 @@
 import type { Mutant } from './mutants.js';
 
 const PLAIN = 'test/kv/msgpack-plain.test.ts';
+const SHAPES = 'test/kv/shapes.test.ts';
+const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
   {
@@ -48,8 +50,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/msgpack-plain-reader.ts',
-        find: 'return at === end ? value : NOT_PLAIN;',
-        replace: 'return value;',
+        find: 'const value = readValue(0);\n    return at === end ? value : NOT_PLAIN;',
+        replace: 'return readValue(0);',
       },
     ],
     tests: [PLAIN],
@@ -131,5 +133,148 @@ export const valueMutants: readonly Mutant[] = [
       },
     ],
     tests: ['test/kv/ordered-index.test.ts'],
+  },
+  {
+    name: 'an accessor is read where the names have a shape',
+    edits: [
+      {
+        file: 'src/kv/msgpack-plain-writer.ts',
+        find: '    if (lookupGetter.call(value, name) !== undefined) return false;\n',
+        replace: '',
+      },
+    ],
+    tests: [SHAPES],
+  },
+  {
+    name: 'names need not have the checksum that is their id',
+    edits: [
+      {
+        file: 'src/kv/shapes.ts',
+        find: 'if (shape?.id !== id)',
+        replace: 'if (shape === null)',
+      },
+    ],
+    tests: [SHAPES],
+  },
+  {
+    name: 'a store gives out any number of shapes',
+    edits: [
+      {
+        file: 'src/kv/shapes.ts',
+        find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(names) : null',
+        replace: 'shapeFrom(names)',
+      },
+    ],
+    tests: [SHAPES],
+  },
+  {
+    name: 'a value with a shape may end before its bytes do',
+    edits: [
+      {
+        file: 'src/kv/msgpack-plain-reader.ts',
+        find: 'const value = shape.read();\n    return at === end ? value : NOT_PLAIN;',
+        replace: 'return shape.read();',
+      },
+    ],
+    tests: [SHAPES],
+  },
+  {
+    name: 'the log behind an image does not say anew what values need',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: '    codecs.value.shapes?.startEpoch();\n',
+        replace: '',
+      },
+    ],
+    tests: [SHAPES_ON_DISK],
+  },
+  {
+    name: 'a definition counts as recorded before its record is accepted',
+    edits: [
+      {
+        file: 'src/kv/record-codec.ts',
+        find: 'this.#defined.add(shape);',
+        replace: 'shapes.recorded(shape);',
+      },
+    ],
+    tests: [SHAPES_ON_DISK],
+  },
+  {
+    name: 'a long log says once what values need',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: 'if (lsn >= this.#shapesDueLsn) this.#repeatShapes(lsn);',
+        replace: '',
+      },
+    ],
+    tests: [SHAPES_ON_DISK],
+  },
+  {
+    name: 'replay does not ask for the shapes of values',
+    edits: [
+      {
+        file: 'src/kv/open-store.ts',
+        find: '      shapes?.assertKnown(record, start, end);\n',
+        replace: '',
+      },
+    ],
+    tests: [SHAPES_ON_DISK],
+  },
+  {
+    name: 'a block of an image does not say what the block before has said',
+    edits: [
+      {
+        file: 'src/kv/image-format.ts',
+        find: '    this.#lastShapeId = null;\n',
+        replace: '',
+      },
+    ],
+    tests: [SHAPES_ON_DISK],
+  },
+  {
+    name: 'a block of an image may define other shapes than its values have',
+    edits: [
+      {
+        file: 'src/kv/image-format.ts',
+        find: 'if (!isOwn) throw',
+        replace: 'if (defined === undefined) throw',
+      },
+    ],
+    tests: ['test/kv/image-files.test.ts'],
+  },
+  {
+    name: 'a block of an image begins with a part of the last key before it',
+    edits: [
+      {
+        file: 'src/kv/image-format.ts',
+        find: '    this.#lastKeyBytes = 0;\n',
+        replace: '',
+      },
+    ],
+    tests: ['test/kv/image-files.test.ts'],
+  },
+  {
+    name: 'a key of an image may have more in common than there is',
+    edits: [
+      {
+        file: 'src/kv/image-format.ts',
+        find: 'if (shared > lastBytes || shared + rest',
+        replace: 'if (shared + rest',
+      },
+    ],
+    tests: ['test/kv/image-files.test.ts'],
+  },
+  {
+    name: 'an entry of an image may be older than the log',
+    edits: [
+      {
+        file: 'src/kv/image-format.ts',
+        find: 'if (version < 0) throw',
+        replace: 'if (version < Number.NEGATIVE_INFINITY) throw',
+      },
+    ],
+    tests: ['test/kv/image-files.test.ts'],
   },
 ];

@@ -13,9 +13,9 @@ import {
   type BatchStep,
   type FaultPlan,
   type LifeOptions,
+  putValue,
   type Script,
   type Step,
-  textOf,
 } from './script.js';
 import { type StoreState, stateOf } from './store-workload.js';
 
@@ -23,7 +23,7 @@ import { type StoreState, stateOf } from './store-workload.js';
 export const SCRIPT_DIRECTORY = '/data/deep/store';
 
 type ScriptStore = Store<string, unknown>;
-type Contents = ReadonlyMap<string, { readonly value: string; readonly version: number }>;
+type Contents = ReadonlyMap<string, { readonly value: unknown; readonly version: number }>;
 
 interface HeldIteration {
   readonly iterator: Iterator<[string, unknown]>;
@@ -122,9 +122,7 @@ export class ScriptLife {
     const state = stateOf(this.#store);
     checkFound(lastLsn, state, this.#facts, birthLsnOf(this.#script));
     this.#record({ type: 'opened', lsn: lastLsn });
-    this.#contents = new Map(
-      state.map(([key, value, version]) => [key, { value: value as string, version }] as const),
-    );
+    this.#contents = new Map(state.map(([key, value, version]) => [key, { value, version }] as const));
   }
 
   /** What a reader without a lock finds: any state that opening may find, too. It changes nothing of what is known. */
@@ -238,7 +236,7 @@ export class ScriptLife {
     const options = step.memory ? ({ durability: 'memory' } as const) : undefined;
     let promise: Promise<number>;
     try {
-      promise = callWrite(store, step, options);
+      promise = callWrite(store, this.#script.valueEncoding, step, options);
     } catch (error) {
       this.#refused(error, poisoned, lastLsn);
       return;
@@ -246,7 +244,8 @@ export class ScriptLife {
     hold(6, poisoned === null, 'a poisoned store has accepted a write');
     const lsn = store.lastLsn;
     const contents = new Map(this.#contents);
-    for (const operation of step.do === 'batch' ? step.operations : [step]) applyTo(contents, operation, lsn);
+    for (const operation of step.do === 'batch' ? step.operations : [step])
+      applyTo(this.#script.valueEncoding, contents, operation, lsn);
     this.#contents = contents;
     this.#record({ type: 'wrote', lsn, state: stateIn(contents) });
     hold(
@@ -415,12 +414,13 @@ export class ScriptLife {
 
 function callWrite(
   store: ScriptStore,
+  encoding: Script['valueEncoding'],
   step: Extract<Step, { do: 'put' | 'delete' | 'clear' | 'batch' }>,
   options: { readonly durability: 'memory' } | undefined,
 ): Promise<number> {
   switch (step.do) {
     case 'put':
-      return store.put(step.key, textOf(step.value), options);
+      return store.put(step.key, putValue(encoding, step.value), options);
     case 'delete':
       return store.delete(step.key, options);
     case 'clear':
@@ -429,7 +429,7 @@ function callWrite(
       return store.batch(
         step.operations.map((operation) => {
           if (operation.do === 'put')
-            return { type: 'put', key: operation.key, value: textOf(operation.value) };
+            return { type: 'put', key: operation.key, value: putValue(encoding, operation.value) };
           if (operation.do === 'delete') return { type: 'delete', key: operation.key };
           return { type: 'clear', gte: operation.from, lt: operation.to };
         }),
@@ -439,11 +439,13 @@ function callWrite(
 }
 
 function applyTo(
-  contents: Map<string, { readonly value: string; readonly version: number }>,
+  encoding: Script['valueEncoding'],
+  contents: Map<string, { readonly value: unknown; readonly version: number }>,
   operation: BatchStep,
   lsn: number,
 ): void {
-  if (operation.do === 'put') contents.set(operation.key, { value: textOf(operation.value), version: lsn });
+  if (operation.do === 'put')
+    contents.set(operation.key, { value: putValue(encoding, operation.value), version: lsn });
   else if (operation.do === 'delete') contents.delete(operation.key);
   else
     for (const key of [...contents.keys()])

@@ -77,8 +77,10 @@ export interface Script {
   readonly capacityBytes: number | null;
 }
 
-/** The text of a value. */
-export function textOf({ number, bytes }: ScriptValue): string {
+/** What is put: a text, or an object around it; most of the objects have names in common. */
+export function putValue(encoding: Script['valueEncoding'], { number, bytes }: ScriptValue): unknown {
   const stamp = `#${number} `;
-  return stamp.repeat(Math.ceil(bytes / stamp.length)).slice(0, bytes);
+  const text = stamp.repeat(Math.ceil(bytes / stamp.length)).slice(0, bytes);
+  if (encoding === 'utf8' || number % 4 === 0) return text;
+  return number % 4 === 1 ? { number, text } : { text };
 }
