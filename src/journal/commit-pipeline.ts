@@ -73,6 +73,11 @@ export class CommitPipeline {
     queueMicrotask(() => process.nextTick(() => this.#submitScheduled()));
   }
 
+  /** What was appended goes out now, unless a write is in flight: there is so much of it that waiting for more gains nothing. */
+  submitAtOnce(): void {
+    this.#submitNext();
+  }
+
   /** Blocks until everything up to `lsn` is durable. Throws KEELSON_POISONED when it will not be. */
   drainThroughSync(lsn: number): void {
     this.#isBlocking = true;

@@ -280,6 +280,11 @@ export class Journal {
     this.#room.limit(bytes);
   }
 
+  /** For the store: what was appended goes to the disk while the store still has work to do with it. */
+  submitAtOnce(): void {
+    this.#pipeline.submitAtOnce();
+  }
+
   /** For the store: no checkpoint can give back more than has been. See SegmentRoom.startOver(). */
   tryRoomAgain(): void {
     this.#room.startOver();

@@ -271,6 +271,7 @@ export function readImageBlock(
   if (view.getUint32(BLOCK_NUMBER_AT, true) !== number) throw damagedBlock(`block ${number} is another one`);
   const entries = view.getUint32(BLOCK_ENTRIES_AT, true);
   const shapeIds = new Set<number>();
+  let lastShapeId: number | null = null;
   let keyBytes = 0;
   const cursor: ReadCursor = { at: IMAGE_BLOCK_HEADER_BYTES };
   for (let entry = 0; entry < entries; entry++) {
@@ -281,7 +282,9 @@ export function readImageBlock(
     const valueBytes = readLength(block, cursor, block.length);
     const valueEnd = cursor.at + valueBytes;
     if (shapes !== null && valueBytes > 0 && block[cursor.at] === SHAPED) {
-      shapeIds.add(shapeIdAt(block, cursor.at, valueEnd));
+      const id = shapeIdAt(block, cursor.at, valueEnd);
+      if (id !== lastShapeId) shapeIds.add(id);
+      lastShapeId = id;
     }
     visit(key, version, cursor.at, valueEnd);
     cursor.at = valueEnd;

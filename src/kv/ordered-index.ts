@@ -39,6 +39,11 @@ const LOAD_FACTOR = 0.9;
 /** How many keys a loader gathers before it makes nodes of them: about a millisecond of work. */
 const LOAD_CHUNK_KEYS = 16_384;
 
+/** The same of keys that are set in ascending order above all others. More gain little, and wait on the first reader. */
+const TAIL_KEYS_MAX = 1024;
+/** Fewer go into the tree one by one: it has been asked something in between. */
+const TAIL_KEYS_MIN = 32;
+
 /** The lowest key there is. */
 const LOWEST_KEY: IndexKey = '';
 
@@ -56,63 +61,101 @@ const WALK_CHUNK_GROWTH = 4;
 /** Ends a walk of sorted-btree, which returns what it holds. Otherwise it returns how many keys there were. */
 const STOP = { break: -1 };
 
-/** An ordered map from index keys to values, in code-unit order. */
+/**
+ * An ordered map from index keys to values, in code-unit order. Keys that come in ascending order, above all that are
+ * there, gather beside the tree and go into it many at a time: that takes a fifth of the time.
+ */
 export class OrderedIndex<V extends object | number> {
+  readonly #nodeEntriesMax: number;
+  readonly #tailKeysMax: number;
   #tree: Tree<V>;
+  /** Above every key in the tree. */
+  #tailKeys: IndexKey[] = [];
+  #tailValues: V[] = [];
+  /** No key of both is above it; undefined where nobody knows yet. */
+  #highest: IndexKey | undefined;
 
-  /** Tests give `nodeEntriesMax`: they want deep trees of few keys. */
-  constructor(nodeEntriesMax = NODE_ENTRIES_MAX) {
+  /** Tests give the sizes: they want deep trees of few keys. */
+  constructor(nodeEntriesMax = NODE_ENTRIES_MAX, tailKeysMax = TAIL_KEYS_MAX) {
     this.#tree = new BTree<IndexKey, V>(undefined, compareCodeUnits, nodeEntriesMax);
+    this.#nodeEntriesMax = nodeEntriesMax;
+    this.#tailKeysMax = tailKeysMax;
   }
 
   get size(): number {
-    return this.#tree.size;
+    return this.#tree.size + this.#tailKeys.length;
   }
 
   get(key: IndexKey): V | undefined {
-    return this.#tree.get(key);
+    return this.#wholeTree.get(key);
   }
 
   /** Sets. True when the key was not there. */
   set(key: IndexKey, value: V): boolean {
-    return this.#tree.set(key, value);
+    this.#highest ??= this.#wholeTree.maxKey() ?? LOWEST_KEY;
+    if (key > this.#highest) {
+      this.#highest = key;
+      this.#tailKeys.push(key);
+      this.#tailValues.push(value);
+      if (this.#tailKeys.length >= this.#tailKeysMax) this.#appendTail();
+      return true;
+    }
+    const tree = key < this.#tailKeys[0]! ? this.#tree : this.#wholeTree;
+    return tree.set(key, value);
   }
 
   /** Deletes. False when the key was not there, though the path to its place is copied then, too, while a clone exists. */
   delete(key: IndexKey): boolean {
-    return this.#tree.delete(key);
+    return this.#wholeTree.delete(key);
   }
 
   /** @internal For OrderedIndexLoader. */
-  static ofTree<V extends object | number>(tree: Tree<V>): OrderedIndex<V> {
-    const index = new OrderedIndex<V>();
+  static ofTree<V extends object | number>(tree: Tree<V>, tailKeysMax?: number): OrderedIndex<V> {
+    const index = new OrderedIndex<V>(tree.maxNodeSize, tailKeysMax);
     index.#tree = tree;
     return index;
   }
 
   /** An independent index of the same content. O(1): nodes are copied when one of the two changes them. */
   clone(): OrderedIndex<V> {
-    return OrderedIndex.ofTree(this.#tree.clone());
+    return OrderedIndex.ofTree(this.#wholeTree.clone(), this.#tailKeysMax);
   }
 
   /** The number of keys in the range. O(1) for the whole index, otherwise O(nodes in the range). */
   count(bounds: KeyBounds): number {
-    if (isUnbounded(bounds)) return this.#tree.size;
-    const range = closedRange(this.#tree, bounds);
-    return range === undefined ? 0 : this.#tree.forRange(range.low, range.high, range.highInclusive);
+    if (isUnbounded(bounds)) return this.size;
+    const tree = this.#wholeTree;
+    const range = closedRange(tree, bounds);
+    return range === undefined ? 0 : tree.forRange(range.low, range.high, range.highInclusive);
   }
 
   /** Deletes the keys in the range, and returns how many there were. */
   deleteRange(bounds: KeyBounds): number {
+    const tree = this.#wholeTree;
+    this.#highest = undefined;
     if (isUnbounded(bounds)) {
-      const size = this.#tree.size;
-      this.#tree.clear();
+      const { size } = tree;
+      tree.clear();
       return size;
     }
-    const range = closedRange(this.#tree, bounds);
-    if (range === undefined || this.#tree.forRange(range.low, range.high, range.highInclusive) === 0)
-      return 0;
-    return this.#tree.deleteRange(range.low, range.high, range.highInclusive);
+    const range = closedRange(tree, bounds);
+    if (range === undefined || tree.forRange(range.low, range.high, range.highInclusive) === 0) return 0;
+    return tree.deleteRange(range.low, range.high, range.highInclusive);
+  }
+
+  /** With every key in it. */
+  get #wholeTree(): Tree<V> {
+    if (this.#tailKeys.length > 0) this.#appendTail();
+    return this.#tree;
+  }
+
+  #appendTail(): void {
+    const [keys, values] = [this.#tailKeys, this.#tailValues];
+    const isShort = keys.length < TAIL_KEYS_MIN && keys.length < this.#tailKeysMax;
+    if (isShort) for (const [at, key] of keys.entries()) this.#tree.set(key, values[at]!);
+    else this.#tree = withKeysAbove(this.#tree, keys, values, this.#nodeEntriesMax);
+    this.#tailKeys = [];
+    this.#tailValues = [];
   }
 
   /**
@@ -126,12 +169,13 @@ export class OrderedIndex<V extends object | number> {
 
   /** The same without an object for every pair. */
   walk(bounds: KeyBounds, reverse = false, limit = Number.POSITIVE_INFINITY): IndexWalk<V> {
-    return reverse ? new WalkDown(this.#tree, bounds, limit) : new WalkUp(this.#tree, bounds, limit);
+    const tree = this.#wholeTree;
+    return reverse ? new WalkDown(tree, bounds, limit) : new WalkUp(tree, bounds, limit);
   }
 
   /** Throws when the tree's own bookkeeping is damaged. O(n), for tests. */
   checkValid(): void {
-    this.#tree.checkValid(true);
+    this.#wholeTree.checkValid(true);
   }
 }
 
@@ -176,13 +220,22 @@ export class OrderedIndexLoader<V extends object | number> {
 
   #appendChunk(): void {
     if (this.#keys.length === 0) return;
-    const chunk = bulkLoad(this.#keys, this.#values, this.#nodeEntriesMax, compareCodeUnits, LOAD_FACTOR);
-    // Two ranges of keys that do not meet: the union takes whole nodes of both, and works at the seam only.
-    this.#tree =
-      this.#tree.size === 0 ? chunk : union<Tree<V>, IndexKey, V>(this.#tree, chunk, (_, value) => value);
+    this.#tree = withKeysAbove(this.#tree, this.#keys, this.#values, this.#nodeEntriesMax);
     this.#keys = [];
     this.#values = [];
   }
+}
+
+/** The tree, which is done with, and keys above all of its, in ascending order. */
+function withKeysAbove<V extends object | number>(
+  tree: Tree<V>,
+  keys: IndexKey[],
+  values: V[],
+  nodeEntriesMax: number,
+): Tree<V> {
+  const above = bulkLoad(keys, values, nodeEntriesMax, compareCodeUnits, LOAD_FACTOR);
+  // Two ranges of keys that do not meet: the union takes whole nodes of both, and works at the seam only.
+  return tree.size === 0 ? above : union<Tree<V>, IndexKey, V>(tree, above, (_, value) => value);
 }
 
 /** A walk over a range. The order is undefined when the index is changed meanwhile: walk a clone. */

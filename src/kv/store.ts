@@ -71,6 +71,9 @@ export interface StoreParts<K, V> {
   readonly images: FoundImages;
 }
 
+/** The record of a larger batch is on its way to the disk while its keys go into the indexes. */
+const BATCH_SUBMIT_BYTES = 32 * 1024;
+
 /** So much of the log behind it is what a lost definition of names can take along. */
 const SHAPES_REPEATED_BYTES = 256 * 1024;
 
@@ -180,6 +183,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
       const staged = this.#stage(resolved, record);
       const version = this.#appendStaged(journal, record, staged);
       writer.appended();
+      if (record.length >= BATCH_SUBMIT_BYTES) journal.submitAtOnce();
       this.#apply(resolved, version, staged);
       return this.#whenDurable(journal, version, durability);
     } finally {

@@ -6,6 +6,8 @@ import { ALL_KEYS, type KeyBounds, OrderedIndex } from '../../src/kv/ordered-ind
 
 /** Few entries a node, so that a handful of keys makes a tree of several levels. */
 const SMALL_NODE_ENTRIES = 4;
+/** And of keys that gather beside it: what ends in time goes in one by one, what does not in one piece. */
+const SMALL_TAIL_KEYS = 6;
 
 interface Item {
   readonly number: number;
@@ -50,12 +52,19 @@ const bounds: fc.Arbitrary<KeyBounds> = fc.record({
 
 type Step =
   | { readonly type: 'set'; readonly key: string; readonly number: number }
+  | { readonly type: 'append'; readonly count: number }
+  | { readonly type: 'highest'; readonly isDeleted: boolean }
   | { readonly type: 'delete'; readonly key: string }
   | { readonly type: 'deleteRange'; readonly bounds: KeyBounds }
   | { readonly type: 'clone' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ type: fc.constant('set' as const), key, number: fc.nat() }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('append' as const), count: fc.nat(9) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant('highest' as const), isDeleted: fc.boolean() }),
+  },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('delete' as const), key }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('deleteRange' as const), bounds }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('clone' as const) }) },
@@ -63,11 +72,25 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const steps = fc.array(step, { maxLength: 250, size: 'max' });
 
+let appended = 0;
+
 function applyStep(index: OrderedIndex<Item>, model: Model, action: Exclude<Step, { type: 'clone' }>): void {
   if (action.type === 'set') {
     const item = { number: action.number };
     expect(index.set(action.key, item)).toBe(!model.map.has(action.key));
     model.map.set(action.key, item);
+  } else if (action.type === 'append') {
+    for (let count = 0; count < action.count; count++) {
+      // Above all that key makes, and above each other.
+      const above = `\uffff\uffff\uffff${String(appended++).padStart(9, '0')}`;
+      expect(index.set(above, { number: appended })).toBe(true);
+      model.map.set(above, { number: appended });
+      expect(index.size).toBe(model.map.size);
+    }
+  } else if (action.type === 'highest') {
+    const highest = model.sorted().at(-1)?.[0] ?? '';
+    const type = action.isDeleted ? 'delete' : 'set';
+    applyStep(index, model, { type, key: highest, number: 1 });
   } else if (action.type === 'delete') {
     expect(index.delete(action.key)).toBe(model.map.delete(action.key));
   } else {
@@ -87,7 +110,7 @@ describe('the ordered index', () => {
   test('holds what a sorted array holds, and says what a write replaced', () => {
     fc.assert(
       fc.property(steps, key, (actions, probe) => {
-        const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES);
+        const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES, SMALL_TAIL_KEYS);
         const model = new Model();
         for (const action of actions) if (action.type !== 'clone') applyStep(index, model, action);
         expectSame(index, model);
@@ -99,7 +122,9 @@ describe('the ordered index', () => {
   test('is never disturbed by its clones, nor they by it', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(), step), { maxLength: 250, size: 'max' }), (actions) => {
-        const all = [{ index: new OrderedIndex<Item>(SMALL_NODE_ENTRIES), model: new Model() }];
+        const all = [
+          { index: new OrderedIndex<Item>(SMALL_NODE_ENTRIES, SMALL_TAIL_KEYS), model: new Model() },
+        ];
         for (const [which, action] of actions) {
           const { index, model } = all[which % all.length]!;
           if (action.type === 'clone') all.push({ index: index.clone(), model: new Model(model.map) });
@@ -117,7 +142,7 @@ describe('the ordered index', () => {
         steps,
         fc.boolean(),
         (keys, actions, reverse) => {
-          const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES);
+          const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES, SMALL_TAIL_KEYS);
           const model = new Model();
           keys.forEach((name, number) => {
             applyStep(index, model, { type: 'set', key: name, number });
@@ -146,7 +171,7 @@ describe('the ordered index', () => {
         fc.boolean(),
         fc.oneof(fc.nat({ max: 8 }), fc.constant(Number.POSITIVE_INFINITY)),
         (keys, range, reverse, limit) => {
-          const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES);
+          const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES, SMALL_TAIL_KEYS);
           const model = new Model(keys.map((name, number) => [name, { number }]));
           for (const [name, item] of model.map) index.set(name, item);
           const expected = model.within(range);
@@ -169,7 +194,7 @@ describe('the ordered index', () => {
   });
 
   test('keeps a clone whole when the original is cleared and filled again', () => {
-    const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES);
+    const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES, SMALL_TAIL_KEYS);
     const names = Array.from({ length: 500 }, (_, number) => `key ${String(number).padStart(4, '0')}`);
     names.forEach((name, number) => {
       index.set(name, { number });

@@ -194,7 +194,7 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/record-codec.ts',
-        find: 'this.#defined.add(shape);',
+        find: 'this.#defined = [...this.#defined, shape];',
         replace: 'shapes.recorded(shape);',
       },
     ],
@@ -276,5 +276,27 @@ export const valueMutants: readonly Mutant[] = [
       },
     ],
     tests: ['test/kv/image-files.test.ts'],
+  },
+  {
+    name: 'a key among those that gather beside the tree goes into the tree before them',
+    edits: [
+      {
+        file: 'src/kv/ordered-index.ts',
+        find: 'const tree = key < this.#tailKeys[0]! ? this.#tree : this.#wholeTree;',
+        replace: 'const tree = this.#tree;',
+      },
+    ],
+    tests: ['test/kv/ordered-index.test.ts'],
+  },
+  {
+    name: 'the highest key may come twice beside the tree',
+    edits: [
+      {
+        file: 'src/kv/ordered-index.ts',
+        find: 'if (key > this.#highest) {',
+        replace: 'if (key >= this.#highest) {',
+      },
+    ],
+    tests: ['test/kv/ordered-index.test.ts'],
   },
 ];
