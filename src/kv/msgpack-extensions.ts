@@ -98,7 +98,8 @@ export function decodeValue(bytes: Uint8Array, start: number, end: number): unkn
 /** How many payloads with items are being decoded, one inside the other. */
 let depth = 0;
 
-function decodeItems(payload: Uint8Array): unknown[] {
+/** What encodeItems() wrote. Throws as decodeValue() does. */
+export function decodeItems(payload: Uint8Array): unknown[] {
   // Every level has a copy of its payload, and the library sets no limit.
   if (depth === VALUE_DEPTH_MAX) throw new DecodeError(`it is nested deeper than ${depth} levels`);
   depth++;

@@ -110,6 +110,8 @@ function readValue(depth: number): unknown {
       return readSigned(2);
     case 0xd2:
       return readSigned(4);
+    case 0xd3:
+      return readLargeSigned();
     case 0xd9:
       return readText(readLength(1));
     case 0xda:
@@ -209,6 +211,15 @@ function readSigned(size: number): number | typeof NOT_PLAIN {
   if (value === NOT_PLAIN) return NOT_PLAIN;
   const range = 2 ** (8 * size);
   return value < range / 2 ? value : value - range;
+}
+
+/** Likewise, as two halves, for no number is exactly 2^64 less. */
+function readLargeSigned(): number | typeof NOT_PLAIN {
+  const high = readSigned(4);
+  const low = readUnsigned(4);
+  if (high === NOT_PLAIN || low === NOT_PLAIN) return NOT_PLAIN;
+  const value = high * 0x1_0000_0000 + low;
+  return Number.isSafeInteger(value) ? value : NOT_PLAIN;
 }
 
 function readFloat(): number | typeof NOT_PLAIN {

@@ -14,10 +14,10 @@
 
 import { KeelsonError } from '../errors.js';
 import { prepareForMsgpack, tooLarge, VALUE_BYTES_MAX } from './msgpack-check.js';
-import { decodeValue, encodePrepared } from './msgpack-extensions.js';
+import { decodeItems, decodeValue, encodePrepared } from './msgpack-extensions.js';
 import { decodePlain, decodeShaped, NOT_PLAIN } from './msgpack-plain-reader.js';
 import { encodePlain } from './msgpack-plain-writer.js';
-import { SHAPED, type Shapes } from './shapes.js';
+import { SHAPED, SHAPED_HEADER_BYTES, type Shapes, shapeIdAt } from './shapes.js';
 
 export { VALUE_BYTES_MAX } from './msgpack-check.js';
 export { VALUE_DEPTH_MAX } from './msgpack-extensions.js';
@@ -58,16 +58,30 @@ export function decodeMsgpack(
 ): unknown {
   let value: unknown;
   try {
-    const isShaped = shapes !== null && start < end && bytes[start] === SHAPED;
-    value = isShaped ? decodeShaped(bytes, start, end, shapes) : decodePlain(bytes, start, end);
-    // To the library nothing starts as a value with a shape does.
-    if (value === NOT_PLAIN) value = decodeValue(bytes, start, end);
+    value =
+      shapes !== null && start < end && bytes[start] === SHAPED
+        ? decodeWithShape(bytes, start, end, shapes)
+        : decodeWithout(bytes, start, end);
   } catch (error) {
     throw undecodable(error instanceof Error ? error.message : String(error), error);
   }
   // To whoever gets it, undefined means that there is no such key.
   if (value === undefined) throw undecodable('an undefined cannot stand here');
   return value;
+}
+
+function decodeWithout(bytes: Uint8Array, start: number, end: number): unknown {
+  const value = decodePlain(bytes, start, end);
+  return value === NOT_PLAIN ? decodeValue(bytes, start, end) : value;
+}
+
+function decodeWithShape(bytes: Uint8Array, start: number, end: number, shapes: Shapes): unknown {
+  const value = decodeShaped(bytes, start, end, shapes);
+  if (value !== NOT_PLAIN) return value;
+  const { names } = shapes.get(shapeIdAt(bytes, start, end));
+  const items = decodeItems(bytes.subarray(start + SHAPED_HEADER_BYTES, end));
+  if (items.length !== names.length) throw new Error(`${items.length} items for ${names.length} names`);
+  return Object.fromEntries(names.map((name, index) => [name, items[index]]));
 }
 
 function undecodable(reason: string, cause?: unknown): KeelsonError {

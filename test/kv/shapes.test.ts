@@ -124,6 +124,22 @@ describe('an object', () => {
     expect(decoded(shapes, bytes)).toEqual(named(names));
   });
 
+  test('with a shape is read by the library where there is more in it than is written so', () => {
+    const shapes = new Shapes();
+    shapeOf(shapes, ['a', 'b']);
+    const head = encodeMsgpack({ a: 1, b: 2 }, 'value', shapes).slice(0, SHAPED_HEADER_BYTES);
+    // Of 32 bits, and a binary.
+    const bytes = Buffer.concat([head, Buffer.from('ca3f800000', 'hex'), Buffer.from('c4020102', 'hex')]);
+    const found = decoded(shapes, bytes) as { b: Uint8Array };
+    expect(found).toEqual({ a: 1, b: Uint8Array.of(1, 2) });
+    bytes.fill(0);
+    expect(found.b).toEqual(Uint8Array.of(1, 2));
+    for (const items of ['ca3f800000', 'ca3f80000001c0']) {
+      const wrong = Buffer.concat([head, Buffer.from(items, 'hex')]);
+      expect(() => decoded(shapes, wrong)).toThrow(expect.objectContaining({ code: 'KEELSON_DECODE' }));
+    }
+  });
+
   test('inside of another value has none', () => {
     const shapes = new Shapes();
     shapeOf(shapes, ['a', 'b']);
