@@ -101,7 +101,12 @@ export function describeValue(value: unknown): string {
   }
 }
 
+/** What an error calls an argument: made into text only when there is an error, for a batch has a thousand of them. */
+export interface ArgumentName {
+  toString(): string;
+}
+
 /** The TypeError of a wrong argument: which one, what was expected, what came. */
-export function misuse(argument: string, expected: string, value: unknown): TypeError {
+export function misuse(argument: ArgumentName, expected: string, value: unknown): TypeError {
   return new TypeError(`${argument}: expected ${expected}, got ${describeValue(value)}`);
 }

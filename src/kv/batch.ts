@@ -35,39 +35,64 @@ export function writeBatch<K, V>(
   writer: RecordWriter,
 ): ResolvedOperation[] {
   if (!Array.isArray(operations)) throw misuse('operations', 'an array', operations);
-  // Not map(): it passes holes over.
-  return Array.from(operations, (operation, at) =>
-    writeOperation(codecs, `operations[${at}]`, operation, writer),
-  );
+  const place = new OperationPlace();
+  const resolved: ResolvedOperation[] = [];
+  for (let at = 0; at < operations.length; at++) {
+    place.moveTo(at);
+    resolved.push(writeOperation(codecs, place, operations[at], writer));
+  }
+  return resolved;
+}
+
+/** Where in the operations: an ArgumentName, of which no text is made while all is well. */
+class OperationPlace {
+  #at = 0;
+  #field = '';
+
+  moveTo(at: number): this {
+    this.#at = at;
+    this.#field = '';
+    return this;
+  }
+
+  field(name: 'type' | 'key' | 'value'): this {
+    this.#field = `.${name}`;
+    return this;
+  }
+
+  toString(): string {
+    return `operations[${this.#at}]${this.#field}`;
+  }
 }
 
 function writeOperation<K, V>(
   codecs: Codecs<K, V>,
-  argument: string,
+  place: OperationPlace,
   operation: unknown,
   writer: RecordWriter,
 ): ResolvedOperation {
-  if (typeof operation !== 'object' || operation === null) throw misuse(argument, 'an object', operation);
+  if (typeof operation !== 'object' || operation === null) throw misuse(place, 'an object', operation);
   const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown };
   const fields = typeof type === 'string' && Object.hasOwn(FIELDS, type) ? FIELDS[type]! : null;
-  if (fields === null) throw misuse(`${argument}.type`, "'put', 'delete' or 'clear'", type);
+  if (fields === null) throw misuse(place.field('type'), "'put', 'delete' or 'clear'", type);
   for (const name of Object.keys(operation)) {
     if (!fields.includes(name)) {
       throw new TypeError(
-        `${argument}: unknown field '${name}' of a ${type}; known are ${fields.join(', ')}, got ${describeValue(operation)}`,
+        `${place}: unknown field '${name}' of a ${type}; known are ${fields.join(', ')}, got ${describeValue(operation)}`,
       );
     }
   }
   if (type === 'clear') {
-    const { bounds } = resolveRange(codecs.key, argument, BOUND_NAMES, operation, ['type']);
+    const { bounds } = resolveRange(codecs.key, `${place}`, BOUND_NAMES, operation, ['type']);
     writer.clear(codecs.key, bounds);
     return { type, bounds };
   }
-  const indexKey = codecs.key.toIndexKey(`${argument}.key`, key);
+  const indexKey = codecs.key.toIndexKey(place.field('key'), key);
   if (type === 'delete') {
     writer.delete(codecs.key, indexKey);
     return { type, key: indexKey };
   }
-  const valueStart = writer.put(codecs.key, indexKey, codecs.value.encode(value as V, `${argument}.value`));
+  const encoded = codecs.value.encode(value as V, place.field('value'));
+  const valueStart = writer.put(codecs.key, indexKey, encoded);
   return { type: 'put', key: indexKey, valueStart, valueEnd: writer.length };
 }

@@ -158,9 +158,17 @@ export class Entries extends EntriesView {
    * write that has been staged can be accepted. Throws a RangeError, with nothing changed, when there is none.
    */
   stage(key: IndexKey, bytes: Uint8Array, start: number, end: number): EntryHandle {
-    const handle = this.values.append(key, bytes, start, end);
+    const handle = this.values.append(key, hashKey(key, this.#seed), bytes, start, end);
     this.#stagedCount++;
     return handle;
+  }
+
+  /**
+   * Looks at the places of the hash index that link() will look at. Each is a cache miss, for which link() would wait; here
+   * nothing waits for one, so many are under way at a time.
+   */
+  warm(staged: readonly EntryHandle[]): void {
+    for (const handle of staged) this.#table.touch(this.values.stagedHashOf(handle));
   }
 
   /** Gives up what has been staged, the last first; its memory is free at once. */
@@ -172,7 +180,7 @@ export class Entries extends EntriesView {
   /** What has been staged for the key becomes its value. */
   link(key: IndexKey, version: number, handle: EntryHandle): void {
     this.#stagedCount--;
-    const hash = hashKey(key, this.#seed);
+    const hash = this.values.stagedHashOf(handle);
     const previous = this.#handleOf(key, hash);
     if (previous === NOT_FOUND) this.#add(key, hash, version, handle);
     else {
@@ -314,10 +322,11 @@ export class EntriesLoader {
 
   /** Copies `bytes[start, end)`. False when the key is not above the last one: then the loader is of no more use. */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const handle = this.#values.append(key, bytes, start, end);
+    const hash = hashKey(key, this.#seed);
+    const handle = this.#values.append(key, hash, bytes, start, end);
     const id = this.#handles.add(handle);
     this.#values.entitle(handle, version, id);
-    if (!this.#table.insert(hashKey(key, this.#seed), handle)) this.#isTablePartial = true;
+    if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;
     return this.#index.add(key, id);
   }
 

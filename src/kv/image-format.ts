@@ -31,6 +31,9 @@ const LSN_AT = 32;
 const ENTRY_COUNT_AT = 40;
 const NAMES_AT = 48;
 
+/** Up to this a loop takes less time than the call that copies. */
+const LOOP_BYTES_MAX = 64;
+
 const BLOCK_CHECKSUM_AT = 4;
 const BLOCK_ENTRIES_AT = 8;
 const BLOCK_NUMBER_AT = 12;
@@ -157,8 +160,7 @@ export class ImageBlockWriter {
     this.#addKey(keyBytes);
     this.#at = writeLeb128(this.#bytes, this.#lsn - version, this.#at);
     this.#at = writeLeb128(this.#bytes, valueBytes, this.#at);
-    this.#bytes.set(bytes.subarray(start, end), this.#at);
-    this.#at += valueBytes;
+    this.#addValue(bytes, start, end);
     this.#entries++;
     if (this.#shapes !== null && start < end && bytes[start] === SHAPED) {
       this.#addShape(shapeIdAt(bytes, start, end));
@@ -191,6 +193,12 @@ export class ImageBlockWriter {
     for (let index = shared; index < keyBytes; index++) this.#bytes[this.#at++] = key[index]!;
     [this.#key, this.#lastKey] = [last, key];
     this.#lastKeyBytes = keyBytes;
+  }
+
+  #addValue(bytes: Uint8Array, start: number, end: number): void {
+    if (end - start > LOOP_BYTES_MAX) this.#bytes.set(bytes.subarray(start, end), this.#at);
+    else for (let at = start, to = this.#at; at < end; at++) this.#bytes[to++] = bytes[at]!;
+    this.#at += end - start;
   }
 
   #addShape(id: number): void {

@@ -6,7 +6,7 @@
 // So a caller's buffer is never kept, what goes out is a fresh Uint8Array, and there is one index to test.
 
 import { types } from 'node:util';
-import { KeelsonError, misuse } from '../errors.js';
+import { type ArgumentName, KeelsonError, misuse } from '../errors.js';
 import { readLatin1, readUtf8, UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 /** A key as the index holds it. */
@@ -26,7 +26,7 @@ export interface KeyCodec<K> {
    * The index's key of a caller's key. A wrong key is a TypeError that names `argument`;
    * a key over KEY_BYTES_MAX is KEELSON_KEY_TOO_LARGE.
    */
-  toIndexKey(argument: string, key: unknown): IndexKey;
+  toIndexKey(argument: ArgumentName, key: unknown): IndexKey;
   /** The caller's key: for 'bytes' a fresh Uint8Array. */
   fromIndexKey(indexKey: IndexKey): K;
   /** The length that write() will write. */
@@ -110,7 +110,7 @@ export function resolveKeyEncoding(argument: string, name: unknown): KeyCodec<st
   throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, name);
 }
 
-function checkKeyLength(argument: string, lengthBytes: number): void {
+function checkKeyLength(argument: ArgumentName, lengthBytes: number): void {
   if (lengthBytes <= KEY_BYTES_MAX) return;
   throw new KeelsonError(
     'KEELSON_KEY_TOO_LARGE',

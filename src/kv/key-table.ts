@@ -29,6 +29,9 @@ const FULL_FRACTION = 3 / 4;
 /** What find() returns when there is no such key. */
 export const NOT_FOUND = -1;
 
+/** What is only looked at, and used for nothing, would be left out by the compiler. */
+export let touched = 0;
+
 /** Knows the keys of the entries. */
 export interface KeyOwner<K> {
   isKeyOf(handle: EntryHandle, key: K): boolean;
@@ -80,6 +83,13 @@ export class KeyTable<K> {
       const handle = handleOf(low, high);
       if (owner.isKeyOf(handle, key)) return handle;
     }
+  }
+
+  /** Has the cache hold the place where find() will begin. */
+  touch(fullHash: number): void {
+    const hash = fullHash & HASH_MASK;
+    const { words } = this.#tableOf(hash);
+    touched = words[(hash * WORDS_PER_SLOT) & (words.length - WORDS_PER_SLOT)]!;
   }
 
   /**

@@ -3,7 +3,7 @@
 
 import { types } from 'node:util';
 import { ExtData } from '@msgpack/msgpack';
-import { KeelsonError, misuse } from '../errors.js';
+import { type ArgumentName, KeelsonError, misuse } from '../errors.js';
 import { EXTENSION, encodeItems, VALUE_DEPTH_MAX } from './msgpack-extensions.js';
 
 /** Where encoding gives up. A record of the journal is shorter, so memory for more would be spent in vain. */
@@ -35,7 +35,7 @@ let resting: PreparingWalk | null = null;
  * Prepares a value for the library. Where nothing in it needs an extension, what comes out is what went in. `argument` is
  * what a TypeError calls the value.
  */
-export function prepareForMsgpack(value: unknown, argument: string): unknown {
+export function prepareForMsgpack(value: unknown, argument: ArgumentName): unknown {
   const walk = resting ?? new PreparingWalk();
   resting = null;
   const prepared = walk.start(value, argument);
@@ -45,14 +45,14 @@ export function prepareForMsgpack(value: unknown, argument: string): unknown {
 }
 
 class PreparingWalk {
-  #argument = '';
+  #argument: ArgumentName = '';
   /** The containers around the place that is looked at, outermost first, and the name or index in each. */
   readonly #containers: (object | null)[] = [];
   readonly #places: (string | number)[] = [];
   /** What has been seen takes this many bytes or more. */
   #bytesMin = 0;
 
-  start(value: unknown, argument: string): unknown {
+  start(value: unknown, argument: ArgumentName): unknown {
     this.#argument = argument;
     this.#bytesMin = 0;
     return this.prepare(value, 0);
@@ -225,7 +225,8 @@ class PreparingWalk {
 
   #refuse(depth: number, expected: string, value: unknown): never {
     const containers = this.#containers.slice(0, depth);
-    const path = this.#argument + containers.map((at, level) => stepInto(at!, this.#places[level]!)).join('');
+    const steps = containers.map((at, level) => stepInto(at!, this.#places[level]!)).join('');
+    const path = `${this.#argument}${steps}`;
     const shown = path.length > PATH_CHARACTERS_MAX ? `${path.slice(0, PATH_CHARACTERS_MAX)}…` : path;
     throw misuse(shown, expected, value);
   }

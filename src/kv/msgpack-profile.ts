@@ -12,7 +12,7 @@
 // What is read was written here and lies under a checksum. So other bytes are KEELSON_DECODE where no value can be
 // made of them; but one that is not as we write it, such as a key that comes twice, is not looked for.
 
-import { KeelsonError } from '../errors.js';
+import { type ArgumentName, KeelsonError } from '../errors.js';
 import { prepareForMsgpack, tooLarge, VALUE_BYTES_MAX } from './msgpack-check.js';
 import { decodeItems, decodeValue, encodePrepared } from './msgpack-extensions.js';
 import { decodePlain, decodeShaped, NOT_PLAIN } from './msgpack-plain-reader.js';
@@ -41,7 +41,11 @@ export type MsgpackValue =
  * The bytes of a value. `argument` is what a TypeError calls it. With `shapes` it may be one that only these can decode.
  * The result is a view of a scratch buffer that the next call overwrites, so the caller copies it first.
  */
-export function encodeMsgpack(value: unknown, argument = 'value', shapes: Shapes | null = null): Uint8Array {
+export function encodeMsgpack(
+  value: unknown,
+  argument: ArgumentName = 'value',
+  shapes: Shapes | null = null,
+): Uint8Array {
   const plain = encodePlain(value, shapes);
   if (plain !== null) return plain;
   const bytes = encodePrepared(prepareForMsgpack(value, argument));

@@ -3,7 +3,7 @@
 
 import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
-import { KeelsonError, misuse } from '../errors.js';
+import { type ArgumentName, KeelsonError, misuse } from '../errors.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { decodeMsgpack, encodeMsgpack } from './msgpack-profile.js';
 import { Shapes } from './shapes.js';
@@ -33,7 +33,7 @@ export interface ValueCodec<V> {
    * memory: whoever keeps them copies them first. A TypeError for a value that cannot be encoded calls it
    * `argument`, by default 'value'.
    */
-  encode(value: V, argument?: string): Uint8Array;
+  encode(value: V, argument?: ArgumentName): Uint8Array;
   /**
    * The value of `bytes[start, end)`, which shares no memory with them. KEELSON_DECODE when they are no value.
    * Called without its codec: it has no `this`.
@@ -92,7 +92,7 @@ const utf8ValueCodec: ValueCodec<string> = {
   name: 'utf8',
   shapes: null,
 
-  encode(value: unknown, argument = 'value') {
+  encode(value: unknown, argument: ArgumentName = 'value') {
     if (typeof value !== 'string') throw misuse(argument, 'a string', value);
     if (!value.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', value);
     return Buffer.from(value);
@@ -105,7 +105,7 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
   name: 'bytes',
   shapes: null,
 
-  encode(value: unknown, argument = 'value') {
+  encode(value: unknown, argument: ArgumentName = 'value') {
     if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value);
     return unsharedBytes(value);
   },

@@ -27,6 +27,8 @@ const VERSION_LOW = 1;
 const VERSION_HIGH = 2;
 const KEY_FIELD = 3;
 const ID = 4;
+/** Before there is one. */
+const HASH = ID;
 
 /** The first slab: what a store with little in it costs. The next is as large as all before it together. */
 export const SLAB_BYTES_MIN = 64 * KIB;
@@ -179,23 +181,24 @@ export class ValueSlabs extends SlabsView {
   }
 
   /**
-   * Copies a key and its value in, without a version and an id yet, and returns the handle. Throws a RangeError, with nothing
-   * changed, when there is no memory for another slab.
+   * Copies a key and its value in, without a version and an id yet, and returns the handle. Until it has them it keeps the
+   * hash of its key. Throws a RangeError, with nothing changed, when there is no memory for another slab.
    */
-  append(key: IndexKey, source: Uint8Array, start: number, end: number): EntryHandle {
+  append(key: IndexKey, hash: number, source: Uint8Array, start: number, end: number): EntryHandle {
     const keyField = keyFieldOf(key);
     const handle = this.#take(entryBytesOf(keyField, end - start));
     const place = Math.floor(handle / this.unitsPerSlab);
-    write(
-      this.table[place]!,
-      (handle - place * this.unitsPerSlab) * UNIT_BYTES,
-      key,
-      keyField,
-      source,
-      start,
-      end,
-    );
+    const slab = this.table[place]!;
+    const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES;
+    slab.words[at / 4 + HASH] = hash;
+    write(slab, at, key, keyField, source, start, end);
     return handle;
+  }
+
+  /** Of an entry that has no id yet. */
+  stagedHashOf(handle: EntryHandle): number {
+    const place = Math.floor(handle / this.unitsPerSlab);
+    return this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2 + HASH]!;
   }
 
   /** Gives a version and an id to an entry that no view can know yet. */

@@ -13,7 +13,7 @@ function bytesOf(length: number, fill: number): Uint8Array {
 }
 
 function append(slabs: ValueSlabs, value: Uint8Array, version = 1): EntryHandle {
-  const handle = slabs.append('', value, 0, value.length);
+  const handle = slabs.append('', 0, value, 0, value.length);
   slabs.entitle(handle, version, 7);
   return handle;
 }
@@ -39,7 +39,7 @@ describe('value slabs', () => {
           const source = new Uint8Array(1000);
           const handles = items.map(({ length, version }, number) => {
             source.fill(number);
-            const handle = slabs.append('', source, 7, 7 + length);
+            const handle = slabs.append('', 0, source, 7, 7 + length);
             slabs.entitle(handle, version, 7);
             return handle;
           });
@@ -59,7 +59,7 @@ describe('value slabs', () => {
       fc.property(fc.array(key, { maxLength: 40 }), key, (keys, other) => {
         const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
         const value = Buffer.from('the value');
-        const handles = keys.map((name) => slabs.append(name, value, 4, 9));
+        const handles = keys.map((name) => slabs.append(name, 0, value, 4, 9));
         handles.forEach((handle, at) => {
           slabs.entitle(handle, 2 ** 52 + at, 2 ** 32 - 1 - at);
         });
@@ -93,7 +93,7 @@ describe('value slabs', () => {
       'a\x01\x01\x01',
       'aa',
     ];
-    const handles = keys.map((name) => slabs.append(name, bytesOf(5, 1), 0, 5));
+    const handles = keys.map((name) => slabs.append(name, 0, bytesOf(5, 1), 0, 5));
     handles.forEach((handle, at) => {
       expect(keys.map((name) => slabs.isKeyOf(handle, name))).toEqual(keys.map((_, other) => other === at));
     });
@@ -173,9 +173,9 @@ describe('value slabs', () => {
     const kept = append(slabs, bytesOf(20, 1));
     const { valueBytes, slabBytes } = slabs.memory;
     for (let round = 0; round < 1000; round++) {
-      const two = [slabs.append('', bytesOf(20, 2), 0, 20), slabs.append('', bytesOf(9, 3), 0, 9)];
+      const two = [slabs.append('', 0, bytesOf(20, 2), 0, 20), slabs.append('', 0, bytesOf(9, 3), 0, 9)];
       for (const handle of two.reverse()) slabs.discard(handle);
-      const large = slabs.append('', bytesOf(500, 4), 0, 500);
+      const large = slabs.append('', 0, bytesOf(500, 4), 0, 500);
       slabs.discard(large);
     }
     expect(slabs.memory).toEqual({ valueBytes, slabBytes });
