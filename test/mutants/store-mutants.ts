@@ -389,8 +389,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries.ts',
-        find: 'if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;',
-        replace: 'this.#table.insert(hash, handle);',
+        find: 'this.index.set(key, id);\n    if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;',
+        replace: 'this.index.set(key, id);\n    this.#table.insert(hash, handle);',
       },
     ],
     tests: [ENTRIES],
