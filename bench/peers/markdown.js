@@ -127,7 +127,7 @@ const HOW = `## How it is measured
 * **To everyone but Keelson and memory-level, in reads:** they can hold more data than fits in memory, and Keelson cannot. Their files are in the page cache here.
 * **To Keelson, in opening:** it loads all data. That is the price of its reads.
 * **To Keelson, in gets:** all gets of a measurement are one turn of the event loop, for which lmdb keeps one read transaction.
-* **To Keelson, in size:** lmdb's shared structures leave the names of fields out of every value, and LevelDB compresses with Snappy.
+* **To everyone but Keelson and lmdb, with objects:** these two write the names of fields that many values have in common once, the others with every value. **To everyone but classic-level, in size:** LevelDB compresses with Snappy.
 * **To classic-level, in class D with many in flight:** LevelDB groups the writes of threads, and there are four of them in the pool of libuv. Its documentation does not say to raise \`UV_THREADPOOL_SIZE\`, so it is as it is.
 * **To classic-level and better-sqlite3, in gets:** their caches are at the documented defaults (8 MiB, 16 MiB) and smaller than the data.
 * **To better-sqlite3, everywhere:** SQL does more than keys and values, and is asked for nothing of it here. It also blocks the event loop while it flushes, which no figure here shows.
