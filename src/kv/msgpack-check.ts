@@ -18,8 +18,14 @@ const SUPPORTED =
 const UNDEFINED = new ExtData(EXTENSION.undefined, new Uint8Array());
 const NEGATIVE_ZERO = new ExtData(EXTENSION.negativeZero, new Uint8Array());
 
-/** The library assigns properties, and where Object.prototype is frozen, an assignment to one of these fails. */
-export const INHERITED_NAMES: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
+/**
+ * The library assigns properties, and where Object.prototype is frozen, an assignment to one of these fails. Node can be
+ * told to take `__proto__` away: it is none that the library reads all the same.
+ */
+export const INHERITED_NAMES: ReadonlySet<string> = new Set([
+  ...Object.getOwnPropertyNames(Object.prototype),
+  '__proto__',
+]);
 
 const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
 /** Where it has been removed, every property may have a getter. */

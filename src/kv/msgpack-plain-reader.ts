@@ -70,13 +70,13 @@ function readerOf({ names }: Shape): () => unknown {
 }
 
 function readNamed(names: readonly string[]): unknown {
-  const object: Record<string, unknown> = {};
+  const entries: [string, unknown][] = [];
   for (const name of names) {
     const value = readValue(1);
     if (value === NOT_PLAIN) return NOT_PLAIN;
-    object[name] = value;
+    entries.push([name, value]);
   }
-  return object;
+  return Object.fromEntries(entries);
 }
 
 function readValue(depth: number): unknown {

@@ -4,7 +4,7 @@
 // that fit the scratch.
 
 import { INHERITED_NAMES, isMarked, lookupGetter } from './msgpack-check.js';
-import { SHAPED, SHAPED_HEADER_BYTES, type Shape, type Shapes } from './shapes.js';
+import type { Shape, Shapes } from './shapes.js';
 import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 /** A larger value is the library's, which grows its own. */
@@ -47,10 +47,9 @@ function writeWhole(value: unknown, shapes: Shapes): boolean {
   return shape === null ? writeProperties(value, names, 0) : writeShaped(value, shape);
 }
 
-function writeShaped(value: object, { id, names }: Shape): boolean {
-  bytes[0] = SHAPED;
-  view.setInt32(1, id, true);
-  at = SHAPED_HEADER_BYTES;
+function writeShaped(value: object, { header, names }: Shape): boolean {
+  at = 0;
+  for (let index = 0; index < header.length; index++) bytes[at++] = header[index]!;
   for (let index = 0; index < names.length; index++) {
     const name = names[index]!;
     if (lookupGetter.call(value, name) !== undefined) return false;

@@ -2,27 +2,29 @@
 // value has what stands for all of them in the place of each. Pure. docs/FORMAT.md has the bytes. The idea of leaving the
 // names out is that of msgpackr's records; where they are kept is ours.
 //
-// A shape's id is the checksum of its names. So a definition says whether it is the one that is meant, and two lives, or
-// two images, never mean different names by one id. A definition stands in the log before the first value that needs it,
-// anew in every epoch, and in every block of an image that has such values: what is behind an image, and each block of one,
-// can be read by itself.
+// A shape's id is drawn by lot, of 48 bits. So two lives, of which none knows what the other has given out, do not mean
+// different names by one id, and nobody who chooses names can make them: a checksum of the names would let him. A definition
+// stands in the log before the first value that needs it, anew in every epoch, and in every block of an image that has such
+// values: what is behind an image, and each block of one, can be read by itself.
 
-import { crc32c } from '../crc32c.js';
+import { randomInt } from 'node:crypto';
 import { KeelsonError } from '../errors.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
-import { INHERITED_NAMES, isMarked } from './msgpack-check.js';
 import { readUtf8, writeUtf8 } from './utf8.js';
 
-/** The byte that MessagePack never uses starts a value that has a shape; four bytes of its id follow, low first. */
+/** The byte that MessagePack never uses starts a value that has a shape; its id follows, low bytes first. */
 export const SHAPED = 0xc1;
-export const SHAPED_HEADER_BYTES = 5;
+const ID_BYTES = 6;
+const ID_MAX = 2 ** (8 * ID_BYTES) - 1;
+const HALF = 2 ** 24;
+export const SHAPED_HEADER_BYTES = 1 + ID_BYTES;
 
 /** A store gives out no more, so that a table of them is small. Further names are written with every value. */
 export const SHAPES_MAX = 256;
 export const SHAPE_NAMES_MAX = 64;
 const SHAPE_NAMES_BYTES_MAX = 1024;
 /** An id and its names. */
-export const SHAPE_DEFINITION_BYTES_MAX = 4 + SHAPE_NAMES_BYTES_MAX;
+export const SHAPE_DEFINITION_BYTES_MAX = ID_BYTES + SHAPE_NAMES_BYTES_MAX;
 
 /** Names that so many values had are likely to come again. */
 const SIGHTINGS_MIN = 4;
@@ -32,8 +34,9 @@ const BUCKETS = 256;
 const BUCKET_SIGHTINGS_MAX = 4;
 
 export interface Shape {
-  /** Of the names: of 32 bits, signed. */
   readonly id: number;
+  /** What a value starts with. */
+  readonly header: Uint8Array;
   readonly names: readonly string[];
   /** The names as they are written. */
   readonly definition: Uint8Array;
@@ -113,17 +116,20 @@ export class Shapes {
     return shapes.map(({ id }) => id);
   }
 
-  /** What has been written can be read, however many there are. */
+  /** What has been written can be read, however many there are. KEELSON_DECODE when the id stands for other names. */
   enter(shape: Shape): void {
-    if (this.#byId.has(shape.id)) return;
+    const known = this.#byId.get(shape.id);
+    if (known !== undefined) {
+      if (!isSame(known.names, shape.names)) throw undecodable(`${nameOf(shape.id)} has other names, too`);
+      return;
+    }
     this.#byId.set(shape.id, shape);
     const sighting = this.#sightingOf(shape.names);
     if (sighting !== null) Object.assign(sighting, { count: SIGHTINGS_MIN, shape });
   }
 
   #give(names: readonly string[]): Shape | null {
-    const shape = this.#byId.size < SHAPES_MAX ? shapeFrom(names) : null;
-    // Of two with the same checksum one is enough: then there is nothing to be mistaken for.
+    const shape = this.#byId.size < SHAPES_MAX ? shapeFrom(randomInt(ID_MAX), names) : null;
     if (shape === null || this.#byId.has(shape.id)) return null;
     this.#byId.set(shape.id, shape);
     return shape;
@@ -132,6 +138,7 @@ export class Shapes {
   /** Null when there is no place to count them. */
   #sightingOf(names: readonly string[]): Sighting | null {
     const bucket = this.#bucketOf(names);
+    if (bucket === null) return null;
     for (const sighting of bucket) if (isSame(sighting.names, names)) return sighting;
     const sighting: Sighting = { names, count: 0, shape: null };
     if (bucket.length < BUCKET_SIGHTINGS_MAX) bucket.push(sighting);
@@ -145,12 +152,16 @@ export class Shapes {
     return sighting;
   }
 
-  #bucketOf(names: readonly string[]): Sighting[] {
+  /** Null for names that are too long, of which none are kept. */
+  #bucketOf(names: readonly string[]): Sighting[] | null {
     let hash = names.length;
+    let units = 0;
     for (const name of names) {
+      units += name.length;
       // What names differ in is mostly their length or their end.
       hash = (hash * 31 + name.length * 7 + (name.charCodeAt(name.length - 1) | 0)) | 0;
     }
+    if (units > SHAPE_NAMES_BYTES_MAX) return null;
     return this.#buckets[(hash ^ (hash >>> 15)) & (BUCKETS - 1)]!;
   }
 }
@@ -169,10 +180,20 @@ export function enterShape(shapes: Shapes | null, shape: Shape): void {
 /** The id in a value that starts as one with a shape. KEELSON_DECODE when it ends before. */
 export function shapeIdAt(bytes: Uint8Array, start: number, end: number): number {
   if (start + SHAPED_HEADER_BYTES > end) throw undecodable('it ends inside the id of its shape');
-  return bytes[start + 1]! | (bytes[start + 2]! << 8) | (bytes[start + 3]! << 16) | (bytes[start + 4]! << 24);
+  return readId(bytes, start + 1);
 }
 
-/** Their number, and each with its id. */
+function readId(bytes: Uint8Array, at: number): number {
+  const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
+  const high = bytes[at + 3]! | (bytes[at + 4]! << 8) | (bytes[at + 5]! << 16);
+  return high * HALF + low;
+}
+
+function writeId(target: Uint8Array, id: number, at: number): void {
+  for (let rest = id, to = at; to < at + ID_BYTES; rest = Math.floor(rest / 0x100), to++) target[to] = rest;
+}
+
+/** Their number, and each of them. */
 export function encodeShapes(shapes: readonly Shape[]): Uint8Array {
   const bytes = new Uint8Array(LEB128_BYTES_MAX + shapes.length * SHAPE_DEFINITION_BYTES_MAX);
   let at = writeLeb128(bytes, shapes.length, 0);
@@ -182,17 +203,17 @@ export function encodeShapes(shapes: readonly Shape[]): Uint8Array {
 
 /** Writes a definition, of at most SHAPE_DEFINITION_BYTES_MAX, at `at` and returns the position after it. */
 export function writeShape(target: Uint8Array, { id, definition }: Shape, at: number): number {
-  for (let index = 0; index < 4; index++) target[at + index] = id >> (8 * index);
-  target.set(definition, at + 4);
-  return at + 4 + definition.length;
+  writeId(target, id, at);
+  target.set(definition, at + ID_BYTES);
+  return at + ID_BYTES + definition.length;
 }
 
 /** Reads a definition at the cursor, before `end`, and moves past it. */
 export function readShape(bytes: Uint8Array, cursor: ReadCursor, end: number): Shape {
   const start = cursor.at;
-  if (start + 4 > end) throw undecodable('the id of a shape is cut off', start);
-  const id = new DataView(bytes.buffer, bytes.byteOffset).getInt32(cursor.at, true);
-  cursor.at += 4;
+  if (start + ID_BYTES > end) throw undecodable('the id of a shape is cut off', start);
+  const id = readId(bytes, start);
+  cursor.at += ID_BYTES;
   const count = readLength(bytes, cursor, end);
   if (count > SHAPE_NAMES_MAX) throw undecodable(`${nameOf(id)} has ${count} names`, start);
   const names = Array.from({ length: count }, () => {
@@ -200,16 +221,19 @@ export function readShape(bytes: Uint8Array, cursor: ReadCursor, end: number): S
     cursor.at += length;
     return readUtf8(bytes, cursor.at - length, cursor.at);
   });
-  const shape = shapeFrom(names);
-  if (shape?.id !== id) throw undecodable(`the names of ${nameOf(id)} are others`, start);
+  const shape = shapeFrom(id, names);
+  if (shape === null) throw undecodable(`the names of ${nameOf(id)} are none of an object`, start);
   return shape;
 }
 
-/** Null where an object literal with these names would be another object, or they are too many or too long. */
-function shapeFrom(names: readonly string[]): Shape | null {
+/**
+ * Null where an object literal with these names would be another object, or they are too many or too long. Says the same
+ * wherever it is asked: not what Object.prototype has at the moment, but what is written decides.
+ */
+function shapeFrom(id: number, names: readonly string[]): Shape | null {
   if (names.length === 0 || names.length > SHAPE_NAMES_MAX || new Set(names).size !== names.length)
     return null;
-  if (names.some((name) => INHERITED_NAMES.has(name) || isMarked(name) || !name.isWellFormed())) return null;
+  if (names.includes('__proto__') || !names.every((name) => name.isWellFormed())) return null;
   const sizes = names.map((name) => Buffer.byteLength(name));
   const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + LEB128_BYTES_MAX + size, LEB128_BYTES_MAX));
   let at = writeLeb128(bytes, names.length, 0);
@@ -219,7 +243,9 @@ function shapeFrom(names: readonly string[]): Shape | null {
   }
   if (at > SHAPE_NAMES_BYTES_MAX) return null;
   const definition = bytes.slice(0, at);
-  return { id: crc32c(definition) | 0, names, definition, epoch: 0, read: null };
+  const header = new Uint8Array(SHAPED_HEADER_BYTES).fill(SHAPED);
+  writeId(header, id, 1);
+  return { id, header, names, definition, epoch: 0, read: null };
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {
@@ -230,7 +256,7 @@ function isSame(a: readonly string[], b: readonly string[]): boolean {
 }
 
 function nameOf(id: number): string {
-  return `shape ${(id >>> 0).toString(16).padStart(8, '0')}`;
+  return `shape ${id.toString(16).padStart(2 * ID_BYTES, '0')}`;
 }
 
 function undecodable(why: string, offset?: number): KeelsonError {

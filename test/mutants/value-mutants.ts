@@ -146,12 +146,12 @@ export const valueMutants: readonly Mutant[] = [
     tests: [SHAPES],
   },
   {
-    name: 'names need not have the checksum that is their id',
+    name: 'one id may stand for two sets of names',
     edits: [
       {
         file: 'src/kv/shapes.ts',
-        find: 'if (shape?.id !== id)',
-        replace: 'if (shape === null)',
+        find: 'if (!isSame(known.names, shape.names)) throw',
+        replace: 'if (known.id !== shape.id) throw',
       },
     ],
     tests: [SHAPES],
@@ -161,8 +161,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/shapes.ts',
-        find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(names) : null',
-        replace: 'shapeFrom(names)',
+        find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(randomInt(ID_MAX), names) : null',
+        replace: 'shapeFrom(randomInt(ID_MAX), names)',
       },
     ],
     tests: [SHAPES],
@@ -298,5 +298,16 @@ export const valueMutants: readonly Mutant[] = [
       },
     ],
     tests: ['test/kv/ordered-index.test.ts'],
+  },
+  {
+    name: 'what Object.prototype has decides whether a definition is one',
+    edits: [
+      {
+        file: 'src/kv/shapes.ts',
+        find: "if (names.includes('__proto__') || ",
+        replace: 'if (names.some((name) => name in {}) || ',
+      },
+    ],
+    tests: [SHAPES],
   },
 ];
