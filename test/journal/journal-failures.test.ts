@@ -225,7 +225,8 @@ describe('a failed flush of the directory', () => {
     const journal = await openHere(faulty);
     const texts = numbered(30, 400);
     for (const text of texts) await journal.commit(bytesOf(text));
-    await turns(50);
+    // A segment that is being prepared would flush the directory, too, and poison in the place of the retirement.
+    await faulty.settled();
     let retired = 0;
     faulty.fault = (call) => {
       if (isRetirement(call)) retired++;
