@@ -149,7 +149,7 @@ describe('no room for a segment', () => {
         refusal = error;
         break;
       }
-      await turns(10);
+      await faulty.settled();
     }
     expect(refusal).toBe(NO_SPACE);
     // All of the segment's room was used first: header, two blocks kept for a mark and the seal, and commits of one block each.
@@ -173,7 +173,7 @@ describe('no room for a segment', () => {
     const texts = numbered(20, 400);
     for (const text of texts) {
       await journal.commit(bytesOf(text));
-      await turns(10);
+      await faulty.settled();
     }
     expect(failures).toBe(1);
     expect(await textsOf(journal)).toEqual(['first', ...texts]);
@@ -210,7 +210,7 @@ describe('a failed flush of the directory', () => {
         expect(error).toEqual(keelsonError('KEELSON_POISONED'));
         break;
       }
-      await turns(10);
+      await faulty.settled();
     }
     expect(await poisoned).toBe(journal.poisoned);
     expect(await textsOf(journal)).toEqual(acknowledged);
@@ -375,7 +375,7 @@ describe('a failed write or flush of accepted bytes', () => {
     const faulty = new FaultyStorage();
     const journal = await openHere(faulty);
     for (const text of numbered(20, 400)) await journal.commit(bytesOf(text));
-    await turns(50);
+    await faulty.settled();
     const names = segmentNames(here.path);
     faulty.failNth(0, is('submit'), BROKEN_FLUSH);
     expect(await rejectionOf(journal.truncateBefore(journal.syncedLsn))).toBe(journal.poisoned);
@@ -449,7 +449,7 @@ describe('a call that fails', () => {
     const faulty = new FaultyStorage();
     const journal = await openHere(faulty);
     for (const text of numbered(40, 400)) await journal.commit(bytesOf(text));
-    await turns(50);
+    await faulty.settled();
     const second = here.at(segmentNames(here.path)[1]!);
     faulty.fault = (call) => (isRetirement(call) && call.path === second ? BROKEN_WRITE : null);
     expect(await rejectionOf(journal.truncateBefore(journal.syncedLsn))).toBe(BROKEN_WRITE);
