@@ -279,7 +279,7 @@ describe('what waits to be used again', () => {
     const faulty = new FaultyStorage();
     const journal = await openHere(faulty);
     await liveRounds(journal, 5);
-    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+    await faulty.settled();
     const waiting = temporaryNames();
     expect(waiting.length).toBeGreaterThan(0);
     faulty.fault = ({ operation, path }) =>
@@ -400,7 +400,7 @@ describe('a call that fails while a segment is recycled', () => {
           };
           for (const text of numbered(60, 300)) await write(text);
           await journal.truncateBefore(journal.syncedLsn);
-          for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+          await faulty.settled();
           const isNew = new Set<string>();
           let failed = 0;
           faulty.fault = (call) => {
