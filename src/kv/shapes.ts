@@ -1,5 +1,5 @@
 // Shapes: names of properties that many values of a store have in common. They are written now and then, and each such
-// value has what stands for all of them in the place of each. Pure. docs/FORMAT.md has the bytes. The idea of leaving the
+// value has what stands for all of them in the place of each. docs/FORMAT.md has the bytes. The idea of leaving the
 // names out is that of msgpackr's records; where they are kept is ours.
 //
 // A shape's id is drawn by lot, of 48 bits. So two lives, of which none knows what the other has given out, do not mean
@@ -103,7 +103,7 @@ export class Shapes {
   }
 
   /**
-   * Reads the definitions `bytes[start, end)`, and returns the ids. Throws KEELSON_DECODE, with none of them entered, when
+   * Reads the definitions `bytes[start, end)`, and returns the ids. Throws KEELSON_DECODE when
    * they are not what encodeShapes() writes.
    */
   define(bytes: Uint8Array, start: number, end: number): number[] {
