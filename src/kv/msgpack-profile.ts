@@ -1,7 +1,8 @@
 // The default value encoding: @msgpack/msgpack, with what JavaScript has and MessagePack lacks in extension types.
 // Pure. This file owns the promise: a value comes back exactly as it was put, or put throws a TypeError that names
 // the place in it. msgpack-check.ts sees to that; msgpack-extensions.ts has the extensions and the library; what is
-// plain goes past both of them (msgpack-plain-writer.ts, msgpack-plain-reader.ts), to and from the same bytes.
+// plain goes past both of them (msgpack-plain-writer.ts, msgpack-plain-reader.ts), to and from the same bytes; or, in a store,
+// to and from bytes without the names of its properties (shapes.ts).
 //
 // Exactly: -0, undefined properties, the order of keys, the difference between a Buffer and a Uint8Array. Not kept:
 // that two places held the same object (each gets a copy) and that an object was frozen. Not looked for, since that

@@ -100,8 +100,9 @@ export class OrderedIndex<V extends object | number> {
       if (this.#tailKeys.length >= this.#tailKeysMax) this.#appendTail();
       return true;
     }
-    const tree = key < this.#tailKeys[0]! ? this.#tree : this.#wholeTree;
-    return tree.set(key, value);
+    const [tailKey] = this.#tailKeys;
+    const isBelowTail = tailKey === undefined || key < tailKey;
+    return (isBelowTail ? this.#tree : this.#wholeTree).set(key, value);
   }
 
   /** Deletes. False when the key was not there, though the path to its place is copied then, too, while a clone exists. */
@@ -131,16 +132,21 @@ export class OrderedIndex<V extends object | number> {
 
   /** Deletes the keys in the range, and returns how many there were. */
   deleteRange(bounds: KeyBounds): number {
-    const tree = this.#wholeTree;
     this.#highest = undefined;
-    if (isUnbounded(bounds)) {
-      const { size } = tree;
-      tree.clear();
-      return size;
-    }
+    if (isUnbounded(bounds)) return this.#deleteAll();
+    const tree = this.#wholeTree;
     const range = closedRange(tree, bounds);
     if (range === undefined || tree.forRange(range.low, range.high, range.highInclusive) === 0) return 0;
     return tree.deleteRange(range.low, range.high, range.highInclusive);
+  }
+
+  /** Without a tree of what is to go: a clear that has been accepted asks for no memory. */
+  #deleteAll(): number {
+    const { size } = this;
+    this.#tree.clear();
+    this.#tailKeys = [];
+    this.#tailValues = [];
+    return size;
   }
 
   /** With every key in it. */

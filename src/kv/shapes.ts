@@ -103,8 +103,8 @@ export class Shapes {
   }
 
   /**
-   * Reads the definitions `bytes[start, end)`, and returns the ids. Throws KEELSON_DECODE when
-   * they are not what encodeShapes() writes.
+   * Reads the definitions `bytes[start, end)`, and returns the ids. KEELSON_DECODE when they are not what encodeShapes()
+   * writes.
    */
   define(bytes: Uint8Array, start: number, end: number): number[] {
     const cursor: ReadCursor = { at: start };

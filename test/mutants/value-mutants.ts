@@ -282,8 +282,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/ordered-index.ts',
-        find: 'const tree = key < this.#tailKeys[0]! ? this.#tree : this.#wholeTree;',
-        replace: 'const tree = this.#tree;',
+        find: 'return (isBelowTail ? this.#tree : this.#wholeTree).set(key, value);',
+        replace: 'return (isBelowTail ? this.#tree : this.#tree).set(key, value);',
       },
     ],
     tests: ['test/kv/ordered-index.test.ts'],
@@ -309,5 +309,27 @@ export const valueMutants: readonly Mutant[] = [
       },
     ],
     tests: [SHAPES],
+  },
+  {
+    name: 'what gathers beside the tree outlives the deletion of everything',
+    edits: [
+      {
+        file: 'src/kv/ordered-index.ts',
+        find: 'const { size } = this;\n    this.#tree.clear();\n    this.#tailKeys = [];\n    this.#tailValues = [];',
+        replace: 'const { size } = this;\n    this.#tree.clear();',
+      },
+    ],
+    tests: ['test/kv/ordered-index.test.ts'],
+  },
+  {
+    name: 'a large batch is not submitted before its keys are linked',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: 'if (record.length >= BATCH_SUBMIT_BYTES) journal.submitAtOnce();',
+        replace: '',
+      },
+    ],
+    tests: ['test/kv/large-batches.test.ts'],
   },
 ];
