@@ -2,18 +2,32 @@
 
 import type { Lsn } from './lsn.js';
 
-interface Waiter {
+/**
+ * A class: V8 may make literals of one place in the code in its old space, when many of them have once survived, and
+ * what hangs on one there is copied after it.
+ */
+export class Waiter {
   readonly lsn: Lsn;
   readonly resolve: (lsn: Lsn) => void;
   readonly reject: (error: Error) => void;
+
+  constructor(lsn: Lsn, resolve: (lsn: Lsn) => void, reject: (error: Error) => void) {
+    this.lsn = lsn;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
 }
 
-const HEAD_ENTRIES_MAX = 4096;
+/** With so few left, those that are settled are cut off at every commit. */
+const CUT_ENTRIES_MAX = 4096;
 
 /** A queue in LSN order: nearly every waiter comes with the highest LSN so far, so adding is a push. */
 export class DurableWaiters {
   #waiters: Waiter[] = [];
-  /** Entries before this are settled; they are cut off in bulk, so that settling stays linear. */
+  /**
+   * Entries before this are settled. They are cut off soon: what an array holds that has lived for a while, the collector
+   * keeps, and copies, with all that hangs on it. And in bulk, so that settling stays linear.
+   */
   #head = 0;
 
   get count(): number {
@@ -40,15 +54,9 @@ export class DurableWaiters {
       const waiter = waiters[head++]!;
       waiter.resolve(waiter.lsn);
     }
-    if (head === waiters.length) {
-      this.#waiters = [];
-      this.#head = 0;
-    } else if (head > HEAD_ENTRIES_MAX) {
-      this.#waiters = waiters.slice(head);
-      this.#head = 0;
-    } else {
-      this.#head = head;
-    }
+    const isCut = waiters.length - head <= Math.max(head, CUT_ENTRIES_MAX);
+    if (isCut && head > 0) this.#waiters = waiters.slice(head);
+    this.#head = isCut ? 0 : head;
   }
 
   /** Rejects everyone who still waits, all with the same error. */

@@ -9,7 +9,7 @@ import { COMMIT_FLAGS } from './commit-format.js';
 import { CommitLayout } from './commit-layout.js';
 import { CommitPipeline, type CommitPipelineStats } from './commit-pipeline.js';
 import type { DirectoryLock } from './directory-lock.js';
-import { DurableWaiters } from './durable-waiters.js';
+import { DurableWaiters, Waiter } from './durable-waiters.js';
 import { HeldSegments } from './held-segments.js';
 import {
   type JournalRecord,
@@ -342,7 +342,7 @@ export class Journal {
     if (lsn <= this.syncedLsn) return Promise.resolve(lsn);
     const { poisoned } = this;
     if (poisoned !== null) return Promise.reject(poisoned);
-    return new Promise<Lsn>((resolve, reject) => this.#waiters.add({ lsn, resolve, reject }));
+    return new Promise<Lsn>((resolve, reject) => this.#waiters.add(new Waiter(lsn, resolve, reject)));
   }
 
   async *#read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {
