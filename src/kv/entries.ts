@@ -63,6 +63,14 @@ export class EntriesView {
     return this.values.read(handle, decode);
   }
 
+  /**
+   * Looks at the memory of these entries, in which each is a cache miss that read() would wait for; here nothing waits for
+   * one, so many are under way at a time.
+   */
+  warm(handles: readonly EntryHandle[]): void {
+    for (const handle of handles) this.values.touch(handle);
+  }
+
   /** The number of keys in the range. O(1) for all, otherwise O(nodes in the range). */
   count(bounds: KeyBounds): number {
     return this.index.count(bounds);
@@ -164,10 +172,9 @@ export class Entries extends EntriesView {
   }
 
   /**
-   * Looks at the places of the hash index that link() will look at. Each is a cache miss, for which link() would wait; here
-   * nothing waits for one, so many are under way at a time.
+   * As warm(), of the places of the hash index that link() will look at.
    */
-  warm(staged: readonly EntryHandle[]): void {
+  warmLinks(staged: readonly EntryHandle[]): void {
     for (const handle of staged) this.#table.touch(this.values.stagedHashOf(handle));
   }
 

@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import { type Storage, type StorageFile, startRead } from '../storage/index.js';
-import { type Entries, EntriesLoader, type EntriesView } from './entries.js';
+import { type Entries, EntriesLoader, type EntriesView, type EntryHandle, type EntryId } from './entries.js';
 import {
   damagedBlock,
   decodeImageHeader,
@@ -18,8 +18,8 @@ import {
   imageSeed,
   readImageBlock,
 } from './image-format.js';
-import type { KeyCodec } from './key-encoding.js';
-import { ALL_KEYS } from './ordered-index.js';
+import type { IndexKey, KeyCodec } from './key-encoding.js';
+import { ALL_KEYS, type IndexWalk } from './ordered-index.js';
 import type { Shapes } from './shapes.js';
 
 const NAME_PATTERN = /^(\d{16})\.image$/;
@@ -31,6 +31,9 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 
 /** An image is flushed as it grows: all of it at once would keep the disk from the commits of a second or more. */
 const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** So many entries are looked up before the first of them is copied. */
+const GATHERED_ENTRIES_MAX = 512;
 
 /** After so many entries, a few milliseconds, a load lets the event loop have its turn, whatever has been read ahead. */
 const TURN_ENTRIES = 4096;
@@ -96,13 +99,16 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
     const add = (bytes: Uint8Array, start: number, end: number) =>
       writer.add(key, version, bytes, start, end);
     const walk = entries.walk(ALL_KEYS);
-    while (walk.advance()) {
-      key = walk.key;
-      const handle = entries.handleOf(walk.value);
-      version = entries.versionOf(handle);
-      entries.read(handle, add);
-      entriesDone++;
-      if (writer.isFull) await writeBlock();
+    const gathered: GatheredEntries = { keys: [], handles: [] };
+    while (gather(entries, walk, gathered)) {
+      for (let at = 0; at < gathered.keys.length; at++) {
+        key = gathered.keys[at]!;
+        const handle = gathered.handles[at]!;
+        version = entries.versionOf(handle);
+        entries.read(handle, add);
+        entriesDone++;
+        if (writer.isFull) await writeBlock();
+      }
     }
     if (!writer.isEmpty) await writeBlock();
     // The end block has no entries: an image that was cut off between two blocks has none.
@@ -112,6 +118,23 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
   } finally {
     await file.close();
   }
+}
+
+interface GatheredEntries {
+  readonly keys: IndexKey[];
+  readonly handles: EntryHandle[];
+}
+
+/** The next entries of the walk, with their memory on its way into the cache; false when there are none. */
+function gather(entries: EntriesView, walk: IndexWalk<EntryId>, { keys, handles }: GatheredEntries): boolean {
+  keys.length = 0;
+  handles.length = 0;
+  while (keys.length < GATHERED_ENTRIES_MAX && walk.advance()) {
+    keys.push(walk.key);
+    handles.push(entries.handleOf(walk.value));
+  }
+  entries.warm(handles);
+  return keys.length > 0;
 }
 
 /** The header of an image file, verified or not, and the size of the file. */

@@ -32,7 +32,7 @@ const ENTRY_COUNT_AT = 40;
 const NAMES_AT = 48;
 
 /** Up to this a loop takes less time than the call that copies. */
-const LOOP_BYTES_MAX = 64;
+const LOOP_BYTES_MAX = 32;
 
 const BLOCK_CHECKSUM_AT = 4;
 const BLOCK_ENTRIES_AT = 8;

@@ -331,7 +331,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
       this.#discard(staged);
       throw error;
     }
-    this.#entries.warm(staged);
+    this.#entries.warmLinks(staged);
     return staged;
   }
 
