@@ -136,12 +136,17 @@ const HOW = `## How it is measured
 
 export function markdownOf(results, { trials, costs }, charts) {
   const { options } = results;
+  const kind = options.quick
+    ? ' with `--quick`: few and short rounds'
+    : options.large
+      ? ' with `--large`: sizes up to ten million entries, one short round'
+      : '';
   const main = trials.filter(({ isMain }) => isMain);
   const ofClass = (durability) => main.filter((trial) => (trial.durability === 'P') === (durability === 'P'));
   const [d, p] = [ofClass('D'), ofClass('P')];
   const parts = [
     '# Keelson and its rivals, measured',
-    `Written by \`npm run bench\`${options.quick ? ' with `--quick`: few and short rounds' : ''}. ${options.entries.toLocaleString('en')} entries unless said otherwise; medians with the lowest and the highest of ${options.rounds} rounds. Read the ratios, not the absolute figures.`,
+    `Written by \`npm run bench\`${kind}. ${options.entries.toLocaleString('en')} entries unless said otherwise; medians with the lowest and the highest of ${options.rounds} rounds. Read the ratios, not the absolute figures.`,
     ...charts.map(({ file, title }) => `![${title}](${file})`),
     ...goalsSection(main),
     ...(d.length > 0 ? ['## Trials', `Writes are class D: ${DURABILITY.D}.`, ...d.map(trialSection)] : []),

@@ -3,41 +3,62 @@
 import { parseArgs } from 'node:util';
 import { TRIALS } from './trials.js';
 
+const MILLION = 1_000_000;
+
 const count = (text) => (/^[1-9]\d*$/.test(text) ? Number(text) : undefined);
 const positive = (text) => (Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : undefined);
 const anyText = (text) => (text === '' ? undefined : text);
 const trialName = (text) => (TRIALS.some(({ name }) => name === text) ? text : undefined);
 
-/** A flag has no `parse`. `full` and `quick` are the defaults of the two kinds of runs. */
+/** A flag has no `parse`. `full`, `quick` and `large` are the defaults of the three kinds of runs. */
 export const OPTIONS = {
   quick: {
     help: 'few rounds of a second each; no class P, no other sizes, no memory-level: at most 10 minutes',
   },
   large: {
-    help: 'adds 10 M entries to the sizes (apart: with --only put-random, get-objects or scan-objects)',
+    help: 'only the trials in which the size is varied, up to 10 M entries, in one short round: a quarter of an hour',
   },
   only: { value: 'NAME', parse: trialName, expected: `one of ${TRIALS.map(({ name }) => name).join(', ')}` },
-  rounds: { value: 'N', parse: count, expected: 'a count', full: 5, quick: 3 },
-  seconds: { value: 'S', parse: positive, expected: 'seconds for a measurement', full: 4, quick: 1 },
-  entries: { value: 'N', parse: count, expected: 'a count', full: 1_000_000, quick: 1_000_000 },
-  directory: { value: 'DIR', parse: anyText, expected: 'a directory on a real disk', full: '.', quick: '.' },
+  rounds: { value: 'N', parse: count, expected: 'a count', full: 5, quick: 3, large: 1 },
+  seconds: {
+    value: 'S',
+    parse: positive,
+    expected: 'seconds for a measurement',
+    full: 4,
+    quick: 1,
+    large: 1,
+  },
+  entries: { value: 'N', parse: count, expected: 'a count', full: MILLION, quick: MILLION, large: MILLION },
+  directory: {
+    value: 'DIR',
+    parse: anyText,
+    expected: 'a directory on a real disk',
+    full: '.',
+    quick: '.',
+    large: '.',
+  },
   out: { value: 'DIR', parse: anyText, expected: 'a directory' },
   render: { help: 'runs nothing: makes the page and the charts again from the results.json in --out' },
   help: { help: 'shows this' },
 };
 
-const FULL_OUT = 'docs/benchmarks';
+const PUBLISHED_OUT = { full: 'docs/benchmarks', large: 'docs/benchmarks/large' };
 const OTHER_OUT = 'build/benchmarks';
 
-/** Of a run that is not the full one, nothing is written over the published results unless --out says so. */
-const isFull = (given) =>
-  ['quick', 'only', 'rounds', 'seconds', 'entries'].every((name) => given[name] === undefined);
+function kindOf({ quick, large }) {
+  if (quick && large) throw new TypeError('--quick and --large are two kinds of runs: expected one of them');
+  return quick ? 'quick' : large ? 'large' : 'full';
+}
+
+/** Of a run that is not whole, nothing is written over the published results unless --out says so. */
+const isWhole = (given) =>
+  ['only', 'rounds', 'seconds', 'entries'].every((name) => given[name] === undefined);
 
 export function resolveOptions(args) {
   const names = Object.keys(OPTIONS);
   const types = names.map((name) => [name, { type: OPTIONS[name].parse ? 'string' : 'boolean' }]);
   const { values: given } = parseArgs({ args, options: Object.fromEntries(types), allowPositionals: false });
-  const kind = given.quick ? 'quick' : 'full';
+  const kind = kindOf(given);
   const resolved = {};
   for (const name of names) {
     const { parse, expected, [kind]: byDefault } = OPTIONS[name];
@@ -49,15 +70,16 @@ export function resolveOptions(args) {
         throw new TypeError(`--${name}: expected ${expected}, got '${given[name]}'`);
     }
   }
-  resolved.out ??= isFull(given) ? FULL_OUT : OTHER_OUT;
+  resolved.out ??= (isWhole(given) ? PUBLISHED_OUT[kind] : undefined) ?? OTHER_OUT;
   return resolved;
 }
 
 export const usage = () =>
   [
     'npm run bench -- [options]',
-    ...Object.entries(OPTIONS).map(([name, { value, help, expected, full, quick }]) => {
-      const defaults = full === undefined ? '' : `; ${full === quick ? full : `${full}, quick ${quick}`}`;
+    ...Object.entries(OPTIONS).map(([name, { value, help, expected, full, quick, large }]) => {
+      const defaults =
+        full === undefined ? '' : `; ${full === quick ? full : `${full}, quick ${quick}, large ${large}`}`;
       return `  --${value ? `${name} ${value}` : name}`.padEnd(20) + (help ?? expected) + defaults;
     }),
   ].join('\n');

@@ -15,9 +15,9 @@ const FILLED_PER_SECOND = 150_000;
 
 /** The trials that the options choose, once for each number of entries: `{ trial, entries }`. */
 function chosen({ quick, large, only, entries }) {
-  return TRIALS.filter(({ name, durability }) =>
-    only === null ? !(quick && durability === 'P') : name === only,
-  ).flatMap((trial) => {
+  const isChosen = ({ name, durability, isInSizes }) =>
+    only === null ? !(quick && durability === 'P') && !(large && !isInSizes) : name === only;
+  return TRIALS.filter(isChosen).flatMap((trial) => {
     const sizes = [entries];
     if (trial.isInSizes && !quick) sizes.push(...SIZES.filter((size) => size < entries));
     if (trial.isInSizes && large) sizes.push(LARGE_SIZE);

@@ -28,6 +28,12 @@ describe('the options', () => {
     expect(resolveOptions([...args, '--out', 'docs/benchmarks']).out).toBe('docs/benchmarks');
   });
 
+  test('of a large run are one short round, written beside the published results', () => {
+    expect(resolveOptions(['--large'])).toMatchObject({ rounds: 1, out: 'docs/benchmarks/large' });
+    expect(resolveOptions(['--large', '--rounds', '2']).out).toBe('build/benchmarks');
+    expect(() => resolveOptions(['--large', '--quick'])).toThrow('expected one of them');
+  });
+
   test('that are given count in a quick run too', () => {
     expect(resolveOptions(['--quick', '--rounds', '7']).rounds).toBe(7);
     expect(resolveOptions(['--quick']).rounds).toBeLessThan(resolveOptions([]).rounds);
@@ -112,6 +118,11 @@ describe('the plan', () => {
     const sizes = (...args: string[]) => new Set(planFor(...args).cases.map(({ entries }) => entries));
     expect(sizes()).toEqual(new Set([10_000, 100_000, 1_000_000]));
     expect(sizes('--large')).toEqual(new Set([10_000, 100_000, 1_000_000, 10_000_000]));
+  });
+
+  test('of a large run has the trials in which a size is varied, and no other', () => {
+    const trialsOf = (...args: string[]) => planFor(...args).cases.map(({ trial }) => trial.name);
+    expect(new Set(trialsOf('--large'))).toEqual(new Set(['put-random', 'get-objects', 'scan-objects']));
   });
 
   test('keeps its time: ten minutes quick, ninety full', () => {
