@@ -32,8 +32,8 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 /** An image is flushed as it grows: all of it at once would keep the disk from the commits of a second or more. */
 const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** So many entries are looked up before the first of them is copied. */
-const GATHERED_ENTRIES_MAX = 512;
+/** So many entries, half a millisecond of work, are looked up before the first is copied; then the event loop has its turn. */
+const GATHERED_ENTRIES_MAX = 1024;
 
 /** After so many entries, a few milliseconds, a load lets the event loop have its turn, whatever has been read ahead. */
 const TURN_ENTRIES = 4096;
@@ -72,8 +72,8 @@ export interface ImagePlan {
 }
 
 /**
- * Writes an image to `path`, which must not be there, and flushes it. Between two blocks, which are about a millisecond
- * of work, the event loop has its turn. Returns the bytes written. Whoever calls removes what a failure leaves.
+ * Writes an image to `path`, which must not be there, and flushes it. The event loop has its turn after every half
+ * millisecond of work. Returns the bytes written. Whoever calls removes what a failure leaves.
  */
 export async function writeImage(storage: Storage, path: string, plan: ImagePlan): Promise<number> {
   const { header, entries, keyCodec, shapes, onBlock } = plan;
@@ -109,6 +109,8 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
         entriesDone++;
         if (writer.isFull) await writeBlock();
       }
+      // A write that is done at once would have the next entries copied in the same turn.
+      if (gathered.keys.length === GATHERED_ENTRIES_MAX) await setImmediate();
     }
     if (!writer.isEmpty) await writeBlock();
     // The end block has no entries: an image that was cut off between two blocks has none.
