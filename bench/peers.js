@@ -4,7 +4,8 @@
 //   npm run bench [-- --quick | --only NAME | --large | --help]
 //
 // Every measurement is a process of its own, on the disk of --directory; rivals are interleaved, round by round. It writes
-// results.json, README.md and SVG charts into docs/benchmarks, or, of anything but a full run, into build/benchmarks.
+// results.json, README.md and SVG charts into docs/benchmarks (a large run into docs/benchmarks/large), or, of anything but
+// a whole run, into build/benchmarks.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

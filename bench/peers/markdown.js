@@ -59,6 +59,12 @@ function trialSection(trial) {
   return parts.join('\n\n');
 }
 
+/** Of a large run. */
+const SHORT_ROUNDS =
+  'In rounds so short Keelson makes checkpoints of the smaller stores only, and none of a million entries or more: what those cost is in the full run, up to a million.';
+
+const roundsOf = ({ rounds }) => `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`;
+
 function goalsSection(trials) {
   const rows = trials.flatMap(({ title, goals }) => goals.map((goal) => [title, ...goalCells(goal)]));
   if (rows.length === 0) return [];
@@ -66,7 +72,7 @@ function goalsSection(trials) {
   return ['## Goals', `${reached} of ${rows.length} reached.`, table(['trial', ...GOAL_HEADER], rows)];
 }
 
-function costsSection(costs) {
+function costsSection(costs, { large }) {
   if (costs.length === 0) return [];
   const tables = costs.map(({ title, sizes, stores }) => {
     const header = ['', ...sizes.map((size) => size.toLocaleString('en')), 'steepest step'];
@@ -80,7 +86,7 @@ function costsSection(costs) {
   const ours = costs.flatMap(({ stores }) => stores.filter(({ store }) => store === 'keelson'));
   const hasCliff = ours.some(({ steepest }) => steepest > CLIFF_RATIO);
   const verdict = `Keelson ${hasCliff ? '**has a cliff**' : 'has none'}.`;
-  const intro = `µs an operation (an entry of a scan), by entries in the store. A step to ten times the entries that costs more than ${CLIFF_RATIO} times as much is a cliff. ${verdict}`;
+  const intro = `µs an operation (an entry of a scan), by entries in the store. A step to ten times the entries that costs more than ${CLIFF_RATIO} times as much is a cliff. ${verdict}${large ? ` ${SHORT_ROUNDS}` : ''}`;
   return ['## Cost against size', intro, ...tables];
 }
 
@@ -96,7 +102,7 @@ function machineSection({ machine, startedAt, options, durationMinutes }) {
         ['system', `${kernel}, ${fileSystem}, Node ${node}`],
         ['Keelson', `${keelson}; engine ${engine}`],
         ['rivals', rivals.join(', ')],
-        ['run', `${startedAt}, ${options.rounds} rounds of ${options.seconds} s, ${durationMinutes} minutes`],
+        ['run', `${startedAt}, ${roundsOf(options)} of ${options.seconds} s, ${durationMinutes} minutes`],
       ],
     ),
   ];
@@ -139,18 +145,18 @@ export function markdownOf(results, { trials, costs }, charts) {
   const kind = options.quick
     ? ' with `--quick`: few and short rounds'
     : options.large
-      ? ' with `--large`: sizes up to ten million entries, one short round'
+      ? ' with `--large`: the trials in which the size is varied, in short rounds'
       : '';
   const main = trials.filter(({ isMain }) => isMain);
   const ofClass = (durability) => main.filter((trial) => (trial.durability === 'P') === (durability === 'P'));
   const [d, p] = [ofClass('D'), ofClass('P')];
   const parts = [
     '# Keelson and its rivals, measured',
-    `Written by \`npm run bench\`${kind}. ${options.entries.toLocaleString('en')} entries unless said otherwise; medians with the lowest and the highest of ${options.rounds} rounds. Read the ratios, not the absolute figures.`,
+    `Written by \`npm run bench\`${kind}. ${options.entries.toLocaleString('en')} entries unless said otherwise; medians with the lowest and the highest of ${roundsOf(options)}. Read the ratios, not the absolute figures.`,
     ...charts.map(({ file, title }) => `![${title}](${file})`),
     ...goalsSection(main),
     ...(d.length > 0 ? ['## Trials', `Writes are class D: ${DURABILITY.D}.`, ...d.map(trialSection)] : []),
-    ...costsSection(costs),
+    ...costsSection(costs, options),
     ...(p.length > 0
       ? [
           '## Class P',

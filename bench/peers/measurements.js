@@ -17,9 +17,11 @@ const GETS_PER_LOOK_AT_THE_CLOCK = 1000;
 /** Values that puts draw from. A power of two. */
 const POOLED_VALUES = 4096;
 
-/** More than any store takes here. One that came to the end of its keys would be measured for less time, and rightly. */
+/** So many new keys are made. A store that comes to the end of them is measured for less time. */
 const LONE_PUTS_PER_SECOND_MAX = 50_000;
 const PUTS_PER_SECOND_MAX = 500_000;
+/** There is room for so many, which no store comes near. */
+const LATENCIES_PER_SECOND_MAX = 1_000_000;
 const FLOOR_WRITES_PER_SECOND = 8000;
 const FLOOR_BLOCK_BYTES = 4096;
 
@@ -84,15 +86,18 @@ async function prepare({ store, directory, values, entries }) {
  * `inFlight` writers, each of which awaits its own put and then makes its next: there is no barrier between them. All
  * puts are counted, up to the last acknowledgement.
  */
-async function putFor(seconds, { db, keys, putsMax, values, inFlight, from, perSecondMax }) {
+async function putFor(seconds, { db, keys, putsMax, values, inFlight, from }) {
   // Memory that is there before the clock runs: an array that grows would stop those who put most.
-  const latenciesMs = new Float64Array(Math.ceil(perSecondMax * seconds)).fill(0);
+  const latenciesMs = new Float64Array(Math.ceil(LATENCIES_PER_SECOND_MAX * seconds) + inFlight).fill(0);
   let count = 0;
   let next = from;
   const start = performance.now();
   const end = start + seconds * 1000;
   async function writer() {
-    for (let began = performance.now(); began < end && next < putsMax && count < latenciesMs.length; ) {
+    for (
+      let began = performance.now();
+      began < end && next < putsMax && count + inFlight <= latenciesMs.length;
+    ) {
       const turn = next++;
       await db.put(keys[turn % keys.length], values[turn % POOLED_VALUES]);
       const ended = performance.now();
@@ -117,7 +122,7 @@ async function put(options) {
   const keys = keysOf(Math.min(putsMax, shuffled?.length ?? Infinity), numberOf);
   const pooled = Array.from({ length: POOLED_VALUES }, (_, at) => VALUES[values].at(at + POOLED_VALUES));
 
-  const workload = { db, keys, putsMax, values: pooled, inFlight, perSecondMax };
+  const workload = { db, keys, putsMax, values: pooled, inFlight };
   const warmUp = await putFor(warmUpSeconds, { ...workload, from: 0 });
   const { next, latenciesMs, elapsedMs } = await putFor(seconds, { ...workload, from: warmUp.next });
 

@@ -20,7 +20,7 @@ function chosen({ quick, large, only, entries }) {
   return TRIALS.filter(isChosen).flatMap((trial) => {
     const sizes = [entries];
     if (trial.isInSizes && !quick) sizes.push(...SIZES.filter((size) => size < entries));
-    if (trial.isInSizes && large) sizes.push(LARGE_SIZE);
+    if (trial.isInSizes && large && LARGE_SIZE > entries) sizes.push(LARGE_SIZE);
     return sizes.map((size) => ({ trial, entries: size }));
   });
 }

@@ -28,7 +28,7 @@ function judged(result, goal) {
   return { ...goal, ...values, isReached };
 }
 
-function summaryOf(result, mainEntries) {
+function summaryOf(result, { entries, large }) {
   const { title, figures, goals, durability, note } = trialNamed(result.name);
   const rows = Object.entries(result.stores).map(([store, measured]) => ({
     store,
@@ -38,13 +38,13 @@ function summaryOf(result, mainEntries) {
     name: result.name,
     title,
     entries: result.entries,
-    isMain: result.entries === mainEntries,
+    isMain: result.entries === entries,
     durability,
     note,
     figures,
     rows,
-    // Goals are set for the size that all trials share.
-    goals: result.entries === mainEntries ? goals.map((goal) => judged(result, goal)) : [],
+    // Goals are set for the size that all trials share, and for more than one short round.
+    goals: result.entries === entries && !large ? goals.map((goal) => judged(result, goal)) : [],
     failures: result.failures,
   };
 }
@@ -81,6 +81,6 @@ function costsBySize(summaries) {
 }
 
 export function summarize({ options, trials }) {
-  const summaries = trials.map((result) => summaryOf(result, options.entries));
+  const summaries = trials.map((result) => summaryOf(result, options));
   return { trials: summaries, costs: costsBySize(summaries) };
 }

@@ -18,15 +18,15 @@ export class Waiter {
   }
 }
 
-/** With so few left, those that are settled are cut off at every commit. */
+/** With so few left, or no more than have been settled, those are cut off. */
 const CUT_ENTRIES_MAX = 4096;
 
 /** A queue in LSN order: nearly every waiter comes with the highest LSN so far, so adding is a push. */
 export class DurableWaiters {
   #waiters: Waiter[] = [];
   /**
-   * Entries before this are settled. They are cut off soon: what an array holds that has lived for a while, the collector
-   * keeps, and copies, with all that hangs on it. And in bulk, so that settling stays linear.
+   * Entries before this are settled. They are cut off at every commit, if that is cheap: what an array holds that has lived
+   * for a while, the collector keeps, and copies, with all that hangs on it. And in bulk, so that settling stays linear.
    */
   #head = 0;
 
@@ -37,7 +37,7 @@ export class DurableWaiters {
   add(waiter: Waiter): void {
     const waiters = this.#waiters;
     const last = waiters.at(-1);
-    if (last === undefined || this.count === 0 || last.lsn <= waiter.lsn) {
+    if (last === undefined || last.lsn <= waiter.lsn) {
       waiters.push(waiter);
       return;
     }
@@ -48,15 +48,12 @@ export class DurableWaiters {
 
   /** Resolves everyone who waits for `durableLsn` or less, each with the LSN it waits for. */
   settle(durableLsn: number): void {
-    const waiters = this.#waiters;
-    let head = this.#head;
-    while (head < waiters.length && waiters[head]!.lsn <= durableLsn) {
-      const waiter = waiters[head++]!;
+    // Read anew each time: a hook on promises may run the program's code, and that may add waiters, or settle.
+    while (this.count > 0 && this.#waiters[this.#head]!.lsn <= durableLsn) {
+      const waiter = this.#waiters[this.#head++]!;
       waiter.resolve(waiter.lsn);
     }
-    const isCut = waiters.length - head <= Math.max(head, CUT_ENTRIES_MAX);
-    if (isCut && head > 0) this.#waiters = waiters.slice(head);
-    this.#head = isCut ? 0 : head;
+    this.#cut();
   }
 
   /** Rejects everyone who still waits, all with the same error. */
@@ -65,5 +62,11 @@ export class DurableWaiters {
     this.#waiters = [];
     this.#head = 0;
     for (const waiter of waiting) waiter.reject(error);
+  }
+  #cut(): void {
+    const isWorthIt = this.#head > 0 && this.count <= Math.max(this.#head, CUT_ENTRIES_MAX);
+    if (!isWorthIt) return;
+    this.#waiters = this.#waiters.slice(this.#head);
+    this.#head = 0;
   }
 }

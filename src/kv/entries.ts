@@ -64,11 +64,11 @@ export class EntriesView {
   }
 
   /**
-   * Looks at the memory of these entries, in which each is a cache miss that read() would wait for; here nothing waits for
-   * one, so many are under way at a time.
+   * Looks at the memory of an entry: a cache miss, for which read() would wait. Here nothing waits for it, so those of many
+   * entries, one call after the other, are under way at a time.
    */
-  warm(handles: readonly EntryHandle[]): void {
-    for (const handle of handles) this.values.touch(handle);
+  warm(handle: EntryHandle): void {
+    this.values.touch(handle);
   }
 
   /** The number of keys in the range. O(1) for all, otherwise O(nodes in the range). */

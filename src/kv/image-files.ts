@@ -32,7 +32,7 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 /** An image is flushed as it grows: all of it at once would keep the disk from the commits of a second or more. */
 const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** So many entries, half a millisecond of work, are looked up before the first is copied; then the event loop has its turn. */
+/** So many entries are looked up before the first of them is copied. */
 const GATHERED_ENTRIES_MAX = 1024;
 
 /** After so many entries, a few milliseconds, a load lets the event loop have its turn, whatever has been read ahead. */
@@ -72,8 +72,8 @@ export interface ImagePlan {
 }
 
 /**
- * Writes an image to `path`, which must not be there, and flushes it. The event loop has its turn after every half
- * millisecond of work. Returns the bytes written. Whoever calls removes what a failure leaves.
+ * Writes an image to `path`, which must not be there, and flushes it. The event loop has its turn after every block,
+ * and after GATHERED_ENTRIES_MAX entries that fill none: half a millisecond of work. Returns the bytes written. Whoever calls removes what a failure leaves.
  */
 export async function writeImage(storage: Storage, path: string, plan: ImagePlan): Promise<number> {
   const { header, entries, keyCodec, shapes, onBlock } = plan;
@@ -100,8 +100,9 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
       writer.add(key, version, bytes, start, end);
     const walk = entries.walk(ALL_KEYS);
     const gathered: GatheredEntries = { keys: [], handles: [] };
-    while (gather(entries, walk, gathered)) {
-      for (let at = 0; at < gathered.keys.length; at++) {
+    for (let count = gather(entries, walk, gathered); count > 0; count = gather(entries, walk, gathered)) {
+      const offsetBefore = offset;
+      for (let at = 0; at < count; at++) {
         key = gathered.keys[at]!;
         const handle = gathered.handles[at]!;
         version = entries.versionOf(handle);
@@ -109,8 +110,8 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
         entriesDone++;
         if (writer.isFull) await writeBlock();
       }
-      // A write that is done at once would have the next entries copied in the same turn.
-      if (gathered.keys.length === GATHERED_ENTRIES_MAX) await setImmediate();
+      // Entries so small that these do not fill a block, for which the program would have had its turn.
+      if (offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await setImmediate();
     }
     if (!writer.isEmpty) await writeBlock();
     // The end block has no entries: an image that was cut off between two blocks has none.
@@ -122,21 +123,21 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
   }
 }
 
+/** Filled again and again: an array that is emptied lets go of its memory. */
 interface GatheredEntries {
   readonly keys: IndexKey[];
   readonly handles: EntryHandle[];
 }
 
-/** The next entries of the walk, with their memory on its way into the cache; false when there are none. */
-function gather(entries: EntriesView, walk: IndexWalk<EntryId>, { keys, handles }: GatheredEntries): boolean {
-  keys.length = 0;
-  handles.length = 0;
-  while (keys.length < GATHERED_ENTRIES_MAX && walk.advance()) {
-    keys.push(walk.key);
-    handles.push(entries.handleOf(walk.value));
+/** Takes the next entries of the walk, and their memory into the cache. Returns how many there are. */
+function gather(entries: EntriesView, walk: IndexWalk<EntryId>, { keys, handles }: GatheredEntries): number {
+  let count = 0;
+  for (; count < GATHERED_ENTRIES_MAX && walk.advance(); count++) {
+    keys[count] = walk.key;
+    handles[count] = entries.handleOf(walk.value);
   }
-  entries.warm(handles);
-  return keys.length > 0;
+  for (let at = 0; at < count; at++) entries.warm(handles[at]!);
+  return count;
 }
 
 /** The header of an image file, verified or not, and the size of the file. */

@@ -118,6 +118,7 @@ describe('the plan', () => {
     const sizes = (...args: string[]) => new Set(planFor(...args).cases.map(({ entries }) => entries));
     expect(sizes()).toEqual(new Set([10_000, 100_000, 1_000_000]));
     expect(sizes('--large')).toEqual(new Set([10_000, 100_000, 1_000_000, 10_000_000]));
+    expect(sizes('--large', '--entries', '10000000')).toEqual(new Set([10_000, 100_000, 10_000_000]));
   });
 
   test('of a large run has the trials in which a size is varied, and no other', () => {
@@ -125,7 +126,8 @@ describe('the plan', () => {
     expect(new Set(trialsOf('--large'))).toEqual(new Set(['put-random', 'get-objects', 'scan-objects']));
   });
 
-  test('keeps its time: ten minutes quick, ninety full', () => {
+  test('keeps its time: ten minutes quick, fifteen large, ninety full', () => {
+    expect(planFor('--large').seconds).toBeLessThan(15 * MINUTE_SECONDS);
     expect(planFor('--quick').seconds).toBeLessThan(10 * MINUTE_SECONDS);
     expect(planFor().seconds).toBeLessThan(90 * MINUTE_SECONDS);
   });

@@ -73,6 +73,13 @@ describe('a goal', () => {
     });
   });
 
+  test('is not judged in a large run, whose rounds are too short for it', () => {
+    const measured = results({ keelson: { perSecond: [4, 4, 4] }, lmdb: { perSecond: [1, 1, 1] } });
+    const large = { ...measured, options: { ...measured.options, large: true } };
+    expect(summarize(measured).trials[0]!.goals).not.toEqual([]);
+    expect(summarize(large).trials[0]!.goals).toEqual([]);
+  });
+
   test('that nothing was measured for is not reached', () => {
     const goal = goalOver('lmdb', {
       keelson: { perSecond: [1, 1, 1] },

@@ -123,6 +123,8 @@ describe('an image', () => {
     { name: 'nothing', lengths: [] },
     { name: 'one entry without a byte', lengths: [0] },
     { name: 'many tiny ones', lengths: Array.from({ length: 20_000 }, (_, number) => number % 3) },
+    { name: 'as many as are looked up at a time', lengths: Array.from({ length: 1024 }, () => 10) },
+    { name: 'twice as many, which fill a block', lengths: Array.from({ length: 2048 }, () => 10) },
     { name: 'more than one piece of small ones', lengths: Array.from({ length: 9000 }, () => 600) },
     {
       name: 'values larger than a piece, between others',
@@ -194,24 +196,48 @@ describe('an image', () => {
     });
   });
 
-  test('is of the view it was given, whatever is written while it is', async () => {
-    const storage = newStorage();
-    const entries = entriesOf(Array.from({ length: 6000 }, () => 100));
-    const expected = contentOf(entries);
-    const header = headerFor(entries);
-    let round = 0;
-    const churn = () => {
-      round++;
-      for (let number = 0; number < 6000; number++) {
-        const key = `key ${String(number).padStart(6, '0')}`;
-        if ((number + round) % 5 === 0) entries.delete(key);
-        else entries.set(key, round, new Uint8Array(150).fill(round), 0, 150);
-      }
+  // Blocks of 100 bytes end where entries have been looked up and copied, those of 300 while some are looked up only.
+  test.each([100, 300])(
+    'with values of %i bytes is of the view it was given, whatever is written while it is',
+    async (bytes) => {
+      const storage = newStorage();
+      const entries = entriesOf(Array.from({ length: 6000 }, () => bytes));
+      const expected = contentOf(entries);
+      const header = headerFor(entries);
+      let round = 0;
+      const churn = () => {
+        round++;
+        for (let number = 0; number < 6000; number++) {
+          const key = `key ${String(number).padStart(6, '0')}`;
+          if ((number + round) % 5 === 0) entries.delete(key);
+          else entries.set(key, round, new Uint8Array(bytes + 50).fill(round), 0, bytes + 50);
+        }
+      };
+      await write(storage, entries.clone(), utf8KeyCodec, churn);
+      expect(round).toBeGreaterThan(2);
+      expect(contentOf(await load(storage, header))).toEqual(expected);
+      entries.checkValid();
+    },
+  );
+
+  test('lets the program have its turn, on a disk that is done at once too, while small entries fill a block', async () => {
+    const atOnce: StorageFile = {
+      write: async () => {},
+      flush: async () => {},
+      close: async () => {},
+    } as unknown as StorageFile;
+    const storage = { createFile: async () => atOnce } as unknown as Storage;
+    const entries = entriesOf(Array.from({ length: 10_000 }, () => 1));
+    let turns = 0;
+    let isWritten = false;
+    const turn = () => {
+      turns++;
+      if (!isWritten) setImmediate(turn);
     };
-    await write(storage, entries.clone(), utf8KeyCodec, churn);
-    expect(round).toBeGreaterThan(2);
-    expect(contentOf(await load(storage, header))).toEqual(expected);
-    entries.checkValid();
+    setImmediate(turn);
+    await write(storage, entries.clone());
+    isWritten = true;
+    expect(turns).toBeGreaterThanOrEqual(10_000 / IMAGE_BLOCK_ENTRIES_TARGET - 1);
   });
 });
 

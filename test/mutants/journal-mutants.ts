@@ -161,6 +161,28 @@ const commits: readonly Mutant[] = [
     tests: [LESSONS],
   },
   {
+    name: 'waiters that are settled stay in the queue while others wait',
+    edits: [
+      {
+        file: 'src/journal/durable-waiters.ts',
+        find: 'this.#head > 0 && this.count <= Math.max(this.#head, CUT_ENTRIES_MAX)',
+        replace: 'this.count === 0',
+      },
+    ],
+    tests: ['test/journal/durable-waiters.test.ts'],
+  },
+  {
+    name: 'waiters that are settled are rejected, too',
+    edits: [
+      {
+        file: 'src/journal/durable-waiters.ts',
+        find: 'const waiting = this.#waiters.slice(this.#head);',
+        replace: 'const waiting = this.#waiters.slice();',
+      },
+    ],
+    tests: ['test/journal/durable-waiters.test.ts'],
+  },
+  {
     name: 'a commit settles also those who wait for the one behind it',
     edits: [
       {

@@ -266,6 +266,17 @@ const opening: readonly Mutant[] = [
     tests: [IMAGES],
   },
   {
+    name: 'an image of small entries is written without the program having its turn',
+    edits: [
+      {
+        file: 'src/kv/image-files.ts',
+        find: 'if (offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await setImmediate();',
+        replace: '',
+      },
+    ],
+    tests: ['test/kv/image-files.test.ts'],
+  },
+  {
     name: 'an image with fewer entries than it says is whole',
     edits: [
       {
