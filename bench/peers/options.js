@@ -3,14 +3,12 @@
 import { parseArgs } from 'node:util';
 import { TRIALS } from './trials.js';
 
-const MILLION = 1_000_000;
-
 const count = (text) => (/^[1-9]\d*$/.test(text) ? Number(text) : undefined);
 const positive = (text) => (Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : undefined);
 const anyText = (text) => (text === '' ? undefined : text);
 const trialName = (text) => (TRIALS.some(({ name }) => name === text) ? text : undefined);
 
-/** A flag has no `parse`. `full`, `quick` and `large` are the defaults of the three kinds of runs. */
+/** A flag has no `parse`. `full` is the default; `quick` and `large` those of the other kinds of runs, where they differ. */
 export const OPTIONS = {
   quick: {
     help: 'few rounds of a second each; no class P, no other sizes, no memory-level: at most 10 minutes',
@@ -28,15 +26,8 @@ export const OPTIONS = {
     quick: 1,
     large: 1,
   },
-  entries: { value: 'N', parse: count, expected: 'a count', full: MILLION, quick: MILLION, large: MILLION },
-  directory: {
-    value: 'DIR',
-    parse: anyText,
-    expected: 'a directory on a real disk',
-    full: '.',
-    quick: '.',
-    large: '.',
-  },
+  entries: { value: 'N', parse: count, expected: 'a count', full: 1_000_000 },
+  directory: { value: 'DIR', parse: anyText, expected: 'a directory on a real disk', full: '.' },
   out: { value: 'DIR', parse: anyText, expected: 'a directory' },
   render: { help: 'runs nothing: makes the page and the charts again from the results.json in --out' },
   help: { help: 'shows this' },
@@ -61,8 +52,8 @@ export function resolveOptions(args) {
   const kind = kindOf(given);
   const resolved = {};
   for (const name of names) {
-    const { parse, expected, [kind]: byDefault } = OPTIONS[name];
-    if (given[name] === undefined) resolved[name] = parse ? (byDefault ?? null) : false;
+    const { parse, expected, full = null, [kind]: byDefault = full } = OPTIONS[name];
+    if (given[name] === undefined) resolved[name] = parse ? byDefault : false;
     else if (!parse) resolved[name] = true;
     else {
       resolved[name] = parse(given[name]);
@@ -79,7 +70,7 @@ export const usage = () =>
     'npm run bench -- [options]',
     ...Object.entries(OPTIONS).map(([name, { value, help, expected, full, quick, large }]) => {
       const defaults =
-        full === undefined ? '' : `; ${full === quick ? full : `${full}, quick ${quick}, large ${large}`}`;
+        full === undefined ? '' : `; ${quick ? `${full}, quick ${quick}, large ${large}` : full}`;
       return `  --${value ? `${name} ${value}` : name}`.padEnd(20) + (help ?? expected) + defaults;
     }),
   ].join('\n');

@@ -63,6 +63,7 @@ export class DurableWaiters {
     this.#head = 0;
     for (const waiter of waiting) waiter.reject(error);
   }
+
   #cut(): void {
     const isWorthIt = this.#head > 0 && this.count <= Math.max(this.#head, CUT_ENTRIES_MAX);
     if (!isWorthIt) return;

@@ -13,6 +13,7 @@ const FRAMES = 'test/journal/frames.test.ts';
 const COMMITS = 'test/journal/commits.test.ts';
 const SEGMENT_FILES = 'test/journal/segment-files.test.ts';
 const DAMAGE = 'test/journal/damage.test.ts';
+const WAITERS = 'test/journal/durable-waiters.test.ts';
 
 const framing: readonly Mutant[] = [
   {
@@ -169,7 +170,7 @@ const commits: readonly Mutant[] = [
         replace: 'this.count === 0',
       },
     ],
-    tests: ['test/journal/durable-waiters.test.ts'],
+    tests: [WAITERS],
   },
   {
     name: 'waiters that are settled are rejected, too',
@@ -180,7 +181,7 @@ const commits: readonly Mutant[] = [
         replace: 'const waiting = this.#waiters.slice();',
       },
     ],
-    tests: ['test/journal/durable-waiters.test.ts'],
+    tests: [WAITERS],
   },
   {
     name: 'a commit settles also those who wait for the one behind it',

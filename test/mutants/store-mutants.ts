@@ -274,7 +274,7 @@ const opening: readonly Mutant[] = [
         replace: '',
       },
     ],
-    tests: ['test/kv/image-files.test.ts'],
+    tests: [IMAGES],
   },
   {
     name: 'an image with fewer entries than it says is whole',
