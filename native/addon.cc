@@ -81,29 +81,51 @@ class Engine final : public keelson::FinishedWrites {
     }
     if (pins_.size() <= static_cast<size_t>(slot)) pins_.resize(static_cast<size_t>(slot) + 1);
     pins_[static_cast<size_t>(slot)] = pin;
-    // A write that is not durable yet keeps the process alive; an idle engine does not.
     if (writes_.under_way() == 1) uv_ref(reinterpret_cast<uv_handle_t*>(&poll_));
     return slot;
   }
 
-  /** Blocks until the write is finished; its callback has run when this returns. Throws what callbacks threw first. */
+  /**
+   * Blocks until the write is finished. Runs no JavaScript: that could be stopped half-way (node:vm has timeouts), and a
+   * result that nobody was told of would be lost. Results are kept until told() or the event loop has passed them on.
+   */
   void drain(uint32_t slot) {
     if (!writes_.is_under_way(slot)) return;
-    const bool was_blocking = is_blocking_;
-    const napi_value thrown_outside = thrown_;
     is_blocking_ = true;
-    thrown_ = nullptr;
     writes_.wait_for(slot, kForeverNs, this);
-    if (thrown_ != nullptr) napi_throw(env_, thrown_);
-    thrown_ = thrown_outside;
-    is_blocking_ = was_blocking;
+    is_blocking_ = false;
+    if (!untold_.empty()) ring_.raise_event();
   }
 
-  void finished(uint32_t slot, int result) override {
+  /** The result of a finished write that nobody has been told of; null when there is none. */
+  const int* untold(uint32_t slot) const {
+    for (const Result& result : untold_) {
+      if (result.slot == slot) return &result.result;
+    }
+    return nullptr;
+  }
+
+  /** Somebody was told of that write: its slot may be used again. */
+  void told(uint32_t slot) {
+    const auto is_of_slot = [slot](const Result& result) { return result.slot == slot; };
+    const auto found = std::find_if(untold_.begin(), untold_.end(), is_of_slot);
+    if (found == untold_.end()) return;
+    untold_.erase(found);
+    writes_.release(slot);
+    unref_when_idle();
+  }
+
+  bool finished(uint32_t slot, int result) override {
     napi_delete_reference(env_, pins_[slot]);
     pins_[slot] = nullptr;
-    if (writes_.under_way() == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
-    if (!is_ending_) tell(slot, result);
+    if (is_ending_) return true;
+    if (is_blocking_) {
+      untold_.push_back(Result{slot, result});
+      return false;
+    }
+    unref_when_idle();
+    tell(slot, result);
+    return true;
   }
 
   void keep_fd(int fd) { fds_.push_back(fd); }
@@ -131,8 +153,21 @@ class Engine final : public keelson::FinishedWrites {
     engine->ring_.acknowledge_event();
     napi_handle_scope scope;
     if (napi_open_handle_scope(engine->env_, &scope) != napi_ok) return;
+    // Whoever was blocked may not have come to pass them on, or they are of other files.
+    while (!engine->untold_.empty()) {
+      const Result first = engine->untold_.front();
+      engine->untold_.erase(engine->untold_.begin());
+      engine->unref_when_idle();
+      engine->tell(first.slot, first.result);
+      engine->writes_.release(first.slot);
+    }
     engine->writes_.collect(engine);
     napi_close_handle_scope(engine->env_, scope);
+  }
+
+  /** A write that is not durable yet, or that nobody knows to be, keeps the process alive; an idle engine does not. */
+  void unref_when_idle() {
+    if (writes_.under_way() == 0 && untold_.empty()) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
   }
 
   /** Calls on_finished(slot, result). Out of the event loop, promises and ticks that it queued run right after. */
@@ -144,15 +179,6 @@ class Engine final : public keelson::FinishedWrites {
     if (napi_get_global(env_, &receiver) != napi_ok) return;
     if (napi_create_uint32(env_, slot, &arguments[0]) != napi_ok) return;
     if (napi_create_int32(env_, result, &arguments[1]) != napi_ok) return;
-    if (is_blocking_) {
-      // Called from JavaScript: what it throws goes on to whoever called drain(), when everyone has been told: while it
-      // is pending, nobody could be.
-      if (napi_call_function(env_, receiver, callback, 2, arguments, nullptr) == napi_pending_exception) {
-        napi_value thrown;
-        if (napi_get_and_clear_last_exception(env_, &thrown) == napi_ok && thrown_ == nullptr) thrown_ = thrown;
-      }
-      return;
-    }
     napi_make_callback(env_, async_context_, receiver, callback, 2, arguments, nullptr);
     bool has_thrown = false;
     if (napi_is_exception_pending(env_, &has_thrown) != napi_ok || !has_thrown) return;
@@ -218,8 +244,12 @@ class Engine final : public keelson::FinishedWrites {
   bool is_polling_ = false;
   bool is_blocking_ = false;
   bool is_ending_ = false;
-  /** The first that a callback threw in the drain() that is running. */
-  napi_value thrown_ = nullptr;
+  struct Result {
+    uint32_t slot;
+    int result;
+  };
+  /** Of writes that finished in a drain(), until somebody has been told. */
+  std::vector<Result> untold_;
   napi_async_context async_context_ = nullptr;
   napi_ref on_finished_ = nullptr;
   /** By slot: what keeps the memory of a write alive. */
@@ -303,10 +333,24 @@ Napi::Value submit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), slot);
 }
 
-/** drain(slot): blocks until that write is finished and onFinished has been called for it */
+/** drain(slot): blocks until that write is finished; what came of it is in result(), until told() */
 Napi::Value drain(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "drain expects a slot");
   engine_of(info)->drain(info[0].As<Napi::Number>().Uint32Value());
+  return info.Env().Undefined();
+}
+
+/** result(slot): of a write that finished in a drain() and that nobody was told of: 0 or a negative errno; else undefined */
+Napi::Value result(const Napi::CallbackInfo& info) {
+  if (!are_numbers(info, 0, 1)) return throw_type_error(info, "result expects a slot");
+  const int* found = engine_of(info)->untold(info[0].As<Napi::Number>().Uint32Value());
+  return found == nullptr ? info.Env().Undefined() : Napi::Number::New(info.Env(), *found).As<Napi::Value>();
+}
+
+/** told(slot): its result has been passed on; without this the event loop calls onFinished with it */
+Napi::Value told(const Napi::CallbackInfo& info) {
+  if (!are_numbers(info, 0, 1)) return throw_type_error(info, "told expects a slot");
+  engine_of(info)->told(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
@@ -370,6 +414,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("closeFile", Napi::Function::New(env, close_file));
   exports.Set("submit", Napi::Function::New(env, submit));
   exports.Set("drain", Napi::Function::New(env, drain));
+  exports.Set("result", Napi::Function::New(env, result));
+  exports.Set("told", Napi::Function::New(env, told));
   exports.Set("alignedOffset", Napi::Function::New(env, aligned_offset));
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
   exports.Set("sealFrames", Napi::Function::New(env, seal));

@@ -112,8 +112,7 @@ void DurableWrites::completed(uint32_t slot, int result, FinishedWrites* told) {
 void DurableWrites::finish(uint32_t slot, int result, FinishedWrites* told) {
   writes_[slot].is_under_way = false;
   under_way_--;
-  free_.push_back(slot);
-  told->finished(slot, result);
+  if (told->finished(slot, result)) release(slot);
 }
 
 }  // namespace keelson

@@ -12,7 +12,8 @@ namespace keelson {
 /** Told of a finished write: `result` is 0 or a negative errno. It may start further writes. */
 class FinishedWrites {
  public:
-  virtual void finished(uint32_t slot, int result) = 0;
+  /** Returns whether the slot may be used again. If not, release() says when. */
+  virtual bool finished(uint32_t slot, int result) = 0;
 
  protected:
   ~FinishedWrites() = default;
@@ -30,6 +31,9 @@ class DurableWrites {
 
   /** Waits until that write is finished, or so long that it is given up: then false, and it is still under way. */
   bool wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* told);
+
+  /** Gives back the slot of a finished write. */
+  void release(uint32_t slot) { free_.push_back(slot); }
 
   bool is_under_way(uint32_t slot) const { return slot < writes_.size() && writes_[slot].is_under_way; }
   uint32_t under_way() const { return under_way_; }

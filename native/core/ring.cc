@@ -157,6 +157,12 @@ void Ring::cancel_all() {
 #endif
 }
 
+void Ring::raise_event() {
+  const uint64_t one = 1;
+  // It can only fail when the count is at its limit, and then the eventfd is readable.
+  [[maybe_unused]] const ssize_t written = write(event_fd_, &one, sizeof(one));
+}
+
 void Ring::acknowledge_event() {
   uint64_t count;
   // Nothing to read is fine: an earlier wake-up has taken it.

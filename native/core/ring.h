@@ -50,6 +50,9 @@ class Ring {
   /** Asks the kernel to give up what it has not started. What it has, goes on. */
   void cancel_all();
 
+  /** Makes the eventfd readable, as a completion does. */
+  void raise_event();
+
   /** Takes the eventfd's count, so that it becomes readable anew. */
   void acknowledge_event();
 

@@ -51,9 +51,10 @@ class Random {
 };
 
 struct Told final : keelson::FinishedWrites {
-  void finished(uint32_t slot, int result) override {
+  bool finished(uint32_t slot, int result) override {
     slots.push_back(slot);
     results.push_back(result);
+    return true;
   }
   std::vector<uint32_t> slots;
   std::vector<int> results;

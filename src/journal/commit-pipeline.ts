@@ -2,16 +2,20 @@
 // in flight a commit goes at the end of the current microtask turn. The durable LSN moves here and nowhere else,
 // only over writes that have completed, in order. The first failure of accepted bytes poisons, for good.
 
+import { type CommitGuard, interrupted } from '../commit-guard.js';
 import { invariant, isKeelsonError, KeelsonError } from '../errors.js';
+import { nextTick, queueMicrotask } from '../schedulers.js';
 import type { DurableWrite } from '../storage/index.js';
 import type { CommitLayout } from './commit-layout.js';
 import type { DurableWaiters } from './durable-waiters.js';
 import type { Lsn } from './lsn.js';
-import type { PendingCommit } from './pending-commit.js';
+import type { CommitMark, PendingCommit } from './pending-commit.js';
 import type { WritableSegment } from './segment-files.js';
 
 export interface CommitPipelineEvents {
-  /** A commit is durable. */
+  /** A commit is durable: what is held changes, and no foreign code runs. */
+  landed(commit: PendingCommit): void;
+  /** Told after that. */
   durable(commit: PendingCommit): void;
   poisoned(error: KeelsonError): void;
 }
@@ -37,19 +41,26 @@ export class CommitPipeline {
   #syncedLsn: number;
   #inFlight: PendingCommit | null = null;
   #isScheduled = false;
-  #isBlocking = false;
+  /** Calls of the program that are in the engine now, one inside the other. */
+  #callersStackDepth = 0;
   #poisonedBy: KeelsonError | null = null;
   #idle: (() => void)[] = [];
+  /** Of a poisoned journal: nobody will write them. */
+  readonly #unwrittenMarks: CommitMark[] = [];
+  /** Stands around every change of the layout, and of what is in flight and durable. */
+  readonly #guard: CommitGuard;
 
   constructor(
     layout: CommitLayout,
     waiters: DurableWaiters,
     events: CommitPipelineEvents,
+    guard: CommitGuard,
     start: { readonly syncedLsn: number; readonly heldFromLsn: number },
   ) {
     this.#layout = layout;
     this.#waiters = waiters;
     this.#events = events;
+    this.#guard = guard;
     this.#syncedLsn = start.syncedLsn;
     this.heldFromLsn = start.heldFromLsn;
   }
@@ -62,35 +73,66 @@ export class CommitPipeline {
     return this.#poisonedBy;
   }
 
+  /** True when what is appended now goes out without anybody doing more: see schedule(). */
+  get willSubmit(): boolean {
+    return this.#isScheduled || this.#inFlight !== null;
+  }
+
   /**
-   * Something was appended: it goes out at the end of this microtask turn, together with what the rest of the turn
-   * appends. A microtask alone would run before continuations that are queued behind it; a tick queued by a
-   * microtask runs when the queue is empty.
+   * What is appended goes out at the end of this microtask turn, together with what the rest of the turn appends. A
+   * microtask alone would run before continuations that are queued behind it; a tick queued by a microtask runs when
+   * the queue is empty. Called before the append, so that one that is stopped behind it goes out all the same. Hooks of
+   * the program may run.
    */
   schedule(): void {
-    if (this.#isScheduled || this.#inFlight !== null) return;
+    if (this.willSubmit) return;
+    queueMicrotask(this.#submitNextTick);
     this.#isScheduled = true;
-    queueMicrotask(() => process.nextTick(() => this.#submitScheduled()));
   }
 
   /** What was appended goes out now, unless a write is in flight: there is so much of it that waiting for more gains nothing. */
   submitAtOnce(): void {
-    this.#submitNext();
+    this.#onCallersStack(() => this.#submitNext());
   }
 
   /** Blocks until everything up to `lsn` is durable. Throws KEELSON_POISONED when it will not be. */
   drainThroughSync(lsn: number): void {
-    this.#isBlocking = true;
-    try {
-      while (this.#syncedLsn < lsn && this.#poisonedBy === null) {
-        if (this.#inFlight === null) this.#writeNextSync();
-        else this.#inFlight.segment.file.drainSync();
-      }
-    } finally {
-      this.#isBlocking = false;
-    }
+    this.#onCallersStack(() => this.#drain(lsn));
     if (!this.#layout.isEmpty) this.schedule();
     if (this.#syncedLsn < lsn && this.#poisonedBy !== null) throw this.#poisonedBy;
+  }
+
+  #drain(lsn: number): void {
+    while (this.#syncedLsn < lsn && this.#poisonedBy === null) {
+      const { commits } = this.stats;
+      const inFlight = this.#inFlight;
+      if (inFlight === null) this.#writeNextSync();
+      else inFlight.segment.file.drainSync();
+      // A completion that was lost, because the call that it came in was stopped, does not come again.
+      if (this.stats.commits === commits && this.#inFlight === inFlight) throw interrupted();
+    }
+  }
+
+  /**
+   * Calls into the engine from a call of the program, which may be stopped in it: then nobody can tell whether the engine
+   * has taken a write, or told of one. A microtask, which runs when the call has ended in whatever way, finds out.
+   */
+  #onCallersStack(run: () => void): void {
+    if (this.#wasStopped()) return;
+    queueMicrotask(this.#endCallersStack);
+    this.#callersStackDepth++;
+    try {
+      run();
+    } catch (error) {
+      this.#abandon(error);
+    } finally {
+      this.#callersStackDepth--;
+    }
+  }
+
+  #abandon(cause: unknown): void {
+    this.#inFlight = null;
+    this.poison(cause);
   }
 
   /** Resolves when nothing is in flight and nothing waits for its turn; in a poisoned journal, when nothing is in flight. */
@@ -114,20 +156,19 @@ export class CommitPipeline {
       root,
     );
     this.#poisonedBy = error;
-    for (const mark of this.#layout.drop()) mark.settled(error);
-    this.#waiters.settle(this.#syncedLsn);
-    this.#waiters.rejectAll(error);
+    this.#unwrittenMarks.push(...this.#layout.drop());
+    // Whoever poisons may itself be stopped while it tells.
+    queueMicrotask(this.#tellPoisoned);
     this.#events.poisoned(error);
-    this.#tellIdle();
+    this.#tellPoisoned();
+  }
+
+  get #isBlocking(): boolean {
+    return this.#callersStackDepth > 0;
   }
 
   get #isIdle(): boolean {
     return this.#inFlight === null && (this.#layout.isEmpty || this.#poisonedBy !== null);
-  }
-
-  #submitScheduled(): void {
-    this.#isScheduled = false;
-    this.#submitNext();
   }
 
   #submitNext(): void {
@@ -152,10 +193,12 @@ export class CommitPipeline {
   }
 
   #startNext(start: (commit: PendingCommit, write: DurableWrite) => void): void {
-    if (this.#inFlight !== null || this.#poisonedBy !== null) return;
+    if (this.#inFlight !== null || this.#poisonedBy !== null || this.#wasStopped()) return;
+    this.#guard.enter();
     const commit = this.#layout.takeNext();
-    if (commit === null) return;
     this.#inFlight = commit;
+    this.#guard.leave();
+    if (commit === null) return;
     try {
       invariant(commit.startLsn === this.#syncedLsn, 'a commit starts where the durable log does not end', {
         segment: commit.segment.sequence,
@@ -171,19 +214,24 @@ export class CommitPipeline {
   }
 
   #completed(commit: PendingCommit, error: Error | null, memoryIsFree: boolean): void {
-    this.#inFlight = null;
     if (memoryIsFree) commit.release();
-    if (error !== null || this.#poisonedBy !== null) {
+    const isLost = error !== null || this.#poisonedBy !== null || this.#wasStopped();
+    if (isLost) {
+      if (this.#inFlight === commit) this.#inFlight = null;
       this.poison(error, commit.segment);
       commit.mark?.settled(this.#poisonedBy);
       this.#tellIdle();
       return;
     }
+    this.#guard.enter();
+    this.#inFlight = null;
     this.#syncedLsn = commit.endLsn;
     this.stats.commits++;
     this.stats.records += commit.recordCount;
     this.stats.bytesWritten += commit.bytesOnDisk;
     if (this.#isBlocking) this.stats.blockingCommits++;
+    this.#events.landed(commit);
+    this.#guard.leave();
     // What gathered meanwhile goes first, so that the disk works while those who waited go on. Not while somebody
     // blocks: a write handed to the event loop could not come back before they are done.
     if (!this.#isBlocking) this.#submitNext();
@@ -193,10 +241,44 @@ export class CommitPipeline {
     this.#tellIdle();
   }
 
-  #tellIdle(): void {
-    if (!this.#isIdle || this.#idle.length === 0) return;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const resolve of idle) resolve();
+  /** Poisons, and returns true, when a change of the log was stopped half-way. */
+  #wasStopped(): boolean {
+    if (!this.#guard.isInside) return false;
+    this.#guard.stopped();
+    return true;
   }
+
+  #tellIdle(): void {
+    while (this.#isIdle && this.#idle.length > 0) {
+      const [resolve] = this.#idle;
+      resolve!();
+      if (this.#idle[0] === resolve) this.#idle.shift();
+    }
+  }
+
+  readonly #submitNextTick = (): void => nextTick(this.#submitScheduled);
+
+  readonly #submitScheduled = (): void => {
+    this.#isScheduled = false;
+    this.#submitNext();
+  };
+
+  readonly #endCallersStack = (): void => {
+    if (this.#callersStackDepth === 0) return;
+    this.#callersStackDepth = 0;
+    this.#abandon(interrupted());
+    this.#tellPoisoned();
+  };
+
+  /** Ends everybody's waiting. Where it was stopped, it goes on. */
+  readonly #tellPoisoned = (): void => {
+    const error = this.#poisonedBy!;
+    while (this.#unwrittenMarks.length > 0) {
+      const [mark] = this.#unwrittenMarks;
+      mark!.settled(error);
+      if (this.#unwrittenMarks[0] === mark) this.#unwrittenMarks.shift();
+    }
+    this.#waiters.end(this.#syncedLsn, error);
+    this.#tellIdle();
+  };
 }

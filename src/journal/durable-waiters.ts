@@ -29,6 +29,8 @@ export class DurableWaiters {
    * for a while, the collector keeps, and copies, with all that hangs on it. And in bulk, so that settling stays linear.
    */
   #head = 0;
+  /** Taken out of the queue, and maybe not settled yet. */
+  #unsure: Waiter | null = null;
 
   get count(): number {
     return this.#waiters.length - this.#head;
@@ -50,18 +52,36 @@ export class DurableWaiters {
   settle(durableLsn: number): void {
     // Read anew each time: a hook on promises may run the program's code, and that may add waiters, or settle.
     while (this.count > 0 && this.#waiters[this.#head]!.lsn <= durableLsn) {
-      const waiter = this.#waiters[this.#head++]!;
+      const waiter = this.#next();
       waiter.resolve(waiter.lsn);
+      this.#unsure = null;
     }
     this.#cut();
   }
 
   /** Rejects everyone who still waits, all with the same error. */
   rejectAll(error: Error): void {
-    const waiting = this.#waiters.slice(this.#head);
-    this.#waiters = [];
-    this.#head = 0;
-    for (const waiter of waiting) waiter.reject(error);
+    while (this.count > 0) {
+      const waiter = this.#next();
+      waiter.reject(error);
+      this.#unsure = null;
+    }
+    this.#cut();
+  }
+
+  /** Settles everyone who waits, and whoever was being settled when a call was stopped. To settle a promise again changes nothing. */
+  end(durableLsn: number, error: Error): void {
+    const unsure = this.#unsure;
+    if (unsure !== null && unsure.lsn <= durableLsn) unsure.resolve(unsure.lsn);
+    else unsure?.reject(error);
+    this.settle(durableLsn);
+    this.rejectAll(error);
+  }
+
+  #next(): Waiter {
+    this.#unsure = this.#waiters[this.#head]!;
+    this.#head++;
+    return this.#unsure;
   }
 
   #cut(): void {

@@ -1,7 +1,7 @@
 // Every frame that verifies in a stretch of bytes that may be damaged. The LSN of a frame is in its checksum, and with
 // it its place in the commit: so after a damaged frame the next is found, and nothing else is taken for one.
 
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '../schedulers.js';
 import {
   FRAME_CHECKSUM_AT,
   FRAME_LENGTH_AT,
@@ -69,7 +69,7 @@ export class FrameSearch {
     this.#enter(this.#from, startLsn);
     while (this.#at + FRAME_OVERHEAD_BYTES <= this.#end) {
       if (!this.#takeFrame()) this.#at++;
-      if (this.#isTurnDue()) await setImmediate();
+      if (this.#isTurnDue()) await nextTurn();
     }
   }
 
@@ -84,7 +84,7 @@ export class FrameSearch {
         const inBlock = (this.#at - this.#from) % blockBytes;
         this.#at += this.#lsnOffset === null ? blockBytes - inBlock : 1;
       }
-      if (this.#isTurnDue()) await setImmediate();
+      if (this.#isTurnDue()) await nextTurn();
     }
   }
 

@@ -1,12 +1,13 @@
 // The journal: the public surface over the commit path, the held segments and the reader.
 
 import { types } from 'node:util';
+import { CommitGuard } from '../commit-guard.js';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit-buffers.js';
 import { COMMIT_FLAGS } from './commit-format.js';
-import { CommitLayout } from './commit-layout.js';
+import { assertTriesLeft, CommitLayout } from './commit-layout.js';
 import { CommitPipeline, type CommitPipelineStats } from './commit-pipeline.js';
 import type { DirectoryLock } from './directory-lock.js';
 import { DurableWaiters, Waiter } from './durable-waiters.js';
@@ -74,8 +75,9 @@ export class Journal {
   readonly #waiters = new DurableWaiters();
   readonly #buffers: CommitBuffers;
   readonly #closes = new BackgroundCloses();
+  readonly #guard = new CommitGuard((cause) => this.#pipeline.poison(cause));
   /** Woken at every durable commit and at the end: followers. */
-  #watchers: (() => void)[] = [];
+  readonly #watchers: (() => void)[] = [];
   #blockingDrains = 0;
   #closing: Promise<void> | null = null;
   #retiring: Promise<void> = Promise.resolve();
@@ -95,11 +97,17 @@ export class Journal {
     this.#room = new SegmentRoom(storage, options, start, this.#closes, (error) =>
       this.#pipeline.poison(error),
     );
-    this.#layout = new CommitLayout(storage, this.#room, options, this.#buffers, recovery.endLsn);
+    const guard = this.#guard;
+    this.#layout = new CommitLayout(storage, this.#room, options, this.#buffers, recovery.endLsn, guard);
     this.#pipeline = new CommitPipeline(
       this.#layout,
       this.#waiters,
-      { durable: (commit) => this.#durable(commit), poisoned: (error) => this.#poisoned(error) },
+      {
+        landed: (commit) => this.#held.extend(commit),
+        durable: (commit) => this.#durable(commit),
+        poisoned: (error) => this.#poisoned(error),
+      },
+      guard,
       { syncedLsn: recovery.endLsn, heldFromLsn },
     );
   }
@@ -152,9 +160,22 @@ export class Journal {
     return this.#append([unsharedBytes(record)]);
   }
 
-  /** For the store: append() of a record in memory that is the store's own. */
-  appendOwn(record: Uint8Array): Lsn {
-    return this.#append([record]);
+  /**
+   * For the store: everything of append() that may run foreign code, or throw. Hooks of the program may write meanwhile,
+   * and even close the journal. What this has made sure of holds until something else runs.
+   */
+  ensureRoom(records: readonly Uint8Array[]): void {
+    this.#ensureRoom(this.#layout.frameBytesOf(records), records.length);
+  }
+
+  /** For the store: the rest of append(), right after ensureRoom() of these records, or of more. No foreign code runs. */
+  claim(records: readonly Uint8Array[]): Lsn {
+    return this.#layout.append(records, this.#layout.frameBytesOf(records));
+  }
+
+  /** For the store: what append() leaves to do for the next one, after the write is done. */
+  prepareAhead(): void {
+    this.#layout.prepareAhead();
   }
 
   /** Appends all records, or throws and appends none. Returns the LSN of the last; of none, the current end. */
@@ -320,22 +341,51 @@ export class Journal {
     this.#assertWritable();
     const frameBytes = this.#layout.frameBytesOf(records);
     if (frameBytes === 0) return this.nextLsn;
-    const undurableBytes = this.nextLsn - this.syncedLsn;
-    if (undurableBytes > 0 && undurableBytes + frameBytes > this.#options.maxUndurableBytes) {
-      this.#blockingDrains++;
-      this.#pipeline.drainThroughSync(this.nextLsn);
-    }
-    const lsnBefore = this.nextLsn;
+    this.#ensureRoom(frameBytes, records.length);
+    let lsn: Lsn;
     try {
-      return this.#layout.append(records, frameBytes);
+      lsn = this.#layout.append(records, frameBytes);
     } catch (error) {
-      // Out of memory in the middle of a batch. What is framed cannot be taken back, and half a batch must not be written.
-      if (this.nextLsn !== lsnBefore) this.#pipeline.poison(error);
-      // Preparing room may have poisoned too; then the one error that everyone gets says more.
       throw this.poisoned ?? error;
-    } finally {
-      this.#pipeline.schedule();
     }
+    this.#layout.prepareAhead();
+    return lsn;
+  }
+
+  #ensureRoom(frameBytes: number, recordCount: number): void {
+    // Each round may run hooks that write, so all of it is asked for again, until one changes nothing.
+    for (let tries = 0; !this.#isReadyFor(frameBytes, recordCount); tries++) {
+      assertTriesLeft(tries);
+      this.#assertWritable();
+      if (!this.#isWithinLimit(frameBytes)) {
+        this.#blockingDrains++;
+        this.#pipeline.drainThroughSync(this.nextLsn);
+      }
+      this.#pipeline.schedule();
+      try {
+        if (!this.#layout.isReadyFor(frameBytes, recordCount))
+          this.#layout.makeReadyFor(frameBytes, recordCount);
+      } catch (error) {
+        // Preparing room may have poisoned; then the one error that everyone gets says more.
+        throw this.poisoned ?? error;
+      }
+    }
+  }
+
+  #isReadyFor(frameBytes: number, recordCount: number): boolean {
+    return (
+      this.#closing === null &&
+      this.poisoned === null &&
+      !this.#guard.isInside &&
+      this.#pipeline.willSubmit &&
+      this.#isWithinLimit(frameBytes) &&
+      this.#layout.isReadyFor(frameBytes, recordCount)
+    );
+  }
+
+  #isWithinLimit(frameBytes: number): boolean {
+    const undurableBytes = this.nextLsn - this.syncedLsn;
+    return undurableBytes === 0 || undurableBytes + frameBytes <= this.#options.maxUndurableBytes;
   }
 
   #whenDurable(lsn: Lsn): Promise<Lsn> {
@@ -458,7 +508,6 @@ export class Journal {
   }
 
   #durable(commit: PendingCommit): void {
-    this.#held.extend(commit);
     const { mark, segment } = commit;
     if (mark !== null && mark.flags & COMMIT_FLAGS.rotated) {
       this.#layout.openSegments.delete(segment);
@@ -473,9 +522,7 @@ export class Journal {
   }
 
   #wakeWatchers(): void {
-    const watchers = this.#watchers;
-    this.#watchers = [];
-    for (const wake of watchers) wake();
+    for (let wake = this.#watchers.pop(); wake !== undefined; wake = this.#watchers.pop()) wake();
   }
 
   #assertOpen(): void {
@@ -484,6 +531,7 @@ export class Journal {
 
   #assertWritable(): void {
     this.#assertOpen();
+    if (this.#guard.isInside) this.#guard.stopped();
     if (this.poisoned !== null) throw this.poisoned;
   }
 }

@@ -17,6 +17,9 @@ import { isTemporarySegment, listSegments, newJournalId } from './segment-files.
 export type Journal = Omit<
   FullJournal,
   | 'replay'
+  | 'ensureRoom'
+  | 'claim'
+  | 'prepareAhead'
   | 'poison'
   | 'onPoisoned'
   | 'retireBehindImage'

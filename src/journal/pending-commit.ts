@@ -71,12 +71,21 @@ export class PendingCommit {
     return this.#length + frameBytes <= this.#lengthMax;
   }
 
+  /** Whether append() of so many bytes of frames needs no more memory. */
+  hasMemoryFor(frameBytes: number): boolean {
+    return this.#length + frameBytes <= this.#bytes.length;
+  }
+
+  /** Takes the memory that append() of so many bytes of frames needs. Throws a RangeError, with nothing changed. */
+  reserve(frameBytes: number): void {
+    if (!this.hasMemoryFor(frameBytes)) this.#grow(this.#length + frameBytes);
+  }
+
   /** Copies one record in, framed. The caller has asked fits(). */
   append(record: Uint8Array): void {
     const at = this.#length;
     const end = at + FRAME_OVERHEAD_BYTES + record.length;
-    if (end > this.#bytes.length) this.#grow(end);
-    // Counted only when it is there: writing may throw, if only for want of stack.
+    this.reserve(FRAME_OVERHEAD_BYTES + record.length);
     writeFrame(this.#bytes, this.#view, at, record, this.startLsn + end - COMMIT_HEADER_BYTES);
     this.#length = end;
     this.recordCount++;
@@ -127,9 +136,12 @@ export class PendingCommit {
 
   #grow(length: number): void {
     const smaller = this.#bytes;
-    this.#bytes = this.#buffers.take(Math.ceil(length / this.#blockBytes) * this.#blockBytes);
-    this.#bytes.set(smaller.subarray(0, this.#length));
-    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    const larger = this.#buffers.take(Math.ceil(length / this.#blockBytes) * this.#blockBytes);
+    larger.set(smaller.subarray(0, this.#length));
+    const view = new DataView(larger.buffer, larger.byteOffset, larger.byteLength);
+    // Both at once, with no call in between: a stop finds either the old memory or the new.
+    this.#bytes = larger;
+    this.#view = view;
     this.#buffers.giveBack(smaller);
   }
 }

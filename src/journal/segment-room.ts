@@ -118,6 +118,11 @@ export class SegmentRoom {
     return segment;
   }
 
+  /** Removes a segment that was taken and is not used after all. */
+  giveUp(segment: WritableSegment): void {
+    this.#discard(segment);
+  }
+
   #takeReady(commitBytes: number): WritableSegment | null {
     const ready = this.#ready;
     this.#ready = null;
@@ -144,7 +149,6 @@ export class SegmentRoom {
   prepareAhead(): void {
     if (this.#ready !== null || this.#underWay !== null || this.#closed || this.#hasFailedAhead) return;
     const state = { abandoned: false, done: Promise.resolve() };
-    this.#underWay = state;
     state.done = runSteps(this.#prepare(0))
       .then((segment) => {
         if (state.abandoned) this.#discard(segment);
@@ -157,6 +161,8 @@ export class SegmentRoom {
       .finally(() => {
         this.#underWay = null;
       });
+    // Last: a call that is stopped before must not leave a preparation that nothing ends.
+    this.#underWay = state;
   }
 
   /**

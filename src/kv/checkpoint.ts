@@ -2,6 +2,7 @@
 // the image is written under a temporary name and flushed; the journal is durable through its LSN; it gets its
 // name; the name is durable; only then do older images and segments go.
 
+import { isKeelsonError } from '../errors.js';
 import type { Journal } from '../journal/internal.js';
 import { isFailedFlush, type Storage } from '../storage/index.js';
 import { type ImagePlan, imagePath, listImages, writeImage } from './image-files.js';
@@ -42,6 +43,8 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImag
     assertSound(journal);
     await storage.rename(temporary, path);
   } catch (error) {
+    // What is in memory contradicts itself: neither it nor what comes of it can be believed.
+    if (isKeelsonError(error, 'KEELSON_INVARIANT')) journal.poison(error);
     await storage.remove(temporary).catch(() => {});
     throw error;
   }

@@ -93,7 +93,8 @@ export class Checkpoints {
   /** The image before it, kept with its journal when the options say so; 0 when the journal alone went before. */
   #olderImageLsn: number;
   #last: Promise<unknown> = Promise.resolve();
-  #runningCount = 0;
+  /** Those that run or wait for their turn. */
+  readonly #running = new Set<Promise<CheckpointResult>>();
   #isClosed = false;
   #completed = 0;
   #failed = 0;
@@ -122,7 +123,7 @@ export class Checkpoints {
     return {
       completed: this.#completed,
       failed: this.#failed,
-      isRunning: this.#runningCount > 0,
+      isRunning: this.#running.size > 0,
       last: this.#lastResult,
       lastFailure: this.#lastFailure,
       retireFailure: this.#retireFailure,
@@ -132,7 +133,7 @@ export class Checkpoints {
 
   /** After every write: starts a checkpoint when the journal has outgrown the image. */
   wrote(lsn: number): void {
-    if (lsn < this.#dueLsn || this.#runningCount > 0) return;
+    if (lsn < this.#dueLsn || this.#running.size > 0) return;
     // Its end is in the event and in stats(): nobody waits for it.
     this.#enqueue(true).catch(() => {});
   }
@@ -145,7 +146,7 @@ export class Checkpoints {
       journal.tryRoomAgain();
       return;
     }
-    if (!this.#isAutomatic || this.#runningCount > 0 || nextLsn === this.#noRoomLsn) return;
+    if (!this.#isAutomatic || this.#running.size > 0 || nextLsn === this.#noRoomLsn) return;
     this.#noRoomLsn = nextLsn;
     this.#enqueue(true).catch(() => {});
   }
@@ -166,14 +167,13 @@ export class Checkpoints {
   }
 
   #enqueue(isAutomatic: boolean): Promise<CheckpointResult> {
-    this.#runningCount++;
-    // Never within the call: the write that made it due is not in the index yet.
-    const result = this.#last
+    // Never within the call: the write that made it due has more to do.
+    const result: Promise<CheckpointResult> = this.#last
       .then(() => this.#run(isAutomatic))
-      .finally(() => {
-        this.#runningCount--;
-      });
+      .finally(() => this.#running.delete(result));
     this.#last = result.catch(() => {});
+    // Last: a call that is stopped before must not leave one that nothing ends.
+    this.#running.add(result);
     return result;
   }
 

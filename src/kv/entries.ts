@@ -6,6 +6,7 @@
 // only of keys that come and go.
 
 import { randomInt } from 'node:crypto';
+import { CommitGuard } from '../commit-guard.js';
 import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
 import type { IndexKey } from './key-encoding.js';
 import { KeyTable, NOT_FOUND } from './key-table.js';
@@ -22,7 +23,7 @@ import { ValueCompaction } from './value-compaction.js';
 import { type EntryHandle, type SlabMemory, type SlabsView, ValueSlabs } from './value-slabs.js';
 
 export type { EntryId } from './entry-handles.js';
-export type { EntryHandle } from './value-slabs.js';
+export { type EntryHandle, NoSlabMemory } from './value-slabs.js';
 
 /** The entries as they were at one moment. Nothing changes it, so it may be read for as long as it is held. */
 export class EntriesView {
@@ -48,6 +49,11 @@ export class EntriesView {
   find(key: IndexKey): EntryHandle | undefined {
     const id = this.index.get(key);
     return id === undefined ? undefined : this.handles.get(id);
+  }
+
+  /** Whether the entry was put under this key: the slab holds it, too. */
+  isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
+    return this.values.isKeyOf(handle, key);
   }
 
   /** The LSN of the write that put the value there. */
@@ -127,6 +133,12 @@ export class Entries extends EntriesView {
   readonly #seed: number;
   #isTablePartial: boolean;
   readonly #compaction: ValueCompaction;
+  /** Stands around every change. Who is outside of it and finds it set knows that one was stopped half-way. */
+  readonly guard = new CommitGuard((cause) => this.onStopped(cause));
+  /** Told of that. */
+  onStopped: (cause: unknown) => void = () => {};
+  /** Links what has been staged for a write that is in the log already; null when there is none. */
+  #unlinked: (() => void) | null = null;
   /** Staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
@@ -152,11 +164,47 @@ export class Entries extends EntriesView {
     };
   }
 
+  /**
+   * Does what is left of the last write, and has the ordered index take in the keys that it keeps beside its tree. Before
+   * every look at the entries: between two of them nobody can tell.
+   */
+  settle(): void {
+    if (this.#unlinked === null && this.index.isSettled) return;
+    this.guard.enter();
+    this.#unlinked?.();
+    this.#unlinked = null;
+    this.index.settle();
+    this.guard.leave();
+  }
+
+  /** `link` comes at the next settle(), which the caller of this may put off until it has no more to do. */
+  linkLater(link: () => void): void {
+    this.#unlinked = link;
+  }
+
+  override get size(): number {
+    this.#linkNow();
+    return super.size;
+  }
+
+  override count(bounds: KeyBounds): number {
+    this.settle();
+    return super.count(bounds);
+  }
+
+  override walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId> {
+    this.settle();
+    return super.walk(bounds, reverse, limit);
+  }
+
   override clone(): EntriesView {
+    this.settle();
     return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());
   }
 
   override find(key: IndexKey): EntryHandle | undefined {
+    if (this.#isTablePartial) this.settle();
+    else this.#linkNow();
     const handle = this.#handleOf(key, hashKey(key, this.#seed));
     return handle === NOT_FOUND ? undefined : handle;
   }
@@ -211,15 +259,15 @@ export class Entries extends EntriesView {
     if (handle === NOT_FOUND) return false;
     this.index.delete(key);
     this.#forget(hash, this.values.idOf(handle), handle);
-    if (this.size === 0 && this.handles.end > IDS_KEPT_MAX) this.#forgetAll();
+    if (this.index.size === 0 && this.handles.end > IDS_KEPT_MAX) this.#forgetAll();
     this.#compaction.step();
     return true;
   }
 
   /** Deletes the keys in the range, and returns how many there were. O(1) for all with nothing staged, otherwise O(keys in the range). */
   deleteRange(bounds: KeyBounds): number {
-    if (this.count(bounds) === this.size) return this.#deleteAll();
-    const walk = this.walk(bounds);
+    if (this.index.count(bounds) === this.index.size) return this.#deleteAll();
+    const walk = this.index.walk(bounds);
     while (walk.advance()) {
       this.#forget(hashKey(walk.key, this.#seed), walk.value, this.handles.get(walk.value));
     }
@@ -239,6 +287,10 @@ export class Entries extends EntriesView {
     if (this.#table.size !== this.size && !this.#isTablePartial)
       throw new Error('the indexes differ in size');
     this.values.checkValid(handles);
+  }
+
+  #linkNow(): void {
+    if (this.#unlinked !== null && !this.guard.isInside) this.settle();
   }
 
   #handleOf(key: IndexKey, hash: number): EntryHandle {
@@ -269,7 +321,7 @@ export class Entries extends EntriesView {
     // A batch that clears and then puts has staged what it puts: that must not go with the rest.
     if (this.#stagedCount === 0) this.values.clear();
     else {
-      const walk = this.walk(ALL_KEYS);
+      const walk = this.index.walk(ALL_KEYS);
       while (walk.advance()) this.values.release(this.handles.get(walk.value));
     }
     const count = this.index.deleteRange(ALL_KEYS);

@@ -1,7 +1,7 @@
 // Image files: their names, writing one, and loading one.
 
-import { setImmediate } from 'node:timers/promises';
-import { isKeelsonError, KeelsonError } from '../errors.js';
+import { invariant, isKeelsonError, KeelsonError } from '../errors.js';
+import { nextTurn } from '../schedulers.js';
 import { type Storage, type StorageFile, startRead } from '../storage/index.js';
 import { type Entries, EntriesLoader, type EntriesView, type EntryHandle, type EntryId } from './entries.js';
 import {
@@ -103,16 +103,23 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
     for (let count = gather(entries, walk, gathered); count > 0; count = gather(entries, walk, gathered)) {
       const offsetBefore = offset;
       for (let at = 0; at < count; at++) {
+        const lastKey = key;
         key = gathered.keys[at]!;
         const handle = gathered.handles[at]!;
+        // Memory is not believed: an image retires the log behind it.
+        invariant(
+          (key > lastKey || entriesDone === 0) && entries.isKeyOf(handle, key),
+          'the indexes in memory disagree about the entries',
+        );
         version = entries.versionOf(handle);
         entries.read(handle, add);
         entriesDone++;
         if (writer.isFull) await writeBlock();
       }
       // Entries so small that these do not fill a block, for which the program would have had its turn.
-      if (offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await setImmediate();
+      if (offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();
     }
+    invariant(entriesDone === header.entryCount, 'the index in memory miscounts the entries');
     if (!writer.isEmpty) await writeBlock();
     // The end block has no entries: an image that was cut off between two blocks has none.
     await writeBlock();
@@ -191,7 +198,7 @@ export async function loadImage(
       onEntries(loader.size);
       if (loader.size < turnAt) continue;
       turnAt = loader.size + TURN_ENTRIES;
-      await setImmediate();
+      await nextTurn();
     }
     if (!isEnded) throw damagedBlock('it ends without its end block');
     if (loader.size !== header.entryCount || offset !== fileBytes) {

@@ -20,20 +20,15 @@ const { getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
 const bytes = new Uint8Array(SCRATCH_BYTES);
 const view = new DataView(bytes.buffer);
 let at = 0;
-/** A Proxy in a value may have another value encoded meanwhile: that one is the library's. */
-let isBusy = false;
+/** Counts the values. A Proxy in one may have another encoded meanwhile, which takes the scratch from it. */
+let serial = 0;
 
 /** The bytes of a plain value, a view of a scratch buffer that the next call overwrites; null of any other. */
 export function encodePlain(value: unknown, shapes: Shapes | null = null): Uint8Array | null {
-  if (isBusy) return null;
-  isBusy = true;
-  try {
-    at = 0;
-    const isWritten = shapes === null ? writeValue(value, 0) : writeWhole(value, shapes);
-    return isWritten ? bytes.subarray(0, at) : null;
-  } finally {
-    isBusy = false;
-  }
+  const ownSerial = ++serial;
+  at = 0;
+  const isWritten = shapes === null ? writeValue(value, 0) : writeWhole(value, shapes);
+  return isWritten && serial === ownSerial ? bytes.subarray(0, at) : null;
 }
 
 /** All of a value: an object has its shape, if there is one. */

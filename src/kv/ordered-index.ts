@@ -149,9 +149,19 @@ export class OrderedIndex<V extends object | number> {
     return size;
   }
 
+  /** True when every key is in the tree, so that looking at it changes nothing. */
+  get isSettled(): boolean {
+    return this.#tailKeys.length === 0;
+  }
+
+  /** Takes the keys that gather beside the tree into it. */
+  settle(): void {
+    if (this.#tailKeys.length > 0) this.#appendTail();
+  }
+
   /** With every key in it. */
   get #wholeTree(): Tree<V> {
-    if (this.#tailKeys.length > 0) this.#appendTail();
+    this.settle();
     return this.#tree;
   }
 

@@ -5,7 +5,6 @@
 // as far as they are there. An image that is damaged counts, at its LSN, for the keys that its whole blocks span.
 
 import { basename } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import {
   assertUnowned,
@@ -23,6 +22,7 @@ import {
   type SegmentFindings,
   scanSegments,
 } from '../journal/internal.js';
+import { nextTurn } from '../schedulers.js';
 import { type Storage, withTolerantReads } from '../storage/index.js';
 import { Entries } from './entries.js';
 import { ImageExamination, type ImageFindings, overlayImage } from './image-examination.js';
@@ -269,7 +269,7 @@ class Examiner {
         if (this.#records === 0 && !hasImages && record.startLsn === 0) this.#refuseForeign(batch, record);
         this.#records++;
         this.#applyRecord(batch, record, isBirthNeeded);
-        if (this.#records % TURN_RECORDS === 0) await setImmediate();
+        if (this.#records % TURN_RECORDS === 0) await nextTurn();
       }
       this.#progress(this.#done + batch.bytesBefore + batch.offset);
     }

@@ -4,13 +4,14 @@ import { EventEmitter } from 'node:events';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import type { JournalStats, Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
+import { nextTick } from '../schedulers.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
 import { type BackupResult, Backups } from './backup.js';
 import { type BatchOperation, type ResolvedOperation, writeBatch } from './batch.js';
 import type { CheckpointResult } from './checkpoint.js';
 import { type CheckpointEvent, type CheckpointStats, Checkpoints, type FoundImages } from './checkpoints.js';
-import type { Entries, EntriesMemory, EntryHandle } from './entries.js';
+import { type Entries, type EntriesMemory, type EntryHandle, NoSlabMemory } from './entries.js';
 import type { ResolvedStoreOptions } from './options.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import { type Codecs, IndexReads, type Reads } from './reads.js';
@@ -85,9 +86,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   readonly #storage: Storage;
   readonly #entries: Entries;
   readonly #journal: Journal | null;
-  readonly #writer: RecordWriter;
-  /** Null while a batch has it: an encoder of its values may write another one. */
-  #batchWriter: RecordWriter | null;
+  /** Null while a write has it: an encoder, or a hook on promises, may write meanwhile. */
+  #writer: RecordWriter | null = null;
   readonly #events = new EventEmitter<StoreEvents>();
   /** The first record of a store says what its keys and values are. */
   #isBorn: boolean;
@@ -108,10 +108,9 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     });
     this.recovery = recovery;
     this.directory = directory;
-    this.#writer = new RecordWriter(RECORD_BYTES_MAX, codecs.value.shapes);
-    this.#batchWriter = new RecordWriter(RECORD_BYTES_MAX, codecs.value.shapes);
     this.#storage = storage;
     this.#entries = entries;
+    entries.onStopped = (cause) => journal?.poison(cause);
     this.#journal = journal;
     this.#isBorn = recovery.lastLsn > 0;
     this.#shapesDueLsn = recovery.lastLsn + SHAPES_REPEATED_BYTES;
@@ -141,20 +140,17 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   put(key: K, value: V, options?: WriteOptions): Promise<Lsn> {
     const journal = this.#writable();
     const durability = resolveDurability(options);
-    const { key: keyCodec, value: valueCodec } = this.codecs;
-    const indexKey = keyCodec.toIndexKey('key', key);
-    const encoded = valueCodec.encode(value, 'value');
-    // An encoder may be the caller's own code: it may have written, and even closed the store.
-    this.#writable();
-    this.#writer.begin();
-    const valueStart = this.#writer.put(keyCodec, indexKey, encoded);
-    const record = this.#writer.finish();
-    // From the record, which ends with the value: `encoded` may be memory that another thread writes to.
-    const staged = this.#entries.stage(indexKey, record, valueStart, record.length);
-    const version = this.#appendStaged(journal, record, [staged]);
-    this.#writer.appended();
-    this.#entries.link(indexKey, version, staged);
-    return this.#whenDurable(journal, version, durability);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    const encoded = this.codecs.value.encode(value, 'value');
+    const writer = this.#takeWriter();
+    try {
+      writer.begin();
+      const valueStart = writer.put(this.codecs.key, indexKey, encoded);
+      const put: ResolvedOperation = { type: 'put', key: indexKey, valueStart, valueEnd: writer.length };
+      return this.#write(journal, writer, [put], durability);
+    } finally {
+      this.#giveBack(writer);
+    }
   }
 
   delete(key: K, options?: WriteOptions): Promise<Lsn> {
@@ -162,34 +158,27 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const durability = resolveDurability(options);
     const indexKey = this.codecs.key.toIndexKey('key', key);
     if (!this.#entries.has(indexKey)) return this.#whenDurable(journal, journal.nextLsn, durability);
-    this.#writer.begin();
-    this.#writer.delete(this.codecs.key, indexKey);
-    const version = this.#append(journal, this.#writer.finish());
-    this.#entries.delete(indexKey);
-    return this.#whenDurable(journal, version, durability);
+    const writer = this.#takeWriter();
+    try {
+      writer.begin();
+      writer.delete(this.codecs.key, indexKey);
+      return this.#write(journal, writer, [{ type: 'delete', key: indexKey }], durability);
+    } finally {
+      this.#giveBack(writer);
+    }
   }
 
   batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn> {
     const journal = this.#writable();
     const durability = resolveDurability(options);
-    const writer = this.#batchWriter ?? new RecordWriter(RECORD_BYTES_MAX, this.codecs.value.shapes);
-    this.#batchWriter = null;
+    const writer = this.#takeWriter();
     try {
       writer.begin();
       const resolved = writeBatch(this.codecs, operations, writer);
       if (resolved.length === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
-      this.#writable();
-      const record = writer.finish();
-      const staged = this.#stage(resolved, record);
-      const version = this.#appendStaged(journal, record, staged);
-      writer.appended();
-      if (record.length >= BATCH_SUBMIT_BYTES) journal.submitAtOnce();
-      this.#apply(resolved, version, staged);
-      return this.#whenDurable(journal, version, durability);
+      return this.#write(journal, writer, resolved, durability);
     } finally {
-      // Now: the next batch may never come.
-      writer.trim();
-      this.#batchWriter = writer;
+      this.#giveBack(writer);
     }
   }
 
@@ -198,11 +187,14 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const durability = resolveDurability(options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
     if (this.#entries.count(bounds) === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
-    this.#writer.begin();
-    this.#writer.clear(this.codecs.key, bounds);
-    const version = this.#append(journal, this.#writer.finish());
-    this.#entries.deleteRange(bounds);
-    return this.#whenDurable(journal, version, durability);
+    const writer = this.#takeWriter();
+    try {
+      writer.begin();
+      writer.clear(this.codecs.key, bounds);
+      return this.#write(journal, writer, [{ type: 'clear', bounds }], durability);
+    } finally {
+      this.#giveBack(writer);
+    }
   }
 
   /** The store as it is now, for as long as the snapshot is held. O(1). */
@@ -290,35 +282,72 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     return this.close();
   }
 
-  /** The record is in the journal before anything is visible; what append throws, nothing has changed for. */
-  #append(journal: Journal, record: Uint8Array): Lsn {
+  /**
+   * Carries out a write whose record is built: prepares, commits, and tells. Foreign code (hooks on promises) may run
+   * before the commit and after it, never in it.
+   */
+  #write(
+    journal: Journal,
+    writer: RecordWriter,
+    operations: readonly ResolvedOperation[],
+    durability: Durability,
+  ): Promise<Lsn> {
+    const record = writer.finish();
+    this.#ensureRoom(journal, this.#recordsWith(record));
+    // Encoders and hooks may have written, and even closed the store.
+    this.#writable();
+    const version = this.#commit(journal, operations, record);
+    writer.appended();
+    if (record.length >= BATCH_SUBMIT_BYTES) {
+      journal.submitAtOnce();
+      this.#entries.settle();
+    }
+    journal.prepareAhead();
+    return this.#whenDurable(journal, version, durability);
+  }
+
+  /** The first record of a store says what its keys and values are. */
+  #recordsWith(record: Uint8Array): Uint8Array[] {
+    if (this.#isBorn) return [record];
+    const { key, value } = this.codecs;
+    return [new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name), record];
+  }
+
+  #ensureRoom(journal: Journal, records: readonly Uint8Array[]): void {
     try {
-      return this.#isBorn ? journal.appendOwn(record) : this.#appendFirst(journal, record);
+      journal.ensureRoom(records);
     } catch (error) {
       if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#checkpoints!.foundNoRoom();
       throw error;
     }
   }
 
-  #appendFirst(journal: Journal, record: Uint8Array): Lsn {
-    const { key, value } = this.codecs;
-    const birth = new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name);
-    const lsn = journal.appendBatch([birth, record]);
-    this.#isBorn = true;
-    return lsn;
-  }
-
-  /** The same, with the memory of its values taken before: accepted, nothing keeps the write from being seen. */
-  #appendStaged(journal: Journal, record: Uint8Array, staged: readonly EntryHandle[]): Lsn {
+  /**
+   * Log and entries change together, or not at all: what is thrown before the record has its place has changed nothing,
+   * and a stop after that leaves the guard set.
+   */
+  #commit(journal: Journal, operations: readonly ResolvedOperation[], record: Uint8Array): Lsn {
+    const entries = this.#entries;
+    const records = this.#recordsWith(record);
+    entries.settle();
+    entries.guard.enter();
+    let version: Lsn;
     try {
-      return this.#append(journal, record);
+      const staged = this.#stage(operations, record);
+      version = journal.claim(records);
+      this.#isBorn = true;
+      if (record.length < BATCH_SUBMIT_BYTES) this.#apply(operations, version, staged);
+      else entries.linkLater(() => this.#apply(operations, version, staged));
     } catch (error) {
-      this.#discard(staged);
+      if (!(error instanceof NoSlabMemory)) throw this.#stopped(error);
+      entries.guard.leave();
       throw error;
     }
+    entries.guard.leave();
+    return version;
   }
 
-  /** The values of a batch in memory that is ready for them: all of them, or it throws and there is none. */
+  /** The values of puts in memory that is ready for them: all of them, or it throws and there is none. */
   #stage(operations: readonly ResolvedOperation[], record: Uint8Array): EntryHandle[] {
     const staged: EntryHandle[] = [];
     try {
@@ -331,7 +360,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
       this.#discard(staged);
       throw error;
     }
-    this.#entries.warmLinks(staged);
+    if (staged.length > 1) this.#entries.warmLinks(staged);
     return staged;
   }
 
@@ -367,13 +396,32 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     this.#emit('close');
   }
 
+  #takeWriter(): RecordWriter {
+    const writer = this.#writer ?? new RecordWriter(RECORD_BYTES_MAX, this.codecs.value.shapes);
+    this.#writer = null;
+    return writer;
+  }
+
+  #giveBack(writer: RecordWriter): void {
+    // Now: the next write may never come.
+    writer.trim();
+    this.#writer = writer;
+  }
+
+  /** What to throw when a write was stopped in its commit. */
+  #stopped(cause?: unknown): unknown {
+    const error = this.#entries.guard.stopped(cause);
+    return this.poisoned ?? error;
+  }
+
   /** In a turn of its own: a listener that throws must not break off what it was told of. */
   #emit<E extends keyof StoreEvents>(event: E, ...args: StoreEvents[E]): void {
-    process.nextTick(() => this.#events.emit(event, ...(args as never)));
+    nextTick(() => this.#events.emit(event, ...(args as never)));
   }
 
   #assertOpen(): void {
     if (this.#isClosed) throw new KeelsonError('KEELSON_CLOSED', 'The store is closed');
+    if (this.#entries.guard.isInside) throw this.#stopped();
   }
 
   #writable(): Journal {

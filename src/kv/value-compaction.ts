@@ -9,7 +9,7 @@
 // reclaims. So work and memory are in proportion to what is written, also in a loop that never yields.
 
 import { type EntryHandles, type EntryId, isFree } from './entry-handles.js';
-import type { EntryHandle, ValueSlabs } from './value-slabs.js';
+import { type EntryHandle, NoSlabMemory, type ValueSlabs } from './value-slabs.js';
 
 /** A pass starts when this part of all slab bytes is waste … */
 const WASTE_FRACTION = 1 / 4;
@@ -107,7 +107,7 @@ export class ValueCompaction {
       this.#values.release(handle);
       return true;
     } catch (error) {
-      if (error instanceof RangeError) return false;
+      if (error instanceof NoSlabMemory) return false;
       throw error;
     }
   }

@@ -429,9 +429,17 @@ function fullnessClass({ liveBytes, bytes }: Slab): number {
   return Math.min(FULLNESS_CLASSES - 1, Math.floor((liveBytes / bytes.length) * FULLNESS_CLASSES));
 }
 
+/** There is no memory for another slab. Thrown before anything has changed. */
+export class NoSlabMemory extends RangeError {}
+
 function allocate(lengthBytes: number): Slab {
-  // Not zeroed: a reader is only ever given what was written.
-  const { buffer } = Buffer.allocUnsafeSlow(lengthBytes);
+  let buffer: ArrayBuffer;
+  try {
+    // Not zeroed: a reader is only ever given what was written.
+    ({ buffer } = Buffer.allocUnsafeSlow(lengthBytes));
+  } catch (cause) {
+    throw new NoSlabMemory(`No memory for ${lengthBytes} bytes of values: ${String(cause)}`, { cause });
+  }
   return {
     bytes: new Uint8Array(buffer),
     words: new Uint32Array(buffer),

@@ -7,6 +7,7 @@
 
 import fs from 'node:fs';
 import { invariant, type KeelsonError } from '../errors.js';
+import { nextTick } from '../schedulers.js';
 import { sealFrames } from './frame-seal.js';
 import { syncCall } from './fs-call.js';
 import { FsFile } from './fs-file.js';
@@ -140,7 +141,7 @@ export class FsLogFile extends FsFile implements LogFile {
   /** A file that has failed takes nothing more. Its `done` comes from outside submit() all the same. */
   #refuse(submission: Submission, failure: KeelsonError): void {
     submission.memoryIsFree = true;
-    process.nextTick(() => {
+    nextTick(() => {
       if (submission.settled) this.end();
       else this.#callReturned(submission, failure);
     });

@@ -2,6 +2,7 @@
 // preparing and reading, is the node:fs engine's.
 
 import { invariant } from '../errors.js';
+import { queueMicrotask } from '../schedulers.js';
 import { errnoError, type IoUringRing } from './io-uring-ring.js';
 import type { NativeFile } from './native-addon.js';
 import type { DurableWrite, DurableWriteDone, LogFile } from './storage.js';
@@ -80,7 +81,10 @@ export class IoUringLogFile implements LogFile {
       return;
     }
     const slot = this.#ring.submit(this.#file.fd, bytes, position, seal, (result) => {
+      // Told of twice, when a drain was stopped in between.
+      if (this.#slot !== slot) return;
       this.#slot = null;
+      this.#isUnderWay = false;
       const error = result < 0 ? storageError(errnoError(result, 'write'), 'write', path) : null;
       this.#finish(done, error, true);
     });

@@ -29,15 +29,22 @@ export class IoUringRing {
     return slot;
   }
 
-  /** Blocks until the write in that slot has been told of. */
+  /**
+   * Blocks until the write in that slot has been told of. Writes of other files that finish meanwhile are told of by the
+   * event loop: this call may be stopped (a timeout of node:vm), and must lose no result that is not its caller's.
+   */
   drain(slot: number): void {
     this.addon.drain(slot);
+    const result = this.addon.result(slot);
+    if (result === undefined) return;
+    this.#tell(slot, result);
+    this.addon.told(slot);
   }
 
+  /** The slot is not used again before this returns. Stopped half-way, a call comes again. */
   #tell(slot: number, result: number): void {
-    const finished = this.#finished.get(slot);
+    this.#finished.get(slot)?.(result);
     this.#finished.delete(slot);
-    finished?.(result);
   }
 }
 

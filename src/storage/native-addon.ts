@@ -17,7 +17,12 @@ export interface NativeAddon {
     startLsn: number,
     seed: number,
   ): number;
+  /** Blocks until the write is finished. Calls nobody. */
   drain(slot: number): void;
+  /** The result of a drained write that told() was not called for, or undefined. */
+  result(slot: number): number | undefined;
+  /** Frees the slot of a drained write. Without it the event loop calls `onFinished`. */
+  told(slot: number): void;
   alignedOffset(buffer: ArrayBuffer, alignment: number): number;
   lockFile(fd: number): number;
   sealFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;

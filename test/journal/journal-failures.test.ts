@@ -480,7 +480,8 @@ describe('a call that fails', () => {
     const batch = numbered(100, 500).map(bytesOf);
     expect(thrownBy(() => journal.appendBatch(batch))).toBe(journal.poisoned);
     expect(journal.poisoned?.cause).toBeInstanceOf(RangeError);
-    expect(await rejectionOf(journal.syncThrough())).toBe(journal.poisoned);
+    expect(journal.nextLsn).toBe(journal.syncedLsn);
+    expect(thrownBy(() => journal.append(bytesOf('after')))).toBe(journal.poisoned);
     await journal.close();
     expect(await reopened()).toEqual(['before']);
   });

@@ -607,23 +607,19 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       expect(writes.every((write) => write.outcomes.length === 1)).toBe(true);
     });
 
-    test('done that throws while another file is drained goes to who drained, and nobody is left untold', async () => {
+    // A drain called the `done` of every write that finished meanwhile. A drain can be stopped, by a timeout of node:vm
+    // for one, and then another store's commit was never told of: its puts and its close() hung.
+    test('a drain tells of its own file only, and the event loop of the others', async () => {
       const [first, second] = [stalledPipe(), await createIoUringStorage().createLogFile(here.at('second'))];
       const throwing = logOn(first.fd);
       const { allocate } = createIoUringStorage();
-      throwing.submit({ bytes: allocate(100), position: 0, seal: null }, () => {
-        throw new Error('from done');
-      });
+      const other = submitted(throwing, allocate(100), 0);
       fs.readSync(first.reader, new Uint8Array(PIPE_BYTES));
       const write = submitted(second, allocate(BLOCK_BYTES), 0);
-      let thrown: unknown = null;
-      try {
-        second.drainSync();
-      } catch (error) {
-        thrown = error;
-      }
+      second.drainSync();
       expect(write.outcomes).toMatchObject([{ error: null }]);
-      expect(thrown).toMatchObject({ message: 'from done' });
+      expect(other.outcomes).toEqual([]);
+      expect(await other.first).toMatchObject({ error: null });
       await Promise.all([throwing.close(), second.close()]);
       first.close();
     });
@@ -648,6 +644,8 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       const underWay = addon.state().underWay;
       fs.readSync(reader, new Uint8Array(${PIPE_BYTES}));
       addon.drain(0);
+      results.push(addon.result(0));
+      addon.told(0);
       const read = new Uint8Array(BYTES);
       fs.readSync(reader, read);
       print({ underWay, results, foreign: read.filter((byte) => byte !== 7).length });
