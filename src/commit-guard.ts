@@ -38,16 +38,16 @@ export class CommitGuard {
 
   /** The stretch was left by an exception, or found to have been stopped: it stays marked. Returns what to throw. */
   stopped(cause?: unknown): unknown {
-    const isStop = cause === undefined || isExhaustedStack(cause);
-    const error = isStop ? interrupted(cause) : cause;
+    const error = cause === undefined ? interrupted() : namedStop(cause);
     this.#onStopped(error);
     return error;
   }
 }
 
-/** V8 has no class for it, and no message but this one. */
-function isExhaustedStack(error: unknown): boolean {
-  return error instanceof RangeError && error.message.includes('call stack');
+/** KEELSON_INTERRUPTED in the place of an exhausted stack, for which V8 has no class, and no message but this one. */
+export function namedStop(cause: unknown): unknown {
+  const isExhausted = cause instanceof RangeError && cause.message.includes('call stack');
+  return isExhausted ? interrupted(cause) : cause;
 }
 
 /** A write was stopped in its middle. */

@@ -2,7 +2,7 @@
 // in flight a commit goes at the end of the current microtask turn. The durable LSN moves here and nowhere else,
 // only over writes that have completed, in order. The first failure of accepted bytes poisons, for good.
 
-import { type CommitGuard, interrupted } from '../commit-guard.js';
+import { type CommitGuard, interrupted, namedStop } from '../commit-guard.js';
 import { invariant, isKeelsonError, KeelsonError } from '../errors.js';
 import { nextTick, queueMicrotask } from '../schedulers.js';
 import type { DurableWrite } from '../storage/index.js';
@@ -44,6 +44,7 @@ export class CommitPipeline {
   /** Calls of the program that are in the engine now, one inside the other. */
   #callersStackDepth = 0;
   #poisonedBy: KeelsonError | null = null;
+  #isPoisonTold = false;
   #idle: (() => void)[] = [];
   /** Of a poisoned journal: nobody will write them. */
   readonly #unwrittenMarks: CommitMark[] = [];
@@ -124,10 +125,10 @@ export class CommitPipeline {
     try {
       run();
     } catch (error) {
+      // For want of stack this may fail as well: then the depth stays, and the microtask does it.
       this.#abandon(error);
-    } finally {
-      this.#callersStackDepth--;
     }
+    this.#callersStackDepth--;
   }
 
   #abandon(cause: unknown): void {
@@ -146,7 +147,7 @@ export class CommitPipeline {
     if (this.#poisonedBy !== null) return;
     // The file was opened under a temporary name, and knows no other.
     const place = segment === undefined ? {} : { path: segment.path, segment: segment.sequence };
-    const root = isKeelsonError(cause, 'KEELSON_POISONED') ? (cause.cause ?? cause) : cause;
+    const root = namedStop(isKeelsonError(cause, 'KEELSON_POISONED') ? (cause.cause ?? cause) : cause);
     const facts = { ...(root instanceof KeelsonError ? root.facts : {}), ...place };
     const why = root instanceof Error ? root.message : String(root);
     const error = new KeelsonError(
@@ -155,11 +156,9 @@ export class CommitPipeline {
       { ...facts, lsn: this.#syncedLsn, lsnEnd: this.#layout.nextLsn },
       root,
     );
-    this.#poisonedBy = error;
-    this.#unwrittenMarks.push(...this.#layout.drop());
-    // Whoever poisons may itself be stopped while it tells.
+    // First: whoever poisons may be stopped while it tells, or have no stack for it.
     queueMicrotask(this.#tellPoisoned);
-    this.#events.poisoned(error);
+    this.#poisonedBy = error;
     this.#tellPoisoned();
   }
 
@@ -272,7 +271,11 @@ export class CommitPipeline {
 
   /** Ends everybody's waiting. Where it was stopped, it goes on. */
   readonly #tellPoisoned = (): void => {
-    const error = this.#poisonedBy!;
+    const error = this.#poisonedBy;
+    if (error === null) return;
+    this.#unwrittenMarks.push(...this.#layout.drop());
+    if (!this.#isPoisonTold) this.#events.poisoned(error);
+    this.#isPoisonTold = true;
     while (this.#unwrittenMarks.length > 0) {
       const [mark] = this.#unwrittenMarks;
       mark!.settled(error);

@@ -19,7 +19,7 @@ export class FsFile implements StorageFile {
    * flush a success; so from then on every flush of this file fails with what the first one said.
    */
   protected failure: KeelsonError | null = null;
-  #underWayCount = 0;
+  protected underWayCount = 0;
   #whenIdle: (() => void) | null = null;
   #closing: Promise<void> | null = null;
 
@@ -105,12 +105,12 @@ export class FsFile implements StorageFile {
   /** Counts one thing under way, on which close() waits: see end(). */
   protected begin(): void {
     this.assertOpen();
-    this.#underWayCount++;
+    this.underWayCount++;
   }
 
   protected end(): void {
-    this.#underWayCount--;
-    if (this.#underWayCount === 0) this.#whenIdle?.();
+    this.underWayCount--;
+    if (this.underWayCount === 0) this.#whenIdle?.();
   }
 
   protected async underWay<T>(operation: () => Promise<T>): Promise<T> {
@@ -125,7 +125,7 @@ export class FsFile implements StorageFile {
   async #closeWhenIdle(): Promise<void> {
     // A descriptor's number is given to the next file that is opened, so a call still queued on the thread pool
     // would hit a file that is not ours. Hence nothing is closed before the last one has returned.
-    if (this.#underWayCount > 0) {
+    if (this.underWayCount > 0) {
       await new Promise<void>((resolve) => {
         this.#whenIdle = resolve;
       });

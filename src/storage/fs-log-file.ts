@@ -67,11 +67,14 @@ export class FsLogFile extends FsFile implements LogFile {
     invariant(bytes.length > 0, 'a durable write of no bytes was submitted', { path });
     invariant(Number.isSafeInteger(position) && position >= 0, 'a durable write has no position', { path });
     if (seal !== null) sealFrames(bytes, seal);
-    this.begin();
+    this.assertOpen();
     const submission: Submission = { bytes, position, done, memoryIsFree: false, settled: false };
     this.#submission = submission;
     if (this.failure === null) this.#startWrite(submission);
     else this.#refuse(submission, this.failure);
+    // Counted right behind the call of the system, with no call in between: the caller may be stopped (a timeout of
+    // node:vm), and close() must neither wait for a write that never began nor close under one that did.
+    this.underWayCount++;
   }
 
   writeDurableSync({ bytes, position, seal }: DurableWrite): void {
