@@ -74,6 +74,21 @@ describe('durable waiters', () => {
     expect(settled).toEqual([1, 2, 3, 4]);
   });
 
+  // A call that was stopped between taking a waiter out of the queue and settling it left that one waiting for ever.
+  test('one that was not settled to the end is settled with the others at the end', () => {
+    const { waiters, settled, rejected, waitFor } = noting();
+    let calls = 0;
+    const stopped = () => {
+      if (calls++ === 0) throw new Error('stopped');
+    };
+    waiters.add(new Waiter(1 as Lsn, stopped, () => {}));
+    waitFor(2);
+    waitFor(3);
+    expect(() => waiters.settle(2)).toThrow('stopped');
+    waiters.end(2, new Error('poisoned'));
+    expect({ calls, settled, rejected }).toEqual({ calls: 2, settled: [2], rejected: [3] });
+  });
+
   // A thousand puts in flight left a few of them waiting at every commit. The settled ones stayed in the array before
   // those, which got old; and what hangs on something old V8 copies, and takes into its old space, where it is garbage.
   test('that are settled are let go of, though others wait behind them', async () => {

@@ -177,8 +177,8 @@ const commits: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/durable-waiters.ts',
-        find: 'const waiting = this.#waiters.slice(this.#head);',
-        replace: 'const waiting = this.#waiters.slice();',
+        find: 'rejectAll(error: Error): void {',
+        replace: 'rejectAll(error: Error): void {\n    this.#head = 0;',
       },
     ],
     tests: [WAITERS],
@@ -211,8 +211,8 @@ const commits: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/commit-pipeline.ts',
-        find: 'if (error !== null || this.#poisonedBy !== null) {',
-        replace: 'if (this.#poisonedBy !== null) {',
+        find: 'const isLost = error !== null || this',
+        replace: 'const isLost = this',
       },
     ],
     tests: [FAILURES],
@@ -238,12 +238,12 @@ const commits: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/commit-pipeline.ts',
-        find: 'if (this.#inFlight !== null || this.#poisonedBy !== null) return;',
-        replace: 'if (this.#poisonedBy !== null) return;',
+        find: 'if (this.#inFlight !== null || this.#poisonedBy !== null || this.#wasStopped()) return;',
+        replace: 'if (this.#poisonedBy !== null || this.#wasStopped()) return;',
       },
       {
         file: 'src/journal/commit-pipeline.ts',
-        find: 'if (this.#isScheduled || this.#inFlight !== null) return;',
+        find: 'if (this.willSubmit) return;',
         replace: 'if (this.#isScheduled) return;',
       },
     ],
@@ -312,8 +312,8 @@ const commits: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/commit-layout.ts',
-        find: 'if (records.length > 1) this.#ensureRoomForAll(frameBytes);',
-        replace: '',
+        find: 'if (recordCount > 1) return this.#hasSegmentFor(this.#bytesForAll(frameBytes));',
+        replace: 'if (recordCount > 1) return this.#hasSegmentFor(0);',
       },
     ],
     tests: [JOURNAL],

@@ -4,6 +4,7 @@
 import { journalMutants } from './journal-mutants.js';
 import { nativeMutants } from './native-mutants.js';
 import { recoveryMutants } from './recovery-mutants.js';
+import { stopMutants } from './stop-mutants.js';
 import { storageMutants } from './storage-mutants.js';
 import { storeMutants } from './store-mutants.js';
 import { valueMutants } from './value-mutants.js';
@@ -34,6 +35,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...valueMutants,
   ...storageMutants,
   ...nativeMutants,
+  ...stopMutants,
 ];
 
 /** How often a text stands in another. */

@@ -291,8 +291,19 @@ export const nativeMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'native/addon.cc',
-        find: 'if (!is_ending_) tell(slot, result);',
-        replace: 'if (!is_ending_ && !is_blocking_) tell(slot, result);',
+        find: '      untold_.push_back(Result{slot, result});\n',
+        replace: '',
+      },
+    ],
+    tests: [IO_URING],
+  },
+  {
+    name: 'addon: the event loop is not told of what finished while somebody blocked',
+    edits: [
+      {
+        file: 'native/addon.cc',
+        find: 'while (!engine->untold_.empty()) {',
+        replace: 'while (false) {',
       },
     ],
     tests: [IO_URING],

@@ -95,8 +95,8 @@ export const storageMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/storage/fs-file.ts',
-        find: 'if (this.#underWayCount > 0) {',
-        replace: 'if (this.#underWayCount < 0) {',
+        find: 'if (this.underWayCount > 0) {',
+        replace: 'if (this.underWayCount < 0) {',
       },
     ],
     tests: [FS_LOG_FILE],

@@ -19,12 +19,10 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: `    const version = this.#appendStaged(journal, record, [staged]);
-    this.#writer.appended();
-    this.#entries.link(indexKey, version, staged);`,
-        replace: `    this.#entries.link(indexKey, journal.nextLsn, staged);
-    const version = this.#append(journal, record);
-    this.#writer.appended();`,
+        find: '    this.#ensureRoom(journal, this.#recordsWith(record));\n',
+        replace: `    for (const { type, key } of operations as { type: string; key: string }[])
+      if (type === 'put') this.#entries.set(key, journal.nextLsn, record, record.length, record.length);
+    this.#ensureRoom(journal, this.#recordsWith(record));\n`,
       },
     ],
     tests: [CONTRACT, 'test/simulation/store-faults.test.ts'],
@@ -34,10 +32,10 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: `    const version = this.#append(journal, this.#writer.finish());
-    this.#entries.delete(indexKey);`,
-        replace: `    this.#entries.delete(indexKey);
-    const version = this.#append(journal, this.#writer.finish());`,
+        find: '    this.#ensureRoom(journal, this.#recordsWith(record));\n',
+        replace: `    for (const { type, key } of operations as { type: string; key: string }[])
+      if (type === 'delete') this.#entries.delete(key);
+    this.#ensureRoom(journal, this.#recordsWith(record));\n`,
       },
     ],
     tests: [CONTRACT, MODEL, 'test/simulation/store-faults.test.ts'],
@@ -58,8 +56,8 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: 'const lsn = journal.appendBatch([birth, record]);',
-        replace: 'void birth;\n    const lsn = journal.append(record);',
+        find: 'if (this.#isBorn) return [record];',
+        replace: 'if (this.#isBorn || record.length > 0) return [record];',
       },
     ],
     tests: [CONTRACT],
@@ -270,7 +268,7 @@ const opening: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image-files.ts',
-        find: 'if (offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await setImmediate();',
+        find: 'if (offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();',
         replace: '',
       },
     ],

@@ -9,7 +9,13 @@ const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 export const valueMutants: readonly Mutant[] = [
   {
     name: 'a plain value is written by code that runs while another is',
-    edits: [{ file: 'src/kv/msgpack-plain-writer.ts', find: 'if (isBusy) return null;', replace: '' }],
+    edits: [
+      {
+        file: 'src/kv/msgpack-plain-writer.ts',
+        find: 'isWritten && serial === ownSerial',
+        replace: 'isWritten',
+      },
+    ],
     tests: [PLAIN],
   },
   {
@@ -106,7 +112,7 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: 'this.#batchWriter = null;',
+        find: '    this.#writer = null;\n',
         replace: '',
       },
     ],
@@ -326,7 +332,7 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: 'if (record.length >= BATCH_SUBMIT_BYTES) journal.submitAtOnce();',
+        find: '      journal.submitAtOnce();\n',
         replace: '',
       },
     ],

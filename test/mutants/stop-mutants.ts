@@ -1,0 +1,142 @@
+// Mutants of the phases of a write: stops, foreign code in a write, and what an image checks before it counts.
+
+import type { Mutant } from './mutants.js';
+
+const STOPS = 'test/kv/stops.test.ts';
+const JOURNAL_STOPS = 'test/journal/stops.test.ts';
+const NESTED = 'test/kv/nested-writes.test.ts';
+const IMAGE_CHECKS = 'test/kv/image-checks.test.ts';
+const WAITERS = 'test/journal/durable-waiters.test.ts';
+
+const GUARD = 'src/commit-guard.ts';
+const PIPELINE = 'src/journal/commit-pipeline.ts';
+const STORE = 'src/kv/store.ts';
+
+function mutant(name: string, file: string, find: string, replace: string, ...tests: string[]): Mutant {
+  return { name, edits: [{ file, find, replace }], tests };
+}
+
+const stops: readonly Mutant[] = [
+  mutant('a commit leaves no mark', GUARD, 'this.#isInside = true;', '', STOPS),
+  mutant(
+    'who writes to the log after a stop goes on',
+    GUARD,
+    'if (this.#isInside) throw this.stopped();\n    this.#isInside = true;',
+    'this.#isInside = true;',
+    JOURNAL_STOPS,
+  ),
+  mutant(
+    'who reads or writes a store after a stop goes on',
+    STORE,
+    'if (this.#entries.guard.isInside) throw this.#stopped();',
+    '',
+    STOPS,
+  ),
+  mutant(
+    'what is thrown in a commit is taken for a call that has changed nothing',
+    STORE,
+    'if (!(error instanceof NoSlabMemory)) throw this.#stopped(error);',
+    '',
+    STOPS,
+  ),
+  mutant(
+    'a stop while somebody waits for the disk is not looked for',
+    PIPELINE,
+    'queueMicrotask(this.#endCallersStack);',
+    '',
+    STOPS,
+    JOURNAL_STOPS,
+  ),
+  mutant(
+    'a completion that was lost is waited for again and again',
+    PIPELINE,
+    'if (this.stats.commits === commits && this.#inFlight === inFlight) throw interrupted();',
+    '',
+    JOURNAL_STOPS,
+  ),
+  mutant(
+    'whoever waits is told of a poison by the call that found it only',
+    PIPELINE,
+    '    queueMicrotask(this.#tellPoisoned);\n',
+    '',
+    JOURNAL_STOPS,
+  ),
+  mutant(
+    'a waiter that was being settled when the call was stopped is forgotten',
+    'src/journal/durable-waiters.ts',
+    'const unsure = this.#unsure;',
+    'const unsure = null as Waiter | null;',
+    WAITERS,
+  ),
+];
+
+const nested: readonly Mutant[] = [
+  mutant(
+    'room is not looked at again after hooks have run',
+    'src/journal/journal.ts',
+    'for (let tries = 0; !this.#isReadyFor(frameBytes, recordCount); tries++) {',
+    'for (let tries = 0; tries < 1 && !this.#isReadyFor(frameBytes, recordCount); tries++) {',
+    NESTED,
+  ),
+  mutant(
+    'a segment is used after one that a hook took meanwhile',
+    'src/journal/commit-layout.ts',
+    'if (this.#segment !== segment || (segment !== null && next.sequence < segment.sequence)) {',
+    'if (this.#segment === null && segment !== null) {',
+    JOURNAL_STOPS,
+  ),
+  mutant(
+    'a write is linked before a batch that comes before it in the log',
+    STORE,
+    '    entries.settle();\n    entries.guard.enter();',
+    '    entries.guard.enter();',
+    NESTED,
+  ),
+  mutant(
+    'ticks are those of whoever has faked them',
+    'src/schedulers.ts',
+    'export const nextTick: (task: () => void) => void = process.nextTick;',
+    'export const nextTick = (task: () => void): void => process.nextTick(task);',
+    NESTED,
+  ),
+  mutant(
+    'microtasks are those of whoever has faked them',
+    'src/schedulers.ts',
+    'export const queueMicrotask: (task: () => void) => void = globalThis.queueMicrotask;',
+    'export const queueMicrotask = (task: () => void): void => globalThis.queueMicrotask(task);',
+    NESTED,
+  ),
+];
+
+const images: readonly Mutant[] = [
+  mutant(
+    'an image is written of keys that are not those of their entries',
+    'src/kv/image-files.ts',
+    '(key > lastKey || entriesDone === 0) && entries.isKeyOf(handle, key),',
+    'key > lastKey || entriesDone === 0,',
+    IMAGE_CHECKS,
+  ),
+  mutant(
+    'an image is written of keys that are out of order',
+    'src/kv/image-files.ts',
+    '(key > lastKey || entriesDone === 0) && entries.isKeyOf(handle, key),',
+    'entries.isKeyOf(handle, key),',
+    IMAGE_CHECKS,
+  ),
+  mutant(
+    'an image holds fewer entries than the index says',
+    'src/kv/image-files.ts',
+    "invariant(entriesDone === header.entryCount, 'the index in memory miscounts the entries');",
+    '',
+    IMAGE_CHECKS,
+  ),
+  mutant(
+    'a checkpoint that finds memory in two minds is just another failed one',
+    'src/kv/checkpoint.ts',
+    "if (isKeelsonError(error, 'KEELSON_INVARIANT')) journal.poison(error);",
+    '',
+    IMAGE_CHECKS,
+  ),
+];
+
+export const stopMutants: readonly Mutant[] = [...stops, ...nested, ...images];
