@@ -1,7 +1,8 @@
 // Finding and loading the addon. It is built in a checkout, or comes with the package; where it is missing, or this
 // runtime cannot have it, that is said and nothing else is lost than speed.
 
-import { createRequire } from 'node:module';
+// By this name webpack does not take the path for a module that it should have found.
+import nodeModule from 'node:module';
 
 /** native/addon.cc. Numbers below zero are negated errnos. */
 export interface NativeAddon {
@@ -55,7 +56,7 @@ export function loadNativeAddon(): NativeAddon {
   }
   if (process.platform !== 'linux') throw new Error(`io_uring is Linux's; this is ${process.platform}`);
   try {
-    return createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
+    return nodeModule.createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
   } catch (error) {
     // In a bundle of CommonJS there is no import.meta.url, so nothing that the addon could be beside.
     const isBundled = (import.meta.url as string | undefined) === undefined;
