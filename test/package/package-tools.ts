@@ -72,9 +72,11 @@ export function installTools(name: 'peers' | 'runtimes'): string | null {
   return folder;
 }
 
-/** `install` twice in one process: npm is told nothing of the npm that this may run in. */
+/** Asks a registry that does not answer again once, and not for minutes. */
+const NPM_OPTIONS = ['--no-audit', '--no-fund', '--fetch-retries=1', '--fetch-retry-mintimeout=2000'];
+
 export function npm(cwd: string, ...parameters: readonly string[]): SpawnSyncReturns<string> {
-  return run('npm', [...parameters, '--no-audit', '--no-fund'], { cwd });
+  return run('npm', [...parameters, ...NPM_OPTIONS], { cwd });
 }
 
 interface RunOptions {

@@ -1,9 +1,9 @@
-// node vitest.js PROJECT plain|inline|inline-all
+// node vitest.js PROJECT plain|inline
 
 import { startVitest } from 'vitest/node';
 
 const [root, mode] = process.argv.slice(2);
-const inline = { plain: [], inline: ['keelson'], 'inline-all': true }[mode];
+const inline = { plain: [], inline: ['keelson'] }[mode];
 const vitest = await startVitest('test', [], {
   root,
   config: false,
