@@ -103,7 +103,7 @@ describe.skipIf(peers === null)(
 
       test.each(compilers)('for %s with newer libraries and @types/node', (compiler) => {
         const options = { ...withNodeTypes, lib: ['esnext', 'dom'] };
-        expect(compile(compiler, ['types.ts'], options)).toBe('');
+        expect(compile(compiler, ['types.ts', 'types-esnext.ts'], options)).toBe('');
       });
 
       test('that refuse what is wrong', () => {
