@@ -3,33 +3,22 @@
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 
 const ROOT = import.meta.dirname;
 
-/** The compiler, or null where npm was told to leave out devDependencies. */
-function findCompiler() {
-  try {
-    return path.join(
-      path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
-      'bin/tsc',
-    );
-  } catch {
-    return null;
-  }
-}
+/** Of this checkout alone: one of a folder above could be any version. Absent where devDependencies were left out. */
+const COMPILER = path.join(ROOT, 'node_modules/typescript/bin/tsc');
 
 function run(...args) {
   const { status } = spawnSync(process.execPath, args, { cwd: ROOT, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }
 
-const compiler = findCompiler();
-if (compiler !== null) {
+if (fs.existsSync(COMPILER)) {
   // A file whose source is gone would be packed, too.
   fs.rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
-  run(compiler, '--project', 'tsconfig.build.json');
+  run(COMPILER, '--project', 'tsconfig.build.json');
 } else {
   console.log('keelson: dist/ was not built: TypeScript is not installed. Run npm ci with devDependencies.');
   if (['pack', 'publish'].includes(process.env.npm_command)) process.exit(1);
