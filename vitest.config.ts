@@ -7,8 +7,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    // CommonJS dependencies look to tests as they look to Node, which does not unwrap `default`.
-    deps: { interopDefault: false },
     typecheck: { enabled: true, include: ['test/types/**/*.test-d.ts'] },
   },
 });

@@ -1,5 +1,7 @@
 // The door of "keelson/journal": a write-ahead log of opaque records.
 
+import '../node-version.js';
+
 export {
   isKeelsonError,
   KEELSON_ERROR_CODES,

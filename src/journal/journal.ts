@@ -3,6 +3,7 @@
 import { types } from 'node:util';
 import { CommitGuard } from '../commit-guard.js';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
+import '../platform-types.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit-buffers.js';

@@ -1,5 +1,7 @@
 // The door of the store: open() in its typed forms, and the types it speaks of.
 
+import '../node-version.js';
+
 import { openStore } from './open-store.js';
 import type { StoreOptions } from './options.js';
 import type { Store } from './store.js';

@@ -1,19 +1,11 @@
-// The ordered index: the only place that knows `sorted-btree`. Pure, in memory.
+// The ordered index, on the B+ tree of `sorted-btree`. Pure, in memory.
 //
 // A clone is O(1) and copy-on-write in both directions: the tree marks the root as shared, and before it changes
 // a shared node it copies that node and marks its children as shared. No shared node's arrays are ever
 // changed in place, so an iteration over a clone sees what the clone saw, whatever happens to the original.
 
-import sortedBTree from 'sorted-btree';
-import { bulkLoad } from 'sorted-btree/extended/bulkLoad.js';
-import sortedBTreeUnion from 'sorted-btree/extended/union.js';
 import type { IndexKey } from './key-encoding.js';
-
-// sorted-btree is CommonJS: Node gives its `module.exports`, which holds the class, and the function, as `default`.
-const BTree = sortedBTree.default;
-const union = sortedBTreeUnion.default;
-
-type Tree<V> = InstanceType<typeof BTree<IndexKey, V>>;
+import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
 
 /** A range of index keys. An absent bound is open; its inclusive flag then says nothing. */
 export interface KeyBounds {
@@ -77,7 +69,7 @@ export class OrderedIndex<V extends object | number> {
 
   /** Tests give the sizes: they want deep trees of few keys. */
   constructor(nodeEntriesMax = NODE_ENTRIES_MAX, tailKeysMax = TAIL_KEYS_MAX) {
-    this.#tree = new BTree<IndexKey, V>(undefined, compareCodeUnits, nodeEntriesMax);
+    this.#tree = new BTree<V>(undefined, compareCodeUnits, nodeEntriesMax);
     this.#nodeEntriesMax = nodeEntriesMax;
     this.#tailKeysMax = tailKeysMax;
   }
@@ -209,7 +201,7 @@ export class OrderedIndexLoader<V extends object | number> {
 
   /** Tests give the sizes. */
   constructor(nodeEntriesMax = NODE_ENTRIES_MAX, chunkKeys = LOAD_CHUNK_KEYS) {
-    this.#tree = new BTree<IndexKey, V>(undefined, compareCodeUnits, nodeEntriesMax);
+    this.#tree = new BTree<V>(undefined, compareCodeUnits, nodeEntriesMax);
     this.#nodeEntriesMax = nodeEntriesMax;
     this.#chunkKeys = chunkKeys;
   }
@@ -251,7 +243,7 @@ function withKeysAbove<V extends object | number>(
 ): Tree<V> {
   const above = bulkLoad(keys, values, nodeEntriesMax, compareCodeUnits, LOAD_FACTOR);
   // Two ranges of keys that do not meet: the union takes whole nodes of both, and works at the seam only.
-  return tree.size === 0 ? above : union<Tree<V>, IndexKey, V>(tree, above, (_, value) => value);
+  return tree.size === 0 ? above : union(tree, above, (_, value) => value);
 }
 
 /** A walk over a range. The order is undefined when the index is changed meanwhile: walk a clone. */

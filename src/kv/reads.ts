@@ -22,9 +22,9 @@ export interface Reads<K, V> {
   /** In the order of the keys; undefined for those that are absent. */
   getMany(keys: readonly K[]): (V | undefined)[];
   /** Lazily, in key order, as of the call: later writes are not seen. Ends when the store is closed. */
-  entries(range?: RangeOptions<K>): IterableIterator<[K, V]>;
-  keys(range?: RangeOptions<K>): IterableIterator<K>;
-  values(range?: RangeOptions<K>): IterableIterator<V>;
+  entries(range?: RangeOptions<K>): IteratorObject<[K, V], undefined>;
+  keys(range?: RangeOptions<K>): IteratorObject<K, undefined>;
+  values(range?: RangeOptions<K>): IteratorObject<V, undefined>;
   /** How many keys there are. */
   readonly size: number;
   /** How many keys are in the range; of all, without looking. */
@@ -89,7 +89,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
     });
   }
 
-  entries(range?: RangeOptions<K>): IterableIterator<[K, V]> {
+  entries(range?: RangeOptions<K>): IteratorObject<[K, V], undefined> {
     const { key, value } = this.codecs;
     return this.#iterate(range, (view, walk): [K, V] => [
       key.fromIndexKey(walk.key),
@@ -97,12 +97,12 @@ export class IndexReads<K, V> implements Reads<K, V> {
     ]);
   }
 
-  keys(range?: RangeOptions<K>): IterableIterator<K> {
+  keys(range?: RangeOptions<K>): IteratorObject<K, undefined> {
     const { key } = this.codecs;
     return this.#iterate(range, (_, walk) => key.fromIndexKey(walk.key));
   }
 
-  values(range?: RangeOptions<K>): IterableIterator<V> {
+  values(range?: RangeOptions<K>): IteratorObject<V, undefined> {
     const { value } = this.codecs;
     return this.#iterate(range, (view, walk) => view.read(view.handleOf(walk.value), value.decode));
   }
@@ -118,7 +118,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
   }
 
   /** The view is taken here, at the call; the iterator only walks it. */
-  #iterate<T>(range: unknown, project: Projection<T>): IterableIterator<T> {
+  #iterate<T>(range: unknown, project: Projection<T>): IteratorObject<T, undefined> {
     this.#assertOpen();
     const { bounds, reverse, limit } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
     const view = this.#entriesNow().clone();
@@ -130,7 +130,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
 type Projection<T> = (view: EntriesView, walk: IndexWalk<EntryId>) => T;
 
 /** Not a generator: one of those takes longer to go on than a key to be read. */
-class RangeIterator<T> implements IterableIterator<T> {
+class RangeIterator<T> implements IteratorObject<T, undefined> {
   readonly #project: Projection<T>;
   readonly #isOpen: () => boolean;
   #view: EntriesView | null;
@@ -167,6 +167,10 @@ class RangeIterator<T> implements IterableIterator<T> {
 
   [Symbol.iterator](): this {
     return this;
+  }
+
+  [Symbol.dispose](): void {
+    this.return();
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { KeelsonError } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
+import '../platform-types.js';
 import type { EntriesView } from './entries.js';
 import { type Codecs, IndexReads } from './reads.js';
 

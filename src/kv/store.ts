@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import type { JournalStats, Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
+import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';

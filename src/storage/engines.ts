@@ -20,7 +20,8 @@ export function openStorage(choice: EngineChoice): Storage {
     return createIoUringStorage();
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    if (engine === 'auto') return createFsStorage(`The faster io_uring engine cannot be had: ${why}.`);
+    if (engine === 'auto')
+      return createFsStorage(`The node:fs engine runs, durable and complete, only slower: ${why}.`);
     throw new KeelsonError(
       'KEELSON_ENGINE_UNAVAILABLE',
       `The io_uring engine cannot be had: ${why}`,

@@ -1,7 +1,8 @@
 // Finding and loading the addon. It is built in a checkout, or comes with the package; where it is missing, or this
 // runtime cannot have it, that is said and nothing else is lost than speed.
 
-import { createRequire } from 'node:module';
+// By this name webpack does not take the path for a module that it should have found.
+import nodeModule from 'node:module';
 
 /** native/addon.cc. Numbers below zero are negated errnos. */
 export interface NativeAddon {
@@ -41,10 +42,32 @@ export interface NativeFile {
 /** From src/storage and from dist/storage alike. */
 const ADDON_PATH = '../../native/build/Release/keelson.node';
 
+/** Of loading an addon, by the code of the error: what it means. No file names; those are in the cause. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  MODULE_NOT_FOUND:
+    'this installation has no native addon; to get the io_uring engine, run npm ci in a checkout of Keelson where python3, make and g++ are, and install that folder',
+  ERR_DLOPEN_FAILED:
+    'the native addon was built for another system; to get the io_uring engine, run npm ci in a checkout of Keelson on this one, and install that folder',
+  ERR_DLOPEN_DISABLED: 'this process may not load native addons; start Node.js without what forbids them',
+};
+
+/** These end the process at libuv calls that the addon makes, so it stays out whatever is built. */
+const OTHER_RUNTIMES = { bun: 'Bun', deno: 'Deno' };
+
 /** Throws an Error that says why there is no addon here. Loading again, after a failure, tries afresh. */
 export function loadNativeAddon(): NativeAddon {
+  for (const [key, name] of Object.entries(OTHER_RUNTIMES)) {
+    if (process.versions[key] !== undefined) throw new Error(`${name} cannot run the native addon`);
+  }
   if (process.platform !== 'linux') throw new Error(`io_uring is Linux's; this is ${process.platform}`);
-  // Bun answers the libuv calls that the addon makes by ending the process.
-  if (process.versions['bun'] !== undefined) throw new Error('the addon is not loaded under Bun');
-  return createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
+  try {
+    return nodeModule.createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
+  } catch (error) {
+    // In a bundle of CommonJS there is no import.meta.url, so nothing that the addon could be beside.
+    const isBundled = (import.meta.url as string | undefined) === undefined;
+    const code = isBundled ? 'MODULE_NOT_FOUND' : String((error as NodeJS.ErrnoException).code);
+    const meaning = MEANINGS[code];
+    if (meaning === undefined) throw error;
+    throw Object.assign(new Error(meaning, { cause: error }), { code });
+  }
 }

@@ -1,6 +1,8 @@
 // The door of "keelson/testing": a disk that behaves as badly as a real one may, and the search for crashes that
 // break what code on it promises. Works under any test runner: a broken promise is a rejected one.
 
+import '../node-version.js';
+
 export {
   type Crash,
   type CrashCheck,

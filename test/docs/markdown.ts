@@ -41,6 +41,11 @@ export function codeBlocks(markdown: string): CodeBlock[] {
   return blocks;
 }
 
+/** What an example promises to print, in the order in which it stands there. */
+export function promisedOutput(text: string): string[] {
+  return [...text.matchAll(/\/\/ → (.*)$/gm)].map(([, output]) => output!.trim());
+}
+
 /** The Markdown without its code blocks, where nothing is a heading, a table or a link. */
 export function proseOf(markdown: string): string {
   return markdown.replace(/^```[\s\S]*?^```$/gm, '');

@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { format, promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { codeBlocks, ROOT, readText } from './markdown.js';
+import { codeBlocks, promisedOutput, ROOT, readText } from './markdown.js';
 
 const readme = readText('README.md');
 const examples = codeBlocks(readme).filter(({ language }) => language === 'ts');
@@ -30,11 +30,6 @@ afterAll(() => {
   process.chdir(startedIn);
   fs.rmSync(folder, { recursive: true, force: true });
 });
-
-/** What an example promises to print, in the order in which it stands there. */
-function promisedOutput(text: string): string[] {
-  return [...text.matchAll(/\/\/ → (.*)$/gm)].map(([, output]) => output!.trim());
-}
 
 function withSources(text: string): string {
   return text.replace(/ from '(keelson[^']*)'/g, (_, door: string) => ` from '${DOORS[door] ?? door}'`);

@@ -307,6 +307,13 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         expect(keys.next().done).toBe(true);
       });
 
+      it('ends an iteration that is disposed of', () => {
+        const keys = db.keys();
+        expect(keys.next().value).toBe('a');
+        keys[Symbol.dispose]();
+        expect(keys.next().done).toBe(true);
+      });
+
       it('keeps a snapshot as it was, however the store goes on', () => {
         const snapshot = db.snapshot();
         const { lsn } = snapshot;

@@ -59,7 +59,9 @@ it('types what is read and what a write resolves with', () => {
     expectTypeOf(db.get('ada')).toEqualTypeOf<User | undefined>();
     expectTypeOf(db.getEntry('ada')?.version).toEqualTypeOf<Lsn | undefined>();
     expectTypeOf(db.put('ada', { name: 'Ada' })).resolves.toEqualTypeOf<Lsn>();
-    expectTypeOf(db.entries({ prefix: 'a', limit: 2 })).toEqualTypeOf<IterableIterator<[string, User]>>();
+    expectTypeOf(db.entries({ prefix: 'a', limit: 2 })).toEqualTypeOf<
+      IteratorObject<[string, User], undefined>
+    >();
     expectTypeOf(db.snapshot()).toEqualTypeOf<Snapshot<string, User>>();
     expectTypeOf<Lsn>().toExtend<number>();
     expectTypeOf<number>().not.toExtend<Lsn>();

@@ -1,0 +1,15 @@
+// Each door imports this first: an older Node.js gets one sentence, and not the error of whatever it lacks.
+
+const { bun, deno, node } = process.versions;
+
+if (bun === undefined && deno === undefined && node !== undefined && !isSupported(node)) {
+  throw new Error(
+    `Keelson needs Node.js 22.12 or later, or 20.19 or later of version 20; this is Node.js ${node}. Install one of those.`,
+  );
+}
+
+/** The same as `engines` in package.json, which npm only warns of. */
+export function isSupported(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22;
+}

@@ -1,0 +1,178 @@
+// The packed tarball, installed into an empty project and used as its users use it. What takes longer than this file is
+// in package.whole.ts: `npm run test:package`.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { codeBlocks, promisedOutput, readText } from '../docs/markdown.js';
+import {
+  EXPECTED,
+  expectSuccess,
+  type Installed,
+  installTools,
+  PROJECT,
+  packAndInstall,
+  reportOf,
+  run,
+  UNREACHABLE_REASON,
+} from './package-tools.js';
+
+const installed = packAndInstall();
+const peers = installed === null ? null : installTools('peers');
+
+afterAll(() => {
+  if (installed !== null) fs.rmSync(installed.folder, { recursive: true, force: true });
+});
+
+describe.skipIf(peers === null)(
+  `the packed tarball${peers === null ? ` (${UNREACHABLE_REASON})` : ''}`,
+  () => {
+    const here = installed as Installed;
+    const tools = peers as string;
+
+    const withNodeTypes = { types: ['node'], typeRoots: [path.join(peers ?? '', 'node_modules/@types')] };
+
+    test('holds the build, the pages for users, and nothing else', () => {
+      const sources = fs
+        .readdirSync(path.join(PROJECT, 'src'), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => `dist/${name.slice(0, -'.ts'.length)}`);
+      const pages = ['CRASH-TESTING', 'DURABILITY', 'ERRORS', 'FORMAT'].map((name) => `docs/${name}.md`);
+      const expected = [
+        ...sources.flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
+        ...pages,
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'package.json',
+      ];
+      // One more is of a source that is gone: remove dist/ and build again.
+      expect(here.files).toEqual(expected.toSorted());
+    });
+
+    test('stays small', () => {
+      expect(fs.statSync(here.tarball).size).toBeLessThan(400_000);
+    });
+
+    test('runs nothing at install, and brings what it needs', () => {
+      const lock = JSON.parse(fs.readFileSync(path.join(here.project, 'package-lock.json'), 'utf8'));
+      const { '': _, ...packages } = lock.packages as Record<string, { hasInstallScript?: boolean }>;
+      expect(Object.keys(packages).toSorted()).toEqual(
+        ['@msgpack/msgpack', 'keelson', 'sorted-btree'].map((name) => `node_modules/${name}`),
+      );
+      expect(Object.values(packages).filter(({ hasInstallScript }) => hasInstallScript)).toEqual([]);
+    });
+
+    test.each(['import.js', 'require.cjs'])('works by %s', (program) => {
+      const report = reportOf(here, process.execPath, [], path.join(here.project, program));
+      expect(report).toMatchObject(EXPECTED);
+      expect(report.engine).toBe('fs');
+      if (process.platform === 'linux') {
+        expect(report.engineReason).toMatch(
+          /^The node:fs engine runs, durable and complete, only slower: this installation has no native addon; to get [^/]*\.$/,
+        );
+      }
+    });
+
+    test("runs the README's first example", () => {
+      const { text } = codeBlocks(readText('README.md')).find(({ language }) => language === 'ts')!;
+      fs.writeFileSync(path.join(here.project, 'first-example.ts'), text);
+      expect(
+        compile('typescript', ['first-example.ts'], { ...withNodeTypes, noEmit: false, outDir: 'first' }),
+      ).toBe('');
+      const ended = run(process.execPath, ['first/first-example.js'], { cwd: here.project });
+      expectSuccess(ended);
+      expect(ended.stdout.trim().split('\n')).toEqual(promisedOutput(text));
+    });
+
+    describe('has types', () => {
+      const compilers = ['typescript', 'typescript-5'];
+      const modules = [
+        ['bundler', 'esnext'],
+        ['node16', 'node16'],
+        ['nodenext', 'nodenext'],
+      ];
+      const cases = compilers.flatMap((compiler) =>
+        modules.map(([moduleResolution, module]) => ({ compiler, moduleResolution, module })),
+      );
+
+      test.each(cases)('for $compiler with $moduleResolution, on ES2022 without @types/node', (facts) => {
+        const { compiler, moduleResolution, module } = facts;
+        expect(compile(compiler, ['types.ts'], { moduleResolution, module })).toBe('');
+      });
+
+      test.each(compilers)('for %s with newer libraries and @types/node', (compiler) => {
+        const options = { ...withNodeTypes, lib: ['esnext', 'dom'] };
+        expect(compile(compiler, ['types.ts', 'types-esnext.ts'], options)).toBe('');
+      });
+
+      test('that refuse what is wrong', () => {
+        fs.writeFileSync(
+          path.join(here.project, 'wrong.ts'),
+          "import { nothing } from 'keelson';\nnothing;\n",
+        );
+        expect(compile('typescript', ['wrong.ts'])).toContain('TS2305');
+      });
+    });
+
+    describe('is bundled', () => {
+      const input = path.join(here?.project ?? '', 'import.js');
+      let out = '';
+      beforeAll(() => {
+        // Where no node_modules is above it: what is not in the bundle is not found.
+        out = path.join(here.folder, 'bundles');
+        fs.mkdirSync(out);
+      });
+
+      /** Bundles it, and runs the bundle. Nothing is warned of. */
+      function expectBundle(
+        name: string,
+        tool: string,
+        parameters: (file: string) => readonly string[],
+      ): void {
+        const file = path.join(out, name);
+        const ended = run(process.execPath, [path.join(tools, tool), ...parameters(file)], {
+          cwd: here.project,
+        });
+        expectSuccess(ended);
+        expect(ended.stderr).toBe('');
+        const report = reportOf(here, process.execPath, [], file);
+        expect(report).toMatchObject(EXPECTED);
+        expect(report.engineReason).toMatch(/^[^/]*\.$/);
+      }
+
+      test.each(['esm', 'cjs'])('by Rollup as %s', (format) => {
+        const name = `rollup.${format === 'esm' ? 'mjs' : 'cjs'}`;
+        expectBundle(name, 'rollup.js', (file) => [input, file, format, 'bundled']);
+      });
+
+      test.each(['lib', 'ssr'])('by Vite: %s', (mode) => {
+        expectBundle(`vite-${mode}.mjs`, 'vite.js', (file) => [here.project, input, file, mode]);
+      });
+
+      test.each(['esm', 'cjs'])('by esbuild as %s', (format) => {
+        const name = `esbuild.${format === 'esm' ? 'mjs' : 'cjs'}`;
+        expectBundle(name, 'esbuild.js', (file) => [input, file, format]);
+      });
+    });
+
+    /** Type-checks files of the project, without skipLibCheck, and returns what the compiler says. */
+    function compile(compiler: string, files: readonly string[], given: object = {}): string {
+      const compilerOptions = {
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        target: 'es2022',
+        lib: ['es2022'],
+        types: [],
+        module: 'nodenext',
+        moduleResolution: 'nodenext',
+        ...given,
+      };
+      const config = path.join(here.project, 'tsconfig.json');
+      fs.writeFileSync(config, JSON.stringify({ compilerOptions, files }));
+      const tsc = path.join(tools, 'node_modules', compiler, 'bin/tsc');
+      return run(process.execPath, [tsc, '--project', config], { cwd: here.project }).stdout;
+    }
+  },
+);

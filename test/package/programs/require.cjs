@@ -1,0 +1,7 @@
+const { open } = require('keelson');
+const { openJournal } = require('keelson/journal');
+const { inMemory } = require('keelson/testing');
+
+import('./exercise.js')
+  .then(({ exercise }) => exercise({ open, openJournal, inMemory }, process.argv[2]))
+  .then((report) => console.log(JSON.stringify(report)));

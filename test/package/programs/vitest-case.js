@@ -1,0 +1,11 @@
+import fs from 'node:fs';
+import { open } from 'keelson';
+import { openJournal } from 'keelson/journal';
+import { inMemory } from 'keelson/testing';
+import { exercise } from './exercise.js';
+
+// With `globals`: this project has no Vitest of its own.
+test('the package works', async () => {
+  const report = await exercise({ open, openJournal, inMemory }, process.env.KEELSON_DIRECTORY);
+  fs.writeFileSync(`${process.env.KEELSON_DIRECTORY}/report.json`, JSON.stringify(report));
+});
