@@ -19,12 +19,16 @@ export interface NativeAddon {
   ): number;
   drain(slot: number): void;
   alignedOffset(buffer: ArrayBuffer, alignment: number): number;
-  lockFile(fd: number): number;
+  /** `operation` is one of FLOCK. Never blocks. */
+  flock(fd: number, operation: number): number;
   sealFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
   crc32cUpdate(register: number, bytes: Uint8Array): number;
   state(): { readonly ringFd: number; readonly underWay: number };
   readonly crc32cIsAccelerated: boolean;
 }
+
+/** What flock(2) calls its operations. */
+export const FLOCK = { shared: 1, exclusive: 2, unlock: 8 } as const;
 
 export interface NativeFile {
   readonly fd: number;
@@ -41,5 +45,7 @@ export function loadNativeAddon(): NativeAddon {
   if (process.platform !== 'linux') throw new Error(`io_uring is Linux's; this is ${process.platform}`);
   // Bun answers the libuv calls that the addon makes by ending the process.
   if (process.versions['bun'] !== undefined) throw new Error('the addon is not loaded under Bun');
+  // Deno has crashed in the calls that the addon makes of Node's event loop.
+  if (process.versions['deno'] !== undefined) throw new Error('the addon is not loaded under Deno');
   return createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
 }

@@ -6,6 +6,7 @@ import {
   createFsStorage,
   type DurableWrite,
   type DurableWriteDone,
+  type HeldDirectory,
   type LogFile,
   type Storage,
   type StorageFile,
@@ -47,6 +48,19 @@ export function diskError(
   syscall: string,
 ): KeelsonError {
   return new KeelsonError(code, `${syscall} failed with ${errno}`, { errno, syscall });
+}
+
+/** The same held directory, with another storage on it. */
+export function heldWith(held: HeldDirectory, storage: Storage): HeldDirectory {
+  return {
+    path: held.path,
+    storage,
+    lock: () => held.lock(),
+    probeLock: () => held.probeLock(),
+    announce: (name) => held.announce(name),
+    probe: (name) => held.probe(name),
+    close: () => held.close(),
+  };
 }
 
 export class FaultyStorage {
@@ -144,6 +158,14 @@ export class FaultyStorage {
       renameSync: (from, to) => {
         this.#meet('rename', from);
         inner.renameSync(from, to);
+      },
+      linkSync: (existing, name) => {
+        this.#meet('link', name);
+        inner.linkSync(existing, name);
+      },
+      holdDirectory: async (path) => {
+        const held = await inner.holdDirectory(path);
+        return heldWith(held, this.#counted(this.#wrap(held.storage)));
       },
       link: (existing, name) => this.#meetLater('link', name).then(() => inner.link(existing, name)),
       remove: (path) => this.#meetLater('remove', path).then(() => inner.remove(path)),
