@@ -97,22 +97,23 @@ async function readText(storage: Storage, path: string): Promise<string | null> 
 function parseOwner(text: string): LockOwner | null {
   try {
     const owner: unknown = JSON.parse(text);
-    return isLockOwner(owner) ? owner : null;
+    return isLockOwner(owner) ? { ...owner, live: owner.live ?? null, flock: owner.flock ?? false } : null;
   } catch {
     return null;
   }
 }
 
-function isLockOwner(value: unknown): value is LockOwner {
+function isLockOwner(value: unknown): value is ProcessIdentity & Partial<LockOwner> {
   if (typeof value !== 'object' || value === null) return false;
   const { bootId, pidNamespace, pid, startTime, live, flock } = value as Record<string, unknown>;
   return (
     typeof bootId === 'string' &&
     typeof pidNamespace === 'string' &&
     typeof startTime === 'string' &&
-    typeof flock === 'boolean' &&
+    // An owner that says nothing of a proof must be asked by its labels, never be taken for garbage.
+    (flock === undefined || typeof flock === 'boolean') &&
     // The name goes into a path.
-    (live === null || (typeof live === 'string' && isLiveName(live))) &&
+    (live === undefined || live === null || (typeof live === 'string' && isLiveName(live))) &&
     Number.isSafeInteger(pid)
   );
 }

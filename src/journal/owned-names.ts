@@ -2,31 +2,23 @@
 
 import type { Storage } from '../storage/index.js';
 
+const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createFile', 'createLogFile'] as const;
+const BLOCKING_NAME_OPERATIONS = ['renameSync', 'linkSync', 'removeSync', 'createLogFileSync'] as const;
+
+type Operation = (...args: unknown[]) => unknown;
+
 /** The same storage, which calls `assertOwner` right before it creates, renames, links or removes a name. */
 export function withOwnedNames(storage: Storage, assertOwner: () => void): Storage {
-  const owned = <T extends unknown[], R>(operation: (...args: T) => R) => {
-    return (...args: T): R => {
-      assertOwner();
-      return operation.apply(storage, args);
-    };
+  const owned = Object.create(storage) as Storage;
+  const call = (name: keyof Storage, args: unknown[]) => {
+    assertOwner();
+    return (storage[name] as Operation).apply(storage, args);
   };
-  const ownedLater = <T extends unknown[], R>(operation: (...args: T) => Promise<R>) => {
-    return async (...args: T): Promise<R> => {
-      assertOwner();
-      return operation.apply(storage, args);
-    };
-  };
-  const names: Partial<Storage> = {
-    makeDirectory: ownedLater(storage.makeDirectory),
-    rename: ownedLater(storage.rename),
-    renameSync: owned(storage.renameSync),
-    link: ownedLater(storage.link),
-    linkSync: owned(storage.linkSync),
-    remove: ownedLater(storage.remove),
-    removeSync: owned(storage.removeSync),
-    createFile: ownedLater(storage.createFile),
-    createLogFile: ownedLater(storage.createLogFile),
-    createLogFileSync: owned(storage.createLogFileSync),
-  };
-  return Object.assign(Object.create(storage) as Storage, names);
+  for (const name of NAME_OPERATIONS) {
+    Object.assign(owned, { [name]: async (...args: unknown[]) => call(name, args) });
+  }
+  for (const name of BLOCKING_NAME_OPERATIONS) {
+    Object.assign(owned, { [name]: (...args: unknown[]) => call(name, args) });
+  }
+  return owned;
 }

@@ -6,11 +6,11 @@ import {
   createFsStorage,
   type DurableWrite,
   type DurableWriteDone,
-  type HeldDirectory,
   type LogFile,
   type Storage,
   type StorageFile,
 } from '../../src/storage/index.js';
+import { heldWith } from '../storage/wrapped-storage.js';
 
 export type Operation =
   | 'makeDirectory'
@@ -48,19 +48,6 @@ export function diskError(
   syscall: string,
 ): KeelsonError {
   return new KeelsonError(code, `${syscall} failed with ${errno}`, { errno, syscall });
-}
-
-/** The same held directory, with another storage on it. */
-export function heldWith(held: HeldDirectory, storage: Storage): HeldDirectory {
-  return {
-    path: held.path,
-    storage,
-    lock: () => held.lock(),
-    probeLock: () => held.probeLock(),
-    announce: (name) => held.announce(name),
-    probe: (name) => held.probe(name),
-    close: () => held.close(),
-  };
 }
 
 export class FaultyStorage {
@@ -163,10 +150,8 @@ export class FaultyStorage {
         this.#meet('link', name);
         inner.linkSync(existing, name);
       },
-      holdDirectory: async (path) => {
-        const held = await inner.holdDirectory(path);
-        return heldWith(held, this.#counted(this.#wrap(held.storage)));
-      },
+      // By path: what a test replaces on this storage holds in a directory that is held, too.
+      holdDirectory: async (path) => heldWith(await inner.holdDirectory(path), this.storage),
       link: (existing, name) => this.#meetLater('link', name).then(() => inner.link(existing, name)),
       remove: (path) => this.#meetLater('remove', path).then(() => inner.remove(path)),
       removeSync: (path) => {

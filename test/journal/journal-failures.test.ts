@@ -63,7 +63,7 @@ describe('no room for a segment', () => {
     ['writing its header', 'write', NO_SPACE],
     ['filling it with zeros', 'zeroFill', NO_SPACE],
     ['flushing it', 'flush', NO_SPACE],
-    ['naming it', 'rename', NO_SPACE],
+    ['naming it', 'link', NO_SPACE],
     ['opening the directory to flush it', 'flushDirectory', NO_DESCRIPTOR],
   ];
 
