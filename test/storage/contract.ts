@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { filesContract } from './contract-files.js';
+import { heldContract } from './contract-held.js';
 import { logFilesContract } from './contract-log-files.js';
 import { namesContract } from './contract-names.js';
 import { BLOCK_BYTES, expectSameBytes, type MakeEnvironment, useEnvironment } from './contract-tools.js';
@@ -11,6 +12,7 @@ export function storageContract(name: string, makeEnvironment: MakeEnvironment):
   namesContract(name, makeEnvironment);
   filesContract(name, makeEnvironment);
   logFilesContract(name, makeEnvironment);
+  heldContract(name, makeEnvironment);
 
   describe(`${name}: memory, identity, figures`, () => {
     const here = useEnvironment(makeEnvironment);
