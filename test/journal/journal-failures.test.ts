@@ -395,6 +395,23 @@ describe('a failed write or flush of accepted bytes', () => {
   });
 });
 
+describe('a segment whose temporary name cannot be taken away', () => {
+  // It would have two names: retired and used again under the one, it would still stand there under the other.
+  test('is not used: the append throws, nothing is poisoned, and no segment is left', async () => {
+    const faulty = new FaultyStorage();
+    const journal = await openHere(faulty);
+    faulty.fault = ({ operation, path }) =>
+      operation === 'remove' && path.endsWith('.journal.tmp') ? NO_SPACE : null;
+    expect(thrownBy(() => journal.append(bytesOf('refused')))).toBe(NO_SPACE);
+    expect(journal.poisoned).toBeNull();
+    expect(segmentNames(here.path)).toEqual([]);
+    faulty.heal();
+    await journal.commit(bytesOf('hello'));
+    await journal.close();
+    expect(await reopened()).toEqual(['hello']);
+  });
+});
+
 describe('a call that fails', () => {
   test('while a killed journal is opened, whichever it is, gives a typed error, and the next open loses nothing', async () => {
     const source = here.at('source');

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { useDirectory } from '../native/native-tools.js';
+import { runProgram, useDirectory } from '../native/native-tools.js';
 import {
   attempt,
   type Owner,
@@ -181,6 +181,16 @@ describe('workers of a cluster', () => {
       JSON.parse(execFileSync(process.execPath, [...options, program, here.path], { encoding: 'utf8' }));
     expect(run('--no-addons')).toEqual(['open', 'KEELSON_LOCKED', 'open']);
     expect(run()).toEqual(['open', 'KEELSON_LOCKED', 'open']);
+  });
+});
+
+describe('a process that ends without closing', () => {
+  test('exits by itself: its socket does not keep it alive, and the next owner clears it away', async () => {
+    const program =
+      "import { open } from 'keelson'; const db = await open(DIRECTORY); await db.put('of the owner', 1);";
+    expect(await runProgram(program, [here.path])).toMatchObject({ code: 0, stderr: '' });
+    expect(await attempt(here.path)).toEqual(TAKEN);
+    expect(fs.readdirSync(here.path).filter((name) => name.startsWith('LIVE.'))).toEqual([]);
   });
 });
 
