@@ -1,16 +1,12 @@
 // What an owner, and whoever wants to be one, sees of the lock within one process.
 
 import fs from 'node:fs';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { lockDirectory } from '../../src/journal/directory-lock.js';
 import { open as openStore } from '../../src/kv/index.js';
 import { createFsStorage, type HeldDirectory, type Storage } from '../../src/storage/index.js';
 import { heldWith } from '../storage/wrapped-storage.js';
 import { keelsonError, open, openDescriptors, rejectionOf, useDirectory } from './helpers.js';
-
-const DIST = path.resolve(import.meta.dirname, '../../dist');
 
 const here = useDirectory();
 const storage = createFsStorage();
@@ -53,20 +49,6 @@ describe('a second open in one process', () => {
     });
     await journal.close();
     await (await open(here.path, {}, on)).close();
-  });
-
-  test('by another copy of the module is told so as well', async () => {
-    const copy = here.at('copy');
-    fs.cpSync(DIST, copy, { recursive: true });
-    fs.symlinkSync(path.resolve(DIST, '../node_modules'), here.at('node_modules'));
-    fs.writeFileSync(here.at('package.json'), '{ "type": "module" }');
-    const other: { open: typeof openStore } = await import(pathToFileURL(`${copy}/index.js`).href);
-    const db = await openStore(here.at('store'));
-    expect(await rejectionOf(other.open(here.at('store')))).toMatchObject({
-      code: 'KEELSON_LOCKED',
-      message: expect.stringContaining('this process'),
-    });
-    await db.close();
   });
 
   test('waits for the first to close when it is told to', async () => {

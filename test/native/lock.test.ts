@@ -107,13 +107,14 @@ describe.skipIf(why !== null)(`a lock${why === null ? '' : ` (skipped: ${why})`}
     }
   });
 
-  test('of a killed owner whose labels are those of another container is taken at once, on both engines', async () => {
-    for (const engine of ENGINES) {
+  test.each(ENGINES)(
+    'of a killed owner on %s whose labels are those of another container is taken at once',
+    async (engine) => {
       await (await startOwner(engine)).kill();
       hideOwner();
       await expectTaken(engine);
-    }
-  });
+    },
+  );
 
   test('of a killed owner whose socket was removed is taken at once, because its flock is gone', async () => {
     await (await startOwner('fs')).kill();

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { runProgram, useDirectory } from '../native/native-tools.js';
+import { jsonOf, PROJECT, runProgram, useDirectory } from '../native/native-tools.js';
 import {
   attempt,
   type Owner,
@@ -181,6 +181,27 @@ describe('workers of a cluster', () => {
       JSON.parse(execFileSync(process.execPath, [...options, program, here.path], { encoding: 'utf8' }));
     expect(run('--no-addons')).toEqual(['open', 'KEELSON_LOCKED', 'open']);
     expect(run()).toEqual(['open', 'KEELSON_LOCKED', 'open']);
+  });
+});
+
+describe('two copies of the module in one process', () => {
+  test('are two owners: the second is told that this process has it open, and what to do', async () => {
+    fs.cpSync(path.join(PROJECT, 'dist'), here.at('copy'), { recursive: true });
+    fs.symlinkSync(path.join(PROJECT, 'node_modules'), here.at('node_modules'));
+    fs.writeFileSync(here.at('package.json'), '{ "type": "module" }');
+    const program = `
+      import { open } from 'keelson';
+      const other = await import(DIRECTORY + '/copy/index.js');
+      const db = await open(DIRECTORY + '/store');
+      await other.open(DIRECTORY + '/store').catch(({ code, message }) => print({ code, message }));
+      await db.close();
+    `;
+    expect(await jsonOf(runProgram(program, [here.path]))).toEqual({
+      code: 'KEELSON_LOCKED',
+      message: expect.stringMatching(
+        /this process .* has it open already\. Share that store, close it first/,
+      ),
+    });
   });
 });
 
