@@ -56,6 +56,10 @@ describe('a second open in one process', () => {
     const second = open(here.path, { waitForLockMs: 60_000 });
     await first.close();
     await (await second).close();
+    const store = await openStore(here.at('store'));
+    const next = openStore(here.at('store'), { waitForLockMs: 60_000 });
+    await store.close();
+    await (await next).close();
     expect(await rejectionOf(openStore(here.at('other'), { waitForLockMs: -1 }))).toBeInstanceOf(TypeError);
   });
 });

@@ -6,6 +6,7 @@ import type { Mutant } from './mutants.js';
 const DIRECTORY_LOCK = 'test/journal/directory-lock.test.ts';
 const LIFE = 'test/journal/lock-life.test.ts';
 const MOVED = 'test/processes/moved-directories.test.ts';
+const HELD_ALONE = 'test/storage/held-directory.test.ts';
 const HELD = 'test/storage/fs-storage.test.ts';
 const PROCESSES = 'test/processes/lock.test.ts';
 
@@ -461,8 +462,7 @@ function* write`,
         replace: 'return shown;',
       },
     ],
-    tests: [PROCESSES],
-    filter: 'without /proc',
+    tests: [HELD_ALONE],
   },
   {
     name: 'a directory is locked shared',
@@ -581,8 +581,7 @@ function* write`,
         replace: 'lockDirectory(storage, directory)',
       },
     ],
-    tests: [PROCESSES],
-    filter: 'waits until',
+    tests: [LIFE],
   },
   {
     name: 'a second open in this process is not told so',
@@ -594,5 +593,38 @@ function* write`,
       },
     ],
     tests: [LIFE],
+  },
+  {
+    name: 'a socket whose path is too long is made all the same',
+    edits: [
+      {
+        file: 'src/storage/liveness-socket.ts',
+        find: "const PATH_BYTES_MAX = process.platform === 'darwin' ? 103 : 107;",
+        replace: 'const PATH_BYTES_MAX = 4096;',
+      },
+    ],
+    tests: [HELD_ALONE],
+  },
+  {
+    name: 'a held directory that was closed goes on to be used by its number',
+    edits: [
+      {
+        file: 'src/storage/held-directory.ts',
+        find: 'if (this.#closing !== null) {',
+        replace: 'if (this.#closing === undefined) {',
+      },
+    ],
+    tests: [HELD_ALONE],
+  },
+  {
+    name: 'a held directory is closed while a name in it is looked up',
+    edits: [
+      {
+        file: 'src/storage/held-directory.ts',
+        find: 'if (this.#underWayCount > 0) {',
+        replace: 'if (this.#underWayCount < 0) {',
+      },
+    ],
+    tests: [HELD_ALONE],
   },
 ];
