@@ -367,10 +367,14 @@ Napi::Value aligned_offset(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>((alignment - start % alignment) % alignment));
 }
 
-/** lockFile(fd): 0, or a negative errno; -EWOULDBLOCK when somebody else has it locked */
-Napi::Value lock_file(const Napi::CallbackInfo& info) {
-  if (!are_numbers(info, 0, 1)) return throw_type_error(info, "lockFile expects a descriptor");
-  const int result = flock(info[0].As<Napi::Number>().Int32Value(), LOCK_EX | LOCK_NB);
+/** flock(fd, operation): 0, or a negative errno; -EWOULDBLOCK when somebody else has it locked. Never blocks. */
+Napi::Value lock_descriptor(const Napi::CallbackInfo& info) {
+  if (!are_numbers(info, 0, 2)) return throw_type_error(info, "flock expects (fd, operation)");
+  const int operation = info[1].As<Napi::Number>().Int32Value();
+  if (operation != LOCK_SH && operation != LOCK_EX && operation != LOCK_UN) {
+    return throw_type_error(info, "flock expects LOCK_SH, LOCK_EX or LOCK_UN");
+  }
+  const int result = flock(info[0].As<Napi::Number>().Int32Value(), operation | LOCK_NB);
   return Napi::Number::New(info.Env(), result == 0 ? 0 : -errno);
 }
 
@@ -417,7 +421,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("result", Napi::Function::New(env, result));
   exports.Set("told", Napi::Function::New(env, told));
   exports.Set("alignedOffset", Napi::Function::New(env, aligned_offset));
-  exports.Set("lockFile", Napi::Function::New(env, lock_file));
+  exports.Set("flock", Napi::Function::New(env, lock_descriptor));
   exports.Set("sealFrames", Napi::Function::New(env, seal));
   exports.Set("crc32cUpdate", Napi::Function::New(env, crc32c_update));
   exports.Set("state", Napi::Function::New(env, state));

@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<Floor, Readonly<Partial<Record<Floor, readonly
   leaves: {},
 };
 
-const FILE_SYSTEM_MODULES = ['fs', 'node:fs', 'fs/promises', 'node:fs/promises'];
+const SYSTEM_MODULES = ['fs', 'node:fs', 'fs/promises', 'node:fs/promises', 'net', 'node:net'];
 
 /** What is wrong with these sources, a sentence each. */
 function violationsOf(sources: readonly Source[]): string[] {
@@ -50,8 +50,10 @@ function violationsOf(sources: readonly Source[]): string[] {
 function importViolation(from: string, specifier: string): string | null {
   const floor = floorOf(from);
   if (floor === null) return `${from} is on no floor`;
-  if (FILE_SYSTEM_MODULES.includes(specifier)) {
-    return specifier === 'node:fs' && floor === 'storage' ? null : `${from} imports ${specifier}`;
+  if (SYSTEM_MODULES.includes(specifier)) {
+    return (specifier === 'node:fs' || specifier === 'node:net') && floor === 'storage'
+      ? null
+      : `${from} imports ${specifier}`;
   }
   if (!specifier.startsWith('.')) return null;
   const to = path.posix.join(path.posix.dirname(from), specifier).replace(/\.js$/, '.ts');
@@ -166,6 +168,7 @@ describe('a violation is seen', () => {
     ['an import on demand looks up', 'src/journal/a.ts', "const kv = () => import('../kv/index.js');"],
     ['the store opens files itself', 'src/kv/a.ts', "import fs from 'node:fs';"],
     ['the simulated disk opens files itself', 'src/testing/a.ts', "import { openSync } from 'fs';"],
+    ['the journal listens', 'src/journal/a.ts', "import { createServer } from 'node:net';"],
     ['storage uses the promises of node:fs', 'src/storage/a.ts', "import fs from 'node:fs/promises';"],
     ['a folder is on no floor', 'src/cellar/a.ts', "import '../errors.js';"],
     ['a module awaits while it loads', 'src/kv/a.ts', 'const probed = { engine: await probe() };'],

@@ -1,20 +1,30 @@
-// The lock: one owner per directory, across processes and worker threads, in one protocol for every engine.
+// The lock: one owner per directory, across processes, containers and worker threads, in one protocol for every engine.
 //
 // The owner is whoever made LOCK.<n> with the highest n, by link()ing a finished file to that name: of many racers
 // one link succeeds. A next owner makes n+1, and only after it has judged n released or dead. Nothing is ever taken
 // away from a live owner, and nothing waits for a lock to become old.
+//
+// An owner shows that it lives by a socket, LIVE.<instance>, that listens before LOCK.<n> names it; where the addon is, the
+// directory itself is locked as well. All of it goes through the descriptor of the directory: see HeldDirectory.
 
+import { setTimeout } from 'node:timers/promises';
 import { isKeelsonError, KeelsonError } from '../errors.js';
-import type { ProcessIdentity, Storage, StorageFile } from '../storage/index.js';
+import type { Announcement, HeldDirectory, Storage, StorageFile } from '../storage/index.js';
 import { clearIncomplete } from './incomplete.js';
+import {
+  encodeFreeLock,
+  encodeHeldLock,
+  highestLock,
+  INSTANCE_BYTES,
+  isLiveName,
+  isTemporaryLock,
+  LOCK_NUMBER_MAX,
+  lockNumber,
+  lockPath,
+} from './lock-files.js';
+import { judgeOwner, refuseLocked } from './lock-judgement.js';
+import { withOwnedNames } from './owned-names.js';
 
-const NAME_PATTERN = /^LOCK\.(\d{1,15})$/;
-const LOCK_NUMBER_MAX = 10 ** 15 - 1;
-const TEMPORARY_PATTERN = /^LOCK\.tmp\.[0-9a-f]+$/;
-const HELD = 'held';
-const FREE = 'free';
-const LOCK_FILE_BYTES_MAX = 4096;
-const INSTANCE_BYTES = 8;
 /** Each try that fails shows that somebody else made progress; this many in a row means a loop. */
 const LOCK_TRIES_MAX = 1000;
 /**
@@ -22,213 +32,293 @@ const LOCK_TRIES_MAX = 1000;
  * away since; it finds the higher ones when it looks again, and these make sure there are some to find.
  */
 const OLDER_LOCKS_KEPT = 1;
+/** Whoever looks has the directory locked for a moment, shared, and is no owner. */
+const FLOCK_TRIES_MAX = 100;
+/** So often in a row only an owner has it locked exclusively, or another contender that is about to become it. */
+const FLOCK_EXCLUSIVE_MAX = 3;
+const FLOCK_RETRY_MS = 2;
+/** How often an open with `waitForLockMs` looks. */
+const WAIT_POLL_MS = 50;
+/** What link() says on a file system without hard links. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
 export interface DirectoryLock {
+  /**
+   * The engine, for everything in the directory that is locked. It refuses to create, rename, link and remove with
+   * KEELSON_LOCK_LOST once the lock is somebody else's, or its file was removed.
+   */
+  readonly storage: Storage;
+  /** Told once, before an operation on a name throws KEELSON_LOCK_LOST for the first time. */
+  onLost(listener: (error: KeelsonError) => void): void;
   /** Marks the lock as released, or removes it where that fails. Never throws. */
   release(): Promise<void>;
   /** Gives the lock up as if it had never been taken: what could not be opened is left as it was. Never throws. */
   abandon(): Promise<void>;
 }
 
-/** Takes the lock of a directory that exists. Throws KEELSON_LOCKED, naming the owner and the file. */
-export async function lockDirectory(storage: Storage, directory: string): Promise<DirectoryLock> {
-  for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
-    const highest = highestLock(await storage.list(directory));
-    if (highest > 0 && !(await isFree(storage, directory, highest))) continue;
-    const lock = await tryLock(storage, directory, highest + 1);
-    if (lock === null) continue;
-    await removeOlder(storage, directory, highest + 1);
-    return lock;
+/**
+ * Takes the lock of a directory that exists. Throws KEELSON_LOCKED, naming the owner and the file, when an owner still
+ * lives after `waitMs`.
+ */
+export async function lockDirectory(storage: Storage, directory: string, waitMs = 0): Promise<DirectoryLock> {
+  for (let leftMs = waitMs; ; leftMs -= WAIT_POLL_MS) {
+    try {
+      return await lockNow(storage, directory);
+    } catch (error) {
+      if (leftMs <= 0 || !isKeelsonError(error, 'KEELSON_LOCKED')) throw error;
+    }
+    await setTimeout(Math.min(leftMs, WAIT_POLL_MS));
   }
-  throw changesHands(directory);
-}
-
-function changesHands(directory: string): KeelsonError {
-  return new KeelsonError('KEELSON_LOCKED', `${directory} changes hands all the time`, { path: directory });
 }
 
 /**
  * Throws KEELSON_LOCKED when a live owner has the directory, or nobody can tell. Makes and changes nothing. Returns the
  * number of the newest lock: as long as it stays the same, nobody has taken the directory since.
  */
-export async function assertUnowned(storage: Storage, directory: string): Promise<number> {
+export async function assertUnowned(held: HeldDirectory): Promise<number> {
   for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
-    const highest = highestLock(await storage.list(directory));
-    if (highest === 0 || (await isFree(storage, directory, highest))) return highest;
+    const state = held.probeLock();
+    if (state === 'held') await refuseLocked(held);
+    const judgement = await judgeOwner(held, state === 'free');
+    if (judgement.kind === 'unowned') return judgement.lock;
   }
-  throw changesHands(directory);
+  throw changesHands(held.path);
+}
+
+async function lockNow(storage: Storage, directory: string): Promise<DirectoryLock> {
+  const held = await storage.holdDirectory(directory);
+  try {
+    const flock = await lockExclusively(held);
+    for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
+      const judgement = await judgeOwner(held, flock);
+      if (judgement.kind === 'changed') continue;
+      const lock = await tryLock(held, judgement.lock + 1, flock);
+      if (lock === null) continue;
+      await removeLeftovers(held, lock);
+      return lock;
+    }
+    throw changesHands(directory);
+  } catch (error) {
+    await held.close().catch(() => {});
+    throw error;
+  }
+}
+
+function changesHands(directory: string): KeelsonError {
+  return new KeelsonError('KEELSON_LOCKED', `${directory} changes hands all the time. Try again`, {
+    path: directory,
+  });
+}
+
+/** True when the directory is locked now; false where directories cannot be locked. Throws KEELSON_LOCKED. */
+async function lockExclusively(held: HeldDirectory): Promise<boolean> {
+  let exclusiveCount = 0;
+  for (let tries = 0; tries < FLOCK_TRIES_MAX && exclusiveCount < FLOCK_EXCLUSIVE_MAX; tries++) {
+    const attempt = held.lock();
+    if (attempt !== 'held') return attempt === 'locked';
+    if (held.probeLock() === 'held') exclusiveCount++;
+    await setTimeout(FLOCK_RETRY_MS);
+  }
+  return refuseLocked(held);
 }
 
 /** Null when somebody else was faster. */
-async function tryLock(storage: Storage, directory: string, number: number): Promise<DirectoryLock | null> {
+async function tryLock(held: HeldDirectory, number: number, flock: boolean): Promise<OwnedLock | null> {
+  const { storage, path: directory } = held;
   if (number > LOCK_NUMBER_MAX) {
     const path = lockPath(directory, number - 1);
     throw new KeelsonError('KEELSON_EXHAUSTED', `${path} has the last number there is for a lock`, { path });
   }
   const instance = Buffer.from(storage.randomBytes(INSTANCE_BYTES)).toString('hex');
-  const temporary = `${directory}/LOCK.tmp.${instance}`;
-  const name = lockPath(directory, number);
-  const file = await storage.createFile(temporary);
-  let linked = false;
+  const live = `LIVE.${instance}`;
+  const announcement = await held.announce(live);
   try {
-    // Before it has its name: whoever finds the name may rely on the lock.
-    const flock = storage.lockFile(file) === 'locked';
-    const text = `${HELD} ${JSON.stringify({ ...storage.processIdentity, instance, flock })}\n`;
-    await file.write(new TextEncoder().encode(text), 0);
-    await storage.link(temporary, name);
-    linked = true;
+    // Where the socket is the only proof, a power cut must not leave a lock that names one which is not there.
+    if (announcement !== null && !flock) await storage.flushDirectory(directory);
+    const liveIdentity = announcement === null ? null : storage.identityOf(`${directory}/${live}`);
+    const owner = { ...storage.processIdentity, live: announcement === null ? null : live, flock };
+    const made = await linkLock(
+      storage,
+      `${directory}/LOCK.tmp.${instance}`,
+      lockPath(directory, number),
+      owner,
+    );
+    if (made === null) return await withdrawn(announcement);
+    const lock = new OwnedLock(held, number, made, announcement, live);
+    if (await lock.isConfirmed(liveIdentity)) return lock;
+    await lock.withdraw();
+    return null;
   } catch (error) {
+    await announcement?.close();
+    throw error;
+  }
+}
+
+async function withdrawn(announcement: Announcement | null): Promise<null> {
+  await announcement?.close();
+  return null;
+}
+
+interface LinkedLock {
+  readonly file: StorageFile;
+  readonly identity: string | null;
+}
+
+/** Makes the file, whole, and then gives it its name. Null when that was taken, or a new owner cleared our file away. */
+async function linkLock(
+  storage: Storage,
+  temporary: string,
+  name: string,
+  owner: Parameters<typeof encodeHeldLock>[0],
+): Promise<LinkedLock | null> {
+  const file = await storage.createFile(temporary);
+  let linked: LinkedLock | null = null;
+  try {
+    await file.write(encodeHeldLock(owner), 0);
+    const identity = storage.identityOf(temporary);
+    await storage.link(temporary, name);
+    linked = { file, identity };
+  } catch (error) {
+    if (isKeelsonError(error) && NO_LINKS.includes(error.facts.errno ?? '')) throw needsLinks(name, error);
     // EEXIST: somebody linked that number. Not found: a new owner cleared our temporary file away.
     if (!isKeelsonError(error, 'KEELSON_EXISTS') && !isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
   } finally {
     await storage.remove(temporary).catch(() => {});
-    if (!linked) await file.close();
+    if (linked === null) await file.close();
   }
-  if (!linked) return null;
-  const lock: DirectoryLock = {
-    release: () => releaseLock(storage, name, file),
-    abandon: () => abandonLock(storage, name, file),
-  };
-  let names: string[];
-  try {
-    names = await storage.list(directory);
-  } catch (error) {
-    await lock.abandon();
-    throw error;
-  }
-  // The number may be one that had been cleared away: then a higher one is there, and its owner is the owner.
-  if (highestLock(names) === number) {
-    try {
-      // Whoever makes a store here looks for locks after its marker is there; we look for the marker after our lock is.
-      await clearIncomplete(storage, directory, names);
-      return lock;
-    } catch (error) {
-      await lock.abandon();
-      throw error;
-    }
-  }
-  await storage.remove(name).catch(() => {});
-  await file.close();
-  return null;
+  return linked;
 }
 
-async function releaseLock(storage: Storage, name: string, file: StorageFile): Promise<void> {
-  // A lock that can neither be marked nor removed is free once this process has ended.
-  await file.write(new TextEncoder().encode(FREE), 0).catch(() => storage.remove(name).catch(() => {}));
-  await file.close().catch(() => {});
-}
-
-/** While the file has its name nobody else can make that name: what is removed is ours. */
-async function abandonLock(storage: Storage, name: string, file: StorageFile): Promise<void> {
-  try {
-    await storage.remove(name);
-    await file.close();
-  } catch {
-    await releaseLock(storage, name, file);
-  }
-}
-
-/**
- * True when LOCK.<number> was released or its owner is dead. False when it has gone meanwhile: look again.
- * Throws KEELSON_LOCKED when its owner lives, or nobody can tell.
- */
-async function isFree(storage: Storage, directory: string, number: number): Promise<boolean> {
-  const path = lockPath(directory, number);
-  let text: string;
-  try {
-    text = await readLock(storage, path);
-  } catch (error) {
-    if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return false;
-    throw error;
-  }
-  if (!text.startsWith(HELD)) return true;
-  const owner = parseOwner(text.slice(HELD.length));
-  // A lock gets its name only when it is written whole, so one that cannot be read lost its contents in a power cut.
-  if (owner === null) return true;
-  const liveness = storage.liveness(owner, path);
-  if (liveness === 'dead') return true;
-  // Also where the process cannot be looked up, in a container for one, or lives on without the thread that had it.
-  if (owner.flock && (await isUnlocked(storage, path))) return true;
-  const who =
-    owner.pid === storage.processIdentity.pid ? `this process (${owner.pid})` : `process ${owner.pid}`;
-  const why =
-    liveness === 'live'
-      ? `${who} has it open`
-      : `${who} had it open, and from here it cannot be known whether that still runs. If it does not, remove the file`;
-  throw new KeelsonError('KEELSON_LOCKED', `${directory} is locked: ${why} (${path})`, {
-    path,
-    owner: JSON.stringify(owner),
-  });
-}
-
-/** True when nobody has the file locked: its owner, who had, is gone. */
-async function isUnlocked(storage: Storage, path: string): Promise<boolean> {
-  const file = await storage.openFile(path, false);
-  try {
-    return storage.lockFile(file) === 'locked';
-  } finally {
-    await file.close();
-  }
-}
-
-async function readLock(storage: Storage, path: string): Promise<string> {
-  const file = await storage.openFile(path, false);
-  try {
-    const bytes = new Uint8Array(LOCK_FILE_BYTES_MAX);
-    const length = await file.read(bytes, 0);
-    return new TextDecoder().decode(bytes.subarray(0, length));
-  } finally {
-    await file.close();
-  }
-}
-
-/** Who a lock's file names, and whether that owner has the file locked as well. */
-interface LockOwner extends ProcessIdentity {
-  readonly flock?: boolean;
-}
-
-function parseOwner(text: string): LockOwner | null {
-  try {
-    const owner: unknown = JSON.parse(text);
-    return isLockOwner(owner) ? owner : null;
-  } catch {
-    return null;
-  }
-}
-
-function isLockOwner(value: unknown): value is LockOwner {
-  if (typeof value !== 'object' || value === null) return false;
-  const { bootId, pidNamespace, pid, startTime, flock } = value as Record<string, unknown>;
-  return (
-    typeof bootId === 'string' &&
-    typeof pidNamespace === 'string' &&
-    typeof startTime === 'string' &&
-    // Absent from an owner that cannot lock files: it must be asked for its process, never be taken for garbage.
-    (flock === undefined || typeof flock === 'boolean') &&
-    Number.isSafeInteger(pid)
+function needsLinks(path: string, error: KeelsonError): KeelsonError {
+  return new KeelsonError(
+    error.code,
+    `${error.message}. The file system has no hard links, without which files get no name safely. Put the store on one that has them, such as ext4, XFS, btrfs, APFS or NTFS`,
+    { ...error.facts, path },
+    error,
   );
 }
 
-/** Best effort: what stays is small, and the next owner tries again. */
-async function removeOlder(storage: Storage, directory: string, own: number): Promise<void> {
-  const names = await storage.list(directory).catch(() => []);
-  const old = names.filter((name) => {
-    const number = lockNumber(name);
-    return TEMPORARY_PATTERN.test(name) || (number > 0 && number < own - OLDER_LOCKS_KEPT);
-  });
-  for (const name of old) await storage.remove(`${directory}/${name}`).catch(() => {});
+class OwnedLock implements DirectoryLock {
+  readonly storage: Storage;
+  readonly number: number;
+  readonly live: string;
+  readonly #held: HeldDirectory;
+  readonly #path: string;
+  readonly #nextPath: string;
+  readonly #file: StorageFile;
+  readonly #identity: string | null;
+  readonly #announcement: Announcement | null;
+  #lost: KeelsonError | null = null;
+  #onLost: (error: KeelsonError) => void = () => {};
+
+  constructor(
+    held: HeldDirectory,
+    number: number,
+    { file, identity }: LinkedLock,
+    announcement: Announcement | null,
+    live: string,
+  ) {
+    this.number = number;
+    this.live = live;
+    this.#held = held;
+    this.#path = lockPath(held.path, number);
+    this.#nextPath = lockPath(held.path, number + 1);
+    this.#file = file;
+    this.#identity = identity;
+    this.#announcement = announcement;
+    this.storage = withOwnedNames(held.storage, () => this.#assertOwner());
+  }
+
+  /**
+   * Whether this is the owner. The number may be one that had been cleared away: then a higher one is there, and its
+   * owner is the owner. And a new owner may have taken our socket for a dead one's, before it listened.
+   */
+  async isConfirmed(liveIdentity: string | null): Promise<boolean> {
+    const { storage, path: directory } = this.#held;
+    try {
+      const names = await storage.list(directory);
+      if (highestLock(names) !== this.number) return false;
+      if (this.#announcement !== null) {
+        const identity = storage.identityOf(`${directory}/${this.live}`);
+        if (identity === null || identity !== liveIdentity) return false;
+      }
+      // Whoever makes a store here looks for locks after its marker is there; we look for the marker after our lock is.
+      await clearIncomplete(storage, directory, names);
+      return true;
+    } catch (error) {
+      await this.#removeOwn().catch(() => this.#markFree());
+      await this.#file.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  onLost(listener: (error: KeelsonError) => void): void {
+    this.#onLost = listener;
+  }
+
+  async release(): Promise<void> {
+    await this.#markFree();
+    await this.#end();
+  }
+
+  async abandon(): Promise<void> {
+    await this.#removeOwn().catch(() => this.#markFree());
+    await this.#end();
+  }
+
+  /** Somebody else is the owner: gives up what was made, and keeps the directory for another try. */
+  async withdraw(): Promise<void> {
+    await this.#removeOwn().catch(() => this.#markFree());
+    await this.#file.close().catch(() => {});
+    await this.#announcement?.close();
+  }
+
+  async #end(): Promise<void> {
+    await this.#file.close().catch(() => {});
+    await this.#held.close().catch(() => {});
+  }
+
+  /** A lock that can neither be marked nor removed is free once this process has ended. */
+  async #markFree(): Promise<void> {
+    await this.#file.write(encodeFreeLock(), 0).catch(() => this.#removeOwn().catch(() => {}));
+  }
+
+  /** While the file has its name nobody else can make that name: what is removed is ours. */
+  async #removeOwn(): Promise<void> {
+    const { storage } = this.#held;
+    if (storage.identityOf(this.#path) === this.#identity) await storage.remove(this.#path);
+  }
+
+  /** Throws KEELSON_LOCK_LOST, now and ever after, when this is not the owner any more. */
+  #assertOwner(): void {
+    if (this.#lost !== null) throw this.#lost;
+    const why = this.#whyLost();
+    if (why === null) return;
+    const path = this.#path;
+    const message = `${this.#held.path} is not this store's any more: ${why}. Close this store; what it had acknowledged is in the directory that it was opened in`;
+    this.#lost = new KeelsonError('KEELSON_LOCK_LOST', message, { path });
+    this.#onLost(this.#lost);
+    throw this.#lost;
+  }
+
+  #whyLost(): string | null {
+    const { storage } = this.#held;
+    const identity = storage.identityOf(this.#path);
+    if (identity === null) return `its lock file ${this.#path} was removed, or the directory was`;
+    if (identity !== this.#identity) return `${this.#path} is another owner's`;
+    return storage.identityOf(this.#nextPath) === null ? null : `there is a newer lock, ${this.#nextPath}`;
+  }
 }
 
-function highestLock(names: readonly string[]): number {
-  return Math.max(0, ...names.map(lockNumber));
-}
-
-/** The number in a lock's name; 0 when the name is not one. */
-function lockNumber(name: string): number {
-  const match = NAME_PATTERN.exec(name);
-  return match === null ? 0 : Number(match[1]);
-}
-
-function lockPath(directory: string, number: number): string {
-  return `${directory}/LOCK.${number}`;
+/** Best effort: what stays is small, and the next owner tries again. A socket goes only when it is proven dead. */
+async function removeLeftovers(held: HeldDirectory, { storage, number, live }: OwnedLock): Promise<void> {
+  const { path: directory } = held;
+  for (const name of await storage.list(directory).catch(() => [])) {
+    const old = lockNumber(name);
+    const isLeftover =
+      isTemporaryLock(name) ||
+      (old > 0 && old < number - OLDER_LOCKS_KEPT) ||
+      (isLiveName(name) && name !== live && (await held.probe(name)) === 'dead');
+    if (isLeftover) await storage.remove(`${directory}/${name}`).catch(() => {});
+  }
 }

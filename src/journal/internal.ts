@@ -11,8 +11,9 @@ export {
 export { INCOMPLETE_MARKER, incompleteMarker, refuseIncomplete } from './incomplete.js';
 export { inspectJournal } from './inspection.js';
 export type { Journal } from './journal.js';
+export { isLockName } from './lock-files.js';
 export { absoluteDirectory, openLockedJournal, openReadOnlyJournal } from './open-journal.js';
-export { type ResolvedJournalOptions, resolveJournalOptions } from './options.js';
+export { type ResolvedJournalOptions, resolveJournalOptions, WAIT_FOR_LOCK_MS_MAX } from './options.js';
 export type { JournalRecovery, OnScan } from './recovery.js';
 export { scanSegments } from './recovery.js';
 export type { FoundSegment, RecoveryAnchor } from './recovery-decision.js';

@@ -92,6 +92,7 @@ export class Journal {
     this.#storage = storage;
     this.#options = options;
     this.#lock = lock;
+    lock.onLost((error) => this.#pipeline.poison(error));
     this.#held = new HeldSegments(recovered.live, recovered.stale);
     const start = { directory, journalId, nextSequence, durableLsn: () => this.syncedLsn };
     this.#buffers = new CommitBuffers(storage);

@@ -49,21 +49,22 @@ export async function openJournalOn(
 ): Promise<FullJournal> {
   if ((await storage.kind(directory)) === 'directory') await inspectJournal(storage, directory);
   await ensureDirectory(storage, directory, options);
-  const lock = await lockDirectory(storage, directory);
-  return openLockedJournal(storage, directory, options, lock, null);
+  const lock = await lockDirectory(storage, directory, options.waitForLockMs);
+  return openLockedJournal(directory, options, lock, null);
 }
 
 /** The same under a lock that the caller took, and knowing what the caller knows. Gives the lock up if it throws. */
 export async function openLockedJournal(
-  storage: Storage,
   directory: string,
   options: ResolvedJournalOptions,
   lock: DirectoryLock,
   anchor: RecoveryAnchor | null,
   onScan?: OnScan,
 ): Promise<FullJournal> {
+  const { storage } = lock;
   try {
     for (const name of await storage.list(directory)) {
+      // One may be a second name of a segment: a crash fell between its two names. What it names stays.
       if (isTemporarySegment(name)) await storage.remove(`${directory}/${name}`);
     }
     const recovered = await recoverJournal(storage, directory, anchor, onScan);

@@ -7,6 +7,9 @@ import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, isBlockSize } from './segment-format.
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+/** A day. */
+export const WAIT_FOR_LOCK_MS_MAX = 24 * 60 * 60 * 1000;
+
 export interface ResolvedJournalOptions {
   /** Create the directory when it is not there. Default true. */
   create: boolean;
@@ -22,6 +25,8 @@ export interface ResolvedJournalOptions {
   blockBytes: number;
   /** Appended but not durable: the append that would pass it waits for the disk first. Bytes, default 64 MiB. */
   maxUndurableBytes: number;
+  /** How long to wait for a live owner to leave before KEELSON_LOCKED. Milliseconds, at most a day, default 0. */
+  waitForLockMs: number;
 }
 
 /** What openJournal() takes. */
@@ -41,6 +46,7 @@ const JOURNAL_OPTIONS: OptionTable<ResolvedJournalOptions> = {
         : `a power of two from ${BLOCK_BYTES_MIN} to ${BLOCK_BYTES_MAX}`,
   },
   maxUndurableBytes: integerOption(64 * MIB, 1 * KIB, 4096 * MIB),
+  waitForLockMs: integerOption(0, 0, WAIT_FOR_LOCK_MS_MAX),
 };
 
 /** Throws a TypeError for what the table refuses, and a RangeError for sizes that contradict each other. */

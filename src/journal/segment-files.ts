@@ -212,10 +212,7 @@ function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: Back
       () => file.flush(),
       () => file.flushSync(),
     );
-    yield* step(
-      () => storage.rename(temporary, path),
-      () => storage.renameSync(temporary, path),
-    );
+    yield* name(storage, temporary, path);
   } catch (error) {
     closes.close(file);
     yield* discard(storage, temporary);
@@ -237,6 +234,34 @@ function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: Back
       { path: directory },
       error,
     );
+  }
+}
+
+/**
+ * Gives a file its name and takes the temporary one away, without ever replacing what has the name. A crash in between
+ * leaves both; the next open removes the temporary one. In this life a segment never keeps two names: a retired one would
+ * be written to while the other still shows it. KEELSON_POISONED when the name is taken: somebody else writes here.
+ */
+function* name(storage: Storage, temporary: string, path: string): Steps<void> {
+  try {
+    yield* step(
+      () => storage.link(temporary, path),
+      () => storage.linkSync(temporary, path),
+    );
+  } catch (error) {
+    if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
+    const message = `${path} is there already: somebody else writes in this directory. Close this store and find out who`;
+    const taken = new KeelsonError('KEELSON_EXISTS', message, { ...error.facts, path }, error);
+    throw new KeelsonError('KEELSON_POISONED', message, taken.facts, taken);
+  }
+  try {
+    yield* step(
+      () => storage.remove(temporary),
+      () => storage.removeSync(temporary),
+    );
+  } catch (error) {
+    yield* discard(storage, path);
+    throw error;
   }
 }
 

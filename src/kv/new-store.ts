@@ -12,7 +12,13 @@ import {
   newJournalId,
   writeSealedSegment,
 } from '../journal/internal.js';
-import { ensureDirectory, flushNameOf, realPathOf, type Storage } from '../storage/index.js';
+import {
+  ensureDirectory,
+  flushNameOf,
+  type HeldDirectory,
+  realPathOf,
+  type Storage,
+} from '../storage/index.js';
 import type { EntriesView } from './entries.js';
 import { imageLsn, imagePath, isTemporaryImage, writeImage } from './image-files.js';
 import type { KeyCodec } from './key-encoding.js';
@@ -47,6 +53,20 @@ export interface NewStorePlan extends StoreContent {
 export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promise<number> {
   const { directory } = plan;
   await ensureDirectory(storage, directory, { create: true });
+  const held = await storage.holdDirectory(directory);
+  try {
+    return await writeInto(held, plan, () => assertStillThere(storage, held));
+  } finally {
+    await held.close();
+  }
+}
+
+async function writeInto(
+  { storage }: HeldDirectory,
+  plan: NewStorePlan,
+  assertThere: () => void,
+): Promise<number> {
+  const { directory } = plan;
   refuseNames(await storage.list(directory), directory);
   const marker = `${directory}/${INCOMPLETE_MARKER}`;
   const journalId = newJournalId(storage);
@@ -54,6 +74,7 @@ export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promi
   let bytesWritten: number;
   try {
     bytesWritten = await writeContent(storage, plan, journalId);
+    assertThere();
   } catch (error) {
     await removeAll(storage, directory, marker);
     throw error;
@@ -62,6 +83,17 @@ export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promi
   await storage.remove(marker);
   await storage.flushDirectory(directory);
   return bytesWritten;
+}
+
+/** Throws KEELSON_NOT_FOUND when the path does not lead to the directory that was written into. */
+function assertStillThere(storage: Storage, held: HeldDirectory): void {
+  const { path } = held;
+  if (storage.identityOf(path) === held.storage.identityOf(path)) return;
+  throw new KeelsonError(
+    'KEELSON_NOT_FOUND',
+    `${path} was moved, removed or replaced while a store was written into it. Write it again`,
+    { path },
+  );
 }
 
 /** A copy in the directory that it is to outlive would be lost with it; and a store's directory is the store's alone. */

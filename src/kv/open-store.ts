@@ -49,15 +49,21 @@ export async function openStoreOn(
     key: resolveKeyEncoding("open option 'keyEncoding'", keyEncoding),
     value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'"),
   };
-  const { create, engine, maxUndurableBytes } = options;
-  const forJournal = resolveJournalOptions('open', { create, engine, maxUndurableBytes, ...journalOptions });
+  const { create, engine, maxUndurableBytes, waitForLockMs } = options;
+  const forJournal = resolveJournalOptions('open', {
+    create,
+    engine,
+    maxUndurableBytes,
+    waitForLockMs,
+    ...journalOptions,
+  });
   const opening = { storage, directory, options, codecs, startedMs: storage.nowMs() };
   await inspectDirectory(opening);
   if (options.readOnly) return openReadOnly(opening);
 
   await ensureDirectory(storage, directory, { create });
-  const lock = await lockDirectory(storage, directory);
-  return openUnderLock(opening, lock, forJournal);
+  const lock = await lockDirectory(storage, directory, waitForLockMs);
+  return openUnderLock({ ...opening, storage: lock.storage }, lock, forJournal);
 }
 
 interface Opening {
@@ -107,7 +113,6 @@ async function openUnderLock(
     throw error;
   }
   const journal = await openLockedJournal(
-    storage,
     directory,
     forJournal,
     lock,

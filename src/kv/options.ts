@@ -1,6 +1,6 @@
 // The options of a store: names, defaults, limits.
 
-import type { ResolvedJournalOptions } from '../journal/internal.js';
+import { type ResolvedJournalOptions, WAIT_FOR_LOCK_MS_MAX } from '../journal/internal.js';
 import {
   booleanOption,
   choiceOption,
@@ -30,6 +30,11 @@ export interface ResolvedStoreOptions {
   errorIfExists: boolean;
   /** Take no lock and write nothing: the store as of now. Default false. */
   readOnly: boolean;
+  /**
+   * How long to wait for a live owner to leave before KEELSON_LOCKED: for a deploy that starts the next process before the
+   * last one has ended. Milliseconds, at most a day, default 0. Without effect when `readOnly`, which takes no lock.
+   */
+  waitForLockMs: number;
   /** The engine: 'auto' takes the fastest that works here. Default 'auto'. */
   engine: ResolvedJournalOptions['engine'];
   /** What keys are. Recorded in the store; opening it with another is an error. Default 'utf8'. */
@@ -59,6 +64,7 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   create: booleanOption(true),
   errorIfExists: booleanOption(false),
   readOnly: booleanOption(false),
+  waitForLockMs: integerOption(0, 0, WAIT_FOR_LOCK_MS_MAX),
   engine: choiceOption('auto', ENGINE_CHOICES),
   keyEncoding: choiceOption('utf8', ['utf8', 'bytes']),
   // Checked by resolveValueEncoding(), which also makes the codec.

@@ -11,6 +11,7 @@ import {
   type Damage,
   type FoundSegment,
   inspectJournal,
+  isLockName,
   isSegmentName,
   isTemporarySegment,
   JournalExamination,
@@ -23,7 +24,7 @@ import {
   scanSegments,
 } from '../journal/internal.js';
 import { nextTurn } from '../schedulers.js';
-import { type Storage, withTolerantReads } from '../storage/index.js';
+import { type HeldDirectory, type Storage, withTolerantReads } from '../storage/index.js';
 import { Entries } from './entries.js';
 import { ImageExamination, type ImageFindings, overlayImage } from './image-examination.js';
 import { imageLsn, isTemporaryImage, listImages } from './image-files.js';
@@ -88,23 +89,33 @@ export async function examineStore(plan: ExaminationPlan): Promise<StoreExaminat
   if (kind !== 'directory') {
     throw new KeelsonError('KEELSON_NOT_A_DIRECTORY', `${directory} is not a directory`, { path: directory });
   }
-  const lock = await assertUnowned(storage, directory);
+  const held = await storage.holdDirectory(directory);
+  try {
+    return await examineUnowned({ ...plan, storage: held.storage }, held);
+  } finally {
+    await held.close();
+  }
+}
+
+async function examineUnowned(plan: ExaminationPlan, held: HeldDirectory): Promise<StoreExamination> {
+  const lock = await assertUnowned(held);
   let found: StoreExamination;
   try {
     found = await new Examiner(plan).run();
   } catch (error) {
     // What failed may have been changed under us: then that is the news.
-    await assertUntaken(plan, lock);
+    await assertUntaken(held, lock);
     throw error;
   }
-  await assertUntaken(plan, lock);
+  await assertUntaken(held, lock);
   return found;
 }
 
 /** What was read while an owner wrote is worth nothing, whether it looks whole or not. */
-async function assertUntaken({ storage, directory }: ExaminationPlan, lock: number): Promise<void> {
-  if ((await assertUnowned(storage, directory)) === lock) return;
-  throw new KeelsonError('KEELSON_LOCKED', `${directory} was opened meanwhile`, { path: directory });
+async function assertUntaken(held: HeldDirectory, lock: number): Promise<void> {
+  if ((await assertUnowned(held)) === lock) return;
+  const { path } = held;
+  throw new KeelsonError('KEELSON_LOCKED', `${path} was opened meanwhile`, { path });
 }
 
 type FoundRecord = RecordBatch['records'][number];
@@ -418,7 +429,7 @@ function visitorOf(entries: Entries, lsn: number): RecordVisitor {
 
 function isOther(name: string): boolean {
   const isUnfinished = isTemporaryImage(name) || isTemporarySegment(name);
-  return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !name.startsWith('LOCK.'));
+  return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !isLockName(name));
 }
 
 /** In their order, without overlaps; an open end stays for itself. */

@@ -9,8 +9,9 @@ import { sealFrames } from './frame-seal.js';
 import { poolCall, syncCall } from './fs-call.js';
 import { FsFile } from './fs-file.js';
 import { FsLogFile } from './fs-log-file.js';
-import { mayBeOpenHere, processLiveness, readProcessIdentity } from './process-identity.js';
-import type { EngineReport, LogFile, PathKind, Storage, StorageFile } from './storage.js';
+import { holdDirectory, identityAt, type Locate } from './held-directory.js';
+import { processLiveness, readProcessIdentity } from './process-identity.js';
+import type { EngineReport, LogFile, PathKind, Storage } from './storage.js';
 
 /**
  * Written by their owner only, readable by others, and the umask may take more away. Write permission for a group
@@ -21,8 +22,14 @@ const FILE_MODE = 0o644;
 const CREATE_FLAGS = 'wx+';
 const READ_WRITE_FLAGS = 'r+';
 
+/** Makes another engine of this one, on names that are found in the same way. */
+export type Decorate = (storage: Storage, locate: Locate) => Storage;
+
 /** Storage on node:fs. `engineReason` is why it runs and not a faster one: a sentence, for the report. */
-export function createFsStorage(engineReason = 'It was asked for.'): Storage {
+export function createFsStorage(
+  engineReason = 'It was asked for.',
+  decorate: Decorate = (storage) => storage,
+): Storage {
   const processIdentity = readProcessIdentity();
   const report: EngineReport = {
     engine: 'fs',
@@ -30,42 +37,62 @@ export function createFsStorage(engineReason = 'It was asked for.'): Storage {
     nativeIoUringActive: false,
     directIoActive: false,
   };
+  const storageOn = (locate: Locate): Storage => {
+    const storage: Storage = {
+      report,
+      ...namesOn(locate),
+      ...filesOn(locate),
+      holdDirectory: (path) => holdDirectory(path, locate, storageOn),
+      sealFrames,
+      allocate: (length) => new Uint8Array(length),
+      processIdentity,
+      liveness: (identity) => processLiveness(identity, processIdentity),
+      randomBytes: (length) => new Uint8Array(randomBytes(length)),
+      nowMs: () => performance.now(),
+    };
+    return decorate(storage, locate);
+  };
+  return storageOn((path) => path);
+}
+
+type Names = Pick<
+  Storage,
+  | 'kind'
+  | 'realPath'
+  | 'makeDirectory'
+  | 'list'
+  | 'flushDirectory'
+  | 'flushDirectorySync'
+  | 'rename'
+  | 'renameSync'
+  | 'link'
+  | 'linkSync'
+  | 'remove'
+  | 'removeSync'
+  | 'identityOf'
+>;
+
+function namesOn(at: Locate): Names {
   return {
-    report,
-    kind,
-    realPath,
-    makeDirectory,
-    list: (path) => poolCall<string[]>('readdir', path, (callback) => fs.readdir(path, callback)),
-    flushDirectory,
-    flushDirectorySync,
-    rename: (from, to) => poolCall('rename', from, (callback) => fs.rename(from, to, callback)),
-    renameSync: (from, to) => syncCall('rename', from, () => fs.renameSync(from, to)),
-    link: (existing, name) => poolCall('link', name, (callback) => fs.link(existing, name, callback)),
-    remove: (path) => poolCall('unlink', path, (callback) => fs.unlink(path, callback)),
-    removeSync: (path) => syncCall('unlink', path, () => fs.unlinkSync(path)),
-    openFile,
-    createFile,
-    createLogFile,
-    createLogFileSync,
-    openLogFile,
-    openLogFileSync,
-    sealFrames,
-    allocate: (length) => new Uint8Array(length),
-    processIdentity,
-    liveness: (identity, openPath) => {
-      const liveness = processLiveness(identity, processIdentity);
-      const isThisProcess = liveness === 'live' && identity.pid === processIdentity.pid;
-      return isThisProcess && openPath !== undefined && !mayBeOpenHere(openPath) ? 'dead' : liveness;
-    },
-    lockFile: () => 'unknown',
-    randomBytes: (length) => new Uint8Array(randomBytes(length)),
-    nowMs: () => performance.now(),
+    kind: (path) => kind(path, at),
+    realPath: (path) => realPath(path, at),
+    makeDirectory: (path) => makeDirectory(path, at),
+    list: (path) => poolCall<string[]>('readdir', path, (callback) => fs.readdir(at(path), callback)),
+    flushDirectory: (path) => flushDirectory(path, at),
+    flushDirectorySync: (path) => flushDirectorySync(path, at),
+    rename: (from, to) => poolCall('rename', from, (callback) => fs.rename(at(from), at(to), callback)),
+    renameSync: (from, to) => syncCall('rename', from, () => fs.renameSync(at(from), at(to))),
+    link: (existing, name) => poolCall('link', name, (callback) => fs.link(at(existing), at(name), callback)),
+    linkSync: (existing, name) => syncCall('link', name, () => fs.linkSync(at(existing), at(name))),
+    remove: (path) => poolCall('unlink', path, (callback) => fs.unlink(at(path), callback)),
+    removeSync: (path) => syncCall('unlink', path, () => fs.unlinkSync(at(path))),
+    identityOf: (path) => identityAt(at(path), path),
   };
 }
 
-async function kind(path: string): Promise<PathKind> {
+async function kind(path: string, at: Locate): Promise<PathKind> {
   try {
-    const stats = await poolCall<fs.Stats>('stat', path, (callback) => fs.stat(path, callback));
+    const stats = await poolCall<fs.Stats>('stat', path, (callback) => fs.stat(at(path), callback));
     return stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
   } catch (error) {
     const isAbsent =
@@ -75,18 +102,18 @@ async function kind(path: string): Promise<PathKind> {
   }
 }
 
-async function realPath(path: string): Promise<string> {
-  const real = await poolCall<string>('realpath', path, (callback) => fs.realpath.native(path, callback));
+async function realPath(path: string, at: Locate): Promise<string> {
+  const real = await poolCall<string>('realpath', path, (callback) => fs.realpath.native(at(path), callback));
   return process.platform === 'win32' ? real.replaceAll('\\', '/') : real;
 }
 
-async function makeDirectory(path: string): Promise<boolean> {
+async function makeDirectory(path: string, at: Locate): Promise<boolean> {
   try {
-    await poolCall('mkdir', path, (callback) => fs.mkdir(path, callback));
+    await poolCall('mkdir', path, (callback) => fs.mkdir(at(path), callback));
     return true;
   } catch (error) {
     if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
-    const found = await kind(path);
+    const found = await kind(path, at);
     if (found === 'directory') return false;
     // A link to nothing is 'absent', and takes the name all the same.
     if (found === 'absent') throw error;
@@ -105,9 +132,9 @@ const DIRECTORIES_CAN_BE_FLUSHED = process.platform !== 'win32';
 /** To flush a file that was taken for a directory would say nothing about any name: O_DIRECTORY refuses it. */
 const DIRECTORY_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0);
 
-async function flushDirectory(path: string): Promise<void> {
+async function flushDirectory(path: string, at: Locate): Promise<void> {
   if (!DIRECTORIES_CAN_BE_FLUSHED) return;
-  const fd = await poolCall<number>('open', path, (callback) => fs.open(path, DIRECTORY_FLAGS, callback));
+  const fd = await poolCall<number>('open', path, (callback) => fs.open(at(path), DIRECTORY_FLAGS, callback));
   try {
     await poolCall('fsync', path, (callback) => fs.fsync(fd, callback));
   } finally {
@@ -115,9 +142,9 @@ async function flushDirectory(path: string): Promise<void> {
   }
 }
 
-function flushDirectorySync(path: string): void {
+function flushDirectorySync(path: string, at: Locate): void {
   if (!DIRECTORIES_CAN_BE_FLUSHED) return;
-  const fd = syncCall('open', path, () => fs.openSync(path, DIRECTORY_FLAGS));
+  const fd = syncCall('open', path, () => fs.openSync(at(path), DIRECTORY_FLAGS));
   try {
     syncCall('fsync', path, () => fs.fsyncSync(fd));
   } finally {
@@ -125,70 +152,63 @@ function flushDirectorySync(path: string): void {
   }
 }
 
-async function openFile(path: string, writable: boolean): Promise<StorageFile> {
-  return new FsFile(path, await open(path, writable ? READ_WRITE_FLAGS : 'r'));
-}
+type Files = Pick<
+  Storage,
+  'openFile' | 'createFile' | 'createLogFile' | 'createLogFileSync' | 'openLogFile' | 'openLogFileSync'
+>;
 
-async function createFile(path: string): Promise<StorageFile> {
-  return new FsFile(path, await open(path, CREATE_FLAGS));
-}
+function filesOn(at: Locate): Files {
+  const open = (path: string, flags: string): Promise<number> =>
+    poolCall<number>('open', path, (callback) => fs.open(at(path), flags, FILE_MODE, callback));
+  const openSync = (path: string, flags: string): number =>
+    syncCall('open', path, () => fs.openSync(at(path), flags, FILE_MODE));
 
-async function createLogFile(path: string): Promise<LogFile> {
-  const fd = await open(path, CREATE_FLAGS);
-  try {
-    return await logFile(path, fd);
-  } catch (error) {
-    // What failed leaves no name behind, or the next attempt would find it taken.
-    await poolCall('unlink', path, (callback) => fs.unlink(path, callback)).catch(() => undefined);
-    throw error;
+  /** A log file on `fd` and a second descriptor of the same file. Gives `fd` back if that cannot be had. */
+  async function logFile(path: string, fd: number): Promise<LogFile> {
+    try {
+      return new FsLogFile(path, fd, await open(path, READ_WRITE_FLAGS));
+    } catch (error) {
+      // Out of descriptors, most likely. What goes wrong while clearing up is told by nobody: the first error is the one
+      // that matters.
+      await poolCall('close', path, (callback) => fs.close(fd, callback)).catch(() => undefined);
+      throw error;
+    }
   }
-}
 
-function createLogFileSync(path: string): LogFile {
-  const fd = openSync(path, CREATE_FLAGS);
-  try {
-    return logFileSync(path, fd);
-  } catch (error) {
-    ignoringErrors(() => fs.unlinkSync(path));
-    throw error;
+  function logFileSync(path: string, fd: number): LogFile {
+    try {
+      return new FsLogFile(path, fd, openSync(path, READ_WRITE_FLAGS));
+    } catch (error) {
+      ignoringErrors(() => fs.closeSync(fd));
+      throw error;
+    }
   }
-}
 
-async function openLogFile(path: string): Promise<LogFile> {
-  return logFile(path, await open(path, READ_WRITE_FLAGS));
-}
-
-function openLogFileSync(path: string): LogFile {
-  return logFileSync(path, openSync(path, READ_WRITE_FLAGS));
-}
-
-/** A log file on `fd` and a second descriptor of the same file. Gives `fd` back if that cannot be had. */
-async function logFile(path: string, fd: number): Promise<LogFile> {
-  try {
-    return new FsLogFile(path, fd, await open(path, READ_WRITE_FLAGS));
-  } catch (error) {
-    // Out of descriptors, most likely. What goes wrong while clearing up is told by nobody: the first error is the one
-    // that matters.
-    await poolCall('close', path, (callback) => fs.close(fd, callback)).catch(() => undefined);
-    throw error;
-  }
-}
-
-function logFileSync(path: string, fd: number): LogFile {
-  try {
-    return new FsLogFile(path, fd, openSync(path, READ_WRITE_FLAGS));
-  } catch (error) {
-    ignoringErrors(() => fs.closeSync(fd));
-    throw error;
-  }
-}
-
-function open(path: string, flags: string): Promise<number> {
-  return poolCall<number>('open', path, (callback) => fs.open(path, flags, FILE_MODE, callback));
-}
-
-function openSync(path: string, flags: string): number {
-  return syncCall('open', path, () => fs.openSync(path, flags, FILE_MODE));
+  return {
+    openFile: async (path, writable) => new FsFile(path, await open(path, writable ? READ_WRITE_FLAGS : 'r')),
+    createFile: async (path) => new FsFile(path, await open(path, CREATE_FLAGS)),
+    async createLogFile(path) {
+      const fd = await open(path, CREATE_FLAGS);
+      try {
+        return await logFile(path, fd);
+      } catch (error) {
+        // What failed leaves no name behind, or the next attempt would find it taken.
+        await poolCall('unlink', path, (callback) => fs.unlink(at(path), callback)).catch(() => undefined);
+        throw error;
+      }
+    },
+    createLogFileSync(path) {
+      const fd = openSync(path, CREATE_FLAGS);
+      try {
+        return logFileSync(path, fd);
+      } catch (error) {
+        ignoringErrors(() => fs.unlinkSync(at(path)));
+        throw error;
+      }
+    },
+    openLogFile: async (path) => logFile(path, await open(path, READ_WRITE_FLAGS)),
+    openLogFileSync: (path) => logFileSync(path, openSync(path, READ_WRITE_FLAGS)),
+  };
 }
 
 function ignoringErrors(attempt: () => void): void {

@@ -1,8 +1,8 @@
 // The io_uring engine: durable writes by the ring, on the event loop of the thread; everything else by node:fs.
 
 import { invariant } from '../errors.js';
-import { FsFile } from './fs-file.js';
-import { createFsStorage } from './fs-storage.js';
+import { createFsStorage, type Decorate } from './fs-storage.js';
+import type { Locate } from './held-directory.js';
 import { IoUringLogFile, MEMORY_ALIGNMENT_BYTES } from './io-uring-log-file.js';
 import { errnoError, ringOfThisThread } from './io-uring-ring.js';
 import type { EngineReport, LogFile, Storage } from './storage.js';
@@ -12,15 +12,14 @@ import { storageError } from './storage-errors.js';
 export function createIoUringStorage(): Storage {
   const ring = ringOfThisThread();
   const { addon } = ring;
-  const inner = createFsStorage('The io_uring engine uses it for all but durable writes.');
   let hasOpened = false;
   let refusedBecause: string | null = null;
   /** Stays, whatever file is opened next: the blocks that were too small for the last one will be for it. */
   let unalignedBecause: string | null = null;
 
   /** The file with a descriptor for direct writes. Gives it back if that cannot be had. */
-  function logFile(file: LogFile): LogFile {
-    const direct = addon.openFile(file.path);
+  function logFile(file: LogFile, locate: Locate): LogFile {
+    const direct = addon.openFile(locate(file.path));
     if (typeof direct === 'number') {
       file.close().catch(() => {});
       throw storageError(errnoError(direct, 'open'), 'open', file.path);
@@ -36,7 +35,7 @@ export function createIoUringStorage(): Storage {
     });
   }
 
-  return {
+  const decorate: Decorate = (inner, locate) => ({
     ...inner,
     get report(): EngineReport {
       const indirectBecause = refusedBecause ?? unalignedBecause;
@@ -54,7 +53,7 @@ export function createIoUringStorage(): Storage {
     async createLogFile(path) {
       const file = await inner.createLogFile(path);
       try {
-        return logFile(file);
+        return logFile(file, locate);
       } catch (error) {
         await inner.remove(path).catch(() => {});
         throw error;
@@ -63,7 +62,7 @@ export function createIoUringStorage(): Storage {
     createLogFileSync(path) {
       const file = inner.createLogFileSync(path);
       try {
-        return logFile(file);
+        return logFile(file, locate);
       } catch (error) {
         try {
           inner.removeSync(path);
@@ -73,8 +72,8 @@ export function createIoUringStorage(): Storage {
         throw error;
       }
     },
-    openLogFile: async (path) => logFile(await inner.openLogFile(path)),
-    openLogFileSync: (path) => logFile(inner.openLogFileSync(path)),
+    openLogFile: async (path) => logFile(await inner.openLogFile(path), locate),
+    openLogFileSync: (path) => logFile(inner.openLogFileSync(path), locate),
     allocate(length) {
       const buffer = new ArrayBuffer(length + MEMORY_ALIGNMENT_BYTES);
       return new Uint8Array(buffer, addon.alignedOffset(buffer, MEMORY_ALIGNMENT_BYTES), length);
@@ -83,10 +82,6 @@ export function createIoUringStorage(): Storage {
       const frames = bytes.subarray(bodyOffset, bodyOffset + bodyLength);
       invariant(addon.sealFrames(frames, startLsn, seed), 'the frames of a commit do not fill its body');
     },
-    lockFile(file) {
-      if (!(file instanceof FsFile)) return 'unknown';
-      const result = addon.lockFile(file.fd);
-      return result === 0 ? 'locked' : errnoError(result, 'flock').code === 'EAGAIN' ? 'held' : 'unknown';
-    },
-  };
+  });
+  return createFsStorage('The io_uring engine uses it for all but durable writes.', decorate);
 }

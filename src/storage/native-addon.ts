@@ -25,12 +25,16 @@ export interface NativeAddon {
   /** Frees the slot of a drained write. Without it the event loop calls `onFinished`. */
   told(slot: number): void;
   alignedOffset(buffer: ArrayBuffer, alignment: number): number;
-  lockFile(fd: number): number;
+  /** `operation` is one of FLOCK. Never blocks. */
+  flock(fd: number, operation: number): number;
   sealFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
   crc32cUpdate(register: number, bytes: Uint8Array): number;
   state(): { readonly ringFd: number; readonly underWay: number };
   readonly crc32cIsAccelerated: boolean;
 }
+
+/** What flock(2) calls its operations. */
+export const FLOCK = { shared: 1, exclusive: 2, unlock: 8 } as const;
 
 export interface NativeFile {
   readonly fd: number;

@@ -1,12 +1,11 @@
 // Who this process is, and whether the process of an identity still lives.
-// Every doubt is answered with 'unknown', never with 'dead': on 'dead' a lock is taken over.
+// These are labels: another boot id may be mounted over this machine's, and another pid namespace may number processes
+// anew. Whoever has a proof that the kernel holds asks that instead (see held-directory.ts). Every doubt is 'unknown'.
 
 import fs from 'node:fs';
 import type { Liveness, ProcessIdentity } from './storage.js';
 
 const PID_MAX = 2 ** 31 - 1;
-
-const OWN_DESCRIPTORS = '/proc/self/fd';
 
 /** The two fields of /proc/<pid>/stat that liveness needs. */
 export interface ProcessStat {
@@ -44,23 +43,6 @@ export function parseProcessStat(text: string): ProcessStat {
   const [state, startTime] = [fields[0], fields[22 - 3]];
   if (state === undefined || startTime === undefined) throw new Error(`Not a process stat: ${text}`);
   return { state, startTime };
-}
-
-/**
- * False when this process surely has no descriptor of that file. Node closes what a worker thread had opened when the
- * thread ends, so an owner whose file is not open any more was a thread that is gone. By inode, not by name: a
- * file that was linked to its name is shown under the name it was opened by.
- */
-export function mayBeOpenHere(path: string): boolean {
-  try {
-    const { dev, ino } = fs.statSync(path);
-    return fs.readdirSync(OWN_DESCRIPTORS).some((fd) => {
-      const open = fs.statSync(`${OWN_DESCRIPTORS}/${fd}`, { throwIfNoEntry: false });
-      return open?.dev === dev && open.ino === ino;
-    });
-  } catch {
-    return true;
-  }
 }
 
 function livenessFromProc(identity: ProcessIdentity): Liveness {

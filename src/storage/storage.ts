@@ -26,7 +26,11 @@ export interface ProcessIdentity {
   readonly startTime: string;
 }
 
-export type FileLock = 'locked' | 'held' | 'unknown';
+/** What taking a lock gave: 'held' when somebody else has it; 'unknown' where nothing can be locked. */
+export type LockAttempt = 'locked' | 'held' | 'unknown';
+
+/** What a look at a lock gave: 'held' when somebody has it exclusively; 'unknown' where nothing can be locked. */
+export type LockState = 'free' | 'held' | 'unknown';
 
 export type Liveness = 'live' | 'dead' | 'unknown';
 
@@ -58,8 +62,16 @@ export interface Storage {
   renameSync(from: string, to: string): void;
   /** A second name for a file. KEELSON_EXISTS when `name` is taken: at most one of many racers wins. */
   link(existing: string, name: string): Promise<void>;
+  linkSync(existing: string, name: string): void;
   remove(path: string): Promise<void>;
   removeSync(path: string): void;
+  /**
+   * Identifies what has that name now; null when nothing has. Two names of one file give the same. No other file gives
+   * it as long as somebody has this one open.
+   */
+  identityOf(path: string): string | null;
+  /** Keeps a directory, wherever it is moved to and whatever its path leads to later. KEELSON_NOT_FOUND when absent. */
+  holdDirectory(path: string): Promise<HeldDirectory>;
 
   /** Opens a file for reading, and for writing in place when `writable`. KEELSON_NOT_FOUND when absent. */
   openFile(path: string, writable: boolean): Promise<StorageFile>;
@@ -79,19 +91,40 @@ export interface Storage {
   sealFrames(bytes: Uint8Array, seal: FrameSeal): void;
 
   readonly processIdentity: ProcessIdentity;
-  /**
-   * Whether the process of that identity still has a task that can run. A zombie is dead. So is an owner in this very
-   * process that no longer has `openPath` open, a file that it keeps open while it lives: a worker that was terminated.
-   */
-  liveness(identity: ProcessIdentity, openPath?: string): Liveness;
-  /**
-   * Locks an open file until it is closed, by whatever end: 'held' when somebody else has it locked, here or in another
-   * process; 'unknown' when this engine cannot lock files.
-   */
-  lockFile(file: StorageFile): FileLock;
+  /** Whether the process of that identity still has a task that can run. A zombie is dead. */
+  liveness(identity: ProcessIdentity): Liveness;
   randomBytes(length: number): Uint8Array;
   /** Milliseconds from an arbitrary start, never going back. For figures, never for decisions about data. */
   nowMs(): number;
+}
+
+/**
+ * A directory that stays the same one whatever happens to its path, and what the kernel knows of who uses it. Locks and
+ * announcements end with the process, and with the worker thread, that made them.
+ */
+export interface HeldDirectory {
+  /** As it was asked for. */
+  readonly path: string;
+  /** The same engine; names in `path` are looked up in the directory that is held. Messages show `path`. */
+  readonly storage: Storage;
+  /** Locks the directory exclusively until close(). Does not wait. */
+  lock(): LockAttempt;
+  /** Looks whether anybody has the directory locked exclusively. Others who look are not in the way. */
+  probeLock(): LockState;
+  /**
+   * Shows under `name`, which was never used before, that this process lives. Null where the system or the file system
+   * has nothing to show it with.
+   */
+  announce(name: string): Promise<Announcement | null>;
+  /** Whether whoever announced itself as `name` lives. Everything but a proof of death is 'live' or 'unknown'. */
+  probe(name: string): Promise<Liveness>;
+  /** Ends announcements, waits for what is under way on names, and gives the lock back. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface Announcement {
+  /** Ends it and removes its name. Idempotent, never rejects. */
+  close(): Promise<void>;
 }
 
 export interface StorageFile {

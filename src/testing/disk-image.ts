@@ -127,6 +127,8 @@ export class DiskImage {
   find(path: string, syscall: string): Inode {
     const parts = pathParts(path);
     if (parts.length === 0) return this.root;
+    const start = inodeOfPart(parts[0]);
+    if (start !== null && parts.length === 1) return this.startAt(start, syscall, path);
     const place = this.place(path, syscall);
     if (place.inode === null) throw simulatedError('ENOENT', syscall, path);
     return place.inode;
@@ -263,14 +265,21 @@ export class DiskImage {
     const parts = pathParts(path);
     const name = parts.pop();
     if (name === undefined) throw simulatedError('EBUSY', syscall, path);
-    let directory = this.root;
-    for (const part of parts) {
+    const start = inodeOfPart(parts[0]);
+    let directory = start === null ? this.root : this.startAt(start, syscall, path);
+    for (const part of start === null ? parts : parts.slice(1)) {
       const next = this.inodes.get(directory.entries.get(part) ?? 0);
       if (next === undefined) throw simulatedError('ENOENT', syscall, path);
       if (next.kind !== 'directory') throw simulatedError('ENOTDIR', syscall, path);
       directory = next;
     }
     return { directory, name, inode: this.inodes.get(directory.entries.get(name) ?? 0) ?? null };
+  }
+
+  private startAt(inodeId: number, syscall: string, path: string): DirectoryInode {
+    const inode = this.inodes.get(inodeId);
+    if (inode?.kind !== 'directory') throw simulatedError('ENOENT', syscall, path);
+    return inode;
   }
 
   // ── Space ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -324,6 +333,15 @@ function renameRefusal(inode: Inode, target: Inode | null): string | null {
   if (inode.kind === 'file') return target.kind === 'directory' ? 'EISDIR' : null;
   if (target.kind !== 'directory') return 'ENOTDIR';
   return target.entries.size > 0 ? 'ENOTEMPTY' : null;
+}
+
+/** The path of a directory that is known by its inode: no name has a NUL. */
+export function pathOfInode(inodeId: number): string {
+  return `/\0${inodeId}`;
+}
+
+function inodeOfPart(part: string | undefined): number | null {
+  return part?.startsWith('\0') === true ? Number(part.slice(1)) : null;
 }
 
 /** The names a path goes through. Paths are absolute, with '/' between them. */

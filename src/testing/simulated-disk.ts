@@ -87,6 +87,9 @@ export class SimulatedDisk {
   private readonly bootCount: number;
   private readonly lives: Lives;
   private readonly openHandles = new Map<object, { readonly path: string; readonly inode: FileInode }>();
+  /** By the inode of the directory, and of the file that announces. They end with the life that made them. */
+  private readonly directoryLocks = new Map<number, { readonly holder: object; readonly lifeId: number }>();
+  private readonly announcements = new Map<number, number>();
   private readonly operationCounts = new Map<OperationName, number>();
   private readonly queue: QueuedOperation[] = [];
   private ghosts: WriteIntent[];
@@ -153,6 +156,40 @@ export class SimulatedDisk {
   /** Whether the process of that identity lives on this disk. Foreign pid namespaces: nobody can know. */
   liveness(identity: ProcessIdentity): Liveness {
     return this.lives.liveness(identity);
+  }
+
+  /** @internal Locks a directory for `holder`, unless somebody else who lives has it. */
+  lockDirectory(inodeId: number, holder: object, lifeId: number): boolean {
+    if (this.isDirectoryLocked(inodeId)) return this.directoryLocks.get(inodeId)?.holder === holder;
+    this.directoryLocks.set(inodeId, { holder, lifeId });
+    return true;
+  }
+
+  /** @internal */
+  isDirectoryLocked(inodeId: number): boolean {
+    const lock = this.directoryLocks.get(inodeId);
+    return lock !== undefined && this.isAlive(lock.lifeId);
+  }
+
+  /** @internal */
+  unlockDirectory(inodeId: number, holder: object): void {
+    if (this.directoryLocks.get(inodeId)?.holder === holder) this.directoryLocks.delete(inodeId);
+  }
+
+  /** @internal The file shows that this life lives. */
+  announce(inodeId: number, lifeId: number): void {
+    this.announcements.set(inodeId, lifeId);
+  }
+
+  /** @internal */
+  withdraw(inodeId: number): void {
+    this.announcements.delete(inodeId);
+  }
+
+  /** @internal */
+  isAnnounced(inodeId: number): boolean {
+    const lifeId = this.announcements.get(inodeId);
+    return lifeId !== undefined && this.isAlive(lifeId);
   }
 
   // ── Watching ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,9 +1,11 @@
 // The storage interface as one process sees it on a simulated disk: the names part. simulated-file.ts has the files.
 
+import { isKeelsonError } from '../errors.js';
 import { type FrameSeal, sealFrames } from '../storage/frame-seal.js';
 import type {
+  Announcement,
   EngineReport,
-  FileLock,
+  HeldDirectory,
   Liveness,
   LogFile,
   PathKind,
@@ -11,12 +13,13 @@ import type {
   Storage,
   StorageFile,
 } from '../storage/storage.js';
-import type { DiskImage, NameIntent, NamesChanged } from './disk-image.js';
-import type { FaultKind, OperationName, SilentFaultKind } from './faults.js';
+import { type DiskImage, type NameIntent, type NamesChanged, pathOfInode } from './disk-image.js';
+import { type FaultKind, type OperationName, type SilentFaultKind, simulatedError } from './faults.js';
 import type { Request } from './operation.js';
 import { Random } from './random.js';
 import type { SimulatedDisk } from './simulated-disk.js';
 import { SimulatedFile } from './simulated-file.js';
+import { SimulatedHeldDirectory } from './simulated-held-directory.js';
 import type { FileInode } from './simulated-inode.js';
 
 const REPORT: EngineReport = {
@@ -46,6 +49,8 @@ export class SimulatedStorage implements Storage, LifeContext {
   readonly image: DiskImage;
   readonly lifeId: number;
   readonly processIdentity: ProcessIdentity;
+  /** Set in a view of a directory that is held: the path that names it, and its inode. */
+  protected readonly heldDirectory: { readonly path: string; readonly inodeId: number } | null = null;
 
   constructor(
     disk: SimulatedDisk,
@@ -62,7 +67,7 @@ export class SimulatedStorage implements Storage, LifeContext {
   }
 
   kind(path: string): Promise<PathKind> {
-    return this.run({ name: 'kind', path, apply: () => this.image.kindOf(path) });
+    return this.run({ name: 'kind', path, apply: () => this.image.kindOf(this.locate(path)) });
   }
 
   /** There are no links on this disk. */
@@ -80,7 +85,8 @@ export class SimulatedStorage implements Storage, LifeContext {
       name: 'list',
       path,
       apply: () => {
-        const names = [...this.image.directory(path, 'readdir').entries.keys()];
+        const directory = this.showing(path, () => this.image.directory(this.locate(path), 'readdir'));
+        const names = [...directory.entries.keys()];
         // A directory has no order, so nobody may come to rely on the one of creation.
         return names.sort((one, other) => nameOrder(one) - nameOrder(other));
       },
@@ -107,12 +113,62 @@ export class SimulatedStorage implements Storage, LifeContext {
     await this.run(this.changing('link', { kind: 'link', path: existing, to: name }));
   }
 
+  linkSync(existing: string, name: string): void {
+    this.runSync(this.changing('link', { kind: 'link', path: existing, to: name }));
+  }
+
   async remove(path: string): Promise<void> {
     await this.run(this.changing('remove', { kind: 'remove', path }));
   }
 
   removeSync(path: string): void {
     this.runSync(this.changing('remove', { kind: 'remove', path }));
+  }
+
+  identityOf(path: string): string | null {
+    try {
+      return String(this.image.find(this.locate(path), 'stat').id);
+    } catch {
+      return null;
+    }
+  }
+
+  /** Holds the directory by its inode: a rename, of it or of one above, changes nothing. */
+  async holdDirectory(path: string): Promise<HeldDirectory> {
+    const { id: inodeId } = await this.run({
+      name: 'kind',
+      path,
+      apply: () => this.showing(path, () => this.image.directory(this.locate(path), 'open')),
+    });
+    const view = Object.create(this) as SimulatedStorage;
+    Object.assign(view, { heldDirectory: { path, inodeId } });
+    return new SimulatedHeldDirectory(path, view, inodeId);
+  }
+
+  /** @internal For a directory that is held: a name in it shows that this life lives. */
+  async announce(path: string): Promise<Announcement> {
+    const { inode } = await this.run(this.changing('createFile', { kind: 'create', path }));
+    this.disk.announce(inode.id, this.lifeId);
+    let closing: Promise<void> | null = null;
+    const close = async (): Promise<void> => {
+      this.disk.withdraw(inode.id);
+      await this.remove(path).catch(() => {});
+    };
+    return {
+      close() {
+        closing ??= close();
+        return closing;
+      },
+    };
+  }
+
+  /** @internal */
+  probe(path: string): Promise<Liveness> {
+    const apply = (): Liveness => {
+      const identity = this.identityOf(path);
+      return identity === null ? 'unknown' : this.disk.isAnnounced(Number(identity)) ? 'live' : 'dead';
+    };
+    return this.run({ name: 'kind', path, apply });
   }
 
   async openFile(path: string, writable: boolean): Promise<StorageFile> {
@@ -156,10 +212,6 @@ export class SimulatedStorage implements Storage, LifeContext {
     sealFrames(bytes, seal);
   }
 
-  lockFile(): FileLock {
-    return 'unknown';
-  }
-
   randomBytes(length: number): Uint8Array {
     return this.random.bytes(length);
   }
@@ -189,15 +241,36 @@ export class SimulatedStorage implements Storage, LifeContext {
   }
 
   private opening(name: OperationName, path: string): Request<FileInode> {
-    return { name, path, apply: () => this.image.file(path, 'open') };
+    return { name, path, apply: () => this.showing(path, () => this.image.file(this.locate(path), 'open')) };
+  }
+
+  /** Where the image finds a path. */
+  private locate(path: string): string {
+    const held = this.heldDirectory;
+    if (held === null || (path !== held.path && !path.startsWith(`${held.path}/`))) return path;
+    return pathOfInode(held.inodeId) + path.slice(held.path.length);
+  }
+
+  /** Errors of the image name what it looked for; those of a storage name the path as it was given. */
+  private showing<T>(path: string, apply: () => T): T {
+    try {
+      return apply();
+    } catch (error) {
+      if (this.heldDirectory === null || !isKeelsonError(error)) throw error;
+      throw simulatedError(error.facts.errno ?? 'EIO', error.facts.syscall ?? 'open', path);
+    }
   }
 
   private changing(name: OperationName, names: NameIntent): Request<NamesChanged> {
+    const located: NameIntent =
+      'to' in names
+        ? { ...names, path: this.locate(names.path), to: this.locate(names.to) }
+        : { ...names, path: this.locate(names.path) };
     return {
       name,
       path: names.path,
-      intent: { kind: 'names', names },
-      apply: () => this.image.changeNames(names),
+      intent: { kind: 'names', names: located },
+      apply: () => this.showing('to' in names ? names.to : names.path, () => this.image.changeNames(located)),
       orderOf: (changed) => changed.order,
       complete: (changed) => this.image.landed(changed.order),
     };
@@ -205,14 +278,15 @@ export class SimulatedStorage implements Storage, LifeContext {
 
   private flushingDirectory(path: string): Request<void> {
     // What it covers is settled when it is submitted: names that change while it is under way are not.
-    const found = this.image.kindOf(path) === 'directory' ? this.image.directory(path, 'open') : null;
+    const located = this.locate(path);
+    const found = this.image.kindOf(located) === 'directory' ? this.image.directory(located, 'open') : null;
     const upToOrder = found === null ? 0 : this.image.flushableNames(found);
     return {
       name: 'flushDirectory',
       path,
       faultKinds: ['dropped', 'kept', 'reverted'],
       apply: () => {
-        if (found === null) this.image.directory(path, 'open');
+        if (found === null) this.showing(path, () => this.image.directory(located, 'open'));
       },
       complete: (_, fault) => {
         if (found !== null) finishDirectoryFlush(this.image, found, upToOrder, fault);

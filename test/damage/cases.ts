@@ -360,7 +360,7 @@ function namesLikeOurs(files: Files): string[] {
 }
 
 function foreignContents(files: Files, stranger: World): [string, Uint8Array | 'directory'][] {
-  const own = [...files].filter(([name]) => !name.startsWith('LOCK'));
+  const own = [...files].filter(([name]) => !/^(LOCK|LIVE)\./.test(name));
   const text = (string: string) => new TextEncoder().encode(string);
   const owner = (pidNamespace: string, flock: unknown) =>
     text(`held ${JSON.stringify({ bootId: 'x', pidNamespace, pid: 1, startTime: '1', flock })}\n`);

@@ -169,7 +169,7 @@ async function filesIfReadable(storage: Storage): Promise<Map<string, Uint8Array
 
 /** Without the locks and what was never finished: an open that is refused may clear those away. */
 function ours(files: ReadonlyMap<string, Uint8Array> | null): [string, Uint8Array][] {
-  return [...(files ?? [])].filter(([name]) => !name.startsWith('LOCK') && !name.endsWith('.tmp'));
+  return [...(files ?? [])].filter(([name]) => !/^(LOCK|LIVE)\./.test(name) && !name.endsWith('.tmp'));
 }
 
 async function isSoundByVerify(storage: Storage): Promise<boolean> {

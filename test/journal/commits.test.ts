@@ -9,6 +9,7 @@ import {
   type LogFile,
   type Storage,
 } from '../../src/storage/index.js';
+import { alsoHeld } from '../storage/wrapped-storage.js';
 import { bytesOf, open, segmentNames, TINY, useDirectory } from './helpers.js';
 
 describe('a commit', () => {
@@ -27,11 +28,11 @@ describe('a commit', () => {
       });
     };
     const storage = createFsStorage();
-    return {
+    return alsoHeld({
       ...storage,
       createLogFile: async (path) => changed(await storage.createLogFile(path)),
       createLogFileSync: (path) => changed(storage.createLogFileSync(path)),
-    };
+    });
   }
 
   // Memory is used again, and what it held before would go to the disk, where nobody deletes it.

@@ -10,7 +10,13 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
 import { type DirectoryLock, lockDirectory } from '../../src/journal/directory-lock.js';
-import { createFsStorage, type Liveness, type ProcessIdentity } from '../../src/storage/index.js';
+import {
+  createFsStorage,
+  type Liveness,
+  type ProcessIdentity,
+  type Storage,
+} from '../../src/storage/index.js';
+import { alsoHeld, heldWith } from '../storage/wrapped-storage.js';
 import { diskError, FaultyStorage } from './faulty-storage.js';
 import { keelsonError, open, openDescriptors, rejectionOf, textsOf, useDirectory } from './helpers.js';
 
@@ -91,8 +97,8 @@ const DEAD: ProcessIdentity = {
   bootId: 'another boot of the machine',
 };
 
-function withLiveness(liveness: Liveness): ReturnType<typeof createFsStorage> {
-  return { ...storage, liveness: () => liveness };
+function withLiveness(liveness: Liveness): Storage {
+  return alsoHeld({ ...storage, liveness: () => liveness });
 }
 
 describe('of openers that race', () => {
@@ -194,10 +200,7 @@ describe('a lock', () => {
     expect(lockNames()).toEqual(['LOCK.10', 'LOCK.11']);
     await lock.release();
     fs.writeFileSync(here.at('LOCK.12'), lockText(storage.processIdentity));
-    // An owner in this process is one that has the file open.
-    const fd = fs.openSync(here.at('LOCK.12'), 'r');
     expect(await rejectionOf(lockDirectory(storage, here.path))).toEqual(keelsonError('KEELSON_LOCKED'));
-    fs.closeSync(fd);
   });
 
   test('of a worker is never taken while it runs, and at once when it was terminated', async () => {
@@ -232,10 +235,15 @@ describe('a lock', () => {
     expect(lockNames()).toEqual(['LOCK.4', 'LOCK.5']);
     // It listed the directory when LOCK.1 was the highest and free; LOCK.2, which it will make, has gone since.
     let lists = 0;
-    const racer = {
+    const racer: Storage = {
       ...storage,
-      list: (directory: string) =>
-        lists++ === 0 ? Promise.resolve([] as string[]) : storage.list(directory),
+      // Without a lock of the directory, which would keep it from coming so far.
+      async holdDirectory(directory) {
+        const held = await storage.holdDirectory(directory);
+        const list = (path: string) =>
+          lists++ === 0 ? Promise.resolve([] as string[]) : held.storage.list(path);
+        return { ...heldWith(held, { ...held.storage, list }), lock: () => 'unknown' };
+      },
     };
     expect(await rejectionOf(lockDirectory(racer, here.path))).toEqual(keelsonError('KEELSON_LOCKED'));
     expect(lists).toBeGreaterThan(1);

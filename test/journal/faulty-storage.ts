@@ -10,6 +10,7 @@ import {
   type Storage,
   type StorageFile,
 } from '../../src/storage/index.js';
+import { heldWith } from '../storage/wrapped-storage.js';
 
 export type Operation =
   | 'makeDirectory'
@@ -145,6 +146,12 @@ export class FaultyStorage {
         this.#meet('rename', from);
         inner.renameSync(from, to);
       },
+      linkSync: (existing, name) => {
+        this.#meet('link', name);
+        inner.linkSync(existing, name);
+      },
+      // By path: what a test replaces on this storage holds in a directory that is held, too.
+      holdDirectory: async (path) => heldWith(await inner.holdDirectory(path), this.storage),
       link: (existing, name) => this.#meetLater('link', name).then(() => inner.link(existing, name)),
       remove: (path) => this.#meetLater('remove', path).then(() => inner.remove(path)),
       removeSync: (path) => {

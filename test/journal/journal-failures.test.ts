@@ -63,7 +63,7 @@ describe('no room for a segment', () => {
     ['writing its header', 'write', NO_SPACE],
     ['filling it with zeros', 'zeroFill', NO_SPACE],
     ['flushing it', 'flush', NO_SPACE],
-    ['naming it', 'rename', NO_SPACE],
+    ['naming it', 'link', NO_SPACE],
     ['opening the directory to flush it', 'flushDirectory', NO_DESCRIPTOR],
   ];
 
@@ -392,6 +392,23 @@ describe('a failed write or flush of accepted bytes', () => {
     expect(await rejectionOf(journal.commit(bytesOf('lost')))).toBe(journal.poisoned);
     await journal.close();
     expect(await following).toMatchObject({ done: true });
+  });
+});
+
+describe('a segment whose temporary name cannot be taken away', () => {
+  // It would have two names: retired and used again under the one, it would still stand there under the other.
+  test('is not used: the append throws, nothing is poisoned, and no segment is left', async () => {
+    const faulty = new FaultyStorage();
+    const journal = await openHere(faulty);
+    faulty.fault = ({ operation, path }) =>
+      operation === 'remove' && path.endsWith('.journal.tmp') ? NO_SPACE : null;
+    expect(thrownBy(() => journal.append(bytesOf('refused')))).toBe(NO_SPACE);
+    expect(journal.poisoned).toBeNull();
+    expect(segmentNames(here.path)).toEqual([]);
+    faulty.heal();
+    await journal.commit(bytesOf('hello'));
+    await journal.close();
+    expect(await reopened()).toEqual(['hello']);
   });
 });
 

@@ -180,14 +180,15 @@ describe('in the journal before this one', () => {
     const order = faulty.calls
       .map(({ operation }) => operation)
       .filter((operation) =>
-        ['createLogFile', 'write', 'flush', 'rename', 'flushDirectory'].includes(operation),
+        ['createLogFile', 'write', 'flush', 'link', 'remove', 'flushDirectory'].includes(operation),
       );
     expect(order.slice(order.indexOf('createLogFile'))).toEqual([
       'createLogFile',
       'write',
       'write',
       'flush',
-      'rename',
+      'link',
+      'remove',
       'flushDirectory',
     ]);
     expect(again.recovery).toMatchObject({ kind: 'repaired', provenLsn: 336, endLsn: 448 });
@@ -233,7 +234,7 @@ describe('in the journal before this one', () => {
     const flushed = before.filter(({ operation }) => operation === 'flushDirectory').map(({ path }) => path);
     expect(flushed).toEqual(expect.arrayContaining([here.path, here.at('a'), here.at('a', 'b')]));
     expect(before.findLastIndex(({ operation }) => operation === 'flushDirectory')).toBeGreaterThan(
-      before.findLastIndex(({ operation }) => operation === 'rename'),
+      before.findLastIndex(({ operation }) => operation === 'link'),
     );
     await journal.close();
   });

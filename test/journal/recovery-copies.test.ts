@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
+import { alsoHeld } from '../storage/wrapped-storage.js';
 import { bytesOf, copyAsKilled, open, segmentNames, TINY, textsOf, useDirectory } from './helpers.js';
 
 describe('recovery of a journal that was killed', () => {
@@ -43,7 +44,7 @@ describe('recovery of a journal that was killed', () => {
       };
       return file;
     };
-    await expect(open(path, TINY, { ...storage, openFile })).rejects.toMatchObject({
+    await expect(open(path, TINY, alsoHeld({ ...storage, openFile }))).rejects.toMatchObject({
       code: 'KEELSON_CORRUPT',
       message: expect.stringContaining('reads differently'),
     });

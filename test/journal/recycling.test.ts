@@ -375,13 +375,13 @@ describe('a call that fails while a segment is recycled', () => {
   const isRecycledStep =
     (operation: Operation) =>
     ({ operation: called, path }: Call): boolean =>
-      called === operation && (operation === 'openLogFile' || path.endsWith('.tmp'));
+      called === operation && (operation === 'openLogFile' || operation === 'link' || path.endsWith('.tmp'));
 
   test.each([
     ['opening it', 'openLogFile', NO_DESCRIPTOR],
     ['writing its header', 'write', BROKEN_WRITE],
     ['flushing it', 'flush', BROKEN_FLUSH],
-    ['naming it', 'rename', BROKEN_WRITE],
+    ['naming it', 'link', BROKEN_WRITE],
     ['opening the directory to flush it', 'flushDirectory', NO_DESCRIPTOR],
   ] as const)(
     '(%s) costs the file and nothing else: a new one takes its place',
@@ -408,8 +408,9 @@ describe('a call that fails while a segment is recycled', () => {
             if (call.operation === 'createLogFile') isNew.add(call.path);
             const isStep =
               operation === 'flushDirectory'
-                ? call.operation === 'flushDirectory' && faulty.calls.at(-2)?.operation === 'rename'
-                : isRecycledStep(operation)(call) && !isNew.has(call.path);
+                ? call.operation === 'flushDirectory' && faulty.calls.at(-2)?.operation === 'remove'
+                : isRecycledStep(operation)(call) &&
+                  !isNew.has(call.operation === 'link' ? `${call.path}.tmp` : call.path);
             return isStep && failed++ === nth ? error : null;
           };
           for (const text of numbered(40, 300, 60)) await write(text);

@@ -149,6 +149,6 @@ export function copyStore(from: string, to: string): void {
   fs.rmSync(to, { recursive: true, force: true });
   fs.mkdirSync(to);
   for (const name of fs.readdirSync(from)) {
-    if (!name.startsWith('LOCK')) fs.copyFileSync(path.join(from, name), path.join(to, name));
+    if (!/^(LOCK|LIVE)\./.test(name)) fs.copyFileSync(path.join(from, name), path.join(to, name));
   }
 }

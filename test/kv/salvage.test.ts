@@ -8,6 +8,7 @@ import { KeelsonError, type LsnRange, open, salvage, verify } from '../../src/in
 import { openJournal } from '../../src/journal/index.js';
 import { salvageOn } from '../../src/kv/salvage.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
+import { alsoHeld } from '../storage/wrapped-storage.js';
 import {
   copyStore,
   fingerprint,
@@ -211,7 +212,7 @@ describe('salvage', () => {
     for (const bad of [0, 5000, size - 1]) {
       fs.rmSync(out, { recursive: true, force: true });
       const storage = createFsStorage();
-      const failing: Storage = {
+      const failing: Storage = alsoHeld({
         ...storage,
         openFile: async (file, writable) => {
           const opened = await storage.openFile(file, writable);
@@ -229,7 +230,7 @@ describe('salvage', () => {
             },
           });
         },
-      };
+      });
       const offset = bad - (bad % 4096);
       const report = await salvageOn(failing, victim, out);
       expect(report.damages).toContainEqual({
@@ -359,7 +360,7 @@ async function makeVictim(write: (writes: KnownWrites) => Promise<void>): Promis
   known = new KnownWrites();
   await write(known);
   for (const name of fs.readdirSync(victim)) {
-    if (name.startsWith('LOCK')) fs.rmSync(path.join(victim, name));
+    if (/^(LOCK|LIVE)\./.test(name)) fs.rmSync(path.join(victim, name));
   }
 }
 

@@ -9,6 +9,7 @@ import { isKeelsonError, open, verify } from '../../src/index.js';
 import { openJournal } from '../../src/journal/index.js';
 import { verifyOn } from '../../src/kv/verify.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
+import { alsoHeld } from '../storage/wrapped-storage.js';
 import {
   copyStore,
   fingerprint,
@@ -171,7 +172,7 @@ describe('verify', () => {
   });
 
   it('agrees with open() when a file is gone', async () => {
-    for (const name of fs.readdirSync(closed).filter((each) => !each.startsWith('LOCK'))) {
+    for (const name of fs.readdirSync(closed).filter((each) => !/^(LOCK|LIVE)\./.test(each))) {
       copyStore(closed, victim);
       fs.rmSync(path.join(victim, name));
       const { report, found } = await expectAgreement(`without ${name}`);
@@ -269,7 +270,7 @@ describe('verify', () => {
     await db.close();
     const storage = createFsStorage();
     let isOpened = false;
-    const whileOpened: Storage = {
+    const whileOpened: Storage = alsoHeld({
       ...storage,
       openFile: async (...given) => {
         if (!isOpened && given[0].endsWith('.journal')) {
@@ -278,7 +279,7 @@ describe('verify', () => {
         }
         return storage.openFile(...given);
       },
-    };
+    });
     await expect(verifyOn(whileOpened, victim)).rejects.toMatchObject({ code: 'KEELSON_LOCKED' });
     expect((await verify(victim)).ok).toBe(true);
   });

@@ -356,15 +356,9 @@ const segments: readonly Mutant[] = [
       () => file.flush(),
       () => file.flushSync(),
     );
-    yield* step(
-      () => storage.rename(temporary, path),
-      () => storage.renameSync(temporary, path),
-    );
+    yield* name(storage, temporary, path);
 `,
-        replace: `    yield* step(
-      () => storage.rename(temporary, path),
-      () => storage.renameSync(temporary, path),
-    );
+        replace: `    yield* name(storage, temporary, path);
     yield* step(
       () => file.flush(),
       () => file.flushSync(),
@@ -596,51 +590,4 @@ const recycling: readonly Mutant[] = [
   },
 ];
 
-const lock: readonly Mutant[] = [
-  {
-    name: 'the directory has no lock',
-    edits: [
-      {
-        file: 'src/journal/open-journal.ts',
-        find: 'const lock = await lockDirectory(storage, directory);',
-        replace: 'void lockDirectory;\n  const lock = { release: async () => {}, abandon: async () => {} };',
-      },
-    ],
-    tests: ['test/journal/directory-lock.test.ts', LESSONS],
-  },
-  {
-    name: 'an owner that cannot be looked up counts as dead',
-    edits: [
-      {
-        file: 'src/journal/directory-lock.ts',
-        find: "if (liveness === 'dead') return true;",
-        replace: "if (liveness !== 'live') return true;",
-      },
-    ],
-    tests: ['test/journal/directory-lock.test.ts'],
-  },
-  {
-    name: 'whoever has made a lock does not look again for a higher one',
-    edits: [
-      {
-        file: 'src/journal/directory-lock.ts',
-        find: 'if (highestLock(names) === number) {',
-        replace: 'if (highestLock(names) >= number) {',
-      },
-    ],
-    tests: ['test/journal/directory-lock.test.ts'],
-  },
-  {
-    name: 'all older locks are cleared away, and none is left for a late racer to find',
-    edits: [
-      {
-        file: 'src/journal/directory-lock.ts',
-        find: 'return TEMPORARY_PATTERN.test(name) || (number > 0 && number < own - OLDER_LOCKS_KEPT);',
-        replace: 'return TEMPORARY_PATTERN.test(name) || (number > 0 && number !== own);',
-      },
-    ],
-    tests: ['test/journal/directory-lock.test.ts'],
-  },
-];
-
-export const journalMutants: readonly Mutant[] = [...framing, ...commits, ...segments, ...recycling, ...lock];
+export const journalMutants: readonly Mutant[] = [...framing, ...commits, ...segments, ...recycling];

@@ -2,6 +2,7 @@
 // for each floor; run.ts goes through all of them.
 
 import { journalMutants } from './journal-mutants.js';
+import { lockMutants } from './lock-mutants.js';
 import { nativeMutants } from './native-mutants.js';
 import { recoveryMutants } from './recovery-mutants.js';
 import { stopMutants } from './stop-mutants.js';
@@ -30,6 +31,7 @@ export interface Mutant {
 
 export const MUTANTS: readonly Mutant[] = [
   ...journalMutants,
+  ...lockMutants,
   ...recoveryMutants,
   ...storeMutants,
   ...valueMutants,

@@ -1,5 +1,5 @@
-// The lock where files can be locked: an owner's flock shows at once that it lives or is gone, whatever can be found
-// out about its process; and engines that can lock files and those that cannot respect each other.
+// The lock where directories can be locked: an owner's flock shows at once that it lives or is gone, whatever can be
+// found out about its process, under both engines.
 
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -48,7 +48,11 @@ describe.skipIf(why !== null)(`a lock${why === null ? '' : ` (skipped: ${why})`}
     };
   }
 
-  const lockPath = (): string => here.at(fs.readdirSync(here.path).find((name) => name.startsWith('LOCK.'))!);
+  /** The newest. */
+  const lockPath = (): string => {
+    const names = fs.readdirSync(here.path).filter((name) => name.startsWith('LOCK.'));
+    return here.at(names.sort((a, b) => Number(a.slice(5)) - Number(b.slice(5))).at(-1)!);
+  };
 
   /** Makes it impossible to find out whether the owner's process runs: it seems to be of another container. */
   function hideOwner(): void {
@@ -59,6 +63,10 @@ describe.skipIf(why !== null)(`a lock${why === null ? '' : ` (skipped: ${why})`}
     const fd = fs.openSync(lockPath(), 'r+');
     fs.writeSync(fd, hidden, 0);
     fs.closeSync(fd);
+  }
+
+  function removeSockets(): void {
+    for (const name of fs.readdirSync(here.path)) if (name.startsWith('LIVE.')) fs.rmSync(here.at(name));
   }
 
   async function expectLocked(engine: Engine, message = /./): Promise<void> {
@@ -89,32 +97,46 @@ describe.skipIf(why !== null)(`a lock${why === null ? '' : ` (skipped: ${why})`}
     },
   );
 
-  test('of an owner that cannot be looked up is not taken while its flock holds, by nobody', async () => {
+  test('of an owner whose labels are those of another container is not taken while it lives, by nobody', async () => {
     const owner = await startOwner('io_uring');
     try {
       hideOwner();
-      for (const engine of ENGINES) await expectLocked(engine, /cannot be known/);
+      for (const engine of ENGINES) await expectLocked(engine, /has it open/);
     } finally {
       await owner.kill();
     }
   });
 
-  test('of an owner that cannot be looked up is taken at once when its flock is gone, by who can see that', async () => {
-    await (await startOwner('io_uring')).kill();
-    hideOwner();
-    await expectLocked('fs', /cannot be known/);
-    await expectTaken('io_uring');
-  });
+  test.each(ENGINES)(
+    'of a killed owner on %s whose labels are those of another container is taken at once',
+    async (engine) => {
+      await (await startOwner(engine)).kill();
+      hideOwner();
+      await expectTaken(engine);
+    },
+  );
 
-  test('of an owner that had no flock is not taken for free because nobody locks the file', async () => {
+  test('of a killed owner whose socket was removed is taken at once, because its flock is gone', async () => {
     await (await startOwner('fs')).kill();
     hideOwner();
-    for (const engine of ENGINES) await expectLocked(engine, /cannot be known/);
+    removeSockets();
+    await expectTaken('fs');
+  });
+
+  test('of a live owner whose lock and socket were removed by hand is not taken, because its flock holds', async () => {
+    const owner = await startOwner('fs');
+    try {
+      fs.rmSync(lockPath());
+      removeSockets();
+      for (const engine of ENGINES) await expectLocked(engine, /lock file was removed/);
+    } finally {
+      await owner.kill();
+    }
   });
 
   test.each([
     ['that is dead', false],
-    ['of which only the flock tells that it is gone', true],
+    ['whose labels are those of another container', true],
   ])(`of ${RACERS} openers in one process over an owner %s, one has it`, async (_, isHidden) => {
     await (await startOwner('io_uring')).kill();
     if (isHidden) hideOwner();
@@ -145,7 +167,7 @@ describe.skipIf(why !== null)(`a lock${why === null ? '' : ` (skipped: ${why})`}
 
   test.each([
     ['that is dead, on both engines', false, 'mixed'],
-    ['of which only the flock tells that it is gone', true, 'io_uring'],
+    ['whose labels are those of another container', true, 'io_uring'],
   ])(`of openers in ${PROCESSES} processes over an owner %s, one has it`, async (_, isHidden, engines) => {
     await (await startOwner('io_uring')).kill();
     if (isHidden) hideOwner();

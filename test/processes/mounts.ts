@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll } from 'vitest';
 
-export type FileSystem = 'tmpfs' | 'ext4' | 'btrfs';
+export type FileSystem = 'tmpfs' | 'ext4' | 'btrfs' | 'vfat' | 'exfat';
 
 /** Less than this mkfs.btrfs refuses. What a test may write there its quota says. */
 const BTRFS_MEBIBYTES = 256;
@@ -92,11 +92,12 @@ function mount(kind: FileSystem, base: string, mebibytes: number): Mount & { unm
   };
 }
 
-function make(kind: 'ext4' | 'btrfs', image: string, mebibytes: number): void {
+function make(kind: Exclude<FileSystem, 'tmpfs'>, image: string, mebibytes: number): void {
   fs.closeSync(fs.openSync(image, 'w'));
   fs.truncateSync(image, (kind === 'btrfs' ? BTRFS_MEBIBYTES : mebibytes) * 1024 * 1024);
   if (kind === 'ext4') run('mkfs.ext4', '-q', '-F', image);
-  else run('mkfs.btrfs', '-q', image);
+  else if (kind === 'btrfs') run('mkfs.btrfs', '-q', image);
+  else run(`mkfs.${kind}`, image);
 }
 
 /** A subvolume that may hold so much, and no more. */

@@ -12,6 +12,7 @@ import { verifyOn } from '../../src/kv/verify.js';
 import type { Storage } from '../../src/storage/index.js';
 import { exploreCrashes, type OperationName, SimulatedDisk } from '../../src/testing/index.js';
 import { Random } from '../../src/testing/random.js';
+import { alsoHeld } from '../storage/wrapped-storage.js';
 import {
   checkState,
   openTinyStore,
@@ -271,7 +272,7 @@ function withSlowMarker(storage: Storage): { storage: Storage; reached: Promise<
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-  return { storage: slow, reached, release };
+  return { storage: alsoHeld(slow), reached, release };
 }
 
 // The marker was flushed, and only then was looked whether somebody else is there; its removal was not flushed. So it

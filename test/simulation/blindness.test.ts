@@ -10,6 +10,7 @@ import type {
   StorageFile,
 } from '../../src/storage/index.js';
 import { CrashFailure } from '../../src/testing/index.js';
+import { alsoHeld } from '../storage/wrapped-storage.js';
 import { crashScript } from './script-crashes.js';
 import { generateScript, type ScriptKind } from './script-generator.js';
 
@@ -72,7 +73,7 @@ function writeOnly(storage: Storage, file: LogFile): Partial<LogFile> {
   };
 }
 
-/** Flushes of files wait for the next rename, and go behind it. */
+/** Flushes of files wait for the next name that is given, and go behind it. */
 function renameFirst(storage: Storage): Storage {
   let waiting: LogFile[] = [];
   const flushAll = (): void => {
@@ -98,6 +99,14 @@ function renameFirst(storage: Storage): Storage {
     },
     renameSync: (from, to) => {
       storage.renameSync(from, to);
+      flushAll();
+    },
+    link: async (existing, name) => {
+      await storage.link(existing, name);
+      flushAll();
+    },
+    linkSync: (existing, name) => {
+      storage.linkSync(existing, name);
       flushAll();
     },
   });
@@ -136,9 +145,10 @@ describe('a storage that breaks a rule is found out', () => {
     let states = 0;
     for (let seed = 1; states < STATES_MAX; seed += 1) {
       const script = generateScript(seed, { trouble });
-      const outcome = await crashScript(script, { statesMax: STATES_PER_SCRIPT, through }).catch(
-        (error) => error,
-      );
+      const outcome = await crashScript(script, {
+        statesMax: STATES_PER_SCRIPT,
+        through: (storage) => alsoHeld(through(storage)),
+      }).catch((error) => error);
       if (outcome instanceof CrashFailure) {
         expect(outcome.message).toMatch(/invariant \d|HangError/);
         return;

@@ -154,7 +154,7 @@ const WRITING: ReadonlySet<Boundary['operation']> = new Set([
 function watchWrites(disk: SimulatedDisk): string[] {
   const seen: string[] = [];
   disk.onBoundary = ({ phase, operation, path }) => {
-    if (phase === 'submit' && WRITING.has(operation) && !path.includes('/LOCK'))
+    if (phase === 'submit' && WRITING.has(operation) && !/\/(LOCK|LIVE)\./.test(path))
       seen.push(`${operation} ${path}`);
   };
   return seen;

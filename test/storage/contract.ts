@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { filesContract } from './contract-files.js';
+import { heldContract } from './contract-held.js';
 import { logFilesContract } from './contract-log-files.js';
 import { namesContract } from './contract-names.js';
 import { BLOCK_BYTES, expectSameBytes, type MakeEnvironment, useEnvironment } from './contract-tools.js';
@@ -11,6 +12,7 @@ export function storageContract(name: string, makeEnvironment: MakeEnvironment):
   namesContract(name, makeEnvironment);
   filesContract(name, makeEnvironment);
   logFilesContract(name, makeEnvironment);
+  heldContract(name, makeEnvironment);
 
   describe(`${name}: memory, identity, figures`, () => {
     const here = useEnvironment(makeEnvironment);
@@ -26,7 +28,7 @@ export function storageContract(name: string, makeEnvironment: MakeEnvironment):
 
     test('this process is alive while it has its file open', async () => {
       const file = await here.storage.createFile(`${here.directory}/held`);
-      expect(here.storage.liveness(here.storage.processIdentity, file.path)).toBe('live');
+      expect(here.storage.liveness(here.storage.processIdentity)).toBe('live');
       await file.close();
     });
 

@@ -1,0 +1,187 @@
+// A directory that is held by its descriptor. Names in it are reached as /proc/self/fd/N/name, so that a directory that
+// was moved, or a link to it that was switched, never leads into another one. Where there is no /proc, the directory at
+// the path is compared with the one held before each operation on a name: between the two is a window.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import { isKeelsonError, KeelsonError } from '../errors.js';
+import { poolCall, syncCall } from './fs-call.js';
+import { announceAt, probeAt } from './liveness-socket.js';
+import { FLOCK, loadNativeAddon } from './native-addon.js';
+import type { Announcement, HeldDirectory, Liveness, LockAttempt, LockState, Storage } from './storage.js';
+
+/** From the path that is shown to the one that the system is called with. */
+export type Locate = (path: string) => string;
+
+/** What flock(2) says when somebody else has the lock. */
+const WOULD_BLOCK = os.constants.errno.EAGAIN;
+
+const DIRECTORY_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0);
+/** Windows opens no directory as a file. */
+const DIRECTORIES_CAN_BE_OPENED = process.platform !== 'win32';
+
+/** The operations that use names after they were called: close() waits for them. */
+const NAME_OPERATIONS = [
+  'kind',
+  'realPath',
+  'makeDirectory',
+  'list',
+  'flushDirectory',
+  'rename',
+  'link',
+  'remove',
+  'openFile',
+  'createFile',
+  'createLogFile',
+  'openLogFile',
+  'holdDirectory',
+] as const;
+
+/** Holds the directory at `path`, which is found by `locate`; `storageOn` makes the engine that goes through it. */
+export async function holdDirectory(
+  path: string,
+  locate: Locate,
+  storageOn: (locate: Locate) => Storage,
+): Promise<HeldDirectory> {
+  if (!DIRECTORIES_CAN_BE_OPENED) return new FsHeldDirectory(path, null, storageOn);
+  const fd = await poolCall<number>('open', path, (callback) =>
+    fs.open(locate(path), DIRECTORY_FLAGS, callback),
+  );
+  return new FsHeldDirectory(path, fd, storageOn);
+}
+
+/** The identity of what is at a path that the system is called with; null when nothing is. */
+export function identityAt(located: string, shown: string): string | null {
+  try {
+    const { dev, ino } = syncCall('stat', shown, () => fs.statSync(located, { bigint: true }));
+    return `${dev}:${ino}`;
+  } catch (error) {
+    const isAbsent =
+      isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_NOT_A_DIRECTORY');
+    if (isAbsent) return null;
+    throw error;
+  }
+}
+
+class FsHeldDirectory implements HeldDirectory {
+  readonly path: string;
+  readonly storage: Storage;
+  readonly #fd: number | null;
+  readonly #identity: string | null;
+  /** The directory as the system finds it by its descriptor; null where it does not. */
+  readonly #through: string | null;
+  readonly #announcements = new Set<Announcement>();
+  #underWayCount = 0;
+  #whenIdle: (() => void) | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(path: string, fd: number | null, storageOn: (locate: Locate) => Storage) {
+    this.path = path;
+    this.#fd = fd;
+    this.#identity = fd === null ? identityAt(path, path) : identityOfDescriptor(fd);
+    this.#through = fd === null ? null : pathOfDescriptor(fd, this.#identity);
+    this.storage = this.#counting(storageOn((shown) => this.#locate(shown)));
+  }
+
+  lock(): LockAttempt {
+    const result = this.#flock(FLOCK.exclusive);
+    return result === 'free' ? 'locked' : result;
+  }
+
+  probeLock(): LockState {
+    const result = this.#flock(FLOCK.shared);
+    if (result === 'free') this.#flock(FLOCK.unlock);
+    return result;
+  }
+
+  async announce(name: string): Promise<Announcement | null> {
+    const shown = `${this.path}/${name}`;
+    const announcement = await announceAt(this.#locate(shown), shown);
+    if (announcement !== null) this.#announcements.add(announcement);
+    return announcement;
+  }
+
+  probe(name: string): Promise<Liveness> {
+    return probeAt(this.#locate(`${this.path}/${name}`));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // The name of a socket is removed by its path, which goes through the descriptor: so that is closed last.
+    for (const announcement of this.#announcements) await announcement.close();
+    if (this.#underWayCount > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    const fd = this.#fd;
+    if (fd !== null) await poolCall('close', this.path, (callback) => fs.close(fd, callback));
+  }
+
+  #locate(shown: string): string {
+    if (shown !== this.path && !shown.startsWith(`${this.path}/`)) return shown;
+    // The number of a descriptor that was closed may be another directory's by now.
+    if (this.#closing !== null) {
+      throw new KeelsonError('KEELSON_CLOSED', `${this.path} was closed`, { path: this.path });
+    }
+    if (this.#through !== null) return this.#through + shown.slice(this.path.length);
+    if (identityAt(this.path, this.path) === this.#identity) return shown;
+    throw new KeelsonError(
+      'KEELSON_LOCK_LOST',
+      `${this.path} was moved, removed or replaced while it was open. Close it, and open the directory where it is now`,
+      { path: this.path },
+    );
+  }
+
+  #flock(operation: number): LockState {
+    if (this.#fd === null) return 'unknown';
+    try {
+      const result = loadNativeAddon().flock(this.#fd, operation);
+      return result === 0 ? 'free' : result === -WOULD_BLOCK ? 'held' : 'unknown';
+    } catch {
+      // Without the addon nothing can be locked, and nothing else is lost.
+      return 'unknown';
+    }
+  }
+
+  #counting(storage: Storage): Storage {
+    const counted = NAME_OPERATIONS.map((name) => {
+      const operation = storage[name] as (...args: unknown[]) => Promise<unknown>;
+      return [name, (...args: unknown[]) => this.#underWay(() => operation(...args))] as const;
+    });
+    return Object.defineProperties(storage, propertiesOf(counted));
+  }
+
+  async #underWay<T>(operation: () => Promise<T>): Promise<T> {
+    this.#underWayCount++;
+    try {
+      return await operation();
+    } finally {
+      this.#underWayCount--;
+      if (this.#underWayCount === 0) this.#whenIdle?.();
+    }
+  }
+}
+
+function propertiesOf(entries: readonly (readonly [string, unknown])[]): PropertyDescriptorMap {
+  return Object.fromEntries(entries.map(([name, value]) => [name, { value, enumerable: true }]));
+}
+
+function identityOfDescriptor(fd: number): string {
+  const { dev, ino } = fs.fstatSync(fd, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/** Where /proc shows the directory of a descriptor; null where it does not. */
+function pathOfDescriptor(fd: number, identity: string | null): string | null {
+  const through = `/proc/self/fd/${fd}`;
+  try {
+    return process.platform === 'linux' && identityAt(through, through) === identity ? through : null;
+  } catch {
+    return null;
+  }
+}

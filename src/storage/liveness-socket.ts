@@ -1,0 +1,66 @@
+// A process shows that it lives by a listening UNIX socket. The kernel refuses connections to it from the moment at which
+// the process has ended, by whatever end, and it does not matter from which container one looks.
+
+import { createConnection, createServer, type Server } from 'node:net';
+import type { Announcement, Liveness } from './storage.js';
+import { storageError } from './storage-errors.js';
+
+/** A longer path is cut in silence, and the socket lands elsewhere: sun_path without its last byte. */
+const PATH_BYTES_MAX = process.platform === 'darwin' ? 103 : 107;
+
+/** Windows has named pipes, which are in no directory. */
+const HAS_SOCKETS = process.platform !== 'win32';
+
+/** What says that there is something wrong here and now. Everything else says that there are no sockets here. */
+const TROUBLES = ['EACCES', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'ENOENT', 'ENOMEM', 'ENOSPC', 'EROFS'];
+
+/** Listens at `path`; errors show `shown`. Null where there can be no socket. */
+export async function announceAt(path: string, shown: string): Promise<Announcement | null> {
+  if (!HAS_SOCKETS || Buffer.byteLength(path) > PATH_BYTES_MAX) return null;
+  const server = createServer((socket) => socket.destroy());
+  try {
+    await listening(server, path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && TROUBLES.includes(code)) throw storageError(error, 'bind', shown);
+    return null;
+  }
+  // A connection that cannot be accepted has been answered all the same: whoever looked is connected.
+  server.on('error', () => {});
+  server.unref();
+  let closing: Promise<void> | null = null;
+  const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
+  return {
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** Whether somebody listens at `path`. Only a refused connection proves that nobody does. */
+export function probeAt(path: string): Promise<Liveness> {
+  if (!HAS_SOCKETS || Buffer.byteLength(path) > PATH_BYTES_MAX) return Promise.resolve('unknown');
+  return new Promise((resolve) => {
+    const socket = createConnection({ path });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve('live');
+    });
+    socket.on('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code === 'ECONNREFUSED' ? 'dead' : 'unknown'),
+    );
+  });
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      resolve();
+    });
+    // Exclusive: in a worker of a cluster the primary would listen, and go on when the worker is dead.
+    server.listen({ path, exclusive: true });
+  });
+}

@@ -1,0 +1,243 @@
+// What an owner, and whoever wants to be one, sees of the lock within one process.
+
+import fs from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { lockDirectory } from '../../src/journal/directory-lock.js';
+import { open as openStore } from '../../src/kv/index.js';
+import { createFsStorage, type HeldDirectory, type Storage } from '../../src/storage/index.js';
+import { heldWith } from '../storage/wrapped-storage.js';
+import { keelsonError, open, openDescriptors, rejectionOf, useDirectory } from './helpers.js';
+
+const here = useDirectory();
+const storage = createFsStorage();
+
+/** The storage, whose held directories are changed. */
+function withHeld(change: (held: HeldDirectory) => Partial<HeldDirectory>): Storage {
+  return {
+    ...storage,
+    async holdDirectory(directory) {
+      const held = await storage.holdDirectory(directory);
+      return { ...heldWith(held, held.storage), ...change(held) };
+    },
+  };
+}
+
+const withoutFlock = withHeld(() => ({ lock: () => 'unknown', probeLock: () => 'unknown' }));
+const withoutProofs = withHeld(() => ({
+  lock: () => 'unknown',
+  probeLock: () => 'unknown',
+  announce: async () => null,
+}));
+
+const liveNames = () => fs.readdirSync(here.path).filter((name) => name.startsWith('LIVE.'));
+
+describe('a second open in one process', () => {
+  // A hot reload opened the store that the code before it still had open, and the message spoke of another process.
+  test.each([
+    ['with every proof', storage],
+    ['without a lock of the directory', withoutFlock],
+    ['without any proof', withoutProofs],
+  ])('%s is told that this process has it open, and what to do', async (_, on) => {
+    const journal = await open(here.path, {}, on);
+    expect(await rejectionOf(open(here.path, {}, on))).toMatchObject({
+      code: 'KEELSON_LOCKED',
+      message: expect.stringMatching(
+        new RegExp(
+          `this process \\(${process.pid}\\) has it open already\\. Share .*close it first.*readOnly: true`,
+        ),
+      ),
+    });
+    await journal.close();
+    await (await open(here.path, {}, on)).close();
+  });
+
+  test('waits for the first to close when it is told to', async () => {
+    const first = await open(here.path);
+    const second = open(here.path, { waitForLockMs: 60_000 });
+    await first.close();
+    await (await second).close();
+    const store = await openStore(here.at('store'));
+    const next = openStore(here.at('store'), { waitForLockMs: 60_000 });
+    await store.close();
+    await (await next).close();
+    expect(await rejectionOf(openStore(here.at('other'), { waitForLockMs: -1 }))).toBeInstanceOf(TypeError);
+  });
+});
+
+describe('whoever wants the lock', () => {
+  test('is not kept from it by one who only looks', async () => {
+    const prober = await storage.holdDirectory(here.path);
+    let looks = 0;
+    const contended = withHeld((held) => ({
+      // A prober has the lock, shared, for the first tries.
+      lock: () => (looks++ < 5 ? 'held' : held.lock()),
+      probeLock: () => 'free',
+    }));
+    const lock = await lockDirectory(contended, here.path);
+    expect(looks).toBe(6);
+    await lock.release();
+    await prober.close();
+  });
+
+  test('is refused by the lock of the directory alone, when no file and no socket is there', async () => {
+    const lock = await lockDirectory(storage, here.path);
+    if ((await storage.holdDirectory(here.path)).probeLock() === 'unknown') return lock.release();
+    for (const name of fs.readdirSync(here.path)) fs.rmSync(here.at(name));
+    expect(await rejectionOf(lockDirectory(storage, here.path))).toEqual(keelsonError('KEELSON_LOCKED'));
+    await lock.release();
+  });
+
+  test('is refused by the socket alone, when the lock file is gone', async () => {
+    const lock = await lockDirectory(withoutFlock, here.path);
+    fs.rmSync(here.at('LOCK.1'));
+    expect(await rejectionOf(lockDirectory(withoutFlock, here.path))).toMatchObject({
+      code: 'KEELSON_LOCKED',
+      message: expect.stringMatching(/its lock file was removed. End that process/),
+    });
+    await lock.release();
+  });
+
+  test('that sees a contender in passing looks again', async () => {
+    const other = await storage.holdDirectory(here.path);
+    const passing = await other.announce('LIVE.0123456789abcdef');
+    let probes = 0;
+    const looking = withHeld((held) => ({
+      lock: () => 'unknown',
+      probe: async (name) => {
+        if (++probes === 3) await passing!.close();
+        return held.probe(name);
+      },
+    }));
+    await (await lockDirectory(looking, here.path)).release();
+    expect(probes).toBeGreaterThanOrEqual(3);
+    await other.close();
+  });
+
+  // Between bind and listen a socket refuses connections, and a new owner takes it for a dead one's.
+  test('whose socket was removed before it was the owner makes another', async () => {
+    const names: string[] = [];
+    const removing = withHeld((held) => ({
+      lock: () => 'unknown',
+      announce: async (name) => {
+        const announcement = await held.announce(name);
+        names.push(name);
+        if (names.length === 1) fs.rmSync(here.at(name));
+        return announcement;
+      },
+    }));
+    const lock = await lockDirectory(removing, here.path);
+    expect(names).toHaveLength(2);
+    expect(liveNames()).toEqual([names[1]]);
+    expect(JSON.parse(fs.readFileSync(here.at('LOCK.1'), 'utf8').slice(5)).live).toBe(names[1]);
+    await lock.release();
+    expect(liveNames()).toEqual([]);
+  });
+
+  // A power cut may keep the lock file and lose the name of the socket that it says: nobody could tell any more.
+  test('without a lock of the directory makes the name of its socket durable before its lock names it', async () => {
+    const calls: string[] = [];
+    const watching = withHeld((held) => ({
+      lock: () => 'unknown',
+      announce: (name) => {
+        calls.push('announce');
+        return held.announce(name);
+      },
+      storage: {
+        ...held.storage,
+        flushDirectory: (directory) => {
+          calls.push('flush');
+          return held.storage.flushDirectory(directory);
+        },
+        link: (existing, name) => {
+          calls.push('link');
+          return held.storage.link(existing, name);
+        },
+      },
+    }));
+    await (await lockDirectory(watching, here.path)).release();
+    expect(calls).toEqual(['announce', 'flush', 'link']);
+  });
+
+  test('clears sockets away that refuse connections, and no others', async () => {
+    const other = await storage.holdDirectory(here.path);
+    fs.writeFileSync(here.at('LIVE.0000000000000000'), '');
+    fs.writeFileSync(here.at('LIVE.of somebody else'), '');
+    const lock = await lockDirectory(storage, here.path);
+    expect(liveNames()).not.toContain('LIVE.0000000000000000');
+    expect(liveNames()).toContain('LIVE.of somebody else');
+    await lock.release();
+    await other.close();
+  });
+
+  test('cannot tell when the socket is gone and nothing else proves anything: labels do not count', async () => {
+    const owner = { ...storage.processIdentity, bootId: 'another boot', startTime: '1', flock: false };
+    const held = `held ${JSON.stringify({ ...owner, live: 'LIVE.0123456789abcdef' })}\n`;
+    fs.writeFileSync(here.at('LOCK.1'), held);
+    expect(await rejectionOf(lockDirectory(storage, here.path))).toMatchObject({
+      code: 'KEELSON_LOCKED',
+      message: expect.stringMatching(/cannot be known.*remove the file/),
+      facts: { path: here.at('LOCK.1') },
+    });
+  });
+
+  test('on a file system without hard links is told so, and what to do', async () => {
+    const refusing: Storage = {
+      ...storage,
+      async holdDirectory(directory) {
+        const held = await storage.holdDirectory(directory);
+        const link = () =>
+          held.storage.link(here.at('absent'), here.at('name')).catch((error) => {
+            throw Object.assign(error, { facts: { ...error.facts, errno: 'EPERM' } });
+          });
+        return heldWith(held, { ...held.storage, link });
+      },
+    };
+    expect(await rejectionOf(open(here.path, {}, refusing))).toMatchObject({
+      message: expect.stringMatching(/no hard links.*Put the store on one that has them/),
+    });
+    expect(fs.readdirSync(here.path)).toEqual([]);
+    expect(openDescriptors(here.path) ?? 0).toBe(0);
+  });
+});
+
+describe('a lock that is held', () => {
+  test('keeps the directory, the lock file and nothing else open, and gives all of it back', async () => {
+    const lock = await lockDirectory(storage, here.path);
+    expect(liveNames()).toHaveLength(1);
+    expect(openDescriptors(here.path) ?? 2).toBe(2);
+    await lock.release();
+    expect(liveNames()).toEqual([]);
+    expect(openDescriptors(here.path) ?? 0).toBe(0);
+  });
+
+  test('refuses names, in both forms, once it is lost, and tells once', async () => {
+    const lock = await lockDirectory(storage, here.path);
+    const told: unknown[] = [];
+    lock.onLost((error) => told.push(error));
+    await (await lock.storage.createFile(here.at('a'))).close();
+    fs.rmSync(here.at('LOCK.1'));
+    const [a, b] = [here.at('a'), here.at('b')];
+    const lost = keelsonError('KEELSON_LOCK_LOST');
+    const owned = lock.storage;
+    for (const operation of [
+      () => owned.createFile(b),
+      () => owned.createLogFile(b),
+      () => owned.rename(a, b),
+      () => owned.link(a, b),
+      () => owned.remove(a),
+      () => owned.makeDirectory(b),
+    ]) {
+      expect(await rejectionOf(operation())).toEqual(lost);
+    }
+    expect(() => owned.createLogFileSync(b)).toThrow(lost);
+    expect(() => owned.renameSync(a, b)).toThrow(lost);
+    expect(() => owned.linkSync(a, b)).toThrow(lost);
+    expect(() => owned.removeSync(a)).toThrow(lost);
+    expect(told).toEqual([lost]);
+    // A lock that was lost stays lost, whatever comes back.
+    fs.writeFileSync(here.at('LOCK.1'), '');
+    expect(await rejectionOf(owned.remove(a))).toEqual(lost);
+    await lock.abandon();
+    expect(fs.readdirSync(here.path).sort()).toEqual(['LOCK.1', 'a']);
+  });
+});
