@@ -4,6 +4,7 @@ import { createHook } from 'node:async_hooks';
 import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { createFsStorage, type LogFile, type Storage } from '../../src/storage/index.js';
+import { alsoHeld } from '../storage/wrapped-storage.js';
 import { bytesOf, open, TINY, textOf, useDirectory } from './helpers.js';
 
 /** The fs engine with log files of which one call is another. */
@@ -13,11 +14,11 @@ function storageWith(change: (file: LogFile) => void): Storage {
     change(file);
     return file;
   };
-  return {
+  return alsoHeld({
     ...storage,
     createLogFile: async (path) => changed(await storage.createLogFile(path)),
     createLogFileSync: (path) => changed(storage.createLogFileSync(path)),
-  };
+  });
 }
 
 describe('a journal', () => {

@@ -19,11 +19,12 @@ function mutant(name: string, file: string, find: string, replace: string, ...te
 const stops: readonly Mutant[] = [
   mutant('a commit leaves no mark', GUARD, 'this.#isInside = true;', '', STOPS),
   mutant(
-    'who writes to the log after a stop goes on',
-    GUARD,
-    'if (this.#isInside) throw this.stopped();\n    this.#isInside = true;',
-    'this.#isInside = true;',
+    'the log goes on after a stop',
+    PIPELINE,
+    'if (!this.#guard.isInside) return false;',
+    'if (this.#guard.isInside || !this.#guard.isInside) return false;',
     JOURNAL_STOPS,
+    STOPS,
   ),
   mutant(
     'who reads or writes a store after a stop goes on',
@@ -59,7 +60,7 @@ const stops: readonly Mutant[] = [
     PIPELINE,
     '    queueMicrotask(this.#tellPoisoned);\n',
     '',
-    JOURNAL_STOPS,
+    STOPS,
   ),
   mutant(
     'a waiter that was being settled when the call was stopped is forgotten',

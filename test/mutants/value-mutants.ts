@@ -116,7 +116,7 @@ export const valueMutants: readonly Mutant[] = [
         replace: '',
       },
     ],
-    tests: ['test/kv/store-simulated.test.ts'],
+    tests: ['test/kv/nested-writes.test.ts'],
   },
   {
     name: 'an iteration upwards ends with its first chunk',
