@@ -3,7 +3,7 @@
 // Fake timers in tests replace `queueMicrotask`, `process.nextTick` and `setImmediate`. A commit that waited for a
 // faked one would never go out, and every later put would wait for it.
 
-import { setImmediate as immediate } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as timeout } from 'node:timers/promises';
 
 /** Runs `task` when the JavaScript that runs now has ended, before the event loop goes on. */
 export const queueMicrotask: (task: () => void) => void = globalThis.queueMicrotask;
@@ -13,3 +13,6 @@ export const nextTick: (task: () => void) => void = process.nextTick;
 
 /** Resolves in the next turn of the event loop. */
 export const nextTurn: () => Promise<void> = immediate;
+
+/** Resolves after so many milliseconds. */
+export const delay: (ms: number) => Promise<void> = timeout;

@@ -7,8 +7,8 @@
 // An owner shows that it lives by a socket, LIVE.<instance>, that listens before LOCK.<n> names it; where the addon is, the
 // directory itself is locked as well. All of it goes through the descriptor of the directory: see HeldDirectory.
 
-import { setTimeout } from 'node:timers/promises';
 import { isKeelsonError, KeelsonError } from '../errors.js';
+import { delay } from '../schedulers.js';
 import type { Announcement, HeldDirectory, Storage, StorageFile } from '../storage/index.js';
 import { clearIncomplete } from './incomplete.js';
 import {
@@ -67,7 +67,7 @@ export async function lockDirectory(storage: Storage, directory: string, waitMs 
     } catch (error) {
       if (leftMs <= 0 || !isKeelsonError(error, 'KEELSON_LOCKED')) throw error;
     }
-    await setTimeout(Math.min(leftMs, WAIT_POLL_MS));
+    await delay(Math.min(leftMs, WAIT_POLL_MS));
   }
 }
 
@@ -117,7 +117,7 @@ async function lockExclusively(held: HeldDirectory): Promise<boolean> {
     const attempt = held.lock();
     if (attempt !== 'held') return attempt === 'locked';
     if (held.probeLock() === 'held') exclusiveCount++;
-    await setTimeout(FLOCK_RETRY_MS);
+    await delay(FLOCK_RETRY_MS);
   }
   return refuseLocked(held);
 }

@@ -2,8 +2,8 @@
 // the directory, a socket that listens. Labels (boot id, process id, start time) are asked only of an owner that had
 // neither. Every doubt is KEELSON_LOCKED, with what to do.
 
-import { setTimeout } from 'node:timers/promises';
 import { KeelsonError } from '../errors.js';
+import { delay } from '../schedulers.js';
 import type { HeldDirectory, Storage } from '../storage/index.js';
 import { highestLock, isLiveName, type LockOwner, lockPath, readLock } from './lock-files.js';
 
@@ -81,7 +81,7 @@ async function outlast(held: HeldDirectory, strangers: readonly string[]): Promi
     for (let looks = 1; (await held.probe(name)) === 'live'; looks++) {
       wasSeen = true;
       if (looks === STRANGER_LOOKS_MAX) throw strangerLives(held.path, name);
-      await setTimeout(STRANGER_LOOK_MS);
+      await delay(STRANGER_LOOK_MS);
     }
   }
   return wasSeen;
