@@ -95,8 +95,9 @@ export function describeValue(value: unknown): string {
     case 'symbol':
       return 'a symbol';
     default: {
-      const name = Object.getPrototypeOf(value)?.constructor?.name;
-      return Array.isArray(value) ? 'an array' : name && name !== 'Object' ? `a ${name}` : 'an object';
+      const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+      if (Array.isArray(value)) return 'an array';
+      return typeof name === 'string' && name !== '' && name !== 'Object' ? `a ${name}` : 'an object';
     }
   }
 }

@@ -2,11 +2,39 @@
 
 import type { Mutant } from './mutants.js';
 
+const REALMS = 'test/kv/realms.test.ts';
 const PLAIN = 'test/kv/msgpack-plain.test.ts';
 const SHAPES = 'test/kv/shapes.test.ts';
 const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
+  {
+    name: "a prototype whose constructor is another one's is that of plain objects",
+    edits: [
+      {
+        file: 'src/kv/realms.ts',
+        find: "  if (getOwnPropertyDescriptor(maker, 'prototype')?.value !== prototype) return false;\n",
+        replace: '',
+      },
+    ],
+    tests: [REALMS],
+  },
+  {
+    name: 'a class of a name is native code of that name',
+    edits: [
+      {
+        file: 'src/kv/realms.ts',
+        find: 'if (!isNative(maker, name)) return false;',
+        replace: 'if (maker.name !== name) return false;',
+      },
+    ],
+    tests: [REALMS],
+  },
+  {
+    name: 'a Map without a prototype is a plain object',
+    edits: [{ file: 'src/kv/realms.ts', find: '    !types.isMap(value) &&\n', replace: '' }],
+    tests: [REALMS],
+  },
   {
     name: 'a plain value is written by code that runs while another is',
     edits: [{ file: 'src/kv/msgpack-plain-writer.ts', find: 'if (isBusy) return null;', replace: '' }],
