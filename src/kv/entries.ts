@@ -9,7 +9,7 @@ import { randomInt } from 'node:crypto';
 import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
 import type { IndexKey } from './key-encoding.js';
 import { KeyTable, NOT_FOUND } from './key-table.js';
-import { hashKey } from './key-units.js';
+import { hashKey, mayBeSlice } from './key-units.js';
 import {
   ALL_KEYS,
   type IndexIterator,
@@ -184,13 +184,18 @@ export class Entries extends EntriesView {
     this.values.discard(handle);
   }
 
-  /** What has been staged for the key becomes its value. */
-  link(key: IndexKey, version: number, handle: EntryHandle): void {
+  /**
+   * What has been staged for the key becomes its value. A new key is copied, for it may be a part of a longer string; not so
+   * with `isOwnKey`.
+   */
+  link(key: IndexKey, version: number, handle: EntryHandle, isOwnKey = false): void {
     this.#stagedCount--;
     const hash = this.values.stagedHashOf(handle);
     const previous = this.#handleOf(key, hash);
-    if (previous === NOT_FOUND) this.#add(key, hash, version, handle);
-    else {
+    if (previous === NOT_FOUND) {
+      const isKept = isOwnKey || !mayBeSlice(key);
+      this.#add(isKept ? key : this.values.keyOf(handle), hash, version, handle);
+    } else {
       const id = this.values.idOf(previous);
       this.values.entitle(handle, version, id);
       this.#setHandle(hash, id, previous, handle);
@@ -199,9 +204,9 @@ export class Entries extends EntriesView {
     this.#compaction.step();
   }
 
-  /** Stages a copy of `bytes[start, end)`, and links it. */
+  /** Stages a copy of `bytes[start, end)`, and links it. The key is one that was read from a disk, and no part of another string. */
   set(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
-    this.link(key, version, this.stage(key, bytes, start, end));
+    this.link(key, version, this.stage(key, bytes, start, end), true);
   }
 
   /** False when it was not there. */

@@ -32,10 +32,18 @@ function isWithin(key: string, { low, lowInclusive, high, highInclusive }: KeyBo
 
 function set(entries: Entries, key: string, value: string, version: number): void {
   const bytes = Buffer.from(`before${value}after`);
-  entries.set(key, version, bytes, 6, bytes.length - 5);
+  // A key that was read from a disk is kept as it is, one of a caller is copied.
+  if (version % 2 === 0) entries.set(key, version, bytes, 6, bytes.length - 5);
+  else entries.link(key, version, entries.stage(key, bytes, 6, bytes.length - 5));
 }
 
-const key = fc.integer({ min: 0, max: 120 }).map((number) => `key ${number}`);
+/** Short ones; of two bytes and of one byte a unit; and longer ones, which are copied when they are new. */
+const key = fc
+  .integer({ min: 0, max: 120 })
+  .map(
+    (number) =>
+      `${['key', 'a key of more units', 'schlüssel von einem', 'ключ длиннее'][number % 4]} ${number}`,
+  );
 const value = fc
   .tuple(fc.nat({ max: 99 }), fc.nat({ max: 60 }))
   .map(([text, length]) => String(text).padEnd(length, '.'));

@@ -2,12 +2,37 @@
 
 import type { Mutant } from './mutants.js';
 
+// Of what is in dist/.
+const KEPT_STRINGS = 'test/processes/kept-strings.test.ts';
+const ENTRIES = 'test/kv/entries.test.ts';
 const REALMS = 'test/kv/realms.test.ts';
 const PLAIN = 'test/kv/msgpack-plain.test.ts';
 const SHAPES = 'test/kv/shapes.test.ts';
 const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
+  {
+    name: 'a new key keeps the string that it was cut out of',
+    edits: [
+      {
+        file: 'src/kv/entries.ts',
+        find: 'const isKept = isOwnKey || !mayBeSlice(key);',
+        replace: 'const isKept = true;',
+      },
+    ],
+    tests: [KEPT_STRINGS],
+  },
+  {
+    name: 'a key above U+00FF is copied as its low bytes',
+    edits: [
+      {
+        file: 'src/kv/key-units.ts',
+        find: 'return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);',
+        replace: 'return readLatin1(bytes, start, end);',
+      },
+    ],
+    tests: [ENTRIES],
+  },
   {
     name: "a prototype whose constructor is another one's is that of plain objects",
     edits: [
