@@ -5,12 +5,36 @@ import type { Mutant } from './mutants.js';
 // Of what is in dist/.
 const KEPT_STRINGS = 'test/processes/kept-strings.test.ts';
 const ENTRIES = 'test/kv/entries.test.ts';
+const ERRORS = 'test/errors.test.ts';
 const REALMS = 'test/kv/realms.test.ts';
 const PLAIN = 'test/kv/msgpack-plain.test.ts';
 const SHAPES = 'test/kv/shapes.test.ts';
 const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
+  {
+    name: 'a clone of an error has no code',
+    edits: [{ file: 'src/errors.ts', find: '    void this.stack;\n', replace: '' }],
+    tests: [ERRORS],
+  },
+  {
+    name: 'an error of another copy of the package is none',
+    edits: [
+      { file: 'src/errors.ts', find: '  if (name === NAME && isCode(code)) return code;\n', replace: '' },
+    ],
+    tests: [ERRORS],
+  },
+  {
+    name: 'any name with a code of ours is one of our errors',
+    edits: [
+      {
+        file: 'src/errors.ts',
+        find: 'if (name === NAME && isCode(code)) return',
+        replace: 'if (isCode(code)) return',
+      },
+    ],
+    tests: [ERRORS],
+  },
   {
     name: 'a new key keeps the string that it was cut out of',
     edits: [
