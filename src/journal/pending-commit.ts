@@ -77,7 +77,8 @@ export class PendingCommit {
     const end = at + FRAME_OVERHEAD_BYTES + record.length;
     if (end > this.#bytes.length) this.#grow(end);
     // Counted only when it is there: writing may throw, if only for want of stack.
-    writeFrame(this.#bytes, this.#view, at, record, this.startLsn + end - COMMIT_HEADER_BYTES);
+    // In this order: a sum above 2^53 on the way would be rounded.
+    writeFrame(this.#bytes, this.#view, at, record, this.startLsn + (end - COMMIT_HEADER_BYTES));
     this.#length = end;
     this.recordCount++;
   }
