@@ -7,6 +7,7 @@ export {
   type KeelsonErrorCode,
   type KeelsonErrorFacts,
 } from '../errors.js';
+export type { DirectoryPath, FileUrl } from './directory-path.js';
 export type { FollowOptions, JournalStats, ReadRange } from './journal.js';
 export type { JournalRecord } from './journal-reader.js';
 export type { Lsn } from './lsn.js';

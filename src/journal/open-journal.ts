@@ -1,9 +1,9 @@
 // Opening: from a path and options to a journal whose contents are known and durable.
 
-import { resolve } from 'node:path';
-import { KeelsonError, misuse } from '../errors.js';
+import { KeelsonError } from '../errors.js';
 import { ensureDirectory, flushNameOf, openStorage, type Storage } from '../storage/index.js';
 import { type DirectoryLock, lockDirectory } from './directory-lock.js';
+import { absoluteDirectory, type DirectoryPath } from './directory-path.js';
 import { HeldSegments } from './held-segments.js';
 import { inspectJournal } from './inspection.js';
 import { Journal as FullJournal } from './journal.js';
@@ -33,7 +33,7 @@ export type Journal = Omit<
  * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN,
  * KEELSON_FORMAT_VERSION, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
  */
-export async function openJournal(directory: string, options?: JournalOptions): Promise<Journal> {
+export async function openJournal(directory: DirectoryPath, options?: JournalOptions): Promise<Journal> {
   const resolved = resolveJournalOptions('openJournal', options);
   return openJournalOn(openStorage(resolved.engine), absoluteDirectory(directory), resolved);
 }
@@ -103,12 +103,4 @@ async function assertHeld(storage: Storage, directory: string, live: readonly Li
   if (gone === undefined) return;
   const { path, sequence: segment } = gone;
   throw new KeelsonError('KEELSON_NOT_FOUND', `${path} was retired while it was read`, { path, segment });
-}
-
-/** The absolute, normal form of a path. Throws a TypeError for anything but a non-empty string. */
-export function absoluteDirectory(directory: unknown): string {
-  if (typeof directory !== 'string' || directory === '')
-    throw misuse('directory', 'a non-empty path', directory);
-  const path = resolve(directory);
-  return process.platform === 'win32' ? path.replaceAll('\\', '/') : path;
 }

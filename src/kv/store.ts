@@ -2,7 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
-import type { JournalStats, Lsn } from '../journal/index.js';
+import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
@@ -58,6 +58,8 @@ export interface StoreEvents {
   poisoned: [error: KeelsonError];
   close: [];
 }
+
+const EVENTS: readonly (keyof StoreEvents)[] = ['checkpoint', 'poisoned', 'close'];
 
 export interface StoreParts<K, V> {
   readonly storage: Storage;
@@ -242,7 +244,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
    * (where a link leads into it, it rejects with one). Rejects with KEELSON_EXISTS when the directory is not empty, KEELSON_ABORTED when the store is closed meanwhile, and
    * with what went wrong on the disk. None of it harms the store.
    */
-  backup(directory: string): Promise<BackupResult> {
+  backup(directory: DirectoryPath): Promise<BackupResult> {
     this.#assertOpen();
     if (this.poisoned !== null) throw this.poisoned;
     return this.#backups.start(directory, {
@@ -268,11 +270,13 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   }
 
   on<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this {
+    checkListener(event, listener);
     this.#events.on(event, listener as never);
     return this;
   }
 
   off<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this {
+    checkListener(event, listener);
     this.#events.off(event, listener as never);
     return this;
   }
@@ -382,6 +386,13 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     if (this.#journal.poisoned !== null) throw this.#journal.poisoned;
     return this.#journal;
   }
+}
+
+function checkListener(event: unknown, listener: unknown): void {
+  if (!EVENTS.includes(event as keyof StoreEvents)) {
+    throw misuse('event', `one of ${EVENTS.map((name) => `'${name}'`).join(', ')}`, event);
+  }
+  if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
 }
 
 function resolveDurability(options: WriteOptions | undefined): Durability {

@@ -13,6 +13,17 @@ const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
   {
+    name: 'there is a listener for events of any name',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: 'if (!EVENTS.includes(event as keyof StoreEvents)) {',
+        replace: "if (event === '') {",
+      },
+    ],
+    tests: ['test/unknown-names.test.ts'],
+  },
+  {
     name: 'a clone of an error has no code',
     edits: [{ file: 'src/errors.ts', find: '    void this.stack;\n', replace: '' }],
     tests: [ERRORS],
