@@ -105,7 +105,6 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const { storage, directory, codecs, entries, journal, recovery, options, images } = parts;
     super(codecs, {
       entries: () => this.#entries,
-      isOpen: () => !this.#isClosed,
       assertOpen: () => this.#assertOpen(),
     });
     this.recovery = recovery;
@@ -282,8 +281,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   }
 
   /**
-   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted, iterations end,
-   * later calls throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
+   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted; later calls,
+   * and further steps of iterations, throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -13,6 +13,17 @@ const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
   {
+    name: 'an iteration that close() cuts short ends like any other',
+    edits: [
+      {
+        file: 'src/kv/reads.ts',
+        find: '      this.#assertOpen();\n      const value = this.#project',
+        replace: '      const value = this.#project',
+      },
+    ],
+    tests: ['test/kv/store-simulated.test.ts'],
+  },
+  {
     name: 'there is a listener for events of any name',
     edits: [
       {
