@@ -13,9 +13,39 @@ const FRAMES = 'test/journal/frames.test.ts';
 const COMMITS = 'test/journal/commits.test.ts';
 const SEGMENT_FILES = 'test/journal/segment-files.test.ts';
 const DAMAGE = 'test/journal/damage.test.ts';
+const STORE_TRACES = 'test/journal/store-traces.test.ts';
 const WAITERS = 'test/journal/durable-waiters.test.ts';
 
 const framing: readonly Mutant[] = [
+  {
+    name: 'the journal of a store is a journal like any other',
+    edits: [
+      { file: 'src/journal/open-journal.ts', find: '  await refuseStoreIn(storage, path);\n', replace: '' },
+    ],
+    tests: [STORE_TRACES],
+  },
+  {
+    name: 'the images of a store say nothing',
+    edits: [
+      {
+        file: 'src/journal/store-traces.ts',
+        find: 'names.some((name) => IMAGE_PATTERN.test(name)) ||',
+        replace: '',
+      },
+    ],
+    tests: [STORE_TRACES],
+  },
+  {
+    name: 'a record that begins as a birth record is one',
+    edits: [
+      {
+        file: 'src/journal/store-traces.ts',
+        find: 'return length > 0 && rest.length === 1 + length;',
+        replace: 'return true;',
+      },
+    ],
+    tests: [STORE_TRACES],
+  },
   {
     name: 'the LSN of a frame is rounded on the way',
     edits: [
