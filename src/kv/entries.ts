@@ -5,7 +5,6 @@
 // What is read or written at one key goes through the hash index. The ordered one is for ranges and for views, and learns
 // only of keys that come and go.
 
-import { randomInt } from 'node:crypto';
 import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
 import type { IndexKey } from './key-encoding.js';
 import { KeyTable, NOT_FOUND } from './key-table.js';
@@ -101,7 +100,6 @@ export class EntriesView {
 interface EntriesParts {
   readonly index: OrderedIndex<EntryId>;
   readonly table: KeyTable<IndexKey>;
-  readonly seed: number;
   readonly handles: EntryHandles;
   readonly values: ValueSlabs;
   /** There was no memory for a key in the table: what is not found there is looked for in the ordered index. */
@@ -130,9 +128,9 @@ export class Entries extends EntriesView {
   /** Staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
-  /** Tests give sizes. A loader gives what it has made. */
-  constructor(sizes: EntriesSizes = {}, parts: EntriesParts = newParts(sizes)) {
-    const { index, table, seed, handles, values, isTablePartial } = parts;
+  /** `seed` is that of the hashes of keys. Tests give sizes. A loader gives what it has made. */
+  constructor(seed: number, sizes: EntriesSizes = {}, parts: EntriesParts = newParts(sizes)) {
+    const { index, table, handles, values, isTablePartial } = parts;
     super(index, handles, values);
     this.handles = handles;
     this.values = values;
@@ -301,28 +299,29 @@ function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes)
   return {
     index: new OrderedIndex<EntryId>(nodeEntriesMax),
     table: new KeyTable(tableSlotsMax),
-    seed: newSeed(),
     handles: new EntryHandles(),
     values: new ValueSlabs(slabBytesMax),
     isTablePartial: false,
   };
 }
 
-function newSeed(): number {
-  return randomInt(2 ** 31);
+/** A seed for the hashes of keys, which nobody can know who chooses keys: see hashKey(). */
+export function seedFrom(storage: { randomBytes(length: number): Uint8Array }): number {
+  return storage.randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);
 }
 
 /** Builds entries of keys that come in ascending order: from an image. Never at work for more than about a millisecond. */
 export class EntriesLoader {
   readonly #index: OrderedIndexLoader<EntryId>;
   readonly #table: KeyTable<IndexKey>;
-  readonly #seed = newSeed();
+  readonly #seed: number;
   readonly #handles = new EntryHandles();
   readonly #values: ValueSlabs;
   #isTablePartial = false;
 
-  /** Tests give sizes. */
-  constructor({ nodeEntriesMax, slabBytesMax, tableSlotsMax, chunkKeys }: EntriesSizes = {}) {
+  /** `seed` is that of the hashes of keys. Tests give sizes. */
+  constructor(seed: number, { nodeEntriesMax, slabBytesMax, tableSlotsMax, chunkKeys }: EntriesSizes = {}) {
+    this.#seed = seed;
     this.#index = new OrderedIndexLoader<EntryId>(nodeEntriesMax, chunkKeys);
     this.#table = new KeyTable(tableSlotsMax);
     this.#values = new ValueSlabs(slabBytesMax);
@@ -347,11 +346,10 @@ export class EntriesLoader {
     const parts: EntriesParts = {
       index: this.#index.finish(),
       table: this.#table,
-      seed: this.#seed,
       handles: this.#handles,
       values: this.#values,
       isTablePartial: this.#isTablePartial,
     };
-    return new Entries({}, parts);
+    return new Entries(this.#seed, {}, parts);
   }
 }

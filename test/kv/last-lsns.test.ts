@@ -21,7 +21,7 @@ async function storeAt(
   const disk = new SimulatedDisk({ seed: 1 });
   const storage = disk.life();
   const plan = { shapes: null, assertGoingOn: () => {}, whenAllowed: async () => {} };
-  const entries = new Entries().clone();
+  const entries = new Entries(1).clone();
   await writeNewStore(storage, {
     directory: '/s',
     lsn,

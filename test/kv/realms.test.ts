@@ -1,5 +1,6 @@
 // Values of other realms: plain there is plain here, and a prototype that only looks like one is not.
 
+import { randomBytes } from 'node:crypto';
 import { types } from 'node:util';
 import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
@@ -42,7 +43,7 @@ describe('a value of another realm', () => {
   });
 
   test('has a shape together with those of this realm', () => {
-    const shapes = new Shapes();
+    const shapes = new Shapes(randomBytes);
     const encode = (value: unknown) => encodeMsgpack(value, 'value', shapes).slice();
     for (let time = 0; time < 4; time++) encode({ id: time, name: 'x' });
     const own = encode({ id: 7, name: 'y' });

@@ -13,6 +13,18 @@ const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
   {
+    name: 'the id of a shape comes from elsewhere than the storage',
+    edits: [
+      {
+        file: 'src/kv/shapes.ts',
+        find: 'shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names)',
+        replace: 'shapeFrom(Math.floor(Math.random() * 2 ** 48), names)',
+      },
+    ],
+    tests: ['test/simulation/reproducible.test.ts'],
+    filter: 'two runs',
+  },
+  {
     name: 'an iteration that close() cuts short ends like any other',
     edits: [
       {
@@ -260,8 +272,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/shapes.ts',
-        find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(randomInt(ID_MAX), names) : null',
-        replace: 'shapeFrom(randomInt(ID_MAX), names)',
+        find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null',
+        replace: 'shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names)',
       },
     ],
     tests: [SHAPES],
