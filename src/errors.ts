@@ -51,25 +51,68 @@ export interface KeelsonErrorFacts {
   readonly owner?: string;
 }
 
+const NAME = 'KeelsonError';
+
+/** The header of a stack: what structuredClone() keeps of the code. */
+const STACK_HEADER = new RegExp(`^${NAME} \\[(KEELSON_[A-Z_]+)\\]: `);
+
 /**
- * Anything that goes wrong while Keelson runs, other than misuse (which is a TypeError or RangeError).
- * `code` says what, `facts` where, `cause` why.
+ * Anything that goes wrong while Keelson runs, other than misuse (which is a TypeError or RangeError). `code` says what,
+ * `facts` where, `cause` why, and the message what to do. docs/ERRORS.md has a heading for each code.
+ *
+ * @example
+ * try {
+ *   await open('./data');
+ * } catch (error) {
+ *   if (!isKeelsonError(error, 'KEELSON_LOCKED')) throw error;
+ *   console.error(`Somebody else has it open: ${error.facts.path}`);
+ * }
  */
 export class KeelsonError extends Error {
+  /** What went wrong: part of the interface, unlike the message. */
   readonly code: KeelsonErrorCode;
+  /** What is known about the place. */
   readonly facts: KeelsonErrorFacts;
 
   constructor(code: KeelsonErrorCode, message: string, facts: KeelsonErrorFacts = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
-    this.name = 'KeelsonError';
+    // structuredClone() drops `name`, `code` and `facts` and keeps the stack, whose text V8 makes when it is first read.
+    this.name = `${NAME} [${code}]`;
+    void this.stack;
+    this.name = NAME;
     this.code = code;
     this.facts = facts;
   }
 }
 
-/** True for a KeelsonError, of that code when one is given. */
+/**
+ * Returns true for a KeelsonError, of that code when one is given. Also for one of another copy of this package, and for
+ * what structuredClone(), a worker or a child process makes of one.
+ *
+ * structuredClone() and postMessage() keep `message`, `stack` and `cause` of an error. Of such a clone the code is found in
+ * the stack, and put back with the name; its `facts` are lost, and are empty.
+ *
+ * @example
+ * if (isKeelsonError(error, 'KEELSON_NO_SPACE')) await makeRoom();
+ */
 export function isKeelsonError(error: unknown, code?: KeelsonErrorCode): error is KeelsonError {
-  return error instanceof KeelsonError && (code === undefined || error.code === code);
+  const found = error instanceof KeelsonError ? error.code : codeOf(error);
+  return found !== undefined && (code === undefined || found === code);
+}
+
+function codeOf(error: unknown): KeelsonErrorCode | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { name, code, stack } = error as { name?: unknown; code?: unknown; stack?: unknown };
+  if (name === NAME && isCode(code)) return code;
+  if (name !== 'Error' || code !== undefined || typeof stack !== 'string') return undefined;
+  const cloned = STACK_HEADER.exec(stack)?.[1];
+  if (!isCode(cloned) || !Object.isExtensible(error)) return undefined;
+  Object.assign(error, { name: NAME, code: cloned, facts: {} });
+  return cloned;
+}
+
+function isCode(code: unknown): code is KeelsonErrorCode {
+  return KEELSON_ERROR_CODES.includes(code as KeelsonErrorCode);
 }
 
 /** Throws KEELSON_INVARIANT. A broken invariant means our own reasoning failed: the caller must poison. */
@@ -97,8 +140,9 @@ export function describeValue(value: unknown): string {
     case 'symbol':
       return 'a symbol';
     default: {
-      const name = Object.getPrototypeOf(value)?.constructor?.name;
-      return Array.isArray(value) ? 'an array' : name && name !== 'Object' ? `a ${name}` : 'an object';
+      const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+      if (Array.isArray(value)) return 'an array';
+      return typeof name === 'string' && name !== '' && name !== 'Object' ? `a ${name}` : 'an object';
     }
   }
 }

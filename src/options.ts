@@ -18,16 +18,9 @@ export type OptionTable<T> = { readonly [K in keyof T]: OptionSpec<T[K]> };
  * An option given as `undefined` counts as not given.
  */
 export function resolveOptions<T extends object>(where: string, table: OptionTable<T>, given: unknown): T {
-  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given))) {
-    throw misuse(`${where} options`, 'an object', given);
-  }
   const names = Object.keys(table) as (keyof T & string)[];
-  const values = (given ?? {}) as Record<string, unknown>;
-  for (const name of Object.keys(values)) {
-    if (!Object.hasOwn(table, name)) {
-      throw new TypeError(`${where}: unknown option '${name}'; known are ${names.join(', ')}`);
-    }
-  }
+  const values = (given === undefined ? {} : given) as Record<string, unknown>;
+  checkNames(where, values, names);
   const resolved: Partial<T> = {};
   for (const name of names) {
     const spec = table[name];
@@ -43,6 +36,17 @@ export function resolveOptions<T extends object>(where: string, table: OptionTab
     resolved[name] = value as T[typeof name];
   }
   return resolved as T;
+}
+
+/** Throws a TypeError for anything but an object whose properties have names that are known. */
+export function checkNames(where: string, given: unknown, known: readonly string[]): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw misuse(`${where} options`, 'an object', given);
+  }
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue;
+    throw new TypeError(`${where}: unknown option '${name}'; known are ${known.join(', ')}`);
+  }
 }
 
 /** An integer from `min` to `max`, both included. */

@@ -1,9 +1,9 @@
 // A look at a journal from outside: no lock, nothing made or changed. For refusing early what is not ours to open.
 
 import { isKeelsonError, KeelsonError } from '../errors.js';
-import { FRAME_LENGTH_AT, FRAME_OVERHEAD_BYTES, type Storage } from '../storage/index.js';
+import type { Storage } from '../storage/index.js';
 import { COMMIT_HEADER_BYTES, decodeCommitHeader } from './commit-format.js';
-import { checkBody } from './frame-cursor.js';
+import { checkBody, FrameCursor } from './frame-cursor.js';
 import { refuseIncomplete } from './incomplete.js';
 import { segmentPath, segmentSequences } from './segment-files.js';
 import { BLOCK_BYTES_MAX, decodeSegmentHeader, type SegmentHeader, segmentSeed } from './segment-format.js';
@@ -12,12 +12,15 @@ import { BLOCK_BYTES_MAX, decodeSegmentHeader, type SegmentHeader, segmentSeed }
 export interface JournalInspection {
   /** The record at the very start of the log, where that is held, whole, and certainly still counts. */
   readonly firstRecord: Uint8Array | null;
+  /** The same, where it is only known that it is whole: what else is in its commit may be torn, or dead. */
+  readonly anyFirstRecord: Uint8Array | null;
 }
 
 /** One segment, as far as its first commit. */
 interface SegmentGlimpse {
   readonly header: SegmentHeader | null;
   readonly firstRecord: Uint8Array | null;
+  readonly anyFirstRecord: Uint8Array | null;
 }
 
 /**
@@ -51,7 +54,8 @@ export async function inspectJournal(
   // A lineage may have declared the first commit dead; which one counts is recovery's to say.
   const mayBeDead = ours.some(({ header }) => header!.lineageStart !== null);
   const firstRecord = ours.find((glimpse) => glimpse.firstRecord !== null)?.firstRecord ?? null;
-  return { firstRecord: mayBeDead ? null : firstRecord };
+  const anyFirstRecord = ours.find((glimpse) => glimpse.anyFirstRecord !== null)?.anyFirstRecord ?? null;
+  return { firstRecord: mayBeDead ? null : firstRecord, anyFirstRecord };
 }
 
 function isOf(header: SegmentHeader, journalId: Uint8Array | null): boolean {
@@ -66,23 +70,29 @@ async function inspectSegment(storage: Storage, path: string): Promise<SegmentGl
     const verdict = decodeSegmentHeader(bytes.subarray(0, length));
     if (verdict.ok) {
       const { header } = verdict;
-      return { header, firstRecord: recordAtStart(bytes.subarray(0, length), header) };
+      return { header, ...recordsAtStart(bytes.subarray(0, length), header) };
     }
-    if (verdict.code === 'KEELSON_CORRUPT') return { header: null, firstRecord: null };
+    if (verdict.code === 'KEELSON_CORRUPT') return { header: null, ...NO_RECORDS };
     throw new KeelsonError(verdict.code, `${path}: ${verdict.why}`, { path, offset: 0 });
   } finally {
     await file.close();
   }
 }
 
-/** The record at LSN 0 if this segment has it, in a commit that is whole and not too long to have been read. */
-function recordAtStart(bytes: Uint8Array, header: SegmentHeader): Uint8Array | null {
+const NO_RECORDS: Omit<SegmentGlimpse, 'header'> = { firstRecord: null, anyFirstRecord: null };
+
+/** The record at LSN 0 if this segment has it, and whether its commit is whole and not too long to have been read. */
+function recordsAtStart(bytes: Uint8Array, header: SegmentHeader): Omit<SegmentGlimpse, 'header'> {
   const seed = segmentSeed(header);
   const { blockBytes } = header;
   const commit = decodeCommitHeader(bytes, blockBytes, blockBytes, seed);
-  if (commit === null || commit.startLsn !== 0 || commit.recordCount === 0) return null;
+  if (commit === null || commit.startLsn !== 0 || commit.recordCount === 0) return NO_RECORDS;
   const at = blockBytes + COMMIT_HEADER_BYTES;
-  if (!checkBody(bytes, at, commit.bodyBytes, commit.recordCount, 0, seed)) return null;
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at + FRAME_LENGTH_AT, true);
-  return bytes.slice(at + FRAME_OVERHEAD_BYTES, at + FRAME_OVERHEAD_BYTES + length);
+  const frames = new FrameCursor(seed, false);
+  frames.begin(0, commit.bodyBytes);
+  frames.feed(bytes, at);
+  if (!frames.next()) return NO_RECORDS;
+  const record = bytes.slice(frames.recordStart, frames.recordEnd);
+  const isWhole = checkBody(bytes, at, commit.bodyBytes, commit.recordCount, 0, seed);
+  return { firstRecord: isWhole ? record : null, anyFirstRecord: record };
 }

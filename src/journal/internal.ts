@@ -1,6 +1,7 @@
 // What the store uses of the journal beyond its public door. Nobody else's.
 
 export { assertUnowned, type DirectoryLock, lockDirectory } from './directory-lock.js';
+export { absoluteDirectory } from './directory-path.js';
 export {
   type Damage,
   JournalExamination,
@@ -12,7 +13,7 @@ export { INCOMPLETE_MARKER, incompleteMarker, refuseIncomplete } from './incompl
 export { inspectJournal } from './inspection.js';
 export type { Journal } from './journal.js';
 export { isLockName } from './lock-files.js';
-export { absoluteDirectory, openLockedJournal, openReadOnlyJournal } from './open-journal.js';
+export { openLockedJournal, openReadOnlyJournal } from './open-journal.js';
 export { type ResolvedJournalOptions, resolveJournalOptions, WAIT_FOR_LOCK_MS_MAX } from './options.js';
 export type { JournalRecovery, OnScan } from './recovery.js';
 export { scanSegments } from './recovery.js';

@@ -3,6 +3,7 @@
 import { types } from 'node:util';
 import { CommitGuard } from '../commit-guard.js';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
+import { checkNames } from '../options.js';
 import '../platform-types.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { unsharedBytes } from '../unshared-bytes.js';
@@ -213,16 +214,20 @@ export class Journal {
    * The records above `from` up to `to`, in order, each a copy. Only durable ones; a later append is not seen.
    * A RangeError for a position that is not held, lies in the future, or is not a record's (found while reading).
    */
-  read({ from, to }: ReadRange = {}): AsyncIterableIterator<JournalRecord> {
+  read(range: ReadRange = {}): AsyncIterableIterator<JournalRecord> {
     this.#assertOpen();
+    checkNames('read', range, ['from', 'to']);
+    const { from, to } = range;
     const fromLsn = checkLsn('from', from ?? this.startLsn, this.startLsn, this.syncedLsn);
     const toLsn = checkLsn('to', to ?? this.syncedLsn, fromLsn, this.syncedLsn);
     return this.#read(fromLsn, toLsn);
   }
 
   /** The records above `from`, and then each new one when it is durable, until aborted or closed. */
-  follow({ from, signal }: FollowOptions): AsyncIterableIterator<JournalRecord> {
+  follow(options: FollowOptions): AsyncIterableIterator<JournalRecord> {
     this.#assertOpen();
+    checkNames('follow', options, ['from', 'signal']);
+    const { from, signal } = options;
     const fromLsn = checkLsn('from', from, this.startLsn, this.syncedLsn);
     const stop = new AbortController();
     const records = this.#follow(

@@ -89,7 +89,7 @@ async function readCommit(
   const search = new FrameSearch(window.bytes, at + COMMIT_HEADER_BYTES, at + bytesThere, seed);
   await search.ofCommit(startLsn);
   const { records } = search;
-  const bytesFound = records.reduce((sum, record) => sum + record.lsn - record.startLsn, 0);
+  const bytesFound = records.reduce((sum, { lsn, startLsn }) => sum + (lsn - startLsn), 0);
   const isWhole = bytesFound === bodyBytes && records.length === recordCount;
   return { offset, offsetEnd, commit, isWhole, bytes: window.bytes, records };
 }

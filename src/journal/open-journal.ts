@@ -1,33 +1,19 @@
 // Opening: from a path and options to a journal whose contents are known and durable.
 
-import { resolve } from 'node:path';
-import { KeelsonError, misuse } from '../errors.js';
+import { KeelsonError } from '../errors.js';
 import { ensureDirectory, flushNameOf, openStorage, type Storage } from '../storage/index.js';
 import { type DirectoryLock, lockDirectory } from './directory-lock.js';
+import { absoluteDirectory, type DirectoryPath } from './directory-path.js';
 import { HeldSegments } from './held-segments.js';
 import { inspectJournal } from './inspection.js';
 import { Journal as FullJournal } from './journal.js';
+import type { Journal } from './journal-interface.js';
 import { type RecordVisit, replayRecords } from './journal-reader.js';
 import { type JournalOptions, type ResolvedJournalOptions, resolveJournalOptions } from './options.js';
 import { type JournalRecovery, type OnScan, recoverJournal, recoverJournalReadOnly } from './recovery.js';
 import type { LiveSegment, RecoveryAnchor } from './recovery-decision.js';
 import { isTemporarySegment, listSegments, newJournalId } from './segment-files.js';
-
-/** An open journal: everything but what only the store uses. */
-export type Journal = Omit<
-  FullJournal,
-  | 'replay'
-  | 'ensureRoom'
-  | 'claim'
-  | 'prepareAhead'
-  | 'poison'
-  | 'onPoisoned'
-  | 'retireBehindImage'
-  | 'segmentsAbove'
-  | 'limitSegments'
-  | 'releaseRecycled'
-  | 'tryRoomAgain'
->;
+import { refuseStore } from './store-traces.js';
 
 /**
  * Opens the journal in `directory`, creating it when it is not there, and recovers it if its last owner died. Nothing
@@ -35,13 +21,30 @@ export type Journal = Omit<
  *
  * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN,
  * KEELSON_FORMAT_VERSION, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
+ * KEELSON_FOREIGN is also the directory of a store: its journal is the store's alone.
+ *
+ * @param directory A path or a `file:` URL. It is made when it is not there, unless `create` is false.
+ * @example
+ * const journal = await openJournal('./log');
+ * await journal.commit(new TextEncoder().encode('hello'));
+ * await journal.close();
  */
-export async function openJournal(directory: string, options?: JournalOptions): Promise<Journal> {
+export async function openJournal(directory: DirectoryPath, options?: JournalOptions): Promise<Journal> {
   const resolved = resolveJournalOptions('openJournal', options);
-  return openJournalOn(openStorage(resolved.engine), absoluteDirectory(directory), resolved);
+  const storage = openStorage(resolved.engine);
+  const path = absoluteDirectory(directory);
+  await refuseStoreIn(storage, path);
+  return openJournalOn(storage, path, resolved);
 }
 
-/** The same on a storage of the caller's: for tests on a simulated disk. */
+/** The journal of a store is the store's alone. */
+async function refuseStoreIn(storage: Storage, directory: string): Promise<void> {
+  if ((await storage.kind(directory)) !== 'directory') return;
+  const inspection = await inspectJournal(storage, directory);
+  refuseStore(directory, await storage.list(directory), inspection?.anyFirstRecord ?? null);
+}
+
+/** The same on a storage of the caller's, also of the journal of a store: for tests. */
 export async function openJournalOn(
   storage: Storage,
   directory: string,
@@ -107,12 +110,4 @@ async function assertHeld(storage: Storage, directory: string, live: readonly Li
   if (gone === undefined) return;
   const { path, sequence: segment } = gone;
   throw new KeelsonError('KEELSON_NOT_FOUND', `${path} was retired while it was read`, { path, segment });
-}
-
-/** The absolute, normal form of a path. Throws a TypeError for anything but a non-empty string. */
-export function absoluteDirectory(directory: unknown): string {
-  if (typeof directory !== 'string' || directory === '')
-    throw misuse('directory', 'a non-empty path', directory);
-  const path = resolve(directory);
-  return process.platform === 'win32' ? path.replaceAll('\\', '/') : path;
 }

@@ -86,7 +86,8 @@ export class PendingCommit {
     const at = this.#length;
     const end = at + FRAME_OVERHEAD_BYTES + record.length;
     this.reserve(FRAME_OVERHEAD_BYTES + record.length);
-    writeFrame(this.#bytes, this.#view, at, record, this.startLsn + end - COMMIT_HEADER_BYTES);
+    // In this order: a sum above 2^53 on the way would be rounded.
+    writeFrame(this.#bytes, this.#view, at, record, this.startLsn + (end - COMMIT_HEADER_BYTES));
     this.#length = end;
     this.recordCount++;
   }

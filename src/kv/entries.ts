@@ -5,12 +5,11 @@
 // What is read or written at one key goes through the hash index. The ordered one is for ranges and for views, and learns
 // only of keys that come and go.
 
-import { randomInt } from 'node:crypto';
 import { CommitGuard } from '../commit-guard.js';
 import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
 import type { IndexKey } from './key-encoding.js';
 import { KeyTable, NOT_FOUND } from './key-table.js';
-import { hashKey } from './key-units.js';
+import { hashKey, mayBeSlice } from './key-units.js';
 import {
   ALL_KEYS,
   type IndexIterator,
@@ -107,7 +106,6 @@ export class EntriesView {
 interface EntriesParts {
   readonly index: OrderedIndex<EntryId>;
   readonly table: KeyTable<IndexKey>;
-  readonly seed: number;
   readonly handles: EntryHandles;
   readonly values: ValueSlabs;
   /** There was no memory for a key in the table: what is not found there is looked for in the ordered index. */
@@ -142,9 +140,9 @@ export class Entries extends EntriesView {
   /** Staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
-  /** Tests give sizes. A loader gives what it has made. */
-  constructor(sizes: EntriesSizes = {}, parts: EntriesParts = newParts(sizes)) {
-    const { index, table, seed, handles, values, isTablePartial } = parts;
+  /** `seed` is that of the hashes of keys. Tests give sizes. A loader gives what it has made. */
+  constructor(seed: number, sizes: EntriesSizes = {}, parts: EntriesParts = newParts(sizes)) {
+    const { index, table, handles, values, isTablePartial } = parts;
     super(index, handles, values);
     this.handles = handles;
     this.values = values;
@@ -232,13 +230,18 @@ export class Entries extends EntriesView {
     this.values.discard(handle);
   }
 
-  /** What has been staged for the key becomes its value. */
-  link(key: IndexKey, version: number, handle: EntryHandle): void {
+  /**
+   * What has been staged for the key becomes its value. A new key is copied, for it may be a part of a longer string; not so
+   * with `isOwnKey`.
+   */
+  link(key: IndexKey, version: number, handle: EntryHandle, isOwnKey = false): void {
     this.#stagedCount--;
     const hash = this.values.stagedHashOf(handle);
     const previous = this.#handleOf(key, hash);
-    if (previous === NOT_FOUND) this.#add(key, hash, version, handle);
-    else {
+    if (previous === NOT_FOUND) {
+      const isKept = isOwnKey || !mayBeSlice(key);
+      this.#add(isKept ? key : this.values.keyOf(handle), hash, version, handle);
+    } else {
       const id = this.values.idOf(previous);
       this.values.entitle(handle, version, id);
       this.#setHandle(hash, id, previous, handle);
@@ -247,9 +250,9 @@ export class Entries extends EntriesView {
     this.#compaction.step();
   }
 
-  /** Stages a copy of `bytes[start, end)`, and links it. */
+  /** Stages a copy of `bytes[start, end)`, and links it. The key is one that was read from a disk, and no part of another string. */
   set(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
-    this.link(key, version, this.stage(key, bytes, start, end));
+    this.link(key, version, this.stage(key, bytes, start, end), true);
   }
 
   /** False when it was not there. */
@@ -348,28 +351,29 @@ function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes)
   return {
     index: new OrderedIndex<EntryId>(nodeEntriesMax),
     table: new KeyTable(tableSlotsMax),
-    seed: newSeed(),
     handles: new EntryHandles(),
     values: new ValueSlabs(slabBytesMax),
     isTablePartial: false,
   };
 }
 
-function newSeed(): number {
-  return randomInt(2 ** 31);
+/** A seed for the hashes of keys, which nobody can know who chooses keys: see hashKey(). */
+export function seedFrom(storage: { randomBytes(length: number): Uint8Array }): number {
+  return storage.randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);
 }
 
 /** Builds entries of keys that come in ascending order: from an image. Never at work for more than about a millisecond. */
 export class EntriesLoader {
   readonly #index: OrderedIndexLoader<EntryId>;
   readonly #table: KeyTable<IndexKey>;
-  readonly #seed = newSeed();
+  readonly #seed: number;
   readonly #handles = new EntryHandles();
   readonly #values: ValueSlabs;
   #isTablePartial = false;
 
-  /** Tests give sizes. */
-  constructor({ nodeEntriesMax, slabBytesMax, tableSlotsMax, chunkKeys }: EntriesSizes = {}) {
+  /** `seed` is that of the hashes of keys. Tests give sizes. */
+  constructor(seed: number, { nodeEntriesMax, slabBytesMax, tableSlotsMax, chunkKeys }: EntriesSizes = {}) {
+    this.#seed = seed;
     this.#index = new OrderedIndexLoader<EntryId>(nodeEntriesMax, chunkKeys);
     this.#table = new KeyTable(tableSlotsMax);
     this.#values = new ValueSlabs(slabBytesMax);
@@ -394,11 +398,10 @@ export class EntriesLoader {
     const parts: EntriesParts = {
       index: this.#index.finish(),
       table: this.#table,
-      seed: this.#seed,
       handles: this.#handles,
       values: this.#values,
       isTablePartial: this.#isTablePartial,
     };
-    return new Entries({}, parts);
+    return new Entries(this.#seed, {}, parts);
   }
 }

@@ -3,7 +3,14 @@
 import { invariant, isKeelsonError, KeelsonError } from '../errors.js';
 import { nextTurn } from '../schedulers.js';
 import { type Storage, type StorageFile, startRead } from '../storage/index.js';
-import { type Entries, EntriesLoader, type EntriesView, type EntryHandle, type EntryId } from './entries.js';
+import {
+  type Entries,
+  EntriesLoader,
+  type EntriesView,
+  type EntryHandle,
+  type EntryId,
+  seedFrom,
+} from './entries.js';
 import {
   damagedBlock,
   decodeImageHeader,
@@ -182,7 +189,7 @@ export async function loadImage(
   try {
     const fileBytes = await file.size();
     const source = { seed: imageSeed(header), lsn: header.lsn, keyCodec, shapes };
-    const loader = new EntriesLoader();
+    const loader = new EntriesLoader(seedFrom(storage));
     let number = 0;
     let isEnded = false;
     let turnAt = TURN_ENTRIES;

@@ -2,6 +2,7 @@
 
 import '../node-version.js';
 
+import type { DirectoryPath } from '../journal/index.js';
 import { openStore } from './open-store.js';
 import type { StoreOptions } from './options.js';
 import type { Store } from './store.js';
@@ -28,40 +29,40 @@ type RequiredValues<ValueEncoding> = { readonly valueEncoding: ValueEncoding };
  * KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
  */
 export function open<V = unknown>(
-  directory: string,
+  directory: DirectoryPath,
   options?: OpenOptions<'utf8', 'msgpack' | 'json'>,
 ): Promise<Store<string, V>>;
 export function open<V = unknown>(
-  directory: string,
+  directory: DirectoryPath,
   options: OpenOptions<'bytes', 'msgpack' | 'json'> & RequiredKeys<'bytes'>,
 ): Promise<Store<Uint8Array, V>>;
 export function open(
-  directory: string,
+  directory: DirectoryPath,
   options: OpenOptions<'utf8', 'utf8'> & RequiredValues<'utf8'>,
 ): Promise<Store<string, string>>;
 export function open(
-  directory: string,
+  directory: DirectoryPath,
   options: OpenOptions<'utf8', 'bytes'> & RequiredValues<'bytes'>,
 ): Promise<Store<string, Uint8Array>>;
 export function open(
-  directory: string,
+  directory: DirectoryPath,
   options: OpenOptions<'bytes', 'utf8'> & RequiredKeys<'bytes'> & RequiredValues<'utf8'>,
 ): Promise<Store<Uint8Array, string>>;
 export function open(
-  directory: string,
+  directory: DirectoryPath,
   options: OpenOptions<'bytes', 'bytes'> & RequiredKeys<'bytes'> & RequiredValues<'bytes'>,
 ): Promise<Store<Uint8Array, Uint8Array>>;
 export function open<V>(
-  directory: string,
+  directory: DirectoryPath,
   options: OpenOptions<'utf8', CustomValueEncoding<V>> & RequiredValues<CustomValueEncoding<V>>,
 ): Promise<Store<string, V>>;
 export function open<V>(
-  directory: string,
+  directory: DirectoryPath,
   options: OpenOptions<'bytes', CustomValueEncoding<V>> &
     RequiredKeys<'bytes'> &
     RequiredValues<CustomValueEncoding<V>>,
 ): Promise<Store<Uint8Array, V>>;
-export function open(directory: string, options?: object): Promise<unknown> {
+export function open(directory: DirectoryPath, options?: object): Promise<unknown> {
   return openStore(directory, options);
 }
 
@@ -72,7 +73,7 @@ export {
   type KeelsonErrorCode,
   type KeelsonErrorFacts,
 } from '../errors.js';
-export type { Lsn } from '../journal/index.js';
+export type { DirectoryPath, FileUrl, Lsn } from '../journal/index.js';
 export type { Damage, LsnRange, SegmentFindings } from '../journal/internal.js';
 export type { BackupResult } from './backup.js';
 export type { BatchOperation } from './batch.js';

@@ -2,8 +2,12 @@
 // field of an entry is the number of units times two, plus one where they have two bytes.
 
 import type { IndexKey } from './key-encoding.js';
+import { readLatin1, readUtf16 } from './utf8.js';
 
 const NARROW_UNIT_MAX = 0xff;
+
+/** V8 makes a part of a string without a copy, which keeps all of that string in memory, from this length on. */
+const SLICED_UNITS_MIN = 13;
 
 export function keyFieldOf(key: IndexKey): number {
   for (let index = 0; index < key.length; index++) {
@@ -25,6 +29,17 @@ export function writeKey(bytes: Uint8Array, at: number, key: IndexKey, keyField:
     bytes[target++] = unit;
     if (isWide) bytes[target++] = unit >>> 8;
   }
+}
+
+/** Returns true for a key that may be a part of a longer string, and then keeps all of that in memory. */
+export function mayBeSlice(key: IndexKey): boolean {
+  return key.length >= SLICED_UNITS_MIN;
+}
+
+/** The key that writeKey() has written, as a string of its own. */
+export function readKey(bytes: Uint8Array, start: number, keyField: number): IndexKey {
+  const end = start + keyBytesOf(keyField);
+  return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);
 }
 
 export function isSameKey(bytes: Uint8Array, start: number, keyField: number, key: IndexKey): boolean {

@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import { ExtData } from '@msgpack/msgpack';
 import { type ArgumentName, KeelsonError, misuse } from '../errors.js';
 import { EXTENSION, encodeItems, VALUE_DEPTH_MAX } from './msgpack-extensions.js';
+import { type IntrinsicName, isIntrinsicPrototype, isPlainElsewhere } from './realms.js';
 
 /** Where encoding gives up. A record of the journal is shorter, so memory for more would be spent in vain. */
 export const VALUE_BYTES_MAX = 2 ** 28;
@@ -103,24 +104,25 @@ class PreparingWalk {
   #object(value: object, depth: number): unknown {
     // The exact prototype, for an instance of a subclass would come back as one of the class above it; and the real
     // type, for anyone can give an object a prototype.
-    const prototype: unknown = getPrototypeOf(value);
+    const prototype: object | null = getPrototypeOf(value);
     if (prototype === Object.prototype) return this.#plainObject(value, depth);
-    if (prototype === Array.prototype && Array.isArray(value)) return this.#array(value, depth);
+    if (Array.isArray(value) && isPrototype('Array', prototype)) return this.#array(value, depth);
     if (types.isUint8Array(value)) {
-      if (prototype === Uint8Array.prototype) return this.#binary(value);
+      if (isPrototype('Uint8Array', prototype)) return this.#binary(value);
       if (prototype === Buffer.prototype) return this.#extension(EXTENSION.buffer, value);
     }
-    if (types.isMap(value) && prototype === Map.prototype) {
+    if (types.isMap(value) && isPrototype('Map', prototype)) {
       return this.#collection(EXTENSION.map, value, [...value].flat(), depth);
     }
-    if (types.isSet(value) && prototype === Set.prototype) {
+    if (types.isSet(value) && isPrototype('Set', prototype)) {
       return this.#collection(EXTENSION.set, value, [...value], depth);
     }
     // Fake timers put a Date of their own in the place of the real one: while they do, either is a plain Date.
-    if (types.isDate(value) && (prototype === realDatePrototype || prototype === Date.prototype)) {
+    if (types.isDate(value) && (prototype === realDatePrototype || isPrototype('Date', prototype))) {
       return this.#date(value, depth);
     }
-    return this.#refuse(depth, prototype === null ? 'an object with the prototype of {}' : SUPPORTED, value);
+    if (isPlainElsewhere(value, prototype)) return this.#plainObject(value, depth);
+    return this.#refuse(depth, SUPPORTED, value);
   }
 
   #plainObject(value: object, depth: number): unknown {
@@ -236,6 +238,11 @@ class PreparingWalk {
     const shown = path.length > PATH_CHARACTERS_MAX ? `${path.slice(0, PATH_CHARACTERS_MAX)}…` : path;
     throw misuse(shown, expected, value);
   }
+}
+
+/** In this realm, which is asked first, or in another one. */
+function isPrototype(name: IntrinsicName, prototype: object | null): boolean {
+  return prototype === globalThis[name].prototype || isIntrinsicPrototype(name, prototype);
 }
 
 export function tooLarge(): KeelsonError {

@@ -4,6 +4,7 @@
 // that fit the scratch.
 
 import { INHERITED_NAMES, isMarked, lookupGetter } from './msgpack-check.js';
+import { isIntrinsicPrototype, isPlainElsewhere } from './realms.js';
 import type { Shape, Shapes } from './shapes.js';
 import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
@@ -33,9 +34,9 @@ export function encodePlain(value: unknown, shapes: Shapes | null = null): Uint8
 
 /** All of a value: an object has its shape, if there is one. */
 function writeWhole(value: unknown, shapes: Shapes): boolean {
-  if (typeof value !== 'object' || value === null || getPrototypeOf(value) !== Object.prototype) {
-    return writeValue(value, 0);
-  }
+  if (typeof value !== 'object' || value === null) return writeValue(value, 0);
+  const prototype: object | null = getPrototypeOf(value);
+  if (prototype !== Object.prototype && !isPlainElsewhere(value, prototype)) return writeValue(value, 0);
   const names = namesOf(value);
   if (names === null) return false;
   const shape = shapes.shapeOf(names);
@@ -66,9 +67,16 @@ function writeValue(value: unknown, depth: number): boolean {
 }
 
 function writeContainer(value: object, depth: number): boolean {
-  const prototype: unknown = getPrototypeOf(value);
+  const prototype: object | null = getPrototypeOf(value);
   if (prototype === Object.prototype) return writeObject(value, depth);
-  return prototype === Array.prototype && Array.isArray(value) && writeArray(value, depth);
+  if (prototype === Array.prototype) return Array.isArray(value) && writeArray(value, depth);
+  return writeElsewhere(value, prototype, depth);
+}
+
+/** A container of another realm, or an object without a prototype. */
+function writeElsewhere(value: object, prototype: object | null, depth: number): boolean {
+  if (Array.isArray(value)) return isIntrinsicPrototype('Array', prototype) && writeArray(value, depth);
+  return isPlainElsewhere(value, prototype) && writeObject(value, depth);
 }
 
 function writeObject(value: object, depth: number): boolean {

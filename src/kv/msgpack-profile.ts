@@ -5,7 +5,8 @@
 // to and from bytes without the names of its properties (shapes.ts).
 //
 // Exactly: -0, undefined properties, the order of keys, the difference between a Buffer and a Uint8Array. Not kept:
-// that two places held the same object (each gets a copy) and that an object was frozen. Not looked for, since that
+// that two places held the same object (each gets a copy), that an object was frozen, that it had no prototype, and that
+// it came from another realm (realms.ts). Not looked for, since that
 // would mean listing every index: named properties hung on a Uint8Array or Buffer, hidden (not enumerable) ones
 // on an array, and getters in the place of an array's elements. Those are read more than once, as is a Proxy, and
 // should answer the same each time.

@@ -16,7 +16,7 @@ import {
   resolveJournalOptions,
 } from '../journal/internal.js';
 import { ensureDirectory, openStorage, type Storage } from '../storage/index.js';
-import { Entries } from './entries.js';
+import { Entries, seedFrom } from './entries.js';
 import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image-files.js';
 import type { ImageHeader } from './image-format.js';
 import { resolveKeyEncoding } from './key-encoding.js';
@@ -47,7 +47,9 @@ export async function openStoreOn(
   const { keyEncoding, valueEncoding } = options;
   const codecs: Codecs<unknown, unknown> = {
     key: resolveKeyEncoding("open option 'keyEncoding'", keyEncoding),
-    value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'"),
+    value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'", (length) =>
+      storage.randomBytes(length),
+    ),
   };
   const { create, engine, maxUndurableBytes, waitForLockMs } = options;
   const forJournal = resolveJournalOptions('open', {
@@ -194,7 +196,15 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
       damaged.push(error);
     }
   }
-  return { lsn: null, bytes: 0, olderLsn: 0, newestLsn, journalId: null, entries: new Entries(), damaged };
+  return {
+    lsn: null,
+    bytes: 0,
+    olderLsn: 0,
+    newestLsn,
+    journalId: null,
+    entries: new Entries(seedFrom(storage)),
+    damaged,
+  };
 }
 
 function onScanOf({ options }: Opening): OnScan | undefined {

@@ -40,20 +40,12 @@ export class IndexReads<K, V> implements Reads<K, V> {
   protected readonly codecs: Codecs<K, V>;
   readonly #entriesNow: () => EntriesView;
   readonly #assertOpen: () => void;
-  readonly #isOpen: () => boolean;
 
-  /**
-   * `access.entries` is asked at every call, and throws when reading is over; `access.isOpen` at every step of an
-   * iteration, which then ends.
-   */
-  constructor(
-    codecs: Codecs<K, V>,
-    access: { entries: () => EntriesView; assertOpen: () => void; isOpen: () => boolean },
-  ) {
+  /** `access.assertOpen` is asked at every call, and at every step of an iteration: it throws when reading is over. */
+  constructor(codecs: Codecs<K, V>, access: { entries: () => EntriesView; assertOpen: () => void }) {
     this.codecs = codecs;
     this.#entriesNow = access.entries;
     this.#assertOpen = access.assertOpen;
-    this.#isOpen = access.isOpen;
   }
 
   get size(): number {
@@ -122,7 +114,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
     this.#assertOpen();
     const { bounds, reverse, limit } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
     const view = this.#entriesNow().clone();
-    return new RangeIterator(view, view.walk(bounds, reverse, limit), project, this.#isOpen);
+    return new RangeIterator(view, view.walk(bounds, reverse, limit), project, this.#assertOpen);
   }
 }
 
@@ -132,23 +124,25 @@ type Projection<T> = (view: EntriesView, walk: IndexWalk<EntryId>) => T;
 /** Not a generator: one of those takes longer to go on than a key to be read. */
 class RangeIterator<T> implements IteratorObject<T, undefined> {
   readonly #project: Projection<T>;
-  readonly #isOpen: () => boolean;
+  readonly #assertOpen: () => void;
   #view: EntriesView | null;
   #walk: IndexWalk<EntryId> | null;
 
-  constructor(view: EntriesView, walk: IndexWalk<EntryId>, project: Projection<T>, isOpen: () => boolean) {
+  constructor(view: EntriesView, walk: IndexWalk<EntryId>, project: Projection<T>, assertOpen: () => void) {
     this.#view = view;
     this.#walk = walk;
     this.#project = project;
-    this.#isOpen = isOpen;
+    this.#assertOpen = assertOpen;
   }
 
   next(): IteratorResult<T, undefined> {
     const [walk, view] = [this.#walk, this.#view];
     if (walk === null || view === null) return { done: true, value: undefined };
-    if (!this.#isOpen() || !walk.advance()) return this.return();
+    if (!walk.advance()) return this.return();
     let isDone = true;
     try {
+      // There is another entry, and it cannot be read any more: to end here would look like the end of all.
+      this.#assertOpen();
       const value = this.#project(view, walk);
       isDone = false;
       return { done: false, value };

@@ -2,6 +2,7 @@
 // old one is left as it is.
 
 import { KeelsonError } from '../errors.js';
+import type { DirectoryPath } from '../journal/index.js';
 import { absoluteDirectory, type Damage, type LsnRange } from '../journal/internal.js';
 import { choiceOption, functionOption, type OptionTable, resolveOptions } from '../options.js';
 import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '../storage/index.js';
@@ -66,15 +67,15 @@ export interface SalvageReport {
  * KEELSON_NO_SPACE, and KEELSON_DECODE when nothing says what keys and values are and the options do not either.
  */
 export async function salvage(
-  directory: string,
-  out: string,
+  directory: DirectoryPath,
+  out: DirectoryPath,
   options?: SalvageOptions,
 ): Promise<SalvageReport> {
   const resolved = resolveOptions('salvage', SALVAGE_OPTIONS, options);
   return salvageOn(
     openStorage(resolved.engine),
     absoluteDirectory(directory),
-    absoluteDirectory(out),
+    absoluteDirectory(out, 'out'),
     resolved,
   );
 }

@@ -7,7 +7,6 @@
 // stands in the log before the first value that needs it, anew in every epoch, and in every block of an image that has such
 // values: what is behind an image, and each block of one, can be read by itself.
 
-import { randomInt } from 'node:crypto';
 import { KeelsonError } from '../errors.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
 import { readUtf8, writeUtf8 } from './utf8.js';
@@ -15,7 +14,6 @@ import { readUtf8, writeUtf8 } from './utf8.js';
 /** The byte that MessagePack never uses starts a value that has a shape; its id follows, low bytes first. */
 export const SHAPED = 0xc1;
 const ID_BYTES = 6;
-const ID_MAX = 2 ** (8 * ID_BYTES) - 1;
 const HALF = 2 ** 24;
 export const SHAPED_HEADER_BYTES = 1 + ID_BYTES;
 
@@ -54,12 +52,20 @@ interface Sighting {
   shape: Shape | null;
 }
 
+/** Chance, from the floor below: of a disk that is simulated, so is this. */
+export type RandomBytes = (length: number) => Uint8Array;
+
 /** The shapes of one store. */
 export class Shapes {
+  readonly #randomBytes: RandomBytes;
   readonly #byId = new Map<number, Shape>();
   readonly #buckets: Sighting[][] = Array.from({ length: BUCKETS }, () => []);
   #last: Shape | null = null;
   #epoch = 1;
+
+  constructor(randomBytes: RandomBytes) {
+    this.#randomBytes = randomBytes;
+  }
 
   /** The shape of a value with these names, if they have one by now. */
   shapeOf(names: readonly string[]): Shape | null {
@@ -129,7 +135,8 @@ export class Shapes {
   }
 
   #give(names: readonly string[]): Shape | null {
-    const shape = this.#byId.size < SHAPES_MAX ? shapeFrom(randomInt(ID_MAX), names) : null;
+    const shape =
+      this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null;
     if (shape === null || this.#byId.has(shape.id)) return null;
     this.#byId.set(shape.id, shape);
     return shape;
@@ -167,8 +174,8 @@ export class Shapes {
 }
 
 /** Of a store whose values are encoded so; null where values are bytes that say nothing of names. */
-export function shapesFor(valueEncodingName: string): Shapes | null {
-  return valueEncodingName === 'msgpack' ? new Shapes() : null;
+export function shapesFor(valueEncodingName: string, randomBytes: RandomBytes): Shapes | null {
+  return valueEncodingName === 'msgpack' ? new Shapes(randomBytes) : null;
 }
 
 /** Of a record of a store whose values may have none: then it is not one of ours. */

@@ -13,19 +13,18 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
 
   /** `entries` is this snapshot's own clone. `storeIsOpen`: a snapshot ends with its store. */
   constructor(codecs: Codecs<K, V>, entries: EntriesView, lsn: Lsn, storeIsOpen: () => boolean) {
-    const isOpen = () => this.#entries !== null && storeIsOpen();
     super(codecs, {
       entries: () => this.#entries as EntriesView,
-      isOpen,
       assertOpen: () => {
-        if (!isOpen()) throw new KeelsonError('KEELSON_CLOSED', 'The snapshot is closed');
+        if (this.#entries === null) throw new KeelsonError('KEELSON_CLOSED', 'The snapshot is closed');
+        if (!storeIsOpen()) throw new KeelsonError('KEELSON_CLOSED', 'The store of the snapshot is closed');
       },
     });
     this.#entries = entries;
     this.lsn = lsn;
   }
 
-  /** Lets go of the memory it holds. Idempotent. Iterations over it end. */
+  /** Lets go of the memory it holds. Idempotent. Iterations over it that have not ended throw KEELSON_CLOSED. */
   close(): void {
     this.#entries = null;
   }

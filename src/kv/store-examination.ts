@@ -25,7 +25,7 @@ import {
 } from '../journal/internal.js';
 import { nextTurn } from '../schedulers.js';
 import { type HeldDirectory, type Storage, withTolerantReads } from '../storage/index.js';
-import { Entries } from './entries.js';
+import { Entries, seedFrom } from './entries.js';
 import { ImageExamination, type ImageFindings, overlayImage } from './image-examination.js';
 import { imageLsn, isTemporaryImage, listImages } from './image-files.js';
 import {
@@ -131,7 +131,7 @@ class Examiner {
   #encodings: EncodingNames | null = null;
   #keyCodec: KeyCodec<unknown> | null = null;
   #shapes: Shapes | null = null;
-  #entries = new Entries();
+  #entries: Entries;
   #records = 0;
   /** Everything up to here has been put in; a record that comes a second time is not. */
   #appliedLsn = 0;
@@ -141,6 +141,7 @@ class Examiner {
 
   constructor(plan: ExaminationPlan) {
     this.#plan = plan;
+    this.#entries = new Entries(seedFrom(plan.storage));
     this.#storage = withTolerantReads(plan.storage, (path, offset, offsetEnd, error) => {
       const place = `${path} ${offset}`;
       const end = Math.max(offsetEnd, this.#unreadable.get(place)?.offsetEnd ?? 0);
@@ -348,7 +349,7 @@ class Examiner {
     }
     this.#encodings = { keyEncodingName, valueEncodingName };
     this.#keyCodec = resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>;
-    this.#shapes = shapesFor(valueEncodingName);
+    this.#shapes = shapesFor(valueEncodingName, (length) => this.#storage.randomBytes(length));
   }
 
   /** A journal is not a store: its first record says nothing of keys. */

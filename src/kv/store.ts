@@ -2,7 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
-import type { JournalStats, Lsn } from '../journal/index.js';
+import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
 import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
@@ -61,6 +61,8 @@ export interface StoreEvents {
   close: [];
 }
 
+const EVENTS: readonly (keyof StoreEvents)[] = ['checkpoint', 'poisoned', 'close'];
+
 export interface StoreParts<K, V> {
   readonly storage: Storage;
   readonly directory: string;
@@ -104,7 +106,6 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     const { storage, directory, codecs, entries, journal, recovery, options, images } = parts;
     super(codecs, {
       entries: () => this.#entries,
-      isOpen: () => !this.#isClosed,
       assertOpen: () => this.#assertOpen(),
     });
     this.recovery = recovery;
@@ -235,7 +236,7 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
    * (where a link leads into it, it rejects with one). Rejects with KEELSON_EXISTS when the directory is not empty, KEELSON_ABORTED when the store is closed meanwhile, and
    * with what went wrong on the disk. None of it harms the store.
    */
-  backup(directory: string): Promise<BackupResult> {
+  backup(directory: DirectoryPath): Promise<BackupResult> {
     this.#assertOpen();
     if (this.poisoned !== null) throw this.poisoned;
     return this.#backups.start(directory, {
@@ -261,18 +262,20 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   }
 
   on<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this {
+    checkListener(event, listener);
     this.#events.on(event, listener as never);
     return this;
   }
 
   off<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this {
+    checkListener(event, listener);
     this.#events.off(event, listener as never);
     return this;
   }
 
   /**
-   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted, iterations end,
-   * later calls throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
+   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted; later calls,
+   * and further steps of iterations, throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -431,6 +434,13 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     if (this.#journal.poisoned !== null) throw this.#journal.poisoned;
     return this.#journal;
   }
+}
+
+function checkListener(event: unknown, listener: unknown): void {
+  if (!EVENTS.includes(event as keyof StoreEvents)) {
+    throw misuse('event', `one of ${EVENTS.map((name) => `'${name}'`).join(', ')}`, event);
+  }
+  if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
 }
 
 function resolveDurability(options: WriteOptions | undefined): Durability {

@@ -16,6 +16,7 @@ interface BufferInternals {
   utf8Slice?: (this: Uint8Array, start: number, end: number) => string;
   utf8Write?: (this: Uint8Array, text: string, at: number, length: number) => number;
   latin1Slice?: (this: Uint8Array, start: number, end: number) => string;
+  ucs2Slice?: (this: Uint8Array, start: number, end: number) => string;
 }
 
 // Buffer's own methods are what Buffer.toString() and Buffer.write() call, and they take any Uint8Array.
@@ -30,6 +31,11 @@ const sliceLatin1 =
   internals.latin1Slice ??
   function (this: Uint8Array, start: number, end: number): string {
     return asBuffer(this).toString('latin1', start, end);
+  };
+const sliceUtf16 =
+  internals.ucs2Slice ??
+  function (this: Uint8Array, start: number, end: number): string {
+    return asBuffer(this).toString('utf16le', start, end);
   };
 const writeUtf8Native =
   internals.utf8Write ??
@@ -76,4 +82,9 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
 /** The string whose code units are `bytes[start, end)`. */
 export function readLatin1(bytes: Uint8Array, start: number, end: number): string {
   return sliceLatin1.call(bytes, start, end);
+}
+
+/** The string whose code units are `bytes[start, end)`, two bytes each, the low one first. */
+export function readUtf16(bytes: Uint8Array, start: number, end: number): string {
+  return sliceUtf16.call(bytes, start, end);
 }

@@ -6,7 +6,7 @@ import { markAsUntransferable } from 'node:worker_threads';
 import { type ArgumentName, KeelsonError, misuse } from '../errors.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { decodeMsgpack, encodeMsgpack } from './msgpack-profile.js';
-import { Shapes } from './shapes.js';
+import { type RandomBytes, Shapes } from './shapes.js';
 import { readUtf8 } from './utf8.js';
 
 export const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as const;
@@ -53,8 +53,8 @@ const POOL_ALIGNMENT_BYTES = 8;
 export const ENCODING_NAME_BYTES_MAX = 128;
 
 /** One for every store: shapes are a store's own. */
-function msgpackValueCodec(): ValueCodec<unknown> {
-  const shapes = new Shapes();
+function msgpackValueCodec(randomBytes: RandomBytes): ValueCodec<unknown> {
+  const shapes = new Shapes(randomBytes);
   return {
     name: 'msgpack',
     shapes,
@@ -113,8 +113,8 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
   decode: pooledCopyOf,
 };
 
-const BUILT_IN: { readonly [N in ValueEncodingName]: () => ValueCodec<never> } = {
-  msgpack: msgpackValueCodec as () => ValueCodec<never>,
+const BUILT_IN: { readonly [N in ValueEncodingName]: (randomBytes: RandomBytes) => ValueCodec<never> } = {
+  msgpack: msgpackValueCodec as (randomBytes: RandomBytes) => ValueCodec<never>,
   json: () => jsonValueCodec as ValueCodec<never>,
   utf8: () => utf8ValueCodec as ValueCodec<never>,
   bytes: () => bytesValueCodec as ValueCodec<never>,
@@ -123,10 +123,11 @@ const BUILT_IN: { readonly [N in ValueEncodingName]: () => ValueCodec<never> } =
 /** The codec of the `valueEncoding` option; a TypeError that names `argument` when it is none. */
 export function resolveValueEncoding<V = unknown>(
   option: ValueEncodingName | CustomValueEncoding<V> | undefined,
-  argument = "option 'valueEncoding'",
+  argument: string,
+  randomBytes: RandomBytes,
 ): ValueCodec<V> {
   const given: unknown = option === undefined ? 'msgpack' : option;
-  if (isBuiltInName(given)) return BUILT_IN[given]() as ValueCodec<unknown> as ValueCodec<V>;
+  if (isBuiltInName(given)) return BUILT_IN[given](randomBytes) as ValueCodec<unknown> as ValueCodec<V>;
   if (typeof given === 'object' && given !== null) {
     return customValueCodec(given as CustomValueEncoding<V>, argument);
   }

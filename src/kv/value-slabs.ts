@@ -13,7 +13,7 @@
 // 16 GiB, and right beyond.
 
 import type { IndexKey } from './key-encoding.js';
-import { hashKeyBytes, isSameKey, keyBytesOf, keyFieldOf, writeKey } from './key-units.js';
+import { hashKeyBytes, isSameKey, keyBytesOf, keyFieldOf, readKey, writeKey } from './key-units.js';
 
 export type EntryHandle = number;
 
@@ -118,6 +118,14 @@ export class SlabsView {
     const { bytes, words } = this.table[at]!;
     const word = (handle - at * this.unitsPerSlab) * 2;
     return isSameKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, key);
+  }
+
+  /** The entry's key, as a string that shares memory with no other. */
+  keyOf(handle: EntryHandle): IndexKey {
+    const at = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[at]!;
+    const word = (handle - at * this.unitsPerSlab) * 2;
+    return readKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!);
   }
 
   /** The hash of the entry's key. */

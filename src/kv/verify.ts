@@ -1,6 +1,7 @@
 // Verifying a store that nobody has open: reads everything there is, changes nothing, and names every place where
 // something is not as it was written.
 
+import type { DirectoryPath } from '../journal/index.js';
 import { absoluteDirectory, type Damage, type SegmentFindings } from '../journal/internal.js';
 import { choiceOption, functionOption, type OptionTable, resolveOptions } from '../options.js';
 import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '../storage/index.js';
@@ -50,7 +51,7 @@ export interface VerifyReport {
  * KEELSON_FORMAT_VERSION, KEELSON_ACCESS, KEELSON_IO.
  * Damage is not thrown: it is in the report.
  */
-export async function verify(directory: string, options?: VerifyOptions): Promise<VerifyReport> {
+export async function verify(directory: DirectoryPath, options?: VerifyOptions): Promise<VerifyReport> {
   const { engine, onProgress } = resolveOptions('verify', VERIFY_OPTIONS, options);
   return verifyOn(openStorage(engine), absoluteDirectory(directory), onProgress);
 }

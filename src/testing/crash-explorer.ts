@@ -2,6 +2,7 @@
 // captured state in many ways, lets the code under test recover, and asks whether what it finds keeps the promise.
 // Recoveries are crashed too. A failure carries the few numbers that replay it alone.
 
+import { checkNames } from '../options.js';
 import type { Storage } from '../storage/storage.js';
 import { type Captured, CrashSampler } from './crash-sampler.js';
 import { IDLE_TURNS_MAX, settledOrHung } from './hang.js';
@@ -81,6 +82,25 @@ export type CrashCheck<Fact> = Omit<CrashExploration<Fact, Storage>, 'recover' |
   ) => Promise<void> | void;
 };
 
+const COMMON_NAMES = [
+  'seed',
+  'disk',
+  'workload',
+  'statesMax',
+  'kinds',
+  'nestedDepth',
+  'nestedStates',
+  'statesPerBoundary',
+  'idleTurnsMax',
+  'replay',
+] as const;
+const CHECK_NAMES: readonly (keyof CrashCheck<unknown>)[] = [...COMMON_NAMES, 'check'];
+const EXPLORATION_NAMES: readonly (keyof CrashExploration<unknown, unknown>)[] = [
+  ...COMMON_NAMES,
+  'recover',
+  'verify',
+];
+
 export interface CrashCounts {
   /** Crashes tried. */
   states: number;
@@ -158,6 +178,7 @@ const ALL_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict', 'proce
 export async function exploreCrashes<Fact, Recovered = Storage>(
   options: CrashExploration<Fact, Recovered> | CrashCheck<Fact>,
 ): Promise<CrashCounts> {
+  checkNames('exploreCrashes', options, 'check' in options ? CHECK_NAMES : EXPLORATION_NAMES);
   const explorer =
     'check' in options ? new Explorer<Fact, Storage>(fromCheck(options)) : new Explorer(options);
   return explorer.run();

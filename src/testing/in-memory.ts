@@ -2,6 +2,7 @@
 
 import type { open } from '../kv/index.js';
 import { absoluteDirectory, openStoreOn, resolveStoreOptions } from '../kv/internal.js';
+import { checkNames } from '../options.js';
 import type { Storage } from '../storage/storage.js';
 import { mixSeeds, Random } from './random.js';
 import { SimulatedDisk } from './simulated-disk.js';
@@ -53,7 +54,9 @@ export interface InMemory {
  *
  * One `seed` gives one history: the order in which the disk completes things, and what crashes leave.
  */
-export function inMemory({ seed = 1 }: { readonly seed?: number } = {}): InMemory {
+export function inMemory(options: { readonly seed?: number } = {}): InMemory {
+  checkNames('inMemory', options, ['seed']);
+  const { seed = 1 } = options;
   const random = new Random(mixSeeds(seed, 0x3e3));
   let disk = new SimulatedDisk({ seed });
   let openNow = openOn(disk.life());

@@ -2,6 +2,7 @@
 // on a disk whose power is cut and whose process is killed at every boundary.
 
 import { misuse } from '../errors.js';
+import { checkNames } from '../options.js';
 import {
   type Crash,
   type CrashCounts,
@@ -62,6 +63,17 @@ export interface CrashSimulation<Note> {
   readonly replay?: readonly Crash[];
 }
 
+const SIMULATION_NAMES: readonly (keyof CrashSimulation<unknown>)[] = [
+  'workload',
+  'check',
+  'seed',
+  'states',
+  'kinds',
+  'nestedDepth',
+  'idleTurnsMax',
+  'replay',
+];
+
 const SEEDS = 2 ** 32;
 const NOTES_TOLD_MAX = 8;
 
@@ -91,8 +103,8 @@ const NOTES_TOLD_MAX = 8;
 export async function simulateCrashes<Note = unknown>(
   simulation: CrashSimulation<Note>,
 ): Promise<CrashCounts> {
-  const { workload, check, states, seed, ...rest } = simulation;
   assertSimulation(simulation);
+  const { workload, check, states, seed, ...rest } = simulation;
   try {
     return await exploreCrashes<Note, void>({
       ...rest,
@@ -109,7 +121,9 @@ export async function simulateCrashes<Note = unknown>(
   }
 }
 
-function assertSimulation<Note>({ workload, check, seed, states }: CrashSimulation<Note>): void {
+function assertSimulation<Note>(simulation: CrashSimulation<Note>): void {
+  checkNames('simulateCrashes', simulation, SIMULATION_NAMES);
+  const { workload, check, seed, states } = simulation;
   if (typeof workload !== 'function') throw misuse('workload', 'a function', workload);
   if (typeof check !== 'function') throw misuse('check', 'a function', check);
   if (seed !== undefined && !Number.isSafeInteger(seed)) throw misuse('seed', 'a whole number', seed);

@@ -4,6 +4,7 @@
 // Nothing here waits for time. Operations complete in a seeded random order, a few per turn of the event loop; one
 // seed and one workload give one history.
 
+import { checkNames } from '../options.js';
 import type { Liveness, ProcessIdentity, Storage } from '../storage/storage.js';
 import { applyDamage, type Damage } from './damage.js';
 import { DiskImage } from './disk-image.js';
@@ -99,6 +100,7 @@ export class SimulatedDisk {
   private isTurnScheduled = false;
 
   constructor(options: SimulatedDiskOptions, inheritance?: Inheritance) {
+    checkNames('SimulatedDisk', options, ['seed', 'directories', 'faults', 'capacityBytes']);
     this.seed = options.seed;
     this.faults = options.faults;
     this.random = new Random(mixSeeds(options.seed, 0xd15c));

@@ -2,6 +2,7 @@
 // or a typed error; and verify()'s look at an image agrees with the load of it.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CRC32C_START, crc32cFinish, crc32cUpdate } from '../../src/crc32c.js';
@@ -40,7 +41,7 @@ const names = { keyEncodingName: 'utf8', valueEncodingName: 'msgpack' };
 /** Blocks of so many entries each. Their keys go up. */
 function makeImage(entries: readonly Entry[], entriesPerBlock: number): Image {
   const header: ImageHeader = { journalId: JOURNAL_ID, lsn: LSN, entryCount: entries.length, ...names };
-  const writer = new ImageBlockWriter(header, utf8KeyCodec, new Shapes());
+  const writer = new ImageBlockWriter(header, utf8KeyCodec, new Shapes(randomBytes));
   const blocks: Uint8Array[] = [];
   for (const [at, [key, version, value]] of entries.entries()) {
     const bytes = Buffer.from(value);
@@ -153,7 +154,7 @@ async function load(storage: Storage): Promise<Entry[] | Error> {
   try {
     const { verdict } = await readImageHeader(storage, path);
     if (!verdict.ok) return new Error(verdict.code);
-    const plan = { path, header: verdict.header, keyCodec: utf8KeyCodec, shapes: new Shapes() };
+    const plan = { path, header: verdict.header, keyCodec: utf8KeyCodec, shapes: new Shapes(randomBytes) };
     return entriesOf(await loadImage(storage, plan, () => {}));
   } catch (error) {
     codeOfError(error);
@@ -240,7 +241,7 @@ describe('an image', () => {
 async function isWholeByExamination(storage: Storage): Promise<boolean> {
   try {
     const image = await ImageExamination.of(storage, '/data', LSN);
-    await image.read(image.header?.journalId ?? JOURNAL_ID, utf8KeyCodec, new Shapes());
+    await image.read(image.header?.journalId ?? JOURNAL_ID, utf8KeyCodec, new Shapes(randomBytes));
     return image.isWhole;
   } catch (error) {
     codeOfError(error);

@@ -396,7 +396,7 @@ describe('openJournal', () => {
   test.each([undefined, null, '', 5, {}])('of the directory %s is a TypeError', async (directory) => {
     expect(await rejectionOf(openJournal(directory as string))).toMatchObject({
       name: 'TypeError',
-      message: expect.stringContaining('expected a non-empty path, got '),
+      message: expect.stringContaining('expected a non-empty path or a file: URL, got '),
     });
   });
 

@@ -1,6 +1,7 @@
 // Checkpoints by themselves: when they start, what they keep, what they let go, and what becomes of one that fails.
 // On the simulated disk, with tiny limits, so that nothing here depends on how fast a machine is.
 
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { KeelsonError } from '../../src/errors.js';
 import type { Journal } from '../../src/journal/internal.js';
@@ -183,7 +184,12 @@ describe('a checkpoint by itself', () => {
     const image = `${DIRECTORY}/${(await filesOf(storage)).images[0]}`;
     const { verdict } = await readImageHeader(storage, image);
     if (!verdict.ok) throw new Error(verdict.why);
-    const plan = { path: image, header: verdict.header, keyCodec: utf8KeyCodec, shapes: new Shapes() };
+    const plan = {
+      path: image,
+      header: verdict.header,
+      keyCodec: utf8KeyCodec,
+      shapes: new Shapes(randomBytes),
+    };
     const loaded = await loadImage(storage, plan, () => {});
     const versions = [...loaded.iterate(ALL_KEYS)].map(([, handle]) => loaded.versionOf(handle));
     expect(versions).toHaveLength(entries);
@@ -267,7 +273,7 @@ describe('a checkpoint that fails', () => {
     await store.checkpoint();
     await store.close();
     const { images } = await filesOf(storage);
-    const entries = new Entries();
+    const entries = new Entries(1);
     const poisoned = new KeelsonError('KEELSON_POISONED', 'the flush for a segment failed');
     const journal = { poisoned: null as KeelsonError | null, syncThrough: async () => {} };
     disk.onBoundary = ({ operation, phase }) => {

@@ -3,6 +3,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type { Journal } from '../../src/journal/index.js';
+import { openJournalOn } from '../../src/journal/open-journal.js';
+import { resolveJournalOptions } from '../../src/journal/options.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
@@ -10,6 +13,11 @@ import { createFsStorage, type Storage } from '../../src/storage/index.js';
 
 /** So small that a few writes fill a segment. */
 export const TINY = { blockBytes: 512, segmentBytesMin: 4096, segmentBytesMax: 8192, commitBytesMax: 1024 };
+
+/** Opens the journal of a store, to write into it what no store would: openJournal() refuses it. */
+export function openStoreJournal(directory: string): Promise<Journal> {
+  return openJournalOn(createFsStorage(), directory, resolveJournalOptions('openJournal', {}));
+}
 
 /** What one write did to the keys it named, and the LSN it has. */
 export interface KnownWrite {

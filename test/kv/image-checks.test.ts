@@ -24,7 +24,7 @@ afterEach(() => fs.rmSync(here, { recursive: true, force: true }));
 const KEYS = ['a', 'b', 'c', 'd'];
 
 function makeEntries(): Entries {
-  const entries = new Entries();
+  const entries = new Entries(1);
   for (const key of KEYS) entries.set(key, 1, new TextEncoder().encode(`value of ${key}`), 0, 10);
   return entries;
 }

@@ -1,5 +1,6 @@
 // Images: what is written is loaded, in whatever pieces; and whatever is damaged is refused, where it is damaged.
 
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crc32cFinish, crc32cUpdate } from '../../src/crc32c.js';
@@ -69,7 +70,7 @@ function contentOf(entries: EntriesView): unknown[] {
 }
 
 function entriesOf(lengths: readonly number[]): Entries {
-  const entries = new Entries();
+  const entries = new Entries(1);
   lengths.forEach((length, number) => {
     const bytes = new Uint8Array(length).fill(number + 1);
     entries.set(`key ${String(number).padStart(6, '0')}`, 2 ** 40 + number, bytes, 0, length);
@@ -150,7 +151,7 @@ describe('an image', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(item, { maxLength: 30 }), async (items) => {
         const storage = newStorage();
-        const entries = new Entries();
+        const entries = new Entries(1);
         items.forEach(([key, length], number) => {
           const name = bytesKeyCodec.toIndexKey('key', key);
           entries.set(name, number, new Uint8Array(length).fill(number), 0, length);
@@ -323,7 +324,7 @@ describe('a damaged image', () => {
     { keys: [['a', 'b'], ['b']], name: 'over two blocks' },
   ])('is refused when its keys are not in order, $name', async ({ keys }) => {
     const storage = newStorage();
-    const header = { ...headerFor(new Entries()), entryCount: keys.flat().length };
+    const header = { ...headerFor(new Entries(1)), entryCount: keys.flat().length };
     const writer = new ImageBlockWriter(header, utf8KeyCodec, null);
     const parts: Uint8Array[] = [encodeImageHeader(header)];
     for (const block of [...keys, []]) {
@@ -384,8 +385,9 @@ describe('a damaged image', () => {
       },
       close: async () => {},
     };
-    const storage = { openFile: async () => file } as unknown as Storage;
-    expect(await damageOf(storage, headerFor(new Entries()))).toEqual(
+    const randomBytes = (length: number) => new Uint8Array(length);
+    const storage = { openFile: async () => file, randomBytes } as unknown as Storage;
+    expect(await damageOf(storage, headerFor(new Entries(1)))).toEqual(
       damageAt(IMAGE_HEADER_BYTES, /does not fit in the file/),
     );
   });
@@ -393,7 +395,7 @@ describe('a damaged image', () => {
 
 describe('a block that lies under a checksum that holds is refused', () => {
   const HEADER: ImageHeader = {
-    ...headerFor(new Entries()),
+    ...headerFor(new Entries(1)),
     lsn: 5,
     entryCount: 2,
     valueEncodingName: 'msgpack',
@@ -401,7 +403,7 @@ describe('a block that lies under a checksum that holds is refused', () => {
 
   /** Two entries, their values with the shape that the block defines. */
   function makeBlock(): { readonly block: Uint8Array; readonly definitionsAt: number } {
-    const shapes = new Shapes();
+    const shapes = new Shapes(randomBytes);
     const values = Array.from({ length: 10 }, (_, id) => encodeMsgpack({ id }, 'value', shapes).slice());
     const writer = new ImageBlockWriter(HEADER, utf8KeyCodec, shapes);
     for (const key of ['key 1', 'key 2']) writer.add(key, 5, values[9]!, 0, values[9]!.length);
@@ -421,7 +423,7 @@ describe('a block that lies under a checksum that holds is refused', () => {
     end.finish();
     await file.write(Buffer.concat([encodeImageHeader(HEADER), block, end.finish()]), 0);
     await file.close();
-    const plan = { path: PATH, header: HEADER, keyCodec: utf8KeyCodec, shapes: new Shapes() };
+    const plan = { path: PATH, header: HEADER, keyCodec: utf8KeyCodec, shapes: new Shapes(randomBytes) };
     return loadImage(storage, plan, () => {}).then(contentOf, (error) => error.message);
   }
 
@@ -447,7 +449,7 @@ describe('a block that lies under a checksum that holds is refused', () => {
     const { block, definitionsAt } = makeBlock();
     const without = Buffer.concat([block.subarray(0, definitionsAt), Buffer.of(0)]);
     expect(await loaded(without)).toMatch(/defines other shapes than its values have/);
-    const other = new Shapes();
+    const other = new Shapes(randomBytes);
     for (let times = 0; times < 10; times++) encodeMsgpack({ other: 1 }, 'value', other);
     const definitions = encodeShapes([other.shapeOf(['other'])!]);
     const instead = Buffer.concat([block.subarray(0, definitionsAt), definitions]);

@@ -142,7 +142,7 @@ describe('a plain value', () => {
     ],
     ['a setter', { set a(_: number) {} }],
     ['what is not enumerable', Object.defineProperty({}, 'a', { value: 1 })],
-    ['no prototype', Object.create(null)],
+    ['a Map without a prototype', Object.setPrototypeOf(new Map(), null)],
     ['an instance', new (class Own {})()],
     ['one that is too deep', Array.from({ length: 20 }).reduce((inner) => [inner], 1)],
     ['one that is too large', ['x'.repeat(9000), 'y'.repeat(9000)]],

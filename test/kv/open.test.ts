@@ -55,10 +55,10 @@ describe('opening a store', () => {
   const find = (files: string[], end: string) => files.find((file) => file.endsWith(end))!;
 
   it.each([
-    [undefined, /^directory: expected a non-empty path, got undefined$/],
-    ['', /^directory: expected a non-empty path, got the string ""$/],
-    [7, /^directory: expected a non-empty path, got the number 7$/],
-    [Buffer.from('/tmp/x'), /^directory: expected a non-empty path, got a Buffer$/],
+    [undefined, /^directory: expected a non-empty path or a file: URL, got undefined$/],
+    ['', /^directory: expected a non-empty path or a file: URL, got the string ""$/],
+    [7, /^directory: expected a non-empty path or a file: URL, got the number 7$/],
+    [Buffer.from('/tmp/x'), /^directory: expected a non-empty path or a file: URL, got a Buffer$/],
   ])('refuses %s as a path', async (path, message) => {
     await expect(open(path as never)).rejects.toThrow(message);
     await expect(open(path as never)).rejects.toBeInstanceOf(TypeError);

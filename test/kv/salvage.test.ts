@@ -16,6 +16,7 @@ import {
   KnownWrites,
   makeDamageFolder,
   makeSmallStore,
+  openStoreJournal,
   openTiny,
   stateAfter,
   stateOf,
@@ -485,7 +486,7 @@ describe('salvage of records that do not decode', () => {
       const store = await openTiny(victim);
       await writes.put(store, 'a', 1);
       await store.close();
-      const journal = await openJournal(victim);
+      const journal = await openStoreJournal(victim);
       const start = journal.nextLsn;
       const middle = await journal.commit(Uint8Array.of(3, 1, 2));
       const written = await journal.commit(Buffer.from([2, 1, 1, 97, 1, 5]));
@@ -550,7 +551,7 @@ describe('salvage of a value that was made to mislead', () => {
       const store = await openTiny(victim, {}, undefined, {});
       await writes.put(store, 'a', 1);
       await store.close();
-      const journal = await openJournal(victim);
+      const journal = await openStoreJournal(victim);
       // The frame, its record's kind and operation, the key and the value, each with its length.
       const valueLsn = journal.nextLsn + 12 + 2 + 2 + 3;
       const end = valueLsn + value.length;

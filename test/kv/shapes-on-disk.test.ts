@@ -1,5 +1,6 @@
 // Definitions of shapes on the disk: whatever of the log and of images is read, it says what the values in it need.
 
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { loadImage, readImageHeader } from '../../src/kv/image-files.js';
 import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
@@ -211,7 +212,7 @@ describe('an image', () => {
     const path = `${DIRECTORY}/${image}`;
     const { verdict } = await readImageHeader(storage, path);
     if (!verdict.ok) throw new Error(verdict.why);
-    const plan = { path, header: verdict.header, keyCodec: utf8KeyCodec, shapes: new Shapes() };
+    const plan = { path, header: verdict.header, keyCodec: utf8KeyCodec, shapes: new Shapes(randomBytes) };
     expect([...(await loadImage(storage, plan, () => {})).iterate(ALL_KEYS)]).toHaveLength(10_000);
     await expect(loadImage(storage, { ...plan, shapes: null }, () => {})).rejects.toMatchObject({
       code: 'KEELSON_CORRUPT',

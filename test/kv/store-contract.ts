@@ -300,11 +300,30 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         expect([...db.keys()]).toContain('aa');
       });
 
-      it('ends iterations when the store is closed', async () => {
-        const keys = db.keys();
-        expect(keys.next().value).toBe('a');
+      // An iteration that close() cut short ended as if there was no more: an export was short of keys, and said nothing.
+      it('breaks off an iteration that the end of the store or of its snapshot cuts short', async () => {
+        const iterationsOf = (reads: Pick<typeof db, 'entries' | 'keys' | 'values'>): Iterator<unknown>[] => [
+          ...(['entries', 'keys', 'values'] as const).map((name) => reads[name]()),
+          ...(['entries', 'keys', 'values'] as const).map((name) => reads[name]({ reverse: true, gt: 'a' })),
+        ];
+        const closed = expect.objectContaining({ code: 'KEELSON_CLOSED' });
+        const snapshot = db.snapshot();
+        const ofSnapshot = iterationsOf(snapshot);
+        const cut = [...iterationsOf(db), ...iterationsOf(db.snapshot())];
+        for (const iteration of [...ofSnapshot, ...cut]) expect(iteration.next().done).toBe(false);
+        snapshot.close();
+        for (const iteration of ofSnapshot) expect(() => iteration.next()).toThrow(closed);
+        for (const iteration of cut) expect(iteration.next().done).toBe(false);
+        const untouched = db.keys();
+        const whole = db.keys({ limit: 2 });
+        for (let step = 0; step < 2; step++) expect(whole.next().done).toBe(false);
         await db.close();
-        expect(keys.next().done).toBe(true);
+        for (const iteration of [...cut, untouched]) expect(() => iteration.next()).toThrow(closed);
+        expect(() =>
+          [...ofSnapshot, ...cut, untouched].map((iteration) => iteration.next().done),
+        ).not.toThrow();
+        // All that it was asked for has been handed out: that it ends is the truth.
+        expect(whole.next().done).toBe(true);
       });
 
       it('ends an iteration that is disposed of', () => {

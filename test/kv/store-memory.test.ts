@@ -1,6 +1,7 @@
 // The store and the memory of its values: what is refused takes none and changes nothing, and what a reader was given
 // stays, whatever is written and compacted meanwhile.
 
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { types } from 'node:util';
 import { Worker } from 'node:worker_threads';
@@ -241,7 +242,9 @@ describe('what a store holds', () => {
       const shared = new Shared(8 * 1024, { maxByteLength: bytesMax });
       const growing = new Uint8Array(shared);
       // Of what is copied once, before anybody asks for its length.
-      const encoded = resolveValueEncoding(valueEncoding as 'bytes').encode(growing);
+      const encoded = resolveValueEncoding(valueEncoding as 'bytes', 'valueEncoding', randomBytes).encode(
+        growing,
+      );
       expect(types.isSharedArrayBuffer(encoded.buffer)).toBe(false);
       const worker = new Worker(GROW, { eval: true, workerData: shared });
       const exited = once(worker, 'exit');

@@ -1,14 +1,22 @@
 // Value encodings: exact, in the caller's own memory, and clear about what they refuse.
 
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KeelsonError } from '../../src/errors.js';
 import {
   type CustomValueEncoding,
   ENCODING_NAME_BYTES_MAX,
-  resolveValueEncoding,
+  resolveValueEncoding as resolveWith,
   type ValueCodec,
 } from '../../src/kv/value-encoding.js';
+
+function resolveValueEncoding<V = unknown>(
+  option: Parameters<typeof resolveWith<V>>[0],
+  argument = "option 'valueEncoding'",
+): ValueCodec<V> {
+  return resolveWith(option, argument, randomBytes);
+}
 
 /** Decodes as the store does: from the middle of a slab that holds much else. */
 function decoded<V>(codec: ValueCodec<V>, stored: Uint8Array): V {

@@ -16,6 +16,7 @@ import {
   type KnownState,
   type KnownWrites,
   makeDamageFolder,
+  openStoreJournal,
   openTiny,
   stateAfter,
   stateOf,
@@ -236,7 +237,7 @@ describe('verify', () => {
         await empty.backup(victim);
         await empty.close();
       }
-      const journal = await openJournal(victim);
+      const journal = await openStoreJournal(victim);
       for (const record of records) await journal.commit(record);
       await journal.close();
       const { report, found } = await expectAgreement(what);

@@ -13,9 +13,83 @@ const FRAMES = 'test/journal/frames.test.ts';
 const COMMITS = 'test/journal/commits.test.ts';
 const SEGMENT_FILES = 'test/journal/segment-files.test.ts';
 const DAMAGE = 'test/journal/damage.test.ts';
+const STORE_TRACES = 'test/journal/store-traces.test.ts';
 const WAITERS = 'test/journal/durable-waiters.test.ts';
 
 const framing: readonly Mutant[] = [
+  {
+    name: 'the journal of a store is a journal like any other',
+    edits: [
+      { file: 'src/journal/open-journal.ts', find: '  await refuseStoreIn(storage, path);\n', replace: '' },
+    ],
+    tests: [STORE_TRACES],
+  },
+  {
+    name: 'the images of a store say nothing',
+    edits: [
+      {
+        file: 'src/journal/store-traces.ts',
+        find: 'names.some((name) => IMAGE_PATTERN.test(name)) ||',
+        replace: '',
+      },
+    ],
+    tests: [STORE_TRACES],
+  },
+  {
+    name: 'a record that begins as a birth record is one',
+    edits: [
+      {
+        file: 'src/journal/store-traces.ts',
+        find: 'return length > 0 && rest.length === 1 + length;',
+        replace: 'return true;',
+      },
+    ],
+    tests: [STORE_TRACES],
+  },
+  {
+    name: 'the LSN of a frame is rounded on the way',
+    edits: [
+      {
+        file: 'src/journal/pending-commit.ts',
+        find: 'this.startLsn + (end - COMMIT_HEADER_BYTES)',
+        replace: 'this.startLsn + end - COMMIT_HEADER_BYTES',
+      },
+    ],
+    tests: ['test/kv/last-lsns.test.ts'],
+  },
+  {
+    name: 'the bytes that verify finds in a commit are rounded on the way',
+    edits: [
+      {
+        file: 'src/journal/lenient-scan.ts',
+        find: 'sum + (lsn - startLsn)',
+        replace: 'sum + lsn - startLsn',
+      },
+    ],
+    tests: ['test/kv/last-lsns.test.ts'],
+  },
+  {
+    name: 'the path of any URL is a directory',
+    edits: [
+      {
+        file: 'src/journal/directory-path.ts',
+        find: "if (protocol !== 'file:') throw misuse(argument, EXPECTED, href);",
+        replace: "if (protocol !== 'file:') return new URL(href).pathname;",
+      },
+    ],
+    tests: ['test/directory-paths.test.ts'],
+  },
+  {
+    name: 'a reader of the journal takes options of any name',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: "    checkNames('read', range, ['from', 'to']);\n",
+        replace: '',
+      },
+    ],
+    tests: ['test/unknown-names.test.ts'],
+  },
   {
     name: "the checksum of a frame leaves out the frame's LSN",
     edits: [

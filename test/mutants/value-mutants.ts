@@ -2,11 +2,122 @@
 
 import type { Mutant } from './mutants.js';
 
+// Of what is in dist/.
+const KEPT_STRINGS = 'test/processes/kept-strings.test.ts';
+const ENTRIES = 'test/kv/entries.test.ts';
+const ERRORS = 'test/errors.test.ts';
+const REALMS = 'test/kv/realms.test.ts';
 const PLAIN = 'test/kv/msgpack-plain.test.ts';
 const SHAPES = 'test/kv/shapes.test.ts';
 const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
+  {
+    name: 'the id of a shape comes from elsewhere than the storage',
+    edits: [
+      {
+        file: 'src/kv/shapes.ts',
+        find: 'shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names)',
+        replace: 'shapeFrom(Math.floor(Math.random() * 2 ** 48), names)',
+      },
+    ],
+    tests: ['test/simulation/reproducible.test.ts'],
+    filter: 'two runs',
+  },
+  {
+    name: 'an iteration that close() cuts short ends like any other',
+    edits: [
+      {
+        file: 'src/kv/reads.ts',
+        find: '      this.#assertOpen();\n      const value = this.#project',
+        replace: '      const value = this.#project',
+      },
+    ],
+    tests: ['test/kv/store-simulated.test.ts'],
+  },
+  {
+    name: 'there is a listener for events of any name',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: 'if (!EVENTS.includes(event as keyof StoreEvents)) {',
+        replace: "if (event === '') {",
+      },
+    ],
+    tests: ['test/unknown-names.test.ts'],
+  },
+  {
+    name: 'a clone of an error has no code',
+    edits: [{ file: 'src/errors.ts', find: '    void this.stack;\n', replace: '' }],
+    tests: [ERRORS],
+  },
+  {
+    name: 'an error of another copy of the package is none',
+    edits: [
+      { file: 'src/errors.ts', find: '  if (name === NAME && isCode(code)) return code;\n', replace: '' },
+    ],
+    tests: [ERRORS],
+  },
+  {
+    name: 'any name with a code of ours is one of our errors',
+    edits: [
+      {
+        file: 'src/errors.ts',
+        find: 'if (name === NAME && isCode(code)) return',
+        replace: 'if (isCode(code)) return',
+      },
+    ],
+    tests: [ERRORS],
+  },
+  {
+    name: 'a new key keeps the string that it was cut out of',
+    edits: [
+      {
+        file: 'src/kv/entries.ts',
+        find: 'const isKept = isOwnKey || !mayBeSlice(key);',
+        replace: 'const isKept = true;',
+      },
+    ],
+    tests: [KEPT_STRINGS],
+  },
+  {
+    name: 'a key above U+00FF is copied as its low bytes',
+    edits: [
+      {
+        file: 'src/kv/key-units.ts',
+        find: 'return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);',
+        replace: 'return readLatin1(bytes, start, end);',
+      },
+    ],
+    tests: [ENTRIES],
+  },
+  {
+    name: "a prototype whose constructor is another one's is that of plain objects",
+    edits: [
+      {
+        file: 'src/kv/realms.ts',
+        find: "  if (getOwnPropertyDescriptor(maker, 'prototype')?.value !== prototype) return false;\n",
+        replace: '',
+      },
+    ],
+    tests: [REALMS],
+  },
+  {
+    name: 'a class of a name is native code of that name',
+    edits: [
+      {
+        file: 'src/kv/realms.ts',
+        find: 'if (!isNative(maker, name)) return false;',
+        replace: 'if (maker.name !== name) return false;',
+      },
+    ],
+    tests: [REALMS],
+  },
+  {
+    name: 'a Map without a prototype is a plain object',
+    edits: [{ file: 'src/kv/realms.ts', find: '    !types.isMap(value) &&\n', replace: '' }],
+    tests: [REALMS],
+  },
   {
     name: 'a plain value is written by code that runs while another is',
     edits: [
@@ -167,8 +278,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/shapes.ts',
-        find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(randomInt(ID_MAX), names) : null',
-        replace: 'shapeFrom(randomInt(ID_MAX), names)',
+        find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null',
+        replace: 'shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names)',
       },
     ],
     tests: [SHAPES],
