@@ -318,8 +318,8 @@ export class Journal {
     this.#room.startOver();
   }
 
-  /** For the store: gives up the files that wait to be used again. Resolves with how many there were. */
-  releaseRecycled(): Promise<number> {
+  /** For the store: gives up the files that wait to be used again. Resolves when their room is free. */
+  releaseRecycled(): Promise<void> {
     return this.#room.releaseRecycled();
   }
 

@@ -208,12 +208,15 @@ export class SegmentRoom {
     this.#removeAll(this.#recycled.takeWaiting());
   }
 
-  /** Removes the files that wait to be used again: somebody needs their room more. Resolves with how many there were. */
-  async releaseRecycled(): Promise<number> {
-    const released = this.#recycled.takeFree();
-    this.#removeAll(released);
+  /**
+   * Removes the files that wait to be used again: somebody needs their room more. Resolves when that room is free, and that
+   * of a preparation that failed: it is taken until its file is closed.
+   */
+  async releaseRecycled(): Promise<void> {
+    this.#removeAll(this.#recycled.takeFree());
+    await this.#underWay?.done;
     await Promise.all(this.#discards);
-    return released.length;
+    await this.#closes.whenDone();
   }
 
   /** Waits for the preparation under way and removes what was prepared and not used, or waits to be used again. */

@@ -214,13 +214,13 @@ export class Checkpoints {
     this.#parts.emit({ type: 'completed', ...result });
   }
 
-  /** Files that wait to be used again must not be what there is no room for. */
+  /** Neither files that wait to be used again nor those of a failed preparation must be what there is no room for. */
   async #writeWithRoom(lsn: Lsn, view: EntriesView): Promise<WrittenImage> {
     try {
       return await this.#write(lsn, view);
     } catch (error) {
-      const isFull = isKeelsonError(error, 'KEELSON_NO_SPACE');
-      if (!isFull || (await this.#parts.journal.releaseRecycled()) === 0) throw error;
+      if (!isKeelsonError(error, 'KEELSON_NO_SPACE')) throw error;
+      await this.#parts.journal.releaseRecycled();
       return this.#write(lsn, view);
     }
   }
