@@ -165,15 +165,17 @@ export class Journal {
 
   /**
    * For the store: everything of append() that may run foreign code, or throw. Hooks of the program may write meanwhile,
-   * and even close the journal. What this has made sure of holds until something else runs.
+   * and even close the journal. What this has made sure of holds until something else runs. Returns the bytes of the frames.
    */
-  ensureRoom(records: readonly Uint8Array[]): void {
-    this.#ensureRoom(this.#layout.frameBytesOf(records), records.length);
+  ensureRoom(records: readonly Uint8Array[]): number {
+    const frameBytes = this.#layout.frameBytesOf(records);
+    this.#ensureRoom(frameBytes, records.length);
+    return frameBytes;
   }
 
-  /** For the store: the rest of append(), right after ensureRoom() of these records, or of more. No foreign code runs. */
-  claim(records: readonly Uint8Array[]): Lsn {
-    return this.#layout.append(records, this.#layout.frameBytesOf(records));
+  /** For the store: the rest of append(), right after ensureRoom() of these records, which returned `frameBytes`. No foreign code runs. */
+  claim(records: readonly Uint8Array[], frameBytes: number): Lsn {
+    return this.#layout.append(records, frameBytes);
   }
 
   /** For the store: what append() leaves to do for the next one, after the write is done. */

@@ -91,6 +91,8 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
   readonly #journal: Journal | null;
   /** Null while a write has it: an encoder, or a hook on promises, may write meanwhile. */
   #writer: RecordWriter | null = null;
+  /** Of the write that is in its commit: used again for each. */
+  readonly #staged: EntryHandle[] = [];
   readonly #events = new EventEmitter<StoreEvents>();
   /** The first record of a store says what its keys and values are. */
   #isBorn: boolean;
@@ -297,10 +299,16 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     durability: Durability,
   ): Promise<Lsn> {
     const record = writer.finish();
-    this.#ensureRoom(journal, this.#recordsWith(record));
-    // Encoders and hooks may have written, and even closed the store.
+    let records = this.#recordsWith(record);
+    let frameBytes = this.#ensureRoom(journal, records);
+    if (this.#isBorn && records.length > 1) {
+      // A hook has written the first record of the store meanwhile.
+      records = [record];
+      frameBytes = this.#ensureRoom(journal, records);
+    }
+    // Encoders and hooks may even have closed the store.
     this.#writable();
-    const version = this.#commit(journal, operations, record);
+    const version = this.#commit(journal, operations, records, frameBytes);
     writer.appended();
     if (record.length >= BATCH_SUBMIT_BYTES) {
       journal.submitAtOnce();
@@ -317,9 +325,9 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     return [new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name), record];
   }
 
-  #ensureRoom(journal: Journal, records: readonly Uint8Array[]): void {
+  #ensureRoom(journal: Journal, records: readonly Uint8Array[]): number {
     try {
-      journal.ensureRoom(records);
+      return journal.ensureRoom(records);
     } catch (error) {
       if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#checkpoints!.foundNoRoom();
       throw error;
@@ -330,18 +338,23 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
    * Log and entries change together, or not at all: what is thrown before the record has its place has changed nothing,
    * and a stop after that leaves the guard set.
    */
-  #commit(journal: Journal, operations: readonly ResolvedOperation[], record: Uint8Array): Lsn {
+  #commit(
+    journal: Journal,
+    operations: readonly ResolvedOperation[],
+    records: readonly Uint8Array[],
+    frameBytes: number,
+  ): Lsn {
     const entries = this.#entries;
-    const records = this.#recordsWith(record);
+    const record = records.at(-1)!;
     entries.settle();
     entries.guard.enter();
     let version: Lsn;
     try {
-      const staged = this.#stage(operations, record);
-      version = journal.claim(records);
+      this.#stage(operations, record);
+      version = journal.claim(records, frameBytes);
       this.#isBorn = true;
-      if (record.length < BATCH_SUBMIT_BYTES) this.#apply(operations, version, staged);
-      else entries.linkLater(() => this.#apply(operations, version, staged));
+      if (record.length < BATCH_SUBMIT_BYTES) this.#apply(operations, version, this.#staged);
+      else this.#applyLater(operations, version);
     } catch (error) {
       if (!(error instanceof NoSlabMemory)) throw this.#stopped(error);
       entries.guard.leave();
@@ -351,9 +364,15 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
     return version;
   }
 
-  /** The values of puts in memory that is ready for them: all of them, or it throws and there is none. */
-  #stage(operations: readonly ResolvedOperation[], record: Uint8Array): EntryHandle[] {
-    const staged: EntryHandle[] = [];
+  #applyLater(operations: readonly ResolvedOperation[], version: number): void {
+    const staged = this.#staged.slice();
+    this.#entries.linkLater(() => this.#apply(operations, version, staged));
+  }
+
+  /** Puts values into memory that is ready for them: all of them, or it throws and there is none. */
+  #stage(operations: readonly ResolvedOperation[], record: Uint8Array): void {
+    const staged = this.#staged;
+    staged.length = 0;
     try {
       for (const operation of operations) {
         if (operation.type !== 'put') continue;
@@ -365,7 +384,6 @@ export class Store<K, V> extends IndexReads<K, V> implements Collection<K, V> {
       throw error;
     }
     if (staged.length > 1) this.#entries.warmLinks(staged);
-    return staged;
   }
 
   #discard(staged: readonly EntryHandle[]): void {

@@ -19,10 +19,10 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: '    this.#ensureRoom(journal, this.#recordsWith(record));\n',
+        find: '    let records = this.#recordsWith(record);\n',
         replace: `    for (const { type, key } of operations as { type: string; key: string }[])
       if (type === 'put') this.#entries.set(key, journal.nextLsn, record, record.length, record.length);
-    this.#ensureRoom(journal, this.#recordsWith(record));\n`,
+    let records = this.#recordsWith(record);\n`,
       },
     ],
     tests: [CONTRACT, 'test/simulation/store-faults.test.ts'],
@@ -32,10 +32,10 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: '    this.#ensureRoom(journal, this.#recordsWith(record));\n',
+        find: '    let records = this.#recordsWith(record);\n',
         replace: `    for (const { type, key } of operations as { type: string; key: string }[])
       if (type === 'delete') this.#entries.delete(key);
-    this.#ensureRoom(journal, this.#recordsWith(record));\n`,
+    let records = this.#recordsWith(record);\n`,
       },
     ],
     tests: [CONTRACT, MODEL, 'test/simulation/store-faults.test.ts'],
