@@ -314,7 +314,7 @@ describe('on a disk that is full', () => {
   // Writes found no room before the journal had grown enough for a checkpoint, and so none ever started: the store was stuck
   // although almost all that filled the disk was journal that a checkpoint retires.
   it('a write that finds no room starts a checkpoint, which makes some', async () => {
-    const disk = new SimulatedDisk({ seed: 2, directories: ['/data'], capacityBytes: 60_000 });
+    const disk = new SimulatedDisk({ seed: 3, directories: ['/data'], capacityBytes: 60_000 });
     const store = await open(disk.life(), { checkpointBytesMin: 65_536 });
     let failures = 0;
     for (let turn = 0; turn < 2000; turn++) {
