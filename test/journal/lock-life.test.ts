@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { lockDirectory } from '../../src/journal/directory-lock.js';
 import { open as openStore } from '../../src/kv/index.js';
+import { openStoreOn, resolveStoreOptions } from '../../src/kv/internal.js';
 import { createFsStorage, type HeldDirectory, type Storage } from '../../src/storage/index.js';
 import { heldWith } from '../storage/wrapped-storage.js';
 import { keelsonError, open, openDescriptors, rejectionOf, useDirectory } from './helpers.js';
@@ -29,6 +30,16 @@ const withoutProofs = withHeld(() => ({
   announce: async () => null,
 }));
 
+/** Tells when an open has been refused once. */
+function onceRefused(): { refused: Promise<void>; on: Storage } {
+  let tell = () => {};
+  const refused = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  const on = withHeld((held) => ({ close: () => held.close().then(tell) }));
+  return { refused, on };
+}
+
 const liveNames = () => fs.readdirSync(here.path).filter((name) => name.startsWith('LIVE.'));
 
 describe('a second open in one process', () => {
@@ -53,14 +64,21 @@ describe('a second open in one process', () => {
 
   test('waits for the first to close when it is told to', async () => {
     const first = await open(here.path);
-    const second = open(here.path, { waitForLockMs: 60_000 });
+    const { refused, on } = onceRefused();
+    const second = open(here.path, { waitForLockMs: 60_000 }, on);
+    await refused;
     await first.close();
     await (await second).close();
-    const store = await openStore(here.at('store'));
-    const next = openStore(here.at('store'), { waitForLockMs: 60_000 });
-    await store.close();
-    await (await next).close();
-    expect(await rejectionOf(openStore(here.at('other'), { waitForLockMs: -1 }))).toBeInstanceOf(TypeError);
+  });
+
+  test('of a store waits likewise, and takes no time that is none', async () => {
+    const first = await openStore(here.path);
+    const { refused, on } = onceRefused();
+    const second = openStoreOn(on, here.path, resolveStoreOptions({ waitForLockMs: 60_000 }));
+    await refused;
+    await first.close();
+    await (await second).close();
+    expect(await rejectionOf(openStore(here.path, { waitForLockMs: -1 }))).toBeInstanceOf(TypeError);
   });
 });
 

@@ -323,7 +323,7 @@ describe('on a disk that is full', () => {
   // The image found no room while the file of the preparation that had found none was still being closed. Nothing tried
   // again before the next write, and there could be none: the store was stuck on a disk with room.
   it('a write that finds no room starts a checkpoint, which makes some', async () => {
-    const disk = new SimulatedDisk({ seed: 2, directories: ['/data'], capacityBytes: 60_000 });
+    const disk = new SimulatedDisk({ seed: 3, directories: ['/data'], capacityBytes: 60_000 });
     const store = await open(disk.life(), { checkpointBytesMin: 65_536 });
     let failures = 0;
     for (let turn = 0; turn < 2000; turn++) {

@@ -500,7 +500,7 @@ function* write`,
         replace: '',
       },
     ],
-    tests: [LIFE],
+    tests: [HELD],
   },
   {
     name: 'the primary of a cluster listens for its workers',

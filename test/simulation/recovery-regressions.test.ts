@@ -49,9 +49,9 @@ describe('recovery', () => {
       await turnsUntil(() => store.poisoned !== null);
       disk.faults = undefined;
       disk.killLife(first);
-      const renamed = ({ phase, operation, path }: Boundary) =>
-        phase === 'complete' && operation === 'rename' && path.includes('.journal');
-      recoveries += Number(await killAt(disk, renamed, openTinyStore));
+      const named = ({ phase, operation, path }: Boundary) =>
+        phase === 'complete' && operation === 'link' && path.includes('.journal');
+      recoveries += Number(await killAt(disk, named, openTinyStore));
 
       const second = await openTinyStore(disk.life());
       await second.flush();

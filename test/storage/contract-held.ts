@@ -63,7 +63,9 @@ export function heldContract(name: string, makeEnvironment: MakeEnvironment): vo
       const [one, two] = [await makeHeld(), await here.storage.holdDirectory(here.at('held'))];
       expect(one.probeLock()).not.toBe('held');
       expect(two.probeLock()).toBe(one.probeLock());
-      if (one.lock() === 'unknown') return;
+      const locked = one.lock();
+      if (locked === 'unknown') return;
+      expect(locked).toBe('locked');
       expect(two.lock()).toBe('held');
       expect(two.probeLock()).toBe('held');
       await one.close();

@@ -68,13 +68,25 @@ describe('once it is closed', () => {
   test('what was under way on its names has ended', async () => {
     vi.restoreAllMocks();
     const held = await storage.holdDirectory(directory);
-    const ends: string[] = [];
-    const made = held.storage.createFile(`${directory}/a`).then((file) => {
-      ends.push('made');
-      return file.close();
+    const { open } = fs;
+    let answer = () => {};
+    const called = new Promise<void>((resolve) => {
+      vi.spyOn(fs, 'open').mockImplementation(((...args: unknown[]) => {
+        const callback = args.pop() as (...results: unknown[]) => void;
+        answer = () => Reflect.apply(open, fs, [...args, callback]);
+        resolve();
+      }) as unknown as typeof fs.open);
     });
-    await held.close().then(() => ends.push('closed'));
-    await made;
-    expect(ends).toEqual(['made', 'closed']);
+    const close = vi.spyOn(fs, 'close');
+    const made = held.storage.createFile(`${directory}/a`);
+    await called;
+    const closed = held.close();
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    expect(close).not.toHaveBeenCalled();
+    answer();
+    await (await made).close();
+    await closed;
+    expect(close).toHaveBeenCalledTimes(2);
+    expect(fs.readdirSync(directory)).toEqual(['a']);
   });
 });
