@@ -10,6 +10,7 @@ const DAMAGE = 'test/journal/damage.test.ts';
 const REGRESSIONS = 'test/simulation/recovery-regressions.test.ts';
 const DECISION_FILE = 'src/journal/recovery-decision.ts';
 const RECOVERY_FILE = 'src/journal/recovery.ts';
+const HISTORIES_FILE = 'src/journal/mixed-histories.ts';
 
 export const recoveryMutants: readonly Mutant[] = [
   {
@@ -27,9 +28,9 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'what the headers of segments say had been durable is not heard',
     edits: [
       {
-        file: DECISION_FILE,
-        find: 'Math.max(scan.durableLsnClaimed, header.durableLsn)',
-        replace: 'Math.max(scan.durableLsnClaimed, 0 * header.durableLsn)',
+        file: HISTORIES_FILE,
+        find: 'Math.max(scan.durableLsnClaimed, header.durableLsn, markedLsn)',
+        replace: 'Math.max(scan.durableLsnClaimed, 0 * header.durableLsn, markedLsn)',
       },
     ],
     tests: [DECISION],
@@ -38,9 +39,9 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'what the headers of commits say had been durable is not heard',
     edits: [
       {
-        file: DECISION_FILE,
-        find: 'Math.max(scan.durableLsnClaimed, header.durableLsn)',
-        replace: 'Math.max(0 * scan.durableLsnClaimed, header.durableLsn)',
+        file: HISTORIES_FILE,
+        find: 'Math.max(scan.durableLsnClaimed, header.durableLsn, markedLsn)',
+        replace: 'Math.max(0 * scan.durableLsnClaimed, header.durableLsn, markedLsn)',
       },
     ],
     tests: [DECISION],
