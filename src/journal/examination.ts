@@ -7,6 +7,7 @@ import { COMMIT_FLAGS } from './commit-format.js';
 import type { FoundRecord } from './frame-search.js';
 import { type SegmentPiece, scanLeniently } from './lenient-scan.js';
 import { LogCourse } from './log-course.js';
+import { whyMixed } from './mixed-histories.js';
 import {
   decideRecovery,
   type FoundSegment,
@@ -141,6 +142,7 @@ export class JournalExamination {
       const what = 'the oldest records are missing';
       known.unshift({ file: null, offset: 0, lsn: this.#baseLsn, lsnEnd: firstLsn, what, isNeeded: true });
     }
+    known.push(...this.#mixed());
     return [...known, ...this.#refusal(known)];
   }
 
@@ -148,6 +150,8 @@ export class JournalExamination {
   get missing(): LsnRange[] {
     const { lastLsn } = this;
     const missing: LsnRange[] = this.#course.missing(this.#baseLsn, lastLsn);
+    // Another history has records in their place; of these nothing is left.
+    for (const { lsn, lsnEnd } of this.#mixed()) missing.push({ lsn, lsnEnd });
     if (this.#isEndLost()) missing.push({ lsn: lastLsn, lsnEnd: null });
     return missing;
   }
@@ -229,6 +233,15 @@ export class JournalExamination {
     const endMax = Math.min(deadFromLsn, isWhole ? this.#endLsnMax : this.#provenLsn);
     if (isWhole && commit !== null && commit.startLsn + commit.bodyBytes <= endMax) return records;
     return records.filter(({ lsn }) => lsn <= endMax);
+  }
+
+  /** The records of a second history: those that the newer segments contradict are left out. */
+  #mixed(): (Damage & LsnRange & { readonly lsnEnd: number })[] {
+    if (this.decision.kind !== 'refuse') return [];
+    return this.decision.mixed.map((mixed) => {
+      const { path, offset, lsn, lsnEnd } = mixed;
+      return { file: basename(path), offset, lsn, lsnEnd, what: whyMixed(mixed), isNeeded: true };
+    });
   }
 
   /** What recovery would refuse for, where nothing that has been found says so already. */

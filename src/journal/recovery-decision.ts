@@ -6,6 +6,7 @@
 
 import type { KeelsonErrorCode, KeelsonErrorFacts } from '../errors.js';
 import { COMMIT_FLAGS } from './commit-format.js';
+import { findMixedSegments, type MixedSegment, provenIn, whyMixed } from './mixed-histories.js';
 import type { SegmentHeader, SegmentHeaderVerdict } from './segment-format.js';
 import type { ScanEnd, ScannedCommit, SegmentScan } from './segment-scan.js';
 
@@ -70,6 +71,10 @@ export type RecoveryDecision =
       readonly code: KeelsonErrorCode;
       readonly why: string;
       readonly facts: KeelsonErrorFacts;
+      /** A sentence on what to do, where the segments are of two histories. */
+      readonly advice: string | null;
+      /** Segments with records of another history than the one that goes on, the oldest first. */
+      readonly mixed: readonly MixedSegment[];
     };
 
 type Refusal = Extract<RecoveryDecision, { kind: 'refuse' }>;
@@ -106,6 +111,8 @@ export function decideRecovery(
   // Over all of them: what a segment of another journal claims would make ours look like segments nobody needs.
   const foreign = foreignSegment(candidates, anchor);
   if (foreign !== null) return foreign;
+  const mixed = refuseMixed(candidates, firstSequence);
+  if (mixed !== null) return mixed;
   const chain = candidates.slice(Math.max(0, firstIndex));
 
   const { live, endLsn, brokenIn } = contiguousPrefix(chain);
@@ -113,16 +120,14 @@ export function decideRecovery(
   if (startLsn > baseLsn) {
     return refuse('KEELSON_CORRUPT', 'the oldest records are missing', { lsn: baseLsn, lsnEnd: startLsn });
   }
-  const provenLsn = Math.max(
-    anchor?.provenLsn ?? 0,
-    ...candidates.map(({ header, scan }) => Math.max(scan.durableLsnClaimed, header.durableLsn)),
-  );
+  const provenLsn = Math.max(anchor?.provenLsn ?? 0, ...candidates.map(provenIn));
   if (endLsn < provenLsn) return refuseBreak(brokenIn ?? chain.at(-1)!, endLsn, provenLsn);
 
   const missing = missingSuccessor(chain, endLsn);
   if (missing !== null) return missing;
 
-  const lastCommit = chain.at(-1)!.commits.at(-1);
+  // Of the newest segment, and only where the log reaches it: whoever wrote to any other may not have ended yet.
+  const lastCommit = live.at(-1)!.commits.at(-1);
   const endedWell =
     lastCommit !== undefined && (lastCommit.flags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
   return {
@@ -195,6 +200,25 @@ function foreignSegment(candidates: readonly Candidate[], anchor: RecoveryAnchor
   if (foreign === undefined) return null;
   const facts = { path: foreign.found.path, segment: foreign.found.sequence, offset: 0 };
   return refuse('KEELSON_FOREIGN', 'the segment belongs to another journal', facts);
+}
+
+const MIXED_ADVICE =
+  'Keep a copy of the whole directory. verify() names every such place; salvage() writes what counts into a new store, and says what it leaves';
+
+/** Two histories in one directory: whichever went on, acknowledged writes of the other would vanish. */
+function refuseMixed(candidates: readonly Candidate[], firstSequence: number): Refusal | null {
+  const histories = candidates.map(({ found: { path, sequence }, header, scan, commits: living }) => ({
+    path,
+    sequence,
+    header,
+    scan,
+    living,
+  }));
+  const mixed = findMixedSegments(histories, firstSequence);
+  const [first] = mixed;
+  if (first === undefined) return null;
+  const { laterSegment: _, ...facts } = first;
+  return { ...refuse('KEELSON_CORRUPT', whyMixed(first), facts), advice: MIXED_ADVICE, mixed };
 }
 
 /** A rotated segment names the one that goes on, which was durable before; that one's absence is a loss. */
@@ -296,5 +320,5 @@ const UNFINISHED_BECAUSE: Record<ScanEnd, string> = {
 };
 
 function refuse(code: KeelsonErrorCode, why: string, facts: KeelsonErrorFacts): Refusal {
-  return { kind: 'refuse', code, why, facts };
+  return { kind: 'refuse', code, why, facts, advice: null, mixed: [] };
 }

@@ -154,7 +154,8 @@ function orThrow(
   const { segment, offset, lsn, lsnEnd } = decision.facts;
   const place = segment === undefined ? '' : ` in segment ${segment} at offset ${offset}`;
   const range = lsnEnd === undefined ? '' : ` (LSN ${lsn} to ${lsnEnd})`;
-  throw new KeelsonError(decision.code, `${directory}: ${decision.why}${place}${range}`, {
+  const advice = decision.advice === null ? '' : `. ${decision.advice}`;
+  throw new KeelsonError(decision.code, `${directory}: ${decision.why}${place}${range}${advice}`, {
     path: directory,
     ...decision.facts,
   });

@@ -10,6 +10,7 @@ import {
   type RecoveryDecision,
 } from '../../src/journal/recovery-decision.js';
 import { JOURNAL_ID } from './helpers.js';
+import { CrashHistory, EVENTS, type HistoryEvent } from './recovery-histories.js';
 import {
   type Body,
   expectedDecision,
@@ -134,6 +135,67 @@ describe('the decision', () => {
       { kind: 'refuse', code: 'KEELSON_FOREIGN' },
     ],
     [
+      'of a closed segment that begins below the end of the log refuses with the place in the one before it',
+      [kind('two'), kind('back', 'closed')],
+      null,
+      {
+        kind: 'refuse',
+        code: 'KEELSON_CORRUPT',
+        advice: expect.stringContaining('salvage()'),
+        facts: { path: '/journal/1', segment: 1, offset: 1024, lsn: 10, lsnEnd: 20 },
+        mixed: [{ segment: 1, laterSegment: 2 }],
+      },
+    ],
+    [
+      'of a second history behind a lineage refuses with the segment that it contradicts',
+      [kind('two'), kind('robbery'), kind('two'), kind('back', 'closed')],
+      null,
+      { kind: 'refuse', mixed: [{ segment: 3, lsn: 20, lsnEnd: 30, laterSegment: 4 }] },
+    ],
+    [
+      'of an owner that wrote on when recovery had declared its commits dead refuses',
+      [kind('two', 'closed'), kind('robbery'), kind('two'), kind('two', 'closed')],
+      null,
+      { kind: 'refuse', facts: { segment: 1, lsn: 10, lsnEnd: 20 }, mixed: [{ laterSegment: 2 }] },
+    ],
+    [
+      'of one commit that a killed owner had in flight when recovery declared it dead goes on',
+      [kind('two'), kind('robbery', 'recovered'), kind('two', 'closed')],
+      null,
+      { kind: 'clean', endLsn: 30 },
+    ],
+    [
+      'of a segment that an image seems to replace, and that was durable above where the next begins, refuses',
+      [kind('two', 'closed'), kind('back', 'closed')],
+      anchorAt(10),
+      { kind: 'refuse', mixed: [{ segment: 1, lsn: 10, lsnEnd: 20, laterSegment: 2 }] },
+    ],
+    [
+      'of a torn tail below the image, whose lineage was retired before it, goes on',
+      [kind('two'), kind('back', 'closed')],
+      anchorAt(10),
+      { kind: 'clean', startLsn: 10, endLsn: 20, stale: ['/journal/1'] },
+    ],
+    [
+      'of a closed segment above the end of the log refuses, whatever its commits claim',
+      [kind('one'), kind('leap', 'closed')],
+      null,
+      { kind: 'refuse', code: 'KEELSON_CORRUPT', facts: { segment: 1, lsn: 10, lsnEnd: 30 }, mixed: [] },
+    ],
+    [
+      'of an empty newest segment behind a hole below what is proven refuses',
+      [kind('hole'), kind('none')],
+      null,
+      { kind: 'refuse', code: 'KEELSON_CORRUPT', facts: { segment: 1, lsn: 10, lsnEnd: 20 } },
+    ],
+    // The write that its killed owner had in flight may still come, at the same LSN as the next life's first.
+    [
+      'of an empty newest segment behind a closed one repairs',
+      [kind('one', 'closed'), kind('none')],
+      null,
+      { kind: 'repair', endLsn: 10, lineageStart: 10 },
+    ],
+    [
       'of an image in the middle of a commit copies that commit whole',
       [kind('two')],
       anchorAt(15),
@@ -149,6 +211,28 @@ describe('the decision', () => {
     expect(decideRecovery([...ours, theirs], null)).toMatchObject({
       kind: 'refuse',
       code: 'KEELSON_FOREIGN',
+    });
+  });
+
+  test('does not take the place in the log of a segment under another name for that of another history', () => {
+    const world = makeWorld([kind('two', 'closed', 'other name'), kind('back', 'closed')]);
+    expect(decideRecovery(world, anchorAt(10))).toMatchObject({ kind: 'clean', stale: ['/journal/1'] });
+  });
+
+  test('names every segment of a second history, and where nothing of it is whole, the end of what is', () => {
+    const world = makeWorld([kind('one', 'closed'), kind('hole'), kind('back', 'closed')]);
+    expect(decideRecovery(world, null)).toMatchObject({
+      kind: 'refuse',
+      mixed: [{ segment: 2, offset: 512, lsn: 10, lsnEnd: 30, laterSegment: 3 }],
+    });
+    const two = makeWorld([kind('one', 'closed'), kind('one', 'closed'), kind('two'), kind('robbery')]);
+    const lower = makeWorld([kind('robbery', 'closed')])[0]!;
+    const last = { ...lower, sequence: 5, path: '/journal/5' };
+    const { verdict } = last;
+    const named = verdict.ok ? { ...verdict, header: { ...verdict.header, sequence: 5 } } : verdict;
+    expect(decideRecovery([...two, { ...last, verdict: named }], null)).toMatchObject({
+      kind: 'refuse',
+      mixed: [{ segment: 1 }, { segment: 2 }, { segment: 3 }, { segment: 4 }],
     });
   });
 
@@ -197,13 +281,17 @@ function checkDecision(
   if (decision.kind !== expected.kind) return `expected ${expected.kind}`;
   if (decision.kind === 'fresh') return null;
   if (decision.kind === 'refuse') {
-    const { code, why, facts } = decision;
+    const { code, why, facts, mixed, advice } = decision;
+    if (mixed.length > 0 !== (expected.isMixed ?? false))
+      return `expected two histories: ${expected.isMixed}`;
+    if (mixed.length > 0 !== (advice !== null)) return 'two histories are for a person to tell apart';
     if (why === '') return 'a refusal says why';
     const namesPlace = facts.path !== undefined && facts.segment !== undefined && facts.offset !== undefined;
     const namesRange = facts.lsn !== undefined && facts.lsnEnd !== undefined && facts.lsn < facts.lsnEnd;
     // Behind an image at 0 all of the journal is missing, and nobody knows how far it went.
     const isAllGone = world.length === 0 && facts.lsn === 0;
     if (!namesPlace && !namesRange && !isAllGone) return 'a refusal names place or range';
+    if (mixed.length > 0 && !(namesPlace && namesRange)) return 'two histories have place and range';
     const isLoss = code === 'KEELSON_CORRUPT' && expected.endLsn !== undefined;
     return isLoss && !(namesPlace && namesRange && facts.lsn === expected.endLsn)
       ? 'a loss names place and range'
@@ -290,5 +378,52 @@ describe('in every world of segments that can be told apart the decision agrees 
   test('2 segments of a journal whose start is lost', () => {
     const counts = checkAllWorlds(2, 3 * UNIT, 0);
     expect(counts['refuse']).toBeGreaterThan(0);
+  });
+});
+
+/** Plays the events, and says what recovery makes of a crash behind the last of them. */
+function checkHistory(events: readonly HistoryEvent[]): RecoveryDecision {
+  const history = new CrashHistory();
+  for (const event of events) history.happen(event);
+  const decision = history.decide();
+  const shown = events.join(', ');
+  if (decision.kind === 'refuse') expect.fail(`refused after ${shown}: ${JSON.stringify(decision)}`);
+  const endLsn = decision.kind === 'fresh' ? 0 : decision.endLsn;
+  if (endLsn < history.acknowledgedLsn) expect.fail(`acknowledged writes are lost after ${shown}`);
+  return decision;
+}
+
+describe('a crash alone refuses nothing', () => {
+  // Each is the start of others, so every moment of every one of them is crashed in.
+  test('in any history of five events', () => {
+    let count = 0;
+    for (const events of rows(EVENTS, 5)) {
+      checkHistory(events);
+      count++;
+    }
+    expect(count).toBe(EVENTS.length ** 5);
+  });
+
+  test('in long histories, taken at random', () => {
+    let seed = 1;
+    const random = (below: number) => {
+      seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((seed / 2 ** 32) * below);
+    };
+    const kinds = new Set<string>();
+    for (let round = 0; round < 5000; round++) {
+      const events: HistoryEvent[] = [];
+      for (let at = 0; at < 24; at++) events.push(EVENTS[random(EVENTS.length)]!);
+      for (let length = 6; length <= events.length; length += 6) {
+        kinds.add(checkHistory(events.slice(0, length)).kind);
+      }
+    }
+    expect([...kinds].sort()).toEqual(['clean', 'fresh', 'repair']);
+  });
+
+  // The tail of a killed owner lands late; the lineage that declared it dead is retired, and its own segment stays.
+  test('not the late tail of a segment whose lineage was retired before it', () => {
+    const events: HistoryEvent[] = ['put', 'late', 'put', 'image', 'landing'];
+    expect(checkHistory([...events, 'retire, the oldest stays'])).toMatchObject({ kind: 'repair' });
   });
 });

@@ -13,7 +13,12 @@ const SIZE_BYTES = 8192;
 export const OTHER_JOURNAL_ID = JOURNAL_ID.map((byte) => byte ^ 0xff);
 
 export type HeaderState = 'ok' | 'corrupt' | 'foreign' | 'newer' | 'other journal' | 'other name' | 'short';
-export type Body = 'none' | 'one' | 'two' | 'hole' | 'gap' | 'lineage';
+/**
+ * `gap`: starts above the end of the log, as its claims say. `leap`: the same, and claims nothing. `back`: starts below
+ * the end, without a lineage that would allow it. `lineage`: recovery's, with a copy of the last commit. `robbery`:
+ * recovery's, made before the last commit was there, by a robber whose victim wrote on.
+ */
+export type Body = 'none' | 'one' | 'two' | 'hole' | 'gap' | 'lineage' | 'leap' | 'back' | 'robbery';
 export type Seal = 'none' | 'closed' | 'rotated' | 'recovered';
 
 export interface SegmentKind {
@@ -23,11 +28,15 @@ export interface SegmentKind {
 }
 
 const BODIES: readonly Body[] = ['none', 'one', 'two', 'hole', 'gap', 'lineage'];
+const SECOND_HISTORIES: readonly Body[] = ['leap', 'back', 'robbery'];
 const SEALS: readonly Seal[] = ['none', 'closed', 'rotated', 'recovered'];
 
 /** Every segment there can be, as far as the decision can tell them apart. */
 export const SEGMENT_KINDS: readonly SegmentKind[] = [
   ...BODIES.flatMap((body) => SEALS.map((seal): SegmentKind => ({ header: 'ok', body, seal }))),
+  ...SECOND_HISTORIES.flatMap((body) =>
+    (['none', 'closed'] as const).map((seal): SegmentKind => ({ header: 'ok', body, seal })),
+  ),
   ...(['corrupt', 'foreign', 'newer'] as const).map(
     (header): SegmentKind => ({ header, body: 'two', seal: 'none' }),
   ),
@@ -54,7 +63,9 @@ export function makeWorld(
   let endLsn = startLsn;
   return kinds.map((kind, index) => {
     const sequence = index + 1;
-    const lineageStart = kind.body === 'lineage' ? Math.max(startLsn, endLsn - UNIT) : null;
+    const isRecovery = kind.body === 'lineage' || kind.body === 'robbery';
+    const lineageStart = isRecovery ? Math.max(startLsn, endLsn - UNIT) : null;
+    const copiedLsn = kind.body === 'lineage' ? endLsn : lineageStart;
     const commits: ScannedCommit[] = [];
     const add = (from: number, records: number, flags = 0, nextSequence = 0) => {
       const offset = BLOCK_BYTES * (commits.length + 1);
@@ -62,10 +73,11 @@ export function makeWorld(
       commits.push({ offset, startLsn: from, endLsn: to, recordCount: records, flags, nextSequence });
       endLsn = to;
     };
-    if (kind.body === 'gap') endLsn += UNIT;
+    if (kind.body === 'gap' || kind.body === 'leap') endLsn += UNIT;
+    if (kind.body === 'back') endLsn = Math.max(startLsn, endLsn - UNIT);
     if (kind.body === 'lineage' && lineageStart! < endLsn) add(lineageStart!, 1);
-    if (kind.body === 'one' || kind.body === 'two' || kind.body === 'hole' || kind.body === 'gap')
-      add(endLsn, 1);
+    if (kind.body === 'robbery') endLsn = lineageStart!;
+    if (['one', 'two', 'hole', 'gap', 'leap', 'back'].includes(kind.body)) add(endLsn, 1);
     if (kind.body === 'two') add(endLsn, 1);
     let claimed = Math.max(-1, ...commits.map((commit) => commit.startLsn));
     if (kind.body === 'hole') claimed = endLsn + UNIT;
@@ -75,6 +87,7 @@ export function makeWorld(
       add(endLsn, 0, flags, kind.seal === 'rotated' ? sequence + 1 : 0);
       claimed = endLsn;
     }
+    if (kind.body === 'leap') claimed = startLsn;
     const path = `/journal/${sequence}`;
     const fileBytes = kind.header === 'short' ? SIZE_BYTES - 1 : SIZE_BYTES;
     if (kind.header === 'corrupt' || kind.header === 'foreign' || kind.header === 'newer') {
@@ -86,7 +99,7 @@ export function makeWorld(
       journalId: kind.header === 'other journal' ? OTHER_JOURNAL_ID : JOURNAL_ID,
       sizeBytes: SIZE_BYTES,
       lineageStart,
-      durableLsn: lineageStart ?? 0,
+      durableLsn: copiedLsn ?? 0,
     });
     const scan = {
       commits,
@@ -114,6 +127,8 @@ export interface Expected {
   readonly kind: 'fresh' | 'clean' | 'repair' | 'refuse';
   /** Where what is whole ends; of a refused world, undefined when something else than a loss refuses it. */
   readonly endLsn?: number;
+  /** It is refused because it holds two histories. */
+  readonly isMixed?: boolean;
 }
 
 export function expectedDecision(segments: readonly FoundSegment[], anchor: RecoveryAnchor | null): Expected {
@@ -134,8 +149,13 @@ export function expectedDecision(segments: readonly FoundSegment[], anchor: Reco
             commit.startLsn >= header.lineageStart,
         ),
     );
-  const claims = readable.map(({ scan, header }) => Math.max(scan.durableLsnClaimed, header.durableLsn));
-  const provenLsn = Math.max(anchor?.provenLsn ?? 0, ...claims);
+  const claimOf = ({ scan, header }: (typeof readable)[number]) =>
+    Math.max(
+      scan.durableLsnClaimed,
+      header.durableLsn,
+      ...scan.commits.map(({ flags, endLsn }) => (isEndOfLife(flags) ? endLsn : 0)),
+    );
+  const provenLsn = Math.max(anchor?.provenLsn ?? 0, ...readable.map(claimOf));
   const baseLsn = anchor?.lsn ?? Math.max(0, ...readable.map(({ scan }) => scan.heldFromLsnClaimed));
 
   // Nobody needs what is older than a segment that starts early enough.
@@ -153,6 +173,22 @@ export function expectedDecision(segments: readonly FoundSegment[], anchor: Reco
   const ids = [anchor?.journalId ?? null, ...readable.map(({ header }) => header.journalId)];
   if (new Set(ids.filter((id) => id !== null).map(String)).size > 1) return { kind: 'refuse' };
 
+  // One history never goes back. No segment begins where an earlier one says that more had been durable: recovery's
+  // begins, for this, where its copies end. And no byte that is alive has another one in its place.
+  const wellNamed = readable.filter(({ sequence, header }) => sequence === header.sequence);
+  for (const later of wellNamed) {
+    const { header, scan } = later;
+    const begin = header.lineageStart === null ? scan.commits[0]?.startLsn : header.durableLsn;
+    const firstAlive = alive(later)[0]?.startLsn;
+    for (const earlier of wellNamed.filter(({ sequence }) => sequence < later.sequence)) {
+      if (begin !== undefined && claimOf(earlier) > begin) return { kind: 'refuse', isMixed: true };
+      const isNeeded = needed.some(({ sequence }) => sequence === earlier.sequence);
+      const bytes = alive(earlier).flatMap(bytesOf);
+      if (isNeeded && firstAlive !== undefined && bytes.some((lsn) => lsn >= firstAlive))
+        return { kind: 'refuse', isMixed: true };
+    }
+  }
+
   // Byte by byte: a position is there when a commit that is alive holds it. The first missing one ends the log.
   const commits = needed.flatMap(alive);
   const startLsn = commits[0]?.startLsn ?? 0;
@@ -165,9 +201,18 @@ export function expectedDecision(segments: readonly FoundSegment[], anchor: Reco
     const goesOn = last !== undefined && (last.flags & COMMIT_FLAGS.rotated) !== 0;
     if (goesOn && !needed.some(({ sequence }) => sequence === last.nextSequence)) return { kind: 'refuse' };
   }
-  const lastFlags = alive(segments.at(-1)!).at(-1)?.flags ?? 0;
-  const endedWell = (lastFlags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
+  const lastCommit = alive(segments.at(-1)!).at(-1);
+  // The log reaches it, and goes no further.
+  const endedWell = lastCommit !== undefined && isEndOfLife(lastCommit.flags) && lastCommit.endLsn === endLsn;
   return { kind: endedWell ? 'clean' : 'repair', endLsn };
+}
+
+function isEndOfLife(flags: number): boolean {
+  return (flags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
+}
+
+function bytesOf({ startLsn, endLsn }: ScannedCommit): number[] {
+  return Array.from({ length: endLsn - startLsn }, (_, at) => startLsn + at);
 }
 
 /** The world after a repair was carried out: the same files, and the segment that recovery makes. */

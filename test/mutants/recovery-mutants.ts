@@ -10,6 +10,8 @@ const DAMAGE = 'test/journal/damage.test.ts';
 const REGRESSIONS = 'test/simulation/recovery-regressions.test.ts';
 const DECISION_FILE = 'src/journal/recovery-decision.ts';
 const RECOVERY_FILE = 'src/journal/recovery.ts';
+const HISTORIES_FILE = 'src/journal/mixed-histories.ts';
+const MIXED = 'test/kv/mixed-histories.test.ts';
 
 export const recoveryMutants: readonly Mutant[] = [
   {
@@ -27,9 +29,9 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'what the headers of segments say had been durable is not heard',
     edits: [
       {
-        file: DECISION_FILE,
-        find: 'Math.max(scan.durableLsnClaimed, header.durableLsn)',
-        replace: 'Math.max(scan.durableLsnClaimed, 0 * header.durableLsn)',
+        file: HISTORIES_FILE,
+        find: 'Math.max(scan.durableLsnClaimed, header.durableLsn, markedLsn)',
+        replace: 'Math.max(scan.durableLsnClaimed, 0 * header.durableLsn, markedLsn)',
       },
     ],
     tests: [DECISION],
@@ -38,9 +40,9 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'what the headers of commits say had been durable is not heard',
     edits: [
       {
-        file: DECISION_FILE,
-        find: 'Math.max(scan.durableLsnClaimed, header.durableLsn)',
-        replace: 'Math.max(0 * scan.durableLsnClaimed, header.durableLsn)',
+        file: HISTORIES_FILE,
+        find: 'Math.max(scan.durableLsnClaimed, header.durableLsn, markedLsn)',
+        replace: 'Math.max(0 * scan.durableLsnClaimed, header.durableLsn, markedLsn)',
       },
     ],
     tests: [DECISION],
@@ -223,5 +225,147 @@ export const recoveryMutants: readonly Mutant[] = [
       },
     ],
     tests: [DAMAGE],
+  },
+  {
+    name: 'segments of two histories are read as one',
+    edits: [{ file: DECISION_FILE, find: 'if (mixed !== null) return mixed;', replace: 'void mixed;' }],
+    tests: [DECISION, MIXED],
+  },
+  {
+    name: 'a later segment of another history may begin below what was durable',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: '...(provenIn(segment) > firstLater.lsn ? [firstLater] : []),',
+        replace: '',
+      },
+    ],
+    tests: [DECISION, MIXED],
+  },
+  {
+    name: 'a later segment of another history may begin below what is alive',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: '...(isNeeded && livingEndOf(segment) > firstLivingLater.lsn ? [firstLivingLater] : []),',
+        replace: '...(isNeeded && livingEndOf(segment) < -1 ? [firstLivingLater] : []),',
+      },
+    ],
+    tests: [DECISION],
+  },
+  {
+    name: 'a torn tail below the image is another history when its lineage was retired first',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: 'isNeeded && livingEndOf(segment)',
+        replace: '(isNeeded || true) && livingEndOf(segment)',
+      },
+    ],
+    tests: [DECISION],
+  },
+  {
+    name: 'a tail that recovery has copied into a lineage is another history',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: 'if (header.lineageStart !== null) return header.durableLsn;',
+        replace: 'if (header.lineageStart !== null) return header.lineageStart;',
+      },
+    ],
+    tests: [DECISION],
+  },
+  {
+    name: "an owner that was robbed may write on behind its robber's recovery",
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: 'if (header.lineageStart !== null) return header.durableLsn;',
+        replace: 'if (header.lineageStart !== null) return NEVER.lsn;',
+      },
+    ],
+    tests: [DECISION, MIXED],
+  },
+  {
+    name: 'a segment under the name of another one is another history',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: 'if (segment.header.sequence !== segment.sequence) continue;',
+        replace: '',
+      },
+    ],
+    tests: [DECISION],
+  },
+  {
+    name: 'a seal does not say that what is before it was durable',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: 'header.durableLsn, markedLsn)',
+        replace: 'header.durableLsn, 0 * markedLsn)',
+      },
+    ],
+    tests: [DECISION],
+  },
+  {
+    name: 'only the nearest segment is compared with the one before it',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: 'return b.lsn <= a.lsn ? b : a;',
+        replace: 'return b.lsn < Number.POSITIVE_INFINITY ? b : a;',
+      },
+    ],
+    tests: [DECISION],
+  },
+  {
+    name: 'another history is said to start before what both have in common',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: 'find(({ endLsn }) => endLsn > lsn)',
+        replace: 'find(({ endLsn }) => endLsn >= lsn)',
+      },
+    ],
+    tests: [DECISION],
+  },
+  {
+    name: 'what the end of another history was is not told where it was not proven',
+    edits: [
+      {
+        file: HISTORIES_FILE,
+        find: 'Math.max(provenIn(segment), scan.commits.at(-1)?.endLsn ?? -1)',
+        replace: 'Math.max(provenIn(segment), 0 * (scan.commits.at(-1)?.endLsn ?? -1))',
+      },
+    ],
+    tests: [DECISION],
+  },
+  {
+    name: 'who meets two histories is not told what to do',
+    edits: [
+      {
+        file: RECOVERY_FILE,
+        find: "decision.advice === null ? ''",
+        replace: "decision.advice !== null ? ''",
+      },
+    ],
+    tests: [MIXED],
+  },
+  {
+    name: 'verify() names one file of another history only',
+    edits: [{ file: 'src/journal/examination.ts', find: 'known.push(...this.#mixed());', replace: '' }],
+    tests: [MIXED],
+  },
+  {
+    name: 'salvage() does not say which writes of another history it leaves',
+    edits: [
+      {
+        file: 'src/journal/examination.ts',
+        find: 'for (const { lsn, lsnEnd } of this.#mixed()) missing.push({ lsn, lsnEnd });',
+        replace: '',
+      },
+    ],
+    tests: [MIXED],
   },
 ];
