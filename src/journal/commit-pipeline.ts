@@ -131,9 +131,11 @@ export class CommitPipeline {
     this.#callersStackDepth--;
   }
 
-  #abandon(cause: unknown): void {
+  /** In this order: where poisoning has no stack, what is in flight still shows that something is wrong. */
+  #abandon(cause: unknown, segment?: WritableSegment): void {
+    this.poison(cause, segment);
     this.#inFlight = null;
-    this.poison(cause);
+    this.#tellIdle();
   }
 
   /** Resolves when nothing is in flight and nothing waits for its turn; in a poisoned journal, when nothing is in flight. */
@@ -206,8 +208,7 @@ export class CommitPipeline {
       const bytes = commit.finish(this.#syncedLsn, this.heldFromLsn);
       start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });
     } catch (error) {
-      this.#inFlight = null;
-      this.poison(error, commit.segment);
+      this.#abandon(error, commit.segment);
       commit.mark?.settled(this.#poisonedBy);
     }
   }
