@@ -18,6 +18,7 @@ import {
   INSTANCE_BYTES,
   isLiveName,
   isTemporaryLock,
+  isUnnamedLive,
   LOCK_NUMBER_MAX,
   lockNumber,
   lockPath,
@@ -131,7 +132,14 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
   }
   const instance = Buffer.from(storage.randomBytes(INSTANCE_BYTES)).toString('hex');
   const live = `LIVE.${instance}`;
-  const announcement = await held.announce(live);
+  let announcement: Announcement | null;
+  try {
+    announcement = await held.announce(live);
+  } catch (error) {
+    // A new owner took the socket, which did not listen yet, for a dead one's, and removed it.
+    if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return null;
+    throw error;
+  }
   try {
     // Where the socket is the only proof, a power cut must not leave a lock that names one which is not there.
     if (announcement !== null && !flock) await storage.flushDirectory(directory);
@@ -318,7 +326,7 @@ async function removeLeftovers(held: HeldDirectory, { storage, number, live }: O
     const isLeftover =
       isTemporaryLock(name) ||
       (old > 0 && old < number - OLDER_LOCKS_KEPT) ||
-      (isLiveName(name) && name !== live && (await held.probe(name)) === 'dead');
+      ((isLiveName(name) || isUnnamedLive(name)) && name !== live && (await held.probe(name)) === 'dead');
     if (isLeftover) await storage.remove(`${directory}/${name}`).catch(() => {});
   }
 }

@@ -6,6 +6,8 @@ import type { ProcessIdentity, Storage } from '../storage/index.js';
 const NAME_PATTERN = /^LOCK\.(\d{1,15})$/;
 const TEMPORARY_PATTERN = /^LOCK\.tmp\.[0-9a-f]+$/;
 const LIVE_PATTERN = /^LIVE\.[0-9a-f]{16}$/;
+/** Bound, and perhaps not listening yet. */
+const UNNAMED_LIVE_PATTERN = /^LIVE\.[0-9a-f]{16}\.tmp$/;
 const LOCK_FILE_BYTES_MAX = 4096;
 const HELD = 'held';
 const FREE = 'free';
@@ -45,7 +47,12 @@ export function isTemporaryLock(name: string): boolean {
 
 /** True for every name that only the lock gives: none of the store's contents is in it. */
 export function isLockName(name: string): boolean {
-  return name.startsWith('LOCK.') || isLiveName(name);
+  return name.startsWith('LOCK.') || isLiveName(name) || isUnnamedLive(name);
+}
+
+/** True for the name of a socket that its process did not live to name, or has not yet named. */
+export function isUnnamedLive(name: string): boolean {
+  return UNNAMED_LIVE_PATTERN.test(name);
 }
 
 export function isLiveName(name: string): boolean {

@@ -1,7 +1,10 @@
 // A process shows that it lives by a listening UNIX socket. The kernel refuses connections to it from the moment at which
 // the process has ended, by whatever end, and it does not matter from which container one looks.
 
+import fs from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
+import { KeelsonError } from '../errors.js';
+import { poolCall } from './fs-call.js';
 import type { Announcement, Liveness } from './storage.js';
 import { storageError } from './storage-errors.js';
 
@@ -14,13 +17,24 @@ const HAS_SOCKETS = process.platform !== 'win32';
 /** What says that there is something wrong here and now. Everything else says that there are no sockets here. */
 const TROUBLES = ['EACCES', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'ENOENT', 'ENOMEM', 'ENOSPC', 'EROFS'];
 
-/** Listens at `path`; errors show `shown`. Null where there can be no socket. */
+/** What a socket is called until it listens. */
+export const UNNAMED_SOCKET_SUFFIX = '.tmp';
+
+/**
+ * Listens at `path`; errors show `shown`. Null where there can be no socket. It is bound under another name first: Node
+ * removes the name that a socket was bound to when the event loop runs empty, or a worker ends, and then nothing would be
+ * left to prove that an owner is dead.
+ */
 export async function announceAt(path: string, shown: string): Promise<Announcement | null> {
-  if (!HAS_SOCKETS || Buffer.byteLength(path) > PATH_BYTES_MAX) return null;
+  const bound = `${path}${UNNAMED_SOCKET_SUFFIX}`;
+  if (!HAS_SOCKETS || Buffer.byteLength(bound) > PATH_BYTES_MAX) return null;
   const server = createServer((socket) => socket.destroy());
   try {
-    await listening(server, path);
+    await listening(server, bound);
+    await poolCall('rename', shown, (callback) => fs.rename(bound, path, callback));
   } catch (error) {
+    server.close();
+    if (error instanceof KeelsonError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code !== undefined && TROUBLES.includes(code)) throw storageError(error, 'bind', shown);
     return null;
@@ -29,7 +43,10 @@ export async function announceAt(path: string, shown: string): Promise<Announcem
   server.on('error', () => {});
   server.unref();
   let closing: Promise<void> | null = null;
-  const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
+  const close = async () => {
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    await poolCall('unlink', shown, (callback) => fs.unlink(path, callback)).catch(() => {});
+  };
   return {
     close() {
       closing ??= close();

@@ -156,7 +156,7 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/directory-lock.ts',
-        find: `(isLiveName(name) && name !== live && (await held.probe(name)) === 'dead');`,
+        find: `((isLiveName(name) || isUnnamedLive(name)) && name !== live && (await held.probe(name)) === 'dead');`,
         replace: 'isLiveName(name);',
       },
     ],
@@ -167,7 +167,7 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/directory-lock.ts',
-        find: `(isLiveName(name) && name !== live && (await held.probe(name)) === 'dead');`,
+        find: `((isLiveName(name) || isUnnamedLive(name)) && name !== live && (await held.probe(name)) === 'dead');`,
         replace: `(isLiveName(name) && name === live && (await held.probe(name)) === 'dead');`,
       },
     ],

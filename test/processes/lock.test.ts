@@ -43,6 +43,32 @@ describe.each(SETUPS)('an owner on %s', (_, setup) => {
     },
   );
 
+  // Node removes the name that a socket was bound to when the event loop runs empty, or a worker ends. So a process
+  // that ended without close() left a lock that named a socket which was gone: without the addon nobody could tell.
+  test.each([
+    ['that has nothing more to do', ''],
+    ['that calls process.exit()', 'process.exit(0);'],
+    ['that throws', "throw new Error('meant to end it');"],
+    ['whose worker has it open and ends', 'WORKER'],
+  ])('in a process %s without closing locks nobody out', async (_name, end) => {
+    const inProcess = `
+      import { open } from 'keelson';
+      const db = await open(DIRECTORY);
+      await db.put('of the owner', 1);
+      ${end === 'WORKER' ? '' : end}
+    `;
+    const inWorker = `
+      import { Worker } from 'node:worker_threads';
+      import { once } from 'node:events';
+      const program = "import { open } from 'keelson'; import { workerData } from 'node:worker_threads'; const db = await open(workerData); await db.put('of the owner', 1);";
+      const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(program.replace("'keelson'", JSON.stringify(import.meta.resolve('keelson'))))), { workerData: DIRECTORY });
+      await once(worker, 'exit');
+    `;
+    await runProgram(end === 'WORKER' ? inWorker : inProcess, [here.path], setup);
+    expect(await attempt(here.path, setup)).toEqual(TAKEN);
+    expect(await attempt(here.path, WITHOUT_ADDON)).toEqual(TAKEN);
+  });
+
   // An owner that is stopped, in a debugger or by the system, answers nobody, and goes on to write when it is resumed.
   test('is not robbed while it is stopped', async () => {
     const owner = await owned(here.path, setup);
