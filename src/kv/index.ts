@@ -5,7 +5,7 @@ import '../node-version.js';
 import type { DirectoryPath } from '../journal/index.js';
 import { openStore } from './open-store.js';
 import type { StoreOptions } from './options.js';
-import type { Store } from './store.js';
+import type { Store } from './store-interface.js';
 import type { CustomValueEncoding } from './value-encoding.js';
 
 type OpenOptions<KeyEncoding, ValueEncoding> = Partial<
@@ -27,6 +27,12 @@ type RequiredValues<ValueEncoding> = { readonly valueEncoding: ValueEncoding };
  * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN,
  * KEELSON_FORMAT_VERSION, KEELSON_ENCODING_MISMATCH, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_EXISTS,
  * KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
+ *
+ * @param directory A path or a `file:` URL.
+ * @example
+ * const db = await open<User>('./data');
+ * await db.put('user:ada', { name: 'Ada', logins: 1 });
+ * await db.close();
  */
 export function open<V = unknown>(
   directory: DirectoryPath,
@@ -85,9 +91,9 @@ export type { OpenProgress, StoreOptions } from './options.js';
 export type { KeyRange, RangeOptions } from './range.js';
 export type { Reads, VersionedValue } from './reads.js';
 export { type SalvageOptions, type SalvageReport, salvage } from './salvage.js';
-export type { Snapshot } from './snapshot.js';
-export type { Collection, Durability, Store, StoreEvents, StoreStats, WriteOptions } from './store.js';
+export type { Collection, Durability, StoreEvents, StoreStats, WriteOptions } from './store.js';
 export type { ExaminationProgress } from './store-examination.js';
+export type { Snapshot, Store } from './store-interface.js';
 export type { StoreRecovery } from './store-recovery.js';
 export type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js';
 export { type VerifyOptions, type VerifyReport, verify } from './verify.js';

@@ -10,24 +10,108 @@ import type { ValueCodec } from './value-encoding.js';
 
 /** A value and the LSN of the write that put it there. */
 export interface VersionedValue<V> {
+  /** A copy, as get() returns it. */
   readonly value: V;
+  /** The LSN of the write: no two writes of a store have the same, and a later one has a greater. */
   readonly version: Lsn;
 }
 
-/** Everything that is handed out is a copy. A wrong key or range is a TypeError that names it. */
+/**
+ * What can be read, of a store as of a snapshot. All reads are synchronous, and show every write whose call has returned,
+ * durable or not. Everything that is handed out is a copy.
+ *
+ * All of them throw a TypeError that names a wrong key or range, KEELSON_KEY_TOO_LARGE, and KEELSON_CLOSED.
+ */
 export interface Reads<K, V> {
+  /**
+   * Returns the value of a key, or undefined when it is absent.
+   *
+   * @param key A string, or a Uint8Array where the store's keys are bytes; at most 65,536 bytes on the disk.
+   * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED, and KEELSON_DECODE for a value that its
+   * encoding does not read.
+   * @example
+   * const user = db.get('user:ada');
+   */
   get(key: K): V | undefined;
+
+  /**
+   * Returns the value of a key with the LSN of the write that put it there, or undefined when the key is absent.
+   *
+   * @throws What get() throws.
+   * @example
+   * const before = db.getEntry('user:ada');
+   * // … later: has somebody written it meanwhile?
+   * const isUnchanged = db.getEntry('user:ada')?.version === before?.version;
+   */
   getEntry(key: K): VersionedValue<V> | undefined;
+
+  /**
+   * Returns true when the key is there. Does not read its value.
+   *
+   * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED.
+   * @example
+   * if (!db.has('user:ada')) await db.put('user:ada', { logins: 0 });
+   */
   has(key: K): boolean;
-  /** In the order of the keys; undefined for those that are absent. */
+
+  /**
+   * Returns the values of many keys, in the order of the keys; undefined for those that are absent.
+   *
+   * @param keys An array of keys. A key may come more than once.
+   * @throws What get() throws. A TypeError names the place: `keys[3]`.
+   * @example
+   * const [ada, alan] = db.getMany(['user:ada', 'user:alan']);
+   */
   getMany(keys: readonly K[]): (V | undefined)[];
-  /** Lazily, in key order, as of the call: later writes are not seen. Ends when the store is closed. */
+
+  /**
+   * Iterates over keys and values in key order, lazily, as of the call: later writes are not seen.
+   *
+   * @param range Which keys, in which order, and how many; by default all, upwards.
+   * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED. A step throws KEELSON_CLOSED
+   * when the store was closed before the last entry, and KEELSON_DECODE for a value that its encoding does not read.
+   * @example
+   * for (const [key, value] of db.entries({ prefix: 'user:', limit: 10 })) console.log(key, value);
+   */
   entries(range?: RangeOptions<K>): IteratorObject<[K, V], undefined>;
+
+  /**
+   * Iterates over keys in key order, lazily, as of the call. Does not read values.
+   *
+   * @param range Which keys, in which order, and how many; by default all, upwards.
+   * @throws What entries() throws, apart from KEELSON_DECODE.
+   * @example
+   * const newest = db.keys({ prefix: 'log:', reverse: true, limit: 1 }).next().value;
+   */
   keys(range?: RangeOptions<K>): IteratorObject<K, undefined>;
+
+  /**
+   * Iterates over values in the order of their keys, lazily, as of the call.
+   *
+   * @param range Which keys, in which order, and how many; by default all, upwards.
+   * @throws What entries() throws.
+   * @example
+   * const users = [...db.values({ prefix: 'user:' })];
+   */
   values(range?: RangeOptions<K>): IteratorObject<V, undefined>;
-  /** How many keys there are. */
+
+  /**
+   * The number of keys.
+   *
+   * @throws KEELSON_CLOSED.
+   * @example
+   * console.log(db.size);
+   */
   readonly size: number;
-  /** How many keys are in the range; of all, without looking. */
+
+  /**
+   * Returns the number of keys in a range, without a look at each of them.
+   *
+   * @param range Which keys; by default all. `reverse` and `limit` are unknown here.
+   * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED.
+   * @example
+   * const users = db.count({ prefix: 'user:' });
+   */
   count(range?: KeyRange<K>): number;
 }
 

@@ -65,6 +65,10 @@ export interface SalvageReport {
  *
  * Throws a TypeError for misuse, and a KeelsonError as verify() does; also KEELSON_EXISTS when `out` is not empty,
  * KEELSON_NO_SPACE, and KEELSON_DECODE when nothing says what keys and values are and the options do not either.
+ *
+ * @example
+ * const { entries, missing } = await salvage('./damaged', './rescued');
+ * console.log(entries, missing);
  */
 export async function salvage(
   directory: DirectoryPath,

@@ -5,8 +5,10 @@ import type { Lsn } from '../journal/index.js';
 import '../platform-types.js';
 import type { EntriesView } from './entries.js';
 import { type Codecs, IndexReads } from './reads.js';
+import type { Snapshot as SnapshotSurface } from './store-interface.js';
 
-export class Snapshot<K, V> extends IndexReads<K, V> {
+/** What callers see of it is in store-interface.ts. */
+export class Snapshot<K, V> extends IndexReads<K, V> implements SnapshotSurface<K, V> {
   /** Everything up to here is in it, and nothing after. Not necessarily durable: see flush(lsn). */
   readonly lsn: Lsn;
   #entries: EntriesView | null;
@@ -24,11 +26,17 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
     this.lsn = lsn;
   }
 
-  /** Lets go of the memory it holds. Idempotent. Iterations over it that have not ended throw KEELSON_CLOSED. */
+  /**
+   * Lets go of the memory it holds. Idempotent. Iterations over it that have not ended throw KEELSON_CLOSED.
+   *
+   * @example
+   * snapshot.close();
+   */
   close(): void {
     this.#entries = null;
   }
 
+  /** Closes the snapshot at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -50,6 +50,10 @@ export interface VerifyReport {
  * KEELSON_NOT_A_DIRECTORY, KEELSON_INCOMPLETE, KEELSON_FOREIGN (nothing there is of a store, or of two that are mixed),
  * KEELSON_FORMAT_VERSION, KEELSON_ACCESS, KEELSON_IO.
  * Damage is not thrown: it is in the report.
+ *
+ * @example
+ * const { ok, damages } = await verify('./data');
+ * if (!ok) console.error(damages);
  */
 export async function verify(directory: DirectoryPath, options?: VerifyOptions): Promise<VerifyReport> {
   const { engine, onProgress } = resolveOptions('verify', VERIFY_OPTIONS, options);
