@@ -254,7 +254,7 @@ class OwnedLock implements DirectoryLock {
       await clearIncomplete(storage, directory, names);
       return true;
     } catch (error) {
-      await this.#removeOwn().catch(() => this.#markFree());
+      await this.#giveUp();
       await this.#file.close().catch(() => {});
       throw error;
     }
@@ -270,15 +270,31 @@ class OwnedLock implements DirectoryLock {
   }
 
   async abandon(): Promise<void> {
-    await this.#removeOwn().catch(() => this.#markFree());
+    await this.#giveUp();
     await this.#end();
   }
 
   /** Somebody else is the owner: gives up what was made, and keeps the directory for another try. */
   async withdraw(): Promise<void> {
-    await this.#removeOwn().catch(() => this.#markFree());
+    await this.#giveUp();
     await this.#file.close().catch(() => {});
     await this.#announcement?.close();
+  }
+
+  /**
+   * Removes the lock file; marks it where that would make an older one the newest again: that may be a dead owner's,
+   * whose socket, the proof of it, has been cleared away.
+   */
+  async #giveUp(): Promise<void> {
+    const { storage, path: directory } = this.#held;
+    const numbers = await storage.list(directory).then(
+      (names) => names.map(lockNumber),
+      () => [this.number - 1],
+    );
+    const isNewest = numbers.every((number) => number <= this.number);
+    const hasOlder = numbers.some((number) => number > 0 && number < this.number);
+    if (isNewest && hasOlder) await this.#markFree();
+    else await this.#removeOwn().catch(() => this.#markFree());
   }
 
   async #end(): Promise<void> {

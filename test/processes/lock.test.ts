@@ -69,6 +69,18 @@ describe.each(SETUPS)('an owner on %s', (_, setup) => {
     expect(await attempt(here.path, WITHOUT_ADDON)).toEqual(TAKEN);
   });
 
+  // An open that failed removed its lock, and the dead owner's was the newest again, whose socket had been cleared away.
+  test('that was killed locks nobody out after an open that failed', async () => {
+    const owner = await owned(here.path, setup);
+    await owner.kill();
+    const [segment] = fs.readdirSync(here.path).filter((name) => name.endsWith('.journal'));
+    const bytes = fs.readFileSync(here.at(segment!));
+    fs.truncateSync(here.at(segment!), bytes.length / 2);
+    expect(await attempt(here.path, setup)).toMatchObject({ code: 'KEELSON_CORRUPT' });
+    fs.writeFileSync(here.at(segment!), bytes);
+    expect(await attempt(here.path, setup)).toEqual(TAKEN);
+  });
+
   // An owner that is stopped, in a debugger or by the system, answers nobody, and goes on to write when it is resumed.
   test('is not robbed while it is stopped', async () => {
     const owner = await owned(here.path, setup);
