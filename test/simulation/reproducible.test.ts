@@ -53,7 +53,8 @@ test('neither chance nor time is had anywhere but on the storage floor', () => {
   const names = fs
     .readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'));
-  const above = names.filter((name) => !/^(storage|testing)\b/.test(name));
+  // schedulers.ts captures the timers; delay() is for whoever waits for a lock, and the next test says so.
+  const above = names.filter((name) => !/^(storage|testing|schedulers\.ts)\b/.test(name));
   expect(above.length).toBeGreaterThan(50);
   const found = above.filter((name) =>
     /node:crypto|Math\.random|randomUUID|Date\.now|performance\.now|hrtime|setTimeout|setInterval/.test(
@@ -61,4 +62,13 @@ test('neither chance nor time is had anywhere but on the storage floor', () => {
     ),
   );
   expect(found).toEqual([]);
+});
+
+test('only who waits for a lock waits for a time', () => {
+  const folder = path.resolve(import.meta.dirname, '../../src');
+  const waiting = fs
+    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && name !== 'schedulers.ts')
+    .filter((name) => /\bdelay\b.*schedulers/.test(fs.readFileSync(path.join(folder, name), 'utf8')));
+  expect(waiting.toSorted()).toEqual(['journal/directory-lock.ts', 'journal/lock-judgement.ts']);
 });
