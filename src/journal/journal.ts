@@ -401,7 +401,12 @@ export class Journal {
     if (lsn <= this.syncedLsn) return Promise.resolve(lsn);
     const { poisoned } = this;
     if (poisoned !== null) return Promise.reject(poisoned);
-    return new Promise<Lsn>((resolve, reject) => this.#waiters.add(new Waiter(lsn, resolve, reject)));
+    return new Promise<Lsn>((resolve, reject) => {
+      // Asked again: a hook on the making of this promise may have drained, or poisoned.
+      if (lsn <= this.syncedLsn) resolve(lsn);
+      else if (this.poisoned !== null) reject(this.poisoned);
+      else this.#waiters.add(new Waiter(lsn, resolve, reject));
+    });
   }
 
   async *#read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {

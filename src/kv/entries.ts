@@ -196,6 +196,8 @@ export class Entries extends EntriesView {
   }
 
   override clone(): EntriesView {
+    // A checkpoint that waited for its turn may be the first to come after a stop: it must not see torn entries.
+    this.guard.assertIdle();
     this.settle();
     return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());
   }
