@@ -1,6 +1,6 @@
-// The lock of a directory, as src/journal/directory-lock.ts takes it. Spin tries every order of the steps of three slots.
-// In each slot one process after another opens the directory, works, and ends or dies. run.js lists the variants (each
-// a set of #defines) and what Spin must say of each.
+// The lock of a directory, as src/journal/directory-lock.ts takes it. Spin tries every order of the steps of two or three
+// slots. In each slot one process after another opens the directory, works, and ends or dies. run.js lists the variants
+// (each a set of #defines) and what Spin must say of each.
 //
 // One step here is one system call there. Between two steps any other process may act for as long as it likes, so a
 // process that is stopped needs no model of its own. A process may die between any two steps. Its socket and its lock
@@ -19,10 +19,15 @@
 //   FREE, UNLINK       OwnedLock.release and abandon: mark the file, end the announcement, close the directory
 //   WITHDRAW           OwnedLock.withdraw: remove the own LOCK file, end the announcement, look again
 //
+// A lock that is given up while it is the newest is marked free and keeps its name. REMOVES_NEWEST removes the name in
+// every case, REMOVES_LONE only where no older lock is there. Both let a live owner be robbed: a name that is made again
+// names another owner than the one that a slow opener has judged. (OwnedLock.#giveUp at e829335 is REMOVES_LONE.)
+//
 // What must hold:
 // - At most one process owns the directory at a time.
 // - No process is judged dead while it owns the directory, and no check before a create, rename or remove fails.
-// - Whenever nobody lives, one more opener without the addon gets the lock. So no dead process locks anybody out.
+// - Whenever nobody lives, one more opener without the addon gets the lock. So no dead process locks anybody out. (The
+//   check is switched off by MAY_LOCK_OUT, for variants that have to be looked at for robberies alone.)
 //
 // The labels in a lock file (boot id, process id, start time) are not in the model: no step reads them, so it changes
 // nothing whether they look right or wrong. lock-by-labels.pml has the protocol that believed them.
@@ -38,9 +43,13 @@
 // - File systems without sockets or hard links, moved directories, and LOCK files that a person removes.
 // - Power cuts: power-cut.pml.
 
+// How many processes are there at a time: two or three.
+#ifndef SLOTS
+#define SLOTS 3
+#endif
+// How many LIVE files are ever bound, and so how many LOCK files are made at most: three to five.
 #ifndef INSTANCES
-// How many LIVE files are ever bound, and so how many LOCK files are made at most: three or four.
-#define INSTANCES 4
+#define INSTANCES 3
 #endif
 #ifndef OLDER_KEPT
 // OLDER_LOCKS_KEPT
@@ -81,10 +90,11 @@ byte binder;
 #define UNLINK(i) live[i] = 0
 #endif
 
+#define IS_LOCK(n) (n <= INSTANCES && lock[(n <= INSTANCES -> n : 0)] != 0)
 #define NEWEST \
-  (lock[INSTANCES] -> INSTANCES : (lock[INSTANCES - 1] -> INSTANCES - 1 : (lock[INSTANCES - 2] -> INSTANCES - 2 : \
-  (INSTANCES > 3 && lock[1] -> 1 : 0))))
+  (IS_LOCK(5) -> 5 : (IS_LOCK(4) -> 4 : (IS_LOCK(3) -> 3 : (IS_LOCK(2) -> 2 : (IS_LOCK(1) -> 1 : 0)))))
 #define HAS_FLOCK (flock_holder == slot)
+#define HAS_OLDER ((n > 1 && lock[1] != 0) || (n > 2 && lock[2] != 0) || (INSTANCES > 3 && n > 3 && lock[3] != 0))
 #define REFUSES(i) (live[i] && !listening[i])
 
 inline own() {
@@ -107,7 +117,7 @@ inline vanish() {
   n = 0;
   other = 0;
   running_count--;
-#ifndef SWEPT
+#ifndef MAY_LOCK_OUT
   if
   :: running_count > 0
   :: else ->
@@ -216,6 +226,9 @@ named:
   :: atomic { IS_OWN(me) -> own() }
 #ifdef REMOVES_NEWEST
   :: atomic { !IS_OWN(me) -> goto withdraw }
+#elif defined(REMOVES_LONE)
+  :: atomic { !IS_OWN(me) && HAS_OLDER -> goto release }
+  :: atomic { !IS_OWN(me) && !HAS_OLDER -> goto withdraw }
 #else
   :: atomic { !IS_OWN(me) -> goto release }
 #endif
@@ -233,8 +246,11 @@ clean:
   // CLEAN, any part of which may fail
   if
   :: atomic { n > OLDER_KEPT + 1 && lock[1] != 0 -> lock[1] = 0; goto clean }
-#if INSTANCES > 3
+#if INSTANCES - OLDER_KEPT > 2
   :: atomic { n > OLDER_KEPT + 2 && lock[2] != 0 -> lock[2] = 0; goto clean }
+#endif
+#if INSTANCES - OLDER_KEPT > 3
+  :: atomic { n > OLDER_KEPT + 3 && lock[3] != 0 -> lock[3] = 0; goto clean }
 #endif
 #ifndef FIXED_NAME
   :: atomic { REFUSES(1) -> other = 1 }
@@ -242,6 +258,9 @@ clean:
   :: atomic { REFUSES(3) -> other = 3 }
 #if INSTANCES > 3
   :: atomic { REFUSES(4) -> other = 4 }
+#endif
+#if INSTANCES > 4
+  :: atomic { REFUSES(5) -> other = 5 }
 #endif
 #endif
   :: goto work
@@ -258,6 +277,9 @@ work:
   :: atomic { assert(lock[n] == me && lock[n + 1] == 0 && owner_count == 1); goto release }
 #ifdef REMOVES_NEWEST
   :: goto withdraw
+#endif
+#ifdef REMOVES_LONE
+  :: atomic { !HAS_OLDER -> goto withdraw }
 #endif
   DIES
   fi;
@@ -299,7 +321,8 @@ withdrawn:
 }
 
 #ifdef SWEPT
-// Somebody removes one LIVE file: a person, or a tool that clears away what it does not know.
+// Somebody removes one LIVE file: a person, or a tool that clears away what it does not know. Then nothing proves any
+// more that its owner is dead, so this goes with MAY_LOCK_OUT.
 active proctype Sweeper() {
 end:
   if
@@ -312,8 +335,16 @@ end:
 
 init {
   atomic {
+#ifdef AFTER_A_DEATH
+    // An owner without the addon has died, and three race for what it left.
+    instance_count = 1;
+    lock[1] = 1;
+    live[1] = 1;
+#endif
     run Opener(1);
     run Opener(2);
+#if SLOTS > 2
     run Opener(3)
+#endif
   }
 }
