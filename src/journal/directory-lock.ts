@@ -53,7 +53,7 @@ export interface DirectoryLock {
   onLost(listener: (error: KeelsonError) => void): void;
   /** Marks the lock as released, or removes it where that fails. Never throws. */
   release(): Promise<void>;
-  /** Gives the lock up as if it had never been taken: what could not be opened is left as it was. Never throws. */
+  /** Gives the lock up: what could not be opened is left as it was, but for a lock that is marked as released. Never throws. */
   abandon(): Promise<void>;
 }
 
@@ -282,19 +282,15 @@ class OwnedLock implements DirectoryLock {
   }
 
   /**
-   * Removes the lock file; marks it where that would make an older one the newest again: that may be a dead owner's,
-   * whose socket, the proof of it, has been cleared away.
+   * Marks the lock file, and removes it only below a newer one. The newest number is never given out twice: a slow opener
+   * that judged its first owner dead would take the next number from the second. Nor does an older lock become the newest
+   * again: that may be a dead owner's, whose socket, the proof of it, has been cleared away.
    */
   async #giveUp(): Promise<void> {
     const { storage, path: directory } = this.#held;
-    const numbers = await storage.list(directory).then(
-      (names) => names.map(lockNumber),
-      () => [this.number - 1],
-    );
-    const isNewest = numbers.every((number) => number <= this.number);
-    const hasOlder = numbers.some((number) => number > 0 && number < this.number);
-    if (isNewest && hasOlder) await this.#markFree();
-    else await this.#removeOwn().catch(() => this.#markFree());
+    const newest = await storage.list(directory).then(highestLock, () => this.number);
+    if (newest > this.number) await this.#removeOwn().catch(() => this.#markFree());
+    else await this.#markFree();
   }
 
   async #end(): Promise<void> {

@@ -311,13 +311,14 @@ describe('when the system refuses something while a lock is taken', () => {
     expect(refused).toBeGreaterThan(2);
   });
 
-  test('an open that fails after the lock was taken leaves none', async () => {
+  // The number of a lock that was removed was given out again, and a slow opener took the next one from its second owner.
+  test('an open that fails after the lock was taken leaves it released', async () => {
     const faulty = new FaultyStorage();
     let lists = 0;
     faulty.fault = ({ operation }) =>
       operation === 'list' && lists++ === 4 ? diskError('KEELSON_IO', 'EIO', 'readdir') : null;
     expect(await rejectionOf(open(here.path, {}, faulty.storage))).toEqual(keelsonError('KEELSON_IO'));
-    expect(lockNames()).toEqual([]);
+    expect(lockNames()).toEqual(['LOCK.1']);
     await (await open(here.path)).close();
     expect(openDescriptors(here.path) ?? 0).toBe(0);
   });

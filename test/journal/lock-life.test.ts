@@ -146,7 +146,7 @@ describe('whoever wants the lock', () => {
     const lock = await lockDirectory(removing, here.path);
     expect(names).toHaveLength(2);
     expect(liveNames()).toEqual([names[1]]);
-    expect(JSON.parse(fs.readFileSync(here.at('LOCK.1'), 'utf8').slice(5)).live).toBe(names[1]);
+    expect(JSON.parse(fs.readFileSync(here.at('LOCK.2'), 'utf8').slice(5)).live).toBe(names[1]);
     await lock.release();
     expect(liveNames()).toEqual([]);
   });

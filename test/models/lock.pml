@@ -21,7 +21,7 @@
 //
 // A lock that is given up while it is the newest is marked free and keeps its name. REMOVES_NEWEST removes the name in
 // every case, REMOVES_LONE only where no older lock is there. Both let a live owner be robbed: a name that is made again
-// names another owner than the one that a slow opener has judged. (OwnedLock.#giveUp at e829335 is REMOVES_LONE.)
+// names another owner than the one that a slow opener has judged. (OwnedLock.#giveUp did that until it was mended.)
 //
 // What must hold:
 // - At most one process owns the directory at a time.
