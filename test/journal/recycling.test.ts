@@ -293,11 +293,15 @@ describe('what waits to be used again', () => {
     const faulty = new FaultyStorage();
     const journal = await openHere(faulty);
     await commitAll(journal, numbered(60, 300));
+    // What is prepared in the background then is another test's.
+    const settled = () => faulty.settled();
+    await settled();
     faulty.fault = ({ operation }) =>
       operation === 'zeroFill' || operation === 'createLogFile' ? NO_SPACE : null;
     await journal.truncateBefore(journal.syncedLsn);
     expect(segmentNames(here.path).length).toBeLessThan(3);
-    await liveRounds(journal, 4, 60);
+    await settled();
+    await liveRounds(journal, 4, 60, settled);
     expect(journal.poisoned).toBeNull();
     expect(journal.stats().segmentsRecycled).toBeGreaterThan(4);
   });
