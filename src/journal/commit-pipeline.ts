@@ -141,7 +141,10 @@ export class CommitPipeline {
   /** Resolves when nothing is in flight and nothing waits for its turn; in a poisoned journal, when nothing is in flight. */
   whenIdle(): Promise<void> {
     if (this.#isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => {
+      if (this.#isIdle) resolve();
+      else this.#idle.push(resolve);
+    });
   }
 
   /** Refuses everything from here on, and everyone who waits. The first call decides the cause. */

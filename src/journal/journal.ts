@@ -186,10 +186,14 @@ export class Journal {
   /** Appends all records, or throws and appends none. Returns the LSN of the last; of none, the current end. */
   appendBatch(records: readonly Uint8Array[]): Lsn {
     if (!Array.isArray(records)) throw misuse('records', 'an array of Uint8Arrays', records);
-    for (const [index, record] of records.entries()) {
+    // Each element is read once: a Proxy, or a subclass, may answer something else the next time.
+    const own: Uint8Array[] = [];
+    for (let index = 0; index < records.length; index++) {
+      const record: unknown = records[index];
       if (!types.isUint8Array(record)) throw misuse(`records[${index}]`, 'a Uint8Array', record);
+      own.push(unsharedBytes(record));
     }
-    return this.#append(records.map(unsharedBytes));
+    return this.#append(own);
   }
 
   /**
@@ -351,6 +355,12 @@ export class Journal {
     const frameBytes = this.#layout.frameBytesOf(records);
     if (frameBytes === 0) return this.nextLsn;
     this.#ensureRoom(frameBytes, records.length);
+    // A hook that ran meanwhile may have transferred the memory of a record, which leaves it empty.
+    if (this.#layout.frameBytesOf(records) !== frameBytes) {
+      throw new TypeError(
+        'records: expected Uint8Arrays that keep their length, got one that a hook has changed',
+      );
+    }
     let lsn: Lsn;
     try {
       lsn = this.#layout.append(records, frameBytes);
@@ -430,7 +440,11 @@ export class Journal {
     try {
       while (this.#closing === null && !signal.aborted) {
         if (place.lsn === this.syncedLsn) {
-          await new Promise<void>((resolve) => this.#watchers.push(resolve));
+          await new Promise<void>((resolve) => {
+            // Asked again: a hook on the making of this promise may have made more durable, or closed.
+            if (place.lsn !== this.syncedLsn || this.#closing !== null || signal.aborted) resolve();
+            else this.#watchers.push(resolve);
+          });
           continue;
         }
         for await (const record of readRecords(this.#storage, this.#held, place, this.syncedLsn)) {

@@ -3,6 +3,7 @@
 // this life is used again where there is one of the right size: see recycled-segments.ts.
 
 import { isKeelsonError, type KeelsonError } from '../errors.js';
+import { queueMicrotask } from '../schedulers.js';
 import { type BackgroundCloses, runSteps, runStepsSync, type Steps, type Storage } from '../storage/index.js';
 import type { ResolvedJournalOptions } from './options.js';
 import { type RecycledSegment, RecycledSegments, type SizeRange } from './recycled-segments.js';
@@ -147,7 +148,16 @@ export class SegmentRoom {
 
   /** Starts to prepare the next segment unless one is ready or under way. A failure is met again by take(). */
   prepareAhead(): void {
-    if (this.#ready !== null || this.#underWay !== null || this.#closed || this.#hasFailedAhead) return;
+    // Not on the stack of the write that asks, which may be stopped: what has begun must come to its end.
+    if (this.#needsNext) queueMicrotask(this.#prepareNext);
+  }
+
+  get #needsNext(): boolean {
+    return this.#ready === null && this.#underWay === null && !this.#closed && !this.#hasFailedAhead;
+  }
+
+  readonly #prepareNext = (): void => {
+    if (!this.#needsNext) return;
     const state = { abandoned: false, done: Promise.resolve() };
     state.done = runSteps(this.#prepare(0))
       .then((segment) => {
@@ -161,9 +171,8 @@ export class SegmentRoom {
       .finally(() => {
         this.#underWay = null;
       });
-    // Last: a call that is stopped before must not leave a preparation that nothing ends.
     this.#underWay = state;
-  }
+  };
 
   /**
    * Gives a segment that is retired its temporary name, where it can be used again: that is its retirement. False when
@@ -227,6 +236,7 @@ export class SegmentRoom {
     this.#ready = null;
     if (ready !== null) this.#discard(ready);
     this.#removeAll([...this.#recycled.takeWaiting(), ...this.#recycled.takeFree()]);
+    await null;
     await Promise.all(this.#discards);
   }
 
@@ -319,11 +329,14 @@ export class SegmentRoom {
 
   /** Best effort, and nobody waits for it but close(). */
   #remove(path: string): void {
-    const removed = this.#storage
-      .remove(path)
-      .catch(() => {})
-      .finally(() => this.#discards.delete(removed));
-    this.#discards.add(removed);
+    // As prepareAhead(): take() is on the stack of a write.
+    queueMicrotask(() => {
+      const removed = this.#storage
+        .remove(path)
+        .catch(() => {})
+        .finally(() => this.#discards.delete(removed));
+      this.#discards.add(removed);
+    });
   }
 
   #reportPoison(error: unknown): void {

@@ -57,6 +57,8 @@ export class Backups {
 
   async #write(directory: string, plan: BackupPlan): Promise<BackupResult> {
     const { storage, source, journal, codecs, entries, lsn } = plan;
+    // Not on the stack of the call, which may be stopped: what has begun must come to its end.
+    await null;
     await refuseInsideByLinks(storage, directory, source);
     const bytesWritten = await writeNewStore(storage, {
       directory,

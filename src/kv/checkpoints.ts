@@ -4,6 +4,7 @@
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
+import { queueMicrotask } from '../schedulers.js';
 import type { Storage } from '../storage/index.js';
 import {
   type CheckpointResult,
@@ -86,15 +87,25 @@ export interface CheckpointsParts {
   readonly emit: (event: CheckpointEvent) => void;
 }
 
+interface QueuedCheckpoint {
+  readonly isAutomatic: boolean;
+  readonly resolve: (result: CheckpointResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Its end is in the event and in stats(): nobody waits for it. */
+const UNATTENDED: QueuedCheckpoint = { isAutomatic: true, resolve: () => {}, reject: () => {} };
+
 export class Checkpoints {
   readonly #parts: CheckpointsParts;
   /** Up to here an image holds everything. */
   #image: KnownImage | null;
   /** The image before it, kept with its journal when the options say so; 0 when the journal alone went before. */
   #olderImageLsn: number;
-  #last: Promise<unknown> = Promise.resolve();
-  /** Those that run or wait for their turn. */
-  readonly #running = new Set<Promise<CheckpointResult>>();
+  /** The one that runs, and those that wait for their turn. */
+  readonly #queue: QueuedCheckpoint[] = [];
+  #isWorking = false;
+  readonly #whenIdle: (() => void)[] = [];
   #isClosed = false;
   #completed = 0;
   #failed = 0;
@@ -123,7 +134,7 @@ export class Checkpoints {
     return {
       completed: this.#completed,
       failed: this.#failed,
-      isRunning: this.#running.size > 0,
+      isRunning: this.#queue.length > 0,
       last: this.#lastResult,
       lastFailure: this.#lastFailure,
       retireFailure: this.#retireFailure,
@@ -133,9 +144,8 @@ export class Checkpoints {
 
   /** After every write: starts a checkpoint when the journal has outgrown the image. */
   wrote(lsn: number): void {
-    if (lsn < this.#dueLsn || this.#running.size > 0) return;
-    // Its end is in the event and in stats(): nobody waits for it.
-    this.#enqueue(true).catch(() => {});
+    if (lsn < this.#dueLsn || this.#queue.length > 0) return;
+    this.#enqueue(UNATTENDED);
   }
 
   /** A write found no room: what a checkpoint retires may be all that there is to get. Once for each LSN. */
@@ -146,36 +156,55 @@ export class Checkpoints {
       journal.tryRoomAgain();
       return;
     }
-    if (!this.#isAutomatic || this.#running.size > 0 || nextLsn === this.#noRoomLsn) return;
+    if (!this.#isAutomatic || this.#queue.length > 0 || nextLsn === this.#noRoomLsn) return;
     this.#noRoomLsn = nextLsn;
-    this.#enqueue(true).catch(() => {});
+    this.#enqueue(UNATTENDED);
   }
 
   /** One at a time: a call during another waits for it and then takes its own. */
   request(): Promise<CheckpointResult> {
-    return this.#enqueue(false);
+    return new Promise((resolve, reject) => this.#enqueue({ isAutomatic: false, resolve, reject }));
   }
 
   /** Aborts the one that runs, and waits for its end. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#last;
+    if (this.#queue.length === 0) return;
+    await new Promise<void>((resolve) => {
+      if (this.#queue.length === 0) resolve();
+      else this.#whenIdle.push(resolve);
+    });
   }
 
   get #imageLsn(): number {
     return this.#image?.lsn ?? 0;
   }
 
-  #enqueue(isAutomatic: boolean): Promise<CheckpointResult> {
-    // Never within the call: the write that made it due has more to do.
-    const result: Promise<CheckpointResult> = this.#last
-      .then(() => this.#run(isAutomatic))
-      .finally(() => this.#running.delete(result));
-    this.#last = result.catch(() => {});
-    // Last: a call that is stopped before must not leave one that nothing ends.
-    this.#running.add(result);
-    return result;
+  /**
+   * Never runs within the call: the write that made it due has more to do. In this order: hooks run while the microtask is
+   * queued, and a call that is stopped then has recorded nothing; what is recorded has a worker that comes.
+   */
+  #enqueue(checkpoint: QueuedCheckpoint): void {
+    queueMicrotask(this.#work);
+    this.#queue.push(checkpoint);
   }
+
+  /** Runs what is queued, one after the other. */
+  readonly #work = async (): Promise<void> => {
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      const { isAutomatic, resolve, reject } = next;
+      const outcome = await this.#run(isAutomatic).then(
+        (result) => () => resolve(result),
+        (error: unknown) => () => reject(error),
+      );
+      this.#queue.shift();
+      outcome();
+    }
+    this.#isWorking = false;
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
+  };
 
   async #run(isAutomatic: boolean): Promise<CheckpointResult> {
     const { storage, journal, codecs, entries, emit } = this.#parts;

@@ -1,5 +1,6 @@
 // The journal's public surface on the fs engine: positions, commits, waiting, limits, closing, options.
 
+import { createHook } from 'node:async_hooks';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openJournal } from '../../src/journal/index.js';
 import type { Journal } from '../../src/journal/journal.js';
@@ -112,6 +113,55 @@ describe('append', () => {
       record.fill(0);
     }
     expect(value).toBe(50);
+  });
+
+  // The length was asked of the array, which may lie, differ from look to look, and run code in the middle of a commit: the
+  // log held a frame of one length with the bytes of another.
+  test('takes the bytes that an array holds, whatever it says of its length', async () => {
+    const journal = await openHere();
+    let looks = 0;
+    class Lying extends Uint8Array {
+      override get length() {
+        if (looks++ % 3 === 0) journal.append(bytesOf('nested'));
+        return looks * 1000;
+      }
+    }
+    const own = Object.defineProperty(bytesOf('own'), 'length', { get: () => ++looks });
+    const changing = new Proxy([bytesOf('one')], {
+      get: (target, name) => (name === '0' && looks++ % 2 === 1 ? 'no bytes' : Reflect.get(target, name)),
+    });
+    looks = 0;
+    journal.append(Lying.from(bytesOf('subclass')));
+    journal.append(own);
+    looks = 0;
+    journal.appendBatch(changing);
+    await journal.syncThrough();
+    expect((await textsOf(journal)).filter((text) => text !== 'nested')).toEqual(['subclass', 'own', 'one']);
+  });
+
+  test('refuses a record whose memory is transferred while room is made for it', async () => {
+    const journal = await openHere(TINY);
+    const texts: string[] = [];
+    for (let at = 0; at < 40; at++) {
+      const record = new Uint8Array(700).fill(97);
+      const hook = createHook({
+        init() {
+          if (record.byteLength > 0) structuredClone(record, { transfer: [record.buffer] });
+        },
+      });
+      try {
+        hook.enable();
+        journal.append(record);
+        texts.push('a'.repeat(700));
+      } catch (error) {
+        expect(error).toBeInstanceOf(TypeError);
+      } finally {
+        hook.disable();
+      }
+    }
+    expect(texts.length).toBeLessThan(40);
+    await journal.syncThrough();
+    expect(await textsOf(journal)).toEqual(texts);
   });
 
   test('of no records appends nothing, makes no segment, and gives the current end', async () => {

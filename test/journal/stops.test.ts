@@ -3,6 +3,7 @@
 import { createHook } from 'node:async_hooks';
 import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
+import type { Journal } from '../../src/journal/journal.js';
 import { createFsStorage, type LogFile, type Storage } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
 import { bytesOf, open, TINY, textOf, useDirectory } from './helpers.js';
@@ -104,5 +105,38 @@ describe('a journal', () => {
     for await (const { lsn } of reopened.read()) found.push(lsn);
     expect(found).toEqual(lsns.toSorted((a, b) => a - b));
     await reopened.close();
+  });
+
+  // A hook that made the log durable while the promise of a waiter was made had woken everybody before that one waited.
+  test.each([
+    ['of whoever waits', (journal: Journal) => () => journal.syncThrough()],
+    [
+      'of a follower',
+      (journal: Journal) => {
+        const following = journal.follow({ from: 0 });
+        return () => following.next();
+      },
+    ],
+  ])('that a hook makes durable at any promise %s leaves nobody waiting', async (_, waiting) => {
+    for (let at = 1; at <= 40; at++) {
+      const journal = await open(here.at(`at-${at}`));
+      const wait = waiting(journal);
+      await journal.commit(bytesOf('first'));
+      await wait();
+      journal.append(bytesOf('second'));
+      let promises = 0;
+      const hook = createHook({
+        init(_id, type) {
+          if (type !== 'PROMISE' || ++promises !== at) return;
+          journal.append(bytesOf('third'));
+          journal.syncThroughSync();
+        },
+      }).enable();
+      const waited = wait();
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+      hook.disable();
+      await waited;
+      await journal.close();
+    }
   });
 });

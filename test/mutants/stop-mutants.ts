@@ -4,6 +4,8 @@ import type { Mutant } from './mutants.js';
 
 const STOPS = 'test/kv/stops.test.ts';
 const JOURNAL_STOPS = 'test/journal/stops.test.ts';
+const JOURNAL_TEST = 'test/journal/journal.test.ts';
+const HOOKS = 'test/kv/stops-in-hooks.test.ts';
 const NESTED = 'test/kv/nested-writes.test.ts';
 const IMAGE_CHECKS = 'test/kv/image-checks.test.ts';
 const WAITERS = 'test/journal/durable-waiters.test.ts';
@@ -106,6 +108,51 @@ const nested: readonly Mutant[] = [
     'export const queueMicrotask: (task: () => void) => void = globalThis.queueMicrotask;',
     'export const queueMicrotask = (task: () => void): void => globalThis.queueMicrotask(task);',
     NESTED,
+  ),
+  mutant(
+    'a write that became durable while the promise of its waiter was made is waited for',
+    'src/journal/journal.ts',
+    'if (lsn <= this.syncedLsn) resolve(lsn);\n      else if (this.poisoned !== null) reject(this.poisoned);\n      else this',
+    'if (this.poisoned !== null) reject(this.poisoned);\n      else this',
+    JOURNAL_STOPS,
+  ),
+  mutant(
+    'a follower waits for what became durable while its promise was made',
+    'src/journal/journal.ts',
+    'if (place.lsn !== this.syncedLsn || this.#closing !== null || signal.aborted) resolve();\n            else this',
+    'this',
+    JOURNAL_STOPS,
+  ),
+  {
+    ...mutant(
+      'the files of a backup are begun on the stack of the call',
+      'src/kv/backup.ts',
+      'await null;',
+      '',
+      HOOKS,
+    ),
+    filter: 'a backup',
+  },
+  mutant(
+    'an array is asked for its length, whatever it answers',
+    'src/unshared-bytes.ts',
+    'if (!isPlain) return new Uint8Array(bytes);',
+    '',
+    JOURNAL_TEST,
+  ),
+  mutant(
+    'a record is looked at again after it was checked',
+    'src/journal/journal.ts',
+    'own.push(unsharedBytes(record));',
+    'own.push(unsharedBytes(records[index]!));',
+    JOURNAL_TEST,
+  ),
+  mutant(
+    'a record may shrink while room is made for it',
+    'src/journal/journal.ts',
+    'if (this.#layout.frameBytesOf(records) !== frameBytes) {',
+    'if (frameBytes < 0) {',
+    JOURNAL_TEST,
   ),
 ];
 
