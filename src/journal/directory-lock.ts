@@ -16,9 +16,8 @@ import {
   encodeHeldLock,
   highestLock,
   INSTANCE_BYTES,
-  isLiveName,
+  isSocket,
   isTemporaryLock,
-  isUnnamedLive,
   LOCK_NUMBER_MAX,
   lockNumber,
   lockPath,
@@ -51,7 +50,7 @@ export interface DirectoryLock {
   readonly storage: Storage;
   /** Told once, before an operation on a name throws KEELSON_LOCK_LOST for the first time. */
   onLost(listener: (error: KeelsonError) => void): void;
-  /** Marks the lock as released, or removes it where that fails. Never throws. */
+  /** Marks the lock as released. Never throws: where that fails, what proves that its owner is gone stays. */
   release(): Promise<void>;
   /** Gives the lock up: what could not be opened is left as it was, but for a lock that is marked as released. Never throws. */
   abandon(): Promise<void>;
@@ -141,8 +140,8 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
     throw error;
   }
   try {
-    // Where the socket is the only proof, a power cut must not leave a lock that names one which is not there.
-    if (announcement !== null && !flock) await storage.flushDirectory(directory);
+    // A power cut must not leave a lock that names a socket which is not there: the next opener may lack the addon.
+    if (announcement !== null) await storage.flushDirectory(directory);
     const liveIdentity = announcement === null ? null : storage.identityOf(`${directory}/${live}`);
     const owner = { ...storage.processIdentity, live: announcement === null ? null : live, flock };
     const made = await linkLock(
@@ -183,6 +182,8 @@ async function linkLock(
   let linked: LinkedLock | null = null;
   try {
     await file.write(encodeHeldLock(owner), 0);
+    // Space that was used before may hold an older lock's contents until then: after a power cut they would count.
+    await file.flush();
     const identity = storage.identityOf(temporary);
     await storage.link(temporary, name);
     linked = { file, identity };
@@ -252,6 +253,8 @@ class OwnedLock implements DirectoryLock {
       }
       // Whoever makes a store here looks for locks after its marker is there; we look for the marker after our lock is.
       await clearIncomplete(storage, directory, names);
+      // Before the socket of a dead owner goes: a power cut must not leave that owner's lock as the newest again.
+      if (names.some((name) => isSocket(name) && name !== this.live)) await storage.flushDirectory(directory);
       return true;
     } catch (error) {
       await this.#giveUp();
@@ -288,9 +291,9 @@ class OwnedLock implements DirectoryLock {
    */
   async #giveUp(): Promise<void> {
     const { storage, path: directory } = this.#held;
+    const isFree = await this.#markFree();
     const newest = await storage.list(directory).then(highestLock, () => this.number);
-    if (newest > this.number) await this.#removeOwn().catch(() => this.#markFree());
-    else await this.#markFree();
+    if (isFree && newest > this.number) await this.#removeOwn().catch(() => {});
   }
 
   async #end(): Promise<void> {
@@ -298,9 +301,19 @@ class OwnedLock implements DirectoryLock {
     await this.#held.close().catch(() => {});
   }
 
-  /** A lock that can neither be marked nor removed is free once this process has ended. */
-  async #markFree(): Promise<void> {
-    await this.#file.write(encodeFreeLock(), 0).catch(() => this.#removeOwn().catch(() => {}));
+  /**
+   * True when the file says so durably. The socket goes only then: a power cut must not leave a lock that says it is held,
+   * and no socket. Where it cannot be marked, the socket keeps its name, and refused connections say that its owner is gone.
+   */
+  async #markFree(): Promise<boolean> {
+    try {
+      await this.#file.write(encodeFreeLock(), 0);
+      await this.#file.flush();
+      return true;
+    } catch {
+      await this.#announcement?.close(true);
+      return false;
+    }
   }
 
   /** While the file has its name nobody else can make that name: what is removed is ours. */
@@ -338,7 +351,7 @@ async function removeLeftovers(held: HeldDirectory, { storage, number, live }: O
     const isLeftover =
       isTemporaryLock(name) ||
       (old > 0 && old < number - OLDER_LOCKS_KEPT) ||
-      ((isLiveName(name) || isUnnamedLive(name)) && name !== live && (await held.probe(name)) === 'dead');
+      (isSocket(name) && name !== live && (await held.probe(name)) === 'dead');
     if (isLeftover) await storage.remove(`${directory}/${name}`).catch(() => {});
   }
 }

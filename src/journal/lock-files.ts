@@ -47,12 +47,12 @@ export function isTemporaryLock(name: string): boolean {
 
 /** True for every name that only the lock gives: none of the store's contents is in it. */
 export function isLockName(name: string): boolean {
-  return name.startsWith('LOCK.') || isLiveName(name) || isUnnamedLive(name);
+  return name.startsWith('LOCK.') || isSocket(name);
 }
 
-/** True for the name of a socket that its process did not live to name, or has not yet named. */
-export function isUnnamedLive(name: string): boolean {
-  return UNNAMED_LIVE_PATTERN.test(name);
+/** True for the name of a socket, also of one that its process did not live to name, or has not yet named. */
+export function isSocket(name: string): boolean {
+  return isLiveName(name) || UNNAMED_LIVE_PATTERN.test(name);
 }
 
 export function isLiveName(name: string): boolean {

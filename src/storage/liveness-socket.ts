@@ -43,13 +43,14 @@ export async function announceAt(path: string, shown: string): Promise<Announcem
   server.on('error', () => {});
   server.unref();
   let closing: Promise<void> | null = null;
-  const close = async () => {
+  const close = async (keepsName: boolean) => {
     await new Promise<void>((resolve) => server.close(() => resolve()));
+    if (keepsName) return;
     await poolCall('unlink', shown, (callback) => fs.unlink(path, callback)).catch(() => {});
   };
   return {
-    close() {
-      closing ??= close();
+    close(keepsName = false) {
+      closing ??= close(keepsName);
       return closing;
     },
   };

@@ -123,8 +123,11 @@ export interface HeldDirectory {
 }
 
 export interface Announcement {
-  /** Ends it and removes its name. Idempotent, never rejects. */
-  close(): Promise<void>;
+  /**
+   * Ends it, and removes its name unless `keepsName`: a name that stays proves that its owner is gone. The first call decides.
+   * Never rejects.
+   */
+  close(keepsName?: boolean): Promise<void>;
 }
 
 export interface StorageFile {

@@ -150,13 +150,13 @@ export class SimulatedStorage implements Storage, LifeContext {
     const { inode } = await this.run(this.changing('createFile', { kind: 'create', path }));
     this.disk.announce(inode.id, this.lifeId);
     let closing: Promise<void> | null = null;
-    const close = async (): Promise<void> => {
+    const close = async (keepsName: boolean): Promise<void> => {
       this.disk.withdraw(inode.id);
-      await this.remove(path).catch(() => {});
+      if (!keepsName) await this.remove(path).catch(() => {});
     };
     return {
-      close() {
-        closing ??= close();
+      close(keepsName = false) {
+        closing ??= close(keepsName);
         return closing;
       },
     };

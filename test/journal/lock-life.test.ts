@@ -151,29 +151,30 @@ describe('whoever wants the lock', () => {
     expect(liveNames()).toEqual([]);
   });
 
-  // A power cut may keep the lock file and lose the name of the socket that it says: nobody could tell any more.
-  test('without a lock of the directory makes the name of its socket durable before its lock names it', async () => {
-    const calls: string[] = [];
-    const watching = withHeld((held) => ({
+  // Its file said that it was held, and nothing was left to prove that it was not: whoever came next was locked out.
+  test('finds the socket of an owner that could not mark its lock, and it refuses', async () => {
+    const failing = withHeld((held) => ({
       lock: () => 'unknown',
-      announce: (name) => {
-        calls.push('announce');
-        return held.announce(name);
-      },
+      probeLock: () => 'unknown',
       storage: {
         ...held.storage,
-        flushDirectory: (directory) => {
-          calls.push('flush');
-          return held.storage.flushDirectory(directory);
-        },
-        link: (existing, name) => {
-          calls.push('link');
-          return held.storage.link(existing, name);
+        createFile: async (name) => {
+          const file = await held.storage.createFile(name);
+          let writes = 0;
+          const write = file.write.bind(file);
+          file.write = async (bytes, position) => {
+            if (++writes > 1) throw new Error('no room');
+            await write(bytes, position);
+          };
+          return file;
         },
       },
     }));
-    await (await lockDirectory(watching, here.path)).release();
-    expect(calls).toEqual(['announce', 'flush', 'link']);
+    await (await lockDirectory(failing, here.path)).release();
+    expect(fs.readFileSync(here.at('LOCK.1'), 'utf8')).toMatch(/^held/);
+    expect(liveNames()).toHaveLength(1);
+    await (await lockDirectory(withoutFlock, here.path)).release();
+    expect(liveNames()).toEqual([]);
   });
 
   test('clears sockets away that refuse connections, and no others', async () => {

@@ -5,12 +5,12 @@
 // lock.pml says which step is which function. In addition, each flush here is one of these:
 //
 //   FLUSH_LIVE     tryLock: flush of the directory between the LIVE file and the LOCK file (UNFLUSHED_LIVE leaves it out)
-//   FLUSH_LOCK     flush of the directory between the LOCK file and removeLeftovers (UNFLUSHED_LOCK)
+//   FLUSH_LOCK     flush of the directory between the LOCK file and removeLeftovers, where there is a socket to remove
+//                  (UNFLUSHED_LOCK)
 //   FLUSH_FREE     flush of a lock file that says FREE, ahead of the removal of its LIVE file (UNFLUSHED_FREE)
 //
-// directory-lock.ts at e829335 has FLUSH_LIVE alone, and that one only for an owner without the addon.
-//
-// A lock file that lost its contents is free. The labels in it are not asked, because its owner had a socket.
+// The labels in a lock file are not asked, because its owner had a socket. What space that was used before may hold is
+// test/simulation/lock-crashes.test.ts's.
 
 #define LIVES 3
 #define NOTHING 0
@@ -85,13 +85,9 @@ open:
   flush_directory();
   if :: true :: goto ended fi;
 #endif
-  // LINK: the contents are not flushed, and may be lost.
-  atomic { says[me] = HELD; lock[n] = me };
+  // LINK: the contents are durable before.
+  atomic { says[me] = HELD; says_disk[me] = HELD; lock[n] = me };
   // What is not flushed may reach the medium all the same, at any time.
-  if
-  :: says_disk[me] = HELD
-  :: true
-  fi;
   if
   :: flush_directory()
   :: true
@@ -99,7 +95,10 @@ open:
   if :: true :: goto ended fi;
 #ifndef UNFLUSHED_LOCK
   // FLUSH_LOCK
-  flush_directory();
+  if
+  :: (me > 1 && live[1]) || (me > 2 && live[2]) -> flush_directory()
+  :: else -> skip
+  fi;
   if :: true :: goto ended fi;
 #endif
 clean:

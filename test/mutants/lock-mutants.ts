@@ -4,6 +4,7 @@
 import type { Mutant } from './mutants.js';
 
 const DIRECTORY_LOCK = 'test/journal/directory-lock.test.ts';
+const LOCK_CRASHES = 'test/simulation/lock-crashes.test.ts';
 const LIFE = 'test/journal/lock-life.test.ts';
 const MOVED = 'test/processes/moved-directories.test.ts';
 const HELD_ALONE = 'test/storage/held-directory.test.ts';
@@ -156,8 +157,8 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/directory-lock.ts',
-        find: `((isLiveName(name) || isUnnamedLive(name)) && name !== live && (await held.probe(name)) === 'dead');`,
-        replace: 'isLiveName(name);',
+        find: `(isSocket(name) && name !== live && (await held.probe(name)) === 'dead');`,
+        replace: 'isSocket(name);',
       },
     ],
     tests: [LIFE],
@@ -167,8 +168,8 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/directory-lock.ts',
-        find: `((isLiveName(name) || isUnnamedLive(name)) && name !== live && (await held.probe(name)) === 'dead');`,
-        replace: `(isLiveName(name) && name === live && (await held.probe(name)) === 'dead');`,
+        find: `(isSocket(name) && name !== live && (await held.probe(name)) === 'dead');`,
+        replace: `(isSocket(name) && name === live && (await held.probe(name)) === 'dead');`,
       },
     ],
     tests: [LIFE],
@@ -178,7 +179,62 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/directory-lock.ts',
-        find: 'if (announcement !== null && !flock) await storage.flushDirectory(directory);',
+        find: 'if (announcement !== null) await storage.flushDirectory(directory);',
+        replace: '',
+      },
+    ],
+    tests: [LOCK_CRASHES],
+  },
+  {
+    name: 'the name of the only proof is not durable where the owner has another proof',
+    edits: [
+      {
+        file: 'src/journal/directory-lock.ts',
+        find: 'if (announcement !== null) await storage.flushDirectory(directory);',
+        replace: 'if (announcement !== null && !flock) await storage.flushDirectory(directory);',
+      },
+    ],
+    tests: [LOCK_CRASHES],
+  },
+  {
+    name: 'sockets of the dead go before the lock of the next owner is durable',
+    edits: [
+      {
+        file: 'src/journal/directory-lock.ts',
+        find: 'if (names.some((name) => isSocket(name) && name !== this.live)) await storage.flushDirectory(directory);',
+        replace: '',
+      },
+    ],
+    tests: [LOCK_CRASHES],
+  },
+  {
+    name: 'a socket goes before its lock says durably that it is free',
+    edits: [
+      {
+        file: 'src/journal/directory-lock.ts',
+        find: 'await this.#file.flush();',
+        replace: '',
+      },
+    ],
+    tests: [LOCK_CRASHES],
+  },
+  {
+    name: 'a lock gets its name before its contents are durable',
+    edits: [
+      {
+        file: 'src/journal/directory-lock.ts',
+        find: 'await file.flush();',
+        replace: '',
+      },
+    ],
+    tests: [LOCK_CRASHES],
+  },
+  {
+    name: 'a socket goes although its lock could not be marked',
+    edits: [
+      {
+        file: 'src/journal/directory-lock.ts',
+        find: 'await this.#announcement?.close(true);',
         replace: '',
       },
     ],
