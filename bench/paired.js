@@ -38,6 +38,15 @@ const MEASUREMENTS = {
       return WINDOW;
     });
   },
+  'put, ascending new keys': async (db, seconds) => {
+    let n = 0;
+    return perSecond(seconds, async () => {
+      const puts = [];
+      for (let at = 0; at < WINDOW; at++) puts.push(db.put(keyAt(n), value(n++)));
+      await Promise.all(puts);
+      return WINDOW;
+    });
+  },
   'put, program time': async (db, seconds) => {
     let n = 0;
     const start = process.cpuUsage();

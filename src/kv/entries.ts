@@ -175,7 +175,12 @@ export class Entries extends EntriesView {
     this.guard.leave();
   }
 
-  /** `link` comes at the next settle(), which the caller of this may put off until it has no more to do. */
+  /** Does what is left of the last write. Keys beside the tree stay there: writes do not look at them. */
+  linkDue(): void {
+    if (this.#unlinked !== null) this.settle();
+  }
+
+  /** `link` comes at the next settle() or linkDue(), which the caller of this may put off until it has no more to do. */
   linkLater(link: () => void): void {
     this.#unlinked = link;
   }

@@ -368,7 +368,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     writer.appended();
     if (record.length >= BATCH_SUBMIT_BYTES) {
       journal.submitAtOnce();
-      this.#entries.settle();
+      this.#entries.linkDue();
     }
     journal.prepareAhead();
     return this.#whenDurable(journal, version, durability);
@@ -402,7 +402,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   ): Lsn {
     const entries = this.#entries;
     const record = records.at(-1)!;
-    entries.settle();
+    entries.linkDue();
     entries.guard.enter();
     let version: Lsn;
     try {

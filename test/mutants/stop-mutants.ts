@@ -91,7 +91,7 @@ const nested: readonly Mutant[] = [
   mutant(
     'a write is linked before a batch that comes before it in the log',
     STORE,
-    '    entries.settle();\n    entries.guard.enter();',
+    '    entries.linkDue();\n    entries.guard.enter();',
     '    entries.guard.enter();',
     NESTED,
   ),
