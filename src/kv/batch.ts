@@ -1,22 +1,14 @@
-// A batch as callers give it: checked as a whole, and put into its record on the way, before anything of it is written.
+// A batch as callers give it: checked as a whole, and added to its write on the way, before anything of it is written.
 
 import { describeValue, misuse } from '../errors.js';
-import type { IndexKey } from './key-encoding.js';
-import type { KeyBounds } from './ordered-index.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import type { Codecs } from './reads.js';
-import type { RecordWriter } from './record-codec.js';
+import type { WriteSet } from './write-set.js';
 
 export type BatchOperation<K, V> =
   | { readonly type: 'put'; readonly key: K; readonly value: V }
   | { readonly type: 'delete'; readonly key: K }
   | ({ readonly type: 'clear' } & KeyRange<K>);
-
-/** An operation in the index's terms. The value of a put is `record[valueStart, valueEnd)`. */
-export type ResolvedOperation =
-  | { readonly type: 'put'; readonly key: IndexKey; readonly valueStart: number; readonly valueEnd: number }
-  | { readonly type: 'delete'; readonly key: IndexKey }
-  | { readonly type: 'clear'; readonly bounds: KeyBounds };
 
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   put: ['type', 'key', 'value'],
@@ -25,23 +17,16 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Resolves all operations, and writes them into a record that `writer` has begun. Throws a TypeError that names the
- * operation and its field, as in `operations[3].key`. Encoders may be the caller's own code and call the store again: the
- * writer is this batch's alone.
+ * Adds all operations to a write that has begun. Throws a TypeError that names the operation and its field, as in
+ * `operations[3].key`. Encoders may be the caller's own code and call the store again: `writes` is this batch's alone.
  */
-export function writeBatch<K, V>(
-  codecs: Codecs<K, V>,
-  operations: unknown,
-  writer: RecordWriter,
-): ResolvedOperation[] {
+export function addBatch<K, V>(codecs: Codecs<K, V>, operations: unknown, writes: WriteSet): void {
   if (!Array.isArray(operations)) throw misuse('operations', 'an array', operations);
   const place = new OperationPlace();
-  const resolved: ResolvedOperation[] = [];
   for (let at = 0; at < operations.length; at++) {
     place.moveTo(at);
-    resolved.push(writeOperation(codecs, place, operations[at], writer));
+    addOperation(codecs, place, operations[at], writes);
   }
-  return resolved;
 }
 
 /** Where in the operations: an ArgumentName, of which no text is made while all is well. */
@@ -65,12 +50,12 @@ class OperationPlace {
   }
 }
 
-function writeOperation<K, V>(
+function addOperation<K, V>(
   codecs: Codecs<K, V>,
   place: OperationPlace,
   operation: unknown,
-  writer: RecordWriter,
-): ResolvedOperation {
+  writes: WriteSet,
+): void {
   if (typeof operation !== 'object' || operation === null) throw misuse(place, 'an object', operation);
   const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown };
   const fields = typeof type === 'string' && Object.hasOwn(FIELDS, type) ? FIELDS[type]! : null;
@@ -84,15 +69,10 @@ function writeOperation<K, V>(
   }
   if (type === 'clear') {
     const { bounds } = resolveRange(codecs.key, `${place}`, BOUND_NAMES, operation, ['type']);
-    writer.clear(codecs.key, bounds);
-    return { type, bounds };
+    writes.clear(codecs.key, bounds);
+    return;
   }
   const indexKey = codecs.key.toIndexKey(place.field('key'), key);
-  if (type === 'delete') {
-    writer.delete(codecs.key, indexKey);
-    return { type, key: indexKey };
-  }
-  const encoded = codecs.value.encode(value as V, place.field('value'));
-  const valueStart = writer.put(codecs.key, indexKey, encoded);
-  return { type: 'put', key: indexKey, valueStart, valueEnd: writer.length };
+  if (type === 'delete') writes.delete(codecs.key, indexKey);
+  else writes.put(codecs.key, indexKey, codecs.value.encode(value as V, place.field('value')));
 }

@@ -175,6 +175,11 @@ export class Entries extends EntriesView {
     this.guard.leave();
   }
 
+  /** Whether something is left to do of the last write. */
+  get isLinkDue(): boolean {
+    return this.#unlinked !== null;
+  }
+
   /** Does what is left of the last write. Keys beside the tree stay there: writes do not look at them. */
   linkDue(): void {
     if (this.#unlinked !== null) this.settle();
@@ -224,11 +229,9 @@ export class Entries extends EntriesView {
     return handle;
   }
 
-  /**
-   * As warm(), of the places of the hash index that link() will look at.
-   */
-  warmLinks(staged: readonly EntryHandle[]): void {
-    for (const handle of staged) this.#table.touch(this.values.stagedHashOf(handle));
+  /** As warm(), of the place of the hash index that link() will look at. */
+  warmLink(staged: EntryHandle): void {
+    this.#table.touch(this.values.stagedHashOf(staged));
   }
 
   /** Gives up what has been staged, the last first; its memory is free at once. */

@@ -9,10 +9,10 @@ import { nextTick } from '../schedulers.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
 import { type BackupResult, Backups } from './backup.js';
-import { type BatchOperation, type ResolvedOperation, writeBatch } from './batch.js';
+import { addBatch, type BatchOperation } from './batch.js';
 import type { CheckpointResult } from './checkpoint.js';
 import { type CheckpointEvent, type CheckpointStats, Checkpoints, type FoundImages } from './checkpoints.js';
-import { type Entries, type EntriesMemory, type EntryHandle, NoSlabMemory } from './entries.js';
+import { type Entries, type EntriesMemory, NoSlabMemory } from './entries.js';
 import type { ResolvedStoreOptions } from './options.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import { type Codecs, IndexReads, type Reads } from './reads.js';
@@ -20,6 +20,7 @@ import { RecordWriter } from './record-codec.js';
 import { Snapshot } from './snapshot.js';
 import type { Store as StoreSurface } from './store-interface.js';
 import type { StoreRecovery } from './store-recovery.js';
+import { WriteSet } from './write-set.js';
 
 /** `'disk'`: the promise resolves when the write would survive a power cut. `'memory'`: at once, and never rejects. */
 export type Durability = 'disk' | 'memory';
@@ -146,9 +147,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   readonly #entries: Entries;
   readonly #journal: Journal | null;
   /** Null while a write has it: an encoder, or a hook on promises, may write meanwhile. */
-  #writer: RecordWriter | null = null;
-  /** Of the write that is in its commit: used again for each. */
-  readonly #staged: EntryHandle[] = [];
+  #writes: WriteSet | null = null;
   readonly #events = new EventEmitter<StoreEvents>();
   /** The first record of a store says what its keys and values are. */
   #isBorn: boolean;
@@ -202,14 +201,12 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     const durability = resolveDurability(options);
     const indexKey = this.codecs.key.toIndexKey('key', key);
     const encoded = this.codecs.value.encode(value, 'value');
-    const writer = this.#takeWriter();
+    const writes = this.#takeWrites();
     try {
-      writer.begin();
-      const valueStart = writer.put(this.codecs.key, indexKey, encoded);
-      const put: ResolvedOperation = { type: 'put', key: indexKey, valueStart, valueEnd: writer.length };
-      return this.#write(journal, writer, [put], durability);
+      writes.put(this.codecs.key, indexKey, encoded);
+      return this.#write(journal, writes, durability);
     } finally {
-      this.#giveBack(writer);
+      this.#giveBack(writes);
     }
   }
 
@@ -218,27 +215,25 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     const durability = resolveDurability(options);
     const indexKey = this.codecs.key.toIndexKey('key', key);
     if (!this.#entries.has(indexKey)) return this.#whenDurable(journal, journal.nextLsn, durability);
-    const writer = this.#takeWriter();
+    const writes = this.#takeWrites();
     try {
-      writer.begin();
-      writer.delete(this.codecs.key, indexKey);
-      return this.#write(journal, writer, [{ type: 'delete', key: indexKey }], durability);
+      writes.delete(this.codecs.key, indexKey);
+      return this.#write(journal, writes, durability);
     } finally {
-      this.#giveBack(writer);
+      this.#giveBack(writes);
     }
   }
 
   batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn> {
     const journal = this.#writable();
     const durability = resolveDurability(options);
-    const writer = this.#takeWriter();
+    const writes = this.#takeWrites();
     try {
-      writer.begin();
-      const resolved = writeBatch(this.codecs, operations, writer);
-      if (resolved.length === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
-      return this.#write(journal, writer, resolved, durability);
+      addBatch(this.codecs, operations, writes);
+      if (writes.isEmpty) return this.#whenDurable(journal, journal.nextLsn, durability);
+      return this.#write(journal, writes, durability);
     } finally {
-      this.#giveBack(writer);
+      this.#giveBack(writes);
     }
   }
 
@@ -247,13 +242,12 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     const durability = resolveDurability(options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
     if (this.#entries.count(bounds) === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
-    const writer = this.#takeWriter();
+    const writes = this.#takeWrites();
     try {
-      writer.begin();
-      writer.clear(this.codecs.key, bounds);
-      return this.#write(journal, writer, [{ type: 'clear', bounds }], durability);
+      writes.clear(this.codecs.key, bounds);
+      return this.#write(journal, writes, durability);
     } finally {
-      this.#giveBack(writer);
+      this.#giveBack(writes);
     }
   }
 
@@ -348,13 +342,8 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    * Carries out a write whose record is built: prepares, commits, and tells. Foreign code (hooks on promises) may run
    * before the commit and after it, never in it.
    */
-  #write(
-    journal: Journal,
-    writer: RecordWriter,
-    operations: readonly ResolvedOperation[],
-    durability: Durability,
-  ): Promise<Lsn> {
-    const record = writer.finish();
+  #write(journal: Journal, writes: WriteSet, durability: Durability): Promise<Lsn> {
+    const record = writes.finish();
     let records = this.#recordsWith(record);
     let frameBytes = this.#ensureRoom(journal, records);
     if (this.#isBorn && records.length > 1) {
@@ -364,8 +353,8 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     }
     // Encoders and hooks may even have closed the store.
     this.#writable();
-    const version = this.#commit(journal, operations, records, frameBytes);
-    writer.appended();
+    const version = this.#commit(journal, writes, records, frameBytes);
+    writes.appended();
     if (record.length >= BATCH_SUBMIT_BYTES) {
       journal.submitAtOnce();
       this.#entries.linkDue();
@@ -394,23 +383,18 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    * Log and entries change together, or not at all: what is thrown before the record has its place has changed nothing,
    * and a stop after that leaves the guard set.
    */
-  #commit(
-    journal: Journal,
-    operations: readonly ResolvedOperation[],
-    records: readonly Uint8Array[],
-    frameBytes: number,
-  ): Lsn {
+  #commit(journal: Journal, writes: WriteSet, records: readonly Uint8Array[], frameBytes: number): Lsn {
     const entries = this.#entries;
-    const record = records.at(-1)!;
+    const record = records[records.length - 1]!;
     entries.linkDue();
     entries.guard.enter();
     let version: Lsn;
     try {
-      this.#stage(operations, record);
+      writes.stage(entries, record);
       version = journal.claim(records, frameBytes);
       this.#isBorn = true;
-      if (record.length < BATCH_SUBMIT_BYTES) this.#apply(operations, version, this.#staged);
-      else this.#applyLater(operations, version);
+      if (record.length < BATCH_SUBMIT_BYTES) writes.link(entries, version);
+      else entries.linkLater(() => writes.link(entries, version));
     } catch (error) {
       if (!(error instanceof NoSlabMemory)) throw this.#stopped(error);
       entries.guard.leave();
@@ -418,41 +402,6 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     }
     entries.guard.leave();
     return version;
-  }
-
-  #applyLater(operations: readonly ResolvedOperation[], version: number): void {
-    const staged = this.#staged.slice();
-    this.#entries.linkLater(() => this.#apply(operations, version, staged));
-  }
-
-  /** Puts values into memory that is ready for them: all of them, or it throws and there is none. */
-  #stage(operations: readonly ResolvedOperation[], record: Uint8Array): void {
-    const staged = this.#staged;
-    staged.length = 0;
-    try {
-      for (const operation of operations) {
-        if (operation.type !== 'put') continue;
-        const { key, valueStart, valueEnd } = operation;
-        staged.push(this.#entries.stage(key, record, valueStart, valueEnd));
-      }
-    } catch (error) {
-      this.#discard(staged);
-      throw error;
-    }
-    if (staged.length > 1) this.#entries.warmLinks(staged);
-  }
-
-  #discard(staged: readonly EntryHandle[]): void {
-    for (let at = staged.length - 1; at >= 0; at--) this.#entries.discard(staged[at]!);
-  }
-
-  #apply(operations: readonly ResolvedOperation[], version: number, staged: readonly EntryHandle[]): void {
-    let puts = 0;
-    for (const operation of operations) {
-      if (operation.type === 'put') this.#entries.link(operation.key, version, staged[puts++]!);
-      else if (operation.type === 'delete') this.#entries.delete(operation.key);
-      else this.#entries.deleteRange(operation.bounds);
-    }
   }
 
   #whenDurable(journal: Journal, lsn: Lsn, durability: Durability): Promise<Lsn> {
@@ -474,16 +423,19 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     this.#emit('close');
   }
 
-  #takeWriter(): RecordWriter {
-    const writer = this.#writer ?? new RecordWriter(RECORD_BYTES_MAX, this.codecs.value.shapes);
-    this.#writer = null;
-    return writer;
+  #takeWrites(): WriteSet {
+    const writes = this.#writes ?? new WriteSet(RECORD_BYTES_MAX, this.codecs.value.shapes);
+    this.#writes = null;
+    writes.begin();
+    return writes;
   }
 
-  #giveBack(writer: RecordWriter): void {
+  #giveBack(writes: WriteSet): void {
+    // Thrown between its commit and its link: it is needed until that is done.
+    if (this.#entries.isLinkDue) return;
     // Now: the next write may never come.
-    writer.trim();
-    this.#writer = writer;
+    writes.release();
+    this.#writes = writes;
   }
 
   /** What to throw when a write was stopped in its commit. */

@@ -20,8 +20,8 @@ const writes: readonly Mutant[] = [
       {
         file: 'src/kv/store.ts',
         find: '    let records = this.#recordsWith(record);\n',
-        replace: `    for (const { type, key } of operations as { type: string; key: string }[])
-      if (type === 'put') this.#entries.set(key, journal.nextLsn, record, record.length, record.length);
+        replace: `    writes.stage(this.#entries, record);
+    writes.link(this.#entries, journal.nextLsn);
     let records = this.#recordsWith(record);\n`,
       },
     ],
@@ -33,8 +33,7 @@ const writes: readonly Mutant[] = [
       {
         file: 'src/kv/store.ts',
         find: '    let records = this.#recordsWith(record);\n',
-        replace: `    for (const { type, key } of operations as { type: string; key: string }[])
-      if (type === 'delete') this.#entries.delete(key);
+        replace: `    writes.link(this.#entries, journal.nextLsn);
     let records = this.#recordsWith(record);\n`,
       },
     ],

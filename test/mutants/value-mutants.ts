@@ -223,7 +223,7 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: '    this.#writer = null;\n',
+        find: '    this.#writes = null;\n',
         replace: '',
       },
     ],
