@@ -504,7 +504,8 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
 
   #writable(): Journal {
     this.#assertOpen();
-    if (this.#journal === null) throw new KeelsonError('KEELSON_READ_ONLY', 'The store was opened read-only');
+    if (this.#journal === null)
+      throw new KeelsonError('KEELSON_READ_ONLY', 'The store was opened with readOnly: true');
     if (this.#journal.poisoned !== null) throw this.#journal.poisoned;
     return this.#journal;
   }
