@@ -39,7 +39,7 @@ export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
     'Give the user of this process the rights to the directory and to every file in it; a store that you may only read opens with readOnly: true',
   KEELSON_CLOSED: 'Open it again, and close it only when everything that uses it has ended',
   KEELSON_CORRUPT:
-    'Delete nothing, and copy the directory. verify(directory) names every damaged place; salvage(directory, out) writes all that is whole into a new store',
+    'Delete nothing, and copy the directory. If it is that of a store, verify(directory) names every damaged place, and salvage(directory, out) writes all that is whole into a new store',
   KEELSON_DECODE:
     'Read it with the encoding that wrote it, and with the version of Keelson that wrote it or a newer one',
   KEELSON_ENCODING_MISMATCH: 'Open it with the encodings that it was made with',

@@ -16,12 +16,6 @@ const PATH_CHARACTERS_MAX = 200;
 const SUPPORTED =
   'null, a boolean, number, string, bigint, Date, Uint8Array, Array, Map, Set or plain object';
 
-/** What to do instead, by the type of what cannot be stored. */
-const INSTEAD: Readonly<Record<string, string>> = {
-  undefined: 'Store null for nothing, or delete the key',
-  function: 'Leave it out, or store what it returns',
-  symbol: 'Leave it out, or store its description',
-};
 const FLATTEN = 'Store the inner parts under keys of their own';
 const BREAK = 'Store a key or an id in its place';
 
@@ -90,7 +84,7 @@ class PreparingWalk {
         return this.#extension(EXTENSION.bigint, bigintPayload(value));
       default:
         if (value === undefined && depth > 0) return UNDEFINED;
-        return this.#refuse(depth, SUPPORTED, value, INSTEAD[typeof value]);
+        return this.#refuse(depth, SUPPORTED, value, insteadOf(value));
     }
   }
 
@@ -279,7 +273,10 @@ function stepInto(container: object, place: string | number): string {
   return types.isSet(container) ? `(set item ${place})` : `[${place}]`;
 }
 
-function insteadOf(value: object): string {
+function insteadOf(value: unknown): string {
+  if (value === undefined) return 'Store null in its place, or delete the key';
+  if (typeof value === 'function') return 'Leave it out, or store what it returns';
+  if (typeof value === 'symbol') return 'Leave it out, or store its description';
   if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return 'Store a Uint8Array of its bytes';
   if (types.isPromise(value)) return 'Await it, and store what it resolves to';
   if (types.isBoxedPrimitive(value)) return 'Store its valueOf()';

@@ -48,7 +48,7 @@ export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
   EFBIG: {
     code: 'KEELSON_NO_SPACE',
     meaning: 'the file would be larger than allowed',
-    next: 'Raise the limit of file sizes (ulimit -f), or make segmentBytesMax smaller, and try again',
+    next: 'Raise the limit of file sizes (ulimit -f) and try again',
   },
   EMFILE: {
     code: 'KEELSON_NO_SPACE',
@@ -97,13 +97,14 @@ export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
   },
 };
 
-const UNKNOWN: SystemError = { code: 'KEELSON_IO', meaning: '', next: NEXT_STEPS.KEELSON_IO };
+/** What any other error of the system is. */
+export const OTHER_ERROR: SystemError = { code: 'KEELSON_IO', meaning: '', next: NEXT_STEPS.KEELSON_IO };
 
 /** The KeelsonError for an error of `syscall` on `path`: KEELSON_IO for every errno that has no code of its own. */
 export function storageError(cause: unknown, syscall: string, path: string): KeelsonError {
   if (cause instanceof KeelsonError) return cause;
   const errno = nameOf(cause as NodeJS.ErrnoException | null);
-  const { code, meaning, next } = SYSTEM_ERRORS[errno] ?? UNKNOWN;
+  const { code, meaning, next } = SYSTEM_ERRORS[errno] ?? OTHER_ERROR;
   const shown = meaning === '' ? errno : `${errno} (${meaning})`;
   const text = { what: `${syscall} failed with ${shown}: ${path}`, next };
   return new KeelsonError(code, text, { path, errno, syscall }, cause);
