@@ -7,7 +7,7 @@
 // An owner shows that it lives by a socket, LIVE.<instance>, that listens before LOCK.<n> names it; where the addon is, the
 // directory itself is locked as well. All of it goes through the descriptor of the directory: see HeldDirectory.
 
-import { isKeelsonError, KeelsonError, whatHappened } from '../errors.js';
+import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../errors.js';
 import { delay } from '../schedulers.js';
 import type { Announcement, HeldDirectory, Storage, StorageFile } from '../storage/index.js';
 import { clearIncomplete } from './incomplete.js';
@@ -140,7 +140,7 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
   } catch (error) {
     // A new owner took the socket, which did not listen yet, for a dead one's, and removed it.
     if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return null;
-    throw error;
+    throw namingDirectory(directory, error);
   }
   try {
     // A power cut must not leave a lock that names a socket which is not there: the next opener may lack the addon.
@@ -160,8 +160,24 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
     return null;
   } catch (error) {
     await announcement?.close();
-    throw error;
+    throw namingDirectory(directory, error);
   }
+}
+
+/** Whoever may not write in a directory knows the directory, and none of the files that the lock would make there. */
+function namingDirectory(directory: string, error: unknown): unknown {
+  if (!isKeelsonError(error, 'KEELSON_ACCESS')) return error;
+  const { path = '', errno, syscall } = error.facts;
+  const name = path.slice(directory.length + 1);
+  if (!isSocket(name) && !isTemporaryLock(name)) return error;
+  const user = process.geteuid === undefined ? 'this user' : `user ${process.geteuid()}`;
+  const what = `${directory} may not be written to by ${user}: ${syscall} failed with ${errno}`;
+  return new KeelsonError(
+    'KEELSON_ACCESS',
+    { what, next: nextStepOf(error) },
+    { ...error.facts, path: directory },
+    error.cause,
+  );
 }
 
 async function withdrawn(announcement: Announcement | null): Promise<null> {

@@ -110,11 +110,12 @@ export function resolveKeyEncoding(argument: string, name: unknown): KeyCodec<st
   throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, name);
 }
 
-function stringInstead(key: unknown): string {
+function stringInstead(key: unknown): string | undefined {
   if (types.isUint8Array(key))
     return "Make a string of it, or use a store that was made with keyEncoding: 'bytes'";
   if (typeof key === 'number') return 'Make a string of it; numbers padded with zeros keep their order';
-  return 'Make a string of it';
+  if (Array.isArray(key)) return "Make a string of it, such as key.join('/')";
+  return key === undefined || key === null ? undefined : 'Make a string of it';
 }
 
 function bytesInstead(key: unknown): string {

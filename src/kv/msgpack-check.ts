@@ -16,6 +16,7 @@ const PATH_CHARACTERS_MAX = 200;
 const SUPPORTED =
   'null, a boolean, number, string, bigint, Date, Uint8Array, Array, Map, Set or plain object';
 
+const SPREAD = 'Store { ...it }, which reads the getters';
 const FLATTEN = 'Store the inner parts under keys of their own';
 const BREAK = 'Store a key or an id in its place';
 
@@ -160,7 +161,7 @@ class PreparingWalk {
     }
     const { value, get, set, enumerable } = getOwnPropertyDescriptor(object, name) ?? {};
     if (get !== undefined || set !== undefined) {
-      this.#refuse(depth, 'a plain property, without getter and setter', get ?? set);
+      this.#refuse(depth, 'a plain property, without getter and setter', get ?? set, SPREAD);
     }
     if (!enumerable) this.#refuse(depth, 'an enumerable property', value);
     // An object literal and an assignment make something else of it, and the library does not read it.
@@ -190,7 +191,7 @@ class PreparingWalk {
       this.#places[depth] = index;
       const item = items[index];
       if (item === undefined && !Object.hasOwn(items, index)) {
-        this.#refuse(depth + 1, 'an element, and no hole', item);
+        this.#refuse(depth + 1, 'an element, and no hole', item, 'Put undefined or null there');
       }
       const prepared = this.prepare(item, depth + 1);
       if (!Object.is(prepared, item)) {

@@ -36,7 +36,7 @@ export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
   },
   ENOTDIR: {
     code: 'KEELSON_NOT_A_DIRECTORY',
-    meaning: 'a part of the path is not a directory',
+    meaning: 'it, or a part of its path, is not a directory',
     next: NEXT_STEPS.KEELSON_NOT_A_DIRECTORY,
   },
   // Everything that room can run out of. None of these says that anything written is lost.

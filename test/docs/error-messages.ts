@@ -92,7 +92,7 @@ function isDeclaration(source: string, at: number, given: readonly string[]): bo
   return (
     isDeclared ||
     given.some((argument) => /^\w+\??: /.test(argument) || argument === 'next') ||
-    given[0]?.endsWith('${step}`') === true
+    given[0]?.includes('describeValue(value)}$') === true
   );
 }
 
@@ -146,7 +146,10 @@ function shown(place: Place, expression: string): string {
   if (quoted !== null && !quoted[2]!.includes(quoted[1]!)) return quoted[2]!;
   if (isTemplate(expression)) return template(place, expression.slice(1, -1));
   const branches = conditional(expression);
-  if (branches !== null) return branches.map((branch) => shown(place, branch)).join(ALTERNATIVE);
+  if (branches !== null) {
+    const told = branches.filter((branch) => branch !== 'undefined');
+    return told.map((branch) => shown(place, branch)).join(ALTERNATIVE);
+  }
   const step = /^NEXT_STEPS\.(KEELSON_\w+)$/.exec(expression)?.[1] as KeelsonErrorCode | undefined;
   if (step !== undefined) return NEXT_STEPS[step];
   const constant = constantAt(place, expression);
@@ -219,7 +222,7 @@ function importedConstant(name: string): string | null {
 function returnedBy({ source }: Place, expression: string): string | null {
   const name = /^(\w+)\([\s\S]*\)$/.exec(expression)?.[1];
   if (name === undefined) return null;
-  const declared = new RegExp(`function ${name}\\([^]*?\\): string \\{`).exec(source);
+  const declared = new RegExp(`function ${name}\\([^]*?\\): string(?: \\| undefined)? \\{`).exec(source);
   if (declared === null) return null;
   const bodyAt = declared.index + declared[0].length;
   const body = source.slice(bodyAt, endOfBracket(source, bodyAt - 1));

@@ -332,7 +332,8 @@ describe('what cannot come back exactly', () => {
     {
       what: 'a getter',
       value: { o: withGetter },
-      message: /^value\.o\.x: expected a plain property, without getter and setter, got a function$/,
+      message:
+        /^value\.o\.x: expected a plain property, without getter and setter, got a function\. Store \{ \.\.\.it \}/,
     },
     { what: 'a setter', value: { o: withSetter }, message: /^value\.o\.x: expected a plain property/ },
     {
@@ -348,7 +349,8 @@ describe('what cannot come back exactly', () => {
     {
       what: 'a hole',
       value: { a: withHole },
-      message: /^value\.a\[1\]: expected an element, and no hole, got undefined$/,
+      message:
+        /^value\.a\[1\]: expected an element, and no hole, got undefined\. Put undefined or null there$/,
     },
     {
       what: 'an array with a name',
