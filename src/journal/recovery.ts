@@ -152,7 +152,7 @@ function orThrow(
 ): Exclude<RecoveryDecision, { readonly kind: 'refuse' }> {
   if (decision.kind !== 'refuse') return decision;
   const { segment, offset, lsn, lsnEnd } = decision.facts;
-  const place = segment === undefined ? '' : ` in segment ${segment} at offset ${offset}`;
+  const place = segment === undefined ? '' : `, in segment ${segment} at offset ${offset}`;
   const range = lsnEnd === undefined ? '' : ` (LSN ${lsn} to ${lsnEnd})`;
   const text = {
     what: `${directory}: ${decision.why}${place}${range}`,
