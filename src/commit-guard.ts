@@ -54,7 +54,7 @@ export function namedStop(cause: unknown): unknown {
 export function interrupted(cause?: unknown): KeelsonError {
   return new KeelsonError(
     'KEELSON_INTERRUPTED',
-    'JavaScript was stopped in the middle of a write (a timeout of node:vm, Ctrl-C in a REPL, or an exhausted stack), so memory may disagree with the log. Close and open again: opening recovers everything that was acknowledged',
+    'JavaScript was stopped in the middle of a write (a timeout of node:vm, Ctrl-C in a REPL, or an exhausted stack), so memory may disagree with the log',
     {},
     cause,
   );

@@ -31,6 +31,52 @@ export const KEELSON_ERROR_CODES = [
 
 export type KeelsonErrorCode = (typeof KEELSON_ERROR_CODES)[number];
 
+/** What to do about an error of each code, where the place that throws it knows nothing better. Ends each message. */
+export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
+  KEELSON_ABORTED:
+    'No data is lost. If you want the checkpoint or the backup, await it before you close the store',
+  KEELSON_ACCESS:
+    'Give the user of this process the rights to the directory and to every file in it; a store that you may only read opens with readOnly: true',
+  KEELSON_CLOSED: 'Open it again, and close it only when everything that uses it has ended',
+  KEELSON_CORRUPT:
+    'Delete nothing, and copy the directory. If it is that of a store, verify(directory) names every damaged place, and salvage(directory, out) writes all that is whole into a new store',
+  KEELSON_DECODE:
+    'Read it with the encoding that wrote it, and with the version of Keelson that wrote it or a newer one',
+  KEELSON_ENCODING_MISMATCH: 'Open it with the encodings that it was made with',
+  KEELSON_ENGINE_UNAVAILABLE:
+    "Leave out the option engine and the variable KEELSON_ENGINE, or set them to 'auto': node:fs serves where io_uring cannot be had",
+  KEELSON_EXHAUSTED: 'Copy the entries into a new store',
+  KEELSON_EXISTS: 'Choose another directory',
+  KEELSON_FOREIGN:
+    "Check the path; nothing was changed. A store opens with open() from 'keelson', a journal with openJournal() from 'keelson/journal'",
+  KEELSON_FORMAT_VERSION: 'Open it with the version of Keelson that wrote it, or a newer one',
+  KEELSON_INCOMPLETE: 'If none is running, remove the directory and write it again',
+  KEELSON_INTERRUPTED: 'Close the store and open it again: opening recovers everything that was acknowledged',
+  KEELSON_INVARIANT:
+    'This is a fault in Keelson: please report it with its stack. Close the store and open it again',
+  KEELSON_IO: "Look at the disk and at the system's log. When they are well, try again",
+  KEELSON_KEY_TOO_LARGE: 'Shorten the key, for example by a hash of its end',
+  KEELSON_LOCKED:
+    'Close it there first, or wait for that with the option waitForLockMs. To read a store meanwhile, open it with readOnly: true',
+  KEELSON_LOCK_LOST:
+    'Close this store, find out who removes or moves files in its directory, and open it again',
+  KEELSON_NOT_A_DIRECTORY: 'Give the path of a directory, or a path where nothing is yet',
+  KEELSON_NOT_FOUND: 'Check the path; open() makes a store that is missing unless create is false',
+  KEELSON_NO_SPACE: 'Make room and try again',
+  KEELSON_POISONED:
+    'Close the store, mend what failed, and open it again: opening recovers everything that was acknowledged',
+  KEELSON_READ_ONLY: 'To write, open it without readOnly, in one process at a time',
+  KEELSON_RECORD_TOO_LARGE: 'Split the value, or the batch',
+};
+
+/** A message in its two parts, neither with a full stop at its end. */
+export interface ErrorText {
+  /** What happened, and where. */
+  readonly what: string;
+  /** What to do about it, in place of the step in NEXT_STEPS. */
+  readonly next: string;
+}
+
 /** What is known about the place of a fault. Every field is optional; none is guessed. */
 export interface KeelsonErrorFacts {
   /** The file or directory the fault is in. */
@@ -53,12 +99,15 @@ export interface KeelsonErrorFacts {
 
 const NAME = 'KeelsonError';
 
+/** The two parts of each message, for errors that tell of others: a next step belongs at the end of the whole only. */
+const texts = new WeakMap<KeelsonError, ErrorText>();
+
 /** The header of a stack: what structuredClone() keeps of the code. */
 const STACK_HEADER = new RegExp(`^${NAME} \\[(KEELSON_[A-Z_]+)\\]: `);
 
 /**
  * Anything that goes wrong while Keelson runs, other than misuse (which is a TypeError or RangeError). `code` says what,
- * `facts` where, `cause` why, and the message what to do. docs/ERRORS.md has a heading for each code.
+ * `facts` where, `cause` why, and the end of the message what to do. docs/ERRORS.md has a heading for each code.
  *
  * @example
  * try {
@@ -74,8 +123,16 @@ export class KeelsonError extends Error {
   /** What is known about the place. */
   readonly facts: KeelsonErrorFacts;
 
-  constructor(code: KeelsonErrorCode, message: string, facts: KeelsonErrorFacts = {}, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  /** A `text` without a next step gets the one of its code. */
+  constructor(
+    code: KeelsonErrorCode,
+    text: string | ErrorText,
+    facts: KeelsonErrorFacts = {},
+    cause?: unknown,
+  ) {
+    const parts = typeof text === 'string' ? { what: text, next: NEXT_STEPS[code] } : text;
+    super(`${parts.what}. ${parts.next}`, cause === undefined ? undefined : { cause });
+    texts.set(this, parts);
     // structuredClone() drops `name`, `code` and `facts` and keeps the stack, whose text V8 makes when it is first read.
     this.name = `${NAME} [${code}]`;
     void this.stack;
@@ -83,6 +140,17 @@ export class KeelsonError extends Error {
     this.code = code;
     this.facts = facts;
   }
+}
+
+/** Returns the message of anything thrown without the next step and without a full stop at its end. */
+export function whatHappened(error: unknown): string {
+  const what = error instanceof KeelsonError ? texts.get(error)?.what : undefined;
+  return what ?? (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
+}
+
+/** Returns what to do about a KeelsonError. */
+export function nextStepOf(error: KeelsonError): string {
+  return texts.get(error)?.next ?? NEXT_STEPS[error.code];
 }
 
 /**
@@ -142,9 +210,13 @@ export function describeValue(value: unknown): string {
     default: {
       const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
       if (Array.isArray(value)) return 'an array';
-      return typeof name === 'string' && name !== '' && name !== 'Object' ? `a ${name}` : 'an object';
+      return typeof name === 'string' && name !== '' && name !== 'Object' ? withArticle(name) : 'an object';
     }
   }
+}
+
+function withArticle(name: string): string {
+  return /^[AEIOaeio]/.test(name) ? `an ${name}` : `a ${name}`;
 }
 
 /** What an error calls an argument: made into text only when there is an error, for a batch has a thousand of them. */
@@ -152,7 +224,11 @@ export interface ArgumentName {
   toString(): string;
 }
 
-/** The TypeError of a wrong argument: which one, what was expected, what came. */
-export function misuse(argument: ArgumentName, expected: string, value: unknown): TypeError {
-  return new TypeError(`${argument}: expected ${expected}, got ${describeValue(value)}`);
+/** What to do about a string with lone surrogates, of which UTF-8 has no bytes. */
+export const WELL_FORMED = 'Mend it with toWellFormed(), which puts U+FFFD in their place';
+
+/** The TypeError of a wrong argument: which one, what was expected, what came, and `next`, where that is not enough. */
+export function misuse(argument: ArgumentName, expected: string, value: unknown, next?: string): TypeError {
+  const step = next === undefined ? '' : `. ${next}`;
+  return new TypeError(`${argument}: expected ${expected}, got ${describeValue(value)}${step}`);
 }

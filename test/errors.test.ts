@@ -4,7 +4,16 @@ import { once } from 'node:events';
 import vm from 'node:vm';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, test, vi } from 'vitest';
-import { describeValue, isKeelsonError, KEELSON_ERROR_CODES, KeelsonError } from '../src/errors.js';
+import {
+  describeValue,
+  isKeelsonError,
+  KEELSON_ERROR_CODES,
+  KeelsonError,
+  misuse,
+  NEXT_STEPS,
+  nextStepOf,
+  whatHappened,
+} from '../src/errors.js';
 
 const locked = (): KeelsonError =>
   new KeelsonError(
@@ -19,8 +28,9 @@ describe('a KeelsonError', () => {
     const error = locked();
     expect(error).toBeInstanceOf(Error);
     expect({ ...error }).toEqual({ name: 'KeelsonError', code: 'KEELSON_LOCKED', facts: { path: '/x' } });
-    expect(error.stack).toMatch(/^KeelsonError \[KEELSON_LOCKED\]: two\nlines: of it\n {4}at /);
-    expect(String(error)).toBe('KeelsonError: two\nlines: of it');
+    expect(error.message).toBe(`two\nlines: of it. ${NEXT_STEPS.KEELSON_LOCKED}`);
+    expect(error.stack).toMatch(/^KeelsonError \[KEELSON_LOCKED\]: two\nlines: of it\. Close.*\n {4}at /);
+    expect(String(error)).toBe(`KeelsonError: ${error.message}`);
   });
 
   test.each(KEELSON_ERROR_CODES)('%s is known by its code', (code) => {
@@ -28,6 +38,26 @@ describe('a KeelsonError', () => {
     expect(isKeelsonError(error)).toBe(true);
     expect(isKeelsonError(structuredClone(error), code)).toBe(true);
     for (const other of KEELSON_ERROR_CODES) expect(isKeelsonError(error, other)).toBe(other === code);
+  });
+
+  test('ends with the next step of its code, or with the one that it was given', () => {
+    for (const code of KEELSON_ERROR_CODES) {
+      const error = new KeelsonError(code, 'It failed');
+      expect(error.message).toBe(`It failed. ${NEXT_STEPS[code]}`);
+      expect([whatHappened(error), nextStepOf(error)]).toEqual(['It failed', NEXT_STEPS[code]]);
+    }
+    const own = new KeelsonError('KEELSON_IO', { what: 'It failed', next: 'Mend it' });
+    expect(own.message).toBe('It failed. Mend it');
+    expect([whatHappened(own), nextStepOf(own)]).toEqual(['It failed', 'Mend it']);
+  });
+
+  test('that tells of another error has one next step, at its end', () => {
+    const inner = new KeelsonError('KEELSON_IO', 'It failed');
+    const outer = new KeelsonError('KEELSON_POISONED', `Nothing can be written: ${whatHappened(inner)}`);
+    expect(outer.message).toBe(`Nothing can be written: It failed. ${NEXT_STEPS.KEELSON_POISONED}`);
+    expect(whatHappened(new Error('A sentence.'))).toBe('A sentence');
+    expect(whatHappened('a string')).toBe('a string');
+    expect(whatHappened(structuredClone(inner))).toBe(inner.message);
   });
 
   // A worker that sent its error on, and a program with two copies of the package, had an error without a code.
@@ -40,7 +70,7 @@ describe('a KeelsonError', () => {
         name: 'KeelsonError',
         code: 'KEELSON_LOCKED',
         facts: {},
-        message: 'two\nlines: of it',
+        message: locked().message,
       });
       expect(isKeelsonError(clone.cause, 'KEELSON_IO')).toBe(true);
       expect(isKeelsonError(clone, 'KEELSON_LOCKED')).toBe(true);
@@ -107,4 +137,12 @@ describe('no KeelsonError is', () => {
 test('a value is described whatever its constructor says', () => {
   expect(describeValue(Object.create({ constructor: { name: Object.create(null) } }))).toBe('an object');
   expect(describeValue(new (class User {})())).toBe('a User');
+  expect(describeValue(new ArrayBuffer(1))).toBe('an ArrayBuffer');
+});
+
+test('misuse says what was expected, what came, and what to do where that is not enough', () => {
+  expect(misuse('key', 'a string', 7).message).toBe('key: expected a string, got the number 7');
+  expect(misuse('key', 'a string', 7, 'Make one').message).toBe(
+    'key: expected a string, got the number 7. Make one',
+  );
 });

@@ -81,9 +81,13 @@ export class CommitLayout {
     if (records.length > 1 && total > BATCH_BYTES_MAX)
       throw tooLarge(`A batch of ${total} bytes`, BATCH_BYTES_MAX);
     if (this.#nextLsn + total > LSN_MAX) {
-      throw new KeelsonError('KEELSON_EXHAUSTED', `The journal ends at LSN ${LSN_MAX}`, {
-        lsn: this.#nextLsn,
-      });
+      throw new KeelsonError(
+        'KEELSON_EXHAUSTED',
+        `No more fits into the journal, which ends at LSN ${LSN_MAX}`,
+        {
+          lsn: this.#nextLsn,
+        },
+      );
     }
     return total;
   }
@@ -285,7 +289,10 @@ export class CommitLayout {
 }
 
 function tooLarge(what: string, bytesMax: number): KeelsonError {
-  return new KeelsonError('KEELSON_RECORD_TOO_LARGE', `${what} is larger than the limit of ${bytesMax}`);
+  return new KeelsonError(
+    'KEELSON_RECORD_TOO_LARGE',
+    `${what} is larger than the limit of ${bytesMax} bytes`,
+  );
 }
 
 /** A hook that writes whenever a segment is taken would keep its caller busy for ever. */

@@ -3,7 +3,15 @@
 // only over writes that have completed, in order. The first failure of accepted bytes poisons, for good.
 
 import { type CommitGuard, interrupted, namedStop } from '../commit-guard.js';
-import { invariant, isKeelsonError, KeelsonError } from '../errors.js';
+import {
+  invariant,
+  isKeelsonError,
+  KeelsonError,
+  type KeelsonErrorCode,
+  NEXT_STEPS,
+  nextStepOf,
+  whatHappened,
+} from '../errors.js';
 import { nextTick, queueMicrotask } from '../schedulers.js';
 import type { DurableWrite } from '../storage/index.js';
 import type { CommitLayout } from './commit-layout.js';
@@ -154,10 +162,12 @@ export class CommitPipeline {
     const place = segment === undefined ? {} : { path: segment.path, segment: segment.sequence };
     const root = namedStop(isKeelsonError(cause, 'KEELSON_POISONED') ? (cause.cause ?? cause) : cause);
     const facts = { ...(root instanceof KeelsonError ? root.facts : {}), ...place };
-    const why = root instanceof Error ? root.message : String(root);
     const error = new KeelsonError(
       'KEELSON_POISONED',
-      `The journal takes no more writes. Durable up to LSN ${this.#syncedLsn}; what was accepted after it may be lost: ${why}`,
+      {
+        what: `Nothing more can be written. Durable up to LSN ${this.#syncedLsn}; what was accepted after it may be lost: ${whatHappened(root)}`,
+        next: stepAfter(root),
+      },
       { ...facts, lsn: this.#syncedLsn, lsnEnd: this.#layout.nextLsn },
       root,
     );
@@ -288,4 +298,17 @@ export class CommitPipeline {
     this.#waiters.end(this.#syncedLsn, error);
     this.#tellIdle();
   };
+}
+
+/** Causes that know better than the code of a poisoned journal what to do next. */
+const CAUSES_WITH_STEPS: readonly KeelsonErrorCode[] = [
+  'KEELSON_EXISTS',
+  'KEELSON_INTERRUPTED',
+  'KEELSON_INVARIANT',
+  'KEELSON_LOCK_LOST',
+];
+
+function stepAfter(cause: unknown): string {
+  const isKnown = cause instanceof KeelsonError && CAUSES_WITH_STEPS.includes(cause.code);
+  return isKnown ? nextStepOf(cause) : NEXT_STEPS.KEELSON_POISONED;
 }

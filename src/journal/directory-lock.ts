@@ -7,7 +7,7 @@
 // An owner shows that it lives by a socket, LIVE.<instance>, that listens before LOCK.<n> names it; where the addon is, the
 // directory itself is locked as well. All of it goes through the descriptor of the directory: see HeldDirectory.
 
-import { isKeelsonError, KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../errors.js';
 import { delay } from '../schedulers.js';
 import type { Announcement, HeldDirectory, Storage, StorageFile } from '../storage/index.js';
 import { clearIncomplete } from './incomplete.js';
@@ -105,9 +105,8 @@ async function lockNow(storage: Storage, directory: string): Promise<DirectoryLo
 }
 
 function changesHands(directory: string): KeelsonError {
-  return new KeelsonError('KEELSON_LOCKED', `${directory} changes hands all the time. Try again`, {
-    path: directory,
-  });
+  const text = { what: `${directory} changes hands all the time`, next: 'Try again' };
+  return new KeelsonError('KEELSON_LOCKED', text, { path: directory });
 }
 
 /** True when the directory is locked now; false where directories cannot be locked. Throws KEELSON_LOCKED. */
@@ -127,7 +126,11 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
   const { storage, path: directory } = held;
   if (number > LOCK_NUMBER_MAX) {
     const path = lockPath(directory, number - 1);
-    throw new KeelsonError('KEELSON_EXHAUSTED', `${path} has the last number there is for a lock`, { path });
+    const text = {
+      what: `${path} has the last number there is for a lock, so somebody made it by hand`,
+      next: 'Make sure that no process has the directory open, and remove the file',
+    };
+    throw new KeelsonError('KEELSON_EXHAUSTED', text, { path });
   }
   const instance = Buffer.from(storage.randomBytes(INSTANCE_BYTES)).toString('hex');
   const live = `LIVE.${instance}`;
@@ -137,7 +140,7 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
   } catch (error) {
     // A new owner took the socket, which did not listen yet, for a dead one's, and removed it.
     if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return null;
-    throw error;
+    throw namingDirectory(directory, error);
   }
   try {
     // A power cut must not leave a lock that names a socket which is not there: the next opener may lack the addon.
@@ -157,8 +160,24 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
     return null;
   } catch (error) {
     await announcement?.close();
-    throw error;
+    throw namingDirectory(directory, error);
   }
+}
+
+/** Whoever may not write in a directory knows the directory, and none of the files that the lock would make there. */
+function namingDirectory(directory: string, error: unknown): unknown {
+  if (!isKeelsonError(error, 'KEELSON_ACCESS')) return error;
+  const { path = '', errno, syscall } = error.facts;
+  const name = path.slice(directory.length + 1);
+  if (!isSocket(name) && !isTemporaryLock(name)) return error;
+  const user = process.geteuid === undefined ? 'this user' : `user ${process.geteuid()}`;
+  const what = `${directory} may not be written to by ${user}: ${syscall} failed with ${errno}`;
+  return new KeelsonError(
+    'KEELSON_ACCESS',
+    { what, next: nextStepOf(error) },
+    { ...error.facts, path: directory },
+    error.cause,
+  );
 }
 
 async function withdrawn(announcement: Announcement | null): Promise<null> {
@@ -201,7 +220,10 @@ async function linkLock(
 function needsLinks(path: string, error: KeelsonError): KeelsonError {
   return new KeelsonError(
     error.code,
-    `${error.message}. The file system has no hard links, without which files get no name safely. Put the store on one that has them, such as ext4, XFS, btrfs, APFS or NTFS`,
+    {
+      what: `${whatHappened(error)}. The file system has no hard links, without which files get no name safely`,
+      next: 'Put the store on one that has them, such as ext4, XFS, btrfs, APFS or NTFS',
+    },
     { ...error.facts, path },
     error,
   );
@@ -328,8 +350,10 @@ class OwnedLock implements DirectoryLock {
     const why = this.#whyLost();
     if (why === null) return;
     const path = this.#path;
-    const message = `${this.#held.path} is not this store's any more: ${why}. Close this store; what it had acknowledged is in the directory that it was opened in`;
-    this.#lost = new KeelsonError('KEELSON_LOCK_LOST', message, { path });
+    const what = `${this.#held.path} is not this store's any more: ${why}`;
+    const next =
+      'Close this store, and find out who removes files there. What it had acknowledged is in the directory that it was opened in';
+    this.#lost = new KeelsonError('KEELSON_LOCK_LOST', { what, next }, { path });
     this.#onLost(this.#lost);
     throw this.#lost;
   }

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { misuse } from '../errors.js';
+import { misuse, whatHappened } from '../errors.js';
 
 /** A `URL` whose protocol is `file:`. */
 export interface FileUrl {
@@ -36,7 +36,7 @@ function pathOf({ href, protocol }: FileUrl, argument: string): string {
   try {
     return fileURLToPath(href);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = whatHappened(error);
     throw new TypeError(`${argument}: expected a file: URL of a path on this machine (${why}), got ${href}`, {
       cause: error,
     });

@@ -37,7 +37,7 @@ export async function refuseIncomplete(
   if (!names.includes(INCOMPLETE_MARKER) || (await isLeftBehind(storage, directory, names))) return;
   throw new KeelsonError(
     'KEELSON_INCOMPLETE',
-    `${directory} holds a backup or salvage that is being written, or was interrupted; if none is running, remove the directory`,
+    `${directory} holds a backup or salvage that is being written, or was interrupted`,
     { path: markerPath(directory) },
   );
 }

@@ -68,7 +68,11 @@ async function* readWindows(
     const segment = held.find(place.lsn);
     if (segment === null) {
       const facts = { lsn: place.lsn, lsnEnd: held.startLsn ?? place.lsn };
-      throw new KeelsonError('KEELSON_CORRUPT', 'The segment with records that were durable is gone', facts);
+      throw new KeelsonError(
+        'KEELSON_CORRUPT',
+        `The segment with the records from LSN ${place.lsn} on, which were durable, is gone`,
+        facts,
+      );
     }
     if (place.sequence !== segment.sequence) {
       place.sequence = segment.sequence;
@@ -209,13 +213,17 @@ class SegmentRecords {
 
   #damaged(why: string): KeelsonError {
     const { path, sequence, endLsn } = this.#segment;
-    return new KeelsonError('KEELSON_CORRUPT', `Records that were durable cannot be read: ${why}`, {
-      path,
-      segment: sequence,
-      offset: this.#place.offset,
-      lsn: this.#place.lsn,
-      lsnEnd: endLsn,
-    });
+    return new KeelsonError(
+      'KEELSON_CORRUPT',
+      `Records in ${path} that were durable cannot be read: ${why}`,
+      {
+        path,
+        segment: sequence,
+        offset: this.#place.offset,
+        lsn: this.#place.lsn,
+        lsnEnd: endLsn,
+      },
+    );
   }
 }
 

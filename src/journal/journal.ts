@@ -554,7 +554,8 @@ export class Journal {
   }
 
   #assertOpen(): void {
-    if (this.#closing !== null) throw new KeelsonError('KEELSON_CLOSED', 'The journal is closed');
+    if (this.#closing !== null)
+      throw new KeelsonError('KEELSON_CLOSED', `The journal in ${this.directory} is closed`);
   }
 
   #assertWritable(): void {

@@ -94,7 +94,10 @@ async function readText(storage: Storage, path: string): Promise<string | null> 
     if (!isKeelsonError(error, 'KEELSON_ACCESS')) throw error;
     throw new KeelsonError(
       'KEELSON_ACCESS',
-      `${path} may not be read, so nobody can tell who has the directory. Make it readable for this user`,
+      {
+        what: `${path} may not be read, so nobody can tell who has the directory`,
+        next: 'Make it readable for this user',
+      },
       error.facts,
       error,
     );

@@ -2,7 +2,7 @@
 // the directory, a socket that listens. Labels (boot id, process id, start time) are asked only of an owner that had
 // neither. Every doubt is KEELSON_LOCKED, with what to do.
 
-import { KeelsonError } from '../errors.js';
+import { KeelsonError, NEXT_STEPS } from '../errors.js';
 import { delay } from '../schedulers.js';
 import type { HeldDirectory, Storage } from '../storage/index.js';
 import { highestLock, isLiveName, type LockOwner, lockPath, readLock } from './lock-files.js';
@@ -45,7 +45,10 @@ export async function refuseLocked(held: HeldDirectory): Promise<never> {
   if (contents?.kind === 'held') throw locked(storage, directory, path, contents.owner, 'has');
   throw new KeelsonError(
     'KEELSON_LOCKED',
-    `${directory} is locked by a process that opens or closes it just now, or whose lock file was removed. Try again, or end that process`,
+    {
+      what: `${directory} is locked by a process that opens or closes it just now, or whose lock file was removed`,
+      next: 'Try again, or wait with the option waitForLockMs. If it stays locked, end the process that has it open',
+    },
     { path: directory },
   );
 }
@@ -91,7 +94,10 @@ function strangerLives(directory: string, name: string): KeelsonError {
   const path = `${directory}/${name}`;
   return new KeelsonError(
     'KEELSON_LOCKED',
-    `${directory} is locked: a process that no lock file names listens at ${path}, so its lock file was removed. End that process`,
+    {
+      what: `${directory} is locked: a process that no lock file names listens at ${path}, so its lock file was removed`,
+      next: 'End that process',
+    },
     { path },
   );
 }
@@ -105,7 +111,10 @@ function locked(
 ): KeelsonError {
   return new KeelsonError(
     'KEELSON_LOCKED',
-    `${directory} is locked: ${whyLocked(storage, owner, verb)} (${path})`,
+    {
+      what: `${directory} is locked: ${whyLocked(storage, owner, verb)} (${path})`,
+      next: nextOf(storage, owner, verb, path),
+    },
     {
       path,
       owner: JSON.stringify(owner),
@@ -115,10 +124,16 @@ function locked(
 
 function whyLocked(storage: Storage, owner: LockOwner, verb: 'has' | 'had'): string {
   if (isThisProcess(storage, owner)) {
-    return `this process (${owner.pid}) has it open already. Share that store, close it first, or open with readOnly: true`;
+    return `this process (${owner.pid}) has it open already`;
   }
   if (verb === 'has') return `process ${owner.pid} has it open`;
-  return `process ${owner.pid} had it open, and from here it cannot be known whether that still runs. If it does not, remove the file`;
+  return `process ${owner.pid} had it open, and from here it cannot be known whether that still runs`;
+}
+
+function nextOf(storage: Storage, owner: LockOwner, verb: 'has' | 'had', path: string): string {
+  if (verb === 'had') return `Make sure that it does not, and then remove the file ${path}`;
+  if (!isThisProcess(storage, owner)) return NEXT_STEPS.KEELSON_LOCKED;
+  return 'Share the handle that is open, or close it first. To read a store meanwhile, open it with readOnly: true';
 }
 
 /** Also when another copy of this module, or another thread, has it open. */

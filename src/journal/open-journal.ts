@@ -109,5 +109,9 @@ async function assertHeld(storage: Storage, directory: string, live: readonly Li
   const gone = live.find(({ sequence }) => !sequences.has(sequence));
   if (gone === undefined) return;
   const { path, sequence: segment } = gone;
-  throw new KeelsonError('KEELSON_NOT_FOUND', `${path} was retired while it was read`, { path, segment });
+  const text = {
+    what: `${path} was retired by the store's owner while it was read`,
+    next: 'Open it again: what the file held is in a newer image',
+  };
+  throw new KeelsonError('KEELSON_NOT_FOUND', text, { path, segment });
 }

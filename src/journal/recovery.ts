@@ -1,6 +1,6 @@
 // Recovery's I/O: read every segment, let recovery-decision.ts decide, and carry out what it decided.
 
-import { KeelsonError } from '../errors.js';
+import { KeelsonError, NEXT_STEPS } from '../errors.js';
 import { readAhead, type Storage, sealFrames } from '../storage/index.js';
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from './commit-format.js';
 import { checkBody } from './frame-cursor.js';
@@ -152,10 +152,13 @@ function orThrow(
 ): Exclude<RecoveryDecision, { readonly kind: 'refuse' }> {
   if (decision.kind !== 'refuse') return decision;
   const { segment, offset, lsn, lsnEnd } = decision.facts;
-  const place = segment === undefined ? '' : ` in segment ${segment} at offset ${offset}`;
+  const place = segment === undefined ? '' : `, in segment ${segment} at offset ${offset}`;
   const range = lsnEnd === undefined ? '' : ` (LSN ${lsn} to ${lsnEnd})`;
-  const advice = decision.advice === null ? '' : `. ${decision.advice}`;
-  throw new KeelsonError(decision.code, `${directory}: ${decision.why}${place}${range}${advice}`, {
+  const text = {
+    what: `${directory}: ${decision.why}${place}${range}`,
+    next: decision.advice ?? NEXT_STEPS[decision.code],
+  };
+  throw new KeelsonError(decision.code, text, {
     path: directory,
     ...decision.facts,
   });
@@ -254,7 +257,7 @@ async function readBody(
       };
       throw new KeelsonError(
         'KEELSON_CORRUPT',
-        'A commit that was whole a moment ago reads differently now',
+        `A commit in ${facts.path} that was whole a moment ago reads differently now`,
         facts,
       );
     }

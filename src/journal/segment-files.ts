@@ -1,6 +1,6 @@
 // Segment files: their names, and how one is made ready for its first commit.
 
-import { isKeelsonError, KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError, whatHappened } from '../errors.js';
 import {
   BackgroundCloses,
   isFailedFlush,
@@ -230,7 +230,7 @@ function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: Back
     // Which names in this directory are durable can no longer be known, and asking again would be answered with a lie.
     throw new KeelsonError(
       'KEELSON_POISONED',
-      `The flush of ${directory} failed`,
+      `The flush of the directory ${directory} failed: ${whatHappened(error)}`,
       { path: directory },
       error,
     );
@@ -250,9 +250,12 @@ function* name(storage: Storage, temporary: string, path: string): Steps<void> {
     );
   } catch (error) {
     if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
-    const message = `${path} is there already: somebody else writes in this directory. Close this store and find out who`;
-    const taken = new KeelsonError('KEELSON_EXISTS', message, { ...error.facts, path }, error);
-    throw new KeelsonError('KEELSON_POISONED', message, taken.facts, taken);
+    const text = {
+      what: `${path} is there already: somebody else writes in this directory`,
+      next: 'Close this store, find out who writes there, and open it again',
+    };
+    const taken = new KeelsonError('KEELSON_EXISTS', text, { ...error.facts, path }, error);
+    throw new KeelsonError('KEELSON_POISONED', text, taken.facts, taken);
   }
   try {
     yield* step(

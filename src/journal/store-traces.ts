@@ -23,7 +23,10 @@ export function refuseStore(
   if (!isStore) return;
   throw new KeelsonError(
     'KEELSON_FOREIGN',
-    `${directory} holds a store, and its journal is the store's alone: open it with open() from 'keelson'`,
+    {
+      what: `${directory} holds a store, and its journal is the store's alone`,
+      next: "Open it with open() from 'keelson'",
+    },
     { path: directory },
   );
 }

@@ -43,7 +43,10 @@ export function journalIdOf(
   if (second === undefined || first.files > second.files) return first.journalId;
   throw new KeelsonError(
     'KEELSON_FOREIGN',
-    `${directory} holds files of ${claims.length} stores, and nothing says which of them is the one: move the files of the others away`,
+    {
+      what: `${directory} holds files of ${claims.length} stores, and nothing says which of them is the one`,
+      next: 'Move the files of the others away',
+    },
     { path: directory },
   );
 }

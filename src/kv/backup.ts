@@ -78,5 +78,7 @@ export class Backups {
 }
 
 function closedMeanwhile(directory: string): KeelsonError {
-  return new KeelsonError('KEELSON_ABORTED', 'The store was closed during a backup', { path: directory });
+  return new KeelsonError('KEELSON_ABORTED', `The store was closed during the backup to ${directory}`, {
+    path: directory,
+  });
 }

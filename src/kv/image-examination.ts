@@ -1,6 +1,6 @@
 // A look at one image that may be damaged: what of it is whole, and what that says of the store at its LSN.
 
-import { isKeelsonError, KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError, whatHappened } from '../errors.js';
 import type { Damage } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
 import type { Entries } from './entries.js';
@@ -139,7 +139,7 @@ export class ImageExamination {
         });
       } catch (error) {
         if (!isKeelsonError(error)) throw error;
-        this.#damage({ offset: piece.offset, what: error.message });
+        this.#damage({ offset: piece.offset, what: whatHappened(error) });
       }
     }
     if (header !== null && this.isWhole && this.#entries !== header.entryCount) {

@@ -1,6 +1,6 @@
 // Image files: their names, writing one, and loading one.
 
-import { invariant, isKeelsonError, KeelsonError } from '../errors.js';
+import { invariant, isKeelsonError, KeelsonError, whatHappened } from '../errors.js';
 import { nextTurn } from '../schedulers.js';
 import { type Storage, type StorageFile, startRead } from '../storage/index.js';
 import {
@@ -295,7 +295,7 @@ function atPlace(error: unknown, path: string, offset: number): unknown {
   if (!isDamage) return error;
   return new KeelsonError(
     'KEELSON_CORRUPT',
-    `${error.message}, at offset ${offset} of ${path}`,
+    `${whatHappened(error)}, at offset ${offset} of ${path}`,
     { path, offset },
     error,
   );

@@ -6,7 +6,7 @@
 // So a caller's buffer is never kept, what goes out is a fresh Uint8Array, and there is one index to test.
 
 import { types } from 'node:util';
-import { type ArgumentName, KeelsonError, misuse } from '../errors.js';
+import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../errors.js';
 import { readLatin1, readUtf8, UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 /** A key as the index holds it. */
@@ -46,8 +46,8 @@ export const utf8KeyCodec: KeyCodec<string> = {
   name: 'utf8',
 
   toIndexKey(argument, key) {
-    if (typeof key !== 'string') throw misuse(argument, 'a string', key);
-    if (!key.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', key);
+    if (typeof key !== 'string') throw misuse(argument, 'a string', key, stringInstead(key));
+    if (!key.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', key, WELL_FORMED);
     if (key.length * UTF8_BYTES_PER_UNIT_MAX > KEY_BYTES_MAX)
       checkKeyLength(argument, Buffer.byteLength(key));
     return key;
@@ -77,7 +77,7 @@ export const bytesKeyCodec: KeyCodec<Uint8Array> = {
 
   toIndexKey(argument, key) {
     // Not `instanceof`: a Buffer of another realm (a test runner's sandbox) is a Uint8Array too.
-    if (!types.isUint8Array(key)) throw misuse(argument, 'a Uint8Array', key);
+    if (!types.isUint8Array(key)) throw misuse(argument, 'a Uint8Array', key, bytesInstead(key));
     checkKeyLength(argument, key.length);
     return readLatin1(key, 0, key.length);
   },
@@ -108,6 +108,19 @@ export function resolveKeyEncoding(argument: string, name: unknown): KeyCodec<st
   if (name === undefined || name === 'utf8') return utf8KeyCodec;
   if (name === 'bytes') return bytesKeyCodec;
   throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, name);
+}
+
+function stringInstead(key: unknown): string | undefined {
+  if (types.isUint8Array(key))
+    return "Make a string of it, or use a store that was made with keyEncoding: 'bytes'";
+  if (typeof key === 'number') return 'Make a string of it; numbers padded with zeros keep their order';
+  if (Array.isArray(key)) return "Make a string of it, such as key.join('/')";
+  return key === undefined || key === null ? undefined : 'Make a string of it';
+}
+
+function bytesInstead(key: unknown): string {
+  if (typeof key !== 'string') return 'Make a Uint8Array of it';
+  return "Make bytes of it, such as Buffer.from(key), or use a store that was made with keyEncoding: 'utf8'";
 }
 
 function checkKeyLength(argument: ArgumentName, lengthBytes: number): void {

@@ -3,18 +3,22 @@
 
 import { types } from 'node:util';
 import { ExtData } from '@msgpack/msgpack';
-import { type ArgumentName, KeelsonError, misuse } from '../errors.js';
+import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../errors.js';
 import { EXTENSION, encodeItems, VALUE_DEPTH_MAX } from './msgpack-extensions.js';
 import { type IntrinsicName, isIntrinsicPrototype, isPlainElsewhere } from './realms.js';
 
 /** Where encoding gives up. A record of the journal is shorter, so memory for more would be spent in vain. */
 export const VALUE_BYTES_MAX = 2 ** 28;
 
-/** A cycle makes a path of very many steps; no one needs to read all of them. */
+/** A deep value has a path of very many steps; no one needs to read all of them. */
 const PATH_CHARACTERS_MAX = 200;
 
 const SUPPORTED =
   'null, a boolean, number, string, bigint, Date, Uint8Array, Array, Map, Set or plain object';
+
+const SPREAD = 'Store { ...it }, which reads the getters';
+const FLATTEN = 'Store the inner parts under keys of their own';
+const BREAK = 'Store a key or an id in its place';
 
 const UNDEFINED = new ExtData(EXTENSION.undefined, new Uint8Array());
 const NEGATIVE_ZERO = new ExtData(EXTENSION.negativeZero, new Uint8Array());
@@ -81,20 +85,18 @@ class PreparingWalk {
         return this.#extension(EXTENSION.bigint, bigintPayload(value));
       default:
         if (value === undefined && depth > 0) return UNDEFINED;
-        return this.#refuse(depth, SUPPORTED, value);
+        return this.#refuse(depth, SUPPORTED, value, insteadOf(value));
     }
   }
 
   #string(text: string, depth: number): unknown {
-    if (!text.isWellFormed()) this.#refuse(depth, 'a string without lone surrogates', text);
+    if (!text.isWellFormed()) this.#refuse(depth, 'a string without lone surrogates', text, WELL_FORMED);
     this.#count(text.length);
     return isMarked(text) ? new ExtData(EXTENSION.markedString, Buffer.from(text)) : text;
   }
 
   #container(value: object, depth: number): unknown {
-    if (depth === VALUE_DEPTH_MAX) {
-      this.#refuse(depth, `at most ${VALUE_DEPTH_MAX} levels of nesting, and no cycle`, value);
-    }
+    if (depth === VALUE_DEPTH_MAX) this.#refuseDepth(value);
     this.#containers[depth] = value;
     const prepared = this.#object(value, depth);
     this.#containers[depth] = null;
@@ -122,7 +124,7 @@ class PreparingWalk {
       return this.#date(value, depth);
     }
     if (isPlainElsewhere(value, prototype)) return this.#plainObject(value, depth);
-    return this.#refuse(depth, SUPPORTED, value);
+    return this.#refuse(depth, SUPPORTED, value, insteadOf(value));
   }
 
   #plainObject(value: object, depth: number): unknown {
@@ -159,7 +161,7 @@ class PreparingWalk {
     }
     const { value, get, set, enumerable } = getOwnPropertyDescriptor(object, name) ?? {};
     if (get !== undefined || set !== undefined) {
-      this.#refuse(depth, 'a plain property, without getter and setter', get ?? set);
+      this.#refuse(depth, 'a plain property, without getter and setter', get ?? set, SPREAD);
     }
     if (!enumerable) this.#refuse(depth, 'an enumerable property', value);
     // An object literal and an assignment make something else of it, and the library does not read it.
@@ -189,7 +191,7 @@ class PreparingWalk {
       this.#places[depth] = index;
       const item = items[index];
       if (item === undefined && !Object.hasOwn(items, index)) {
-        this.#refuse(depth + 1, 'an element, and no hole', item);
+        this.#refuse(depth + 1, 'an element, and no hole', item, 'Put undefined or null there');
       }
       const prepared = this.prepare(item, depth + 1);
       if (!Object.is(prepared, item)) {
@@ -231,12 +233,26 @@ class PreparingWalk {
     if (getOwnPropertyNames(value).length > 0) this.#refuse(depth, 'no properties of its own', value);
   }
 
-  #refuse(depth: number, expected: string, value: unknown): never {
+  /** A cycle is told by its shortest path, and not by the hundred turns that were made in it. */
+  #refuseDepth(value: object): never {
+    const containers = [...this.#containers.slice(0, VALUE_DEPTH_MAX), value];
+    const depth = containers.findIndex((at, level) => containers.indexOf(at) < level);
+    if (depth < 0) {
+      this.#refuse(VALUE_DEPTH_MAX, `at most ${VALUE_DEPTH_MAX} levels of nesting`, value, FLATTEN);
+    }
+    const whole = this.#pathTo(containers.indexOf(containers[depth]!));
+    throw new TypeError(`${this.#pathTo(depth)}: expected no cycle, got ${whole} again. ${BREAK}`);
+  }
+
+  #refuse(depth: number, expected: string, value: unknown, next?: string): never {
+    throw misuse(this.#pathTo(depth), expected, value, next);
+  }
+
+  #pathTo(depth: number): string {
     const containers = this.#containers.slice(0, depth);
     const steps = containers.map((at, level) => stepInto(at!, this.#places[level]!)).join('');
     const path = `${this.#argument}${steps}`;
-    const shown = path.length > PATH_CHARACTERS_MAX ? `${path.slice(0, PATH_CHARACTERS_MAX)}…` : path;
-    throw misuse(shown, expected, value);
+    return path.length > PATH_CHARACTERS_MAX ? `${path.slice(0, PATH_CHARACTERS_MAX)}…` : path;
   }
 }
 
@@ -256,6 +272,22 @@ function stepInto(container: object, place: string | number): string {
   }
   if (types.isMap(container)) return `(${place % 2 === 0 ? 'key' : 'value'} of map entry ${place >> 1})`;
   return types.isSet(container) ? `(set item ${place})` : `[${place}]`;
+}
+
+function insteadOf(value: unknown): string {
+  if (value === undefined) return 'Store null in its place, or delete the key';
+  if (typeof value === 'function') return 'Leave it out, or store what it returns';
+  if (typeof value === 'symbol') return 'Leave it out, or store its description';
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return 'Store a Uint8Array of its bytes';
+  if (types.isPromise(value)) return 'Await it, and store what it resolves to';
+  if (types.isBoxedPrimitive(value)) return 'Store its valueOf()';
+  if (Array.isArray(value)) return 'Store a plain Array made of it, such as [...it]';
+  if (types.isMap(value)) return 'Store a plain Map made of it, such as new Map(it)';
+  if (types.isSet(value)) return 'Store a plain Set made of it, such as new Set(it)';
+  if (types.isDate(value)) return 'Store a plain Date made of it, such as new Date(it)';
+  if (types.isRegExp(value)) return 'Store its source and its flags';
+  if (types.isNativeError(value)) return 'Store what you need of it, such as { name, message, stack }';
+  return 'Store a plain object made of it, such as { ...it }, or open the store with a valueEncoding of your own';
 }
 
 function bigintPayload(value: bigint): Uint8Array {

@@ -14,7 +14,7 @@
 // What is read was written here and lies under a checksum. So other bytes are KEELSON_DECODE where no value can be
 // made of them; but one that is not as we write it, such as a key that comes twice, is not looked for.
 
-import { type ArgumentName, KeelsonError } from '../errors.js';
+import { type ArgumentName, KeelsonError, whatHappened } from '../errors.js';
 import { prepareForMsgpack, tooLarge, VALUE_BYTES_MAX } from './msgpack-check.js';
 import { decodeItems, decodeValue, encodePrepared } from './msgpack-extensions.js';
 import { decodePlain, decodeShaped, NOT_PLAIN } from './msgpack-plain-reader.js';
@@ -69,7 +69,7 @@ export function decodeMsgpack(
         ? decodeWithShape(bytes, start, end, shapes)
         : decodeWithout(bytes, start, end);
   } catch (error) {
-    throw undecodable(error instanceof Error ? error.message : String(error), error);
+    throw undecodable(whatHappened(error), error);
   }
   // To whoever gets it, undefined means that there is no such key.
   if (value === undefined) throw undecodable('an undefined cannot stand here');

@@ -91,7 +91,10 @@ function assertStillThere(storage: Storage, held: HeldDirectory): void {
   if (storage.identityOf(path) === held.storage.identityOf(path)) return;
   throw new KeelsonError(
     'KEELSON_NOT_FOUND',
-    `${path} was moved, removed or replaced while a store was written into it. Write it again`,
+    {
+      what: `${path} was moved, removed or replaced while a store was written into it`,
+      next: 'Write it again',
+    },
     { path },
   );
 }
@@ -204,7 +207,9 @@ function refuseNames(names: readonly string[], directory: string): void {
 }
 
 function notEmpty(directory: string, name: string): KeelsonError {
-  return new KeelsonError('KEELSON_EXISTS', `${directory} is not empty: it holds ${name}`, {
-    path: directory,
-  });
+  const text = {
+    what: `${directory} is not empty: it holds ${name}`,
+    next: 'Choose a directory that is empty, or one that is not there yet',
+  };
+  return new KeelsonError('KEELSON_EXISTS', text, { path: directory });
 }

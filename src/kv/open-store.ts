@@ -1,6 +1,6 @@
 // Opening a store: the newest image that is whole, and the journal's records after it.
 
-import { isKeelsonError, KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../errors.js';
 import {
   absoluteDirectory,
   type DirectoryLock,
@@ -26,7 +26,7 @@ import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './
 import { enterShape } from './shapes.js';
 import { Store } from './store.js';
 import type { StoreRecovery } from './store-recovery.js';
-import { resolveValueEncoding } from './value-encoding.js';
+import { isBuiltInName, resolveValueEncoding } from './value-encoding.js';
 
 /** A read-only open takes no lock: images and segments may be retired under it, and it then starts over. */
 const READ_ONLY_TRIES_MAX = 20;
@@ -86,10 +86,18 @@ async function inspectDirectory({ storage, directory, options, codecs }: Opening
   const journal = kind === 'directory' ? await inspectJournal(storage, directory) : null;
   const isThere = images.length > 0 || journal !== null;
   if (isThere && options.errorIfExists) {
-    throw new KeelsonError('KEELSON_EXISTS', `${directory} holds a store already`, { path: directory });
+    const text = {
+      what: `${directory} holds a store already`,
+      next: 'Choose another directory, or leave errorIfExists out to open this one',
+    };
+    throw new KeelsonError('KEELSON_EXISTS', text, { path: directory });
   }
   if (!isThere && (kind === 'directory' || kind === 'absent') && (!options.create || options.readOnly)) {
-    throw new KeelsonError('KEELSON_NOT_FOUND', `There is no store in ${directory}`, { path: directory });
+    const what = kind === 'absent' ? `${directory} does not exist` : `There is no store in ${directory}`;
+    const next = options.readOnly
+      ? 'Check the path, or have the program that writes open it first: a store that is opened with readOnly is never made'
+      : 'Check the path, or leave create out to have the store made';
+    throw new KeelsonError('KEELSON_NOT_FOUND', { what, next }, { path: directory });
   }
   for (const lsn of images)
     await readHeaderIfSound(storage, imagePath(directory, lsn), codecs, images.length === 1);
@@ -171,7 +179,11 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
     try {
       const { header, fileBytes: bytes } = await readHeader(storage, path, codecs);
       if (header.lsn !== lsn) {
-        throw new KeelsonError('KEELSON_CORRUPT', `${path} is the image of LSN ${header.lsn}`, { path, lsn });
+        throw new KeelsonError(
+          'KEELSON_CORRUPT',
+          `${path} is named as another image: it is that of LSN ${header.lsn}`,
+          { path, lsn },
+        );
       }
       const plan = { path, header, keyCodec: codecs.key, shapes: codecs.value.shapes };
       const entries = await loadImage(storage, plan, (done) =>
@@ -224,7 +236,7 @@ function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
   if (image.code === 'KEELSON_IO') return image;
   return new KeelsonError(
     'KEELSON_CORRUPT',
-    `${image.message}; and without it, ${error.message}`,
+    `${whatHappened(image)}; and without it, ${whatHappened(error)}`,
     image.facts,
     error,
   );
@@ -271,7 +283,7 @@ async function replayInto(
       if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
       throw new KeelsonError(
         'KEELSON_DECODE',
-        `${directory}, record at LSN ${lsn}: ${error.message}`,
+        { what: `${directory}, record at LSN ${lsn}: ${whatHappened(error)}`, next: nextStepOf(error) },
         { lsn },
         error,
       );
@@ -354,7 +366,14 @@ function checkEncodings(
   if (keyEncodingName === key.name && valueEncodingName === value.name) return;
   throw new KeelsonError(
     'KEELSON_ENCODING_MISMATCH',
-    `${path} has ${keyEncodingName} keys and ${valueEncodingName} values; it was opened for ${key.name} keys and ${value.name} values`,
+    {
+      what: `${path} has ${keyEncodingName} keys and ${valueEncodingName} values; it was opened for ${key.name} keys and ${value.name} values`,
+      next: `Open it with keyEncoding: '${keyEncodingName}' and valueEncoding: ${shownValueEncoding(valueEncodingName)}`,
+    },
     { path },
   );
+}
+
+function shownValueEncoding(name: string): string {
+  return isBuiltInName(name) ? `'${name}'` : `the encoding of your own that is named '${name}'`;
 }

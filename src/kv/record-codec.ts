@@ -14,7 +14,7 @@
 // The journal's CRC vouches for the bytes, so what does not read here was written by a newer version or by
 // something else. Either way it is KEELSON_DECODE, and never a guess.
 
-import { isKeelsonError, KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError, NEXT_STEPS } from '../errors.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
 import type { KeyBounds } from './ordered-index.js';
@@ -216,7 +216,7 @@ export class RecordWriter {
     if (lengthBytes <= this.#recordBytesMax) return;
     throw new KeelsonError(
       'KEELSON_RECORD_TOO_LARGE',
-      `A record has at most ${this.#recordBytesMax} bytes, this one would have ${lengthBytes} or more`,
+      `A record, which is one put or one whole batch, has at most ${this.#recordBytesMax} bytes; this one would have ${lengthBytes} or more`,
     );
   }
 }
@@ -371,7 +371,10 @@ function undecodable(what: string, offset: number): KeelsonError {
 function newerVersion(what: string, offset: number): KeelsonError {
   return new KeelsonError(
     'KEELSON_DECODE',
-    `A record of the store does not decode: ${what} is unknown, so a newer version of Keelson wrote it`,
+    {
+      what: `A record of the store does not decode: ${what} is unknown, so a newer version of Keelson wrote it`,
+      next: NEXT_STEPS.KEELSON_FORMAT_VERSION,
+    },
     { offset },
   );
 }

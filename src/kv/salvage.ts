@@ -102,7 +102,10 @@ export async function salvageOn(
   if (found.encodings === null) {
     throw new KeelsonError(
       'KEELSON_DECODE',
-      `Nothing that is left in ${directory} says what keys and values are: give keyEncoding and valueEncoding`,
+      {
+        what: `Nothing that is left in ${directory} says what keys and values are`,
+        next: 'Give salvage() the options keyEncoding and valueEncoding',
+      },
       { path: directory },
     );
   }

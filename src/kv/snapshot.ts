@@ -18,7 +18,7 @@ export class Snapshot<K, V> extends IndexReads<K, V> implements SnapshotSurface<
     super(codecs, {
       entries: () => this.#entries as EntriesView,
       assertOpen: () => {
-        if (this.#entries === null) throw new KeelsonError('KEELSON_CLOSED', 'The snapshot is closed');
+        if (this.#entries === null) throw closedSnapshot();
         if (!storeIsOpen()) throw new KeelsonError('KEELSON_CLOSED', 'The store of the snapshot is closed');
       },
     });
@@ -40,4 +40,9 @@ export class Snapshot<K, V> extends IndexReads<K, V> implements SnapshotSurface<
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function closedSnapshot(): KeelsonError {
+  const next = 'Take another one with snapshot(), and close it only when everything that uses it has ended';
+  return new KeelsonError('KEELSON_CLOSED', { what: 'The snapshot is closed', next });
 }

@@ -5,7 +5,7 @@
 // as far as they are there. An image that is damaged counts, at its LSN, for the keys that its whole blocks span.
 
 import { basename } from 'node:path';
-import { isKeelsonError, KeelsonError } from '../errors.js';
+import { isKeelsonError, KeelsonError, whatHappened } from '../errors.js';
 import {
   assertUnowned,
   type Damage,
@@ -115,7 +115,11 @@ async function examineUnowned(plan: ExaminationPlan, held: HeldDirectory): Promi
 async function assertUntaken(held: HeldDirectory, lock: number): Promise<void> {
   if ((await assertUnowned(held)) === lock) return;
   const { path } = held;
-  throw new KeelsonError('KEELSON_LOCKED', `${path} was opened meanwhile`, { path });
+  const text = {
+    what: `${path} was opened by another owner while it was read`,
+    next: 'Try again when nobody has it open',
+  };
+  throw new KeelsonError('KEELSON_LOCKED', text, { path });
 }
 
 type FoundRecord = RecordBatch['records'][number];
@@ -145,7 +149,7 @@ class Examiner {
     this.#storage = withTolerantReads(plan.storage, (path, offset, offsetEnd, error) => {
       const place = `${path} ${offset}`;
       const end = Math.max(offsetEnd, this.#unreadable.get(place)?.offsetEnd ?? 0);
-      const what = `the disk cannot read it: ${error.facts.errno ?? error.message}`;
+      const what = `the disk cannot read it: ${error.facts.errno ?? whatHappened(error)}`;
       this.#unreadable.set(place, { file: basename(path), offset, offsetEnd: end, what });
     });
   }
@@ -331,7 +335,7 @@ class Examiner {
       }
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
-      this.#damages.push({ ...place, what: error.message, isNeeded: isNew });
+      this.#damages.push({ ...place, what: whatHappened(error), isNeeded: isNew });
       if (isNew) this.#undecodable.push({ lsn: startLsn, lsnEnd: lsn });
     }
     if (isNew) this.#appliedLsn = lsn;
@@ -452,12 +456,13 @@ function impossibleName(): KeelsonError {
 }
 
 function unknownEncodings(): KeelsonError {
-  return new KeelsonError(
-    'KEELSON_DECODE',
-    'Nothing that is left of the store says what its keys and values are, so its records cannot be read',
-  );
+  return new KeelsonError('KEELSON_DECODE', {
+    what: 'Nothing that is left of the store says what its keys and values are, so its records cannot be read',
+    next: 'Give salvage() the options keyEncoding and valueEncoding',
+  });
 }
 
 function notFound(directory: string): KeelsonError {
-  return new KeelsonError('KEELSON_NOT_FOUND', `There is no store in ${directory}`, { path: directory });
+  const text = { what: `There is no store in ${directory}`, next: 'Check the path' };
+  return new KeelsonError('KEELSON_NOT_FOUND', text, { path: directory });
 }

@@ -450,13 +450,17 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new KeelsonError('KEELSON_CLOSED', 'The store is closed');
+    if (this.#isClosed) throw new KeelsonError('KEELSON_CLOSED', `The store in ${this.directory} is closed`);
     if (this.#entries.guard.isInside) throw this.#stopped();
   }
 
   #writable(): Journal {
     this.#assertOpen();
-    if (this.#journal === null) throw new KeelsonError('KEELSON_READ_ONLY', 'The store was opened read-only');
+    if (this.#journal === null)
+      throw new KeelsonError(
+        'KEELSON_READ_ONLY',
+        `The store in ${this.directory} was opened with readOnly: true`,
+      );
     if (this.#journal.poisoned !== null) throw this.#journal.poisoned;
     return this.#journal;
   }

@@ -3,7 +3,7 @@
 
 import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
-import { type ArgumentName, KeelsonError, misuse } from '../errors.js';
+import { type ArgumentName, KeelsonError, misuse, WELL_FORMED, whatHappened } from '../errors.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { decodeMsgpack, encodeMsgpack } from './msgpack-profile.js';
 import { type RandomBytes, Shapes } from './shapes.js';
@@ -63,6 +63,8 @@ function msgpackValueCodec(randomBytes: RandomBytes): ValueCodec<unknown> {
   };
 }
 
+const OTHER_ENCODING = 'Convert it, or use a store that was made with another valueEncoding';
+
 const jsonValueCodec: ValueCodec<unknown> = {
   name: 'json',
   shapes: null,
@@ -73,9 +75,13 @@ const jsonValueCodec: ValueCodec<unknown> = {
       text = JSON.stringify(value);
     } catch (error) {
       // A bigint, a cycle, or a toJSON() that throws.
-      throw new TypeError(`${argument}: expected what JSON can hold (${String(error)})`, { cause: error });
+      throw new TypeError(`${argument}: expected what JSON can hold (${whatHappened(error)})`, {
+        cause: error,
+      });
     }
-    if (text === undefined) throw misuse(argument, 'what JSON can hold', value);
+    if (text === undefined) {
+      throw misuse(argument, 'what JSON can hold', value, 'Store null in its place, or delete the key');
+    }
     return Buffer.from(text);
   },
 
@@ -93,8 +99,8 @@ const utf8ValueCodec: ValueCodec<string> = {
   shapes: null,
 
   encode(value: unknown, argument: ArgumentName = 'value') {
-    if (typeof value !== 'string') throw misuse(argument, 'a string', value);
-    if (!value.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', value);
+    if (typeof value !== 'string') throw misuse(argument, 'a string', value, OTHER_ENCODING);
+    if (!value.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', value, WELL_FORMED);
     return Buffer.from(value);
   },
 
@@ -106,7 +112,7 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
   shapes: null,
 
   encode(value: unknown, argument: ArgumentName = 'value') {
-    if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value);
+    if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value, OTHER_ENCODING);
     return unsharedBytes(value);
   },
 
@@ -208,14 +214,14 @@ export function isEncodingName(name: unknown): name is string {
   );
 }
 
-function isBuiltInName(name: unknown): name is ValueEncodingName {
+export function isBuiltInName(name: unknown): name is ValueEncodingName {
   return VALUE_ENCODING_NAMES.includes(name as ValueEncodingName);
 }
 
 function undecodable(name: string, cause: unknown): KeelsonError {
   return new KeelsonError(
     'KEELSON_DECODE',
-    `A value does not decode as '${name}': ${cause instanceof Error ? cause.message : String(cause)}`,
+    `A value does not decode as '${name}': ${whatHappened(cause)}`,
     {},
     cause,
   );

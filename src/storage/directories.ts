@@ -31,12 +31,17 @@ export async function ensureDirectory(
     throw new KeelsonError('KEELSON_NOT_A_DIRECTORY', `${found} is not a directory`, { path: found });
   }
   if (missing.length === 0) return;
-  if (!create) throw new KeelsonError('KEELSON_NOT_FOUND', `${path} does not exist`, { path });
+  if (!create) throw notFound(path);
   await flushNameOf(storage, found);
   for (const level of missing) {
     await storage.makeDirectory(level);
     await storage.flushDirectory(parentOf(level));
   }
+}
+
+function notFound(path: string): KeelsonError {
+  const next = 'Check the path, or leave create out to have the directory made';
+  return new KeelsonError('KEELSON_NOT_FOUND', { what: `${path} does not exist`, next }, { path });
 }
 
 /** `path` as it is without links on the way, as far as it is there: the levels that are missing stay as they are. */

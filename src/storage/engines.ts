@@ -1,7 +1,7 @@
 // Which engine runs: asked for by the option, or by KEELSON_ENGINE where the option leaves it open, or the fastest
 // that works here. Every open asks anew: what was denied a moment ago may be allowed now.
 
-import { describeValue, KeelsonError } from '../errors.js';
+import { describeValue, KeelsonError, whatHappened } from '../errors.js';
 import { createFsStorage } from './fs-storage.js';
 import { createIoUringStorage } from './io-uring-storage.js';
 import type { Storage } from './storage.js';
@@ -19,7 +19,7 @@ export function openStorage(choice: EngineChoice): Storage {
   try {
     return createIoUringStorage();
   } catch (error) {
-    const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    const why = whatHappened(error).split('\n')[0]!;
     if (engine === 'auto')
       return createFsStorage(`The node:fs engine runs, durable and complete, only slower: ${why}.`);
     throw new KeelsonError(
@@ -36,6 +36,6 @@ function engineOfEnvironment(): EngineChoice {
   if (named === undefined || named === '') return 'auto';
   if (ENGINE_CHOICES.includes(named as EngineChoice)) return named as EngineChoice;
   throw new TypeError(
-    `${ENVIRONMENT_VARIABLE}: expected one of ${ENGINE_CHOICES.join(', ')}, got ${describeValue(named)}`,
+    `${ENVIRONMENT_VARIABLE}: expected one of ${ENGINE_CHOICES.join(', ')}, got ${describeValue(named)}. Correct the environment variable, or unset it`,
   );
 }

@@ -119,7 +119,7 @@ async function makeDirectory(path: string, at: Locate): Promise<boolean> {
     if (found === 'absent') throw error;
     throw new KeelsonError(
       'KEELSON_NOT_A_DIRECTORY',
-      `mkdir failed, there is something that is not a directory: ${path}`,
+      `${path} is there, and is not a directory`,
       error.facts,
       error,
     );

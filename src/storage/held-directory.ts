@@ -126,13 +126,16 @@ class FsHeldDirectory implements HeldDirectory {
     if (shown !== this.path && !shown.startsWith(`${this.path}/`)) return shown;
     // The number of a descriptor that was closed may be another directory's by now.
     if (this.#closing !== null) {
-      throw new KeelsonError('KEELSON_CLOSED', `${this.path} was closed`, { path: this.path });
+      throw new KeelsonError('KEELSON_CLOSED', `The directory ${this.path} was closed`, { path: this.path });
     }
     if (this.#through !== null) return this.#through + shown.slice(this.path.length);
     if (identityAt(this.path, this.path) === this.#identity) return shown;
     throw new KeelsonError(
       'KEELSON_LOCK_LOST',
-      `${this.path} was moved, removed or replaced while it was open. Close it, and open the directory where it is now`,
+      {
+        what: `${this.path} was moved, removed or replaced while it was open`,
+        next: 'Close this store, and open the directory where it is now',
+      },
       { path: this.path },
     );
   }

@@ -1,31 +1,113 @@
 // From the operating system's errors to ours: one table, used by every engine.
 
 import os from 'node:os';
-import { KeelsonError, type KeelsonErrorCode } from '../errors.js';
+import { KeelsonError, type KeelsonErrorCode, NEXT_STEPS } from '../errors.js';
 
-const CODES: Readonly<Record<string, KeelsonErrorCode>> = {
-  EACCES: 'KEELSON_ACCESS',
-  EPERM: 'KEELSON_ACCESS',
-  EROFS: 'KEELSON_ACCESS',
-  EEXIST: 'KEELSON_EXISTS',
-  ENOTEMPTY: 'KEELSON_EXISTS',
-  ENOENT: 'KEELSON_NOT_FOUND',
-  ENOTDIR: 'KEELSON_NOT_A_DIRECTORY',
-  // Everything that room can run out of. None of these says that anything written is lost.
-  EDQUOT: 'KEELSON_NO_SPACE',
-  EFBIG: 'KEELSON_NO_SPACE',
-  EMFILE: 'KEELSON_NO_SPACE',
-  ENFILE: 'KEELSON_NO_SPACE',
-  ENOMEM: 'KEELSON_NO_SPACE',
-  ENOSPC: 'KEELSON_NO_SPACE',
+interface SystemError {
+  readonly code: KeelsonErrorCode;
+  readonly meaning: string;
+  readonly next: string;
+}
+
+const NOT_ALLOWED: Pick<SystemError, 'code' | 'next'> = {
+  code: 'KEELSON_ACCESS',
+  next: NEXT_STEPS.KEELSON_ACCESS,
 };
+const IN_THE_WAY: Pick<SystemError, 'code' | 'next'> = {
+  code: 'KEELSON_EXISTS',
+  next: 'Find out what else writes in this directory, and keep it away: a store has its directory for itself',
+};
+
+/** What each error of the system means to a caller, and what to do about it. docs/ERRORS.md lists them. */
+export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
+  EACCES: { ...NOT_ALLOWED, meaning: 'permission denied' },
+  EPERM: { ...NOT_ALLOWED, meaning: 'not permitted' },
+  EROFS: {
+    code: 'KEELSON_ACCESS',
+    meaning: 'the file system is mounted read-only',
+    next: 'Mount it for writing, choose another directory, or open the store with readOnly: true',
+  },
+  EEXIST: { ...IN_THE_WAY, meaning: 'it is there already' },
+  ENOTEMPTY: { ...IN_THE_WAY, meaning: 'the directory is not empty' },
+  ENOENT: {
+    code: 'KEELSON_NOT_FOUND',
+    meaning: 'it is not there',
+    next: 'Check the path. If it was right, something else removes files or directories there: find out what',
+  },
+  ENOTDIR: {
+    code: 'KEELSON_NOT_A_DIRECTORY',
+    meaning: 'it, or a part of its path, is not a directory',
+    next: NEXT_STEPS.KEELSON_NOT_A_DIRECTORY,
+  },
+  // Everything that room can run out of. None of these says that anything written is lost.
+  EDQUOT: {
+    code: 'KEELSON_NO_SPACE',
+    meaning: 'the disk quota is used up',
+    next: 'Free some of the quota, or have it raised, and try again',
+  },
+  EFBIG: {
+    code: 'KEELSON_NO_SPACE',
+    meaning: 'the file would be larger than allowed',
+    next: 'Raise the limit of file sizes (ulimit -f) and try again',
+  },
+  EMFILE: {
+    code: 'KEELSON_NO_SPACE',
+    meaning: 'this process has too many files open',
+    next: 'Close files, or raise the limit (ulimit -n), and try again',
+  },
+  ENFILE: {
+    code: 'KEELSON_NO_SPACE',
+    meaning: 'the system has too many files open',
+    next: 'End what holds the files open, or raise the limit of the system (fs.file-max), and try again',
+  },
+  ENOMEM: {
+    code: 'KEELSON_NO_SPACE',
+    meaning: 'the system has no memory left',
+    next: 'Free memory, or give the process or its container more, and try again',
+  },
+  ENOSPC: {
+    code: 'KEELSON_NO_SPACE',
+    meaning: 'the disk is full',
+    next: 'Free some space on it and try again',
+  },
+  EIO: {
+    code: 'KEELSON_IO',
+    meaning: 'the disk could not do it',
+    next: "Look at the disk and at the system's log (dmesg): the disk may be failing. Copy the directory before you do anything else",
+  },
+  ELOOP: {
+    code: 'KEELSON_IO',
+    meaning: 'the symbolic links of the path lead in a circle',
+    next: 'Correct the links, or give the path of the directory itself',
+  },
+  ENAMETOOLONG: {
+    code: 'KEELSON_IO',
+    meaning: 'the path is too long',
+    next: 'Choose a directory with a shorter path',
+  },
+  EBUSY: {
+    code: 'KEELSON_IO',
+    meaning: 'something else is using it',
+    next: 'Close what uses it (a virus scanner, a backup, a mount), and try again',
+  },
+  ESTALE: {
+    code: 'KEELSON_IO',
+    meaning: 'the network file system has lost it',
+    next: 'Mount the file system again, or put the store on a local disk',
+  },
+};
+
+/** What any other error of the system is. */
+export const OTHER_ERROR: SystemError = { code: 'KEELSON_IO', meaning: '', next: NEXT_STEPS.KEELSON_IO };
 
 /** The KeelsonError for an error of `syscall` on `path`: KEELSON_IO for every errno that has no code of its own. */
 export function storageError(cause: unknown, syscall: string, path: string): KeelsonError {
   if (cause instanceof KeelsonError) return cause;
   const errno = nameOf(cause as NodeJS.ErrnoException | null);
-  const code = CODES[errno] ?? 'KEELSON_IO';
-  return new KeelsonError(code, `${syscall} failed with ${errno}: ${path}`, { path, errno, syscall }, cause);
+  const { code, meaning, next } = SYSTEM_ERRORS[errno] ?? OTHER_ERROR;
+  const shown = meaning === '' ? errno : `${errno} (${meaning})`;
+  const text = { what: `${syscall} failed with ${shown}: ${path}`, next };
+  return new KeelsonError(code, text, { path, errno, syscall }, cause);
 }
 
 /** libuv has no name for EDQUOT: Node calls it `UNKNOWN` or `Unknown system error -122`, and tells the number. */

@@ -242,7 +242,7 @@ export class SimulatedFile implements LogFile, HandleUse {
     if (Buffer.compare(bytes, sealed) === 0) return;
     throw new KeelsonError(
       'KEELSON_INVARIANT',
-      'The memory of a durable write was changed while it was under way.',
+      'The memory of a durable write was changed while it was under way',
       {
         path: this.path,
       },

@@ -54,7 +54,7 @@ describe('a second open in one process', () => {
       code: 'KEELSON_LOCKED',
       message: expect.stringMatching(
         new RegExp(
-          `this process \\(${process.pid}\\) has it open already\\. Share .*close it first.*readOnly: true`,
+          `this process \\(${process.pid}\\) has it open already .*\\. Share .*close it first.*readOnly: true`,
         ),
       ),
     });

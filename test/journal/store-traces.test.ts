@@ -29,7 +29,7 @@ async function expectRefused(): Promise<void> {
   await expect(openJournal(directory)).rejects.toMatchObject({
     code: 'KEELSON_FOREIGN',
     facts: { path: directory },
-    message: expect.stringMatching(/holds a store.*open it with open\(\) from 'keelson'$/),
+    message: expect.stringMatching(/holds a store.*Open it with open\(\) from 'keelson'$/),
   });
   expect(fs.readdirSync(directory)).toEqual(names);
 }

@@ -12,7 +12,7 @@ const refusals: readonly { what: string; run: () => unknown; message: RegExp }[]
   {
     what: 'a number as a utf8 key',
     run: () => utf8KeyCodec.toIndexKey('key', 7),
-    message: /^key: expected a string, got the number 7$/,
+    message: /^key: expected a string, got the number 7\. Make a string of it; numbers padded with zeros/,
   },
   {
     what: 'a lone surrogate',
@@ -22,12 +22,12 @@ const refusals: readonly { what: string; run: () => unknown; message: RegExp }[]
   {
     what: 'a string as a bytes key',
     run: () => bytesKeyCodec.toIndexKey('keys[3]', 'abc'),
-    message: /^keys\[3\]: expected a Uint8Array, got the string "abc"$/,
+    message: /^keys\[3\]: expected a Uint8Array, got the string "abc"\. Make bytes of it/,
   },
   {
     what: 'an array as a bytes key',
     run: () => bytesKeyCodec.toIndexKey('key', [1, 2]),
-    message: /^key: expected a Uint8Array, got an array$/,
+    message: /^key: expected a Uint8Array, got an array\. Make a Uint8Array of it$/,
   },
   {
     what: 'an unknown encoding',

@@ -250,63 +250,79 @@ describe('what cannot come back exactly', () => {
     {
       what: 'undefined itself',
       value: undefined,
-      message: /^value: expected null, a boolean, .*, got undefined$/,
+      message: /^value: expected null, a boolean, .*, got undefined\. [A-Z]/,
     },
     {
       what: 'a function',
       value: { tags: [1, 2, 3, { when: () => 1 }] },
-      message: /^value\.tags\[3\]\.when: expected .*, got a function$/,
+      message: /^value\.tags\[3\]\.when: expected .*, got a function\. [A-Z]/,
     },
-    { what: 'a symbol', value: [Symbol('x')], message: /^value\[0\]: expected .*, got a symbol$/ },
-    { what: 'a RegExp', value: { 'a b': /x/ }, message: /^value\["a b"\]: expected .*, got a RegExp$/ },
+    { what: 'a symbol', value: [Symbol('x')], message: /^value\[0\]: expected .*, got a symbol\. [A-Z]/ },
+    {
+      what: 'a RegExp',
+      value: { 'a b': /x/ },
+      message: /^value\["a b"\]: expected .*, got a RegExp\. [A-Z]/,
+    },
     {
       what: 'an Error',
       value: { e: new RangeError('x') },
-      message: /^value\.e: expected .*, got a RangeError$/,
+      message: /^value\.e: expected .*, got a RangeError\. [A-Z]/,
     },
     {
       what: 'another typed array',
       value: { f: new Float64Array(1) },
-      message: /^value\.f: expected .*, got a Float64Array$/,
+      message: /^value\.f: expected .*, got a Float64Array\. [A-Z]/,
     },
     {
       what: 'a DataView',
       value: [new DataView(new ArrayBuffer(1))],
-      message: /^value\[0\]: expected .*, got a DataView$/,
+      message: /^value\[0\]: expected .*, got a DataView\. [A-Z]/,
     },
     {
       what: 'an ArrayBuffer',
       value: [new ArrayBuffer(1)],
-      message: /^value\[0\]: expected .*, got a ArrayBuffer$/,
+      message: /^value\[0\]: expected .*, got an ArrayBuffer\. [A-Z]/,
     },
-    { what: 'a boxed primitive', value: { n: Object(1) }, message: /^value\.n: expected .*, got a Number$/ },
+    {
+      what: 'a boxed primitive',
+      value: { n: Object(1) },
+      message: /^value\.n: expected .*, got a Number\. [A-Z]/,
+    },
     {
       what: 'a promise',
       value: { p: Promise.resolve(1) },
-      message: /^value\.p: expected .*, got a Promise$/,
+      message: /^value\.p: expected .*, got a Promise\. [A-Z]/,
     },
-    { what: 'a WeakMap', value: { w: new WeakMap() }, message: /^value\.w: expected .*, got a WeakMap$/ },
+    {
+      what: 'a WeakMap',
+      value: { w: new WeakMap() },
+      message: /^value\.w: expected .*, got a WeakMap\. [A-Z]/,
+    },
     {
       what: 'a class instance',
       value: { user: new User() },
-      message: /^value\.user: expected .*plain object, got a User$/,
+      message: /^value\.user: expected .*plain object, got a User\. [A-Z]/,
     },
     {
       what: 'an array subclass',
       value: { a: SubArray.of(1) },
-      message: /^value\.a: expected .*, got an array$/,
+      message: /^value\.a: expected .*, got an array\. [A-Z]/,
     },
-    { what: 'a map subclass', value: { a: new SubMap() }, message: /^value\.a: expected .*, got a SubMap$/ },
+    {
+      what: 'a map subclass',
+      value: { a: new SubMap() },
+      message: /^value\.a: expected .*, got a SubMap\. [A-Z]/,
+    },
     {
       what: 'a forged Date',
       value: [Object.create(Date.prototype)],
-      message: /^value\[0\]: expected .*, got a Date$/,
+      message: /^value\[0\]: expected .*, got a Date\. [A-Z]/,
     },
     { what: 'a forged array', value: [Object.create(Array.prototype)], message: /^value\[0\]: expected / },
     {
       what: 'an object whose prototype is an object of the program',
       value: { o: Object.create({}) },
-      message: /^value\.o: expected .*plain object, got an object$/,
+      message: /^value\.o: expected .*plain object, got an object\. [A-Z]/,
     },
     {
       what: 'a symbol key',
@@ -316,7 +332,8 @@ describe('what cannot come back exactly', () => {
     {
       what: 'a getter',
       value: { o: withGetter },
-      message: /^value\.o\.x: expected a plain property, without getter and setter, got a function$/,
+      message:
+        /^value\.o\.x: expected a plain property, without getter and setter, got a function\. Store \{ \.\.\.it \}/,
     },
     { what: 'a setter', value: { o: withSetter }, message: /^value\.o\.x: expected a plain property/ },
     {
@@ -332,7 +349,8 @@ describe('what cannot come back exactly', () => {
     {
       what: 'a hole',
       value: { a: withHole },
-      message: /^value\.a\[1\]: expected an element, and no hole, got undefined$/,
+      message:
+        /^value\.a\[1\]: expected an element, and no hole, got undefined\. Put undefined or null there$/,
     },
     {
       what: 'an array with a name',
@@ -382,7 +400,7 @@ describe('what cannot come back exactly', () => {
           [() => 1, 2],
         ]),
       },
-      message: /^value\.m\(key of map entry 1\): expected .*, got a function$/,
+      message: /^value\.m\(key of map entry 1\): expected .*, got a function\. [A-Z]/,
     },
     {
       what: 'a bad value of a Map',
@@ -392,12 +410,12 @@ describe('what cannot come back exactly', () => {
     {
       what: 'a bad item of a Set',
       value: new Set([1, /x/]),
-      message: /^value\(set item 1\): expected .*, got a RegExp$/,
+      message: /^value\(set item 1\): expected .*, got a RegExp\. [A-Z]/,
     },
     {
       what: 'a cycle',
       value: cycle,
-      message: /^value\.a\.b\.a\.b.*: expected at most 100 levels of nesting, and no cycle, got an object$/,
+      message: /^value\.a\.b: expected no cycle, got value again\. Store a key or an id in its place$/,
     },
   ];
 

@@ -53,15 +53,19 @@ describe('a value of another realm', () => {
   });
 
   test.each([
-    ['an instance', 'new (class User {})()', /^value: expected .*, got a User$/],
-    ['a subclass of Array', 'new (class List extends Array {})()', /^value: expected .*, got an array$/],
-    ['a subclass of Map', '[new (class M extends Map {})()]', /^value\[0\]: expected .*, got a M$/],
-    ['an error', '({ e: new RangeError("x") })', /^value\.e: expected .*, got a RangeError$/],
-    ['a RegExp', '[/x/]', /^value\[0\]: expected .*, got a RegExp$/],
-    ['another typed array', 'new Float64Array(1)', /^value: expected .*, got a Float64Array$/],
-    ['a function', '[() => 1]', /^value\[0\]: expected .*, got a function$/],
-    ['a boxed number', 'Object(1)', /^value: expected .*, got a Number$/],
-    ['a promise', 'Promise.resolve(1)', /^value: expected .*, got a Promise$/],
+    ['an instance', 'new (class User {})()', /^value: expected .*, got a User\. [A-Z]/],
+    [
+      'a subclass of Array',
+      'new (class List extends Array {})()',
+      /^value: expected .*, got an array\. [A-Z]/,
+    ],
+    ['a subclass of Map', '[new (class M extends Map {})()]', /^value\[0\]: expected .*, got a M\. [A-Z]/],
+    ['an error', '({ e: new RangeError("x") })', /^value\.e: expected .*, got a RangeError\. [A-Z]/],
+    ['a RegExp', '[/x/]', /^value\[0\]: expected .*, got a RegExp\. [A-Z]/],
+    ['another typed array', 'new Float64Array(1)', /^value: expected .*, got a Float64Array\. [A-Z]/],
+    ['a function', '[() => 1]', /^value\[0\]: expected .*, got a function\. [A-Z]/],
+    ['a boxed number', 'Object(1)', /^value: expected .*, got a Number\. [A-Z]/],
+    ['a promise', 'Promise.resolve(1)', /^value: expected .*, got a Promise\. [A-Z]/],
     ['a getter', '({ get a() { return 1; } })', /^value\.a: expected a plain property/],
     ['a hole', '[1, , 2]', /^value\[1\]: expected an element, and no hole/],
     ['a symbol key', '({ [Symbol.iterator]: 1 })', /^value: expected no symbol keys/],
@@ -71,7 +75,7 @@ describe('a value of another realm', () => {
     [
       'an object that has its Date.prototype',
       'Object.create(Date.prototype)',
-      /^value: expected .*, got a Date$/,
+      /^value: expected .*, got a Date\. [A-Z]/,
     ],
     ['its Object.prototype as a prototype of a prototype', 'Object.create({})', /^value: /],
   ])('is refused by its path when it is not plain: %s', (_, code, message) => {

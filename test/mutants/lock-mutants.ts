@@ -461,9 +461,9 @@ export const lockMutants: readonly Mutant[] = [
       {
         file: 'src/journal/segment-files.ts',
         find: `if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
-    const message`,
+    const text`,
         replace: `if (isKeelsonError(error)) throw error;
-    const message`,
+    const text`,
       },
     ],
     tests: [MOVED],

@@ -346,8 +346,8 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         file: RECOVERY_FILE,
-        find: "decision.advice === null ? ''",
-        replace: "decision.advice !== null ? ''",
+        find: 'decision.advice ?? NEXT_STEPS',
+        replace: 'NEXT_STEPS',
       },
     ],
     tests: [MIXED],

@@ -526,7 +526,7 @@ const encodings: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/key-encoding.ts',
-        find: "if (!key.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', key);",
+        find: "if (!key.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', key, WELL_FORMED);",
         replace: '',
       },
     ],

@@ -237,7 +237,7 @@ describe('two copies of the module in one process', () => {
     expect(await jsonOf(runProgram(program, [here.path]))).toEqual({
       code: 'KEELSON_LOCKED',
       message: expect.stringMatching(
-        /this process .* has it open already\. Share that store, close it first/,
+        /this process .* has it open already .*\. Share the handle that is open, or close it first/,
       ),
     });
   });

@@ -1,0 +1,122 @@
+// What the messages of the errors that newcomers meet first tell to do.
+
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { KeelsonError, NEXT_STEPS } from '../src/errors.js';
+import { open, type Store, verify } from '../src/kv/index.js';
+import { SYSTEM_ERRORS, storageError } from '../src/storage/storage-errors.js';
+
+const NOBODY = 65534;
+const isRoot = process.getuid?.() === 0;
+
+let parent: string;
+let directory: string;
+
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'keelson-messages-'));
+  directory = join(parent, 'store');
+});
+
+afterEach(() => rm(parent, { recursive: true, force: true }));
+
+/** A store with one write in it, closed. */
+async function makeStore(path: string, options: object = {}): Promise<Store<string, unknown>> {
+  const db: Store<string, unknown> = await open(path, options);
+  await db.batch([{ type: 'clear' }]);
+  await db.close();
+  return db;
+}
+
+async function messageOf(run: () => Promise<unknown>): Promise<string> {
+  const error = await run().then(
+    () => null,
+    (error: unknown) => error,
+  );
+  expect(error).toBeInstanceOf(Error);
+  return (error as Error).message;
+}
+
+describe('the message', () => {
+  test('of a store that is not there tells the option that would make it', async () => {
+    const message = await messageOf(() => open(directory, { create: false }));
+    expect(message).toBe(
+      `${directory} does not exist. Check the path, or leave create out to have the store made`,
+    );
+  });
+
+  test('of a reader that comes before anybody has written says who makes the store', async () => {
+    await mkdir(directory);
+    const message = await messageOf(() => open(directory, { readOnly: true }));
+    expect(message).toMatch(/^There is no store in .*store\. .*have the program that writes open it first/);
+  });
+
+  test('of a store that is there already tells the option to leave out', async () => {
+    await makeStore(directory);
+    const message = await messageOf(() => open(directory, { errorIfExists: true }));
+    expect(message).toBe(
+      `${directory} holds a store already. Choose another directory, or leave errorIfExists out to open this one`,
+    );
+  });
+
+  test('of other encodings tells the ones to pass', async () => {
+    const own = { name: 'point', encode: () => new Uint8Array(), decode: () => 0 };
+    await makeStore(directory, { keyEncoding: 'bytes', valueEncoding: 'json' });
+    expect(await messageOf(() => open(directory))).toMatch(
+      /\. Open it with keyEncoding: 'bytes' and valueEncoding: 'json'$/,
+    );
+    await makeStore(`${directory}2`, { valueEncoding: own });
+    expect(await messageOf(() => open(`${directory}2`))).toMatch(
+      /\. Open it with keyEncoding: 'utf8' and valueEncoding: the encoding of your own that is named 'point'$/,
+    );
+  });
+
+  test('of a store that is closed or read-only names its directory', async () => {
+    const db = await makeStore(directory);
+    expect(() => db.get('a')).toThrow(`The store in ${directory} is closed. ${NEXT_STEPS.KEELSON_CLOSED}`);
+    const reader = await open(directory, { readOnly: true });
+    expect(() => reader.put('a', 1)).toThrow(
+      `The store in ${directory} was opened with readOnly: true. ${NEXT_STEPS.KEELSON_READ_ONLY}`,
+    );
+    await reader.close();
+  });
+
+  test('of a directory without a store tells verify() to check the path', async () => {
+    expect(await messageOf(() => verify(directory))).toBe(
+      `There is no store in ${directory}. Check the path`,
+    );
+  });
+
+  test.skipIf(!isRoot)('of a directory that may not be written names it, the user, and no file', async () => {
+    await mkdir(directory);
+    await chmod(parent, 0o755);
+    process.seteuid!(NOBODY);
+    try {
+      await expect(open(directory)).rejects.toMatchObject({
+        code: 'KEELSON_ACCESS',
+        message: expect.stringMatching(
+          /store may not be written to by user 65534: \w+ failed with EACCES\. Give the user/,
+        ),
+        facts: { path: directory, errno: 'EACCES' },
+      });
+    } finally {
+      process.seteuid!(0);
+    }
+  });
+
+  test.each(Object.entries(SYSTEM_ERRORS))(
+    'of %s says what it means and what to do',
+    (errno, { code, meaning, next }) => {
+      const error = storageError(Object.assign(new Error(errno), { code: errno }), 'open', '/x/y');
+      expect(error).toBeInstanceOf(KeelsonError);
+      expect(error.message).toBe(`open failed with ${errno} (${meaning}): /x/y. ${next}`);
+      expect(error).toMatchObject({ code, facts: { path: '/x/y', errno, syscall: 'open' } });
+    },
+  );
+
+  test('of an unknown error of the system has the step of KEELSON_IO', () => {
+    const error = storageError(Object.assign(new Error('x'), { code: 'EODD' }), 'open', '/x/y');
+    expect(error.message).toBe(`open failed with EODD: /x/y. ${NEXT_STEPS.KEELSON_IO}`);
+  });
+});
