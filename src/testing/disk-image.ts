@@ -114,13 +114,20 @@ export class DiskImage {
   // ── Names ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   kindOf(path: string): PathKind {
-    try {
-      return this.find(path, 'stat').kind;
-    } catch (error) {
-      if (!isKeelsonError(error)) throw error;
-      // Whatever stands in the way, nothing is at that path.
-      return 'absent';
+    return this.inodeAt(path)?.kind ?? 'absent';
+  }
+
+  /** The inode at a path; null where nothing is, whatever stands in the way. Makes no error: most who ask expect none. */
+  inodeAt(path: string): Inode | null {
+    let inode: Inode | undefined = this.root;
+    const parts = pathParts(path);
+    const start = inodeOfPart(parts[0]);
+    if (start !== null) inode = this.inodes.get(start);
+    for (const part of start === null ? parts : parts.slice(1)) {
+      if (inode?.kind !== 'directory') return null;
+      inode = this.inodes.get(inode.entries.get(part) ?? 0);
     }
+    return inode ?? null;
   }
 
   /** The inode at a path; throws ENOENT or ENOTDIR. */

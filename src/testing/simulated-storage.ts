@@ -126,11 +126,8 @@ export class SimulatedStorage implements Storage, LifeContext {
   }
 
   identityOf(path: string): string | null {
-    try {
-      return String(this.image.find(this.locate(path), 'stat').id);
-    } catch {
-      return null;
-    }
+    const inode = this.image.inodeAt(this.locate(path));
+    return inode === null ? null : String(inode.id);
   }
 
   /** Holds the directory by its inode: a rename, of it or of one above, changes nothing. */
