@@ -53,8 +53,10 @@ export async function holdDirectory(
 /** The identity of what is at a path that the system is called with; null when nothing is. */
 export function identityAt(located: string, shown: string): string | null {
   try {
-    const { dev, ino } = syncCall('stat', shown, () => fs.statSync(located, { bigint: true }));
-    return `${dev}:${ino}`;
+    // Mostly nothing is there: the next owner's lock is asked for before every operation on a name. So no error is made.
+    const options = { bigint: true, throwIfNoEntry: false } as const;
+    const found = syncCall('stat', shown, () => fs.statSync(located, options));
+    return found === undefined ? null : `${found.dev}:${found.ino}`;
   } catch (error) {
     const isAbsent =
       isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_NOT_A_DIRECTORY');
