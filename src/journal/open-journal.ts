@@ -34,10 +34,10 @@ export async function openJournal(directory: DirectoryPath, options?: JournalOpt
   const storage = openStorage(resolved.engine);
   const path = absoluteDirectory(directory);
   await refuseStoreIn(storage, path);
-  return openJournalOn(storage, path, resolved);
+  return openInspected(storage, path, resolved);
 }
 
-/** The journal of a store is the store's alone. */
+/** Looks at what is there. The journal of a store is the store's alone. */
 async function refuseStoreIn(storage: Storage, directory: string): Promise<void> {
   if ((await storage.kind(directory)) !== 'directory') return;
   const inspection = await inspectJournal(storage, directory);
@@ -51,6 +51,15 @@ export async function openJournalOn(
   options: ResolvedJournalOptions,
 ): Promise<FullJournal> {
   if ((await storage.kind(directory)) === 'directory') await inspectJournal(storage, directory);
+  return openInspected(storage, directory, options);
+}
+
+/** Nothing is made and no lock is taken before a look at what is there: see inspectJournal(). */
+async function openInspected(
+  storage: Storage,
+  directory: string,
+  options: ResolvedJournalOptions,
+): Promise<FullJournal> {
   await ensureDirectory(storage, directory, options);
   const lock = await lockDirectory(storage, directory, options.waitForLockMs);
   return openLockedJournal(directory, options, lock, null);
