@@ -3,6 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { afterAll } from 'vitest';
 import { type Ended, linesOf, type RunOptions, runProgram, works } from '../native/native-tools.js';
 
 /** Without the addon: neither io_uring nor a lock of the directory. */
@@ -54,11 +55,20 @@ export interface Owner {
 }
 
 /** Starts a process that has the store open. */
-export async function startOwner(directory: string, options: RunOptions = {}): Promise<Owner> {
+export function startOwner(directory: string, options: RunOptions = {}): Promise<Owner> {
+  return startProcess(OWNER, [directory], options);
+}
+
+/** Starts a program that prints `open`, and then a line for every line that it is told. */
+async function startProcess(
+  program: string,
+  parameters: readonly string[],
+  options: RunOptions,
+): Promise<Owner> {
   let process_: ChildProcess | null = null;
   const listeners: ((line: string) => void)[] = [];
   const opened = withResolvers();
-  const ended = runProgram(OWNER, [directory], {
+  const ended = runProgram(program, parameters, {
     ...options,
     onLine: (line, child) => {
       process_ = child;
@@ -95,14 +105,19 @@ function withResolvers() {
   return { promise, resolve, reject };
 }
 
-const ATTEMPT = `
+const ATTEMPTS = `
+  import { createInterface } from 'node:readline';
   import { open } from 'keelson';
-  try {
-    const db = await open(DIRECTORY, JSON.parse(PARAMETERS[0]));
-    print({ keys: [...db.keys()] });
-    await db.close();
-  } catch (error) {
-    print({ code: error.code, message: error.message });
+  print('open');
+  for await (const line of createInterface({ input: process.stdin })) {
+    try {
+      const db = await open(...JSON.parse(line));
+      const keys = [...db.keys()];
+      await db.close();
+      print({ keys });
+    } catch (error) {
+      print({ code: error.code, message: error.message });
+    }
   }
 `;
 
@@ -112,14 +127,30 @@ export interface Attempt {
   readonly message?: string;
 }
 
+/** One of each setup for all attempts of a file: a process takes longer to start than to open a store a hundred times. */
+const openers = new Map<string, Promise<Owner>>();
+
+afterAll(async () => {
+  for (const opener of openers.values()) await (await opener).kill();
+});
+
 /** Opens the store in another process, and closes it again. */
 export async function attempt(
   directory: string,
   options: RunOptions = {},
   storeOptions: object = {},
 ): Promise<Attempt> {
-  const ended = await runProgram(ATTEMPT, [directory, JSON.stringify(storeOptions)], options);
-  return JSON.parse(linesOf(ended).at(-1)!) as Attempt;
+  const line = JSON.stringify([directory, storeOptions]);
+  if (options.under !== undefined) {
+    const opener = await startProcess(ATTEMPTS, [], options);
+    opener.child.stdin!.end(`${line}\n`);
+    return JSON.parse(linesOf(await opener.ended).at(-1)!) as Attempt;
+  }
+  const setup = JSON.stringify(options);
+  if (!openers.has(setup)) openers.set(setup, startProcess(ATTEMPTS, [], options));
+  const opener = await openers.get(setup)!;
+  const died = opener.ended.then(({ stderr }) => Promise.reject(new Error(`It ended: ${stderr}`)));
+  return JSON.parse(await Promise.race([opener.tell(line), died])) as Attempt;
 }
 
 export function removeNames(directory: string, pattern: RegExp): number {
