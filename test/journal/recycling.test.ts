@@ -632,7 +632,8 @@ describe('old bytes of a recycled segment', () => {
   });
 
   test('do not shorten what a reader without the lock finds, when a file is recycled under it', async () => {
-    const journal = await openHere();
+    const faulty = new FaultyStorage();
+    const journal = await openHere(faulty);
     await commitAll(journal, numbered(10, 300));
     let isInTheMiddle = true;
     let { syncedLsn } = journal;
@@ -649,9 +650,9 @@ describe('old bytes of a recycled segment', () => {
         const head = new Uint8Array(512 * 3);
         await file.read(head, 0);
         const now = new Uint8Array(head);
-        // Where a preparation is outrun, its file is not used again: some rounds more, and another one is.
+        // A preparation that is outrun uses no file again, so each comes to rest.
         for (let tries = 0; tries < 30 && Buffer.compare(head, now) === 0; tries++) {
-          await liveRounds(journal, 10, 10);
+          await liveRounds(journal, 10, 10, () => faulty.settled());
           await file.read(now, 0);
         }
         expect(Buffer.compare(head, now)).not.toBe(0);
