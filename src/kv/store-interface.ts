@@ -68,6 +68,20 @@ export interface Store<K, V> extends Collection<K, V> {
   flushSync(): Lsn;
 
   /**
+   * Resolves when less than half of `maxUndurableBytes` is put and not yet durable. A loop that does not await its writes
+   * waits here now and then, instead of blocking the event loop in the write that reaches the limit.
+   *
+   * @throws KEELSON_CLOSED, KEELSON_READ_ONLY, KEELSON_POISONED. Rejects with KEELSON_POISONED.
+   * @example
+   * for await (const [key, value] of rows) {
+   *   db.put(key, value, { durability: 'memory' });
+   *   await db.drained();
+   * }
+   * await db.flush();
+   */
+  drained(): Promise<void>;
+
+  /**
    * Writes an image of the store as it is now, and retires what it replaces: opening then loads the image and replays
    * only what came after. One at a time: a call during another waits for it and then takes its own. Checkpoints also
    * start by themselves, see the option `autoCheckpoint`. Throws at once what a write would: KEELSON_CLOSED,

@@ -2,6 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
+import { FairTurns } from '../fair-turns.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
 import '../platform-types.js';
@@ -132,6 +133,9 @@ export interface StoreParts<K, V> {
   readonly images: FoundImages;
 }
 
+/** A KiB of a record counts as one more write, where the event loop gets its turns. */
+const BYTES_PER_WORK_LOG2 = 10;
+
 /** The record of a larger batch is on its way to the disk while its keys go into the indexes. */
 const BATCH_SUBMIT_BYTES = 32 * 1024;
 
@@ -149,6 +153,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   /** Null while a write has it: an encoder, or a hook on promises, may write meanwhile. */
   #writes: WriteSet | null = null;
   readonly #events = new EventEmitter<StoreEvents>();
+  readonly #turns = new FairTurns();
   /** The first record of a store says what its keys and values are. */
   #isBorn: boolean;
   /** Where the log says anew what values need. */
@@ -241,11 +246,12 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     const journal = this.#writable();
     const durability = resolveDurability(options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
-    if (this.#entries.count(bounds) === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
+    const count = this.#entries.count(bounds);
+    if (count === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
     const writes = this.#takeWrites();
     try {
       writes.clear(this.codecs.key, bounds);
-      return this.#write(journal, writes, durability);
+      return this.#write(journal, writes, durability, count);
     } finally {
       this.#giveBack(writes);
     }
@@ -265,6 +271,11 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   /** The same for the last write, blocking the event loop: for exit paths. */
   flushSync(): Lsn {
     return this.#writable().syncThroughSync();
+  }
+
+  /** Resolves when less than half of `maxUndurableBytes` is put and not durable. */
+  drained(): Promise<void> {
+    return this.#writable().drained();
   }
 
   /**
@@ -342,7 +353,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    * Carries out a write whose record is built: prepares, commits, and tells. Foreign code (hooks on promises) may run
    * before the commit and after it, never in it.
    */
-  #write(journal: Journal, writes: WriteSet, durability: Durability): Promise<Lsn> {
+  #write(journal: Journal, writes: WriteSet, durability: Durability, work = writes.count): Promise<Lsn> {
     const record = writes.finish();
     let records = this.#recordsWith(record);
     let frameBytes = this.#ensureRoom(journal, records);
@@ -360,7 +371,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
       this.#entries.linkDue();
     }
     journal.prepareAhead();
-    return this.#whenDurable(journal, version, durability);
+    return this.#whenDurable(journal, version, durability, work + (record.length >> BYTES_PER_WORK_LOG2));
   }
 
   /** The first record of a store says what its keys and values are. */
@@ -404,10 +415,10 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     return version;
   }
 
-  #whenDurable(journal: Journal, lsn: Lsn, durability: Durability): Promise<Lsn> {
+  #whenDurable(journal: Journal, lsn: Lsn, durability: Durability, work = 1): Promise<Lsn> {
     this.#checkpoints!.wrote(lsn);
     if (lsn >= this.#shapesDueLsn) this.#repeatShapes(lsn);
-    return durability === 'memory' ? Promise.resolve(lsn) : journal.syncThrough(lsn);
+    return durability === 'memory' ? this.#turns.resolved(lsn, work) : journal.syncThrough(lsn);
   }
 
   /** Without a part of the log, what is behind it can be read but for so much. */

@@ -12,6 +12,8 @@ const HANDLES = 'test/kv/entry-handles.test.ts';
 const SLABS = 'test/kv/value-slabs.test.ts';
 const BACKUP_CRASHES = 'test/simulation/backup.test.ts';
 const CONTRACT = 'test/kv/store-simulated.test.ts';
+const DRAINED = 'test/kv/drained.test.ts';
+const TURNS = 'test/kv/fair-turns.test.ts';
 
 const writes: readonly Mutant[] = [
   {
@@ -44,7 +46,7 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: "return durability === 'memory' ? Promise.resolve(lsn) : journal.syncThrough(lsn);",
+        find: "return durability === 'memory' ? this.#turns.resolved(lsn, work) : journal.syncThrough(lsn);",
         replace: 'void durability;\n    return Promise.resolve(lsn);',
       },
     ],
@@ -71,6 +73,60 @@ const writes: readonly Mutant[] = [
       },
     ],
     tests: [ENTRIES],
+  },
+];
+
+const pressure: readonly Mutant[] = [
+  {
+    name: 'whoever waits for the journal to drain is told of the next commit',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: 'if (this.#isDrained) this.#drainWaiters.settle(0);',
+        replace: 'this.#drainWaiters.settle(0);',
+      },
+    ],
+    tests: [DRAINED],
+  },
+  {
+    name: 'whoever waits for the journal to drain is not told that it is poisoned',
+    edits: [
+      { file: 'src/journal/journal.ts', find: 'this.#drainWaiters.end(-1, error);', replace: 'void error;' },
+    ],
+    tests: [DRAINED],
+  },
+  {
+    name: 'a loop of writes that resolve at once leaves the event loop no turn',
+    edits: [
+      {
+        file: 'src/fair-turns.ts',
+        find: 'if (this.#work < WORK_PER_TURN) return false;',
+        replace: 'return false;',
+      },
+    ],
+    tests: [TURNS],
+  },
+  {
+    name: 'a write of many bytes or keys counts as one where the event loop gets its turns',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: 'this.#turns.resolved(lsn, work)',
+        replace: 'this.#turns.resolved(lsn)',
+      },
+    ],
+    tests: [TURNS],
+  },
+  {
+    name: 'a journal that is read leaves the event loop no turn',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: 'if (this.#turns.isDue()) await nextTurn();\n        this.#assertOpen();',
+        replace: 'this.#assertOpen();',
+      },
+    ],
+    tests: [TURNS],
   },
 ];
 
@@ -536,6 +592,7 @@ const encodings: readonly Mutant[] = [
 
 export const storeMutants: readonly Mutant[] = [
   ...writes,
+  ...pressure,
   ...checkpoints,
   ...opening,
   ...memory,
