@@ -9,6 +9,8 @@
 // - Nothing is durable because it was written. File contents are durable after flush() or a durable write;
 //   names (create, rename, link, remove) only after flushDirectory() of the directory that holds them.
 // - A file that is used after close(), other than by close() or drainSync(), is a broken invariant.
+// - A file that is created may be read and written by whoever may do so with its directory: the mode of the directory
+//   governs, the umask does not.
 // - Paths are absolute, with '/' as the separator.
 
 import type { FrameSeal } from './frame-seal.js';
@@ -50,8 +52,13 @@ export interface Storage {
   kind(path: string): Promise<PathKind>;
   /** The path of what is there without a symbolic link on the way to it. */
   realPath(path: string): Promise<string>;
-  /** Creates one level. False when a directory was there already. */
-  makeDirectory(path: string): Promise<boolean>;
+  /** Who may read, write and enter a directory: the nine bits of its mode. Null where there are none. */
+  permissionsOf(path: string): Promise<number | null>;
+  /**
+   * Creates one level. False when a directory was there already, which stays as it is. Without `permissions` the umask
+   * decides.
+   */
+  makeDirectory(path: string, permissions?: number): Promise<boolean>;
   /** The names in a directory, in no order. */
   list(path: string): Promise<string[]>;
   /** Makes every name created, renamed or removed in this directory before the call durable. */
@@ -70,8 +77,11 @@ export interface Storage {
    * it as long as somebody has this one open.
    */
   identityOf(path: string): string | null;
-  /** Keeps a directory, wherever it is moved to and whatever its path leads to later. KEELSON_NOT_FOUND when absent. */
-  holdDirectory(path: string): Promise<HeldDirectory>;
+  /**
+   * Keeps a directory, wherever it is moved to and whatever its path leads to later. KEELSON_NOT_FOUND when absent. Files
+   * that are made in it give nobody more than `permissionsMax`.
+   */
+  holdDirectory(path: string, permissionsMax?: number): Promise<HeldDirectory>;
 
   /** Opens a file for reading, and for writing in place when `writable`. KEELSON_NOT_FOUND when absent. */
   openFile(path: string, writable: boolean): Promise<StorageFile>;

@@ -75,6 +75,11 @@ export class SimulatedStorage implements Storage, LifeContext {
     return path;
   }
 
+  /** This disk has no users. */
+  async permissionsOf(): Promise<number | null> {
+    return null;
+  }
+
   async makeDirectory(path: string): Promise<boolean> {
     const { order } = await this.run(this.changing('makeDirectory', { kind: 'makeDirectory', path }));
     return order !== null;
