@@ -178,6 +178,11 @@ export class Journal {
     return frameBytes;
   }
 
+  /** For the store: has a segment ready, so that the next append need not block for one. */
+  prepareNow(): Promise<void> {
+    return this.#room.prepareNow();
+  }
+
   /** For the store: the rest of append(), right after ensureRoom() of these records, which returned `frameBytes`. No foreign code runs. */
   claim(records: readonly Uint8Array[], frameBytes: number): Lsn {
     return this.#layout.append(records, frameBytes);

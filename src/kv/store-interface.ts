@@ -24,7 +24,7 @@ export interface Store<K, V> extends Collection<K, V> {
   /** Where the store is, as an absolute path. */
   readonly directory: string;
 
-  /** The LSN of the last write; 0 before the first. Also of a closed store. */
+  /** The LSN of the last write; before the first that of the store's birth, above 0. Also of a closed store. */
   readonly lastLsn: Lsn;
 
   /** Every write up to here would survive a power cut. Also of a closed store. */

@@ -17,7 +17,6 @@ import { type Entries, type EntriesMemory, NoSlabMemory } from './entries.js';
 import type { ResolvedStoreOptions } from './options.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import { type Codecs, IndexReads, type Reads } from './reads.js';
-import { RecordWriter } from './record-codec.js';
 import { Snapshot } from './snapshot.js';
 import type { Store as StoreSurface } from './store-interface.js';
 import type { StoreRecovery } from './store-recovery.js';
@@ -154,8 +153,6 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   #writes: WriteSet | null = null;
   readonly #events = new EventEmitter<StoreEvents>();
   readonly #turns = new FairTurns();
-  /** The first record of a store says what its keys and values are. */
-  #isBorn: boolean;
   /** Where the log says anew what values need. */
   #shapesDueLsn: number;
   #isClosed = false;
@@ -176,7 +173,6 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     this.#entries = entries;
     entries.onStopped = (cause) => journal?.poison(cause);
     this.#journal = journal;
-    this.#isBorn = recovery.lastLsn > 0;
     this.#shapesDueLsn = recovery.lastLsn + SHAPES_REPEATED_BYTES;
     journal?.onPoisoned((error) => this.#emit('poisoned', error));
     const emit = (event: CheckpointEvent) => this.#emit('checkpoint', event);
@@ -355,13 +351,8 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    */
   #write(journal: Journal, writes: WriteSet, durability: Durability, work = writes.count): Promise<Lsn> {
     const record = writes.finish();
-    let records = this.#recordsWith(record);
-    let frameBytes = this.#ensureRoom(journal, records);
-    if (this.#isBorn && records.length > 1) {
-      // A hook has written the first record of the store meanwhile.
-      records = [record];
-      frameBytes = this.#ensureRoom(journal, records);
-    }
+    const records = [record];
+    const frameBytes = this.#ensureRoom(journal, records);
     // Encoders and hooks may even have closed the store.
     this.#writable();
     const version = this.#commit(journal, writes, records, frameBytes);
@@ -372,13 +363,6 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     }
     journal.prepareAhead();
     return this.#whenDurable(journal, version, durability, work + (record.length >> BYTES_PER_WORK_LOG2));
-  }
-
-  /** The first record of a store says what its keys and values are. */
-  #recordsWith(record: Uint8Array): Uint8Array[] {
-    if (this.#isBorn) return [record];
-    const { key, value } = this.codecs;
-    return [new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name), record];
   }
 
   #ensureRoom(journal: Journal, records: readonly Uint8Array[]): number {
@@ -396,14 +380,13 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    */
   #commit(journal: Journal, writes: WriteSet, records: readonly Uint8Array[], frameBytes: number): Lsn {
     const entries = this.#entries;
-    const record = records[records.length - 1]!;
+    const record = records[0]!;
     entries.linkDue();
     entries.guard.enter();
     let version: Lsn;
     try {
       writes.stage(entries, record);
       version = journal.claim(records, frameBytes);
-      this.#isBorn = true;
       if (record.length < BATCH_SUBMIT_BYTES) writes.link(entries, version);
       else entries.linkLater(() => writes.link(entries, version));
     } catch (error) {

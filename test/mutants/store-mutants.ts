@@ -21,10 +21,10 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: '    let records = this.#recordsWith(record);\n',
+        find: '    const records = [record];\n',
         replace: `    writes.stage(this.#entries, record);
     writes.link(this.#entries, journal.nextLsn);
-    let records = this.#recordsWith(record);\n`,
+    const records = [record];\n`,
       },
     ],
     tests: [CONTRACT, 'test/simulation/store-faults.test.ts'],
@@ -34,9 +34,9 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: '    let records = this.#recordsWith(record);\n',
+        find: '    const records = [record];\n',
         replace: `    writes.link(this.#entries, journal.nextLsn);
-    let records = this.#recordsWith(record);\n`,
+    const records = [record];\n`,
       },
     ],
     tests: [CONTRACT, MODEL, 'test/simulation/store-faults.test.ts'],
@@ -53,12 +53,12 @@ const writes: readonly Mutant[] = [
     tests: [CONTRACT, MODEL],
   },
   {
-    name: 'the first write of a store does not say what its keys and values are',
+    name: 'a store that was opened is not born before its first write',
     edits: [
       {
-        file: 'src/kv/store.ts',
-        find: 'if (this.#isBorn) return [record];',
-        replace: 'if (this.#isBorn || record.length > 0) return [record];',
+        file: 'src/kv/open-store.ts',
+        find: 'if (store.lastLsn === 0) await giveBirth(journal, opening.codecs);',
+        replace: 'void giveBirth;',
       },
     ],
     tests: [CONTRACT],
