@@ -23,6 +23,7 @@ const TRIALS = [
   'empty',
   'unawaited',
   'turns',
+  'lives',
 ];
 
 const { values: options } = parseArgs({

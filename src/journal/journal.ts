@@ -558,6 +558,9 @@ export class Journal {
     const { segment } = this.#layout;
     if (segment !== null && this.poisoned === null) await this.#mark(COMMIT_FLAGS.closed).catch(() => {});
     await this.#pipeline.whenIdle();
+    // Nobody writes behind the seal. A file that cannot be cut takes room, and harms nothing.
+    if (segment !== null && this.poisoned === null)
+      await segment.file.truncate(segment.nextOffset).catch(() => {});
     for (const open of this.#layout.openSegments) this.#closes.close(open.file);
     for (const file of this.#held.readerFiles) this.#closes.close(file);
     this.#held.readerFiles.clear();

@@ -138,8 +138,8 @@ export interface Store<K, V> extends Collection<K, V> {
   off<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this;
 
   /**
-   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted; later calls,
-   * and further steps of iterations, throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
+   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted, but for a small
+   * checkpoint that many short lives have made due; later calls, and further steps of iterations, throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
    *
    * @example
    * await db.close();

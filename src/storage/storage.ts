@@ -176,6 +176,11 @@ export interface LogFile extends StorageFile {
   /** Writes zeros over [from, to), so that later writes there change no metadata. Not durable by itself. */
   zeroFill(from: number, to: number): Promise<void>;
   zeroFillSync(from: number, to: number): void;
+  /**
+   * Cuts off what is behind `sizeBytes`, of which nothing is under way, and gives its room back. Not durable by itself: a power
+   * cut may leave the file as long as it was.
+   */
+  truncate(sizeBytes: number): Promise<void>;
   /** Seals and starts one durable write. At most one is under way per file: a second is an invariant broken. */
   submit(write: DurableWrite, done: DurableWriteDone): void;
   /** The same, blocking, when none is under way. Throws when the bytes may not be durable. */

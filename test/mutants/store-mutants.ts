@@ -11,6 +11,8 @@ const KEY_TABLE = 'test/kv/key-table.test.ts';
 const HANDLES = 'test/kv/entry-handles.test.ts';
 const SLABS = 'test/kv/value-slabs.test.ts';
 const BACKUP_CRASHES = 'test/simulation/backup.test.ts';
+const SHORT = 'test/kv/short-lives.test.ts';
+const CUT = 'test/journal/cut-segments.test.ts';
 const CONTRACT = 'test/kv/store-simulated.test.ts';
 const DRAINED = 'test/kv/drained.test.ts';
 const TURNS = 'test/kv/fair-turns.test.ts';
@@ -77,6 +79,107 @@ const writes: readonly Mutant[] = [
 ];
 
 const pressure: readonly Mutant[] = [
+  {
+    name: 'a close leaves what a segment does not use',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: `await segment.file.truncate(segment.nextOffset).catch(() => {});`,
+        replace: `await null;`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a close cuts the seal away',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: `segment.file.truncate(segment.nextOffset)`,
+        replace: `segment.file.truncate(segment.nextOffset - segment.header.blockBytes)`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a segment that was not sealed is cut',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: `if (segment !== null && this.poisoned === null)
+      await segment.file`,
+        replace: `if (segment !== null)
+      await segment.file`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a file that ends in the middle of a commit is sound',
+    edits: [
+      {
+        file: 'src/journal/recovery-decision.ts',
+        find: `scan?.endsBecause === 'header' && scan.endOffset`,
+        replace: `scan !== null && scan.endOffset`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a damaged seal makes all of a file that was cut unreadable',
+    edits: [
+      {
+        file: 'src/journal/recovery-decision.ts',
+        find: `return scan?.endsBecause === 'header' && scan.endOffset + blockBytes === fileBytes;`,
+        replace: `return scan === null && blockBytes === 0;`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a seal anywhere in a file makes a shorter one sound',
+    edits: [
+      {
+        file: 'src/journal/segment-scan.ts',
+        find: `const isLastBlock = offset + this.#blockBytes === this.#lengthBytes;`,
+        replace: `const isLastBlock = offset > 0;`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a close aborts the checkpoint that short lives make due',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: `if (this.#isClosed && !this.#outlivesClose)`,
+        replace: `if (this.#isClosed)`,
+      },
+    ],
+    tests: [SHORT],
+  },
+  {
+    name: 'a close waits for a large checkpoint',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: `entries.memory.valueBytes <= SMALL_STORE_BYTES`,
+        replace: `SMALL_STORE_BYTES > 0`,
+      },
+    ],
+    tests: [SHORT],
+  },
+  {
+    name: 'a close waits for a checkpoint that was asked for',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: `isAutomatic && this.#hasManySegments`,
+        replace: `this.#hasManySegments`,
+      },
+    ],
+    tests: [SHORT],
+  },
   {
     name: 'whoever waits for the journal to drain is told of the next commit',
     edits: [
