@@ -40,6 +40,8 @@ export function createFsStorage(
     engineReason,
     nativeIoUringActive: false,
     directIoActive: false,
+    retries: 0,
+    retryPausesMs: 0,
   };
   const storageOn = (locate: Locate, permissionsMax = PERMISSIONS): Storage => {
     const storage: Storage = {

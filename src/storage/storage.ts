@@ -43,6 +43,13 @@ export interface EngineReport {
   readonly engineReason: string;
   readonly nativeIoUringActive: boolean;
   readonly directIoActive: boolean;
+  /**
+   * How often the kernel was asked again after it had refused a commit for now (EINTR, EAGAIN, EBUSY). Of all stores of this
+   * thread; only io_uring counts. A kernel that refuses a thousand times has failed.
+   */
+  readonly retries: number;
+  /** Milliseconds that this thread has waited before it asked again, one at a time, with the event loop stopped. */
+  readonly retryPausesMs: number;
 }
 
 export interface Storage {

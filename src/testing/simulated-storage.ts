@@ -27,6 +27,8 @@ const REPORT: EngineReport = {
   engineReason: 'This is a simulated disk of keelson/testing.',
   nativeIoUringActive: false,
   directIoActive: false,
+  retries: 0,
+  retryPausesMs: 0,
 };
 
 /** What the files of a life need of it. */
