@@ -13,7 +13,18 @@ import { open } from '../dist/index.js';
 import { runStep } from './store/processes.js';
 import { machineLine, tableOf } from './store/report.js';
 
-const TRIALS = ['stall', 'amplification', 'directory', 'load', 'replay', 'memory', 'empty', 'unawaited'];
+const TRIALS = [
+  'stall',
+  'amplification',
+  'directory',
+  'load',
+  'replay',
+  'memory',
+  'empty',
+  'unawaited',
+  'turns',
+  'lives',
+];
 
 const { values: options } = parseArgs({
   options: {

@@ -69,6 +69,8 @@ class Engine final : public keelson::FinishedWrites {
   bool is_open() const { return ring_.is_open(); }
   int ring_fd() const { return ring_.fd(); }
   uint32_t under_way() const { return writes_.under_way(); }
+  uint64_t retries() const { return writes_.retries(); }
+  uint64_t pauses() const { return writes_.pauses(); }
 
   /** Starts a write of memory that `owner`, an ArrayBuffer, holds. The engine pins it until the write is finished. */
   int start(int fd, napi_value owner, const uint8_t* bytes, uint32_t length, uint64_t position) {
@@ -401,11 +403,13 @@ Napi::Value crc32c_update(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<int32_t>(crc));
 }
 
-/** state(): { ringFd, underWay }: -1 without a ring. For tests, which look at it from outside. */
+/** state(): { ringFd, underWay, retries, pauses } of this thread's ring; ringFd is -1 without one. */
 Napi::Value state(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("ringFd", engine_of(info)->ring_fd());
   result.Set("underWay", engine_of(info)->under_way());
+  result.Set("retries", static_cast<double>(engine_of(info)->retries()));
+  result.Set("pauses", static_cast<double>(engine_of(info)->pauses()));
   return result;
 }
 

@@ -87,7 +87,11 @@ int DurableWrites::submit(uint32_t slot) {
                                                   write.position + write.done, slot);
     if (!is_transient(error)) return error;
     if (++write.retries > kRetriesMax) return error;
-    if (write.retries > kRetriesAtOnceMax) pause_briefly();
+    retries_++;
+    if (write.retries > kRetriesAtOnceMax) {
+      pauses_++;
+      pause_briefly();
+    }
     // EBUSY: completions have overflowed, and the kernel wants its own list emptied before it takes more.
     ring_->flush_completions();
   }
@@ -104,6 +108,8 @@ void DurableWrites::completed(uint32_t slot, int result, FinishedWrites* told) {
     return finish(slot, -EIO, told);
   } else if (!is_transient(result) || ++write.retries > kRetriesMax) {
     return finish(slot, result, told);
+  } else {
+    retries_++;
   }
   const int error = submit(slot);
   if (error != 0) finish(slot, error, told);

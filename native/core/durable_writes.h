@@ -37,6 +37,10 @@ class DurableWrites {
 
   bool is_under_way(uint32_t slot) const { return slot < writes_.size() && writes_[slot].is_under_way; }
   uint32_t under_way() const { return under_way_; }
+  /** How often the kernel was asked again after EINTR, EAGAIN or EBUSY, */
+  uint64_t retries() const { return retries_; }
+  /** and how often, of these, only after a pause of a millisecond, in which the thread does nothing else. */
+  uint64_t pauses() const { return pauses_; }
   const uint8_t* bytes_of(uint32_t slot) const { return writes_[slot].bytes; }
   uint32_t length_of(uint32_t slot) const { return writes_[slot].length; }
 
@@ -63,6 +67,8 @@ class DurableWrites {
   std::vector<Write> writes_;
   std::vector<uint32_t> free_;
   uint32_t under_way_ = 0;
+  uint64_t retries_ = 0;
+  uint64_t pauses_ = 0;
   uint64_t next_serial_ = 0;
 };
 

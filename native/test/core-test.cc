@@ -308,6 +308,8 @@ struct Attempt {
   std::vector<uint8_t> in_file;
   std::vector<uint8_t> wanted;
   uint64_t address;
+  uint64_t retries;
+  uint64_t pauses;
 };
 
 Attempt attempt(const std::string& directory, std::deque<Answer> answers) {
@@ -329,7 +331,8 @@ Attempt attempt(const std::string& directory, std::deque<Answer> answers) {
   std::vector<uint8_t> wanted(kBlockBytes, 0);
   wanted.insert(wanted.end(), blocks.data(), blocks.data() + blocks.size());
   const auto address = reinterpret_cast<uint64_t>(blocks.data());
-  return {slot, told.results, kernel.entries, read_file(path), wanted, address};
+  return {slot,   told.results, kernel.entries,   read_file(path),
+          wanted, address,      writes.retries(), writes.pauses()};
 }
 
 void an_entry_asks_for_a_durable_write(const std::string& directory) {
@@ -365,6 +368,16 @@ void what_is_interrupted_is_tried_again(const std::string& directory) {
     CHECK(made.results == std::vector<int>{0});
     CHECK(made.entries.size() == script.size() + 1 && made.in_file == made.wanted);
   }
+}
+
+void what_the_kernel_refuses_for_now_is_counted(const std::string& directory) {
+  const Attempt smooth = attempt(directory, {shorten(kBlockBytes)});
+  CHECK(smooth.retries == 0 && smooth.pauses == 0);
+  const Attempt brief = attempt(directory, {refuse(EAGAIN), complete(-EINTR), refuse(EBUSY)});
+  CHECK(brief.results == std::vector<int>{0} && brief.retries == 3 && brief.pauses == 0);
+  // After a hundred at once there is a pause before each.
+  const Attempt longer = attempt(directory, std::deque<Answer>(103, refuse(EAGAIN)));
+  CHECK(longer.results == std::vector<int>{0} && longer.retries == 103 && longer.pauses == 3);
 }
 
 void what_fails_is_told_once_and_never_tried_again(const std::string& directory) {
@@ -500,6 +513,8 @@ int main(int count, char** arguments) {
     holds("a short write is continued where it stopped");
     what_is_interrupted_is_tried_again(directory);
     holds("what is interrupted is tried again");
+    what_the_kernel_refuses_for_now_is_counted(directory);
+    holds("what the kernel refuses for now is counted");
     what_fails_is_told_once_and_never_tried_again(directory);
     holds("what fails is told once and never tried again");
     an_entry_that_was_refused_is_never_carried_out(directory);

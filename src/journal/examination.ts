@@ -11,8 +11,10 @@ import { whyMixed } from './mixed-histories.js';
 import {
   decideRecovery,
   type FoundSegment,
+  hasAllBytes,
   type RecoveryAnchor,
   type RecoveryDecision,
+  whyCutShort,
 } from './recovery-decision.js';
 import type { SegmentHeader } from './segment-format.js';
 
@@ -340,15 +342,15 @@ function firstNeededSequence(placed: readonly PlacedSegment[], baseLsn: number):
 
 /** What is wrong with the file as a whole, whatever is in it. */
 function whyUnsound(
-  { verdict, sequence, fileBytes }: FoundSegment,
+  found: FoundSegment,
   journalId: Uint8Array | null,
 ): Pick<Damage, 'offset' | 'offsetEnd' | 'what'> | null {
+  const { verdict, sequence, fileBytes } = found;
   if (!verdict.ok) return { offset: 0, what: verdict.why };
   const { header } = verdict;
   if (!isOf(header, journalId)) return { offset: 0, what: 'the segment belongs to another journal' };
   if (header.sequence !== sequence)
     return { offset: 0, what: `the header says it is segment ${header.sequence}` };
-  if (fileBytes >= header.sizeBytes) return null;
-  const what = `the file has ${fileBytes} bytes of the ${header.sizeBytes} it was made with`;
-  return { offset: fileBytes, offsetEnd: header.sizeBytes, what };
+  if (hasAllBytes(found, header)) return null;
+  return { offset: fileBytes, offsetEnd: header.sizeBytes, what: whyCutShort(found, header) };
 }

@@ -81,6 +81,19 @@ export interface Journal {
   syncThroughSync(lsn?: number): Lsn;
 
   /**
+   * Resolves when less than half of `maxUndurableBytes` is appended and not yet durable. A loop that appends without
+   * awaiting durability waits here now and then, instead of blocking the event loop in append() when the limit is reached.
+   *
+   * @throws KEELSON_POISONED, KEELSON_CLOSED. Rejects with KEELSON_POISONED.
+   * @example
+   * for await (const line of lines) {
+   *   journal.append(line);
+   *   await journal.drained();
+   * }
+   */
+  drained(): Promise<void>;
+
+  /**
    * Appends a record, and resolves with its LSN when it is durable: append() and syncThrough().
    *
    * @throws What append() throws, at once. Rejects with KEELSON_POISONED when the record will not become durable.

@@ -3,8 +3,10 @@
 import { types } from 'node:util';
 import { CommitGuard } from '../commit-guard.js';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
+import { FairTurns } from '../fair-turns.js';
 import { checkNames } from '../options.js';
 import '../platform-types.js';
+import { nextTurn } from '../schedulers.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit-buffers.js';
@@ -75,6 +77,9 @@ export class Journal {
   readonly #layout: CommitLayout;
   readonly #pipeline: CommitPipeline;
   readonly #waiters = new DurableWaiters();
+  /** Those who wait until less than half of `maxUndurableBytes` is not durable; all of them with LSN 0. */
+  readonly #drainWaiters = new DurableWaiters();
+  readonly #turns = new FairTurns();
   readonly #buffers: CommitBuffers;
   readonly #closes = new BackgroundCloses();
   readonly #guard = new CommitGuard((cause) => this.#pipeline.poison(cause));
@@ -173,6 +178,11 @@ export class Journal {
     return frameBytes;
   }
 
+  /** For the store: has a segment ready, so that the next append need not block for one. */
+  prepareNow(): Promise<void> {
+    return this.#room.prepareNow();
+  }
+
   /** For the store: the rest of append(), right after ensureRoom() of these records, which returned `frameBytes`. No foreign code runs. */
   claim(records: readonly Uint8Array[], frameBytes: number): Lsn {
     return this.#layout.append(records, frameBytes);
@@ -209,6 +219,21 @@ export class Journal {
     const checked = checkLsn('lsn', lsn, 0, this.nextLsn);
     this.#pipeline.drainThroughSync(checked);
     return checked;
+  }
+
+  /**
+   * Resolves when less than half of `maxUndurableBytes` is appended and not durable, so that a loop can wait without
+   * blocking. Throws what append() throws in a closed or poisoned journal; rejects with KEELSON_POISONED.
+   */
+  drained(): Promise<void> {
+    this.#assertWritable();
+    if (this.#isDrained) return this.#turns.resolved(undefined);
+    return new Promise<void>((resolve, reject) => {
+      // Asked again: a hook on the making of this promise may have drained, or poisoned.
+      if (this.poisoned !== null) reject(this.poisoned);
+      else if (this.#isDrained) resolve();
+      else this.#drainWaiters.add(new Waiter(0 as Lsn, () => resolve(), reject));
+    });
   }
 
   /** append() and syncThrough(): resolves with the record's LSN when it is durable. What append throws, it throws. */
@@ -407,8 +432,12 @@ export class Journal {
     return undurableBytes === 0 || undurableBytes + frameBytes <= this.#options.maxUndurableBytes;
   }
 
+  get #isDrained(): boolean {
+    return this.nextLsn - this.syncedLsn < this.#options.maxUndurableBytes / 2;
+  }
+
   #whenDurable(lsn: Lsn): Promise<Lsn> {
-    if (lsn <= this.syncedLsn) return Promise.resolve(lsn);
+    if (lsn <= this.syncedLsn) return this.#turns.resolved(lsn);
     const { poisoned } = this;
     if (poisoned !== null) return Promise.reject(poisoned);
     return new Promise<Lsn>((resolve, reject) => {
@@ -425,6 +454,7 @@ export class Journal {
     try {
       for await (const record of readRecords(this.#storage, this.#held, place, toLsn)) {
         yield record;
+        if (this.#turns.isDue()) await nextTurn();
         this.#assertOpen();
       }
     } finally {
@@ -449,6 +479,7 @@ export class Journal {
         }
         for await (const record of readRecords(this.#storage, this.#held, place, this.syncedLsn)) {
           yield record;
+          if (this.#turns.isDue()) await nextTurn();
           if (this.#closing !== null || signal.aborted) return;
           pin.move(place.lsn);
         }
@@ -527,6 +558,9 @@ export class Journal {
     const { segment } = this.#layout;
     if (segment !== null && this.poisoned === null) await this.#mark(COMMIT_FLAGS.closed).catch(() => {});
     await this.#pipeline.whenIdle();
+    // Nobody writes behind the seal. A file that cannot be cut takes room, and harms nothing.
+    if (segment !== null && this.poisoned === null)
+      await segment.file.truncate(segment.nextOffset).catch(() => {});
     for (const open of this.#layout.openSegments) this.#closes.close(open.file);
     for (const file of this.#held.readerFiles) this.#closes.close(file);
     this.#held.readerFiles.clear();
@@ -542,10 +576,12 @@ export class Journal {
       segment.closed = this.#closes.close(segment.file);
     }
     this.#wakeWatchers();
+    if (this.#isDrained) this.#drainWaiters.settle(0);
   }
 
   #poisoned(error: KeelsonError): void {
     this.#wakeWatchers();
+    this.#drainWaiters.end(-1, error);
     this.#onPoisoned(error);
   }
 

@@ -15,6 +15,8 @@ export interface FoundSegment {
   readonly path: string;
   readonly sequence: number;
   readonly fileBytes: number;
+  /** Its last block is the seal of a life that ended well. */
+  readonly isClosedAtEnd: boolean;
   readonly verdict: SegmentHeaderVerdict;
   /** Null when the header does not hold. */
   readonly scan: SegmentScan | null;
@@ -176,8 +178,23 @@ function isSound(segment: FoundSegment): boolean {
   return (
     segment.verdict.ok &&
     segment.verdict.header.sequence === segment.sequence &&
-    segment.fileBytes >= segment.verdict.header.sizeBytes
+    hasAllBytes(segment, segment.verdict.header)
   );
+}
+
+/**
+ * Whether the file has the size that it was made with, or what closing has left of it: all up to its seal. Where all but the
+ * last block is whole commits, and no commit begins in that, it was the seal, or nothing: neither holds a record.
+ */
+export function hasAllBytes(segment: FoundSegment, { sizeBytes, blockBytes }: SegmentHeader): boolean {
+  const { fileBytes, scan, isClosedAtEnd } = segment;
+  if (fileBytes >= sizeBytes || isClosedAtEnd) return true;
+  return scan?.endsBecause === 'header' && scan.endOffset + blockBytes === fileBytes;
+}
+
+/** What is wrong with one that has not. */
+export function whyCutShort({ fileBytes }: FoundSegment, { sizeBytes }: SegmentHeader): string {
+  return `the file has ${fileBytes} bytes of the ${sizeBytes} it was made with, and does not end where a life has closed it`;
 }
 
 function refuseSegment(segment: FoundSegment): Refusal {
@@ -187,11 +204,7 @@ function refuseSegment(segment: FoundSegment): Refusal {
   if (header.sequence !== segment.sequence) {
     return refuse('KEELSON_CORRUPT', `the header says it is segment ${header.sequence}`, facts);
   }
-  return refuse(
-    'KEELSON_CORRUPT',
-    `the file has ${segment.fileBytes} bytes of the ${header.sizeBytes} it was made with`,
-    { ...facts, offset: segment.fileBytes },
-  );
+  return refuse('KEELSON_CORRUPT', whyCutShort(segment, header), { ...facts, offset: segment.fileBytes });
 }
 
 function foreignSegment(candidates: readonly Candidate[], anchor: RecoveryAnchor | null): Refusal | null {

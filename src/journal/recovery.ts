@@ -129,7 +129,7 @@ async function scanFile(
     const fileBytes = await file.size();
     const head = new Uint8Array(SEGMENT_HEADER_BYTES);
     const verdict = decodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
-    if (!verdict.ok) return { path, sequence, fileBytes, verdict, scan: null };
+    if (!verdict.ok) return { path, sequence, fileBytes, isClosedAtEnd: false, verdict, scan: null };
     const { header } = verdict;
     // The header says how much of the file is ours; a file that is shorter is refused by the decision.
     const lengthBytes = Math.min(fileBytes, header.sizeBytes);
@@ -140,7 +140,8 @@ async function scanFile(
       done += window.length;
       onBytes(done);
     }
-    return { path, sequence, fileBytes, verdict, scan: scanner.finish() };
+    const scan = scanner.finish();
+    return { path, sequence, fileBytes, isClosedAtEnd: scanner.isClosedAtEnd, verdict, scan };
   } finally {
     await file.close();
   }

@@ -32,7 +32,7 @@ export interface SegmentRoomStart {
 }
 
 export interface SegmentRoomStats {
-  /** Segments that an append had to prepare itself, blocking. The first of a life always is one. */
+  /** Segments that an append had to prepare itself, blocking. The first of a life is one, but that of a store that is made. */
   blockingPreparations: number;
   /** Segments made of a new file, which is filled with zeros. */
   segmentsPrepared: number;
@@ -173,6 +173,14 @@ export class SegmentRoom {
       });
     this.#underWay = state;
   };
+
+  /** The same, and resolves when that has come to its end, well or not. */
+  async prepareNow(): Promise<void> {
+    this.prepareAhead();
+    // It may begin in a microtask.
+    await null;
+    await this.#underWay?.done;
+  }
 
   /**
    * Gives a segment that is retired its temporary name, where it can be used again: that is its retirement. False when

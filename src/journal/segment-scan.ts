@@ -5,6 +5,7 @@
 
 import { invariant } from '../errors.js';
 import {
+  COMMIT_FLAGS,
   COMMIT_HEADER_BYTES,
   type CommitHeader,
   commitBytesOnDisk,
@@ -72,6 +73,7 @@ export class SegmentScanner {
   #claimsInside: Claims = { durableLsn: -1, heldFromLsn: -1 };
   #endsBecause: ScanEnd | null = null;
   #hasBytesAfterEnd = false;
+  #isClosedAtEnd = false;
 
   /** `lengthBytes` is what the file has of the segment; no commit is taken to be longer than that. */
   constructor(header: SegmentHeader, lengthBytes: number) {
@@ -94,6 +96,11 @@ export class SegmentScanner {
   }
 
   /** What all windows together prove. */
+  /** The last block of the file is the seal of a life that ended well, whatever is before it. Known when all is scanned. */
+  get isClosedAtEnd(): boolean {
+    return this.#isClosedAtEnd;
+  }
+
   finish(): SegmentScan {
     const bytesSeen = this.#windowEnd;
     // The file ended earlier than it said.
@@ -143,6 +150,7 @@ export class SegmentScanner {
     if (frames.frameCount !== recordCount) return 'body';
     const endLsn = startLsn + bodyBytes;
     this.#commits.push({ offset: this.#offset, startLsn, endLsn, recordCount, flags, nextSequence });
+    this.#lookAtSeal(this.#offset, flags);
     this.#offset += commitBytesOnDisk(bodyBytes, this.#blockBytes);
     this.#commit = null;
     this.#claimsInside = { durableLsn: -1, heldFromLsn: -1 };
@@ -155,6 +163,11 @@ export class SegmentScanner {
     // Where a header verifies, that is more than zeros already.
     this.#hasBytesAfterEnd = because !== 'header';
     claim(this.#claims, this.#claimsInside);
+  }
+
+  #lookAtSeal(offset: number, flags: number): void {
+    const isLastBlock = offset + this.#blockBytes === this.#lengthBytes;
+    if (isLastBlock && (flags & COMMIT_FLAGS.closed) !== 0) this.#isClosedAtEnd = true;
   }
 
   /** Behind the end, only claims count: a header that verifies says what had been durable when it was submitted. */
@@ -176,9 +189,10 @@ export class SegmentScanner {
       offset += this.#blockBytes
     ) {
       const at = offset - this.#windowOffset;
+      const inPlace = decodeCommitHeader(this.#window, at, offset, this.#seed);
+      if (inPlace !== null) this.#lookAtSeal(offset, inPlace.flags);
       const commit =
-        decodeCommitHeader(this.#window, at, offset, this.#seed) ??
-        decodeMisplacedHeader(this.#window, at, this.#blockBytes, this.#lengthBytes, this.#seed);
+        inPlace ?? decodeMisplacedHeader(this.#window, at, this.#blockBytes, this.#lengthBytes, this.#seed);
       if (commit === null) continue;
       claim(claims, commit);
       hasCommit = true;

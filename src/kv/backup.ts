@@ -62,6 +62,7 @@ export class Backups {
     await refuseInsideByLinks(storage, directory, source);
     const bytesWritten = await writeNewStore(storage, {
       directory,
+      source,
       lsn,
       entries,
       keyCodec: codecs.key,

@@ -28,6 +28,9 @@ const RETRIES_PER_CHECKPOINT = 4;
  */
 const SEGMENTS_UNTIL_CHECKPOINT_MAX = 16;
 
+/** So many bytes of keys and values are written in milliseconds, and close() may wait for it. */
+const SMALL_STORE_BYTES = 2 ** 20;
+
 /** What `db.on('checkpoint', …)` is told: one `started`, `progress` now and then, and one of the last two. */
 export type CheckpointEvent =
   | {
@@ -107,6 +110,8 @@ export class Checkpoints {
   #isWorking = false;
   readonly #whenIdle: (() => void)[] = [];
   #isClosed = false;
+  /** The one that runs is small, and lives of this store are too short for another: close() waits for its end. */
+  #outlivesClose = false;
   #completed = 0;
   #failed = 0;
   #lastResult: CheckpointResult | null = null;
@@ -124,9 +129,8 @@ export class Checkpoints {
     this.#dueLsn = this.#nextDueLsn();
     this.#limitSegments();
     const { journal, options, images } = parts;
-    const hasManySegments = journal.segmentsAbove(this.#imageLsn) >= SEGMENTS_UNTIL_CHECKPOINT_MAX;
     // At the next write and not now: an open that writes nothing creates nothing.
-    if (options.autoCheckpoint && (hasManySegments || images.isNewestDamaged))
+    if (options.autoCheckpoint && (this.#hasManySegments || images.isNewestDamaged))
       this.#dueLsn = journal.nextLsn + 1;
   }
 
@@ -166,7 +170,10 @@ export class Checkpoints {
     return new Promise((resolve, reject) => this.#enqueue({ isAutomatic: false, resolve, reject }));
   }
 
-  /** Aborts the one that runs, and waits for its end. */
+  /**
+   * Aborts the one that runs, and waits for its end. Not so one that started by itself, because of many short lives, and has
+   * little to write: aborted in each of them, it would never come to its end.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#queue.length === 0) return;
@@ -208,6 +215,8 @@ export class Checkpoints {
 
   async #run(isAutomatic: boolean): Promise<CheckpointResult> {
     const { storage, journal, codecs, entries, emit } = this.#parts;
+    this.#outlivesClose =
+      isAutomatic && this.#hasManySegments && entries.memory.valueBytes <= SMALL_STORE_BYTES;
     this.#assertOpen();
     if (journal.poisoned !== null) throw journal.poisoned;
     const lsn = journal.nextLsn;
@@ -296,6 +305,10 @@ export class Checkpoints {
     }
   }
 
+  get #hasManySegments(): boolean {
+    return this.#parts.journal.segmentsAbove(this.#imageLsn) >= SEGMENTS_UNTIL_CHECKPOINT_MAX;
+  }
+
   get #isAutomatic(): boolean {
     return this.#parts.options.autoCheckpoint;
   }
@@ -316,6 +329,7 @@ export class Checkpoints {
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new KeelsonError('KEELSON_ABORTED', 'The store was closed during a checkpoint');
+    if (this.#isClosed && !this.#outlivesClose)
+      throw new KeelsonError('KEELSON_ABORTED', 'The store was closed during a checkpoint');
   }
 }

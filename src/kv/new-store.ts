@@ -39,6 +39,8 @@ export interface StoreContent {
 export interface NewStorePlan extends StoreContent {
   /** Absolute. Absent, or a directory without a single name in it. */
   readonly directory: string;
+  /** The directory of the store that it is made of: nobody may read more in the new one than in that. */
+  readonly source: string;
   /** Called now and then; what it throws ends the writing. */
   readonly assertGoingOn: () => void;
   /** Resolves when the content may be in the world: before that nothing of it can be opened. */
@@ -51,9 +53,10 @@ export interface NewStorePlan extends StoreContent {
  * After a failure what was made is removed, as far as that is possible; what stays is refused by every open.
  */
 export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promise<number> {
-  const { directory } = plan;
-  await ensureDirectory(storage, directory, { create: true });
-  const held = await storage.holdDirectory(directory);
+  const { directory, source } = plan;
+  const permissions = (await storage.permissionsOf(source)) ?? undefined;
+  await ensureDirectory(storage, directory, { create: true, permissions });
+  const held = await storage.holdDirectory(directory, permissions);
   try {
     return await writeInto(held, plan, () => assertStillThere(storage, held));
   } finally {

@@ -15,14 +15,20 @@ import {
   type ResolvedJournalOptions,
   resolveJournalOptions,
 } from '../journal/internal.js';
-import { ensureDirectory, openStorage, type Storage } from '../storage/index.js';
+import { ensureDirectory, openStorage, RECORD_BYTES_MAX, type Storage } from '../storage/index.js';
 import { Entries, seedFrom } from './entries.js';
 import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image-files.js';
 import type { ImageHeader } from './image-format.js';
 import { resolveKeyEncoding } from './key-encoding.js';
 import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import type { Codecs } from './reads.js';
-import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from './record-codec.js';
+import {
+  RECORD_KIND_BIRTH,
+  type RecordVisitor,
+  RecordWriter,
+  readBirth,
+  readWrites,
+} from './record-codec.js';
 import { enterShape } from './shapes.js';
 import { Store } from './store.js';
 import type { StoreRecovery } from './store-recovery.js';
@@ -132,10 +138,26 @@ async function openUnderLock(
     throw withDamagedImage(error, loaded);
   });
   try {
-    return await replayInto(opening, loaded, journal, journal);
+    const store = await replayInto(opening, loaded, journal, journal);
+    if (store.lastLsn === 0) await giveBirth(journal, opening.codecs);
+    return store;
   } catch (error) {
     await journal.close();
     throw error;
+  }
+}
+
+/**
+ * Makes it durable that there is a store, and what its keys and values are: the first record of its log. The directories
+ * that were made for it are durable already.
+ */
+async function giveBirth(journal: Journal, { key, value }: Codecs<unknown, unknown>): Promise<void> {
+  try {
+    await journal.prepareNow();
+    await journal.commit(new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name));
+  } catch (error) {
+    // Nobody has seen this journal yet: what failed is the news, and not that it takes no more writes.
+    throw isKeelsonError(error, 'KEELSON_POISONED') ? (error.cause ?? error) : error;
   }
 }
 

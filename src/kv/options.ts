@@ -24,7 +24,7 @@ export interface OpenProgress {
 }
 
 export interface ResolvedStoreOptions {
-  /** Create the store when it is not there. Default true. */
+  /** Create the store when it is not there, durably, before open() resolves. Default true. */
   create: boolean;
   /** Refuse a store that is there, with KEELSON_EXISTS. Default false. */
   errorIfExists: boolean;

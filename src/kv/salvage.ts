@@ -113,6 +113,7 @@ export async function salvageOn(
   const { keyEncodingName, valueEncodingName } = found.encodings;
   await writeNewStore(storage, {
     directory: out,
+    source: directory,
     lsn,
     entries: entries.clone(),
     keyCodec: resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>,

@@ -24,7 +24,7 @@ export interface Store<K, V> extends Collection<K, V> {
   /** Where the store is, as an absolute path. */
   readonly directory: string;
 
-  /** The LSN of the last write; 0 before the first. Also of a closed store. */
+  /** The LSN of the last write; before the first that of the store's birth, above 0. Also of a closed store. */
   readonly lastLsn: Lsn;
 
   /** Every write up to here would survive a power cut. Also of a closed store. */
@@ -66,6 +66,20 @@ export interface Store<K, V> extends Collection<K, V> {
    * process.on('exit', () => db.flushSync());
    */
   flushSync(): Lsn;
+
+  /**
+   * Resolves when less than half of `maxUndurableBytes` is put and not yet durable. A loop that does not await its writes
+   * waits here now and then, instead of blocking the event loop in the write that reaches the limit.
+   *
+   * @throws KEELSON_CLOSED, KEELSON_READ_ONLY, KEELSON_POISONED. Rejects with KEELSON_POISONED.
+   * @example
+   * for await (const [key, value] of rows) {
+   *   db.put(key, value, { durability: 'memory' });
+   *   await db.drained();
+   * }
+   * await db.flush();
+   */
+  drained(): Promise<void>;
 
   /**
    * Writes an image of the store as it is now, and retires what it replaces: opening then loads the image and replays
@@ -124,8 +138,8 @@ export interface Store<K, V> extends Collection<K, V> {
   off<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this;
 
   /**
-   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted; later calls,
-   * and further steps of iterations, throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
+   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted, but for a small
+   * checkpoint that many short lives have made due; later calls, and further steps of iterations, throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
    *
    * @example
    * await db.close();

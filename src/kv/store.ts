@@ -2,6 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
+import { FairTurns } from '../fair-turns.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { Journal } from '../journal/internal.js';
 import '../platform-types.js';
@@ -16,7 +17,6 @@ import { type Entries, type EntriesMemory, NoSlabMemory } from './entries.js';
 import type { ResolvedStoreOptions } from './options.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
 import { type Codecs, IndexReads, type Reads } from './reads.js';
-import { RecordWriter } from './record-codec.js';
 import { Snapshot } from './snapshot.js';
 import type { Store as StoreSurface } from './store-interface.js';
 import type { StoreRecovery } from './store-recovery.js';
@@ -132,6 +132,9 @@ export interface StoreParts<K, V> {
   readonly images: FoundImages;
 }
 
+/** A KiB of a record counts as one more write, where the event loop gets its turns. */
+const BYTES_PER_WORK_LOG2 = 10;
+
 /** The record of a larger batch is on its way to the disk while its keys go into the indexes. */
 const BATCH_SUBMIT_BYTES = 32 * 1024;
 
@@ -149,8 +152,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   /** Null while a write has it: an encoder, or a hook on promises, may write meanwhile. */
   #writes: WriteSet | null = null;
   readonly #events = new EventEmitter<StoreEvents>();
-  /** The first record of a store says what its keys and values are. */
-  #isBorn: boolean;
+  readonly #turns = new FairTurns();
   /** Where the log says anew what values need. */
   #shapesDueLsn: number;
   #isClosed = false;
@@ -171,7 +173,6 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     this.#entries = entries;
     entries.onStopped = (cause) => journal?.poison(cause);
     this.#journal = journal;
-    this.#isBorn = recovery.lastLsn > 0;
     this.#shapesDueLsn = recovery.lastLsn + SHAPES_REPEATED_BYTES;
     journal?.onPoisoned((error) => this.#emit('poisoned', error));
     const emit = (event: CheckpointEvent) => this.#emit('checkpoint', event);
@@ -241,11 +242,12 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     const journal = this.#writable();
     const durability = resolveDurability(options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
-    if (this.#entries.count(bounds) === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
+    const count = this.#entries.count(bounds);
+    if (count === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
     const writes = this.#takeWrites();
     try {
       writes.clear(this.codecs.key, bounds);
-      return this.#write(journal, writes, durability);
+      return this.#write(journal, writes, durability, count);
     } finally {
       this.#giveBack(writes);
     }
@@ -265,6 +267,11 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   /** The same for the last write, blocking the event loop: for exit paths. */
   flushSync(): Lsn {
     return this.#writable().syncThroughSync();
+  }
+
+  /** Resolves when less than half of `maxUndurableBytes` is put and not durable. */
+  drained(): Promise<void> {
+    return this.#writable().drained();
   }
 
   /**
@@ -342,15 +349,10 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    * Carries out a write whose record is built: prepares, commits, and tells. Foreign code (hooks on promises) may run
    * before the commit and after it, never in it.
    */
-  #write(journal: Journal, writes: WriteSet, durability: Durability): Promise<Lsn> {
+  #write(journal: Journal, writes: WriteSet, durability: Durability, work = writes.count): Promise<Lsn> {
     const record = writes.finish();
-    let records = this.#recordsWith(record);
-    let frameBytes = this.#ensureRoom(journal, records);
-    if (this.#isBorn && records.length > 1) {
-      // A hook has written the first record of the store meanwhile.
-      records = [record];
-      frameBytes = this.#ensureRoom(journal, records);
-    }
+    const records = [record];
+    const frameBytes = this.#ensureRoom(journal, records);
     // Encoders and hooks may even have closed the store.
     this.#writable();
     const version = this.#commit(journal, writes, records, frameBytes);
@@ -360,14 +362,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
       this.#entries.linkDue();
     }
     journal.prepareAhead();
-    return this.#whenDurable(journal, version, durability);
-  }
-
-  /** The first record of a store says what its keys and values are. */
-  #recordsWith(record: Uint8Array): Uint8Array[] {
-    if (this.#isBorn) return [record];
-    const { key, value } = this.codecs;
-    return [new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name), record];
+    return this.#whenDurable(journal, version, durability, work + (record.length >> BYTES_PER_WORK_LOG2));
   }
 
   #ensureRoom(journal: Journal, records: readonly Uint8Array[]): number {
@@ -385,14 +380,13 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    */
   #commit(journal: Journal, writes: WriteSet, records: readonly Uint8Array[], frameBytes: number): Lsn {
     const entries = this.#entries;
-    const record = records[records.length - 1]!;
+    const record = records[0]!;
     entries.linkDue();
     entries.guard.enter();
     let version: Lsn;
     try {
       writes.stage(entries, record);
       version = journal.claim(records, frameBytes);
-      this.#isBorn = true;
       if (record.length < BATCH_SUBMIT_BYTES) writes.link(entries, version);
       else entries.linkLater(() => writes.link(entries, version));
     } catch (error) {
@@ -404,10 +398,10 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     return version;
   }
 
-  #whenDurable(journal: Journal, lsn: Lsn, durability: Durability): Promise<Lsn> {
+  #whenDurable(journal: Journal, lsn: Lsn, durability: Durability, work = 1): Promise<Lsn> {
     this.#checkpoints!.wrote(lsn);
     if (lsn >= this.#shapesDueLsn) this.#repeatShapes(lsn);
-    return durability === 'memory' ? Promise.resolve(lsn) : journal.syncThrough(lsn);
+    return durability === 'memory' ? this.#turns.resolved(lsn, work) : journal.syncThrough(lsn);
   }
 
   /** Without a part of the log, what is behind it can be read but for so much. */

@@ -33,6 +33,11 @@ export class WriteSet {
     this.#writer = new RecordWriter(recordBytesMax, shapes);
   }
 
+  /** How many operations there are. */
+  get count(): number {
+    return this.#count;
+  }
+
   get isEmpty(): boolean {
     return this.#count === 0;
   }

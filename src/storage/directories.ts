@@ -6,6 +6,8 @@ import type { Storage } from './storage.js';
 export interface EnsureDirectoryOptions {
   /** Make what is missing. Otherwise a missing directory is KEELSON_NOT_FOUND. */
   readonly create: boolean;
+  /** Of the directory itself, when it is made; the levels above it are made as the umask says. */
+  readonly permissions?: number | undefined;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface EnsureDirectoryOptions {
 export async function ensureDirectory(
   storage: Storage,
   path: string,
-  { create }: EnsureDirectoryOptions,
+  { create, permissions }: EnsureDirectoryOptions,
 ): Promise<void> {
   const missing: string[] = [];
   let found = path;
@@ -34,7 +36,7 @@ export async function ensureDirectory(
   if (!create) throw notFound(path);
   await flushNameOf(storage, found);
   for (const level of missing) {
-    await storage.makeDirectory(level);
+    await storage.makeDirectory(level, level === path ? permissions : undefined);
     await storage.flushDirectory(parentOf(level));
   }
 }

@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import { invariant, type KeelsonError } from '../errors.js';
 import { nextTick } from '../schedulers.js';
 import { sealFrames } from './frame-seal.js';
-import { syncCall } from './fs-call.js';
+import { poolCall, syncCall } from './fs-call.js';
 import { FsFile } from './fs-file.js';
 import type { DurableWrite, DurableWriteDone, LogFile } from './storage.js';
 import { storageError } from './storage-errors.js';
@@ -58,6 +58,12 @@ export class FsLogFile extends FsFile implements LogFile {
 
   zeroFillSync(from: number, to: number): void {
     for (const [position, length] of zeroFillChunks(from, to)) this.writeSync(zeroBytes(length), position);
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.underWay(() =>
+      poolCall('ftruncate', this.path, (callback) => fs.ftruncate(this.fd, sizeBytes, callback)),
+    );
   }
 
   submit(write: DurableWrite, done: DurableWriteDone): void {

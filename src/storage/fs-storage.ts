@@ -5,19 +5,23 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { isKeelsonError, KeelsonError } from '../errors.js';
+import { parentOf } from './directories.js';
 import { sealFrames } from './frame-seal.js';
 import { poolCall, syncCall } from './fs-call.js';
 import { FsFile } from './fs-file.js';
 import { FsLogFile } from './fs-log-file.js';
 import { holdDirectory, identityAt, type Locate } from './held-directory.js';
+import {
+  fileModeIn,
+  PERMISSIONS,
+  permissionsAt,
+  restoreMode,
+  restoreModeSync,
+  setDirectoryPermissions,
+} from './permissions.js';
 import { processLiveness, readProcessIdentity } from './process-identity.js';
 import type { EngineReport, LogFile, PathKind, Storage } from './storage.js';
 
-/**
- * Written by their owner only, readable by others, and the umask may take more away. Write permission for a group
- * would invite a second writer; hiding the data is for the directory's mode, which whoever deploys can choose.
- */
-const FILE_MODE = 0o644;
 /** Fails when the file is there (O_EXCL): creating never touches what another one wrote. */
 const CREATE_FLAGS = 'wx+';
 const READ_WRITE_FLAGS = 'r+';
@@ -36,13 +40,16 @@ export function createFsStorage(
     engineReason,
     nativeIoUringActive: false,
     directIoActive: false,
+    retries: 0,
+    retryPausesMs: 0,
   };
-  const storageOn = (locate: Locate): Storage => {
+  const storageOn = (locate: Locate, permissionsMax = PERMISSIONS): Storage => {
     const storage: Storage = {
       report,
       ...namesOn(locate),
-      ...filesOn(locate),
-      holdDirectory: (path) => holdDirectory(path, locate, storageOn),
+      ...filesOn(locate, permissionsMax),
+      holdDirectory: (path, permissions = permissionsMax) =>
+        holdDirectory(path, locate, permissions, storageOn),
       sealFrames,
       allocate: (length) => new Uint8Array(length),
       processIdentity,
@@ -59,6 +66,7 @@ type Names = Pick<
   Storage,
   | 'kind'
   | 'realPath'
+  | 'permissionsOf'
   | 'makeDirectory'
   | 'list'
   | 'flushDirectory'
@@ -76,7 +84,8 @@ function namesOn(at: Locate): Names {
   return {
     kind: (path) => kind(path, at),
     realPath: (path) => realPath(path, at),
-    makeDirectory: (path) => makeDirectory(path, at),
+    permissionsOf: (path) => poolCall('stat', path, (callback) => permissionsAt(at(path), callback)),
+    makeDirectory: (path, permissions) => makeDirectory(path, permissions, at),
     list: (path) => poolCall<string[]>('readdir', path, (callback) => fs.readdir(at(path), callback)),
     flushDirectory: (path) => flushDirectory(path, at),
     flushDirectorySync: (path) => flushDirectorySync(path, at),
@@ -107,9 +116,12 @@ async function realPath(path: string, at: Locate): Promise<string> {
   return process.platform === 'win32' ? real.replaceAll('\\', '/') : real;
 }
 
-async function makeDirectory(path: string, at: Locate): Promise<boolean> {
+async function makeDirectory(path: string, permissions: number | undefined, at: Locate): Promise<boolean> {
   try {
-    await poolCall('mkdir', path, (callback) => fs.mkdir(at(path), callback));
+    await poolCall('mkdir', path, (callback) => fs.mkdir(at(path), permissions ?? PERMISSIONS, callback));
+    if (permissions !== undefined) {
+      await new Promise<void>((resolve) => setDirectoryPermissions(at(path), permissions, resolve));
+    }
     return true;
   } catch (error) {
     if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
@@ -157,11 +169,24 @@ type Files = Pick<
   'openFile' | 'createFile' | 'createLogFile' | 'createLogFileSync' | 'openLogFile' | 'openLogFileSync'
 >;
 
-function filesOn(at: Locate): Files {
-  const open = (path: string, flags: string): Promise<number> =>
-    poolCall<number>('open', path, (callback) => fs.open(at(path), flags, FILE_MODE, callback));
-  const openSync = (path: string, flags: string): number =>
-    syncCall('open', path, () => fs.openSync(at(path), flags, FILE_MODE));
+function filesOn(at: Locate, permissionsMax: number): Files {
+  const open = (path: string, flags: string, mode?: number): Promise<number> =>
+    poolCall<number>('open', path, (callback) => fs.open(at(path), flags, mode, callback));
+  const openSync = (path: string, flags: string, mode?: number): number =>
+    syncCall('open', path, () => fs.openSync(at(path), flags, mode));
+  /** With the mode that the directory gives it. At no moment may more people use it than that. */
+  const create = async (path: string): Promise<number> => {
+    const mode = fileModeIn(at(parentOf(path)), permissionsMax);
+    const fd = await open(path, CREATE_FLAGS, mode);
+    await new Promise<void>((resolve) => restoreMode(fd, mode, resolve));
+    return fd;
+  };
+  const createSync = (path: string): number => {
+    const mode = fileModeIn(at(parentOf(path)), permissionsMax);
+    const fd = openSync(path, CREATE_FLAGS, mode);
+    restoreModeSync(fd, mode);
+    return fd;
+  };
 
   /** A log file on `fd` and a second descriptor of the same file. Gives `fd` back if that cannot be had. */
   async function logFile(path: string, fd: number): Promise<LogFile> {
@@ -186,9 +211,9 @@ function filesOn(at: Locate): Files {
 
   return {
     openFile: async (path, writable) => new FsFile(path, await open(path, writable ? READ_WRITE_FLAGS : 'r')),
-    createFile: async (path) => new FsFile(path, await open(path, CREATE_FLAGS)),
+    createFile: async (path) => new FsFile(path, await create(path)),
     async createLogFile(path) {
-      const fd = await open(path, CREATE_FLAGS);
+      const fd = await create(path);
       try {
         return await logFile(path, fd);
       } catch (error) {
@@ -198,7 +223,7 @@ function filesOn(at: Locate): Files {
       }
     },
     createLogFileSync(path) {
-      const fd = openSync(path, CREATE_FLAGS);
+      const fd = createSync(path);
       try {
         return logFileSync(path, fd);
       } catch (error) {

@@ -8,10 +8,14 @@ import { isKeelsonError, KeelsonError } from '../errors.js';
 import { poolCall, syncCall } from './fs-call.js';
 import { announceAt, probeAt } from './liveness-socket.js';
 import { FLOCK, loadNativeAddon } from './native-addon.js';
+import { fileModeIn } from './permissions.js';
 import type { Announcement, HeldDirectory, Liveness, LockAttempt, LockState, Storage } from './storage.js';
 
 /** From the path that is shown to the one that the system is called with. */
 export type Locate = (path: string) => string;
+
+/** Makes the engine that finds names so, and whose files give nobody more than these permissions. */
+export type StorageOn = (locate: Locate, permissionsMax: number) => Storage;
 
 /** What flock(2) says when somebody else has the lock. */
 const WOULD_BLOCK = os.constants.errno.EAGAIN;
@@ -24,6 +28,7 @@ const DIRECTORIES_CAN_BE_OPENED = process.platform !== 'win32';
 const NAME_OPERATIONS = [
   'kind',
   'realPath',
+  'permissionsOf',
   'makeDirectory',
   'list',
   'flushDirectory',
@@ -41,13 +46,14 @@ const NAME_OPERATIONS = [
 export async function holdDirectory(
   path: string,
   locate: Locate,
-  storageOn: (locate: Locate) => Storage,
+  permissionsMax: number,
+  storageOn: StorageOn,
 ): Promise<HeldDirectory> {
-  if (!DIRECTORIES_CAN_BE_OPENED) return new FsHeldDirectory(path, null, storageOn);
+  if (!DIRECTORIES_CAN_BE_OPENED) return new FsHeldDirectory(path, null, permissionsMax, storageOn);
   const fd = await poolCall<number>('open', path, (callback) =>
     fs.open(locate(path), DIRECTORY_FLAGS, callback),
   );
-  return new FsHeldDirectory(path, fd, storageOn);
+  return new FsHeldDirectory(path, fd, permissionsMax, storageOn);
 }
 
 /** The identity of what is at a path that the system is called with; null when nothing is. */
@@ -69,6 +75,7 @@ class FsHeldDirectory implements HeldDirectory {
   readonly path: string;
   readonly storage: Storage;
   readonly #fd: number | null;
+  readonly #permissionsMax: number;
   readonly #identity: string | null;
   /** The directory as the system finds it by its descriptor; null where it does not. */
   readonly #through: string | null;
@@ -77,12 +84,13 @@ class FsHeldDirectory implements HeldDirectory {
   #whenIdle: (() => void) | null = null;
   #closing: Promise<void> | null = null;
 
-  constructor(path: string, fd: number | null, storageOn: (locate: Locate) => Storage) {
+  constructor(path: string, fd: number | null, permissionsMax: number, storageOn: StorageOn) {
     this.path = path;
     this.#fd = fd;
+    this.#permissionsMax = permissionsMax;
     this.#identity = fd === null ? identityAt(path, path) : identityOfDescriptor(fd);
     this.#through = fd === null ? null : pathOfDescriptor(fd, this.#identity);
-    this.storage = this.#counting(storageOn((shown) => this.#locate(shown)));
+    this.storage = this.#counting(storageOn((shown) => this.#locate(shown), permissionsMax));
   }
 
   lock(): LockAttempt {
@@ -98,7 +106,8 @@ class FsHeldDirectory implements HeldDirectory {
 
   async announce(name: string): Promise<Announcement | null> {
     const shown = `${this.path}/${name}`;
-    const announcement = await announceAt(this.#locate(shown), shown);
+    const mode = fileModeIn(this.#locate(this.path), this.#permissionsMax);
+    const announcement = await announceAt(this.#locate(shown), shown, mode);
     if (announcement !== null) this.#announcements.add(announcement);
     return announcement;
   }

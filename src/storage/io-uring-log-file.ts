@@ -65,6 +65,10 @@ export class IoUringLogFile implements LogFile {
     this.#inner.zeroFillSync(from, to);
   }
 
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#inner.truncate(sizeBytes);
+  }
+
   submit(write: DurableWrite, done: DurableWriteDone): void {
     const { path } = this;
     const { bytes, position, seal } = write;

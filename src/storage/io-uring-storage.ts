@@ -39,6 +39,7 @@ export function createIoUringStorage(): Storage {
     ...inner,
     get report(): EngineReport {
       const indirectBecause = refusedBecause ?? unalignedBecause;
+      const { retries, pauses } = addon.state();
       return {
         engine: 'io_uring',
         engineReason:
@@ -48,6 +49,8 @@ export function createIoUringStorage(): Storage {
         // Blocks that are too small go by node:fs. Whether I/O is direct is known when a file is open for it.
         nativeIoUringActive: unalignedBecause === null,
         directIoActive: hasOpened && indirectBecause === null,
+        retries,
+        retryPausesMs: pauses,
       };
     },
     async createLogFile(path) {

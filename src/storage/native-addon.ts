@@ -29,7 +29,13 @@ export interface NativeAddon {
   flock(fd: number, operation: number): number;
   sealFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
   crc32cUpdate(register: number, bytes: Uint8Array): number;
-  state(): { readonly ringFd: number; readonly underWay: number };
+  /** Of this thread's ring. A pause is a millisecond in which the thread waits to ask the kernel again. */
+  state(): {
+    readonly ringFd: number;
+    readonly underWay: number;
+    readonly retries: number;
+    readonly pauses: number;
+  };
   readonly crc32cIsAccelerated: boolean;
 }
 

@@ -1,6 +1,7 @@
 // From the operating system's errors to ours: one table, used by every engine.
 
 import os from 'node:os';
+import { namedStop } from '../commit-guard.js';
 import { KeelsonError, type KeelsonErrorCode, NEXT_STEPS } from '../errors.js';
 
 interface SystemError {
@@ -100,9 +101,13 @@ export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
 /** What any other error of the system is. */
 export const OTHER_ERROR: SystemError = { code: 'KEELSON_IO', meaning: '', next: NEXT_STEPS.KEELSON_IO };
 
-/** The KeelsonError for an error of `syscall` on `path`: KEELSON_IO for every errno that has no code of its own. */
+/**
+ * The KeelsonError for an error of `syscall` on `path`: KEELSON_IO for every errno that has no code of its own. A stack that
+ * was exhausted in the call is no word of the system's: KEELSON_INTERRUPTED.
+ */
 export function storageError(cause: unknown, syscall: string, path: string): KeelsonError {
-  if (cause instanceof KeelsonError) return cause;
+  const known = namedStop(cause);
+  if (known instanceof KeelsonError) return known;
   const errno = nameOf(cause as NodeJS.ErrnoException | null);
   const { code, meaning, next } = SYSTEM_ERRORS[errno] ?? OTHER_ERROR;
   const shown = meaning === '' ? errno : `${errno} (${meaning})`;

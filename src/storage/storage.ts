@@ -9,6 +9,8 @@
 // - Nothing is durable because it was written. File contents are durable after flush() or a durable write;
 //   names (create, rename, link, remove) only after flushDirectory() of the directory that holds them.
 // - A file that is used after close(), other than by close() or drainSync(), is a broken invariant.
+// - A file that is created may be read and written by whoever may do so with its directory: the mode of the directory
+//   governs, the umask does not.
 // - Paths are absolute, with '/' as the separator.
 
 import type { FrameSeal } from './frame-seal.js';
@@ -41,6 +43,13 @@ export interface EngineReport {
   readonly engineReason: string;
   readonly nativeIoUringActive: boolean;
   readonly directIoActive: boolean;
+  /**
+   * How often the kernel was asked again after it had refused a commit for now (EINTR, EAGAIN, EBUSY). Of all stores of this
+   * thread; only io_uring counts. A kernel that refuses a thousand times has failed.
+   */
+  readonly retries: number;
+  /** Milliseconds that this thread has waited before it asked again, one at a time, with the event loop stopped. */
+  readonly retryPausesMs: number;
 }
 
 export interface Storage {
@@ -50,8 +59,13 @@ export interface Storage {
   kind(path: string): Promise<PathKind>;
   /** The path of what is there without a symbolic link on the way to it. */
   realPath(path: string): Promise<string>;
-  /** Creates one level. False when a directory was there already. */
-  makeDirectory(path: string): Promise<boolean>;
+  /** Who may read, write and enter a directory: the nine bits of its mode. Null where there are none. */
+  permissionsOf(path: string): Promise<number | null>;
+  /**
+   * Creates one level. False when a directory was there already, which stays as it is. Without `permissions` the umask
+   * decides.
+   */
+  makeDirectory(path: string, permissions?: number): Promise<boolean>;
   /** The names in a directory, in no order. */
   list(path: string): Promise<string[]>;
   /** Makes every name created, renamed or removed in this directory before the call durable. */
@@ -70,8 +84,11 @@ export interface Storage {
    * it as long as somebody has this one open.
    */
   identityOf(path: string): string | null;
-  /** Keeps a directory, wherever it is moved to and whatever its path leads to later. KEELSON_NOT_FOUND when absent. */
-  holdDirectory(path: string): Promise<HeldDirectory>;
+  /**
+   * Keeps a directory, wherever it is moved to and whatever its path leads to later. KEELSON_NOT_FOUND when absent. Files
+   * that are made in it give nobody more than `permissionsMax`.
+   */
+  holdDirectory(path: string, permissionsMax?: number): Promise<HeldDirectory>;
 
   /** Opens a file for reading, and for writing in place when `writable`. KEELSON_NOT_FOUND when absent. */
   openFile(path: string, writable: boolean): Promise<StorageFile>;
@@ -166,6 +183,11 @@ export interface LogFile extends StorageFile {
   /** Writes zeros over [from, to), so that later writes there change no metadata. Not durable by itself. */
   zeroFill(from: number, to: number): Promise<void>;
   zeroFillSync(from: number, to: number): void;
+  /**
+   * Cuts off what is behind `sizeBytes`, of which nothing is under way, and gives its room back. Not durable by itself: a power
+   * cut may leave the file as long as it was.
+   */
+  truncate(sizeBytes: number): Promise<void>;
   /** Seals and starts one durable write. At most one is under way per file: a second is an invariant broken. */
   submit(write: DurableWrite, done: DurableWriteDone): void;
   /** The same, blocking, when none is under way. Throws when the bytes may not be durable. */

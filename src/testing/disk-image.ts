@@ -108,6 +108,7 @@ export class DiskImage {
 
   flushFile(inode: FileInode, orders: ReadonlySet<number>): void {
     inode.makeDurable(orders);
+    inode.makeCutsDurable();
     inode.makeHolesDurable();
   }
 

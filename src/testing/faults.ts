@@ -20,6 +20,7 @@ export type OperationName =
   | 'read'
   | 'write'
   | 'zeroFill'
+  | 'truncate'
   | 'flush'
   | 'close'
   | 'submit';

@@ -33,6 +33,7 @@ export const SYSCALLS: Readonly<Record<OperationName, string>> = {
   read: 'read',
   write: 'write',
   zeroFill: 'write',
+  truncate: 'ftruncate',
   flush: 'fdatasync',
   close: 'close',
   submit: 'fdatasync',

@@ -65,7 +65,8 @@ function applyUnit(
   random: Random,
 ): void {
   if (unit.kind === 'size') {
-    if (isKept) left.sizeBytes = Math.max(left.sizeBytes, unit.sizeBytes);
+    if (isKept && unit.isCut) left.sizeBytes = Math.min(left.sizeBytes, unit.sizeBytes);
+    else if (isKept) left.sizeBytes = Math.max(left.sizeBytes, unit.sizeBytes);
     return;
   }
   if (unit.kind === 'sector') {

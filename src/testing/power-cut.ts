@@ -42,7 +42,13 @@ export type CutUnit =
       readonly bytes: Uint8Array;
     }
   | { readonly kind: 'write'; readonly order: number; readonly file: FileInode; readonly write: PendingWrite }
-  | { readonly kind: 'size'; readonly order: number; readonly file: FileInode; readonly sizeBytes: number }
+  | {
+      readonly kind: 'size';
+      readonly order: number;
+      readonly file: FileInode;
+      readonly sizeBytes: number;
+      readonly isCut: boolean;
+    }
   | { readonly kind: 'names'; readonly order: number; readonly change: NameChange };
 
 /** All that a power cut decides over, in the order in which it happened, at both grains. */
@@ -64,8 +70,8 @@ export function listUnits(image: DiskImage): CutUnits {
       for (const change of inode.pending) changes.add(change);
       continue;
     }
-    for (const { order, sizeBytes } of inode.pendingSizes) {
-      shared.push({ kind: 'size', order, file: inode, sizeBytes });
+    for (const { order, sizeBytes, isCut } of inode.pendingSizes) {
+      shared.push({ kind: 'size', order, file: inode, sizeBytes, isCut });
     }
     for (const write of inode.pending) {
       writes.push({ kind: 'write', order: write.order, file: inode, write });

@@ -61,6 +61,15 @@ export class SimulatedFile implements LogFile, HandleUse {
     this.life.runSync(this.writing('zeroFill', from, { zerosLength: Math.max(0, to - from) }));
   }
 
+  async truncate(sizeBytes: number): Promise<void> {
+    this.assertOpen();
+    const apply = (): void => {
+      if (!this.writable) throw simulatedError('EBADF', 'ftruncate', this.path);
+      this.inode.cut(this.life.image.takeOrder(), sizeBytes);
+    };
+    await this.life.run({ name: 'truncate', path: this.path, handle: this, apply });
+  }
+
   async flush(): Promise<void> {
     this.assertOpen();
     await this.life.run(this.flushing());

@@ -19,6 +19,8 @@ export interface PendingWrite {
 export interface PendingSize {
   readonly order: number;
   readonly sizeBytes: number;
+  /** The file was cut to that size, and did not grow to it. */
+  readonly isCut: boolean;
 }
 
 /** What to write: bytes, or so many zeros without anyone having to hold them. */
@@ -81,8 +83,31 @@ export class FileInode {
     this.pending.push({ order, firstSector, sectors, endBytes });
     if (endBytes > this.viewSizeBytes) {
       this.viewSizeBytes = endBytes;
-      this.pendingSizes.push({ order, sizeBytes: endBytes });
+      this.pendingSizes.push({ order, sizeBytes: endBytes, isCut: false });
     }
+  }
+
+  /** The cut reaches the view. After a power cut the file has the one size or the other. */
+  cut(order: number, sizeBytes: number): void {
+    if (sizeBytes >= this.viewSizeBytes) return;
+    this.view.cutTo(sectorsFor(sizeBytes));
+    const index = Math.floor(sizeBytes / SECTOR_BYTES);
+    const last = this.view.get(index);
+    if (last !== undefined && sizeBytes % SECTOR_BYTES !== 0) {
+      this.view.set(index, last.slice().fill(0, sizeBytes % SECTOR_BYTES));
+    }
+    this.viewSizeBytes = sizeBytes;
+    this.pendingSizes.push({ order, sizeBytes, isCut: true });
+  }
+
+  /** A flush has made the cuts durable, too. */
+  makeCutsDurable(): void {
+    for (const { sizeBytes, isCut } of this.pendingSizes) {
+      if (!isCut || sizeBytes > this.durableSizeBytes) continue;
+      this.durable.cutTo(sectorsFor(sizeBytes));
+      this.durableSizeBytes = sizeBytes;
+    }
+    this.pendingSizes = this.pendingSizes.filter(({ isCut }) => !isCut);
   }
 
   private sectorAfter(index: number, position: number, end: number, data: WriteData): Uint8Array {
@@ -147,7 +172,7 @@ export class FileInode {
 
   private growDurableSize(sizeBytes: number): void {
     this.durableSizeBytes = sizeBytes;
-    this.pendingSizes = this.pendingSizes.filter((pending) => pending.sizeBytes > sizeBytes);
+    this.pendingSizes = this.pendingSizes.filter((pending) => pending.isCut || pending.sizeBytes > sizeBytes);
   }
 
   /**
@@ -185,7 +210,7 @@ export class FileInode {
       if (write.endBytes <= this.viewSizeBytes) continue;
       // The write that carried this size may be among the reverted ones; the size is needed all the same.
       this.viewSizeBytes = write.endBytes;
-      this.pendingSizes.push({ order: write.order, sizeBytes: write.endBytes });
+      this.pendingSizes.push({ order: write.order, sizeBytes: write.endBytes, isCut: false });
     }
   }
 }

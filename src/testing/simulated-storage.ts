@@ -27,6 +27,8 @@ const REPORT: EngineReport = {
   engineReason: 'This is a simulated disk of keelson/testing.',
   nativeIoUringActive: false,
   directIoActive: false,
+  retries: 0,
+  retryPausesMs: 0,
 };
 
 /** What the files of a life need of it. */
@@ -73,6 +75,11 @@ export class SimulatedStorage implements Storage, LifeContext {
   /** There are no links on this disk. */
   async realPath(path: string): Promise<string> {
     return path;
+  }
+
+  /** This disk has no users. */
+  async permissionsOf(): Promise<number | null> {
+    return null;
   }
 
   async makeDirectory(path: string): Promise<boolean> {

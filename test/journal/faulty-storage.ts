@@ -27,6 +27,7 @@ export type Operation =
   | 'read'
   | 'write'
   | 'zeroFill'
+  | 'truncate'
   | 'flush'
   | 'submit'
   | 'close';
@@ -229,6 +230,7 @@ export class FaultyStorage {
         this.#meet('zeroFill', path);
         inner.zeroFillSync(from, to);
       },
+      truncate: (sizeBytes) => this.#meetLater('truncate', path).then(() => inner.truncate(sizeBytes)),
       submit: (write: DurableWrite, done: DurableWriteDone) => {
         const call: Call = { operation: 'submit', path };
         this.calls.push(call);

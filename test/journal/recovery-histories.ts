@@ -207,5 +207,12 @@ function found(segment: ModelSegment): FoundSegment {
     heldFromLsnClaimed: commits.length === 0 ? -1 : heldFromLsn,
   };
   const { sizeBytes: fileBytes } = header;
-  return { path: `/journal/${sequence}`, sequence, fileBytes, verdict: { ok: true, header }, scan };
+  return {
+    path: `/journal/${sequence}`,
+    sequence,
+    fileBytes,
+    isClosedAtEnd: false,
+    verdict: { ok: true, header },
+    scan,
+  };
 }

@@ -92,7 +92,7 @@ export function makeWorld(
     const fileBytes = kind.header === 'short' ? SIZE_BYTES - 1 : SIZE_BYTES;
     if (kind.header === 'corrupt' || kind.header === 'foreign' || kind.header === 'newer') {
       const verdict = { ok: false, code: REFUSED_HEADERS[kind.header], why: kind.header } as const;
-      return { path, sequence, fileBytes, verdict, scan: null };
+      return { path, sequence, fileBytes, isClosedAtEnd: false, verdict, scan: null };
     }
     const header = segmentHeader({
       sequence: kind.header === 'other name' ? sequence + 100 : sequence,
@@ -109,7 +109,7 @@ export function makeWorld(
       durableLsnClaimed: claimed,
       heldFromLsnClaimed: claimed < 0 ? -1 : heldFromLsn,
     };
-    return { path, sequence, fileBytes, verdict: { ok: true, header }, scan };
+    return { path, sequence, fileBytes, isClosedAtEnd: false, verdict: { ok: true, header }, scan };
   });
 }
 
@@ -256,5 +256,8 @@ export function repaired(
     heldFromLsnClaimed: heldFromLsn,
   };
   const path = `/journal/${sequence}`;
-  return [...segments, { path, sequence, fileBytes: SIZE_BYTES, verdict: { ok: true, header }, scan }];
+  return [
+    ...segments,
+    { path, sequence, fileBytes: SIZE_BYTES, isClosedAtEnd: false, verdict: { ok: true, header }, scan },
+  ];
 }

@@ -24,6 +24,7 @@ async function storeAt(
   const entries = new Entries(1).clone();
   await writeNewStore(storage, {
     directory: '/s',
+    source: '/s',
     lsn,
     entries,
     keyCodec: utf8KeyCodec,

@@ -146,7 +146,7 @@ describe('salvage', () => {
   it('takes nothing of what a recovery has declared dead, also when it lands later', async () => {
     const source = path.join(folder, 'ghost');
     let store = await openTiny(source);
-    for (let at = 0; at < 4; at++) await store.put(`k${at}`, `value ${at}`);
+    for (let at = 0; at < 3; at++) await store.put(`k${at}`, `value ${at}`);
     await store.put('k0', 'ghost');
     copyStore(source, victim);
     await store.close();
@@ -162,7 +162,7 @@ describe('salvage', () => {
     await store.close();
     fs.rmSync(path.join(victim, 'LOCK.1'));
     fs.writeFileSync(file, landed);
-    expect(await verify(victim)).toMatchObject({ ok: true, entries: 4 });
+    expect(await verify(victim)).toMatchObject({ ok: true, entries: 3 });
     const report = await salvage(victim, out);
     expect(report).toMatchObject({ damages: [], missing: [] });
     expect(await openedState(out)).toEqual(state);
@@ -237,7 +237,7 @@ describe('salvage', () => {
       expect(report.damages).toContainEqual({
         file: name,
         offset,
-        offsetEnd: offset + 4096,
+        offsetEnd: Math.min(offset + 4096, size),
         what: 'the disk cannot read it: EIO',
         isNeeded: true,
       });
@@ -438,7 +438,7 @@ describe('salvage of a log that has lost its end', () => {
       await writes.put(store, 'after', 1);
       await store.close();
     });
-    change(segmentNamed(1), (bytes) => bytes.fill(0, 20_480, 49_152));
+    change(segmentNamed(1), (bytes) => bytes.fill(0, 20_480));
     const zeroed = await salvaged('zeroed');
     expect(zeroed.state.has('after')).toBe(false);
     expect(zeroed.report.missing).toEqual([{ lsn: zeroed.report.lsn, lsnEnd: null }]);

@@ -472,10 +472,35 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         expect((await environment.storage.list(environment.directory)).sort()).toEqual(before);
       });
 
-      it('leaves no segment behind when nothing is written', async () => {
-        await reopen();
-        const names = await environment.storage.list(environment.directory);
-        expect(names.filter((name) => !/^(LOCK|LIVE)\./.test(name))).toEqual([]);
+      it('leaves no further segment behind when nothing is written', async () => {
+        for (let round = 0; round < 3; round++) {
+          await reopen();
+          const names = await environment.storage.list(environment.directory);
+          expect(names.filter((name) => !/^(LOCK|LIVE)\./.test(name))).toEqual(['000000000001.journal']);
+        }
+      });
+
+      // A store without a write was none: it opened as another one, with other encodings, and `create: false` found nothing.
+      it('makes a store that is there, whether or not anything is written to it', async () => {
+        expect([db.lastLsn > 0, db.durableLsn, db.size]).toEqual([true, db.lastLsn, 0]);
+        const born = db.lastLsn;
+        for (let round = 0; round < 2; round++) {
+          await db.close();
+          await expect(open({ errorIfExists: true })).rejects.toMatchObject({ code: 'KEELSON_EXISTS' });
+          const mismatch = { code: 'KEELSON_ENCODING_MISMATCH' };
+          await expect(open({ valueEncoding: 'json' })).rejects.toMatchObject(mismatch);
+          await expect(open({ keyEncoding: 'bytes', readOnly: true })).rejects.toMatchObject(mismatch);
+          const reader = await open({ readOnly: true });
+          expect([reader.size, reader.lastLsn]).toEqual([0, born]);
+          await reader.close();
+          db = await open({ create: false });
+          expect([db.recovery.kind, db.lastLsn, db.size]).toEqual(['clean', born, 0]);
+        }
+      });
+
+      it('does not block for a segment, nor does the first write', async () => {
+        await db.put('a', 1);
+        expect(db.stats().journal!.blockingPreparations).toBe(0);
       });
 
       it('refuses other encodings than the store was made with, before and after a checkpoint', async () => {

@@ -7,6 +7,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { crc32c } from '../../src/crc32c.js';
 import { isKeelsonError, open, verify } from '../../src/index.js';
 import { openJournal } from '../../src/journal/index.js';
+import { Entries } from '../../src/kv/entries.js';
+import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
+import { writeNewStore } from '../../src/kv/new-store.js';
 import { verifyOn } from '../../src/kv/verify.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
@@ -233,9 +236,18 @@ describe('verify', () => {
     for (const [what, records, isFromNothing] of cases) {
       fs.rmSync(victim, { recursive: true });
       if (!isFromNothing) {
-        const empty = await openTiny(path.join(folder, 'empty store'));
-        await empty.backup(victim);
-        await empty.close();
+        // As no open leaves it: an image in front of the first record.
+        await writeNewStore(createFsStorage(), {
+          directory: victim,
+          source: folder,
+          lsn: 0,
+          entries: new Entries(1).clone(),
+          keyCodec: utf8KeyCodec,
+          valueEncodingName: 'msgpack',
+          shapes: null,
+          assertGoingOn: () => {},
+          whenAllowed: async () => {},
+        });
       }
       const journal = await openStoreJournal(victim);
       for (const record of records) await journal.commit(record);

@@ -122,8 +122,8 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         file: DECISION_FILE,
-        find: 'segment.fileBytes >= segment.verdict.header.sizeBytes',
-        replace: 'segment.fileBytes >= 0',
+        find: 'if (fileBytes >= sizeBytes || isClosedAtEnd) return true;',
+        replace: 'if (fileBytes > 0 || isClosedAtEnd) return true;',
       },
     ],
     tests: [DECISION],

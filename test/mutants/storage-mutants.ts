@@ -4,6 +4,7 @@ import type { Mutant } from './mutants.js';
 
 const FS_LOG_FILE = 'test/storage/fs-log-file.test.ts';
 const IO_URING = 'test/storage/io-uring-storage.test.ts';
+const PERMISSIONS = 'test/kv/permissions.test.ts';
 const TRANSFER = 'test/storage/transfer.test.ts';
 
 export const storageMutants: readonly Mutant[] = [
@@ -184,5 +185,64 @@ export const storageMutants: readonly Mutant[] = [
       },
     ],
     tests: [IO_URING],
+  },
+  {
+    name: 'the umask decides who may use a file that is made',
+    edits: [
+      {
+        file: 'src/storage/permissions.ts',
+        find: `if (HAS_MODES) fs.fchmod(fd, mode, () => done());
+  else done();`,
+        replace: 'done();',
+      },
+    ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'the umask decides who may use a file that is made while somebody blocks',
+    edits: [
+      { file: 'src/storage/permissions.ts', find: 'if (HAS_MODES) fs.fchmodSync(fd, mode);', replace: '' },
+    ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'a file in a sticky directory is written by everybody',
+    edits: [
+      {
+        file: 'src/storage/permissions.ts',
+        find: '(directoryMode & STICKY) === 0',
+        replace: 'directoryMode >= 0',
+      },
+    ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'a backup has the mode that the umask says',
+    edits: [
+      { file: 'src/kv/new-store.ts', find: '{ create: true, permissions }', replace: '{ create: true }' },
+    ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'a backup into a wider directory is as wide',
+    edits: [
+      {
+        file: 'src/kv/new-store.ts',
+        find: 'storage.holdDirectory(directory, permissions)',
+        replace: 'storage.holdDirectory(directory)',
+      },
+    ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'the umask decides who can ask whether an owner lives',
+    edits: [
+      {
+        file: 'src/storage/liveness-socket.ts',
+        find: 'fs.chmod(bound, mode, callback)',
+        replace: 'fs.access(bound, callback)',
+      },
+    ],
+    tests: [PERMISSIONS],
   },
 ];

@@ -11,7 +11,11 @@ const KEY_TABLE = 'test/kv/key-table.test.ts';
 const HANDLES = 'test/kv/entry-handles.test.ts';
 const SLABS = 'test/kv/value-slabs.test.ts';
 const BACKUP_CRASHES = 'test/simulation/backup.test.ts';
+const SHORT = 'test/kv/short-lives.test.ts';
+const CUT = 'test/journal/cut-segments.test.ts';
 const CONTRACT = 'test/kv/store-simulated.test.ts';
+const DRAINED = 'test/kv/drained.test.ts';
+const TURNS = 'test/kv/fair-turns.test.ts';
 
 const writes: readonly Mutant[] = [
   {
@@ -19,10 +23,10 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: '    let records = this.#recordsWith(record);\n',
+        find: '    const records = [record];\n',
         replace: `    writes.stage(this.#entries, record);
     writes.link(this.#entries, journal.nextLsn);
-    let records = this.#recordsWith(record);\n`,
+    const records = [record];\n`,
       },
     ],
     tests: [CONTRACT, 'test/simulation/store-faults.test.ts'],
@@ -32,9 +36,9 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: '    let records = this.#recordsWith(record);\n',
+        find: '    const records = [record];\n',
         replace: `    writes.link(this.#entries, journal.nextLsn);
-    let records = this.#recordsWith(record);\n`,
+    const records = [record];\n`,
       },
     ],
     tests: [CONTRACT, MODEL, 'test/simulation/store-faults.test.ts'],
@@ -44,19 +48,19 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: "return durability === 'memory' ? Promise.resolve(lsn) : journal.syncThrough(lsn);",
+        find: "return durability === 'memory' ? this.#turns.resolved(lsn, work) : journal.syncThrough(lsn);",
         replace: 'void durability;\n    return Promise.resolve(lsn);',
       },
     ],
     tests: [CONTRACT, MODEL],
   },
   {
-    name: 'the first write of a store does not say what its keys and values are',
+    name: 'a store that was opened is not born before its first write',
     edits: [
       {
-        file: 'src/kv/store.ts',
-        find: 'if (this.#isBorn) return [record];',
-        replace: 'if (this.#isBorn || record.length > 0) return [record];',
+        file: 'src/kv/open-store.ts',
+        find: 'if (store.lastLsn === 0) await giveBirth(journal, opening.codecs);',
+        replace: 'void giveBirth;',
       },
     ],
     tests: [CONTRACT],
@@ -71,6 +75,161 @@ const writes: readonly Mutant[] = [
       },
     ],
     tests: [ENTRIES],
+  },
+];
+
+const pressure: readonly Mutant[] = [
+  {
+    name: 'a close leaves what a segment does not use',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: `await segment.file.truncate(segment.nextOffset).catch(() => {});`,
+        replace: `await null;`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a close cuts the seal away',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: `segment.file.truncate(segment.nextOffset)`,
+        replace: `segment.file.truncate(segment.nextOffset - segment.header.blockBytes)`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a segment that was not sealed is cut',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: `if (segment !== null && this.poisoned === null)
+      await segment.file`,
+        replace: `if (segment !== null)
+      await segment.file`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a file that ends in the middle of a commit is sound',
+    edits: [
+      {
+        file: 'src/journal/recovery-decision.ts',
+        find: `scan?.endsBecause === 'header' && scan.endOffset`,
+        replace: `scan !== null && scan.endOffset`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a damaged seal makes all of a file that was cut unreadable',
+    edits: [
+      {
+        file: 'src/journal/recovery-decision.ts',
+        find: `return scan?.endsBecause === 'header' && scan.endOffset + blockBytes === fileBytes;`,
+        replace: `return scan === null && blockBytes === 0;`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a seal anywhere in a file makes a shorter one sound',
+    edits: [
+      {
+        file: 'src/journal/segment-scan.ts',
+        find: `const isLastBlock = offset + this.#blockBytes === this.#lengthBytes;`,
+        replace: `const isLastBlock = offset > 0;`,
+      },
+    ],
+    tests: [CUT],
+  },
+  {
+    name: 'a close aborts the checkpoint that short lives make due',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: `if (this.#isClosed && !this.#outlivesClose)`,
+        replace: `if (this.#isClosed)`,
+      },
+    ],
+    tests: [SHORT],
+  },
+  {
+    name: 'a close waits for a large checkpoint',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: `entries.memory.valueBytes <= SMALL_STORE_BYTES`,
+        replace: `SMALL_STORE_BYTES > 0`,
+      },
+    ],
+    tests: [SHORT],
+  },
+  {
+    name: 'a close waits for a checkpoint that was asked for',
+    edits: [
+      {
+        file: 'src/kv/checkpoints.ts',
+        find: `isAutomatic && this.#hasManySegments`,
+        replace: `this.#hasManySegments`,
+      },
+    ],
+    tests: [SHORT],
+  },
+  {
+    name: 'whoever waits for the journal to drain is told of the next commit',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: 'if (this.#isDrained) this.#drainWaiters.settle(0);',
+        replace: 'this.#drainWaiters.settle(0);',
+      },
+    ],
+    tests: [DRAINED],
+  },
+  {
+    name: 'whoever waits for the journal to drain is not told that it is poisoned',
+    edits: [
+      { file: 'src/journal/journal.ts', find: 'this.#drainWaiters.end(-1, error);', replace: 'void error;' },
+    ],
+    tests: [DRAINED],
+  },
+  {
+    name: 'a loop of writes that resolve at once leaves the event loop no turn',
+    edits: [
+      {
+        file: 'src/fair-turns.ts',
+        find: 'if (this.#work < WORK_PER_TURN) return false;',
+        replace: 'return false;',
+      },
+    ],
+    tests: [TURNS],
+  },
+  {
+    name: 'a write of many bytes or keys counts as one where the event loop gets its turns',
+    edits: [
+      {
+        file: 'src/kv/store.ts',
+        find: 'this.#turns.resolved(lsn, work)',
+        replace: 'this.#turns.resolved(lsn)',
+      },
+    ],
+    tests: [TURNS],
+  },
+  {
+    name: 'a journal that is read leaves the event loop no turn',
+    edits: [
+      {
+        file: 'src/journal/journal.ts',
+        find: 'if (this.#turns.isDue()) await nextTurn();\n        this.#assertOpen();',
+        replace: 'this.#assertOpen();',
+      },
+    ],
+    tests: [TURNS],
   },
 ];
 
@@ -536,6 +695,7 @@ const encodings: readonly Mutant[] = [
 
 export const storeMutants: readonly Mutant[] = [
   ...writes,
+  ...pressure,
   ...checkpoints,
   ...opening,
   ...memory,

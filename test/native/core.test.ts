@@ -22,6 +22,7 @@ const FACTS_OF_RINGS = [
   'an entry asks for a durable write',
   'a short write is continued where it stopped',
   'what is interrupted is tried again',
+  'what the kernel refuses for now is counted',
   'what fails is told once and never tried again',
   'an entry that was refused is never carried out',
   'a slot is of one write at a time',

@@ -194,12 +194,14 @@ describe('opening', () => {
   it('takes what a store is from what counts, not from a commit that a lineage has declared dead', async () => {
     const disk = new SimulatedDisk({ seed: 8, directories: ['/data'] });
     const first = disk.life();
-    const store = await openTinyStore(first);
-    disk.pause();
-    store.put('a', 1).catch(() => {});
-    await turn();
-    await turn();
-    const before = disk.capture();
+    let birth: ReturnType<SimulatedDisk['capture']> | null = null;
+    disk.onBoundary = ({ phase, operation }) => {
+      if (phase === 'submit' && operation === 'submit') birth ??= disk.capture();
+    };
+    openTinyStore(first).catch(() => {});
+    await turnsUntil(() => birth !== null);
+    const before = birth!;
+    disk.onBoundary = undefined;
     disk.halt();
     let other = 0;
     for (let seed = 1; seed <= 30; seed++) {

@@ -45,6 +45,18 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
       await other.close();
     });
 
+    test('truncate cuts off what is behind, and gives it back as zeros where the file grows again', async () => {
+      const bytes = patternBytes(here.storage, 4 * BLOCK_BYTES, 3);
+      expect((await submitted(file, bytes, 0).first).error).toBeNull();
+      await file.truncate(2 * BLOCK_BYTES);
+      expect(await file.size()).toBe(2 * BLOCK_BYTES);
+      expectSameBytes(await readBack(file, 2 * BLOCK_BYTES, 0), bytes.subarray(0, 2 * BLOCK_BYTES));
+      const last = patternBytes(here.storage, BLOCK_BYTES, 4);
+      expect((await submitted(file, last, 3 * BLOCK_BYTES).first).error).toBeNull();
+      expectSameBytes(await readBack(file, BLOCK_BYTES, 2 * BLOCK_BYTES), new Uint8Array(BLOCK_BYTES));
+      expectSameBytes(await readBack(file, BLOCK_BYTES, 3 * BLOCK_BYTES), last);
+    });
+
     test.each(['openLogFile', 'openLogFileSync'] as const)(
       '%s gives a log file on what is there, contents and size as they were',
       async (openForm) => {

@@ -50,14 +50,6 @@ describe('fs only', () => {
     expect(storage.report).toMatchObject({ engine: 'fs', nativeIoUringActive: false, directIoActive: false });
   });
 
-  test('a file is for its owner to write and for others to read, at most', async () => {
-    const file = await storage.createFile(`${directory}/file`);
-    const log = storage.createLogFileSync(`${directory}/log`);
-    const modes = ['file', 'log'].map((name) => fs.statSync(`${directory}/${name}`).mode & 0o777);
-    expect(modes).toEqual([0o644 & ~process.umask(), 0o644 & ~process.umask()]);
-    await Promise.all([file.close(), log.close()]);
-  });
-
   test('a link is of the kind of what it leads to, and one to nowhere is absent', async () => {
     fs.symlinkSync(directory, `${directory}/to-directory`);
     fs.symlinkSync(`${directory}/nowhere`, `${directory}/to-nowhere`);
