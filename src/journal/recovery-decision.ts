@@ -192,7 +192,7 @@ export function hasAllBytes(segment: FoundSegment, { sizeBytes, blockBytes }: Se
   return scan?.endsBecause === 'header' && scan.endOffset + blockBytes === fileBytes;
 }
 
-/** What is wrong with one that has not. */
+/** Says why the file of a segment counts as cut short, for which hasAllBytes() is false. */
 export function whyCutShort({ fileBytes }: FoundSegment, { sizeBytes }: SegmentHeader): string {
   return `the file has ${fileBytes} bytes of the ${sizeBytes} it was made with, and does not end where a life has closed it`;
 }

@@ -174,7 +174,7 @@ export class SegmentRoom {
     this.#underWay = state;
   };
 
-  /** The same, and resolves when that has come to its end, well or not. */
+  /** Has the next segment prepared as prepareAhead() does, and resolves when that has ended, well or not. */
   async prepareNow(): Promise<void> {
     this.prepareAhead();
     // It may begin in a microtask.

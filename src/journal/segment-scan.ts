@@ -95,12 +95,12 @@ export class SegmentScanner {
     else if (this.#commit !== null) this.#claimBlocks(this.#claimsInside, this.#offset);
   }
 
-  /** What all windows together prove. */
-  /** The last block of the file is the seal of a life that ended well, whatever is before it. Known when all is scanned. */
+  /** True when the last block of the file is the seal of a life that ended well. Known when all of the file was pushed. */
   get isClosedAtEnd(): boolean {
     return this.#isClosedAtEnd;
   }
 
+  /** Returns what all windows together prove. */
   finish(): SegmentScan {
     const bytesSeen = this.#windowEnd;
     // The file ended earlier than it said.

@@ -231,7 +231,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     const writes = this.#takeWrites();
     try {
       addBatch(this.codecs, operations, writes);
-      if (writes.isEmpty) return this.#whenDurable(journal, journal.nextLsn, durability);
+      if (writes.count === 0) return this.#whenDurable(journal, journal.nextLsn, durability);
       return this.#write(journal, writes, durability);
     } finally {
       this.#giveBack(writes);

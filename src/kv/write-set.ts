@@ -11,21 +11,22 @@ const PUT = 0;
 const DELETE = 1;
 const CLEAR = 2;
 
-/** What a write has left may keep arrays of so many operations. Making a few anew costs less than clearing many. */
+/** Arrays of so few operations are kept for the next write. Those of more are made anew, which frees their keys. */
 const OPERATIONS_KEPT_MAX = 1;
 
 export class WriteSet {
   readonly #writer: RecordWriter;
   #count = 0;
   #kinds: number[] = [];
-  /** Of puts and deletes. */
+  /** The keys of puts and deletes, by the place of the operation. */
   #keys: IndexKey[] = [];
-  /** Of a put: where in the record its value is. */
+  /** Where in the record the values of puts begin, by the place of the operation. */
   #valueStarts: number[] = [];
+  /** Where they end. */
   #valueEnds: number[] = [];
-  /** Of a put, once it is staged. */
+  /** The staged entries of puts, by the place of the operation. */
   #handles: EntryHandle[] = [];
-  /** Of clears, in their order. */
+  /** The bounds of clears, in their order. */
   #bounds: KeyBounds[] = [];
 
   /** `recordBytesMax` and `shapes` are those of RecordWriter. */
@@ -36,10 +37,6 @@ export class WriteSet {
   /** How many operations there are. */
   get count(): number {
     return this.#count;
-  }
-
-  get isEmpty(): boolean {
-    return this.#count === 0;
   }
 
   /** Starts a write. What finish() returned before is overwritten. */
@@ -115,7 +112,7 @@ export class WriteSet {
   /** Lets go of what a giant write has taken, and of keys: they are the caller's, and may be parts of longer strings. */
   release(): void {
     this.#writer.trim();
-    this.#bounds = [];
+    if (this.#bounds.length > 0) this.#bounds = [];
     if (this.#count <= OPERATIONS_KEPT_MAX) {
       this.#keys[0] = '' as IndexKey;
       return;

@@ -1,44 +1,24 @@
 // Blocking writes in a loop that gives the event loop no turn: what was handed to the thread pool could not come back,
 // so every commit was pinned, and written twice. In a child process, whose memory is looked at.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { jsonOf, runProgram, useDirectory } from '../native/native-tools.js';
 
 const MIB = 1024 * 1024;
 
-async function run(
-  engine: string,
-  program: string,
-): Promise<{ arrayBuffers: number; blockingCommits: number }> {
-  const directory = await mkdtemp(join(tmpdir(), 'keelson-blocking-'));
-  try {
-    const source = `
-      import { open } from 'keelson';
-      const db = await open(process.argv[1], { valueEncoding: 'bytes', engine: ${JSON.stringify(engine)} });
-      ${program}
-      const { arrayBuffers } = process.memoryUsage();
-      const { blockingCommits } = db.stats().journal;
-      await db.close();
-      console.log(JSON.stringify({ arrayBuffers, blockingCommits }));
-    `;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', source, join(directory, 'db')], {
-      cwd: process.cwd(),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let output = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    const [code] = await once(child, 'close');
-    expect(code).toBe(0);
-    return JSON.parse(output);
-  } finally {
-    await rm(directory, { recursive: true });
-  }
+const here = useDirectory();
+
+function run(engine: string, program: string): Promise<{ arrayBuffers: number; blockingCommits: number }> {
+  const source = `
+    import { open } from 'keelson';
+    const db = await open(process.argv[1], { valueEncoding: 'bytes', engine: ${JSON.stringify(engine)} });
+    ${program}
+    const { arrayBuffers } = process.memoryUsage();
+    const { blockingCommits } = db.stats().journal;
+    await db.close();
+    print({ arrayBuffers, blockingCommits });
+  `;
+  return jsonOf(runProgram(source, [here.at('db')]));
 }
 
 describe.each(['fs', 'auto'])('without a turn of the event loop, on the engine %s', (engine) => {

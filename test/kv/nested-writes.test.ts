@@ -4,33 +4,15 @@
 // A hook that wrote while a write was going on overwrote the record under way: a corrupt log, eleven acknowledged writes
 // absent, two birth records. A caller who faked `process.nextTick` for one put hung the store for good.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type CustomValueEncoding, open, type Store } from '../../src/kv/index.js';
+import { jsonOf, runProgram, useDirectory } from '../native/native-tools.js';
 
-let here = '';
-beforeEach(() => {
-  here = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-nested-'));
-});
-afterEach(() => fs.rmSync(here, { recursive: true, force: true }));
+const here = useDirectory();
 
-/** Runs a program on the built package in a process of its own: its hooks are no business of the test runner's. */
-async function runProgram(program: string): Promise<unknown> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program, path.join(here, 'db')], {
-    cwd: process.cwd(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.on('data', (chunk) => {
-    output += chunk;
-  });
-  const [code] = await once(child, 'close');
-  expect(code).toBe(0);
-  return JSON.parse(output);
+/** The last line of a program in a process of its own: its hooks are no business of the test runner's. */
+function resultOf(program: string): Promise<unknown> {
+  return jsonOf(runProgram(program, [here.at('db')]));
 }
 
 /** Puts 12,000 values while a hook writes, and says what is missing after the store was opened again. */
@@ -102,7 +84,7 @@ describe.each(['fs', 'auto'])('on the engine %s, a hook that writes', (engine) =
     ],
     ['before each callback', 'before() { nestedWrite(); }', NESTED_PUT],
   ])('%s loses nothing', async (_, hook, nested) => {
-    expect(await runProgram(hookProgram(engine, hook, nested))).toEqual(GOOD);
+    expect(await resultOf(hookProgram(engine, hook, nested))).toEqual(GOOD);
   });
 });
 
@@ -117,7 +99,7 @@ describe.each(['fs', 'auto'])(
         ['batch', 2, 2, 2],
       ],
     ])('is linked before whatever a hook %s', async (_, look, seen) => {
-      const result = await runProgram(`
+      const result = await resultOf(`
       import { createHook } from 'node:async_hooks';
       import { open } from 'keelson';
       const db = await open(process.argv[1], { engine: '${engine}' });
@@ -163,7 +145,7 @@ describe('an encoder', () => {
   }
 
   async function openWith(also: (value: unknown) => void): Promise<Store<string, unknown>> {
-    return open<unknown>(path.join(here, 'db'), { valueEncoding: encoding(also) });
+    return open<unknown>(here.at('db'), { valueEncoding: encoding(also) });
   }
 
   it('that writes to the store is nested before the write it encodes for', async () => {
@@ -226,7 +208,7 @@ describe('an encoder', () => {
   });
 
   it('is told of its value once when a Proxy in it writes meanwhile', async () => {
-    const db = await open<unknown>(path.join(here, 'db'));
+    const db = await open<unknown>(here.at('db'));
     const proxy = new Proxy(
       { x: 1, y: 'two' },
       {
@@ -247,7 +229,7 @@ describe('schedulers that are faked for one put', () => {
   it.each([['nextTick'], ['queueMicrotask'], ['setImmediate'], ['setTimeout']])(
     '%s: it and later ones become durable',
     async (name) => {
-      const result = await runProgram(`
+      const result = await resultOf(`
       import { open } from 'keelson';
       const db = await open(process.argv[1]);
       const holder = '${name}' === 'nextTick' ? process : globalThis;

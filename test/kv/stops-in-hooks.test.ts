@@ -4,18 +4,10 @@
 // A stop while a checkpoint was queued let two checkpoints run at once and share one temporary name: the store did not open
 // any more. One while the next segment was begun left the count of a directory's users up: close() hung, and kept the lock.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { jsonOf, runProgram, useDirectory } from '../native/native-tools.js';
 
-let here = '';
-beforeEach(() => {
-  here = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-hooks-'));
-});
-afterEach(() => fs.rmSync(here, { recursive: true, force: true }));
+const here = useDirectory();
 
 interface Outcome {
   /** How many hooks the call has run, up to the one in which it was stopped. */
@@ -89,22 +81,8 @@ function programOf(engine: string, call: string): string {
   `;
 }
 
-async function outcomeOf(program: string, at: number): Promise<Outcome> {
-  const child = spawn(
-    process.execPath,
-    ['--input-type=module', '-e', program, path.join(here, `${at}`), `${at}`],
-    {
-      cwd: process.cwd(),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  let output = '';
-  child.stdout.on('data', (chunk) => {
-    output += chunk;
-  });
-  const [code] = await once(child, 'close');
-  expect(code).toBe(0);
-  return JSON.parse(output);
+function outcomeOf(program: string, at: number): Promise<Outcome> {
+  return jsonOf(runProgram(program, [here.at(`${at}`), `${at}`]));
 }
 
 /** Of a call with more hooks, as many are taken from its whole length. */
