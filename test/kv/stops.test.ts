@@ -113,6 +113,8 @@ class Workload {
     const { db } = this;
     await flushed(db);
     await Promise.all(this.promises);
+    // A stop while the log got a new commit, before anything was written, is found when that commit is to be submitted.
+    await new Promise((resolve) => setImmediate(resolve));
     const { poisoned } = db;
     if (poisoned === null) {
       for (const [key, row] of db.entries()) {

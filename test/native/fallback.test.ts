@@ -325,7 +325,7 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
         .map((line) => JSON.parse(line));
       expect(misuse).toEqual([
         'TypeError',
-        'KEELSON_ENGINE: expected one of auto, io_uring, fs, got the string "nonsense"',
+        'KEELSON_ENGINE: expected one of auto, io_uring, fs, got the string "nonsense". Correct the environment variable, or unset it',
       ]);
       expect(made).toEqual(['asked']);
     });
