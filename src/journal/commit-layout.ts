@@ -7,7 +7,6 @@ import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX, type Storage } from '../storage
 import type { CommitBuffers } from './commit-buffers.js';
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk } from './commit-format.js';
 import { LSN_MAX, type Lsn } from './lsn.js';
-import type { ResolvedJournalOptions } from './options.js';
 import { type CommitMark, PendingCommit } from './pending-commit.js';
 import type { WritableSegment } from './segment-files.js';
 import { RESERVED_BLOCKS, type SegmentRoom } from './segment-room.js';
@@ -20,9 +19,15 @@ const PREPARE_TRIES_MAX = 100;
 
 const NOBODY_ASKS = () => {};
 
+/** The sizes of commits: docs at the options of openJournal(). */
+export interface CommitOptions {
+  readonly blockBytes: number;
+  readonly commitBytesMax: number;
+}
+
 export class CommitLayout {
   readonly #room: SegmentRoom;
-  readonly #options: ResolvedJournalOptions;
+  readonly #options: CommitOptions;
   readonly #buffers: CommitBuffers;
   readonly #storage: Storage;
   /** Segments of this life whose files are open: the one above all, and those with commits still to be written. */
@@ -44,7 +49,7 @@ export class CommitLayout {
   constructor(
     storage: Storage,
     room: SegmentRoom,
-    options: ResolvedJournalOptions,
+    options: CommitOptions,
     buffers: CommitBuffers,
     nextLsn: number,
     guard: CommitGuard,

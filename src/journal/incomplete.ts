@@ -6,8 +6,8 @@
 
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { Storage, StorageFile } from '../storage/index.js';
-import { segmentPath, segmentSequences } from './segment-files.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-format.js';
+import { segmentPath, segmentSequences } from './segment-names.js';
 
 export const INCOMPLETE_MARKER = 'INCOMPLETE';
 

@@ -5,8 +5,8 @@ import type { Storage } from '../storage/index.js';
 import { COMMIT_HEADER_BYTES, decodeCommitHeader } from './commit-format.js';
 import { checkBody, FrameCursor } from './frame-cursor.js';
 import { refuseIncomplete } from './incomplete.js';
-import { segmentPath, segmentSequences } from './segment-files.js';
 import { BLOCK_BYTES_MAX, decodeSegmentHeader, type SegmentHeader, segmentSeed } from './segment-format.js';
+import { segmentPath, segmentSequences } from './segment-names.js';
 
 /** What can be seen of a journal without its lock. */
 export interface JournalInspection {

@@ -19,5 +19,6 @@ export type { JournalRecovery, OnScan } from './recovery.js';
 export { scanSegments } from './recovery.js';
 export type { FoundSegment, RecoveryAnchor } from './recovery-decision.js';
 export { writeSealedSegment } from './sealed-segment.js';
-export { isSegmentName, isTemporarySegment, newJournalId } from './segment-files.js';
+export { newJournalId } from './segment-files.js';
+export { isSegmentName, isTemporarySegment } from './segment-names.js';
 export { journalIdOf } from './whose-journal.js';

@@ -12,7 +12,8 @@ import { type RecordVisit, replayRecords } from './journal-reader.js';
 import { type JournalOptions, type ResolvedJournalOptions, resolveJournalOptions } from './options.js';
 import { type JournalRecovery, type OnScan, recoverJournal, recoverJournalReadOnly } from './recovery.js';
 import type { LiveSegment, RecoveryAnchor } from './recovery-decision.js';
-import { isTemporarySegment, listSegments, newJournalId } from './segment-files.js';
+import { listSegments, newJournalId } from './segment-files.js';
+import { isTemporarySegment } from './segment-names.js';
 import { refuseStore } from './store-traces.js';
 
 /**

@@ -11,8 +11,9 @@ import {
   type RecoveryAnchor,
   type RecoveryDecision,
 } from './recovery-decision.js';
-import { listSegments, segmentPath, writeLineageSegment } from './segment-files.js';
+import { listSegments, writeLineageSegment } from './segment-files.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from './segment-format.js';
+import { segmentPath } from './segment-names.js';
 import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
 
 /** What recovery found and did; `journal.recovery`. */

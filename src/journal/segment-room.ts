@@ -5,22 +5,28 @@
 import { isKeelsonError, type KeelsonError } from '../errors.js';
 import { queueMicrotask } from '../schedulers.js';
 import { type BackgroundCloses, runSteps, runStepsSync, type Steps, type Storage } from '../storage/index.js';
-import type { ResolvedJournalOptions } from './options.js';
 import { type RecycledSegment, RecycledSegments, type SizeRange } from './recycled-segments.js';
 import {
   discard,
   prepareSegment,
   recycleSegment,
   type SegmentPlan,
-  temporaryPath,
   type WritableSegment,
 } from './segment-files.js';
+import { temporaryPath } from './segment-names.js';
 
 /**
  * Kept free at the end of every segment: a block for its seal, and one for a mark, so that a journal on a full disk can
  * still say that it answers for less, and give room back.
  */
 export const RESERVED_BLOCKS = 2;
+
+/** The sizes of segments: docs at the options of openJournal(). */
+export interface SegmentOptions {
+  readonly blockBytes: number;
+  readonly segmentBytesMin: number;
+  readonly segmentBytesMax: number;
+}
 
 export interface SegmentRoomStart {
   readonly directory: string;
@@ -44,7 +50,7 @@ export interface SegmentRoomStats {
 
 export class SegmentRoom {
   readonly #storage: Storage;
-  readonly #options: ResolvedJournalOptions;
+  readonly #options: SegmentOptions;
   readonly #start: SegmentRoomStart;
   readonly #closes: BackgroundCloses;
   readonly #onPoisoned: (error: KeelsonError) => void;
@@ -72,7 +78,7 @@ export class SegmentRoom {
 
   constructor(
     storage: Storage,
-    options: ResolvedJournalOptions,
+    options: SegmentOptions,
     start: SegmentRoomStart,
     closes: BackgroundCloses,
     onPoisoned: (error: KeelsonError) => void,

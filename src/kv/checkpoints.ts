@@ -13,7 +13,6 @@ import {
   writeCheckpoint,
 } from './checkpoint.js';
 import type { Entries, EntriesView } from './entries.js';
-import type { ResolvedStoreOptions } from './options.js';
 import type { Codecs } from './reads.js';
 
 /** A segment is at most this part of the journal that may gather before a checkpoint: whole segments are retired. */
@@ -79,12 +78,20 @@ export interface FoundImages {
   readonly isNewestDamaged: boolean;
 }
 
+/** When checkpoints start by themselves, and what they keep: docs at the options of open(). */
+export interface CheckpointOptions {
+  readonly autoCheckpoint: boolean;
+  readonly checkpointBytesMin: number;
+  readonly checkpointRatio: number;
+  readonly keepOlderGeneration: boolean;
+}
+
 export interface CheckpointsParts {
   readonly storage: Storage;
   readonly directory: string;
   readonly journal: Journal;
   readonly codecs: Codecs<unknown, unknown>;
-  readonly options: ResolvedStoreOptions;
+  readonly options: CheckpointOptions;
   readonly entries: Entries;
   readonly images: FoundImages;
   readonly emit: (event: CheckpointEvent) => void;

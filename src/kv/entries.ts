@@ -7,17 +7,11 @@
 
 import { CommitGuard } from '../commit-guard.js';
 import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
+import { ALL_KEYS, type KeyBounds } from './key-bounds.js';
 import type { IndexKey } from './key-encoding.js';
 import { KeyTable, NOT_FOUND } from './key-table.js';
 import { hashKey, mayBeSlice } from './key-units.js';
-import {
-  ALL_KEYS,
-  type IndexIterator,
-  type IndexWalk,
-  type KeyBounds,
-  OrderedIndex,
-  OrderedIndexLoader,
-} from './ordered-index.js';
+import { type IndexIterator, type IndexWalk, OrderedIndex, OrderedIndexLoader } from './ordered-index.js';
 import { ValueCompaction } from './value-compaction.js';
 import { type EntryHandle, type SlabMemory, type SlabsView, ValueSlabs } from './value-slabs.js';
 

@@ -25,8 +25,9 @@ import {
   imageSeed,
   readImageBlock,
 } from './image-format.js';
+import { ALL_KEYS } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
-import { ALL_KEYS, type IndexWalk } from './ordered-index.js';
+import type { IndexWalk } from './ordered-index.js';
 import type { Shapes } from './shapes.js';
 
 const NAME_PATTERN = /^(\d{16})\.image$/;

@@ -1,8 +1,8 @@
 // Range options, as callers give them, checked and turned into the bounds of index keys. Pure.
 
 import { misuse } from '../errors.js';
+import { ALL_KEYS, type KeyBounds } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
-import { ALL_KEYS, type KeyBounds } from './ordered-index.js';
 
 /** Which keys. With a prefix and bounds, the keys that satisfy both. */
 export interface KeyRange<K> {

@@ -15,9 +15,9 @@
 // something else. Either way it is KEELSON_DECODE, and never a guess.
 
 import { isKeelsonError, KeelsonError, NEXT_STEPS } from '../errors.js';
+import type { KeyBounds } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
-import type { KeyBounds } from './ordered-index.js';
 import {
   readShape,
   SHAPE_DEFINITION_BYTES_MAX,

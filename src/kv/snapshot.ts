@@ -5,10 +5,9 @@ import type { Lsn } from '../journal/index.js';
 import '../platform-types.js';
 import type { EntriesView } from './entries.js';
 import { type Codecs, IndexReads } from './reads.js';
-import type { Snapshot as SnapshotSurface } from './store-interface.js';
 
 /** What callers see of it is in store-interface.ts. */
-export class Snapshot<K, V> extends IndexReads<K, V> implements SnapshotSurface<K, V> {
+export class Snapshot<K, V> extends IndexReads<K, V> {
   /** Everything up to here is in it, and nothing after. Not necessarily durable: see flush(lsn). */
   readonly lsn: Lsn;
   #entries: EntriesView | null;

@@ -2,8 +2,8 @@
 // nothing new for it: memory and arrays are those of the write before.
 
 import type { Entries, EntryHandle } from './entries.js';
+import type { KeyBounds } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
-import type { KeyBounds } from './ordered-index.js';
 import { RecordWriter } from './record-codec.js';
 import type { Shapes } from './shapes.js';
 

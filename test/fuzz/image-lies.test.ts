@@ -18,8 +18,8 @@ import {
   type ImageHeader,
   imageSeed,
 } from '../../src/kv/image-format.js';
+import { ALL_KEYS } from '../../src/kv/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { ALL_KEYS } from '../../src/kv/ordered-index.js';
 import { Shapes } from '../../src/kv/shapes.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';

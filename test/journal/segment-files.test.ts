@@ -2,7 +2,8 @@
 
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { prepareSegment, recycleSegment, temporaryPath } from '../../src/journal/segment-files.js';
+import { prepareSegment, recycleSegment } from '../../src/journal/segment-files.js';
+import { temporaryPath } from '../../src/journal/segment-names.js';
 import { BackgroundCloses, createFsStorage, runStepsSync } from '../../src/storage/index.js';
 import { FaultyStorage } from './faulty-storage.js';
 import { bytesOf, JOURNAL_ID, open, TINY, useDirectory } from './helpers.js';

@@ -16,9 +16,9 @@ import {
   type ImageHeader,
   imageSeed,
 } from '../../src/kv/image-format.js';
+import { ALL_KEYS } from '../../src/kv/key-bounds.js';
 import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/key-encoding.js';
 import { encodeMsgpack } from '../../src/kv/msgpack-profile.js';
-import { ALL_KEYS } from '../../src/kv/ordered-index.js';
 import { encodeShapes, Shapes } from '../../src/kv/shapes.js';
 import type { Storage, StorageFile } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';

@@ -2,8 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ALL_KEYS } from '../../src/kv/key-bounds.js';
 import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { ALL_KEYS, OrderedIndex } from '../../src/kv/ordered-index.js';
+import { OrderedIndex } from '../../src/kv/ordered-index.js';
 import { BOUND_NAMES, type KeyRange, RANGE_NAMES, resolveRange } from '../../src/kv/range.js';
 
 const key = fc

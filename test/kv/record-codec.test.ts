@@ -3,8 +3,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
+import { ALL_KEYS, type KeyBounds } from '../../src/kv/key-bounds.js';
 import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { ALL_KEYS, type KeyBounds } from '../../src/kv/ordered-index.js';
 import {
   RECORD_FORMAT_VERSION,
   RECORD_KIND_BIRTH,

@@ -3,10 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { loadImage, readImageHeader } from '../../src/kv/image-files.js';
+import { ALL_KEYS } from '../../src/kv/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
-import { ALL_KEYS } from '../../src/kv/ordered-index.js';
 import { salvageOn } from '../../src/kv/salvage.js';
 import { Shapes } from '../../src/kv/shapes.js';
 import type { Store } from '../../src/kv/store.js';
