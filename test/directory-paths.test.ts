@@ -6,7 +6,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 import { afterEach, describe, expect, test } from 'vitest';
-import { absoluteDirectory } from '../src/journal/directory-path.js';
+import { absoluteDirectory } from '../src/journal/directory/directory-path.js';
 import { openJournal } from '../src/journal/index.js';
 import { open, salvage, verify } from '../src/kv/index.js';
 import { inMemory } from '../src/testing/in-memory.js';

@@ -9,11 +9,11 @@ export {
   type KeelsonErrorCode,
   type KeelsonErrorFacts,
 } from '../errors.js';
-export type { DirectoryPath, FileUrl } from './directory-path.js';
+export type { DirectoryPath, FileUrl } from './directory/directory-path.js';
+export type { Lsn } from './format/lsn.js';
 export type { FollowOptions, JournalStats, ReadRange } from './journal.js';
 export type { Journal } from './journal-interface.js';
-export type { JournalRecord } from './journal-reader.js';
-export type { Lsn } from './lsn.js';
 export { openJournal } from './open-journal.js';
 export type { JournalOptions } from './options.js';
-export type { JournalRecovery } from './recovery.js';
+export type { JournalRecord } from './read/journal-reader.js';
+export type { JournalRecovery } from './recovery/recovery.js';

@@ -1,10 +1,10 @@
 // What "keelson/journal" promises of an open journal: the surface of the class in journal.ts without what is the store's.
 
 import type { KeelsonError } from '../errors.js';
+import type { Lsn } from './format/lsn.js';
 import type { FollowOptions, JournalStats, ReadRange } from './journal.js';
-import type { JournalRecord } from './journal-reader.js';
-import type { Lsn } from './lsn.js';
-import type { JournalRecovery } from './recovery.js';
+import type { JournalRecord } from './read/journal-reader.js';
+import type { JournalRecovery } from './recovery/recovery.js';
 
 /**
  * An open journal: a write-ahead log of records, which are any bytes. Made by openJournal().

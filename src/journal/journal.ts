@@ -9,25 +9,25 @@ import '../platform-types.js';
 import { nextTurn } from '../schedulers.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { unsharedBytes } from '../unshared-bytes.js';
-import { CommitBuffers } from './commit-buffers.js';
-import { COMMIT_FLAGS } from './commit-format.js';
-import { assertTriesLeft, CommitLayout } from './commit-layout.js';
-import { CommitPipeline, type CommitPipelineStats } from './commit-pipeline.js';
-import type { DirectoryLock } from './directory-lock.js';
-import { DurableWaiters, Waiter } from './durable-waiters.js';
-import { HeldSegments } from './held-segments.js';
+import { CommitBuffers } from './commit/commit-buffers.js';
+import { assertTriesLeft, CommitLayout } from './commit/commit-layout.js';
+import { CommitPipeline, type CommitPipelineStats } from './commit/commit-pipeline.js';
+import { DurableWaiters, Waiter } from './commit/durable-waiters.js';
+import type { PendingCommit } from './commit/pending-commit.js';
+import type { DirectoryLock } from './directory/directory-lock.js';
+import { COMMIT_FLAGS } from './format/commit-format.js';
+import { checkLsn, type Lsn } from './format/lsn.js';
+import type { ResolvedJournalOptions } from './options.js';
+import { HeldSegments } from './read/held-segments.js';
 import {
   type JournalRecord,
   type ReaderPlace,
   type RecordVisit,
   readRecords,
   replayRecords,
-} from './journal-reader.js';
-import { checkLsn, type Lsn } from './lsn.js';
-import type { ResolvedJournalOptions } from './options.js';
-import type { PendingCommit } from './pending-commit.js';
-import type { JournalRecovery, RecoveredJournal } from './recovery.js';
-import { SegmentRoom, type SegmentRoomStats } from './segment-room.js';
+} from './read/journal-reader.js';
+import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
+import { SegmentRoom, type SegmentRoomStats } from './segments/segment-room.js';
 
 export interface ReadRange {
   /** Records above this LSN. Default: the oldest held. */

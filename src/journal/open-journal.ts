@@ -2,19 +2,24 @@
 
 import { KeelsonError } from '../errors.js';
 import { ensureDirectory, flushNameOf, openStorage, type Storage } from '../storage/index.js';
-import { type DirectoryLock, lockDirectory } from './directory-lock.js';
-import { absoluteDirectory, type DirectoryPath } from './directory-path.js';
-import { HeldSegments } from './held-segments.js';
-import { inspectJournal } from './inspection.js';
+import { type DirectoryLock, lockDirectory } from './directory/directory-lock.js';
+import { absoluteDirectory, type DirectoryPath } from './directory/directory-path.js';
+import { refuseStore } from './directory/store-traces.js';
+import { isTemporarySegment } from './format/segment-names.js';
 import { Journal as FullJournal } from './journal.js';
 import type { Journal } from './journal-interface.js';
-import { type RecordVisit, replayRecords } from './journal-reader.js';
 import { type JournalOptions, type ResolvedJournalOptions, resolveJournalOptions } from './options.js';
-import { type JournalRecovery, type OnScan, recoverJournal, recoverJournalReadOnly } from './recovery.js';
-import type { LiveSegment, RecoveryAnchor } from './recovery-decision.js';
-import { listSegments, newJournalId } from './segment-files.js';
-import { isTemporarySegment } from './segment-names.js';
-import { refuseStore } from './store-traces.js';
+import { HeldSegments } from './read/held-segments.js';
+import { type RecordVisit, replayRecords } from './read/journal-reader.js';
+import { inspectJournal } from './recovery/inspection.js';
+import {
+  type JournalRecovery,
+  type OnScan,
+  recoverJournal,
+  recoverJournalReadOnly,
+} from './recovery/recovery.js';
+import type { LiveSegment, RecoveryAnchor } from './recovery/recovery-decision.js';
+import { listSegments, newJournalId } from './segments/segment-files.js';
 
 /**
  * Opens the journal in `directory`, creating it when it is not there, and recovers it if its last owner died. Nothing

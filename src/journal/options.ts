@@ -2,7 +2,7 @@
 
 import { booleanOption, choiceOption, integerOption, type OptionTable, resolveOptions } from '../options.js';
 import { ENGINE_CHOICES, type EngineChoice } from '../storage/index.js';
-import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, isBlockSize } from './segment-format.js';
+import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, isBlockSize } from './format/segment-format.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

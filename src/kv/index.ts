@@ -3,10 +3,10 @@
 import '../node-version.js';
 
 import type { DirectoryPath } from '../journal/index.js';
+import type { CustomValueEncoding } from './encoding/value-encoding.js';
 import { openStore } from './open-store.js';
 import type { StoreOptions } from './options.js';
 import type { Store } from './store-interface.js';
-import type { CustomValueEncoding } from './value-encoding.js';
 
 type OpenOptions<KeyEncoding, ValueEncoding> = Partial<
   Omit<StoreOptions, 'keyEncoding' | 'valueEncoding'>
@@ -81,19 +81,19 @@ export {
 } from '../errors.js';
 export type { DirectoryPath, FileUrl, Lsn } from '../journal/index.js';
 export type { Damage, LsnRange, SegmentFindings } from '../journal/internal.js';
-export type { BackupResult } from './backup.js';
-export type { BatchOperation } from './batch.js';
-export type { CheckpointResult } from './checkpoint.js';
-export type { CheckpointEvent, CheckpointStats } from './checkpoints.js';
-export type { ImageFindings } from './image-examination.js';
-export type { KeyEncodingName } from './key-encoding.js';
+export type { BackupResult } from './copy/backup.js';
+export type { KeyEncodingName } from './encoding/key-encoding.js';
+export type { KeyRange, RangeOptions } from './encoding/range.js';
+export type { CustomValueEncoding, ValueEncodingName } from './encoding/value-encoding.js';
+export type { CheckpointResult } from './image/checkpoint.js';
+export type { CheckpointEvent, CheckpointStats } from './image/checkpoints.js';
 export type { OpenProgress, StoreOptions } from './options.js';
-export type { KeyRange, RangeOptions } from './range.js';
-export type { Reads, VersionedValue } from './reads.js';
-export { type SalvageOptions, type SalvageReport, salvage } from './salvage.js';
+export type { Reads, VersionedValue } from './read/reads.js';
+export type { ImageFindings } from './repair/image-examination.js';
+export { type SalvageOptions, type SalvageReport, salvage } from './repair/salvage.js';
+export type { ExaminationProgress } from './repair/store-examination.js';
+export { type VerifyOptions, type VerifyReport, verify } from './repair/verify.js';
 export type { Collection, Durability, StoreEvents, StoreStats, WriteOptions } from './store.js';
-export type { ExaminationProgress } from './store-examination.js';
 export type { Snapshot, Store } from './store-interface.js';
 export type { StoreRecovery } from './store-recovery.js';
-export type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js';
-export { type VerifyOptions, type VerifyReport, verify } from './verify.js';
+export type { BatchOperation } from './write/batch.js';

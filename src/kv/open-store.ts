@@ -16,23 +16,23 @@ import {
   resolveJournalOptions,
 } from '../journal/internal.js';
 import { ensureDirectory, openStorage, RECORD_BYTES_MAX, type Storage } from '../storage/index.js';
-import { Entries, seedFrom } from './entries.js';
-import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image-files.js';
-import type { ImageHeader } from './image-format.js';
-import { resolveKeyEncoding } from './key-encoding.js';
+import { resolveKeyEncoding } from './encoding/key-encoding.js';
+import { enterShape } from './encoding/shapes.js';
+import { isBuiltInName, resolveValueEncoding } from './encoding/value-encoding.js';
+import { Entries, seedFrom } from './entries/entries.js';
+import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image/image-files.js';
+import type { ImageHeader } from './image/image-format.js';
 import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
-import type { Codecs } from './reads.js';
+import type { Codecs } from './read/reads.js';
+import { Store } from './store.js';
+import type { StoreRecovery } from './store-recovery.js';
 import {
   RECORD_KIND_BIRTH,
   type RecordVisitor,
   RecordWriter,
   readBirth,
   readWrites,
-} from './record-codec.js';
-import { enterShape } from './shapes.js';
-import { Store } from './store.js';
-import type { StoreRecovery } from './store-recovery.js';
-import { isBuiltInName, resolveValueEncoding } from './value-encoding.js';
+} from './write/record-codec.js';
 
 /** A read-only open takes no lock: images and segments may be retired under it, and it then starts over. */
 const READ_ONLY_TRIES_MAX = 20;

@@ -11,8 +11,8 @@ import {
   resolveOptions,
 } from '../options.js';
 import { ENGINE_CHOICES } from '../storage/index.js';
-import type { KeyEncodingName } from './key-encoding.js';
-import type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js';
+import type { KeyEncodingName } from './encoding/key-encoding.js';
+import type { CustomValueEncoding, ValueEncodingName } from './encoding/value-encoding.js';
 
 /** How far a long open has come. */
 export interface OpenProgress {

@@ -3,9 +3,9 @@
 
 import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
-import type { BackupResult } from './backup.js';
-import type { CheckpointResult } from './checkpoint.js';
-import type { Reads } from './reads.js';
+import type { BackupResult } from './copy/backup.js';
+import type { CheckpointResult } from './image/checkpoint.js';
+import type { Reads } from './read/reads.js';
 import type { Collection, StoreEvents, StoreStats } from './store.js';
 import type { StoreRecovery } from './store-recovery.js';
 

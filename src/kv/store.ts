@@ -9,18 +9,23 @@ import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import type { EngineReport, Storage } from '../storage/index.js';
 import { RECORD_BYTES_MAX } from '../storage/index.js';
-import { type BackupResult, Backups } from './backup.js';
-import { addBatch, type BatchOperation } from './batch.js';
-import type { CheckpointResult } from './checkpoint.js';
-import { type CheckpointEvent, type CheckpointStats, Checkpoints, type FoundImages } from './checkpoints.js';
-import { type Entries, type EntriesMemory, NoSlabMemory } from './entries.js';
+import { type BackupResult, Backups } from './copy/backup.js';
+import { BOUND_NAMES, type KeyRange, resolveRange } from './encoding/range.js';
+import { type Entries, type EntriesMemory, NoSlabMemory } from './entries/entries.js';
+import type { CheckpointResult } from './image/checkpoint.js';
+import {
+  type CheckpointEvent,
+  type CheckpointStats,
+  Checkpoints,
+  type FoundImages,
+} from './image/checkpoints.js';
 import type { ResolvedStoreOptions } from './options.js';
-import { BOUND_NAMES, type KeyRange, resolveRange } from './range.js';
-import { type Codecs, IndexReads, type Reads } from './reads.js';
-import { Snapshot } from './snapshot.js';
+import { type Codecs, IndexReads, type Reads } from './read/reads.js';
+import { Snapshot } from './read/snapshot.js';
 import type { Store as StoreSurface } from './store-interface.js';
 import type { StoreRecovery } from './store-recovery.js';
-import { WriteSet } from './write-set.js';
+import { addBatch, type BatchOperation } from './write/batch.js';
+import { WriteSet } from './write/write-set.js';
 
 /** `'disk'`: the promise resolves when the write would survive a power cut. `'memory'`: at once, and never rejects. */
 export type Durability = 'disk' | 'memory';

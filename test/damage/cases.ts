@@ -1,9 +1,13 @@
 // Every damage that is tried on a world, counted: case number i of a world is always the same. Pure: from the files of
 // a world to files that were damaged in one place.
 
-import { COMMIT_HEADER_BYTES, encodeCommitHeader } from '../../src/journal/commit-format.js';
-import { writeFrame } from '../../src/journal/frame.js';
-import { encodeSegmentHeader, type SegmentHeader, segmentSeed } from '../../src/journal/segment-format.js';
+import { COMMIT_HEADER_BYTES, encodeCommitHeader } from '../../src/journal/format/commit-format.js';
+import { writeFrame } from '../../src/journal/format/frame.js';
+import {
+  encodeSegmentHeader,
+  type SegmentHeader,
+  segmentSeed,
+} from '../../src/journal/format/segment-format.js';
 import { FRAME_OVERHEAD_BYTES, sealFrames } from '../../src/storage/index.js';
 import { Random } from '../../src/testing/random.js';
 import type { Files, World } from './worlds.js';

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { isKeelsonError, type KeelsonError } from '../../src/errors.js';
+import { verifyOn } from '../../src/kv/repair/verify.js';
 import type { Store } from '../../src/kv/store.js';
-import { verifyOn } from '../../src/kv/verify.js';
 import type { Storage } from '../../src/storage/index.js';
 import { stateOf } from '../simulation/store-workload.js';
 import type { Changes, DamageCase } from './cases.js';

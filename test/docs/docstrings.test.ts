@@ -30,16 +30,16 @@ function membersOf(text: string, name: string): Member[] {
 }
 
 const SURFACES: readonly (readonly [file: string, name: string, members: number])[] = [
-  ['src/kv/reads.ts', 'Reads', 9],
-  ['src/kv/reads.ts', 'VersionedValue', 2],
+  ['src/kv/read/reads.ts', 'Reads', 9],
+  ['src/kv/read/reads.ts', 'VersionedValue', 2],
   ['src/kv/store.ts', 'Collection', 4],
   ['src/kv/store.ts', 'StoreStats', 7],
   ['src/kv/store.ts', 'StoreEvents', 3],
   ['src/kv/store.ts', 'WriteOptions', 1],
   ['src/kv/store-interface.ts', 'Store', 15],
   ['src/kv/store-interface.ts', 'Snapshot', 3],
-  ['src/kv/range.ts', 'KeyRange', 5],
-  ['src/kv/range.ts', 'RangeOptions', 2],
+  ['src/kv/encoding/range.ts', 'KeyRange', 5],
+  ['src/kv/encoding/range.ts', 'RangeOptions', 2],
   ['src/kv/options.ts', 'ResolvedStoreOptions', 12],
   ['src/journal/journal-interface.ts', 'Journal', 21],
   ['src/journal/options.ts', 'ResolvedJournalOptions', 7],
@@ -76,8 +76,8 @@ describe.each(SURFACES)('in %s every member of %s', (file, name, count) => {
 
 test.each([
   ['src/kv/index.ts', 'open'],
-  ['src/kv/verify.ts', 'verify'],
-  ['src/kv/salvage.ts', 'salvage'],
+  ['src/kv/repair/verify.ts', 'verify'],
+  ['src/kv/repair/salvage.ts', 'salvage'],
   ['src/journal/open-journal.ts', 'openJournal'],
   ['src/errors.ts', 'isKeelsonError'],
 ])('in %s the function %s has a docstring with an example', (file, name) => {

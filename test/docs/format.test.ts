@@ -3,10 +3,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { COMMIT_FLAGS, decodeCommitHeader } from '../../src/journal/commit-format.js';
+import { COMMIT_FLAGS, decodeCommitHeader } from '../../src/journal/format/commit-format.js';
+import {
+  decodeSegmentHeader,
+  type SegmentHeader,
+  segmentSeed,
+} from '../../src/journal/format/segment-format.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
-import { decodeSegmentHeader, type SegmentHeader, segmentSeed } from '../../src/journal/segment-format.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 import { scanSegment } from '../journal/helpers.js';
 

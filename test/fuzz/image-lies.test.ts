@@ -7,9 +7,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CRC32C_START, crc32cFinish, crc32cUpdate } from '../../src/crc32c.js';
 import { isKeelsonError } from '../../src/errors.js';
-import type { Entries } from '../../src/kv/entries.js';
-import { ImageExamination } from '../../src/kv/image-examination.js';
-import { imagePath, loadImage, readImageHeader } from '../../src/kv/image-files.js';
+import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
+import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { Shapes } from '../../src/kv/encoding/shapes.js';
+import type { Entries } from '../../src/kv/entries/entries.js';
+import { imagePath, loadImage, readImageHeader } from '../../src/kv/image/image-files.js';
 import {
   decodeImageHeader,
   encodeImageHeader,
@@ -17,10 +19,8 @@ import {
   ImageBlockWriter,
   type ImageHeader,
   imageSeed,
-} from '../../src/kv/image-format.js';
-import { ALL_KEYS } from '../../src/kv/key-bounds.js';
-import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { Shapes } from '../../src/kv/shapes.js';
+} from '../../src/kv/image/image-format.js';
+import { ImageExamination } from '../../src/kv/repair/image-examination.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 import { anyBytes, codeOfError, fieldValue, runs } from './fuzz-tools.js';

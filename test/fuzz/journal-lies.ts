@@ -7,8 +7,12 @@ import {
   COMMIT_HEADER_BYTES,
   commitBytesOnDisk,
   decodeCommitHeader,
-} from '../../src/journal/commit-format.js';
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from '../../src/journal/segment-format.js';
+} from '../../src/journal/format/commit-format.js';
+import {
+  decodeSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  segmentSeed,
+} from '../../src/journal/format/segment-format.js';
 import { FRAME_OVERHEAD_BYTES, sealFrames } from '../../src/storage/index.js';
 import { fieldValue } from './fuzz-tools.js';
 

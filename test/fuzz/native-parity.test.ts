@@ -4,8 +4,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crc32cUpdate } from '../../src/crc32c.js';
-import { writeFrame } from '../../src/journal/frame.js';
-import { LSN_MAX } from '../../src/journal/lsn.js';
+import { writeFrame } from '../../src/journal/format/frame.js';
+import { LSN_MAX } from '../../src/journal/format/lsn.js';
 import { FRAME_OVERHEAD_BYTES, sealFrames } from '../../src/storage/index.js';
 import { loadNativeAddon, type NativeAddon } from '../../src/storage/native-addon.js';
 import { Random } from '../../src/testing/random.js';

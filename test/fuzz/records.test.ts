@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
-import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { writeLeb128 } from '../../src/kv/leb128.js';
-import { readBirth, readWrites } from '../../src/kv/record-codec.js';
+import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { writeLeb128 } from '../../src/kv/encoding/leb128.js';
+import { readBirth, readWrites } from '../../src/kv/write/record-codec.js';
 import { anyBytes, codeOf, runs } from './fuzz-tools.js';
 
 const lengthLie = fc.oneof(

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { inspect, isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeMsgpack, encodeMsgpack } from '../../src/kv/msgpack-profile.js';
+import { decodeMsgpack, encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
 import { codeOf, runs } from './fuzz-tools.js';
 
 /** A length as its header says it, and how much more or less than what follows. */

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { crc32c } from '../../src/crc32c.js';
 import { isKeelsonError, type KeelsonError } from '../../src/errors.js';
-import { decodeSegmentHeader } from '../../src/journal/segment-format.js';
+import { decodeSegmentHeader } from '../../src/journal/format/segment-format.js';
 import {
   bytesOf,
   copyAsKilled,

@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
-import { type DirectoryLock, lockDirectory } from '../../src/journal/directory-lock.js';
+import { type DirectoryLock, lockDirectory } from '../../src/journal/directory/directory-lock.js';
 import {
   createFsStorage,
   type Liveness,

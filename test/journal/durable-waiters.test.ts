@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { DurableWaiters, Waiter } from '../../src/journal/durable-waiters.js';
+import { DurableWaiters, Waiter } from '../../src/journal/commit/durable-waiters.js';
 import type { Lsn } from '../../src/journal/index.js';
 
 function noting() {

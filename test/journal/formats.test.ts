@@ -11,16 +11,16 @@ import {
   decodeCommitHeader,
   decodeMisplacedHeader,
   encodeCommitHeader,
-} from '../../src/journal/commit-format.js';
-import { writeFrame } from '../../src/journal/frame.js';
-import { checkBody, FrameCursor } from '../../src/journal/frame-cursor.js';
-import { LSN_MAX } from '../../src/journal/lsn.js';
+} from '../../src/journal/format/commit-format.js';
+import { writeFrame } from '../../src/journal/format/frame.js';
+import { checkBody, FrameCursor } from '../../src/journal/format/frame-cursor.js';
+import { LSN_MAX } from '../../src/journal/format/lsn.js';
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
   SEGMENT_HEADER_BYTES,
   segmentSeed,
-} from '../../src/journal/segment-format.js';
+} from '../../src/journal/format/segment-format.js';
 import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX, sealFrames } from '../../src/storage/index.js';
 import { JOURNAL_ID, SALT, segmentHeader } from './helpers.js';
 

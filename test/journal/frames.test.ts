@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import { CRC32C_START } from '../../src/crc32c.js';
-import { writeFrame } from '../../src/journal/frame.js';
-import { FrameCursor } from '../../src/journal/frame-cursor.js';
+import { writeFrame } from '../../src/journal/format/frame.js';
+import { FrameCursor } from '../../src/journal/format/frame-cursor.js';
 import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX, sealFrames } from '../../src/storage/index.js';
 import { bytesOf } from './helpers.js';
 

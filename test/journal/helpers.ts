@@ -10,13 +10,17 @@ import {
   type CommitHeader,
   commitBytesOnDisk,
   encodeCommitHeader,
-} from '../../src/journal/commit-format.js';
-import { writeFrame } from '../../src/journal/frame.js';
+} from '../../src/journal/format/commit-format.js';
+import { writeFrame } from '../../src/journal/format/frame.js';
+import {
+  encodeSegmentHeader,
+  type SegmentHeader,
+  segmentSeed,
+} from '../../src/journal/format/segment-format.js';
 import type { Journal, ReadRange } from '../../src/journal/journal.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { type JournalOptions, resolveJournalOptions } from '../../src/journal/options.js';
-import { encodeSegmentHeader, type SegmentHeader, segmentSeed } from '../../src/journal/segment-format.js';
-import { type SegmentScan, SegmentScanner } from '../../src/journal/segment-scan.js';
+import { type SegmentScan, SegmentScanner } from '../../src/journal/recovery/segment-scan.js';
 import { createFsStorage, FRAME_OVERHEAD_BYTES, type Storage, sealFrames } from '../../src/storage/index.js';
 
 /** A directory for every test around it, removed with all that is in it. */

@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { lockDirectory } from '../../src/journal/directory-lock.js';
+import { lockDirectory } from '../../src/journal/directory/directory-lock.js';
 import { open as openStore } from '../../src/kv/index.js';
 import { openStoreOn, resolveStoreOptions } from '../../src/kv/internal.js';
 import { createFsStorage, type HeldDirectory, type Storage } from '../../src/storage/index.js';

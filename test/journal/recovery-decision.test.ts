@@ -2,13 +2,13 @@
 // against an oracle that decides byte by byte.
 
 import { describe, expect, test } from 'vitest';
-import { COMMIT_FLAGS } from '../../src/journal/commit-format.js';
+import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
 import {
   decideRecovery,
   type FoundSegment,
   type RecoveryAnchor,
   type RecoveryDecision,
-} from '../../src/journal/recovery-decision.js';
+} from '../../src/journal/recovery/recovery-decision.js';
 import { JOURNAL_ID } from './helpers.js';
 import { CrashHistory, EVENTS, type HistoryEvent } from './recovery-histories.js';
 import {

@@ -1,14 +1,14 @@
 // What one owner at a time can leave, whatever crashes: a model of lives, kills, power cuts and retirements that makes
 // segments as docs/FORMAT.md says they are made. No such history may be refused, for a crash alone refuses nothing.
 
-import { COMMIT_FLAGS } from '../../src/journal/commit-format.js';
+import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
 import {
   decideRecovery,
   type FoundSegment,
   type RecoveryAnchor,
   type RecoveryDecision,
-} from '../../src/journal/recovery-decision.js';
-import type { ScannedCommit } from '../../src/journal/segment-scan.js';
+} from '../../src/journal/recovery/recovery-decision.js';
+import type { ScannedCommit } from '../../src/journal/recovery/segment-scan.js';
 import { JOURNAL_ID, segmentHeader } from './helpers.js';
 import { UNIT } from './recovery-model.js';
 

@@ -1,9 +1,9 @@
 // Small worlds for the recovery decision, and an oracle that decides about them in another way: byte by byte, from the
 // prose of docs/DURABILITY.md, without chains of segments.
 
-import { COMMIT_FLAGS } from '../../src/journal/commit-format.js';
-import type { FoundSegment, RecoveryAnchor } from '../../src/journal/recovery-decision.js';
-import type { ScannedCommit } from '../../src/journal/segment-scan.js';
+import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
+import type { FoundSegment, RecoveryAnchor } from '../../src/journal/recovery/recovery-decision.js';
+import type { ScannedCommit } from '../../src/journal/recovery/segment-scan.js';
 import { JOURNAL_ID, segmentHeader } from './helpers.js';
 
 /** Bytes of frames in every commit with records: LSNs are multiples of it. */

@@ -2,6 +2,7 @@
 
 import fs from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
+import { decodeSegmentHeader, segmentSeed, unusedSalt } from '../../src/journal/format/segment-format.js';
 import type { Journal } from '../../src/journal/journal.js';
 import { openJournalOn, openReadOnlyJournal } from '../../src/journal/open-journal.js';
 import { type JournalOptions, resolveJournalOptions } from '../../src/journal/options.js';
@@ -9,8 +10,7 @@ import {
   FILE_USES_MAX,
   RECYCLED_SEGMENTS_MAX,
   RecycledSegments,
-} from '../../src/journal/recycled-segments.js';
-import { decodeSegmentHeader, segmentSeed, unusedSalt } from '../../src/journal/segment-format.js';
+} from '../../src/journal/segments/recycled-segments.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { exploreCrashes } from '../../src/testing/index.js';
 import { Random } from '../../src/testing/random.js';

@@ -5,9 +5,9 @@ import {
   type CommitHeader,
   commitBytesOnDisk,
   decodeCommitHeader,
-} from '../../src/journal/commit-format.js';
-import { type SegmentHeader, segmentSeed } from '../../src/journal/segment-format.js';
-import type { ScanEnd, ScannedCommit, SegmentScan } from '../../src/journal/segment-scan.js';
+} from '../../src/journal/format/commit-format.js';
+import { type SegmentHeader, segmentSeed } from '../../src/journal/format/segment-format.js';
+import type { ScanEnd, ScannedCommit, SegmentScan } from '../../src/journal/recovery/segment-scan.js';
 import {
   FRAME_CHECKSUM_AT,
   FRAME_LENGTH_AT,

@@ -2,8 +2,8 @@
 
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { prepareSegment, recycleSegment } from '../../src/journal/segment-files.js';
-import { temporaryPath } from '../../src/journal/segment-names.js';
+import { temporaryPath } from '../../src/journal/format/segment-names.js';
+import { prepareSegment, recycleSegment } from '../../src/journal/segments/segment-files.js';
 import { BackgroundCloses, createFsStorage, runStepsSync } from '../../src/storage/index.js';
 import { FaultyStorage } from './faulty-storage.js';
 import { bytesOf, JOURNAL_ID, open, TINY, useDirectory } from './helpers.js';

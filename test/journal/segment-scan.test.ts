@@ -1,8 +1,8 @@
 // Scanning one segment: what counts as a commit, where the run of them ends, and what is claimed behind the end.
 
 import { describe, expect, test } from 'vitest';
-import { COMMIT_FLAGS } from '../../src/journal/commit-format.js';
-import { encodeSegmentHeader } from '../../src/journal/segment-format.js';
+import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
+import { encodeSegmentHeader } from '../../src/journal/format/segment-format.js';
 import { bytesOf, SegmentBuilder, scanSegment, segmentHeader } from './helpers.js';
 
 /** Three commits of one record, of 12 + 3 bytes each, at blocks 1, 2 and 3. */

@@ -4,13 +4,13 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isBirth } from '../../src/journal/directory/store-traces.js';
 import { openJournal } from '../../src/journal/index.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
-import { isBirth } from '../../src/journal/store-traces.js';
+import { ENCODING_NAME_BYTES_MAX } from '../../src/kv/encoding/value-encoding.js';
 import { open } from '../../src/kv/index.js';
-import { RecordWriter } from '../../src/kv/record-codec.js';
-import { ENCODING_NAME_BYTES_MAX } from '../../src/kv/value-encoding.js';
+import { RecordWriter } from '../../src/kv/write/record-codec.js';
 import { openStorage } from '../../src/storage/index.js';
 
 let base = '';

@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { Entries, EntriesLoader, type EntriesView } from '../../src/kv/entries.js';
-import { ALL_KEYS, type KeyBounds } from '../../src/kv/key-bounds.js';
+import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
+import { Entries, EntriesLoader, type EntriesView } from '../../src/kv/entries/entries.js';
 
 const SMALL = { nodeEntriesMax: 4, slabBytesMax: 512, tableSlotsMax: 32 };
 

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EntryHandles, type EntryHandlesView, isFree } from '../../src/kv/entry-handles.js';
+import { EntryHandles, type EntryHandlesView, isFree } from '../../src/kv/entries/entry-handles.js';
 
 type Step =
   | { readonly type: 'add'; readonly times: number }

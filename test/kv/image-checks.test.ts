@@ -9,10 +9,10 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
-import { writeCheckpoint } from '../../src/kv/checkpoint.js';
-import { Entries, type EntriesView, type EntryId } from '../../src/kv/entries.js';
-import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import type { IndexWalk } from '../../src/kv/ordered-index.js';
+import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { Entries, type EntriesView, type EntryId } from '../../src/kv/entries/entries.js';
+import type { IndexWalk } from '../../src/kv/entries/ordered-index.js';
+import { writeCheckpoint } from '../../src/kv/image/checkpoint.js';
 import { createFsStorage } from '../../src/storage/index.js';
 
 let here = '';

@@ -4,8 +4,12 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crc32cFinish, crc32cUpdate } from '../../src/crc32c.js';
-import { Entries, type EntriesView } from '../../src/kv/entries.js';
-import { loadImage, writeImage } from '../../src/kv/image-files.js';
+import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
+import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
+import { encodeShapes, Shapes } from '../../src/kv/encoding/shapes.js';
+import { Entries, type EntriesView } from '../../src/kv/entries/entries.js';
+import { loadImage, writeImage } from '../../src/kv/image/image-files.js';
 import {
   encodeImageHeader,
   IMAGE_BLOCK_BYTES_TARGET,
@@ -15,11 +19,7 @@ import {
   ImageBlockWriter,
   type ImageHeader,
   imageSeed,
-} from '../../src/kv/image-format.js';
-import { ALL_KEYS } from '../../src/kv/key-bounds.js';
-import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { encodeMsgpack } from '../../src/kv/msgpack-profile.js';
-import { encodeShapes, Shapes } from '../../src/kv/shapes.js';
+} from '../../src/kv/image/image-format.js';
 import type { Storage, StorageFile } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 

@@ -3,7 +3,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
-import { bytesKeyCodec, KEY_BYTES_MAX, resolveKeyEncoding, utf8KeyCodec } from '../../src/kv/key-encoding.js';
+import {
+  bytesKeyCodec,
+  KEY_BYTES_MAX,
+  resolveKeyEncoding,
+  utf8KeyCodec,
+} from '../../src/kv/encoding/key-encoding.js';
 
 const wellFormed = fc.string({ unit: 'binary', maxLength: 80 });
 const bytes = fc.uint8Array({ maxLength: 80 });

@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { HASH_BITS, KeyTable, NOT_FOUND } from '../../src/kv/key-table.js';
-import { hashKey } from '../../src/kv/key-units.js';
+import { HASH_BITS, KeyTable, NOT_FOUND } from '../../src/kv/entries/key-table.js';
+import { hashKey } from '../../src/kv/entries/key-units.js';
 
 const SLOTS = 32;
 

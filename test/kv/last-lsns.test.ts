@@ -1,14 +1,14 @@
 // A store at the end of its log: every LSN up to 2^53 − 1 is exact, and what would go beyond is refused.
 
 import { describe, expect, test } from 'vitest';
-import { Entries } from '../../src/kv/entries.js';
-import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { writeNewStore } from '../../src/kv/new-store.js';
+import { writeNewStore } from '../../src/kv/copy/new-store.js';
+import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { Entries } from '../../src/kv/entries/entries.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
-import { salvageOn } from '../../src/kv/salvage.js';
+import { salvageOn } from '../../src/kv/repair/salvage.js';
+import { verifyOn } from '../../src/kv/repair/verify.js';
 import type { Store } from '../../src/kv/store.js';
-import { verifyOn } from '../../src/kv/verify.js';
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js';
 
 const LAST = Number.MAX_SAFE_INTEGER;

@@ -3,11 +3,11 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { prepareForMsgpack } from '../../src/kv/msgpack-check.js';
-import { decodeValue, encodePrepared } from '../../src/kv/msgpack-extensions.js';
-import { decodePlain, NOT_PLAIN } from '../../src/kv/msgpack-plain-reader.js';
-import { encodePlain } from '../../src/kv/msgpack-plain-writer.js';
-import { decodeMsgpack, encodeMsgpack } from '../../src/kv/msgpack-profile.js';
+import { prepareForMsgpack } from '../../src/kv/encoding/msgpack/check.js';
+import { decodeValue, encodePrepared } from '../../src/kv/encoding/msgpack/extensions.js';
+import { decodePlain, NOT_PLAIN } from '../../src/kv/encoding/msgpack/plain-reader.js';
+import { encodePlain } from '../../src/kv/encoding/msgpack/plain-writer.js';
+import { decodeMsgpack, encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
 
 const byLibrary = (value: unknown): Buffer => Buffer.from(encodePrepared(prepareForMsgpack(value, 'value')));
 

@@ -5,7 +5,7 @@ import { decode, Encoder } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
-import { decodeMsgpack, encodeMsgpack, VALUE_DEPTH_MAX } from '../../src/kv/msgpack-profile.js';
+import { decodeMsgpack, encodeMsgpack, VALUE_DEPTH_MAX } from '../../src/kv/encoding/msgpack/profile.js';
 
 /** The bytes as the store holds them, apart from the scratch buffer. */
 function encoded(value: unknown): Uint8Array {

@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ALL_KEYS, type KeyBounds } from '../../src/kv/key-bounds.js';
-import { OrderedIndex } from '../../src/kv/ordered-index.js';
+import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
+import { OrderedIndex } from '../../src/kv/entries/ordered-index.js';
 
 /** Few entries a node, so that a handful of keys makes a tree of several levels. */
 const SMALL_NODE_ENTRIES = 4;

@@ -2,10 +2,10 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ALL_KEYS } from '../../src/kv/key-bounds.js';
-import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { OrderedIndex } from '../../src/kv/ordered-index.js';
-import { BOUND_NAMES, type KeyRange, RANGE_NAMES, resolveRange } from '../../src/kv/range.js';
+import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
+import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { BOUND_NAMES, type KeyRange, RANGE_NAMES, resolveRange } from '../../src/kv/encoding/range.js';
+import { OrderedIndex } from '../../src/kv/entries/ordered-index.js';
 
 const key = fc
   .array(fc.constantFrom('a', 'b', '\ud7ff', '\u{10000}', '\uffff'), { maxLength: 3 })

@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { types } from 'node:util';
 import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { decodeMsgpack, encodeMsgpack } from '../../src/kv/msgpack-profile.js';
-import { isIntrinsicPrototype } from '../../src/kv/realms.js';
-import { Shapes } from '../../src/kv/shapes.js';
+import { decodeMsgpack, encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
+import { isIntrinsicPrototype } from '../../src/kv/encoding/realms.js';
+import { Shapes } from '../../src/kv/encoding/shapes.js';
 
 const elsewhere = (code: string): unknown => vm.runInNewContext(code);
 const bytesOf = (value: unknown): Uint8Array => encodeMsgpack(value).slice();

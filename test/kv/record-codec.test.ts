@@ -3,8 +3,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
-import { ALL_KEYS, type KeyBounds } from '../../src/kv/key-bounds.js';
-import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/key-encoding.js';
+import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
+import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import {
   RECORD_FORMAT_VERSION,
   RECORD_KIND_BIRTH,
@@ -14,7 +14,7 @@ import {
   readWrites,
   recordKind,
   SCRATCH_BYTES_KEPT_MAX,
-} from '../../src/kv/record-codec.js';
+} from '../../src/kv/write/record-codec.js';
 
 const RECORD_BYTES_MAX = 2 ** 28 - 1;
 

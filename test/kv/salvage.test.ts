@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KeelsonError, type LsnRange, open, salvage, verify } from '../../src/index.js';
 import { openJournal } from '../../src/journal/index.js';
-import { salvageOn } from '../../src/kv/salvage.js';
+import { salvageOn } from '../../src/kv/repair/salvage.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
 import {

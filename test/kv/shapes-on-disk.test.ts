@@ -2,15 +2,15 @@
 
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { loadImage, readImageHeader } from '../../src/kv/image-files.js';
-import { ALL_KEYS } from '../../src/kv/key-bounds.js';
-import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
+import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
+import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { Shapes } from '../../src/kv/encoding/shapes.js';
+import { loadImage, readImageHeader } from '../../src/kv/image/image-files.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
-import { salvageOn } from '../../src/kv/salvage.js';
-import { Shapes } from '../../src/kv/shapes.js';
+import { salvageOn } from '../../src/kv/repair/salvage.js';
+import { verifyOn } from '../../src/kv/repair/verify.js';
 import type { Store } from '../../src/kv/store.js';
-import { verifyOn } from '../../src/kv/verify.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js';
 

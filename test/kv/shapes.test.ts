@@ -8,7 +8,7 @@ import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeMsgpack, encodeMsgpack } from '../../src/kv/msgpack-profile.js';
+import { decodeMsgpack, encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
 import {
   encodeShapes,
   SHAPE_NAMES_MAX,
@@ -16,7 +16,7 @@ import {
   SHAPED_HEADER_BYTES,
   SHAPES_MAX,
   Shapes,
-} from '../../src/kv/shapes.js';
+} from '../../src/kv/encoding/shapes.js';
 import { linesOf, runProgram } from '../native/native-tools.js';
 
 const ENOUGH = 10;

@@ -6,11 +6,11 @@ import { once } from 'node:events';
 import { types } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { resolveValueEncoding } from '../../src/kv/encoding/value-encoding.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
-import { RecordWriter, SCRATCH_BYTES_KEPT_MAX } from '../../src/kv/record-codec.js';
 import type { Store } from '../../src/kv/store.js';
-import { resolveValueEncoding } from '../../src/kv/value-encoding.js';
+import { RecordWriter, SCRATCH_BYTES_KEPT_MAX } from '../../src/kv/write/record-codec.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 
 const MIB = 1024 * 1024;

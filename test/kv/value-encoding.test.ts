@@ -9,7 +9,7 @@ import {
   ENCODING_NAME_BYTES_MAX,
   resolveValueEncoding as resolveWith,
   type ValueCodec,
-} from '../../src/kv/value-encoding.js';
+} from '../../src/kv/encoding/value-encoding.js';
 
 function resolveValueEncoding<V = unknown>(
   option: Parameters<typeof resolveWith<V>>[0],

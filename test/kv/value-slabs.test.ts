@@ -2,8 +2,13 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hashKey } from '../../src/kv/key-units.js';
-import { type EntryHandle, SLAB_BYTES_MAX, SLAB_BYTES_MIN, ValueSlabs } from '../../src/kv/value-slabs.js';
+import { hashKey } from '../../src/kv/entries/key-units.js';
+import {
+  type EntryHandle,
+  SLAB_BYTES_MAX,
+  SLAB_BYTES_MIN,
+  ValueSlabs,
+} from '../../src/kv/entries/value-slabs.js';
 
 /** A slab of so many bytes holds eight entries of 20 bytes, and one of its own what has more. */
 const SMALL_SLAB_BYTES = 320;

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { crc32c } from '../../src/crc32c.js';
 import { isKeelsonError, open, verify } from '../../src/index.js';
 import { openJournal } from '../../src/journal/index.js';
-import { Entries } from '../../src/kv/entries.js';
-import { utf8KeyCodec } from '../../src/kv/key-encoding.js';
-import { writeNewStore } from '../../src/kv/new-store.js';
-import { verifyOn } from '../../src/kv/verify.js';
+import { writeNewStore } from '../../src/kv/copy/new-store.js';
+import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { Entries } from '../../src/kv/entries/entries.js';
+import { verifyOn } from '../../src/kv/repair/verify.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
 import {

@@ -3,7 +3,7 @@
 //
 // One step is one system call there. Each opener has the addon, and so its lock file locked (flock) while it lives.
 //
-//   step here    what it stood for in src/journal/directory-lock.ts at commit 4eea610
+//   step here    what it stood for in src/journal/directory/directory-lock.ts at commit 4eea610
 //   READ         isFree: the newest LOCK.<n> and the owner that it names
 //   LABELS       processLiveness: another boot id, or another start time, was "dead", before anything else was asked
 //   FLOCK        isUnlocked: whether the lock file is locked

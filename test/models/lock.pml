@@ -1,4 +1,4 @@
-// The lock of a directory, as src/journal/directory-lock.ts takes it. Spin tries every order of the steps of two or three
+// The lock of a directory, as src/journal/directory/directory-lock.ts takes it. Spin tries every order of the steps of two or three
 // slots. In each slot one process after another opens the directory, works, and ends or dies. run.js lists the variants
 // (each a set of #defines) and what Spin must say of each.
 //

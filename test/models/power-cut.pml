@@ -1,4 +1,4 @@
-// Power cuts, and the lock of src/journal/directory-lock.ts for openers that have no addon: one after another, so that
+// Power cuts, and the lock of src/journal/directory/directory-lock.ts for openers that have no addon: one after another, so that
 // nothing but the disk is in question. A power cut leaves any subset of the changes that were not flushed. It ends every
 // process, so every opener must get the lock.
 //

@@ -28,7 +28,7 @@ const framing: readonly Mutant[] = [
     name: 'the images of a store say nothing',
     edits: [
       {
-        file: 'src/journal/store-traces.ts',
+        file: 'src/journal/directory/store-traces.ts',
         find: 'names.some((name) => IMAGE_PATTERN.test(name)) ||',
         replace: '',
       },
@@ -39,7 +39,7 @@ const framing: readonly Mutant[] = [
     name: 'a record that begins as a birth record is one',
     edits: [
       {
-        file: 'src/journal/store-traces.ts',
+        file: 'src/journal/directory/store-traces.ts',
         find: 'return length > 0 && rest.length === 1 + length;',
         replace: 'return true;',
       },
@@ -50,7 +50,7 @@ const framing: readonly Mutant[] = [
     name: 'the LSN of a frame is rounded on the way',
     edits: [
       {
-        file: 'src/journal/pending-commit.ts',
+        file: 'src/journal/commit/pending-commit.ts',
         find: 'this.startLsn + (end - COMMIT_HEADER_BYTES)',
         replace: 'this.startLsn + end - COMMIT_HEADER_BYTES',
       },
@@ -61,7 +61,7 @@ const framing: readonly Mutant[] = [
     name: 'the bytes that verify finds in a commit are rounded on the way',
     edits: [
       {
-        file: 'src/journal/lenient-scan.ts',
+        file: 'src/journal/repair/lenient-scan.ts',
         find: 'sum + (lsn - startLsn)',
         replace: 'sum + lsn - startLsn',
       },
@@ -72,7 +72,7 @@ const framing: readonly Mutant[] = [
     name: 'the path of any URL is a directory',
     edits: [
       {
-        file: 'src/journal/directory-path.ts',
+        file: 'src/journal/directory/directory-path.ts',
         find: "if (protocol !== 'file:') throw misuse(argument, EXPECTED, href);",
         replace: "if (protocol !== 'file:') return new URL(href).pathname;",
       },
@@ -99,7 +99,7 @@ const framing: readonly Mutant[] = [
         replace: 'let register = seed;',
       },
       {
-        file: 'src/journal/frame-cursor.ts',
+        file: 'src/journal/format/frame-cursor.ts',
         find: 'crc32cUpdate(crc32cUpdateUint64(this.#seed, lsn), cut.head, 0, FRAME_CHECKSUM_AT)',
         replace: 'crc32cUpdate(this.#seed, cut.head, 0, FRAME_CHECKSUM_AT)',
       },
@@ -132,7 +132,7 @@ const framing: readonly Mutant[] = [
     name: 'the seed of the checksums leaves out the salt of the segment',
     edits: [
       {
-        file: 'src/journal/segment-format.ts',
+        file: 'src/journal/format/segment-format.ts',
         find: 'return crc32cUpdate(afterId, header.salt, 0, SALT_BYTES);',
         replace: 'return afterId;',
       },
@@ -143,7 +143,7 @@ const framing: readonly Mutant[] = [
     name: 'the seed of the checksums leaves out the id of the journal',
     edits: [
       {
-        file: 'src/journal/segment-format.ts',
+        file: 'src/journal/format/segment-format.ts',
         find: 'const afterId = crc32cUpdate(CRC32C_START, header.journalId, 0, JOURNAL_ID_BYTES);',
         replace: 'const afterId = CRC32C_START;',
       },
@@ -154,7 +154,7 @@ const framing: readonly Mutant[] = [
     name: 'the checksum of a commit header leaves out its place in the segment',
     edits: [
       {
-        file: 'src/journal/commit-format.ts',
+        file: 'src/journal/format/commit-format.ts',
         find: 'const register = crc32cUpdateUint64(seed, offset);',
         replace: 'const register = seed;',
       },
@@ -165,7 +165,7 @@ const framing: readonly Mutant[] = [
     name: 'a segment header counts although its checksum fails',
     edits: [
       {
-        file: 'src/journal/segment-format.ts',
+        file: 'src/journal/format/segment-format.ts',
         find: 'if (!magicIsOurs || !checksumHolds)',
         replace: 'if (!magicIsOurs)',
       },
@@ -176,7 +176,7 @@ const framing: readonly Mutant[] = [
     name: 'the length of a frame is not held against what is left of its commit',
     edits: [
       {
-        file: 'src/journal/frame.ts',
+        file: 'src/journal/format/frame.ts',
         find: 'if (length > RECORD_BYTES_MAX || FRAME_OVERHEAD_BYTES + length > bytesLeft) return -1;',
         replace: 'if (length > RECORD_BYTES_MAX) return -1;',
       },
@@ -187,7 +187,7 @@ const framing: readonly Mutant[] = [
     name: 'a frame that a window cut is not verified',
     edits: [
       {
-        file: 'src/journal/frame-cursor.ts',
+        file: 'src/journal/format/frame-cursor.ts',
         find: 'if (view.getUint32(FRAME_CHECKSUM_AT, true) !== crc32cFinish(cut.register)) return this.#broken();',
         replace: '',
       },
@@ -196,14 +196,16 @@ const framing: readonly Mutant[] = [
   },
   {
     name: 'a commit goes out with what its memory held before in its padding',
-    edits: [{ file: 'src/journal/pending-commit.ts', find: 'bytes.fill(0, this.#length);', replace: '' }],
+    edits: [
+      { file: 'src/journal/commit/pending-commit.ts', find: 'bytes.fill(0, this.#length);', replace: '' },
+    ],
     tests: [COMMITS],
   },
   {
     name: 'a commit that does not start where the one before it ended counts',
     edits: [
       {
-        file: 'src/journal/segment-scan.ts',
+        file: 'src/journal/recovery/segment-scan.ts',
         find: "if (previous !== undefined && commit.startLsn !== previous.endLsn) return 'gap';",
         replace: '',
       },
@@ -214,7 +216,7 @@ const framing: readonly Mutant[] = [
     name: 'what commit headers behind the end of the log claim is not heard',
     edits: [
       {
-        file: 'src/journal/segment-scan.ts',
+        file: 'src/journal/recovery/segment-scan.ts',
         find: 'const hasCommit = this.#claimBlocks(this.#claims, this.#offset);',
         replace: 'const hasCommit = this.#claimBlocks({ durableLsn: -1, heldFromLsn: -1 }, this.#offset);',
       },
@@ -228,7 +230,7 @@ const commits: readonly Mutant[] = [
     name: 'the durable LSN is that of what was submitted, and not of what has completed',
     edits: [
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: 'this.#syncedLsn = commit.endLsn;',
         replace: 'this.#syncedLsn = this.#layout.nextLsn;',
       },
@@ -239,7 +241,7 @@ const commits: readonly Mutant[] = [
     name: 'waiters that are settled stay in the queue while others wait',
     edits: [
       {
-        file: 'src/journal/durable-waiters.ts',
+        file: 'src/journal/commit/durable-waiters.ts',
         find: 'this.#head > 0 && this.count <= Math.max(this.#head, CUT_ENTRIES_MAX)',
         replace: 'this.count === 0',
       },
@@ -250,7 +252,7 @@ const commits: readonly Mutant[] = [
     name: 'waiters that are settled are rejected, too',
     edits: [
       {
-        file: 'src/journal/durable-waiters.ts',
+        file: 'src/journal/commit/durable-waiters.ts',
         find: 'rejectAll(error: Error): void {',
         replace: 'rejectAll(error: Error): void {\n    this.#head = 0;',
       },
@@ -261,7 +263,7 @@ const commits: readonly Mutant[] = [
     name: 'a commit settles also those who wait for the one behind it',
     edits: [
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: 'this.#waiters.settle(commit.endLsn);',
         replace: 'this.#waiters.settle(this.#layout.nextLsn);',
       },
@@ -272,7 +274,7 @@ const commits: readonly Mutant[] = [
     name: 'who waits is told when the write is submitted, before it has completed',
     edits: [
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: 'start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });',
         replace: `start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });
       this.#waiters.settle(commit.endLsn);`,
@@ -284,7 +286,7 @@ const commits: readonly Mutant[] = [
     name: 'a write that failed counts as one that has completed',
     edits: [
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: 'const isLost = error !== null || this',
         replace: 'const isLost = this',
       },
@@ -295,7 +297,7 @@ const commits: readonly Mutant[] = [
     name: 'a write or flush that failed is tried once more',
     edits: [
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: `commit.segment.file.submit(write, (error, memoryIsFree) =>
         this.#completed(commit, error, memoryIsFree),
       );`,
@@ -311,12 +313,12 @@ const commits: readonly Mutant[] = [
     name: 'a commit is submitted while another one is in flight',
     edits: [
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: 'if (this.#inFlight !== null || this.#poisonedBy !== null || this.#wasStopped()) return;',
         replace: 'if (this.#poisonedBy !== null || this.#wasStopped()) return;',
       },
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: 'if (this.willSubmit) return;',
         replace: 'if (this.#isScheduled) return;',
       },
@@ -327,7 +329,7 @@ const commits: readonly Mutant[] = [
     name: 'the memory of a commit is used again while the engine still reads it',
     edits: [
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: 'if (memoryIsFree) commit.release();',
         replace: 'commit.release();',
       },
@@ -349,7 +351,7 @@ const commits: readonly Mutant[] = [
     name: 'a commit does not say what was durable when it was submitted',
     edits: [
       {
-        file: 'src/journal/commit-pipeline.ts',
+        file: 'src/journal/commit/commit-pipeline.ts',
         find: 'commit.finish(this.#syncedLsn, this.heldFromLsn)',
         replace: 'commit.finish(0, this.heldFromLsn)',
       },
@@ -385,7 +387,7 @@ const commits: readonly Mutant[] = [
     name: 'a batch does not ask for room for all of it before it is framed',
     edits: [
       {
-        file: 'src/journal/commit-layout.ts',
+        file: 'src/journal/commit/commit-layout.ts',
         find: 'if (recordCount > 1) return this.#hasSegmentFor(this.#bytesForAll(frameBytes));',
         replace: 'if (recordCount > 1) return this.#hasSegmentFor(0);',
       },
@@ -396,7 +398,7 @@ const commits: readonly Mutant[] = [
     name: 'no block of a segment is kept for a mark on a full disk',
     edits: [
       {
-        file: 'src/journal/segment-room.ts',
+        file: 'src/journal/segments/segment-room.ts',
         find: 'export const RESERVED_BLOCKS = 2;',
         replace: 'export const RESERVED_BLOCKS = 1;',
       },
@@ -410,7 +412,7 @@ const segments: readonly Mutant[] = [
     name: 'a segment gets its name without a flush of the file',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: `    yield* step(
       () => file.flush(),
       () => file.flushSync(),
@@ -425,7 +427,7 @@ const segments: readonly Mutant[] = [
     name: 'a segment gets its name before the file is flushed',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: `    yield* step(
       () => file.flush(),
       () => file.flushSync(),
@@ -446,7 +448,7 @@ const segments: readonly Mutant[] = [
     name: 'the name of a segment is not flushed before its first commit',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: `      () => storage.flushDirectory(directory),
       () => storage.flushDirectorySync(directory),`,
         replace: `      async () => {},
@@ -459,7 +461,7 @@ const segments: readonly Mutant[] = [
     name: 'a failed flush of the directory behind a new segment poisons nothing',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: 'if (!isFailedFlush(error)) throw error;',
         replace: 'if (isFailedFlush(error) || error !== null) throw error;',
       },
@@ -470,7 +472,7 @@ const segments: readonly Mutant[] = [
     name: 'a new segment has not all its bytes before its first commit',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: `      () => file.zeroFill(zerosFrom, plan.sizeBytes),
       () => file.zeroFillSync(zerosFrom, plan.sizeBytes),`,
         replace: `      async () => {},
@@ -505,7 +507,7 @@ const segments: readonly Mutant[] = [
     name: 'the segments of a retirement go newest first',
     edits: [
       {
-        file: 'src/journal/held-segments.ts',
+        file: 'src/journal/read/held-segments.ts',
         find: 'return [...this.#stale];',
         replace: 'return this.#stale.toReversed();',
       },
@@ -516,7 +518,7 @@ const segments: readonly Mutant[] = [
     name: 'the newest segment is retired with the others',
     edits: [
       {
-        file: 'src/journal/held-segments.ts',
+        file: 'src/journal/read/held-segments.ts',
         find: 'return kept === -1 ? Math.max(0, this.#segments.length - 1) : kept;',
         replace: 'return kept === -1 ? this.#segments.length : kept;',
       },
@@ -538,7 +540,7 @@ const segments: readonly Mutant[] = [
     name: 'a segment is retired under its reader',
     edits: [
       {
-        file: 'src/journal/held-segments.ts',
+        file: 'src/journal/read/held-segments.ts',
         find: 'const limit = Math.min(lsn, ...this.#pins.values());',
         replace: 'const limit = lsn;',
       },
@@ -563,7 +565,7 @@ const recycling: readonly Mutant[] = [
     name: 'a recycled segment gets the salt that chance gives, also one that its file had before',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: 'const salt = unusedSalt(storage.randomBytes(SALT_BYTES), plan.journalId, usedSeeds);',
         replace: 'const salt = storage.randomBytes(SALT_BYTES);',
       },
@@ -574,7 +576,7 @@ const recycling: readonly Mutant[] = [
     name: 'a recycled segment is not salted anew',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: 'const salt = unusedSalt(storage.randomBytes(SALT_BYTES), plan.journalId, usedSeeds);',
         replace: 'const salt = new Uint8Array(SALT_BYTES);',
       },
@@ -585,7 +587,7 @@ const recycling: readonly Mutant[] = [
     name: 'a retired file forgets the seeds of its earlier uses',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: 'usedSeeds: [...usedSeeds, seed],',
         replace: 'usedSeeds: [seed],',
       },
@@ -596,7 +598,7 @@ const recycling: readonly Mutant[] = [
     name: 'a retired file is used again before the flush of the directory behind its retirement',
     edits: [
       {
-        file: 'src/journal/recycled-segments.ts',
+        file: 'src/journal/segments/recycled-segments.ts',
         find: 'this.#waiting.push(segment);',
         replace: 'this.#free.push(segment);',
       },
@@ -619,7 +621,7 @@ const recycling: readonly Mutant[] = [
     name: 'a segment under way is thrown away when an append found no room for one of its own',
     edits: [
       {
-        file: 'src/journal/segment-room.ts',
+        file: 'src/journal/segments/segment-room.ts',
         find: `      const segment = runStepsSync(this.#prepare(commitBytes));
 `,
         replace: `      if (this.#underWay !== null) this.#underWay.abandoned = true;
@@ -633,7 +635,7 @@ const recycling: readonly Mutant[] = [
     name: 'a retired file is used again while a write of its last use is under way',
     edits: [
       {
-        file: 'src/journal/segment-room.ts',
+        file: 'src/journal/segments/segment-room.ts',
         find: 'if (closed === null || !(await closed)) return false;',
         replace: 'if (closed === null) return false;',
       },
@@ -644,7 +646,7 @@ const recycling: readonly Mutant[] = [
     name: 'files whose retirement was flushed in vain are used again all the same',
     edits: [
       {
-        file: 'src/journal/segment-room.ts',
+        file: 'src/journal/segments/segment-room.ts',
         find: 'this.#removeAll(this.#recycled.takeWaiting());',
         replace: '',
       },
@@ -655,7 +657,7 @@ const recycling: readonly Mutant[] = [
     name: 'a recycled segment does not say that it is one',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: 'const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: true };',
         replace: 'const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: false };',
       },

@@ -16,7 +16,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'the directory has no lock',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: `  const held = await storage.holdDirectory(directory);
   try {
     const flock = await lockExclusively(held);`,
@@ -35,7 +35,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'labels count although the owner had a socket or a lock',
     edits: [
       {
-        file: 'src/journal/lock-judgement.ts',
+        file: 'src/journal/directory/lock-judgement.ts',
         find: 'if (owner.live === null && !owner.flock) {',
         replace: '{',
       },
@@ -46,7 +46,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner that only the labels tell of counts as dead when they cannot tell',
     edits: [
       {
-        file: 'src/journal/lock-judgement.ts',
+        file: 'src/journal/directory/lock-judgement.ts',
         find: `if (labelled === 'dead') return;`,
         replace: `if (labelled !== 'live') return;`,
       },
@@ -57,7 +57,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner whose socket cannot be asked counts as dead',
     edits: [
       {
-        file: 'src/journal/lock-judgement.ts',
+        file: 'src/journal/directory/lock-judgement.ts',
         find: `if (liveness === 'dead') return;`,
         replace: `if (liveness !== 'live') return;`,
       },
@@ -68,7 +68,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner that had no flock counts as dead because nobody has one',
     edits: [
       {
-        file: 'src/journal/lock-judgement.ts',
+        file: 'src/journal/directory/lock-judgement.ts',
         find: 'if (owner.flock && isUnlocked) return;',
         replace: 'if (isUnlocked) return;',
       },
@@ -79,7 +79,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'the flock of the directory proves nothing',
     edits: [
       {
-        file: 'src/journal/lock-judgement.ts',
+        file: 'src/journal/directory/lock-judgement.ts',
         find: 'if (owner.flock && isUnlocked) return;',
         replace: '',
       },
@@ -90,7 +90,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a socket that no lock names is passed over',
     edits: [
       {
-        file: 'src/journal/lock-judgement.ts',
+        file: 'src/journal/directory/lock-judgement.ts',
         find: 'if (await outlast(held, strangers)) return',
         replace: 'if (strangers.length < 0 && (await outlast(held, strangers))) return',
       },
@@ -101,7 +101,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a contender in passing counts as an owner',
     edits: [
       {
-        file: 'src/journal/lock-judgement.ts',
+        file: 'src/journal/directory/lock-judgement.ts',
         find: 'const STRANGER_LOOKS_MAX = 20;',
         replace: 'const STRANGER_LOOKS_MAX = 1;',
       },
@@ -112,7 +112,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'whoever only looks at the lock keeps others from it',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'const FLOCK_TRIES_MAX = 100;',
         replace: 'const FLOCK_TRIES_MAX = 1;',
       },
@@ -123,7 +123,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'whoever has made a lock does not look again for a higher one',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (highestLock(names) !== this.number) return false;',
         replace: '',
       },
@@ -134,7 +134,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'whoever has made a lock does not look whether its socket is still there',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (identity === null || identity !== liveIdentity) return false;',
         replace: '',
       },
@@ -145,7 +145,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'all older locks are cleared away, and none is left for a late racer to find',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: '(old > 0 && old < number - OLDER_LOCKS_KEPT) ||',
         replace: '(old > 0 && old !== number) ||',
       },
@@ -156,7 +156,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'sockets are cleared away unasked',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: `(isSocket(name) && name !== live && (await held.probe(name)) === 'dead');`,
         replace: 'isSocket(name);',
       },
@@ -167,7 +167,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'sockets of the dead are never cleared away',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: `(isSocket(name) && name !== live && (await held.probe(name)) === 'dead');`,
         replace: `(isSocket(name) && name === live && (await held.probe(name)) === 'dead');`,
       },
@@ -178,7 +178,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'the name of the only proof is not durable before the lock names it',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (announcement !== null) await storage.flushDirectory(directory);',
         replace: '',
       },
@@ -189,7 +189,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'the name of the only proof is not durable where the owner has another proof',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (announcement !== null) await storage.flushDirectory(directory);',
         replace: 'if (announcement !== null && !flock) await storage.flushDirectory(directory);',
       },
@@ -200,7 +200,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'sockets of the dead go before the lock of the next owner is durable',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (names.some((name) => isSocket(name) && name !== this.live)) await storage.flushDirectory(directory);',
         replace: '',
       },
@@ -211,7 +211,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a socket goes before its lock says durably that it is free',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'await this.#file.flush();',
         replace: '',
       },
@@ -222,7 +222,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a lock gets its name before its contents are durable',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'await file.flush();',
         replace: '',
       },
@@ -233,7 +233,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a socket goes although its lock could not be marked',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'await this.#announcement?.close(true);',
         replace: '',
       },
@@ -244,12 +244,12 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look whether its lock file is there',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (identity === null) return `its lock',
         replace: 'if (identity !== null && identity === null) return `its lock',
       },
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (identity !== this.#identity) return',
         replace: 'if (identity !== null && identity !== this.#identity) return',
       },
@@ -260,7 +260,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look whether its lock file is its own',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (identity !== this.#identity) return',
         replace: 'if (identity === null && identity !== this.#identity) return',
       },
@@ -271,7 +271,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look for a newer lock',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'return storage.identityOf(this.#nextPath) === null ? null :',
         replace: 'return storage.identityOf(this.#nextPath) !== undefined ? null :',
       },
@@ -282,7 +282,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a lock that was lost comes back',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: `if (this.#lost !== null) throw this.#lost;
     const why = this.#whyLost();`,
         replace: 'const why = this.#whyLost();',
@@ -305,7 +305,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a lock that was lost takes the name of another owner away',
     edits: [
       {
-        file: 'src/journal/directory-lock.ts',
+        file: 'src/journal/directory/directory-lock.ts',
         find: 'if (storage.identityOf(this.#path) === this.#identity) await storage.remove(this.#path);',
         replace: 'await storage.remove(this.#path);',
       },
@@ -316,7 +316,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls rename',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createFile', 'createLogFile'] as const;`,
         replace: `const NAME_OPERATIONS = ['makeDirectory', 'link', 'remove', 'createFile', 'createLogFile'] as const;`,
       },
@@ -327,7 +327,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls link',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createFile', 'createLogFile'] as const;`,
         replace: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'remove', 'createFile', 'createLogFile'] as const;`,
       },
@@ -338,7 +338,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls remove',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createFile', 'createLogFile'] as const;`,
         replace: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'createFile', 'createLogFile'] as const;`,
       },
@@ -349,7 +349,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls createFile',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createFile', 'createLogFile'] as const;`,
         replace: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createLogFile'] as const;`,
       },
@@ -360,7 +360,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls createLogFile',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createFile', 'createLogFile'] as const;`,
         replace: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createFile'] as const;`,
       },
@@ -371,7 +371,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls makeDirectory',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const NAME_OPERATIONS = ['makeDirectory', 'rename', 'link', 'remove', 'createFile', 'createLogFile'] as const;`,
         replace: `const NAME_OPERATIONS = ['rename', 'link', 'remove', 'createFile', 'createLogFile'] as const;`,
       },
@@ -382,7 +382,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls renameSync',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const BLOCKING_NAME_OPERATIONS = ['renameSync', 'linkSync', 'removeSync', 'createLogFileSync'] as const;`,
         replace: `const BLOCKING_NAME_OPERATIONS = ['linkSync', 'removeSync', 'createLogFileSync'] as const;`,
       },
@@ -393,7 +393,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls linkSync',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const BLOCKING_NAME_OPERATIONS = ['renameSync', 'linkSync', 'removeSync', 'createLogFileSync'] as const;`,
         replace: `const BLOCKING_NAME_OPERATIONS = ['renameSync', 'removeSync', 'createLogFileSync'] as const;`,
       },
@@ -404,7 +404,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls removeSync',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const BLOCKING_NAME_OPERATIONS = ['renameSync', 'linkSync', 'removeSync', 'createLogFileSync'] as const;`,
         replace: `const BLOCKING_NAME_OPERATIONS = ['renameSync', 'linkSync', 'createLogFileSync'] as const;`,
       },
@@ -415,7 +415,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'an owner does not look before it calls createLogFileSync',
     edits: [
       {
-        file: 'src/journal/owned-names.ts',
+        file: 'src/journal/directory/owned-names.ts',
         find: `const BLOCKING_NAME_OPERATIONS = ['renameSync', 'linkSync', 'removeSync', 'createLogFileSync'] as const;`,
         replace: `const BLOCKING_NAME_OPERATIONS = ['renameSync', 'linkSync', 'removeSync'] as const;`,
       },
@@ -446,7 +446,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a segment replaces what has its name',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: `() => storage.link(temporary, path),
       () => storage.linkSync(temporary, path),`,
         replace: `async () => { await storage.rename(temporary, path); await storage.link(path, temporary); },
@@ -459,7 +459,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a segment whose name is taken poisons nobody',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: `if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
     const text`,
         replace: `if (isKeelsonError(error)) throw error;
@@ -472,7 +472,7 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a segment whose temporary name stays is used all the same',
     edits: [
       {
-        file: 'src/journal/segment-files.ts',
+        file: 'src/journal/segments/segment-files.ts',
         find: `    yield* discard(storage, path);
     throw error;
   }
@@ -598,7 +598,7 @@ function* write`,
     name: 'a backup does not look whether it is where it was asked for',
     edits: [
       {
-        file: 'src/kv/new-store.ts',
+        file: 'src/kv/copy/new-store.ts',
         find: `    assertThere();
 `,
         replace: '',
@@ -610,7 +610,7 @@ function* write`,
     name: 'a backup is written by its path',
     edits: [
       {
-        file: 'src/kv/new-store.ts',
+        file: 'src/kv/copy/new-store.ts',
         find: 'return await writeInto(held, plan,',
         replace: 'return await writeInto({ ...held, storage } as HeldDirectory, plan,',
       },
@@ -643,7 +643,7 @@ function* write`,
     name: 'a second open in this process is not told so',
     edits: [
       {
-        file: 'src/journal/lock-judgement.ts',
+        file: 'src/journal/directory/lock-judgement.ts',
         find: 'if (isThisProcess(storage, owner)) {',
         replace: 'if (storage === null) {',
       },

@@ -8,9 +8,9 @@ const LESSONS = 'test/journal/lessons.test.ts';
 const COPIES = 'test/journal/recovery-copies.test.ts';
 const DAMAGE = 'test/journal/damage.test.ts';
 const REGRESSIONS = 'test/simulation/recovery-regressions.test.ts';
-const DECISION_FILE = 'src/journal/recovery-decision.ts';
-const RECOVERY_FILE = 'src/journal/recovery.ts';
-const HISTORIES_FILE = 'src/journal/mixed-histories.ts';
+const DECISION_FILE = 'src/journal/recovery/recovery-decision.ts';
+const RECOVERY_FILE = 'src/journal/recovery/recovery.ts';
+const HISTORIES_FILE = 'src/journal/recovery/mixed-histories.ts';
 const MIXED = 'test/kv/mixed-histories.test.ts';
 
 export const recoveryMutants: readonly Mutant[] = [
@@ -218,7 +218,7 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'a record is given to readers although its checksum fails',
     edits: [
       {
-        file: 'src/journal/frame-cursor.ts',
+        file: 'src/journal/format/frame-cursor.ts',
         find: `      this.#view.getUint32(at + FRAME_CHECKSUM_AT, true) !==
       frameChecksum(this.#window, at, length, lsn, this.#seed)`,
         replace: '      Number.isNaN(frameChecksum(this.#window, at, length, lsn, this.#seed))',
@@ -354,14 +354,16 @@ export const recoveryMutants: readonly Mutant[] = [
   },
   {
     name: 'verify() names one file of another history only',
-    edits: [{ file: 'src/journal/examination.ts', find: 'known.push(...this.#mixed());', replace: '' }],
+    edits: [
+      { file: 'src/journal/repair/examination.ts', find: 'known.push(...this.#mixed());', replace: '' },
+    ],
     tests: [MIXED],
   },
   {
     name: 'salvage() does not say which writes of another history it leaves',
     edits: [
       {
-        file: 'src/journal/examination.ts',
+        file: 'src/journal/repair/examination.ts',
         find: 'for (const { lsn, lsnEnd } of this.#mixed()) missing.push({ lsn, lsnEnd });',
         replace: '',
       },

@@ -11,7 +11,7 @@ const IMAGE_CHECKS = 'test/kv/image-checks.test.ts';
 const WAITERS = 'test/journal/durable-waiters.test.ts';
 
 const GUARD = 'src/commit-guard.ts';
-const PIPELINE = 'src/journal/commit-pipeline.ts';
+const PIPELINE = 'src/journal/commit/commit-pipeline.ts';
 const STORE = 'src/kv/store.ts';
 
 function mutant(name: string, file: string, find: string, replace: string, ...tests: string[]): Mutant {
@@ -66,7 +66,7 @@ const stops: readonly Mutant[] = [
   ),
   mutant(
     'a waiter that was being settled when the call was stopped is forgotten',
-    'src/journal/durable-waiters.ts',
+    'src/journal/commit/durable-waiters.ts',
     'const unsure = this.#unsure;',
     'const unsure = null as Waiter | null;',
     WAITERS,
@@ -83,7 +83,7 @@ const nested: readonly Mutant[] = [
   ),
   mutant(
     'a segment is used after one that a hook took meanwhile',
-    'src/journal/commit-layout.ts',
+    'src/journal/commit/commit-layout.ts',
     'if (this.#segment !== segment || (segment !== null && next.sequence < segment.sequence)) {',
     'if (this.#segment === null && segment !== null) {',
     JOURNAL_STOPS,
@@ -126,7 +126,7 @@ const nested: readonly Mutant[] = [
   {
     ...mutant(
       'the files of a backup are begun on the stack of the call',
-      'src/kv/backup.ts',
+      'src/kv/copy/backup.ts',
       'await null;',
       '',
       HOOKS,
@@ -159,28 +159,28 @@ const nested: readonly Mutant[] = [
 const images: readonly Mutant[] = [
   mutant(
     'an image is written of keys that are not those of their entries',
-    'src/kv/image-files.ts',
+    'src/kv/image/image-files.ts',
     '(key > lastKey || entriesDone === 0) && entries.isKeyOf(handle, key),',
     'key > lastKey || entriesDone === 0,',
     IMAGE_CHECKS,
   ),
   mutant(
     'an image is written of keys that are out of order',
-    'src/kv/image-files.ts',
+    'src/kv/image/image-files.ts',
     '(key > lastKey || entriesDone === 0) && entries.isKeyOf(handle, key),',
     'entries.isKeyOf(handle, key),',
     IMAGE_CHECKS,
   ),
   mutant(
     'an image holds fewer entries than the index says',
-    'src/kv/image-files.ts',
+    'src/kv/image/image-files.ts',
     "invariant(entriesDone === header.entryCount, 'the index in memory miscounts the entries');",
     '',
     IMAGE_CHECKS,
   ),
   mutant(
     'a checkpoint that finds memory in two minds is just another failed one',
-    'src/kv/checkpoint.ts',
+    'src/kv/image/checkpoint.ts',
     "if (isKeelsonError(error, 'KEELSON_INVARIANT')) journal.poison(error);",
     '',
     IMAGE_CHECKS,

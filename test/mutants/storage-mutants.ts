@@ -219,7 +219,11 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: 'a backup has the mode that the umask says',
     edits: [
-      { file: 'src/kv/new-store.ts', find: '{ create: true, permissions }', replace: '{ create: true }' },
+      {
+        file: 'src/kv/copy/new-store.ts',
+        find: '{ create: true, permissions }',
+        replace: '{ create: true }',
+      },
     ],
     tests: [PERMISSIONS],
   },
@@ -227,7 +231,7 @@ export const storageMutants: readonly Mutant[] = [
     name: 'a backup into a wider directory is as wide',
     edits: [
       {
-        file: 'src/kv/new-store.ts',
+        file: 'src/kv/copy/new-store.ts',
         find: 'storage.holdDirectory(directory, permissions)',
         replace: 'storage.holdDirectory(directory)',
       },

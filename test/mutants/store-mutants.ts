@@ -69,7 +69,7 @@ const writes: readonly Mutant[] = [
     name: 'a clear of everything takes what the same batch has staged',
     edits: [
       {
-        file: 'src/kv/entries.ts',
+        file: 'src/kv/entries/entries.ts',
         find: 'if (this.#stagedCount === 0) this.values.clear();',
         replace: 'if (this.#stagedCount >= 0) this.values.clear();',
       },
@@ -118,7 +118,7 @@ const pressure: readonly Mutant[] = [
     name: 'a file that ends in the middle of a commit is sound',
     edits: [
       {
-        file: 'src/journal/recovery-decision.ts',
+        file: 'src/journal/recovery/recovery-decision.ts',
         find: `scan?.endsBecause === 'header' && scan.endOffset`,
         replace: `scan !== null && scan.endOffset`,
       },
@@ -129,7 +129,7 @@ const pressure: readonly Mutant[] = [
     name: 'a damaged seal makes all of a file that was cut unreadable',
     edits: [
       {
-        file: 'src/journal/recovery-decision.ts',
+        file: 'src/journal/recovery/recovery-decision.ts',
         find: `return scan?.endsBecause === 'header' && scan.endOffset + blockBytes === fileBytes;`,
         replace: `return scan === null && blockBytes === 0;`,
       },
@@ -140,7 +140,7 @@ const pressure: readonly Mutant[] = [
     name: 'a seal anywhere in a file makes a shorter one sound',
     edits: [
       {
-        file: 'src/journal/segment-scan.ts',
+        file: 'src/journal/recovery/segment-scan.ts',
         find: `const isLastBlock = offset + this.#blockBytes === this.#lengthBytes;`,
         replace: `const isLastBlock = offset > 0;`,
       },
@@ -151,7 +151,7 @@ const pressure: readonly Mutant[] = [
     name: 'a close aborts the checkpoint that short lives make due',
     edits: [
       {
-        file: 'src/kv/checkpoints.ts',
+        file: 'src/kv/image/checkpoints.ts',
         find: `if (this.#isClosed && !this.#outlivesClose)`,
         replace: `if (this.#isClosed)`,
       },
@@ -162,7 +162,7 @@ const pressure: readonly Mutant[] = [
     name: 'a close waits for a large checkpoint',
     edits: [
       {
-        file: 'src/kv/checkpoints.ts',
+        file: 'src/kv/image/checkpoints.ts',
         find: `entries.memory.valueBytes <= SMALL_STORE_BYTES`,
         replace: `SMALL_STORE_BYTES > 0`,
       },
@@ -173,7 +173,7 @@ const pressure: readonly Mutant[] = [
     name: 'a close waits for a checkpoint that was asked for',
     edits: [
       {
-        file: 'src/kv/checkpoints.ts',
+        file: 'src/kv/image/checkpoints.ts',
         find: `isAutomatic && this.#hasManySegments`,
         replace: `this.#hasManySegments`,
       },
@@ -236,14 +236,16 @@ const pressure: readonly Mutant[] = [
 const checkpoints: readonly Mutant[] = [
   {
     name: 'an image gets its name before its LSN is durable in the journal',
-    edits: [{ file: 'src/kv/checkpoint.ts', find: 'await journal.syncThrough(header.lsn);', replace: '' }],
+    edits: [
+      { file: 'src/kv/image/checkpoint.ts', find: 'await journal.syncThrough(header.lsn);', replace: '' },
+    ],
     tests: [ORDER],
   },
   {
     name: 'an image gets its name without a flush of its end',
     edits: [
       {
-        file: 'src/kv/image-files.ts',
+        file: 'src/kv/image/image-files.ts',
         find: `await file.flush();
     return offset;`,
         replace: 'return offset;',
@@ -255,24 +257,26 @@ const checkpoints: readonly Mutant[] = [
     name: 'an image is written under its name, and flushed after that',
     edits: [
       {
-        file: 'src/kv/checkpoint.ts',
+        file: 'src/kv/image/checkpoint.ts',
         find: 'bytesWritten = await writeImage(storage, temporary, plan);',
         replace: 'bytesWritten = await writeImage(storage, path, plan);',
       },
-      { file: 'src/kv/checkpoint.ts', find: 'await storage.rename(temporary, path);', replace: '' },
+      { file: 'src/kv/image/checkpoint.ts', find: 'await storage.rename(temporary, path);', replace: '' },
     ],
     tests: [ORDER],
   },
   {
     name: 'the name of an image is not flushed before what it replaces goes',
-    edits: [{ file: 'src/kv/checkpoint.ts', find: 'await storage.flushDirectory(directory);', replace: '' }],
+    edits: [
+      { file: 'src/kv/image/checkpoint.ts', find: 'await storage.flushDirectory(directory);', replace: '' },
+    ],
     tests: [ORDER],
   },
   {
     name: 'segments are retired before the name of the image is durable',
     edits: [
       {
-        file: 'src/kv/checkpoint.ts',
+        file: 'src/kv/image/checkpoint.ts',
         find: 'await storage.flushDirectory(directory);',
         replace: `await journal.retireBehindImage(header.lsn);
     await storage.flushDirectory(directory);`,
@@ -284,7 +288,7 @@ const checkpoints: readonly Mutant[] = [
     name: 'older images are removed before the name of the new one is durable',
     edits: [
       {
-        file: 'src/kv/checkpoint.ts',
+        file: 'src/kv/image/checkpoint.ts',
         find: 'await storage.flushDirectory(directory);',
         replace: `for (const lsn of await listImages(storage, directory)) {
       if (lsn < header.lsn) await storage.remove(imagePath(directory, lsn));
@@ -298,7 +302,7 @@ const checkpoints: readonly Mutant[] = [
     name: 'a failed flush of the directory behind an image poisons nothing',
     edits: [
       {
-        file: 'src/kv/checkpoint.ts',
+        file: 'src/kv/image/checkpoint.ts',
         find: 'if (isFailedFlush(error)) journal.poison(error);',
         replace: 'void isFailedFlush;',
       },
@@ -309,13 +313,13 @@ const checkpoints: readonly Mutant[] = [
     name: 'a checkpoint goes on when the journal was poisoned during the flush of its name',
     edits: [
       {
-        file: 'src/kv/checkpoint.ts',
+        file: 'src/kv/image/checkpoint.ts',
         find: `  assertSound(journal);
   return { lsn: header.lsn`,
         replace: '  return { lsn: header.lsn',
       },
       {
-        file: 'src/kv/checkpoint.ts',
+        file: 'src/kv/image/checkpoint.ts',
         find: `  assertSound(journal);
   const retired`,
         replace: '  const retired',
@@ -327,7 +331,7 @@ const checkpoints: readonly Mutant[] = [
     name: 'the older generation is not kept',
     edits: [
       {
-        file: 'src/kv/checkpoints.ts',
+        file: 'src/kv/image/checkpoints.ts',
         find: 'const olderLsn = options.keepOlderGeneration ? this.#olderImageLsn : this.#imageLsn;',
         replace: 'void options;\n    const olderLsn = this.#imageLsn;',
       },
@@ -338,7 +342,7 @@ const checkpoints: readonly Mutant[] = [
     name: 'the journal behind the older generation is not kept',
     edits: [
       {
-        file: 'src/kv/checkpoint.ts',
+        file: 'src/kv/image/checkpoint.ts',
         find: 'await journal.retireBehindImage(olderLsn);',
         replace: 'await journal.retireBehindImage(lsn);',
       },
@@ -349,7 +353,7 @@ const checkpoints: readonly Mutant[] = [
     name: 'an image is of what is there while it is written, and not of one moment',
     edits: [
       {
-        file: 'src/kv/checkpoints.ts',
+        file: 'src/kv/image/checkpoints.ts',
         find: 'const view = entries.clone();',
         replace: 'const view: EntriesView = entries;',
       },
@@ -402,7 +406,7 @@ const opening: readonly Mutant[] = [
     name: 'a block of an image counts although its checksum fails',
     edits: [
       {
-        file: 'src/kv/image-format.ts',
+        file: 'src/kv/image/image-format.ts',
         find: 'if (!imageBlockHolds(block, seed)) {',
         replace: 'if (Number.isNaN(+imageBlockHolds(block, seed))) {',
       },
@@ -413,7 +417,7 @@ const opening: readonly Mutant[] = [
     name: 'the checksums of an image leave out its LSN',
     edits: [
       {
-        file: 'src/kv/image-format.ts',
+        file: 'src/kv/image/image-format.ts',
         find: 'return crc32cUpdateUint64(crc32cUpdate(CRC32C_START, journalId, 0, JOURNAL_ID_BYTES), lsn);',
         replace:
           'return crc32cUpdateUint64(crc32cUpdate(CRC32C_START, journalId, 0, JOURNAL_ID_BYTES), 0 * lsn);',
@@ -425,7 +429,7 @@ const opening: readonly Mutant[] = [
     name: 'an image of small entries is written without the program having its turn',
     edits: [
       {
-        file: 'src/kv/image-files.ts',
+        file: 'src/kv/image/image-files.ts',
         find: 'if (offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();',
         replace: '',
       },
@@ -436,7 +440,7 @@ const opening: readonly Mutant[] = [
     name: 'an image with fewer entries than it says is whole',
     edits: [
       {
-        file: 'src/kv/image-files.ts',
+        file: 'src/kv/image/image-files.ts',
         find: 'if (loader.size !== header.entryCount || offset !== fileBytes) {',
         replace: 'if (offset !== fileBytes) {',
       },
@@ -448,14 +452,14 @@ const opening: readonly Mutant[] = [
 const memory: readonly Mutant[] = [
   {
     name: 'the table of slabs is changed while a view shares it',
-    edits: [{ file: 'src/kv/value-slabs.ts', find: 'this.table = this.table.slice();', replace: '' }],
+    edits: [{ file: 'src/kv/entries/value-slabs.ts', find: 'this.table = this.table.slice();', replace: '' }],
     tests: [SLABS],
   },
   {
     name: 'a slab that a view has seen is written to again',
     edits: [
       {
-        file: 'src/kv/value-slabs.ts',
+        file: 'src/kv/entries/value-slabs.ts',
         find: 'if (slab.bytes.length === this.slabBytesMax && slab.viewsBefore === this.#viewCount) {',
         replace: 'if (slab.bytes.length === this.slabBytesMax) {',
       },
@@ -466,7 +470,7 @@ const memory: readonly Mutant[] = [
     name: 'a view shares the handles that compaction moves',
     edits: [
       {
-        file: 'src/kv/entries.ts',
+        file: 'src/kv/entries/entries.ts',
         find: 'return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());',
         replace: 'return new EntriesView(this.index.clone(), this.handles, this.values.view());',
       },
@@ -477,7 +481,7 @@ const memory: readonly Mutant[] = [
     name: 'compaction moves a value and loses its version',
     edits: [
       {
-        file: 'src/kv/value-slabs.ts',
+        file: 'src/kv/entries/value-slabs.ts',
         find: 'from.bytes.subarray(word * 4, word * 4 + entryBytes), at);',
         replace: 'from.bytes.subarray(word * 4 + 20, word * 4 + entryBytes), at + 20);',
       },
@@ -488,7 +492,7 @@ const memory: readonly Mutant[] = [
     name: 'a value that is overwritten keeps its memory',
     edits: [
       {
-        file: 'src/kv/entries.ts',
+        file: 'src/kv/entries/entries.ts',
         find: `      this.#setHandle(hash, id, previous, handle);
       this.values.release(previous);`,
         replace: '      this.#setHandle(hash, id, previous, handle);',
@@ -500,7 +504,7 @@ const memory: readonly Mutant[] = [
     name: 'a view shares the ordered index that the store goes on to change',
     edits: [
       {
-        file: 'src/kv/entries.ts',
+        file: 'src/kv/entries/entries.ts',
         find: 'return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());',
         replace: 'return new EntriesView(this.index, this.handles.view(), this.values.view());',
       },
@@ -511,7 +515,7 @@ const memory: readonly Mutant[] = [
     name: 'a page of handles that a view shares is written to',
     edits: [
       {
-        file: 'src/kv/entry-handles.ts',
+        file: 'src/kv/entries/entry-handles.ts',
         find: 'group[place] = group[place]?.slice() ??',
         replace: 'group[place] ??=',
       },
@@ -522,7 +526,7 @@ const memory: readonly Mutant[] = [
     name: 'a group of pages that a view shares is written to',
     edits: [
       {
-        file: 'src/kv/entry-handles.ts',
+        file: 'src/kv/entries/entry-handles.ts',
         find: 'this.groups[place] = this.groups[place]?.slice() ?? [];',
         replace: 'this.groups[place] ??= [];',
       },
@@ -533,7 +537,7 @@ const memory: readonly Mutant[] = [
     name: 'two keys of one hash are one',
     edits: [
       {
-        file: 'src/kv/key-table.ts',
+        file: 'src/kv/entries/key-table.ts',
         find: 'if (owner.isKeyOf(handle, key)) return handle;',
         replace: 'return handle;',
       },
@@ -544,7 +548,7 @@ const memory: readonly Mutant[] = [
     name: 'a gap in the hash index hides the keys behind it',
     edits: [
       {
-        file: 'src/kv/key-table.ts',
+        file: 'src/kv/entries/key-table.ts',
         find: 'closeGap(table.words, at);',
         replace: 'table.words.fill(0, at, at + 2);',
       },
@@ -555,7 +559,7 @@ const memory: readonly Mutant[] = [
     name: 'a key that the hash index had no room for is not there',
     edits: [
       {
-        file: 'src/kv/entries.ts',
+        file: 'src/kv/entries/entries.ts',
         find: 'this.index.set(key, id);\n    if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;',
         replace: 'this.index.set(key, id);\n    this.#table.insert(hash, handle);',
       },
@@ -564,14 +568,14 @@ const memory: readonly Mutant[] = [
   },
   {
     name: 'a key that is deleted stays in the hash index',
-    edits: [{ file: 'src/kv/entries.ts', find: 'this.#table.remove(hash, handle);', replace: '' }],
+    edits: [{ file: 'src/kv/entries/entries.ts', find: 'this.#table.remove(hash, handle);', replace: '' }],
     tests: [ENTRIES],
   },
   {
     name: 'the units of a wide key are compared by their low bytes',
     edits: [
       {
-        file: 'src/kv/key-units.ts',
+        file: 'src/kv/entries/key-units.ts',
         find: 'if (wideUnitAt(bytes, start + index * 2) !== key.charCodeAt(index)) return false;',
         replace: 'if (bytes[start + index * 2] !== (key.charCodeAt(index) & 0xff)) return false;',
       },
@@ -585,13 +589,13 @@ const backups: readonly Mutant[] = [
     name: 'the marker of a backup is removed before the backup is whole',
     edits: [
       {
-        file: 'src/kv/new-store.ts',
+        file: 'src/kv/copy/new-store.ts',
         find: 'bytesWritten = await writeContent(storage, plan, journalId);',
         replace: `await storage.remove(marker);
     bytesWritten = await writeContent(storage, plan, journalId);`,
       },
       {
-        file: 'src/kv/new-store.ts',
+        file: 'src/kv/copy/new-store.ts',
         find: `await storage.remove(marker);
   await storage.flushDirectory(directory);
   return bytesWritten;`,
@@ -605,7 +609,7 @@ const backups: readonly Mutant[] = [
     name: 'a backup holds what its source may yet lose',
     edits: [
       {
-        file: 'src/kv/backup.ts',
+        file: 'src/kv/copy/backup.ts',
         find: 'whenAllowed: async () => journal?.syncThrough(lsn),',
         replace: 'whenAllowed: async () => void journal,',
       },
@@ -616,7 +620,7 @@ const backups: readonly Mutant[] = [
     name: 'the marker of a backup is not durable before the rest',
     edits: [
       {
-        file: 'src/kv/new-store.ts',
+        file: 'src/kv/copy/new-store.ts',
         find: `await flushNameOf(storage, directory);
     await storage.flushDirectory(directory);`,
         replace: 'await flushNameOf(storage, directory);',
@@ -628,7 +632,7 @@ const backups: readonly Mutant[] = [
     name: 'a backup resolves before the removal of its marker is durable',
     edits: [
       {
-        file: 'src/kv/new-store.ts',
+        file: 'src/kv/copy/new-store.ts',
         find: `await storage.remove(marker);
   await storage.flushDirectory(directory);
   return bytesWritten;`,
@@ -645,7 +649,7 @@ const encodings: readonly Mutant[] = [
     name: 'the value -0 comes back as 0',
     edits: [
       {
-        file: 'src/kv/msgpack-check.ts',
+        file: 'src/kv/encoding/msgpack/check.ts',
         find: 'return Object.is(value, -0) ? NEGATIVE_ZERO : value;',
         replace: 'void NEGATIVE_ZERO;\n        return value;',
       },
@@ -656,7 +660,7 @@ const encodings: readonly Mutant[] = [
     name: 'a binary that was decoded shares the memory of the store',
     edits: [
       {
-        file: 'src/kv/msgpack-extensions.ts',
+        file: 'src/kv/encoding/msgpack/extensions.ts',
         find: 'return new Uint8Array(new Uint8Array(this.buffer, this.byteOffset + start, end - start));',
         replace:
           'return new Uint8Array(this.buffer, this.byteOffset + start, end - start) as Uint8Array<ArrayBuffer>;',
@@ -668,7 +672,7 @@ const encodings: readonly Mutant[] = [
     name: 'keys are in the order of a language, and not of their code units',
     edits: [
       {
-        file: 'src/kv/ordered-index.ts',
+        file: 'src/kv/entries/ordered-index.ts',
         find: 'return a < b ? -1 : a === b ? 0 : 1;',
         replace: 'return a.localeCompare(b);',
       },
@@ -677,14 +681,14 @@ const encodings: readonly Mutant[] = [
   },
   {
     name: 'the end of a prefix forgets that surrogates sort below U+E000',
-    edits: [{ file: 'src/kv/key-encoding.ts', find: 'return 0x10000;', replace: 'return 0xe000;' }],
+    edits: [{ file: 'src/kv/encoding/key-encoding.ts', find: 'return 0x10000;', replace: 'return 0xe000;' }],
     tests: ['test/kv/key-encoding.test.ts'],
   },
   {
     name: 'a key may have lone surrogates, which UTF-8 cannot hold',
     edits: [
       {
-        file: 'src/kv/key-encoding.ts',
+        file: 'src/kv/encoding/key-encoding.ts',
         find: "if (!key.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', key, WELL_FORMED);",
         replace: '',
       },

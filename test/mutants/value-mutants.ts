@@ -16,7 +16,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'the id of a shape comes from elsewhere than the storage',
     edits: [
       {
-        file: 'src/kv/shapes.ts',
+        file: 'src/kv/encoding/shapes.ts',
         find: 'shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names)',
         replace: 'shapeFrom(Math.floor(Math.random() * 2 ** 48), names)',
       },
@@ -28,7 +28,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'an iteration that close() cuts short ends like any other',
     edits: [
       {
-        file: 'src/kv/reads.ts',
+        file: 'src/kv/read/reads.ts',
         find: '      this.#assertOpen();\n      const value = this.#project',
         replace: '      const value = this.#project',
       },
@@ -73,7 +73,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a new key keeps the string that it was cut out of',
     edits: [
       {
-        file: 'src/kv/entries.ts',
+        file: 'src/kv/entries/entries.ts',
         find: 'const isKept = isOwnKey || !mayBeSlice(key);',
         replace: 'const isKept = true;',
       },
@@ -84,7 +84,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a key above U+00FF is copied as its low bytes',
     edits: [
       {
-        file: 'src/kv/key-units.ts',
+        file: 'src/kv/entries/key-units.ts',
         find: 'return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);',
         replace: 'return readLatin1(bytes, start, end);',
       },
@@ -95,7 +95,7 @@ export const valueMutants: readonly Mutant[] = [
     name: "a prototype whose constructor is another one's is that of plain objects",
     edits: [
       {
-        file: 'src/kv/realms.ts',
+        file: 'src/kv/encoding/realms.ts',
         find: "  if (getOwnPropertyDescriptor(maker, 'prototype')?.value !== prototype) return false;\n",
         replace: '',
       },
@@ -106,7 +106,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a class of a name is native code of that name',
     edits: [
       {
-        file: 'src/kv/realms.ts',
+        file: 'src/kv/encoding/realms.ts',
         find: 'if (!isNative(maker, name)) return false;',
         replace: 'if (maker.name !== name) return false;',
       },
@@ -115,14 +115,14 @@ export const valueMutants: readonly Mutant[] = [
   },
   {
     name: 'a Map without a prototype is a plain object',
-    edits: [{ file: 'src/kv/realms.ts', find: '    !types.isMap(value) &&\n', replace: '' }],
+    edits: [{ file: 'src/kv/encoding/realms.ts', find: '    !types.isMap(value) &&\n', replace: '' }],
     tests: [REALMS],
   },
   {
     name: 'a plain value is written by code that runs while another is',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-writer.ts',
+        file: 'src/kv/encoding/msgpack/plain-writer.ts',
         find: 'isWritten && serial === ownSerial',
         replace: 'isWritten',
       },
@@ -133,7 +133,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'an accessor is a plain property',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-writer.ts',
+        file: 'src/kv/encoding/msgpack/plain-writer.ts',
         find: 'if (INHERITED_NAMES.has(name) || lookupGetter.call(value, name) !== undefined) return false;',
         replace: 'if (INHERITED_NAMES.has(name)) return false;',
       },
@@ -144,7 +144,7 @@ export const valueMutants: readonly Mutant[] = [
     name: '-0 is the plain number 0',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-writer.ts',
+        file: 'src/kv/encoding/msgpack/plain-writer.ts',
         find: 'else if (Object.is(value, -0)) return false;',
         replace: '',
       },
@@ -155,7 +155,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a plain text is written past the end of the scratch',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-writer.ts',
+        file: 'src/kv/encoding/msgpack/plain-writer.ts',
         find: 'if (at + HEADER_BYTES_MAX + text.length * UTF8_BYTES_PER_UNIT_MAX > SCRATCH_BYTES) return false;',
         replace: '',
       },
@@ -166,7 +166,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a plain value may end before its bytes do',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-reader.ts',
+        file: 'src/kv/encoding/msgpack/plain-reader.ts',
         find: 'const value = readValue(0);\n    return at === end ? value : NOT_PLAIN;',
         replace: 'return readValue(0);',
       },
@@ -177,7 +177,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a plain text is read past its end',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-reader.ts',
+        file: 'src/kv/encoding/msgpack/plain-reader.ts',
         find: `  if (size > end - at) return NOT_PLAIN;
   const start = at;`,
         replace: '  const start = at;',
@@ -189,7 +189,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'two names of properties with one hash are one',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-reader.ts',
+        file: 'src/kv/encoding/msgpack/plain-reader.ts',
         find: 'if (known !== undefined && known.length === size && isAt(known)) {',
         replace: 'if (known !== undefined && known.length === size) {',
       },
@@ -200,7 +200,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'two pooled binaries overlap',
     edits: [
       {
-        file: 'src/kv/value-encoding.ts',
+        file: 'src/kv/encoding/value-encoding.ts',
         find: 'poolAt = Math.ceil((poolAt + length) / POOL_ALIGNMENT_BYTES) * POOL_ALIGNMENT_BYTES;',
         replace: 'poolAt = Math.floor((poolAt + length) / POOL_ALIGNMENT_BYTES) * POOL_ALIGNMENT_BYTES;',
       },
@@ -211,7 +211,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'bytes that are no UTF-8 are replaced',
     edits: [
       {
-        file: 'src/kv/utf8.ts',
+        file: 'src/kv/encoding/utf8.ts',
         find: 'if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end))) {',
         replace: 'if (text.includes(REPLACEMENT) && isUtf8(bytes.subarray(start, end))) {',
       },
@@ -233,7 +233,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'an iteration upwards ends with its first chunk',
     edits: [
       {
-        file: 'src/kv/ordered-index.ts',
+        file: 'src/kv/entries/ordered-index.ts',
         find: 'this.#isAtEnd = result !== STOP.break;',
         replace: 'this.#isAtEnd = true;',
       },
@@ -244,7 +244,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'an iteration upwards begins each chunk with the last key of the one before',
     edits: [
       {
-        file: 'src/kv/ordered-index.ts',
+        file: 'src/kv/entries/ordered-index.ts',
         find: 'low: keys.at(-1), lowInclusive: false };',
         replace: 'low: keys.at(-1), lowInclusive: true };',
       },
@@ -255,7 +255,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'an accessor is read where the names have a shape',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-writer.ts',
+        file: 'src/kv/encoding/msgpack/plain-writer.ts',
         find: '    if (lookupGetter.call(value, name) !== undefined) return false;\n',
         replace: '',
       },
@@ -266,7 +266,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'one id may stand for two sets of names',
     edits: [
       {
-        file: 'src/kv/shapes.ts',
+        file: 'src/kv/encoding/shapes.ts',
         find: 'if (!isSame(known.names, shape.names)) throw',
         replace: 'if (known.id !== shape.id) throw',
       },
@@ -277,7 +277,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a store gives out any number of shapes',
     edits: [
       {
-        file: 'src/kv/shapes.ts',
+        file: 'src/kv/encoding/shapes.ts',
         find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null',
         replace: 'shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names)',
       },
@@ -288,7 +288,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a value with a shape may end before its bytes do',
     edits: [
       {
-        file: 'src/kv/msgpack-plain-reader.ts',
+        file: 'src/kv/encoding/msgpack/plain-reader.ts',
         find: 'const value = shape.read();\n    return at === end ? value : NOT_PLAIN;',
         replace: 'return shape.read();',
       },
@@ -299,7 +299,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'the log behind an image does not say anew what values need',
     edits: [
       {
-        file: 'src/kv/checkpoints.ts',
+        file: 'src/kv/image/checkpoints.ts',
         find: '    codecs.value.shapes?.startEpoch();\n',
         replace: '',
       },
@@ -310,7 +310,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a definition counts as recorded before its record is accepted',
     edits: [
       {
-        file: 'src/kv/record-codec.ts',
+        file: 'src/kv/write/record-codec.ts',
         find: 'this.#defined = [...this.#defined, shape];',
         replace: 'shapes.recorded(shape);',
       },
@@ -343,7 +343,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a block of an image does not say what the block before has said',
     edits: [
       {
-        file: 'src/kv/image-format.ts',
+        file: 'src/kv/image/image-format.ts',
         find: '    this.#lastShapeId = null;\n',
         replace: '',
       },
@@ -354,7 +354,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a block of an image may define other shapes than its values have',
     edits: [
       {
-        file: 'src/kv/image-format.ts',
+        file: 'src/kv/image/image-format.ts',
         find: 'if (!isOwn) throw',
         replace: 'if (defined === undefined) throw',
       },
@@ -365,7 +365,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a block of an image begins with a part of the last key before it',
     edits: [
       {
-        file: 'src/kv/image-format.ts',
+        file: 'src/kv/image/image-format.ts',
         find: '    this.#lastKeyBytes = 0;\n',
         replace: '',
       },
@@ -376,7 +376,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a key of an image may have more in common than there is',
     edits: [
       {
-        file: 'src/kv/image-format.ts',
+        file: 'src/kv/image/image-format.ts',
         find: 'if (shared > lastBytes || shared + rest',
         replace: 'if (shared + rest',
       },
@@ -387,7 +387,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'an entry of an image may be older than the log',
     edits: [
       {
-        file: 'src/kv/image-format.ts',
+        file: 'src/kv/image/image-format.ts',
         find: 'if (version < 0) throw',
         replace: 'if (version < Number.NEGATIVE_INFINITY) throw',
       },
@@ -398,7 +398,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a key among those that gather beside the tree goes into the tree before them',
     edits: [
       {
-        file: 'src/kv/ordered-index.ts',
+        file: 'src/kv/entries/ordered-index.ts',
         find: 'return (isBelowTail ? this.#tree : this.#wholeTree).set(key, value);',
         replace: 'return (isBelowTail ? this.#tree : this.#tree).set(key, value);',
       },
@@ -409,7 +409,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'the highest key may come twice beside the tree',
     edits: [
       {
-        file: 'src/kv/ordered-index.ts',
+        file: 'src/kv/entries/ordered-index.ts',
         find: 'if (key > this.#highest) {',
         replace: 'if (key >= this.#highest) {',
       },
@@ -420,7 +420,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'what Object.prototype has decides whether a definition is one',
     edits: [
       {
-        file: 'src/kv/shapes.ts',
+        file: 'src/kv/encoding/shapes.ts',
         find: "if (names.includes('__proto__') || ",
         replace: 'if (names.some((name) => name in {}) || ',
       },
@@ -431,7 +431,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'what gathers beside the tree outlives the deletion of everything',
     edits: [
       {
-        file: 'src/kv/ordered-index.ts',
+        file: 'src/kv/entries/ordered-index.ts',
         find: 'const { size } = this;\n    this.#tree.clear();\n    this.#tailKeys = [];\n    this.#tailValues = [];',
         replace: 'const { size } = this;\n    this.#tree.clear();',
       },

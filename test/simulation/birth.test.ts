@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
+import { verifyOn } from '../../src/kv/repair/verify.js';
 import type { Store } from '../../src/kv/store.js';
-import { verifyOn } from '../../src/kv/verify.js';
 import type { Storage } from '../../src/storage/index.js';
 import { exploreCrashes, SimulatedDisk } from '../../src/testing/index.js';
 

@@ -2,7 +2,7 @@
 // test/models/power-cut.pml is the same as a model.
 
 import { expect, test } from 'vitest';
-import { lockDirectory } from '../../src/journal/directory-lock.js';
+import { lockDirectory } from '../../src/journal/directory/directory-lock.js';
 import type { Storage } from '../../src/storage/index.js';
 import { exploreCrashes } from '../../src/testing/index.js';
 import { heldWith } from '../storage/wrapped-storage.js';

@@ -70,5 +70,8 @@ test('only who waits for a lock waits for a time', () => {
     .readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && name !== 'schedulers.ts')
     .filter((name) => /\bdelay\b.*schedulers/.test(fs.readFileSync(path.join(folder, name), 'utf8')));
-  expect(waiting.toSorted()).toEqual(['journal/directory-lock.ts', 'journal/lock-judgement.ts']);
+  expect(waiting.toSorted()).toEqual([
+    'journal/directory/directory-lock.ts',
+    'journal/directory/lock-judgement.ts',
+  ]);
 });

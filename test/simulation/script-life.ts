@@ -4,7 +4,7 @@
 import { isKeelsonError } from '../../src/errors.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
-import type { Snapshot } from '../../src/kv/snapshot.js';
+import type { Snapshot } from '../../src/kv/read/snapshot.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
 import type { FaultRule, SimulatedDisk } from '../../src/testing/index.js';

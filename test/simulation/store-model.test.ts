@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import type { Snapshot } from '../../src/kv/snapshot.js';
+import type { Snapshot } from '../../src/kv/read/snapshot.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';

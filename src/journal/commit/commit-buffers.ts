@@ -1,0 +1,42 @@
+// The memory that commits are framed in, used again and again. An engine has a buffer from submit until it says
+// that the memory is free; only then does it come back here.
+
+import type { Storage } from '../../storage/index.js';
+
+const BUFFER_BYTES_MIN = 64 * 1024;
+/** What is kept for reuse. A buffer that would pass it is left to the garbage collector. */
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+
+export class CommitBuffers {
+  readonly #storage: Storage;
+  #kept: Uint8Array[] = [];
+  #keptBytes = 0;
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  /** At least `bytes` long, contents arbitrary. Lengths are powers of two, so that buffers fit again. */
+  take(bytes: number): Uint8Array {
+    const at = this.#kept.findLastIndex((buffer) => buffer.length >= bytes);
+    if (at >= 0) {
+      const [buffer] = this.#kept.splice(at, 1);
+      this.#keptBytes -= buffer!.length;
+      return buffer!;
+    }
+    let length = BUFFER_BYTES_MIN;
+    while (length < bytes) length *= 2;
+    return this.#storage.allocate(length);
+  }
+
+  giveBack(buffer: Uint8Array): void {
+    if (this.#keptBytes + buffer.length > KEPT_BYTES_MAX) return;
+    this.#kept.push(buffer);
+    this.#keptBytes += buffer.length;
+  }
+
+  clear(): void {
+    this.#kept = [];
+    this.#keptBytes = 0;
+  }
+}

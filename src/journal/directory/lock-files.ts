@@ -1,0 +1,129 @@
+// The files of the lock: LOCK.<n> says who the n-th owner is, LIVE.<instance> is where it shows that it lives.
+
+import { isKeelsonError, KeelsonError } from '../../errors.js';
+import type { ProcessIdentity, Storage } from '../../storage/index.js';
+
+const NAME_PATTERN = /^LOCK\.(\d{1,15})$/;
+const TEMPORARY_PATTERN = /^LOCK\.tmp\.[0-9a-f]+$/;
+const LIVE_PATTERN = /^LIVE\.[0-9a-f]{16}$/;
+/** Bound, and perhaps not listening yet. */
+const UNNAMED_LIVE_PATTERN = /^LIVE\.[0-9a-f]{16}\.tmp$/;
+const LOCK_FILE_BYTES_MAX = 4096;
+const HELD = 'held';
+const FREE = 'free';
+
+export const LOCK_NUMBER_MAX = 10 ** 15 - 1;
+/** Makes the name of a LIVE file unique. */
+export const INSTANCE_BYTES = 8;
+
+/** Who has the lock, and by what the kernel shows that it lives. */
+export interface LockOwner extends ProcessIdentity {
+  /** The name of its LIVE file; null where the file system or the platform has no sockets. */
+  readonly live: string | null;
+  /** Whether it has the directory locked. */
+  readonly flock: boolean;
+}
+
+/** What a LOCK file says. */
+export type LockContents = { readonly kind: 'free' } | { readonly kind: 'held'; readonly owner: LockOwner };
+
+export function lockPath(directory: string, number: number): string {
+  return `${directory}/LOCK.${number}`;
+}
+
+/** The number in a lock's name; 0 when the name is not one. */
+export function lockNumber(name: string): number {
+  const match = NAME_PATTERN.exec(name);
+  return match === null ? 0 : Number(match[1]);
+}
+
+export function highestLock(names: readonly string[]): number {
+  return Math.max(0, ...names.map(lockNumber));
+}
+
+export function isTemporaryLock(name: string): boolean {
+  return TEMPORARY_PATTERN.test(name);
+}
+
+/** True for every name that only the lock gives: none of the store's contents is in it. */
+export function isLockName(name: string): boolean {
+  return name.startsWith('LOCK.') || isSocket(name);
+}
+
+/** True for the name of a socket, also of one that its process did not live to name, or has not yet named. */
+export function isSocket(name: string): boolean {
+  return isLiveName(name) || UNNAMED_LIVE_PATTERN.test(name);
+}
+
+export function isLiveName(name: string): boolean {
+  return LIVE_PATTERN.test(name);
+}
+
+export function encodeHeldLock(owner: LockOwner): Uint8Array {
+  return new TextEncoder().encode(`${HELD} ${JSON.stringify(owner)}\n`);
+}
+
+/** Written over the start of a lock that is released. */
+export function encodeFreeLock(): Uint8Array {
+  return new TextEncoder().encode(FREE);
+}
+
+/**
+ * Reads a LOCK file; null when it is not there. One that cannot be parsed is free: it gets its name only when it is
+ * written whole, so it lost its contents in a power cut, and its owner with them.
+ */
+export async function readLock(storage: Storage, path: string): Promise<LockContents | null> {
+  const text = await readText(storage, path);
+  if (text === null) return null;
+  const owner = text.startsWith(HELD) ? parseOwner(text.slice(HELD.length)) : null;
+  return owner === null ? { kind: 'free' } : { kind: 'held', owner };
+}
+
+async function readText(storage: Storage, path: string): Promise<string | null> {
+  try {
+    const file = await storage.openFile(path, false);
+    try {
+      const bytes = new Uint8Array(LOCK_FILE_BYTES_MAX);
+      const length = await file.read(bytes, 0);
+      return new TextDecoder().decode(bytes.subarray(0, length));
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return null;
+    if (!isKeelsonError(error, 'KEELSON_ACCESS')) throw error;
+    throw new KeelsonError(
+      'KEELSON_ACCESS',
+      {
+        what: `${path} may not be read, so nobody can tell who has the directory`,
+        next: 'Make it readable for this user',
+      },
+      error.facts,
+      error,
+    );
+  }
+}
+
+function parseOwner(text: string): LockOwner | null {
+  try {
+    const owner: unknown = JSON.parse(text);
+    return isLockOwner(owner) ? { ...owner, live: owner.live ?? null, flock: owner.flock ?? false } : null;
+  } catch {
+    return null;
+  }
+}
+
+function isLockOwner(value: unknown): value is ProcessIdentity & Partial<LockOwner> {
+  if (typeof value !== 'object' || value === null) return false;
+  const { bootId, pidNamespace, pid, startTime, live, flock } = value as Record<string, unknown>;
+  return (
+    typeof bootId === 'string' &&
+    typeof pidNamespace === 'string' &&
+    typeof startTime === 'string' &&
+    // An owner that says nothing of a proof must be asked by its labels, never be taken for garbage.
+    (flock === undefined || typeof flock === 'boolean') &&
+    // The name goes into a path.
+    (live === undefined || live === null || (typeof live === 'string' && isLiveName(live))) &&
+    Number.isSafeInteger(pid)
+  );
+}

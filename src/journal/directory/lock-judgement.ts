@@ -1,0 +1,144 @@
+// Whether the owner of a directory lives. What the kernel holds for a process, and drops with it, is a proof: a lock of
+// the directory, a socket that listens. Labels (boot id, process id, start time) are asked only of an owner that had
+// neither. Every doubt is KEELSON_LOCKED, with what to do.
+
+import { KeelsonError, NEXT_STEPS } from '../../errors.js';
+import { delay } from '../../schedulers.js';
+import type { HeldDirectory, Storage } from '../../storage/index.js';
+import { highestLock, isLiveName, type LockOwner, lockPath, readLock } from './lock-files.js';
+
+/** What a look found: an owner that is gone (or never was), or something that has changed meanwhile. */
+export type Judgement = { readonly kind: 'unowned'; readonly lock: number } | { readonly kind: 'changed' };
+
+/** Whoever is about to become the owner, or fails to, announces itself for a moment: so many looks, so far apart. */
+const STRANGER_LOOKS_MAX = 20;
+const STRANGER_LOOK_MS = 5;
+
+/**
+ * Judges the newest lock in a directory. `isUnlocked`: the kernel says that nobody has the directory locked. Throws
+ * KEELSON_LOCKED when an owner lives, or nobody can tell.
+ */
+export async function judgeOwner(held: HeldDirectory, isUnlocked: boolean): Promise<Judgement> {
+  const { storage, path: directory } = held;
+  const names = await storage.list(directory);
+  const lock = highestLock(names);
+  let live: string | null = null;
+  if (lock > 0) {
+    const contents = await readLock(storage, lockPath(directory, lock));
+    if (contents === null) return { kind: 'changed' };
+    if (contents.kind === 'held') {
+      await assertDead(held, lock, contents.owner, isUnlocked);
+      live = contents.owner.live;
+    }
+  }
+  const strangers = names.filter((name) => isLiveName(name) && name !== live);
+  if (await outlast(held, strangers)) return { kind: 'changed' };
+  return { kind: 'unowned', lock };
+}
+
+/** Throws KEELSON_LOCKED for a directory that somebody has locked, naming the owner as far as its file tells. */
+export async function refuseLocked(held: HeldDirectory): Promise<never> {
+  const { storage, path: directory } = held;
+  const lock = highestLock(await storage.list(directory));
+  const path = lockPath(directory, lock);
+  const contents = lock === 0 ? null : await readLock(storage, path);
+  if (contents?.kind === 'held') throw locked(storage, directory, path, contents.owner, 'has');
+  throw new KeelsonError(
+    'KEELSON_LOCKED',
+    {
+      what: `${directory} is locked by a process that opens or closes it just now, or whose lock file was removed`,
+      next: 'Try again, or wait with the option waitForLockMs. If it stays locked, end the process that has it open',
+    },
+    { path: directory },
+  );
+}
+
+/** Returns when a proof, or for want of one the labels, say that the owner is gone. */
+async function assertDead(
+  held: HeldDirectory,
+  lock: number,
+  owner: LockOwner,
+  isUnlocked: boolean,
+): Promise<void> {
+  const { storage, path: directory } = held;
+  const path = lockPath(directory, lock);
+  const liveness = owner.live === null ? 'unknown' : await held.probe(owner.live);
+  if (liveness === 'dead') return;
+  if (liveness === 'live') throw locked(storage, directory, path, owner, 'has');
+  if (owner.flock && isUnlocked) return;
+  if (owner.live === null && !owner.flock) {
+    const labelled = storage.liveness(owner);
+    if (labelled === 'dead') return;
+    if (labelled === 'live') throw locked(storage, directory, path, owner, 'has');
+  }
+  throw locked(storage, directory, path, owner, 'had');
+}
+
+/**
+ * Looks at sockets that the newest lock does not name. A contender's goes in a moment: true when one was seen and has
+ * gone. One that stays is that of an owner whose lock file was removed by hand: KEELSON_LOCKED.
+ */
+async function outlast(held: HeldDirectory, strangers: readonly string[]): Promise<boolean> {
+  let wasSeen = false;
+  for (const name of strangers) {
+    for (let looks = 1; (await held.probe(name)) === 'live'; looks++) {
+      wasSeen = true;
+      if (looks === STRANGER_LOOKS_MAX) throw strangerLives(held.path, name);
+      await delay(STRANGER_LOOK_MS);
+    }
+  }
+  return wasSeen;
+}
+
+function strangerLives(directory: string, name: string): KeelsonError {
+  const path = `${directory}/${name}`;
+  return new KeelsonError(
+    'KEELSON_LOCKED',
+    {
+      what: `${directory} is locked: a process that no lock file names listens at ${path}, so its lock file was removed`,
+      next: 'End that process',
+    },
+    { path },
+  );
+}
+
+function locked(
+  storage: Storage,
+  directory: string,
+  path: string,
+  owner: LockOwner,
+  verb: 'has' | 'had',
+): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_LOCKED',
+    {
+      what: `${directory} is locked: ${whyLocked(storage, owner, verb)} (${path})`,
+      next: nextOf(storage, owner, verb, path),
+    },
+    {
+      path,
+      owner: JSON.stringify(owner),
+    },
+  );
+}
+
+function whyLocked(storage: Storage, owner: LockOwner, verb: 'has' | 'had'): string {
+  if (isThisProcess(storage, owner)) {
+    return `this process (${owner.pid}) has it open already`;
+  }
+  if (verb === 'has') return `process ${owner.pid} has it open`;
+  return `process ${owner.pid} had it open, and from here it cannot be known whether that still runs`;
+}
+
+function nextOf(storage: Storage, owner: LockOwner, verb: 'has' | 'had', path: string): string {
+  if (verb === 'had') return `Make sure that it does not, and then remove the file ${path}`;
+  if (!isThisProcess(storage, owner)) return NEXT_STEPS.KEELSON_LOCKED;
+  return 'Share the handle that is open, or close it first. To read a store meanwhile, open it with readOnly: true';
+}
+
+/** Also when another copy of this module, or another thread, has it open. */
+function isThisProcess({ processIdentity: own }: Storage, owner: LockOwner): boolean {
+  return (
+    owner.pid === own.pid && owner.startTime === own.startTime && owner.pidNamespace === own.pidNamespace
+  );
+}

@@ -1,0 +1,48 @@
+// What tells the directory of a store from that of a journal of its own: its images, and its first record. Pure.
+//
+// A store writes its records through a journal. Who opened that journal by itself could append what no store reads, and
+// remove what the store needs.
+
+import { KeelsonError } from '../../errors.js';
+
+const IMAGE_PATTERN = /^\d{16}\.image(\.tmp)?$/;
+
+const BIRTH_KIND = 1;
+const KEY_ENCODINGS = ['utf8', 'bytes'];
+/** Of the name of a value encoding. */
+const NAME_BYTES_MAX = 128;
+
+/** Throws KEELSON_FOREIGN where a store is. `firstRecord` is the record at the start of the log, where it is there. */
+export function refuseStore(
+  directory: string,
+  names: readonly string[],
+  firstRecord: Uint8Array | null,
+): void {
+  const isStore =
+    names.some((name) => IMAGE_PATTERN.test(name)) || (firstRecord !== null && isBirth(firstRecord));
+  if (!isStore) return;
+  throw new KeelsonError(
+    'KEELSON_FOREIGN',
+    {
+      what: `${directory} holds a store, and its journal is the store's alone`,
+      next: "Open it with open() from 'keelson'",
+    },
+    { path: directory },
+  );
+}
+
+/**
+ * Returns true for the birth record of a store: its kind, a format version, and the names of a key encoding and of a value
+ * encoding, each behind its length. See kv/write/record-codec.ts.
+ */
+export function isBirth(record: Uint8Array): boolean {
+  if (record[0] !== BIRTH_KIND || record[1] === 0) return false;
+  const keyNameEnd = 3 + (record[2] ?? 0);
+  const keyName = Buffer.from(record.subarray(3, keyNameEnd)).toString('latin1');
+  if (!KEY_ENCODINGS.includes(keyName)) return false;
+  const rest = record.subarray(keyNameEnd);
+  const length = rest[0] ?? 0;
+  // A length of seven bits; the longest takes a second byte.
+  if (length < NAME_BYTES_MAX) return length > 0 && rest.length === 1 + length;
+  return length === NAME_BYTES_MAX && rest[1] === 1 && rest.length === 2 + NAME_BYTES_MAX;
+}

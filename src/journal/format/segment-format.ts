@@ -1,0 +1,188 @@
+// The segment header: the first block of every segment file. Pure; docs/FORMAT.md is the authority.
+
+import { CRC32C_START, crc32cFinish, crc32cUpdate } from '../../crc32c.js';
+import type { KeelsonErrorCode } from '../../errors.js';
+
+export const SEGMENT_FORMAT_VERSION = 1;
+/** The part of the header block that means something, of the same size in every format version. */
+export const SEGMENT_HEADER_BYTES = 512;
+export const JOURNAL_ID_BYTES = 16;
+export const SALT_BYTES = 8;
+export const BLOCK_BYTES_MIN = 512;
+export const BLOCK_BYTES_MAX = 65_536;
+
+const MAGIC = 0x4a4e4f53_4c45454bn; // "KEELSONJ" read as a little-endian u64
+const VERSION_AT = 8;
+const CHECKSUM_AT = 12;
+const JOURNAL_ID_AT = 16;
+const SEQUENCE_AT = 32;
+const SIZE_AT = 40;
+const BLOCK_BYTES_AT = 48;
+const FLAGS_AT = 52;
+const SALT_AT = 56;
+const LINEAGE_START_AT = 64;
+const DURABLE_LSN_AT = 72;
+const ZEROS_FROM = 80;
+
+const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
+
+const FLAG_LINEAGE = 1;
+const FLAG_RECYCLED = 2;
+
+export interface SegmentHeader {
+  readonly journalId: Uint8Array;
+  readonly sequence: number;
+  /** Bytes of the whole file, header block included; it has them from the start. */
+  readonly sizeBytes: number;
+  readonly blockBytes: number;
+  readonly salt: Uint8Array;
+  /** Where recovery made this segment: commits at or above this LSN in older files are dead. */
+  readonly lineageStart: number | null;
+  /** The file was a segment of the same life before: behind the last commit are old bytes, not zeros. */
+  readonly isRecycled: boolean;
+  /** What was known to be durable when the segment was made: so what is missing before it is missed. */
+  readonly durableLsn: number;
+}
+
+export type SegmentHeaderVerdict =
+  | { readonly ok: true; readonly header: SegmentHeader }
+  | { readonly ok: false; readonly code: KeelsonErrorCode; readonly why: string };
+
+/** The header block, of `header.blockBytes` bytes. */
+export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
+  const bytes = new Uint8Array(header.blockBytes);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, MAGIC, true);
+  view.setUint32(VERSION_AT, SEGMENT_FORMAT_VERSION, true);
+  bytes.set(header.journalId, JOURNAL_ID_AT);
+  view.setBigUint64(SEQUENCE_AT, BigInt(header.sequence), true);
+  view.setBigUint64(SIZE_AT, BigInt(header.sizeBytes), true);
+  view.setUint32(BLOCK_BYTES_AT, header.blockBytes, true);
+  const flags = (header.lineageStart === null ? 0 : FLAG_LINEAGE) | (header.isRecycled ? FLAG_RECYCLED : 0);
+  view.setUint32(FLAGS_AT, flags, true);
+  bytes.set(header.salt, SALT_AT);
+  view.setBigUint64(LINEAGE_START_AT, BigInt(header.lineageStart ?? 0), true);
+  view.setBigUint64(DURABLE_LSN_AT, BigInt(header.durableLsn), true);
+  view.setUint32(CHECKSUM_AT, headerChecksum(bytes), true);
+  return bytes;
+}
+
+/**
+ * Reads the first SEGMENT_HEADER_BYTES of a file. The order of the checks is part of the versioning rule:
+ * magic, checksum, and only then the version, so that a damaged version is not mistaken for a newer one.
+ */
+export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
+  if (bytes.length < SEGMENT_HEADER_BYTES) {
+    return startsAsOurs(bytes)
+      ? refuse('KEELSON_CORRUPT', `the file ends inside its header, after ${bytes.length} bytes`)
+      : refuse('KEELSON_FOREIGN', 'the file does not start as a segment');
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const magicIsOurs = view.getBigUint64(0, true) === MAGIC;
+  const checksumHolds = view.getUint32(CHECKSUM_AT, true) === headerChecksum(bytes);
+  if (!magicIsOurs && !checksumHolds)
+    return refuse('KEELSON_FOREIGN', 'the file does not start as a segment');
+  if (!magicIsOurs || !checksumHolds)
+    return refuse('KEELSON_CORRUPT', 'the checksum of the segment header fails');
+  const version = view.getUint32(VERSION_AT, true);
+  if (version !== SEGMENT_FORMAT_VERSION) {
+    return refuse(
+      'KEELSON_FORMAT_VERSION',
+      `the segment has format version ${version}; this Keelson reads version ${SEGMENT_FORMAT_VERSION}`,
+    );
+  }
+  const blockBytes = view.getUint32(BLOCK_BYTES_AT, true);
+  const sizeBytes = Number(view.getBigUint64(SIZE_AT, true));
+  if (!isBlockSize(blockBytes) || !Number.isSafeInteger(sizeBytes) || sizeBytes % blockBytes !== 0) {
+    return refuse(
+      'KEELSON_CORRUPT',
+      `the segment header claims blocks of ${blockBytes} in ${sizeBytes} bytes`,
+    );
+  }
+  const flags = view.getUint32(FLAGS_AT, true);
+  if ((flags & ~(FLAG_LINEAGE | FLAG_RECYCLED)) !== 0)
+    return refuse('KEELSON_CORRUPT', `the segment header has the flags ${flags}`);
+  const hasLineage = (flags & FLAG_LINEAGE) !== 0;
+  const hasReserved = bytes.subarray(ZEROS_FROM, SEGMENT_HEADER_BYTES).some((byte) => byte !== 0);
+  if (hasReserved || (!hasLineage && view.getBigUint64(LINEAGE_START_AT, true) !== 0n)) {
+    return refuse('KEELSON_CORRUPT', 'the segment header has something in fields that must be zero');
+  }
+  const numbers = [SEQUENCE_AT, LINEAGE_START_AT, DURABLE_LSN_AT].map((at) => view.getBigUint64(at, true));
+  if (numbers.some((number) => number > NUMBER_MAX)) {
+    return refuse(
+      'KEELSON_CORRUPT',
+      `the segment header claims ${numbers.join(', ')}: beyond what a position can be`,
+    );
+  }
+  return {
+    ok: true,
+    header: {
+      journalId: bytes.slice(JOURNAL_ID_AT, JOURNAL_ID_AT + JOURNAL_ID_BYTES),
+      sequence: Number(view.getBigUint64(SEQUENCE_AT, true)),
+      sizeBytes,
+      blockBytes,
+      salt: bytes.slice(SALT_AT, SALT_AT + SALT_BYTES),
+      lineageStart: hasLineage ? Number(view.getBigUint64(LINEAGE_START_AT, true)) : null,
+      isRecycled: (flags & FLAG_RECYCLED) !== 0,
+      durableLsn: Number(view.getBigUint64(DURABLE_LSN_AT, true)),
+    },
+  };
+}
+
+function magicBytes(): Uint8Array {
+  const magic = new Uint8Array(VERSION_AT);
+  new DataView(magic.buffer).setBigUint64(0, MAGIC, true);
+  return magic;
+}
+
+/** Of a file that is too short for a checksum, as much of the magic as there is. */
+function startsAsOurs(bytes: Uint8Array): boolean {
+  return magicBytes().every((byte, at) => at >= bytes.length || bytes[at] === byte);
+}
+
+export function isBlockSize(blockBytes: number): boolean {
+  return (
+    blockBytes >= BLOCK_BYTES_MIN && blockBytes <= BLOCK_BYTES_MAX && (blockBytes & (blockBytes - 1)) === 0
+  );
+}
+
+/** The checksum register that every commit and frame of a segment starts from. */
+export function segmentSeed(header: Pick<SegmentHeader, 'journalId' | 'salt'>): number {
+  const afterId = crc32cUpdate(CRC32C_START, header.journalId, 0, JOURNAL_ID_BYTES);
+  return crc32cUpdate(afterId, header.salt, 0, SALT_BYTES);
+}
+
+/**
+ * A salt, `salt` or the first counted up from it, whose segment has a seed that is not one of `usedSeeds`.
+ *
+ * That is what makes old bytes of a recycled file harmless. For given bytes a CRC is a one-to-one map from the register
+ * it starts with to its result: so bytes whose checksum holds from one seed fail it from every other, surely and not just
+ * probably. (What no life ever sealed, a mixture of old and new sectors for one, fails as probably as damage does.)
+ *
+ * For the same reason it ends: the register after the salt is another one for each value of the salt's last four bytes.
+ */
+export function unusedSalt(
+  salt: Uint8Array,
+  journalId: Uint8Array,
+  usedSeeds: readonly number[],
+): Uint8Array {
+  const candidate = new Uint8Array(salt);
+  const view = new DataView(candidate.buffer);
+  const countedAt = SALT_BYTES - 4;
+  while (usedSeeds.includes(segmentSeed({ journalId, salt: candidate }))) {
+    view.setUint32(countedAt, (view.getUint32(countedAt, true) + 1) >>> 0, true);
+  }
+  return candidate;
+}
+
+/** The register after our magic, whatever the bytes start with: so a header with a damaged magic is still told from foreign. */
+const AFTER_MAGIC = crc32cUpdate(CRC32C_START, magicBytes(), 0, VERSION_AT);
+
+function headerChecksum(bytes: Uint8Array): number {
+  const beforeChecksum = crc32cUpdate(AFTER_MAGIC, bytes, VERSION_AT, CHECKSUM_AT);
+  return crc32cFinish(crc32cUpdate(beforeChecksum, bytes, CHECKSUM_AT + 4, SEGMENT_HEADER_BYTES));
+}
+
+function refuse(code: KeelsonErrorCode, why: string): SegmentHeaderVerdict {
+  return { ok: false, code, why };
+}

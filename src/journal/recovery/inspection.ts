@@ -1,0 +1,103 @@
+// A look at a journal from outside: no lock, nothing made or changed. For refusing early what is not ours to open.
+
+import { isKeelsonError, KeelsonError } from '../../errors.js';
+import type { Storage } from '../../storage/index.js';
+import { refuseIncomplete } from '../directory/incomplete.js';
+import { COMMIT_HEADER_BYTES, decodeCommitHeader } from '../format/commit-format.js';
+import { checkBody, FrameCursor } from '../format/frame-cursor.js';
+import {
+  BLOCK_BYTES_MAX,
+  decodeSegmentHeader,
+  type SegmentHeader,
+  segmentSeed,
+} from '../format/segment-format.js';
+import { segmentPath, segmentSequences } from '../format/segment-names.js';
+
+/** What can be seen of a journal without its lock. */
+export interface JournalInspection {
+  /** The record at the very start of the log, where that is held, whole, and certainly still counts. */
+  readonly firstRecord: Uint8Array | null;
+  /** The same, where it is only known that it is whole: what else is in its commit may be torn, or dead. */
+  readonly anyFirstRecord: Uint8Array | null;
+}
+
+/** One segment, as far as its first commit. */
+interface SegmentGlimpse {
+  readonly header: SegmentHeader | null;
+  readonly firstRecord: Uint8Array | null;
+  readonly anyFirstRecord: Uint8Array | null;
+}
+
+/**
+ * Looks at the segments' headers before anything is made or changed. Null when there are no segments. Throws
+ * KEELSON_INCOMPLETE, KEELSON_FORMAT_VERSION, and KEELSON_FOREIGN where not one is ours; damage is recovery's to judge.
+ * With `journalId` only segments of that journal are asked for the first record.
+ */
+export async function inspectJournal(
+  storage: Storage,
+  directory: string,
+  journalId: Uint8Array | null = null,
+): Promise<JournalInspection | null> {
+  const names = await storage.list(directory);
+  await refuseIncomplete(storage, directory, names);
+  const sequences = segmentSequences(names);
+  if (sequences.length === 0) return null;
+  const glimpses: SegmentGlimpse[] = [];
+  let foreign: KeelsonError | null = null;
+  for (const sequence of sequences) {
+    const path = segmentPath(directory, sequence);
+    try {
+      glimpses.push(await inspectSegment(storage, path));
+    } catch (error) {
+      if (isKeelsonError(error, 'KEELSON_FOREIGN')) foreign ??= error;
+      // An owner may be retiring what we look at.
+      else if (!isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
+    }
+  }
+  if (foreign !== null && !glimpses.some(({ header }) => header !== null)) throw foreign;
+  const ours = glimpses.filter(({ header }) => header !== null && isOf(header, journalId));
+  // A lineage may have declared the first commit dead; which one counts is recovery's to say.
+  const mayBeDead = ours.some(({ header }) => header!.lineageStart !== null);
+  const firstRecord = ours.find((glimpse) => glimpse.firstRecord !== null)?.firstRecord ?? null;
+  const anyFirstRecord = ours.find((glimpse) => glimpse.anyFirstRecord !== null)?.anyFirstRecord ?? null;
+  return { firstRecord: mayBeDead ? null : firstRecord, anyFirstRecord };
+}
+
+function isOf(header: SegmentHeader, journalId: Uint8Array | null): boolean {
+  return journalId === null || Buffer.compare(header.journalId, journalId) === 0;
+}
+
+async function inspectSegment(storage: Storage, path: string): Promise<SegmentGlimpse> {
+  const file = await storage.openFile(path, false);
+  try {
+    const bytes = new Uint8Array(Math.min(BLOCK_BYTES_MAX * 2, await file.size()));
+    const length = await file.read(bytes, 0);
+    const verdict = decodeSegmentHeader(bytes.subarray(0, length));
+    if (verdict.ok) {
+      const { header } = verdict;
+      return { header, ...recordsAtStart(bytes.subarray(0, length), header) };
+    }
+    if (verdict.code === 'KEELSON_CORRUPT') return { header: null, ...NO_RECORDS };
+    throw new KeelsonError(verdict.code, `${path}: ${verdict.why}`, { path, offset: 0 });
+  } finally {
+    await file.close();
+  }
+}
+
+const NO_RECORDS: Omit<SegmentGlimpse, 'header'> = { firstRecord: null, anyFirstRecord: null };
+
+/** The record at LSN 0 if this segment has it, and whether its commit is whole and not too long to have been read. */
+function recordsAtStart(bytes: Uint8Array, header: SegmentHeader): Omit<SegmentGlimpse, 'header'> {
+  const seed = segmentSeed(header);
+  const { blockBytes } = header;
+  const commit = decodeCommitHeader(bytes, blockBytes, blockBytes, seed);
+  if (commit === null || commit.startLsn !== 0 || commit.recordCount === 0) return NO_RECORDS;
+  const at = blockBytes + COMMIT_HEADER_BYTES;
+  const frames = new FrameCursor(seed, false);
+  frames.begin(0, commit.bodyBytes);
+  frames.feed(bytes, at);
+  if (!frames.next()) return NO_RECORDS;
+  const record = bytes.slice(frames.recordStart, frames.recordEnd);
+  const isWhole = checkBody(bytes, at, commit.bodyBytes, commit.recordCount, 0, seed);
+  return { firstRecord: isWhole ? record : null, anyFirstRecord: record };
+}

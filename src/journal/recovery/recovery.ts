@@ -1,0 +1,309 @@
+// Recovery's I/O: read every segment, let recovery-decision.ts decide, and carry out what it decided.
+
+import { KeelsonError, NEXT_STEPS } from '../../errors.js';
+import { readAhead, type Storage, sealFrames } from '../../storage/index.js';
+import {
+  COMMIT_FLAGS,
+  COMMIT_HEADER_BYTES,
+  commitBytesOnDisk,
+  encodeCommitHeader,
+} from '../format/commit-format.js';
+import { checkBody } from '../format/frame-cursor.js';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from '../format/segment-format.js';
+import { segmentPath } from '../format/segment-names.js';
+import { listSegments, writeLineageSegment } from '../segments/segment-files.js';
+import {
+  decideRecovery,
+  type FoundSegment,
+  type LiveSegment,
+  type RecoveryAnchor,
+  type RecoveryDecision,
+} from './recovery-decision.js';
+import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
+
+/** What recovery found and did; `journal.recovery`. */
+export interface JournalRecovery {
+  /** `fresh`: no journal was there. `clean`: the last life ended well. `repaired`: it did not; nothing acknowledged is lost. */
+  readonly kind: 'fresh' | 'clean' | 'repaired';
+  readonly startLsn: number;
+  readonly endLsn: number;
+  /** Up to here the files themselves prove that it had been durable. */
+  readonly provenLsn: number;
+  /** Bytes at the end that had not been finished when the last life ended, and were dropped. None was acknowledged. */
+  readonly tornBytes: number;
+  /** Where and why the log was cut, a sentence; null when nothing was dropped. */
+  readonly tornWhy: string | null;
+  readonly segments: number;
+}
+
+/** How far recovery has come with reading the segments, in bytes of their files. */
+export type OnScan = (done: number, total: number) => void;
+
+export interface RecoveredJournal {
+  readonly recovery: JournalRecovery;
+  readonly journalId: Uint8Array | null;
+  readonly live: readonly LiveSegment[];
+  readonly stale: readonly string[];
+  readonly nextSequence: number;
+  readonly heldFromLsn: number;
+}
+
+/**
+ * Recovers the journal in `directory`, and makes durable what it reports. Throws what the decision refused:
+ * KEELSON_CORRUPT, KEELSON_FOREIGN or KEELSON_FORMAT_VERSION, with segment, offset and LSN range.
+ */
+export async function recoverJournal(
+  storage: Storage,
+  directory: string,
+  anchor: RecoveryAnchor | null,
+  onScan?: OnScan,
+): Promise<RecoveredJournal> {
+  const found = await scanSegments(storage, directory, onScan);
+  const nextSequence = (found.at(-1)?.sequence ?? 0) + 1;
+  const decision = orThrow(decideRecovery(found, anchor), directory);
+  if (decision.kind === 'fresh') return freshJournal(nextSequence);
+  if (decision.kind === 'clean') {
+    // What is here is whole, but a killed owner may have given it its name and not lived to flush that.
+    await storage.flushDirectory(directory);
+    return recovered(decision, decision.live, 'clean', nextSequence);
+  }
+  const live = await repair(storage, directory, decision, nextSequence);
+  return recovered(decision, live, 'repaired', nextSequence + 1);
+}
+
+/**
+ * The same without a lock and without writing: the journal as of now. While an owner writes, one file is read earlier
+ * than the next, and what is retired is gone: such a KEELSON_CORRUPT or KEELSON_NOT_FOUND passes; the caller looks again.
+ */
+export async function recoverJournalReadOnly(
+  storage: Storage,
+  directory: string,
+  anchor: RecoveryAnchor | null,
+  onScan?: OnScan,
+): Promise<Pick<RecoveredJournal, 'recovery' | 'live'>> {
+  const found = await scanSegments(storage, directory, onScan);
+  const decision = orThrow(decideRecovery(found, anchor), directory);
+  if (decision.kind === 'fresh') return freshJournal(1);
+  const { recovery, live } = recovered(decision, decision.live, 'clean', 1);
+  return { recovery, live };
+}
+
+/** Every segment of a directory, scanned as the decision wants it. */
+export async function scanSegments(
+  storage: Storage,
+  directory: string,
+  onScan?: OnScan,
+): Promise<FoundSegment[]> {
+  const sequences = await listSegments(storage, directory);
+  const total = onScan === undefined ? 0 : await fileBytesOf(storage, directory, sequences);
+  const found: FoundSegment[] = [];
+  let done = 0;
+  for (const sequence of sequences) {
+    const path = segmentPath(directory, sequence);
+    const segment = await scanFile(storage, path, sequence, (bytes) => onScan?.(done + bytes, total));
+    found.push(segment);
+    done += segment.fileBytes;
+  }
+  return found;
+}
+
+async function fileBytesOf(
+  storage: Storage,
+  directory: string,
+  sequences: readonly number[],
+): Promise<number> {
+  let total = 0;
+  for (const sequence of sequences) {
+    const file = await storage.openFile(segmentPath(directory, sequence), false);
+    try {
+      total += await file.size();
+    } finally {
+      await file.close();
+    }
+  }
+  return total;
+}
+
+async function scanFile(
+  storage: Storage,
+  path: string,
+  sequence: number,
+  onBytes: (done: number) => void,
+): Promise<FoundSegment> {
+  const file = await storage.openFile(path, false);
+  try {
+    const fileBytes = await file.size();
+    const head = new Uint8Array(SEGMENT_HEADER_BYTES);
+    const verdict = decodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
+    if (!verdict.ok) return { path, sequence, fileBytes, isClosedAtEnd: false, verdict, scan: null };
+    const { header } = verdict;
+    // The header says how much of the file is ours; a file that is shorter is refused by the decision.
+    const lengthBytes = Math.min(fileBytes, header.sizeBytes);
+    const scanner = new SegmentScanner(header, lengthBytes);
+    let done = 0;
+    for await (const window of readAhead(file, 0, lengthBytes)) {
+      scanner.push(window);
+      done += window.length;
+      onBytes(done);
+    }
+    const scan = scanner.finish();
+    return { path, sequence, fileBytes, isClosedAtEnd: scanner.isClosedAtEnd, verdict, scan };
+  } finally {
+    await file.close();
+  }
+}
+
+function orThrow(
+  decision: RecoveryDecision,
+  directory: string,
+): Exclude<RecoveryDecision, { readonly kind: 'refuse' }> {
+  if (decision.kind !== 'refuse') return decision;
+  const { segment, offset, lsn, lsnEnd } = decision.facts;
+  const place = segment === undefined ? '' : `, in segment ${segment} at offset ${offset}`;
+  const range = lsnEnd === undefined ? '' : ` (LSN ${lsn} to ${lsnEnd})`;
+  const text = {
+    what: `${directory}: ${decision.why}${place}${range}`,
+    next: decision.advice ?? NEXT_STEPS[decision.code],
+  };
+  throw new KeelsonError(decision.code, text, {
+    path: directory,
+    ...decision.facts,
+  });
+}
+
+function freshJournal(nextSequence: number): RecoveredJournal {
+  const recovery = {
+    kind: 'fresh',
+    startLsn: 0,
+    endLsn: 0,
+    provenLsn: 0,
+    tornBytes: 0,
+    tornWhy: null,
+    segments: 0,
+  } as const;
+  return { recovery, journalId: null, live: [], stale: [], nextSequence, heldFromLsn: 0 };
+}
+
+type Usable = Extract<RecoveryDecision, { readonly live: readonly LiveSegment[] }>;
+
+function recovered(
+  decision: Usable,
+  live: readonly LiveSegment[],
+  kind: 'clean' | 'repaired',
+  nextSequence: number,
+): RecoveredJournal {
+  const { startLsn, endLsn, provenLsn, tornBytes, tornWhy, journalId, stale, heldFromLsn } = decision;
+  const recovery = { kind, startLsn, endLsn, provenLsn, tornBytes, tornWhy, segments: live.length };
+  return { recovery, journalId, live, stale, nextSequence, heldFromLsn };
+}
+
+/**
+ * Copies what is valid above the lineage start into a new segment, durably, before anything is reported. A flush of
+ * the old file would not do: what a dead owner's failed flush left behind looks clean and is not on the disk. The
+ * segment's name is the commit point; from then on commits at or above `lineageStart` in older files are dead,
+ * also those that a dead owner's write in flight may still put there.
+ */
+async function repair(
+  storage: Storage,
+  directory: string,
+  decision: Usable,
+  sequence: number,
+): Promise<LiveSegment[]> {
+  const { journalId, blockBytes, lineageStart, endLsn } = decision;
+  const copied: { commit: ScannedCommit; bytes: Uint8Array }[] = [];
+  for (const segment of decision.live) {
+    const commits = segment.commits.filter(
+      (commit) => commit.startLsn >= lineageStart && commit.recordCount > 0,
+    );
+    for (const commit of commits) {
+      copied.push({ commit, bytes: await readBody(storage, segment, commit, blockBytes) });
+    }
+  }
+  const bodyBytes = copied.reduce((total, { bytes }) => total + bytes.length, 0);
+  const sizeBytes = 2 * blockBytes + bodyBytes;
+  const { path, header } = await writeLineageSegment(
+    storage,
+    { directory, sequence, journalId, sizeBytes, blockBytes, lineageStart, durableLsn: endLsn },
+    (seed) => lineageContents(copied, decision, seed),
+  );
+  const lineage = {
+    path,
+    sequence,
+    header,
+    startLsn: lineageStart,
+    endLsn,
+    endOffset: sizeBytes,
+    commits: [],
+  };
+  return [...withoutDead(decision.live, lineageStart), lineage];
+}
+
+/** A commit as it was framed, at the start of whole blocks; its checksums are those of the old segment. */
+async function readBody(
+  storage: Storage,
+  segment: LiveSegment,
+  commit: ScannedCommit,
+  blockBytes: number,
+): Promise<Uint8Array> {
+  const bodyBytes = commit.endLsn - commit.startLsn;
+  const bytes = new Uint8Array(commitBytesOnDisk(bodyBytes, blockBytes));
+  const file = await storage.openFile(segment.path, false);
+  try {
+    await file.read(bytes.subarray(0, COMMIT_HEADER_BYTES + bodyBytes), commit.offset);
+    const { startLsn, endLsn: lsnEnd, recordCount } = commit;
+    // Checked again, because new checksums are about to vouch for what was read.
+    if (
+      !checkBody(bytes, COMMIT_HEADER_BYTES, bodyBytes, recordCount, startLsn, segmentSeed(segment.header))
+    ) {
+      const facts = {
+        path: segment.path,
+        segment: segment.sequence,
+        offset: commit.offset,
+        lsn: startLsn,
+        lsnEnd,
+      };
+      throw new KeelsonError(
+        'KEELSON_CORRUPT',
+        `A commit in ${facts.path} that was whole a moment ago reads differently now`,
+        facts,
+      );
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+/** The copied commits, sealed anew, and behind them the mark that recovery is finished. */
+function lineageContents(
+  copied: readonly { readonly commit: ScannedCommit; readonly bytes: Uint8Array }[],
+  decision: Usable,
+  seed: number,
+): Uint8Array {
+  const { blockBytes, lineageStart, endLsn, heldFromLsn } = decision;
+  const mark = new Uint8Array(blockBytes);
+  const contents: Uint8Array[] = [];
+  const nothing = { heldFromLsn, bodyBytes: 0, recordCount: 0, flags: 0, nextSequence: 0 };
+  let offset = blockBytes;
+  for (const { commit, bytes } of copied) {
+    const { startLsn, recordCount } = commit;
+    const bodyBytes = commit.endLsn - startLsn;
+    sealFrames(bytes, { seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes });
+    const header = { ...nothing, startLsn, durableLsn: lineageStart, bodyBytes, recordCount };
+    encodeCommitHeader(bytes, header, offset, seed);
+    contents.push(bytes);
+    offset += bytes.length;
+  }
+  const { recovered: flags } = COMMIT_FLAGS;
+  encodeCommitHeader(mark, { ...nothing, startLsn: endLsn, durableLsn: endLsn, flags }, offset, seed);
+  return Buffer.concat([...contents, mark]);
+}
+
+/** The segments as readers may use them once the lineage stands: without what it has replaced. */
+function withoutDead(live: readonly LiveSegment[], lineageStart: number): LiveSegment[] {
+  return live.map((segment) => ({
+    ...segment,
+    startLsn: Math.min(segment.startLsn, lineageStart),
+    endLsn: Math.min(segment.endLsn, lineageStart),
+  }));
+}

@@ -1,0 +1,255 @@
+// Segment files: how one is made ready for its first commit.
+
+import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
+import {
+  BackgroundCloses,
+  isFailedFlush,
+  type LogFile,
+  runSteps,
+  type Steps,
+  type Storage,
+  step,
+} from '../../storage/index.js';
+import {
+  encodeSegmentHeader,
+  JOURNAL_ID_BYTES,
+  SALT_BYTES,
+  type SegmentHeader,
+  segmentSeed,
+  unusedSalt,
+} from '../format/segment-format.js';
+import { SEQUENCE_MAX, segmentPath, segmentSequences, temporaryPath } from '../format/segment-names.js';
+import type { RecycledSegment } from './recycled-segments.js';
+
+/** The sequences of the segments in a directory, oldest first. */
+export async function listSegments(storage: Storage, directory: string): Promise<number[]> {
+  return segmentSequences(await storage.list(directory));
+}
+
+/** A segment of this life, ready for commits. */
+export interface WritableSegment {
+  readonly path: string;
+  readonly sequence: number;
+  readonly header: SegmentHeader;
+  readonly seed: number;
+  /** The seeds of the earlier uses of its file, oldest first, and its own. */
+  readonly usedSeeds: readonly number[];
+  readonly file: LogFile;
+  /** Set when its last commit is durable: whether its file was closed without an error, once nothing is under way on it. */
+  closed: Promise<boolean> | null;
+  /** Where the next commit goes. Only the layout of the commit pipeline moves it. */
+  nextOffset: number;
+}
+
+export interface SegmentPlan {
+  readonly directory: string;
+  readonly sequence: number;
+  readonly journalId: Uint8Array;
+  readonly sizeBytes: number;
+  readonly blockBytes: number;
+  /** Set by recovery only. */
+  readonly lineageStart: number | null;
+  readonly durableLsn: number;
+}
+
+/** What recovery writes into a segment before it gets its name: from the seed of the new segment to its bytes. */
+export type SegmentContents = (seed: number) => Uint8Array;
+
+/**
+ * Makes a segment: header, zeros and `contents` are durable before the file has its name, and the name is durable
+ * before this returns. So a file with a segment's name and no valid header is damaged or not ours, never half-made.
+ * On failure nothing is left behind but, at worst, a temporary name, which the next open removes. A failed flush of
+ * the directory is KEELSON_POISONED; any other failure has harmed nothing, and another segment may be tried.
+ */
+export function* prepareSegment(
+  storage: Storage,
+  plan: SegmentPlan,
+  contents: SegmentContents | null,
+  closes: BackgroundCloses,
+): Steps<WritableSegment> {
+  const path = pathOf(plan);
+  const temporary = temporaryPath(path);
+  const header = { ...headerOf(plan), salt: storage.randomBytes(SALT_BYTES), isRecycled: false };
+  const seed = segmentSeed(header);
+  const head = encodeSegmentHeader(header);
+  const body = contents?.(seed);
+  const zerosFrom = head.length + (body?.length ?? 0);
+  const file = yield* step(
+    () => storage.createLogFile(temporary),
+    () => storage.createLogFileSync(temporary),
+  );
+  function* fill(): Steps<void> {
+    yield* write(file, head, 0);
+    if (body !== undefined) yield* write(file, body, head.length);
+    yield* step(
+      () => file.zeroFill(zerosFrom, plan.sizeBytes),
+      () => file.zeroFillSync(zerosFrom, plan.sizeBytes),
+    );
+  }
+  yield* finish(storage, { directory: plan.directory, path, temporary, file }, fill(), closes);
+  const { sequence } = plan;
+  return { path, sequence, header, seed, usedSeeds: [seed], file, closed: null, nextOffset: zerosFrom };
+}
+
+/** A whole segment that no life will write to: what recovery, and a store made out of a content, leave. */
+export async function writeLineageSegment(
+  storage: Storage,
+  plan: SegmentPlan,
+  contents: SegmentContents,
+): Promise<WritableSegment> {
+  const closes = new BackgroundCloses();
+  const segment = await runSteps(prepareSegment(storage, plan, contents, closes))
+    .catch((error) => {
+      // There is no open journal to poison: what failed is the cause.
+      throw isKeelsonError(error, 'KEELSON_POISONED') ? error.cause : error;
+    })
+    .finally(() => closes.whenDone());
+  await segment.file.close();
+  return segment;
+}
+
+/**
+ * Makes a segment of a file that was one before, and keeps its size: a new header, durable before the file has its new
+ * name, which is durable before this returns. Behind the header are old bytes, none of which can verify: see unusedSalt().
+ * A failure is as one of prepareSegment(), and has cost the file.
+ */
+export function* recycleSegment(
+  storage: Storage,
+  plan: SegmentPlan,
+  recycled: RecycledSegment,
+  closes: BackgroundCloses,
+): Steps<WritableSegment> {
+  const path = pathOf(plan);
+  const { temporaryPath: temporary, sizeBytes, usedSeeds } = recycled;
+  const salt = unusedSalt(storage.randomBytes(SALT_BYTES), plan.journalId, usedSeeds);
+  const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: true };
+  const seed = segmentSeed(header);
+  const head = encodeSegmentHeader(header);
+  let file: LogFile;
+  try {
+    file = yield* step(
+      () => storage.openLogFile(temporary),
+      () => storage.openLogFileSync(temporary),
+    );
+  } catch (error) {
+    yield* discard(storage, temporary);
+    throw error;
+  }
+  yield* finish(storage, { directory: plan.directory, path, temporary, file }, write(file, head, 0), closes);
+  return {
+    path,
+    sequence: plan.sequence,
+    header,
+    seed,
+    usedSeeds: [...usedSeeds, seed],
+    file,
+    closed: null,
+    nextOffset: head.length,
+  };
+}
+
+function pathOf({ directory, sequence }: SegmentPlan): string {
+  if (sequence <= SEQUENCE_MAX) return segmentPath(directory, sequence);
+  throw new KeelsonError(
+    'KEELSON_EXHAUSTED',
+    `Segment ${sequence} has no name: sequences end at ${SEQUENCE_MAX}`,
+  );
+}
+
+function headerOf({ directory: _, ...inHeader }: SegmentPlan): Omit<SegmentHeader, 'salt' | 'isRecycled'> {
+  return inHeader;
+}
+
+/** A segment that is being made. */
+interface Draft {
+  readonly directory: string;
+  readonly path: string;
+  readonly temporary: string;
+  readonly file: LogFile;
+}
+
+/** Fills the file, and gives it its name when that is durable. */
+function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: BackgroundCloses): Steps<void> {
+  const { directory, path, temporary, file } = draft;
+  try {
+    yield* fill;
+    yield* step(
+      () => file.flush(),
+      () => file.flushSync(),
+    );
+    yield* name(storage, temporary, path);
+  } catch (error) {
+    closes.close(file);
+    yield* discard(storage, temporary);
+    throw error;
+  }
+  try {
+    yield* step(
+      () => storage.flushDirectory(directory),
+      () => storage.flushDirectorySync(directory),
+    );
+  } catch (error) {
+    closes.close(file);
+    yield* discard(storage, path);
+    if (!isFailedFlush(error)) throw error;
+    // Which names in this directory are durable can no longer be known, and asking again would be answered with a lie.
+    throw new KeelsonError(
+      'KEELSON_POISONED',
+      `The flush of the directory ${directory} failed: ${whatHappened(error)}`,
+      { path: directory },
+      error,
+    );
+  }
+}
+
+/**
+ * Gives a file its name and takes the temporary one away, without ever replacing what has the name. A crash in between
+ * leaves both; the next open removes the temporary one. In this life a segment never keeps two names: a retired one would
+ * be written to while the other still shows it. KEELSON_POISONED when the name is taken: somebody else writes here.
+ */
+function* name(storage: Storage, temporary: string, path: string): Steps<void> {
+  try {
+    yield* step(
+      () => storage.link(temporary, path),
+      () => storage.linkSync(temporary, path),
+    );
+  } catch (error) {
+    if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
+    const text = {
+      what: `${path} is there already: somebody else writes in this directory`,
+      next: 'Close this store, find out who writes there, and open it again',
+    };
+    const taken = new KeelsonError('KEELSON_EXISTS', text, { ...error.facts, path }, error);
+    throw new KeelsonError('KEELSON_POISONED', text, taken.facts, taken);
+  }
+  try {
+    yield* step(
+      () => storage.remove(temporary),
+      () => storage.removeSync(temporary),
+    );
+  } catch (error) {
+    yield* discard(storage, path);
+    throw error;
+  }
+}
+
+function* write(file: LogFile, bytes: Uint8Array, position: number): Steps<void> {
+  yield* step(
+    () => file.write(bytes, position),
+    () => file.writeSync(bytes, position),
+  );
+}
+
+/** Best effort: the error that brought us here is the one to report, and the next open removes what stays. */
+export function* discard(storage: Storage, path: string): Steps<void> {
+  try {
+    yield* step(
+      () => storage.remove(path),
+      () => storage.removeSync(path),
+    );
+  } catch {}
+}
+
+export function newJournalId(storage: Storage): Uint8Array {
+  return storage.randomBytes(JOURNAL_ID_BYTES);
+}

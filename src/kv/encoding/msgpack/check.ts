@@ -1,0 +1,301 @@
+// The walk over a value before it is encoded. It refuses what would not come back exactly, by its path, and puts
+// extensions in the place of what MessagePack or the library lacks. Pure.
+
+import { types } from 'node:util';
+import { ExtData } from '@msgpack/msgpack';
+import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../../errors.js';
+import { type IntrinsicName, isIntrinsicPrototype, isPlainElsewhere } from '../realms.js';
+import { EXTENSION, encodeItems, VALUE_DEPTH_MAX } from './extensions.js';
+
+/** Where encoding gives up. A record of the journal is shorter, so memory for more would be spent in vain. */
+export const VALUE_BYTES_MAX = 2 ** 28;
+
+/** A deep value has a path of very many steps; no one needs to read all of them. */
+const PATH_CHARACTERS_MAX = 200;
+
+const SUPPORTED =
+  'null, a boolean, number, string, bigint, Date, Uint8Array, Array, Map, Set or plain object';
+
+const SPREAD = 'Store { ...it }, which reads the getters';
+const FLATTEN = 'Store the inner parts under keys of their own';
+const BREAK = 'Store a key or an id in its place';
+
+const UNDEFINED = new ExtData(EXTENSION.undefined, new Uint8Array());
+const NEGATIVE_ZERO = new ExtData(EXTENSION.negativeZero, new Uint8Array());
+
+/**
+ * The library assigns properties, and where Object.prototype is frozen, an assignment to one of these fails. Node can be
+ * told to take `__proto__` away: it is none that the library reads all the same.
+ */
+export const INHERITED_NAMES: ReadonlySet<string> = new Set([
+  ...Object.getOwnPropertyNames(Object.prototype),
+  '__proto__',
+]);
+
+const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
+/** Where it has been removed, every property may have a getter. */
+export const { __lookupGetter__: lookupGetter = () => true } = Object.prototype as unknown as {
+  __lookupGetter__?(this: object, name: string): unknown;
+};
+const realDatePrototype = Date.prototype;
+
+/** The walk that is at rest; null while it walks, and a Proxy in its value may have another value encoded then. */
+let resting: PreparingWalk | null = null;
+
+/**
+ * Prepares a value for the library. Where nothing in it needs an extension, what comes out is what went in. `argument` is
+ * what a TypeError calls the value.
+ */
+export function prepareForMsgpack(value: unknown, argument: ArgumentName): unknown {
+  const walk = resting ?? new PreparingWalk();
+  resting = null;
+  const prepared = walk.start(value, argument);
+  // One that has thrown still holds what it came by, and is not used again.
+  resting = walk;
+  return prepared;
+}
+
+class PreparingWalk {
+  #argument: ArgumentName = '';
+  /** The containers around the place that is looked at, outermost first, and the name or index in each. */
+  readonly #containers: (object | null)[] = [];
+  readonly #places: (string | number)[] = [];
+  /** What has been seen takes this many bytes or more. */
+  #bytesMin = 0;
+
+  start(value: unknown, argument: ArgumentName): unknown {
+    this.#argument = argument;
+    this.#bytesMin = 0;
+    return this.prepare(value, 0);
+  }
+
+  prepare(value: unknown, depth: number): unknown {
+    // Counted on the way, and not only when all is encoded: a value that holds one thing many times can be endless.
+    this.#count(1);
+    switch (typeof value) {
+      case 'string':
+        return this.#string(value, depth);
+      case 'number':
+        return Object.is(value, -0) ? NEGATIVE_ZERO : value;
+      case 'boolean':
+        return value;
+      case 'object':
+        return value === null ? value : this.#container(value, depth);
+      case 'bigint':
+        return this.#extension(EXTENSION.bigint, bigintPayload(value));
+      default:
+        if (value === undefined && depth > 0) return UNDEFINED;
+        return this.#refuse(depth, SUPPORTED, value, insteadOf(value));
+    }
+  }
+
+  #string(text: string, depth: number): unknown {
+    if (!text.isWellFormed()) this.#refuse(depth, 'a string without lone surrogates', text, WELL_FORMED);
+    this.#count(text.length);
+    return isMarked(text) ? new ExtData(EXTENSION.markedString, Buffer.from(text)) : text;
+  }
+
+  #container(value: object, depth: number): unknown {
+    if (depth === VALUE_DEPTH_MAX) this.#refuseDepth(value);
+    this.#containers[depth] = value;
+    const prepared = this.#object(value, depth);
+    this.#containers[depth] = null;
+    return prepared;
+  }
+
+  #object(value: object, depth: number): unknown {
+    // The exact prototype, for an instance of a subclass would come back as one of the class above it; and the real
+    // type, for anyone can give an object a prototype.
+    const prototype: object | null = getPrototypeOf(value);
+    if (prototype === Object.prototype) return this.#plainObject(value, depth);
+    if (Array.isArray(value) && isPrototype('Array', prototype)) return this.#array(value, depth);
+    if (types.isUint8Array(value)) {
+      if (isPrototype('Uint8Array', prototype)) return this.#binary(value);
+      if (prototype === Buffer.prototype) return this.#extension(EXTENSION.buffer, value);
+    }
+    if (types.isMap(value) && isPrototype('Map', prototype)) {
+      return this.#collection(EXTENSION.map, value, [...value].flat(), depth);
+    }
+    if (types.isSet(value) && isPrototype('Set', prototype)) {
+      return this.#collection(EXTENSION.set, value, [...value], depth);
+    }
+    // Fake timers put a Date of their own in the place of the real one: while they do, either is a plain Date.
+    if (types.isDate(value) && (prototype === realDatePrototype || isPrototype('Date', prototype))) {
+      return this.#date(value, depth);
+    }
+    if (isPlainElsewhere(value, prototype)) return this.#plainObject(value, depth);
+    return this.#refuse(depth, SUPPORTED, value, insteadOf(value));
+  }
+
+  #plainObject(value: object, depth: number): unknown {
+    const names = getOwnPropertyNames(value);
+    this.#refuseSymbolKeys(value, depth);
+    const isAllEnumerable = Object.keys(value).length === names.length;
+    let copy: Record<string, unknown> | undefined;
+    let isPlain = true;
+    for (const name of names) {
+      this.#places[depth] = name;
+      const given = this.#property(value, name, isAllEnumerable, depth + 1);
+      this.#string(name, depth + 1);
+      const prepared = this.prepare(given, depth + 1);
+      if (!Object.is(prepared, given)) {
+        copy ??= { ...value };
+        copy[name] = prepared;
+      }
+      isPlain &&= !isMarked(name) && !INHERITED_NAMES.has(name);
+    }
+    const object = copy ?? value;
+    if (isPlain) return object;
+    const items = Object.entries(object).flatMap(([name, prepared]) => [this.#string(name, depth), prepared]);
+    return new ExtData(EXTENSION.object, encodeItems(items));
+  }
+
+  /**
+   * The value of a property. A getter must not run, and what is not enumerable would be lost. Descriptors tell, at a fifth
+   * of all the garbage of a put: so only where there is something to tell. Of a setter alone the value is undefined.
+   */
+  #property(object: object, name: string, isEnumerable: boolean, depth: number): unknown {
+    if (isEnumerable && name !== '__proto__' && lookupGetter.call(object, name) === undefined) {
+      const value = (object as { readonly [name: string]: unknown })[name];
+      if (value !== undefined) return value;
+    }
+    const { value, get, set, enumerable } = getOwnPropertyDescriptor(object, name) ?? {};
+    if (get !== undefined || set !== undefined) {
+      this.#refuse(depth, 'a plain property, without getter and setter', get ?? set, SPREAD);
+    }
+    if (!enumerable) this.#refuse(depth, 'an enumerable property', value);
+    // An object literal and an assignment make something else of it, and the library does not read it.
+    if (name === '__proto__') this.#refuse(depth, `no property named ${name}`, value);
+    return value;
+  }
+
+  #array(value: readonly unknown[], depth: number): unknown {
+    const items = this.#items(value, depth);
+    // Values, for listing the names of a thousand indices costs more than encoding what is there. There are no
+    // holes, so an equal number leaves room for no named property.
+    if (Object.values(value).length !== value.length) {
+      this.#refuse(depth, 'an array without named properties', value);
+    }
+    this.#refuseSymbolKeys(value, depth);
+    return items;
+  }
+
+  #collection(type: number, value: object, items: readonly unknown[], depth: number): ExtData {
+    this.#refuseExtras(value, depth);
+    return new ExtData(type, encodeItems(this.#items(items, depth)));
+  }
+
+  #items(items: readonly unknown[], depth: number): readonly unknown[] {
+    let copy: unknown[] | undefined;
+    for (let index = 0; index < items.length; index++) {
+      this.#places[depth] = index;
+      const item = items[index];
+      if (item === undefined && !Object.hasOwn(items, index)) {
+        this.#refuse(depth + 1, 'an element, and no hole', item, 'Put undefined or null there');
+      }
+      const prepared = this.prepare(item, depth + 1);
+      if (!Object.is(prepared, item)) {
+        copy ??= [...items];
+        copy[index] = prepared;
+      }
+    }
+    return copy ?? items;
+  }
+
+  #date(value: Date, depth: number): ExtData {
+    // Dates of fake timers have properties of their own, which are no one's data.
+    if (getPrototypeOf(value) === realDatePrototype) this.#refuseExtras(value, depth);
+    const payload = Buffer.allocUnsafe(8);
+    payload.writeDoubleBE(value.getTime());
+    return this.#extension(EXTENSION.date, payload);
+  }
+
+  #extension(type: number, payload: Uint8Array): ExtData {
+    return new ExtData(type, this.#binary(payload));
+  }
+
+  #binary(value: Uint8Array): Uint8Array {
+    this.#count(value.length);
+    return value;
+  }
+
+  #count(bytes: number): void {
+    this.#bytesMin += bytes;
+    if (this.#bytesMin > VALUE_BYTES_MAX) throw tooLarge();
+  }
+
+  #refuseSymbolKeys(value: object, depth: number): void {
+    if (getOwnPropertySymbols(value).length > 0) this.#refuse(depth, 'no symbol keys', value);
+  }
+
+  #refuseExtras(value: object, depth: number): void {
+    this.#refuseSymbolKeys(value, depth);
+    if (getOwnPropertyNames(value).length > 0) this.#refuse(depth, 'no properties of its own', value);
+  }
+
+  /** A cycle is told by its shortest path, and not by the hundred turns that were made in it. */
+  #refuseDepth(value: object): never {
+    const containers = [...this.#containers.slice(0, VALUE_DEPTH_MAX), value];
+    const depth = containers.findIndex((at, level) => containers.indexOf(at) < level);
+    if (depth < 0) {
+      this.#refuse(VALUE_DEPTH_MAX, `at most ${VALUE_DEPTH_MAX} levels of nesting`, value, FLATTEN);
+    }
+    const whole = this.#pathTo(containers.indexOf(containers[depth]!));
+    throw new TypeError(`${this.#pathTo(depth)}: expected no cycle, got ${whole} again. ${BREAK}`);
+  }
+
+  #refuse(depth: number, expected: string, value: unknown, next?: string): never {
+    throw misuse(this.#pathTo(depth), expected, value, next);
+  }
+
+  #pathTo(depth: number): string {
+    const containers = this.#containers.slice(0, depth);
+    const steps = containers.map((at, level) => stepInto(at!, this.#places[level]!)).join('');
+    const path = `${this.#argument}${steps}`;
+    return path.length > PATH_CHARACTERS_MAX ? `${path.slice(0, PATH_CHARACTERS_MAX)}…` : path;
+  }
+}
+
+/** In this realm, which is asked first, or in another one. */
+function isPrototype(name: IntrinsicName, prototype: object | null): boolean {
+  return prototype === globalThis[name].prototype || isIntrinsicPrototype(name, prototype);
+}
+
+export function tooLarge(): KeelsonError {
+  const message = `A value takes more than ${VALUE_BYTES_MAX} bytes, and no record holds as much`;
+  return new KeelsonError('KEELSON_RECORD_TOO_LARGE', message);
+}
+
+function stepInto(container: object, place: string | number): string {
+  if (typeof place === 'string') {
+    return /^[A-Za-z_$][\w$]*$/.test(place) ? `.${place}` : `[${JSON.stringify(place)}]`;
+  }
+  if (types.isMap(container)) return `(${place % 2 === 0 ? 'key' : 'value'} of map entry ${place >> 1})`;
+  return types.isSet(container) ? `(set item ${place})` : `[${place}]`;
+}
+
+function insteadOf(value: unknown): string {
+  if (value === undefined) return 'Store null in its place, or delete the key';
+  if (typeof value === 'function') return 'Leave it out, or store what it returns';
+  if (typeof value === 'symbol') return 'Leave it out, or store its description';
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return 'Store a Uint8Array of its bytes';
+  if (types.isPromise(value)) return 'Await it, and store what it resolves to';
+  if (types.isBoxedPrimitive(value)) return 'Store its valueOf()';
+  if (Array.isArray(value)) return 'Store a plain Array made of it, such as [...it]';
+  if (types.isMap(value)) return 'Store a plain Map made of it, such as new Map(it)';
+  if (types.isSet(value)) return 'Store a plain Set made of it, such as new Set(it)';
+  if (types.isDate(value)) return 'Store a plain Date made of it, such as new Date(it)';
+  if (types.isRegExp(value)) return 'Store its source and its flags';
+  if (types.isNativeError(value)) return 'Store what you need of it, such as { name, message, stack }';
+  return 'Store a plain object made of it, such as { ...it }, or open the store with a valueEncoding of your own';
+}
+
+function bigintPayload(value: bigint): Uint8Array {
+  const digits = value === 0n ? '' : value.toString(16).replace('-', '');
+  return Buffer.from(`${value < 0n ? '01' : '00'}${digits.length % 2 === 0 ? '' : '0'}${digits}`, 'hex');
+}
+
+/** The library strips it from long strings. */
+export function isMarked(text: string): boolean {
+  return text.charCodeAt(0) === 0xfeff;
+}

@@ -1,0 +1,94 @@
+// A key as bytes in memory, beside its value, and its hash. Pure. One byte a code unit, or two where one does not do: the key
+// field of an entry is the number of units times two, plus one where they have two bytes.
+
+import type { IndexKey } from '../encoding/key-encoding.js';
+import { readLatin1, readUtf16 } from '../encoding/utf8.js';
+
+const NARROW_UNIT_MAX = 0xff;
+
+/** V8 makes a part of a string without a copy, which keeps all of that string in memory, from this length on. */
+const SLICED_UNITS_MIN = 13;
+
+export function keyFieldOf(key: IndexKey): number {
+  for (let index = 0; index < key.length; index++) {
+    if (key.charCodeAt(index) > NARROW_UNIT_MAX) return key.length * 2 + 1;
+  }
+  return key.length * 2;
+}
+
+/** The bytes that writeKey() writes. */
+export function keyBytesOf(keyField: number): number {
+  return (keyField >>> 1) << (keyField & 1);
+}
+
+export function writeKey(bytes: Uint8Array, at: number, key: IndexKey, keyField: number): void {
+  const isWide = (keyField & 1) === 1;
+  let target = at;
+  for (let index = 0; index < key.length; index++) {
+    const unit = key.charCodeAt(index);
+    bytes[target++] = unit;
+    if (isWide) bytes[target++] = unit >>> 8;
+  }
+}
+
+/** Returns true for a key that may be a part of a longer string, and then keeps all of that in memory. */
+export function mayBeSlice(key: IndexKey): boolean {
+  return key.length >= SLICED_UNITS_MIN;
+}
+
+/** The key that writeKey() has written, as a string of its own. */
+export function readKey(bytes: Uint8Array, start: number, keyField: number): IndexKey {
+  const end = start + keyBytesOf(keyField);
+  return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);
+}
+
+export function isSameKey(bytes: Uint8Array, start: number, keyField: number, key: IndexKey): boolean {
+  const { length } = key;
+  if (keyField >>> 1 !== length) return false;
+  if ((keyField & 1) === 1) return isSameWideKey(bytes, start, key);
+  for (let index = 0; index < length; index++) {
+    if (bytes[start + index] !== key.charCodeAt(index)) return false;
+  }
+  return true;
+}
+
+function isSameWideKey(bytes: Uint8Array, start: number, key: IndexKey): boolean {
+  for (let index = 0; index < key.length; index++) {
+    if (wideUnitAt(bytes, start + index * 2) !== key.charCodeAt(index)) return false;
+  }
+  return true;
+}
+
+function wideUnitAt(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8);
+}
+
+/** A hash of 32 bits. Nobody who chooses keys, and does not know the seed, can know which of them collide. */
+export function hashKey(key: IndexKey, seed: number): number {
+  let hash = seed ^ key.length;
+  for (let index = 0; index < key.length; index++) hash = mixed(hash, key.charCodeAt(index));
+  return finished(hash);
+}
+
+/** The same of a key as writeKey() has written it. */
+export function hashKeyBytes(bytes: Uint8Array, start: number, keyField: number, seed: number): number {
+  const units = keyField >>> 1;
+  const isWide = (keyField & 1) === 1;
+  let hash = seed ^ units;
+  for (let index = 0; index < units; index++) {
+    hash = mixed(hash, isWide ? wideUnitAt(bytes, start + index * 2) : bytes[start + index]!);
+  }
+  return finished(hash);
+}
+
+function mixed(hash: number, unit: number): number {
+  const product = Math.imul(hash ^ unit, 0x9e37_79b1);
+  return product ^ (product >>> 15);
+}
+
+/** The finalizer of MurmurHash3: every bit depends on every bit of the last units, too. */
+function finished(hash: number): number {
+  let bits = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2_ae35);
+  return bits ^ (bits >>> 16);
+}

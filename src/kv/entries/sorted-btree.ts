@@ -1,0 +1,29 @@
+// The door to `sorted-btree`, which is CommonJS with `__esModule`. Node and webpack give its `module.exports` as the
+// default import, so the class is `default` of that. Rollup, Vite, Vitest, esbuild's and Bun's interop may give the class
+// itself. Both are taken, and the types are the same under every `moduleResolution`.
+
+import * as btreeModule from 'sorted-btree';
+import { bulkLoad } from 'sorted-btree/extended/bulkLoad.js';
+import * as unionModule from 'sorted-btree/extended/union.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+
+/** A copy-on-write B+ tree of index keys. Named by a function's result: what `default` is depends on the compiler. */
+export type Tree<V> = ReturnType<typeof bulkLoad<IndexKey, V>>;
+
+type Compare = (a: IndexKey, b: IndexKey) => number;
+
+type TreeClass = new <V>(entries: undefined, compare: Compare, nodeEntriesMax: number) => Tree<V>;
+
+/** Takes whole nodes of both trees where their ranges do not meet. */
+type Union = <V>(a: Tree<V>, b: Tree<V>, combine: (key: IndexKey, a: V, b: V) => V) => Tree<V>;
+
+export const BTree = functionIn(btreeModule) as TreeClass;
+export const union = functionIn(unionModule) as Union;
+export { bulkLoad };
+
+/** The class or function that a module exports by default, however many times the interop has wrapped it. */
+function functionIn(module: unknown): unknown {
+  let inner = module;
+  while (typeof inner === 'object' && inner !== null && 'default' in inner) inner = inner.default;
+  return inner;
+}

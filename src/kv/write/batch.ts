@@ -1,0 +1,78 @@
+// A batch as callers give it: checked as a whole, and added to its write on the way, before anything of it is written.
+
+import { describeValue, misuse } from '../../errors.js';
+import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
+import type { Codecs } from '../read/reads.js';
+import type { WriteSet } from './write-set.js';
+
+export type BatchOperation<K, V> =
+  | { readonly type: 'put'; readonly key: K; readonly value: V }
+  | { readonly type: 'delete'; readonly key: K }
+  | ({ readonly type: 'clear' } & KeyRange<K>);
+
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  put: ['type', 'key', 'value'],
+  delete: ['type', 'key'],
+  clear: ['type', ...BOUND_NAMES],
+};
+
+/**
+ * Adds all operations to a write that has begun. Throws a TypeError that names the operation and its field, as in
+ * `operations[3].key`. Encoders may be the caller's own code and call the store again: `writes` is this batch's alone.
+ */
+export function addBatch<K, V>(codecs: Codecs<K, V>, operations: unknown, writes: WriteSet): void {
+  if (!Array.isArray(operations)) throw misuse('operations', 'an array', operations);
+  const place = new OperationPlace();
+  for (let at = 0; at < operations.length; at++) {
+    place.moveTo(at);
+    addOperation(codecs, place, operations[at], writes);
+  }
+}
+
+/** Where in the operations: an ArgumentName, of which no text is made while all is well. */
+class OperationPlace {
+  #at = 0;
+  #field = '';
+
+  moveTo(at: number): this {
+    this.#at = at;
+    this.#field = '';
+    return this;
+  }
+
+  field(name: 'type' | 'key' | 'value'): this {
+    this.#field = `.${name}`;
+    return this;
+  }
+
+  toString(): string {
+    return `operations[${this.#at}]${this.#field}`;
+  }
+}
+
+function addOperation<K, V>(
+  codecs: Codecs<K, V>,
+  place: OperationPlace,
+  operation: unknown,
+  writes: WriteSet,
+): void {
+  if (typeof operation !== 'object' || operation === null) throw misuse(place, 'an object', operation);
+  const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown };
+  const fields = typeof type === 'string' && Object.hasOwn(FIELDS, type) ? FIELDS[type]! : null;
+  if (fields === null) throw misuse(place.field('type'), "'put', 'delete' or 'clear'", type);
+  for (const name of Object.keys(operation)) {
+    if (!fields.includes(name)) {
+      throw new TypeError(
+        `${place}: unknown field '${name}' of a ${type}; known are ${fields.join(', ')}, got ${describeValue(operation)}`,
+      );
+    }
+  }
+  if (type === 'clear') {
+    const { bounds } = resolveRange(codecs.key, `${place}`, BOUND_NAMES, operation, ['type']);
+    writes.clear(codecs.key, bounds);
+    return;
+  }
+  const indexKey = codecs.key.toIndexKey(place.field('key'), key);
+  if (type === 'delete') writes.delete(codecs.key, indexKey);
+  else writes.put(codecs.key, indexKey, codecs.value.encode(value as V, place.field('value')));
+}
