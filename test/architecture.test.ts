@@ -37,6 +37,12 @@ const MAY_IMPORT: Readonly<Record<Floor, Readonly<Partial<Record<Floor, readonly
   leaves: {},
 };
 
+/** The rooms of a floor: each may import those before it, and what stands on the floor itself, its face, all of them. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  kv: ['encoding', 'entries', 'read', 'write', 'image', 'copy', 'repair'],
+  journal: ['format', 'directory', 'segments', 'commit', 'recovery', 'repair', 'read'],
+};
+
 const SYSTEM_MODULES = ['fs', 'node:fs', 'fs/promises', 'node:fs/promises', 'net', 'node:net'];
 
 /** What is wrong with these sources, a sentence each. */
@@ -47,6 +53,32 @@ function violationsOf(sources: readonly Source[]): string[] {
   ]);
 }
 
+/** The files that import each other in a circle, types included: one of each circle, with the way round. */
+function circlesOf(sources: readonly Source[]): string[] {
+  const targets = new Map(
+    sources.map((source) => [
+      source.path,
+      importsOf(source).flatMap((name) => targetOf(source.path, name) ?? []),
+    ]),
+  );
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, way: readonly string[]): void => {
+    if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(' → '));
+    if (way.includes(file) || done.has(file)) return;
+    for (const target of targets.get(file) ?? []) visit(target, [...way, file]);
+    done.add(file);
+  };
+  for (const file of targets.keys()) visit(file, []);
+  return circles;
+}
+
+/** The file that an import of ours leads to; null for one of a package. */
+function targetOf(from: string, specifier: string): string | null {
+  if (!specifier.startsWith('.')) return null;
+  return path.posix.join(path.posix.dirname(from), specifier).replace(/\.js$/, '.ts');
+}
+
 function importViolation(from: string, specifier: string): string | null {
   const floor = floorOf(from);
   if (floor === null) return `${from} is on no floor`;
@@ -55,14 +87,28 @@ function importViolation(from: string, specifier: string): string | null {
       ? null
       : `${from} imports ${specifier}`;
   }
-  if (!specifier.startsWith('.')) return null;
-  const to = path.posix.join(path.posix.dirname(from), specifier).replace(/\.js$/, '.ts');
+  const to = targetOf(from, specifier);
+  if (to === null) return null;
   const target = floorOf(to);
   if (target === null) return `${from} imports ${to}, which is on no floor`;
-  if (target === floor) return null;
+  if (target === floor) return roomViolation(from, to);
   const allowed = MAY_IMPORT[floor][target];
   if (allowed === undefined) return `${from} (${floor}) imports ${to} (${target})`;
   return allowed === null || allowed.includes(to) ? null : `${from} imports ${to}, which is not a door`;
+}
+
+function roomViolation(from: string, to: string): string | null {
+  const [room, target] = [roomOf(from), roomOf(to)];
+  if (room === -1 || target === -1) return `${room === -1 ? from : to} is in no room`;
+  return target > room ? `${from} imports ${to}, which is in a room above it` : null;
+}
+
+/** Which of the rooms of its floor a file is in; the number behind the last for the face, -1 for none. */
+function roomOf(file: string): number {
+  const [, floor, ...rest] = file.split('/');
+  const rooms = ROOMS[floor!];
+  if (rooms === undefined) return 0;
+  return rest.length === 1 ? rooms.length : rooms.indexOf(rest[0]!);
 }
 
 function floorOf(file: string): Floor | null {
@@ -134,6 +180,10 @@ describe('the sources', () => {
     expect(violationsOf(sources)).toEqual([]);
   });
 
+  test('import each other in no circle', () => {
+    expect(circlesOf(sources)).toEqual([]);
+  });
+
   test('of the public door are re-exports only', () => {
     const { body } = parse({ path: 'src/index.ts', text: readText('src/index.ts') });
     const kinds = new Set((body as SyntaxNode[]).map(({ type }) => type));
@@ -171,6 +221,13 @@ describe('a violation is seen', () => {
     ['the journal listens', 'src/journal/a.ts', "import { createServer } from 'node:net';"],
     ['storage uses the promises of node:fs', 'src/storage/a.ts', "import fs from 'node:fs/promises';"],
     ['a folder is on no floor', 'src/cellar/a.ts', "import '../errors.js';"],
+    ['a room of the store imports one above it', 'src/kv/read/a.ts', "import '../write/b.js';"],
+    [
+      'a room of the journal imports the face',
+      'src/journal/commit/a.ts',
+      "import type { J } from '../journal.js';",
+    ],
+    ['a folder of the store is no room', 'src/kv/cellar/a.ts', "import '../read/reads.js';"],
     ['a module awaits while it loads', 'src/kv/a.ts', 'const probed = { engine: await probe() };'],
     ['a module loops while it loads', 'src/kv/a.ts', 'for await (const event of events) handle(event);'],
     ['a module holds what it must await', 'src/kv/a.ts', 'await using lock = take();'],
@@ -178,6 +235,15 @@ describe('a violation is seen', () => {
 
   test.each(violations)('%s', (_fact, file, text) => {
     expect(violationsOf([{ path: file, text }])).toHaveLength(1);
+  });
+
+  test('and a circle, of types too', () => {
+    const circle = [
+      { path: 'src/kv/a.ts', text: "import './b.js';" },
+      { path: 'src/kv/b.ts', text: "export type { C } from './c.js';" },
+      { path: 'src/kv/c.ts', text: "import type { A } from './a.js';" },
+    ];
+    expect(circlesOf(circle)).toEqual(['src/kv/a.ts → src/kv/b.ts → src/kv/c.ts → src/kv/a.ts']);
   });
 
   test('and what is allowed is not one', () => {

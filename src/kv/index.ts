@@ -93,7 +93,14 @@ export type { ImageFindings } from './repair/image-examination.js';
 export { type SalvageOptions, type SalvageReport, salvage } from './repair/salvage.js';
 export type { ExaminationProgress } from './repair/store-examination.js';
 export { type VerifyOptions, type VerifyReport, verify } from './repair/verify.js';
-export type { Collection, Durability, StoreEvents, StoreStats, WriteOptions } from './store.js';
-export type { Snapshot, Store } from './store-interface.js';
+export type {
+  Collection,
+  Durability,
+  Snapshot,
+  Store,
+  StoreEvents,
+  StoreStats,
+  WriteOptions,
+} from './store-interface.js';
 export type { StoreRecovery } from './store-recovery.js';
 export type { BatchOperation } from './write/batch.js';

@@ -2,12 +2,112 @@
 // Interfaces, because editors show the docstring of a member where it is declared, and not that of what a class implements.
 
 import type { KeelsonError } from '../errors.js';
-import type { DirectoryPath, Lsn } from '../journal/index.js';
+import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
+import type { EngineReport } from '../storage/index.js';
 import type { BackupResult } from './copy/backup.js';
+import type { KeyRange } from './encoding/range.js';
+import type { EntriesMemory } from './entries/entries.js';
 import type { CheckpointResult } from './image/checkpoint.js';
+import type { CheckpointEvent, CheckpointStats } from './image/checkpoints.js';
 import type { Reads } from './read/reads.js';
-import type { Collection, StoreEvents, StoreStats } from './store.js';
 import type { StoreRecovery } from './store-recovery.js';
+import type { BatchOperation } from './write/batch.js';
+
+/** `'disk'`: the promise resolves when the write would survive a power cut. `'memory'`: at once, and never rejects. */
+export type Durability = 'disk' | 'memory';
+
+export interface WriteOptions {
+  /** When the promise resolves; never when, or in which order, the write goes to disk. Default 'disk'. */
+  readonly durability?: Durability | undefined;
+}
+
+/**
+ * What can be read and written. A write is visible when its call returns. Its promise resolves with the LSN of the write:
+ * when it would survive a power cut, or at once with `durability: 'memory'`.
+ *
+ * A write throws at once, with nothing changed, on misuse and with KEELSON_CLOSED, KEELSON_POISONED, KEELSON_NO_SPACE,
+ * KEELSON_READ_ONLY, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE or KEELSON_EXHAUSTED. Its promise rejects, with
+ * KEELSON_POISONED, only when an accepted write will not become durable.
+ */
+export interface Collection<K, V> extends Reads<K, V> {
+  /**
+   * Sets the value of a key. Visible when the call returns; durable when the promise resolves.
+   *
+   * @param key A string, or a Uint8Array where the store's keys are bytes; at most 65,536 bytes on the disk.
+   * @param value What the store's value encoding takes; with its key at most 2^28 − 1 bytes. It is copied.
+   * @returns The LSN of the write, which getEntry() calls the version of the value.
+   * @throws At once, with nothing changed, a TypeError that names the place in a value that would not come back exactly,
+   * and the codes that every write throws. Rejects with KEELSON_POISONED.
+   * @example
+   * await db.put('user:ada', { name: 'Ada', logins: 1 });
+   */
+  put(key: K, value: V, options?: WriteOptions): Promise<Lsn>;
+
+  /**
+   * Deletes a key. Visible when the call returns; durable when the promise resolves. Of an absent key it writes nothing, and
+   * resolves when its absence is durable.
+   *
+   * @param key A string, or a Uint8Array where the store's keys are bytes; at most 65,536 bytes on the disk.
+   * @throws At once, with nothing changed, a TypeError and the codes that every write throws. Rejects with
+   * KEELSON_POISONED.
+   * @example
+   * await db.delete('user:ada');
+   */
+  delete(key: K, options?: WriteOptions): Promise<Lsn>;
+
+  /**
+   * Applies all operations in their order, or none of them: now, after a crash, and in every snapshot.
+   *
+   * @param operations Puts, deletes and clears: at most 2^28 − 1 bytes together. Of none it writes nothing.
+   * @throws At once, with nothing changed, a TypeError that names the place, as in `operations[3].key`, and the codes that
+   * every write throws. Rejects with KEELSON_POISONED.
+   * @example
+   * await db.batch([
+   *   { type: 'put', key: 'ann', value: 90 },
+   *   { type: 'put', key: 'bob', value: 10 },
+   * ]);
+   */
+  batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn>;
+
+  /**
+   * Deletes the keys in a range, by default all, as one write: all of them or none.
+   *
+   * @param range Which keys. `reverse` and `limit` are unknown here.
+   * @throws At once, with nothing changed, a TypeError and the codes that every write throws. Rejects with
+   * KEELSON_POISONED.
+   * @example
+   * await db.clear({ prefix: 'session:' });
+   */
+  clear(range?: KeyRange<K>, options?: WriteOptions): Promise<Lsn>;
+}
+
+/** Figures of a store, as of one call of stats(). */
+export interface StoreStats {
+  /** How many keys there are. */
+  readonly entries: number;
+  /** What keys and values take outside the JavaScript heap, in bytes. */
+  readonly memory: EntriesMemory;
+  /** The LSN of the last write. */
+  readonly lastLsn: number;
+  /** Every write up to here would survive a power cut. */
+  readonly durableLsn: number;
+  /** Which engine runs, and why. */
+  readonly engine: EngineReport;
+  /** Figures of the journal; null in a store that was opened read-only. */
+  readonly journal: JournalStats | null;
+  /** Figures of the checkpoints; null in a store that was opened read-only. */
+  readonly checkpoints: CheckpointStats | null;
+}
+
+/** The events of a store, with the arguments of their listeners. */
+export interface StoreEvents {
+  /** A checkpoint has started, come further, been completed, or failed. */
+  checkpoint: [event: CheckpointEvent];
+  /** No more writes are taken, because of this error. */
+  poisoned: [error: KeelsonError];
+  /** The store is closed. */
+  close: [];
+}
 
 /**
  * An open store. Made by open().

@@ -1,9 +1,8 @@
 // Captures the moments of a run at which a crash finds something new, with the facts known at that moment: all of
 // them, or a seeded fair sample (a reservoir) when there are more than wanted.
 
-import type { DiskState } from './disk-state.js';
 import { mixSeeds, Random } from './random.js';
-import type { Boundary, SimulatedDisk } from './simulated-disk.js';
+import type { Boundary, DiskState, SimulatedDisk } from './simulated-disk.js';
 
 export interface Captured<Fact> {
   /** The boundary at which it was captured; for the end of the run, one past the last. */

@@ -12,7 +12,6 @@ import {
 } from './power-cut.js';
 import { imageAfterPowerCut } from './power-cut-image.js';
 import { mixSeeds, Random } from './random.js';
-import type { Inheritance, SimulatedDisk } from './simulated-disk.js';
 
 export interface CapturedState {
   readonly image: DiskImage;
@@ -24,13 +23,25 @@ export interface CapturedState {
   readonly lifeCount: number;
 }
 
-export class DiskState {
+/** What a disk takes over from the one it was before a crash. */
+export interface Inheritance {
+  readonly image: DiskImage;
+  /** Writes of dead processes that may still land. */
+  readonly ghosts: readonly WriteIntent[];
+  readonly bootCount: number;
+  /** Null after a power cut: the machine has booted anew. */
+  readonly bootId: string | null;
+  readonly lifeCount: number;
+}
+
+/** `Disk` is the class that captured it, and that the disks found after a crash are of. */
+export class CapturedDisk<Disk> {
   private readonly captured: CapturedState;
-  private readonly makeDisk: (seed: number, inheritance: Inheritance) => SimulatedDisk;
+  private readonly makeDisk: (seed: number, inheritance: Inheritance) => Disk;
   private cut: { readonly image: DiskImage; readonly units: CutUnits } | null = null;
 
   /** @internal Made by SimulatedDisk.capture(). */
-  constructor(captured: CapturedState, makeDisk: (seed: number, inheritance: Inheritance) => SimulatedDisk) {
+  constructor(captured: CapturedState, makeDisk: (seed: number, inheritance: Inheritance) => Disk) {
     this.captured = captured;
     this.makeDisk = makeDisk;
   }
@@ -46,7 +57,7 @@ export class DiskState {
   }
 
   /** The disk as it is found when power is back. No process lives; those that did are dead. */
-  powerCut(choice: PowerCutChoice): SimulatedDisk {
+  powerCut(choice: PowerCutChoice): Disk {
     const { image, units } = this.forCut();
     return this.makeDisk(mixSeeds(this.captured.seed, choice.seed, 0x9c), {
       image: imageAfterPowerCut(image, units, choice),
@@ -62,7 +73,7 @@ export class DiskState {
    * flight is lost, has landed, has landed in part, has landed without being durable (written, and its flush not come to
    * be), or lands in the next life.
    */
-  processKill(seed: number): SimulatedDisk {
+  processKill(seed: number): Disk {
     const random = new Random(mixSeeds(this.captured.seed, seed));
     const image = this.captured.image.clone();
     image.settleAll();

@@ -14,7 +14,6 @@ export {
   exploreCrashes,
 } from './crash-explorer.js';
 export type { Damage } from './damage.js';
-export type { DiskState } from './disk-state.js';
 export type {
   FailingFault,
   Fault,
@@ -34,4 +33,4 @@ export {
   simulateCrashes,
   type WorkloadRun,
 } from './simulate-crashes.js';
-export { type Boundary, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';
+export { type Boundary, type DiskState, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';

@@ -8,7 +8,7 @@ import { checkNames } from '../options.js';
 import type { Liveness, ProcessIdentity, Storage } from '../storage/storage.js';
 import { applyDamage, type Damage } from './damage.js';
 import { DiskImage } from './disk-image.js';
-import { DiskState } from './disk-state.js';
+import { CapturedDisk, type Inheritance } from './disk-state.js';
 import { type FaultRule, faultKind, isSilent, type OperationName, simulatedError } from './faults.js';
 import { Lives } from './lives.js';
 import {
@@ -47,16 +47,8 @@ export interface Boundary {
   readonly life: number;
 }
 
-/** What a disk takes over from the one it was before a crash. */
-export interface Inheritance {
-  readonly image: DiskImage;
-  /** Writes of dead processes that may still land. */
-  readonly ghosts: readonly WriteIntent[];
-  readonly bootCount: number;
-  /** Null after a power cut: the machine has booted anew. */
-  readonly bootId: string | null;
-  readonly lifeCount: number;
-}
+/** A captured moment of a disk, from which any number of crashes can be tried. */
+export type DiskState = CapturedDisk<SimulatedDisk>;
 
 const STEPS_PER_TURN_MAX = 3;
 /** How often an operation is slow, and how many steps of others, at most, may go before it. */
@@ -239,7 +231,7 @@ export class SimulatedDisk {
   /** Everything that a crash could find now. Cheap: sectors are shared. */
   capture(): DiskState {
     const intents = this.queue.flatMap((operation) => operation.intentLeft ?? []);
-    return new DiskState(
+    return new CapturedDisk(
       {
         image: this.image.clone(),
         intents: [...this.ghosts, ...intents],

@@ -4,11 +4,11 @@ import { invariant, KeelsonError } from '../errors.js';
 import { sealFrames } from '../storage/frame-seal.js';
 import type { DurableWrite, DurableWriteDone, LogFile } from '../storage/storage.js';
 import { type FaultKind, isSilent, type SilentFaultKind, simulatedError } from './faults.js';
+import type { LifeContext } from './life-context.js';
 import { type HandleUse, type QueuedOperation, type Request, somePart } from './operation.js';
 import { garbageSector } from './power-cut-image.js';
 import { SECTOR_BYTES } from './sector-map.js';
 import type { FileInode, WriteData } from './simulated-inode.js';
-import type { LifeContext } from './simulated-storage.js';
 
 export class SimulatedFile implements LogFile, HandleUse {
   underWayCount = 0;

@@ -8,15 +8,15 @@ import type {
   LockState,
   Storage,
 } from '../storage/storage.js';
-import type { SimulatedStorage } from './simulated-storage.js';
+import type { HeldView } from './life-context.js';
 
 export class SimulatedHeldDirectory implements HeldDirectory {
   readonly path: string;
-  private readonly view: SimulatedStorage;
+  private readonly view: HeldView;
   private readonly inodeId: number;
   private readonly announcements: Announcement[] = [];
 
-  constructor(path: string, view: SimulatedStorage, inodeId: number) {
+  constructor(path: string, view: HeldView, inodeId: number) {
     this.path = path;
     this.view = view;
     this.inodeId = inodeId;

@@ -15,9 +15,9 @@ import type {
 } from '../storage/storage.js';
 import { type DiskImage, type NameIntent, type NamesChanged, pathOfInode } from './disk-image.js';
 import { type FaultKind, type OperationName, type SilentFaultKind, simulatedError } from './faults.js';
+import type { LifeContext, LifeDisk } from './life-context.js';
 import type { Request } from './operation.js';
 import { Random } from './random.js';
-import type { SimulatedDisk } from './simulated-disk.js';
 import { SimulatedFile } from './simulated-file.js';
 import { SimulatedHeldDirectory } from './simulated-held-directory.js';
 import type { FileInode } from './simulated-inode.js';
@@ -31,23 +31,12 @@ const REPORT: EngineReport = {
   retryPausesMs: 0,
 };
 
-/** What the files of a life need of it. */
-export interface LifeContext {
-  readonly disk: SimulatedDisk;
-  readonly image: DiskImage;
-  readonly lifeId: number;
-  /** Where each allocation starts: a durable write accepts no other memory, as on an engine with direct I/O. */
-  readonly allocations: WeakMap<ArrayBufferLike, number>;
-  run<T>(request: Request<T>): Promise<T>;
-  runSync<T>(request: Request<T>): T;
-}
-
 export class SimulatedStorage implements Storage, LifeContext {
   readonly report = REPORT;
   readonly allocations = new WeakMap<ArrayBufferLike, number>();
   private readonly random: Random;
 
-  readonly disk: SimulatedDisk;
+  readonly disk: LifeDisk;
   readonly image: DiskImage;
   readonly lifeId: number;
   readonly processIdentity: ProcessIdentity;
@@ -55,7 +44,7 @@ export class SimulatedStorage implements Storage, LifeContext {
   protected readonly heldDirectory: { readonly path: string; readonly inodeId: number } | null = null;
 
   constructor(
-    disk: SimulatedDisk,
+    disk: LifeDisk,
     image: DiskImage,
     lifeId: number,
     processIdentity: ProcessIdentity,
