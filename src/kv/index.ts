@@ -86,7 +86,7 @@ export type { KeyEncodingName } from './encoding/key-encoding.js';
 export type { KeyRange, RangeOptions } from './encoding/range.js';
 export type { CustomValueEncoding, ValueEncodingName } from './encoding/value-encoding.js';
 export type { CheckpointResult } from './image/checkpoint.js';
-export type { CheckpointEvent, CheckpointStats } from './image/checkpoints.js';
+export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 export type { OpenProgress, StoreOptions } from './options.js';
 export type { Reads, VersionedValue } from './read/reads.js';
 export type { ImageFindings } from './repair/image-examination.js';

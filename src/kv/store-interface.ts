@@ -8,7 +8,7 @@ import type { BackupResult } from './copy/backup.js';
 import type { KeyRange } from './encoding/range.js';
 import type { EntriesMemory } from './entries/entries.js';
 import type { CheckpointResult } from './image/checkpoint.js';
-import type { CheckpointEvent, CheckpointStats } from './image/checkpoints.js';
+import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 import type { Reads } from './read/reads.js';
 import type { StoreRecovery } from './store-recovery.js';
 import type { BatchOperation } from './write/batch.js';
@@ -183,7 +183,7 @@ export interface Store<K, V> extends Collection<K, V> {
 
   /**
    * Writes an image of the store as it is now, and retires what it replaces: opening then loads the image and replays
-   * only what came after. One at a time: a call during another waits for it and then takes its own. Checkpoints also
+   * only what came after. One at a time: a call during another waits for it and then takes its own. CheckpointSchedule also
    * start by themselves, see the option `autoCheckpoint`. Throws at once what a write would: KEELSON_CLOSED,
    * KEELSON_POISONED, KEELSON_READ_ONLY. Rejects with KEELSON_ABORTED when the store is closed meanwhile, and with what
    * went wrong on the disk, which then has harmed nothing.

@@ -13,7 +13,7 @@ import { type BackupResult, Backups } from './copy/backup.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from './encoding/range.js';
 import { type Entries, NoSlabMemory } from './entries/entries.js';
 import type { CheckpointResult } from './image/checkpoint.js';
-import { type CheckpointEvent, Checkpoints, type FoundImages } from './image/checkpoints.js';
+import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './image/checkpoint-schedule.js';
 import type { ResolvedStoreOptions } from './options.js';
 import { type Codecs, IndexReads } from './read/reads.js';
 import { Snapshot } from './read/snapshot.js';
@@ -68,7 +68,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   #isClosed = false;
   #closing: Promise<void> | null = null;
   /** Null in a store that was opened read-only. */
-  readonly #checkpoints: Checkpoints | null;
+  readonly #checkpoints: CheckpointSchedule | null;
   readonly #backups = new Backups();
 
   constructor(parts: StoreParts<K, V>) {
@@ -89,7 +89,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     this.#checkpoints =
       journal === null
         ? null
-        : new Checkpoints({ storage, directory, journal, codecs, options, entries, images, emit });
+        : new CheckpointSchedule({ storage, directory, journal, codecs, options, entries, images, emit });
   }
 
   /** The LSN of the last write. */
@@ -186,7 +186,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
 
   /**
    * Writes an image of the store as it is now, and retires what it replaces: opening then loads the image and replays
-   * only what came after. One at a time: a call during another waits for it and then takes its own. Checkpoints also
+   * only what came after. One at a time: a call during another waits for it and then takes its own. CheckpointSchedule also
    * start by themselves, see the option `autoCheckpoint`. Throws at once what a write would: KEELSON_CLOSED,
    * KEELSON_POISONED, KEELSON_READ_ONLY. Rejects with KEELSON_ABORTED when the store is closed meanwhile, and with what
    * went wrong on the disk, which then has harmed nothing.

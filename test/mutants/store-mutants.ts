@@ -2,14 +2,14 @@
 
 import type { Mutant } from './mutants.js';
 
-const CHECKPOINTS = 'test/kv/checkpoints.test.ts';
+const CHECKPOINTS = 'test/kv/checkpoint-schedule.test.ts';
 const ORDER = 'test/simulation/durable-order.test.ts';
 const MODEL = 'test/simulation/store-model.test.ts';
 const IMAGES = 'test/kv/image-files.test.ts';
 const ENTRIES = 'test/kv/entries.test.ts';
-const KEY_TABLE = 'test/kv/key-table.test.ts';
+const KEY_TABLE = 'test/kv/hash-index.test.ts';
 const HANDLES = 'test/kv/entry-handles.test.ts';
-const SLABS = 'test/kv/value-slabs.test.ts';
+const SLABS = 'test/kv/entry-slabs.test.ts';
 const BACKUP_CRASHES = 'test/simulation/backup.test.ts';
 const SHORT = 'test/kv/short-lives.test.ts';
 const CUT = 'test/journal/cut-segments.test.ts';
@@ -151,7 +151,7 @@ const pressure: readonly Mutant[] = [
     name: 'a close aborts the checkpoint that short lives make due',
     edits: [
       {
-        file: 'src/kv/image/checkpoints.ts',
+        file: 'src/kv/image/checkpoint-schedule.ts',
         find: `if (this.#isClosed && !this.#outlivesClose)`,
         replace: `if (this.#isClosed)`,
       },
@@ -162,7 +162,7 @@ const pressure: readonly Mutant[] = [
     name: 'a close waits for a large checkpoint',
     edits: [
       {
-        file: 'src/kv/image/checkpoints.ts',
+        file: 'src/kv/image/checkpoint-schedule.ts',
         find: `entries.memory.valueBytes <= SMALL_STORE_BYTES`,
         replace: `SMALL_STORE_BYTES > 0`,
       },
@@ -173,7 +173,7 @@ const pressure: readonly Mutant[] = [
     name: 'a close waits for a checkpoint that was asked for',
     edits: [
       {
-        file: 'src/kv/image/checkpoints.ts',
+        file: 'src/kv/image/checkpoint-schedule.ts',
         find: `isAutomatic && this.#hasManySegments`,
         replace: `this.#hasManySegments`,
       },
@@ -331,7 +331,7 @@ const checkpoints: readonly Mutant[] = [
     name: 'the older generation is not kept',
     edits: [
       {
-        file: 'src/kv/image/checkpoints.ts',
+        file: 'src/kv/image/checkpoint-schedule.ts',
         find: 'const olderLsn = options.keepOlderGeneration ? this.#olderImageLsn : this.#imageLsn;',
         replace: 'void options;\n    const olderLsn = this.#imageLsn;',
       },
@@ -353,7 +353,7 @@ const checkpoints: readonly Mutant[] = [
     name: 'an image is of what is there while it is written, and not of one moment',
     edits: [
       {
-        file: 'src/kv/image/checkpoints.ts',
+        file: 'src/kv/image/checkpoint-schedule.ts',
         find: 'const view = entries.clone();',
         replace: 'const view: EntriesView = entries;',
       },
@@ -452,14 +452,14 @@ const opening: readonly Mutant[] = [
 const memory: readonly Mutant[] = [
   {
     name: 'the table of slabs is changed while a view shares it',
-    edits: [{ file: 'src/kv/entries/value-slabs.ts', find: 'this.table = this.table.slice();', replace: '' }],
+    edits: [{ file: 'src/kv/entries/entry-slabs.ts', find: 'this.table = this.table.slice();', replace: '' }],
     tests: [SLABS],
   },
   {
     name: 'a slab that a view has seen is written to again',
     edits: [
       {
-        file: 'src/kv/entries/value-slabs.ts',
+        file: 'src/kv/entries/entry-slabs.ts',
         find: 'if (slab.bytes.length === this.slabBytesMax && slab.viewsBefore === this.#viewCount) {',
         replace: 'if (slab.bytes.length === this.slabBytesMax) {',
       },
@@ -481,7 +481,7 @@ const memory: readonly Mutant[] = [
     name: 'compaction moves a value and loses its version',
     edits: [
       {
-        file: 'src/kv/entries/value-slabs.ts',
+        file: 'src/kv/entries/entry-slabs.ts',
         find: 'from.bytes.subarray(word * 4, word * 4 + entryBytes), at);',
         replace: 'from.bytes.subarray(word * 4 + 20, word * 4 + entryBytes), at + 20);',
       },
@@ -537,7 +537,7 @@ const memory: readonly Mutant[] = [
     name: 'two keys of one hash are one',
     edits: [
       {
-        file: 'src/kv/entries/key-table.ts',
+        file: 'src/kv/entries/hash-index.ts',
         find: 'if (owner.isKeyOf(handle, key)) return handle;',
         replace: 'return handle;',
       },
@@ -548,7 +548,7 @@ const memory: readonly Mutant[] = [
     name: 'a gap in the hash index hides the keys behind it',
     edits: [
       {
-        file: 'src/kv/entries/key-table.ts',
+        file: 'src/kv/entries/hash-index.ts',
         find: 'closeGap(table.words, at);',
         replace: 'table.words.fill(0, at, at + 2);',
       },

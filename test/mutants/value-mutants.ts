@@ -299,7 +299,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'the log behind an image does not say anew what values need',
     edits: [
       {
-        file: 'src/kv/image/checkpoints.ts',
+        file: 'src/kv/image/checkpoint-schedule.ts',
         find: '    codecs.value.shapes?.startEpoch();\n',
         replace: '',
       },

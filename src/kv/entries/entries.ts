@@ -8,15 +8,15 @@
 import { CommitGuard } from '../../commit-guard.js';
 import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
+import { Compaction } from './compaction.js';
 import { EntryHandles, type EntryHandlesView, type EntryId } from './entry-handles.js';
-import { KeyTable, NOT_FOUND } from './key-table.js';
+import { type EntryHandle, EntrySlabs, type SlabMemory, type SlabsView } from './entry-slabs.js';
+import { HashIndex, NOT_FOUND } from './hash-index.js';
 import { hashKey, mayBeSlice } from './key-units.js';
 import { type IndexIterator, type IndexWalk, OrderedIndex, OrderedIndexLoader } from './ordered-index.js';
-import { ValueCompaction } from './value-compaction.js';
-import { type EntryHandle, type SlabMemory, type SlabsView, ValueSlabs } from './value-slabs.js';
 
 export type { EntryId } from './entry-handles.js';
-export { type EntryHandle, NoSlabMemory } from './value-slabs.js';
+export { type EntryHandle, NoSlabMemory } from './entry-slabs.js';
 
 /** The entries as they were at one moment. Nothing changes it, so it may be read for as long as it is held. */
 export class EntriesView {
@@ -99,9 +99,9 @@ export class EntriesView {
 /** What entries are made of. */
 interface EntriesParts {
   readonly index: OrderedIndex<EntryId>;
-  readonly table: KeyTable<IndexKey>;
+  readonly table: HashIndex<IndexKey>;
   readonly handles: EntryHandles;
-  readonly values: ValueSlabs;
+  readonly values: EntrySlabs;
   /** There was no memory for a key in the table: what is not found there is looked for in the ordered index. */
   readonly isTablePartial: boolean;
 }
@@ -120,11 +120,11 @@ const IDS_KEPT_MAX = 1024;
 /** The entries of a store. */
 export class Entries extends EntriesView {
   protected override readonly handles: EntryHandles;
-  protected override readonly values: ValueSlabs;
-  readonly #table: KeyTable<IndexKey>;
+  protected override readonly values: EntrySlabs;
+  readonly #table: HashIndex<IndexKey>;
   readonly #seed: number;
   #isTablePartial: boolean;
-  readonly #compaction: ValueCompaction;
+  readonly #compaction: Compaction;
   /** Stands around every change. Who is outside of it and finds it set knows that one was stopped half-way. */
   readonly guard = new CommitGuard((cause) => this.onStopped(cause));
   /** Told of that. */
@@ -143,7 +143,7 @@ export class Entries extends EntriesView {
     this.#table = table;
     this.#seed = seed;
     this.#isTablePartial = isTablePartial;
-    this.#compaction = new ValueCompaction(handles, values, (id, from, to) =>
+    this.#compaction = new Compaction(handles, values, (id, from, to) =>
       this.#setHandle(values.hashOf(from, seed), id, from, to),
     );
   }
@@ -354,9 +354,9 @@ export interface EntriesMemory extends SlabMemory {
 function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes): EntriesParts {
   return {
     index: new OrderedIndex<EntryId>(nodeEntriesMax),
-    table: new KeyTable(tableSlotsMax),
+    table: new HashIndex(tableSlotsMax),
     handles: new EntryHandles(),
-    values: new ValueSlabs(slabBytesMax),
+    values: new EntrySlabs(slabBytesMax),
     isTablePartial: false,
   };
 }
@@ -369,18 +369,18 @@ export function seedFrom(storage: { randomBytes(length: number): Uint8Array }): 
 /** Builds entries of keys that come in ascending order: from an image. Never at work for more than about a millisecond. */
 export class EntriesLoader {
   readonly #index: OrderedIndexLoader<EntryId>;
-  readonly #table: KeyTable<IndexKey>;
+  readonly #table: HashIndex<IndexKey>;
   readonly #seed: number;
   readonly #handles = new EntryHandles();
-  readonly #values: ValueSlabs;
+  readonly #values: EntrySlabs;
   #isTablePartial = false;
 
   /** `seed` is that of the hashes of keys. Tests give sizes. */
   constructor(seed: number, { nodeEntriesMax, slabBytesMax, tableSlotsMax, chunkKeys }: EntriesSizes = {}) {
     this.#seed = seed;
     this.#index = new OrderedIndexLoader<EntryId>(nodeEntriesMax, chunkKeys);
-    this.#table = new KeyTable(tableSlotsMax);
-    this.#values = new ValueSlabs(slabBytesMax);
+    this.#table = new HashIndex(tableSlotsMax);
+    this.#values = new EntrySlabs(slabBytesMax);
   }
 
   get size(): number {

@@ -4,7 +4,7 @@
 // Pages of handles in groups of pages: whatever a view shares is copied before it is written to, a page (8 KiB), its
 // group and the list of groups. So a view is O(1), and the first write after it costs about a microsecond.
 
-import type { EntryHandle } from './value-slabs.js';
+import type { EntryHandle } from './entry-slabs.js';
 
 export type EntryId = number;
 

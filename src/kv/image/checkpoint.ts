@@ -64,7 +64,7 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImag
  * Retires what the image at `lsn`, whose name is durable, replaces: older images, oldest first, then segments. The image
  * at `olderLsn` and the journal behind it stay; without one of its own, it is `lsn`, or 0 to keep the whole journal.
  */
-export async function retireBehindImage(
+export async function retireReplaced(
   storage: Storage,
   directory: string,
   journal: Journal,

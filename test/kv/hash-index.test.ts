@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { HASH_BITS, KeyTable, NOT_FOUND } from '../../src/kv/entries/key-table.js';
+import { HASH_BITS, HashIndex, NOT_FOUND } from '../../src/kv/entries/hash-index.js';
 import { hashKey } from '../../src/kv/entries/key-units.js';
 
 const SLOTS = 32;
@@ -12,14 +12,14 @@ const HANDLES_APART = 2 ** 33 / 1000;
 
 /** A table with the keys it leads to. */
 class Known {
-  readonly table: KeyTable<string>;
+  readonly table: HashIndex<string>;
   readonly keys = new Map<number, string>();
   readonly model = new Map<string, number>();
   readonly #hash: (key: string) => number;
   #next = 0;
 
   constructor(slotsMax = SLOTS, hash = (key: string) => hashKey(key, 77)) {
-    this.table = new KeyTable(slotsMax);
+    this.table = new HashIndex(slotsMax);
     this.#hash = hash;
   }
 

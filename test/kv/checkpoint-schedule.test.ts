@@ -1,4 +1,4 @@
-// Checkpoints by themselves: when they start, what they keep, what they let go, and what becomes of one that fails.
+// CheckpointSchedule by themselves: when they start, what they keep, what they let go, and what becomes of one that fails.
 // On the simulated disk, with tiny limits, so that nothing here depends on how fast a machine is.
 
 import { randomBytes } from 'node:crypto';
@@ -9,8 +9,8 @@ import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { Shapes } from '../../src/kv/encoding/shapes.js';
 import { Entries } from '../../src/kv/entries/entries.js';
-import { retireBehindImage, writeCheckpoint } from '../../src/kv/image/checkpoint.js';
-import type { CheckpointEvent } from '../../src/kv/image/checkpoints.js';
+import { retireReplaced, writeCheckpoint } from '../../src/kv/image/checkpoint.js';
+import type { CheckpointEvent } from '../../src/kv/image/checkpoint-schedule.js';
 import { loadImage, readImageHeader } from '../../src/kv/image/image-files.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
@@ -297,7 +297,7 @@ describe('a checkpoint that fails', () => {
       onBlock: () => {},
     });
     await expect(written).rejects.toBe(poisoned);
-    const retired = retireBehindImage(storage, DIRECTORY, journal as unknown as Journal, 1e6, 1e6);
+    const retired = retireReplaced(storage, DIRECTORY, journal as unknown as Journal, 1e6, 1e6);
     await expect(retired).rejects.toBe(poisoned);
     expect((await filesOf(storage)).images).toEqual(expect.arrayContaining(images));
   });

@@ -8,12 +8,7 @@ import { queueMicrotask } from '../../schedulers.js';
 import type { Storage } from '../../storage/index.js';
 import type { Entries, EntriesView } from '../entries/entries.js';
 import type { Codecs } from '../read/reads.js';
-import {
-  type CheckpointResult,
-  retireBehindImage,
-  type WrittenImage,
-  writeCheckpoint,
-} from './checkpoint.js';
+import { type CheckpointResult, retireReplaced, type WrittenImage, writeCheckpoint } from './checkpoint.js';
 
 /** A segment is at most this part of the journal that may gather before a checkpoint: whole segments are retired. */
 const SEGMENTS_PER_CHECKPOINT_MIN = 4;
@@ -86,7 +81,7 @@ export interface CheckpointOptions {
   readonly keepOlderGeneration: boolean;
 }
 
-export interface CheckpointsParts {
+export interface CheckpointScheduleParts {
   readonly storage: Storage;
   readonly directory: string;
   readonly journal: Journal;
@@ -106,8 +101,8 @@ interface QueuedCheckpoint {
 /** Its end is in the event and in stats(): nobody waits for it. */
 const UNATTENDED: QueuedCheckpoint = { isAutomatic: true, resolve: () => {}, reject: () => {} };
 
-export class Checkpoints {
-  readonly #parts: CheckpointsParts;
+export class CheckpointSchedule {
+  readonly #parts: CheckpointScheduleParts;
   /** Up to here an image holds everything. */
   #image: KnownImage | null;
   /** The image before it, kept with its journal when the options say so; 0 when the journal alone went before. */
@@ -129,7 +124,7 @@ export class Checkpoints {
   /** Where foundNoRoom() has tried. */
   #noRoomLsn = -1;
 
-  constructor(parts: CheckpointsParts) {
+  constructor(parts: CheckpointScheduleParts) {
     this.#parts = parts;
     this.#image = parts.images.loaded;
     this.#olderImageLsn = parts.images.olderLsn;
@@ -304,7 +299,7 @@ export class Checkpoints {
     const { storage, directory, journal, options } = this.#parts;
     const olderLsn = options.keepOlderGeneration ? this.#olderImageLsn : this.#imageLsn;
     try {
-      await retireBehindImage(storage, directory, journal, this.#imageLsn, olderLsn);
+      await retireReplaced(storage, directory, journal, this.#imageLsn, olderLsn);
       this.#retireFailure = null;
     } catch (error) {
       if (journal.poisoned !== null) throw error;

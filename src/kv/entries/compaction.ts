@@ -9,7 +9,7 @@
 // reclaims. So work and memory are in proportion to what is written, also in a loop that never yields.
 
 import { type EntryHandles, type EntryId, isFree } from './entry-handles.js';
-import { type EntryHandle, NoSlabMemory, type ValueSlabs } from './value-slabs.js';
+import { type EntryHandle, type EntrySlabs, NoSlabMemory } from './entry-slabs.js';
 
 /** A pass starts when this part of all slab bytes is waste … */
 const WASTE_FRACTION = 1 / 4;
@@ -32,9 +32,9 @@ const STEP_BYTES_MAX = 256 * 1024;
 /** Told that the value of an entry lies elsewhere now; where it was is released after that. */
 export type OnMoved = (id: EntryId, from: EntryHandle, to: EntryHandle) => void;
 
-export class ValueCompaction {
+export class Compaction {
   readonly #handles: EntryHandles;
-  readonly #values: ValueSlabs;
+  readonly #values: EntrySlabs;
   readonly #onMoved: OnMoved;
   #isWalking = false;
   /** The walk has visited the ids below. */
@@ -44,7 +44,7 @@ export class ValueCompaction {
   /** The waste that may come about during the pass. */
   #paceBytes = 0;
 
-  constructor(handles: EntryHandles, values: ValueSlabs, onMoved: OnMoved) {
+  constructor(handles: EntryHandles, values: EntrySlabs, onMoved: OnMoved) {
     this.#handles = handles;
     this.#onMoved = onMoved;
     this.#values = values;

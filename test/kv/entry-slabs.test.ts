@@ -2,13 +2,13 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hashKey } from '../../src/kv/entries/key-units.js';
 import {
   type EntryHandle,
+  EntrySlabs,
   SLAB_BYTES_MAX,
   SLAB_BYTES_MIN,
-  ValueSlabs,
-} from '../../src/kv/entries/value-slabs.js';
+} from '../../src/kv/entries/entry-slabs.js';
+import { hashKey } from '../../src/kv/entries/key-units.js';
 
 /** A slab of so many bytes holds eight entries of 20 bytes, and one of its own what has more. */
 const SMALL_SLAB_BYTES = 320;
@@ -17,20 +17,20 @@ function bytesOf(length: number, fill: number): Uint8Array {
   return new Uint8Array(length).fill(fill);
 }
 
-function append(slabs: ValueSlabs, value: Uint8Array, version = 1): EntryHandle {
+function append(slabs: EntrySlabs, value: Uint8Array, version = 1): EntryHandle {
   const handle = slabs.append('', 0, value, 0, value.length);
   slabs.entitle(handle, version, 7);
   return handle;
 }
 
 /** As compaction does. */
-function moveIn(slabs: ValueSlabs, handle: EntryHandle): EntryHandle {
+function moveIn(slabs: EntrySlabs, handle: EntryHandle): EntryHandle {
   const moved = slabs.copy(handle);
   slabs.release(handle);
   return moved;
 }
 
-function readValue(slabs: Pick<ValueSlabs, 'read'>, handle: EntryHandle): Uint8Array {
+function readValue(slabs: Pick<EntrySlabs, 'read'>, handle: EntryHandle): Uint8Array {
   return slabs.read(handle, (bytes, start, end) => bytes.slice(start, end));
 }
 
@@ -40,7 +40,7 @@ describe('value slabs', () => {
       fc.property(
         fc.array(fc.record({ length: fc.nat({ max: 400 }), version: fc.maxSafeNat() }), { maxLength: 60 }),
         (items) => {
-          const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+          const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
           const source = new Uint8Array(1000);
           const handles = items.map(({ length, version }, number) => {
             source.fill(number);
@@ -62,7 +62,7 @@ describe('value slabs', () => {
     const key = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.string({ maxLength: 40 }));
     fc.assert(
       fc.property(fc.array(key, { maxLength: 40 }), key, (keys, other) => {
-        const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+        const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
         const value = Buffer.from('the value');
         const handles = keys.map((name) => slabs.append(name, 0, value, 4, 9));
         handles.forEach((handle, at) => {
@@ -87,7 +87,7 @@ describe('value slabs', () => {
   });
 
   test('tell keys apart that have their low bytes or their high bytes in common, or are one another in other widths', () => {
-    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
     const keys = [
       '\u0161\u0101',
       '\u0261\u0101',
@@ -106,7 +106,7 @@ describe('value slabs', () => {
 
   test('hold a handle beyond 2^31 units as exactly as one below', () => {
     // What a store of more than 16 GiB has: the place in the table decides, and not how much memory there is.
-    const slabs = new ValueSlabs(2 ** 33, 4096);
+    const slabs = new EntrySlabs(2 ** 33, 4096);
     append(slabs, bytesOf(100, 0));
     const places = Array.from({ length: 5 }, (_, number) =>
       append(slabs, bytesOf(4000, number), 2 ** 40 + number),
@@ -121,7 +121,7 @@ describe('value slabs', () => {
   });
 
   test('cost little when there is little in them, and grow with what is', () => {
-    const slabs = new ValueSlabs();
+    const slabs = new EntrySlabs();
     expect(slabs.memory).toEqual({ valueBytes: 0, slabBytes: 0 });
     append(slabs, bytesOf(1, 0));
     expect(slabs.memory).toEqual({ valueBytes: 24, slabBytes: SLAB_BYTES_MIN });
@@ -134,7 +134,7 @@ describe('value slabs', () => {
   });
 
   test('put a large value into a slab of its own, exactly as large, and give it back at once', () => {
-    const slabs = new ValueSlabs();
+    const slabs = new EntrySlabs();
     const handle = append(slabs, bytesOf(5_000_000, 7));
     expect(slabs.memory).toEqual({ valueBytes: 5_000_024, slabBytes: 5_000_024 });
     expect(Buffer.compare(readValue(slabs, handle), bytesOf(5_000_000, 7))).toBe(0);
@@ -143,7 +143,7 @@ describe('value slabs', () => {
   });
 
   test('let a slab go with the last of its values, and use its place again', () => {
-    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
     const handles = Array.from({ length: 80 }, (_, number) => append(slabs, bytesOf(20, number)));
     const before = slabs.slabBytes;
     for (const handle of handles.slice(0, 40)) slabs.release(handle);
@@ -160,7 +160,7 @@ describe('value slabs', () => {
   });
 
   test('show a view what it saw, although its places are used again', () => {
-    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
     const handles = Array.from({ length: 40 }, (_, number) => append(slabs, bytesOf(20, number), number));
     const view = slabs.view();
     for (const handle of handles) slabs.release(handle);
@@ -174,7 +174,7 @@ describe('value slabs', () => {
   });
 
   test('use the memory of what is discarded again, also of many, the last first', () => {
-    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
     const kept = append(slabs, bytesOf(20, 1));
     const { valueBytes, slabBytes } = slabs.memory;
     for (let round = 0; round < 1000; round++) {
@@ -190,7 +190,7 @@ describe('value slabs', () => {
   });
 
   test('that are empty are used again, as long as they are few and no view has seen them', () => {
-    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
     const buffers = new Set<ArrayBufferLike>();
     const fill = () =>
       Array.from({ length: 16 }, () => {
@@ -217,7 +217,7 @@ describe('value slabs', () => {
   });
 
   test('move the values of victims, and only those count as waste that nobody is about to reclaim', () => {
-    const slabs = new ValueSlabs(SMALL_SLAB_BYTES);
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
     const handles = Array.from({ length: 80 }, (_, number) => append(slabs, bytesOf(20, number), number));
     const live = handles.filter((_, number) => number % 8 < 2 || number >= 64);
     for (const handle of handles) if (!live.includes(handle)) slabs.release(handle);

@@ -144,7 +144,7 @@ export class SlabsView {
 }
 
 /** The slabs and who may write to them. */
-export class ValueSlabs extends SlabsView {
+export class EntrySlabs extends SlabsView {
   readonly #slabBytesMin: number;
   /** True while a view holds the very table: it is copied before a slab comes or goes. */
   #isTableShared = false;

@@ -9,7 +9,7 @@
 // empty slot. The low bits of a hash choose the slot and the next ones the table. Removing moves what follows back, so
 // there are no tombstones.
 
-import type { EntryHandle } from './value-slabs.js';
+import type { EntryHandle } from './entry-slabs.js';
 
 export const HASH_BITS = 28;
 const HASH_MASK = 2 ** HASH_BITS - 1;
@@ -44,7 +44,7 @@ interface Table {
   readonly depth: number;
 }
 
-export class KeyTable<K> {
+export class HashIndex<K> {
   readonly #slotsMax: number;
   /** Of a hash, which the slot takes; those above are the directory's. */
   readonly #slotBits: number;
