@@ -154,6 +154,23 @@ const nested: readonly Mutant[] = [
     'if (frameBytes < 0) {',
     JOURNAL_TEST,
   ),
+  mutant(
+    'a checkpoint begins while another is under way',
+    'src/kv/image/checkpoint-schedule.ts',
+    'if (this.#isWorking) return;',
+    '',
+    'test/kv/checkpoint-schedule.test.ts',
+  ),
+  {
+    ...mutant(
+      'the next segment is begun on the stack of a write',
+      'src/journal/segments/segment-room.ts',
+      'if (this.#needsNext) queueMicrotask(this.#prepareNext);',
+      'this.#prepareNext();',
+      HOOKS,
+    ),
+    filter: 'rotate',
+  },
 ];
 
 const images: readonly Mutant[] = [
