@@ -12,11 +12,11 @@ import { FsFile } from './fs-file.js';
 import { FsLogFile } from './fs-log-file.js';
 import { holdDirectory, identityAt, type Locate } from './held-directory.js';
 import {
-  fileModeIn,
+  fileAccessIn,
+  giveAccess,
+  giveAccessSync,
   PERMISSIONS,
   permissionsAt,
-  restoreMode,
-  restoreModeSync,
   setDirectoryPermissions,
 } from './permissions.js';
 import { processLiveness, readProcessIdentity } from './process-identity.js';
@@ -176,15 +176,15 @@ function filesOn(at: Locate, permissionsMax: number): Files {
     syncCall('open', path, () => fs.openSync(at(path), flags, mode));
   /** With the mode that the directory gives it. At no moment may more people use it than that. */
   const create = async (path: string): Promise<number> => {
-    const mode = fileModeIn(at(parentOf(path)), permissionsMax);
-    const fd = await open(path, CREATE_FLAGS, mode);
-    await new Promise<void>((resolve) => restoreMode(fd, mode, resolve));
+    const access = fileAccessIn(at(parentOf(path)), permissionsMax);
+    const fd = await open(path, CREATE_FLAGS, access.mode);
+    await new Promise<void>((resolve) => giveAccess(fd, access, resolve));
     return fd;
   };
   const createSync = (path: string): number => {
-    const mode = fileModeIn(at(parentOf(path)), permissionsMax);
-    const fd = openSync(path, CREATE_FLAGS, mode);
-    restoreModeSync(fd, mode);
+    const access = fileAccessIn(at(parentOf(path)), permissionsMax);
+    const fd = openSync(path, CREATE_FLAGS, access.mode);
+    giveAccessSync(fd, access);
     return fd;
   };
 

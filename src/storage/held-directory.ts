@@ -8,7 +8,7 @@ import { isKeelsonError, KeelsonError } from '../errors.js';
 import { poolCall, syncCall } from './fs-call.js';
 import { announceAt, probeAt } from './liveness-socket.js';
 import { FLOCK, loadNativeAddon } from './native-addon.js';
-import { fileModeIn } from './permissions.js';
+import { fileAccessIn } from './permissions.js';
 import type { Announcement, HeldDirectory, Liveness, LockAttempt, LockState, Storage } from './storage.js';
 
 /** From the path that is shown to the one that the system is called with. */
@@ -106,8 +106,8 @@ class FsHeldDirectory implements HeldDirectory {
 
   async announce(name: string): Promise<Announcement | null> {
     const shown = `${this.path}/${name}`;
-    const mode = fileModeIn(this.#locate(this.path), this.#permissionsMax);
-    const announcement = await announceAt(this.#locate(shown), shown, mode);
+    const access = fileAccessIn(this.#locate(this.path), this.#permissionsMax);
+    const announcement = await announceAt(this.#locate(shown), shown, access);
     if (announcement !== null) this.#announcements.add(announcement);
     return announcement;
   }

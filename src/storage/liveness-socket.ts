@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
 import { KeelsonError } from '../errors.js';
 import { poolCall } from './fs-call.js';
+import { type FileAccess, giveSocketAccess } from './permissions.js';
 import type { Announcement, Liveness } from './storage.js';
 import { storageError } from './storage-errors.js';
 
@@ -21,18 +22,23 @@ const TROUBLES = ['EACCES', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'ENOENT', 'ENOM
 export const UNNAMED_SOCKET_SUFFIX = '.tmp';
 
 /**
- * Listens at `path`; errors show `shown`. Whoever may write by `mode` can connect, and so prove that an owner lives or is dead. Null where there can be no socket. It is bound under another name first: Node
+ * Listens at `path`; errors show `shown`. Whoever may write by `access` can connect, and so
+ * prove that an owner lives or is dead. Null where there can be no socket. It is bound under another name first: Node
  * removes the name that a socket was bound to when the event loop runs empty, or a worker ends, and then nothing would be
  * left to prove that an owner is dead.
  */
-export async function announceAt(path: string, shown: string, mode: number): Promise<Announcement | null> {
+export async function announceAt(
+  path: string,
+  shown: string,
+  access: FileAccess,
+): Promise<Announcement | null> {
   const bound = `${path}${UNNAMED_SOCKET_SUFFIX}`;
   if (!HAS_SOCKETS || Buffer.byteLength(bound) > PATH_BYTES_MAX) return null;
   const server = createServer((socket) => socket.destroy());
   try {
     await listening(server, bound);
     // Where it cannot be had, whoever may not connect takes the owner for alive.
-    await poolCall('chmod', shown, (callback) => fs.chmod(bound, mode, callback)).catch(() => {});
+    giveSocketAccess(bound, access);
     await poolCall('rename', shown, (callback) => fs.rename(bound, path, callback));
   } catch (error) {
     server.close();

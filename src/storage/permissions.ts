@@ -10,6 +10,7 @@ const HAS_MODES = process.platform !== 'win32';
 export const PERMISSIONS = 0o777;
 const READ_AND_WRITE = 0o666;
 const OWNER_READS_AND_WRITES = 0o600;
+const GROUP_READS = 0o040;
 const GROUP_AND_OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
@@ -23,38 +24,102 @@ export function fileModeFor(directoryMode: number, permissionsMax: number): numb
   return (mode & permissionsMax & READ_AND_WRITE) | OWNER_READS_AND_WRITES;
 }
 
-/** The same of the directory at a path that the system is called with. Where nothing is, nothing can be made either. */
-export function fileModeIn(directory: string, permissionsMax: number): number {
+/** Who may use a file: its mode, and the user and group that its directory has. */
+export interface FileAccess {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The access of a file in the directory at a path that the system is called with. Where nothing is, nothing can be made either. */
+export function fileAccessIn(directory: string, permissionsMax: number): FileAccess {
   try {
-    return fileModeFor(fs.statSync(directory).mode, permissionsMax);
+    const { mode, uid, gid } = fs.statSync(directory);
+    return { mode: fileModeFor(mode, permissionsMax), uid, gid };
   } catch {
-    return OWNER_READS_AND_WRITES;
+    return { mode: OWNER_READS_AND_WRITES, uid: -1, gid: -1 };
   }
 }
 
 /**
- * Gives a file that was opened with this mode what the umask took away. A file system that has no such modes (FAT, some
- * shares) refuses; then fewer may use the file, which is no harm.
+ * Gives a file that was opened with this mode what the umask took away, and the group of its directory; root gives it the
+ * owner, too, so that whoever owns the store can use what root has made in it. What the system refuses (FAT, some shares, a
+ * group that this user is not in) stays as it is.
  */
-export function restoreMode(fd: number, mode: number, done: () => void): void {
-  if (HAS_MODES) fs.fchmod(fd, mode, () => done());
-  else done();
+export function giveAccess(fd: number, access: FileAccess, done: () => void): void {
+  if (!HAS_MODES) {
+    done();
+    return;
+  }
+  const owner = ownerFor(access);
+  const giveMode = (hasGroup: boolean) => fs.fchmod(fd, modeFor(access, hasGroup), () => done());
+  if (owner === null) giveMode(true);
+  else fs.fchown(fd, owner.uid, owner.gid, (error) => giveMode(error === null));
 }
 
-/** The same, blocking. */
-export function restoreModeSync(fd: number, mode: number): void {
+/** As giveAccess(), blocking. */
+export function giveAccessSync(fd: number, access: FileAccess): void {
+  if (!HAS_MODES) return;
+  const owner = ownerFor(access);
+  const hasGroup = owner === null || isDone(() => fs.fchownSync(fd, owner.uid, owner.gid));
+  isDone(() => fs.fchmodSync(fd, modeFor(access, hasGroup)));
+}
+
+/**
+ * As giveAccessSync(), to a socket at a path that the system is called with. By a descriptor of it: whoever may write in the
+ * directory could put a link to another file there. Where that cannot be had, the umask decides.
+ */
+export function giveSocketAccess(path: string, access: FileAccess): void {
+  if (process.platform !== 'linux') return;
+  isDone(() => {
+    const fd = fs.openSync(path, O_PATH | fs.constants.O_NOFOLLOW);
+    try {
+      if (!fs.fstatSync(fd).isSocket()) return;
+      const through = `/proc/self/fd/${fd}`;
+      const owner = ownerFor(access);
+      const hasGroup = owner === null || isDone(() => fs.chownSync(through, owner.uid, owner.gid));
+      fs.chmodSync(through, modeFor(access, hasGroup));
+    } finally {
+      fs.closeSync(fd);
+    }
+  });
+}
+
+/** Names a file without opening it; Linux only, and not among the constants of Node.js. */
+const O_PATH = 0o10000000;
+
+/** What to make the owner of a file that this process has made; null where it is that already. */
+function ownerFor({ uid, gid }: FileAccess): { readonly uid: number; readonly gid: number } | null {
+  const [ownUid, ownGid] = [process.geteuid?.() ?? -1, process.getegid?.() ?? -1];
+  const owner = { uid: ownUid === 0 && uid !== -1 ? uid : ownUid, gid: gid === -1 ? ownGid : gid };
+  return owner.uid === ownUid && owner.gid === ownGid ? null : owner;
+}
+
+/** Where the file has not got the group of its directory, all whom that lets in may read what the group may: nobody else comes by. */
+function modeFor({ mode }: FileAccess, hasGroup: boolean): number {
+  return hasGroup ? mode : mode | ((mode & GROUP_READS) >> 3);
+}
+
+function isDone(change: () => void): boolean {
   try {
-    if (HAS_MODES) fs.fchmodSync(fd, mode);
+    change();
+    return true;
   } catch {
-    // As above.
+    return false;
   }
+}
+
+/** What a copy of a directory is to allow: without the sticky bit nobody else may write in it, as nobody does with it. */
+function permissionsFor(directoryMode: number): number {
+  const isShared = (directoryMode & STICKY) === 0;
+  return (isShared ? directoryMode : directoryMode & ~GROUP_AND_OTHERS_WRITE) & PERMISSIONS;
 }
 
 /** The permissions of a directory; null where the system has none. */
 export function permissionsAt(path: string, callback: FsCallback<number | null>): void {
   fs.stat(path, (error, stats) => {
     if (error) callback(error);
-    else callback(null, HAS_MODES ? stats.mode & PERMISSIONS : null);
+    else callback(null, HAS_MODES ? permissionsFor(stats.mode) : null);
   });
 }
 

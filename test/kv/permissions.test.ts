@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { open, salvage } from '../../src/index.js';
+import { giveSocketAccess } from '../../src/storage/permissions.js';
 import { whyNoIoUring } from '../native/native-tools.js';
 
 let folder: string;
@@ -156,3 +157,57 @@ test.skipIf(process.getuid?.() !== 0)(
     await db.close();
   },
 );
+
+describe('a copy', () => {
+  // Nobody could make anything in it, not even who made it, so the last resort failed.
+  test.each([0o555, 0o500])('of a store whose directory has mode %o can be made, and read', async (mode) => {
+    const source = directoryWith('store', 0o700);
+    const db = await open<number>(source);
+    await db.put('a', 1);
+    await db.close();
+    fs.chmodSync(source, mode);
+    const target = path.join(folder, 'rescued');
+    await salvage(source, target);
+    expect(modeOf(target)).toBe(mode | 0o700);
+    fs.chmodSync(source, 0o700);
+  });
+
+  test('of a store in a sticky directory is not written by everybody', async () => {
+    const source = directoryWith('store', 0o1777);
+    const db = await open<number>(source);
+    await db.put('a', 1);
+    const target = path.join(folder, 'backup');
+    await db.backup(target);
+    await db.close();
+    expect(modeOf(target)).toBe(0o755);
+    expect(modesIn(target)).toEqual({ 'N.image': '644', 'N.journal': '644' });
+  });
+});
+
+const asRoot = test.skipIf(process.getuid?.() !== 0);
+
+// Root had looked at an application's store once, and the application could not open it any more.
+asRoot.each([0o700, 0o750])('what root makes in a directory of mode %o is its owner’s', async (mode) => {
+  fs.chmodSync(folder, 0o755);
+  const directory = directoryWith('store', mode);
+  fs.chownSync(directory, 1001, 1001);
+  const db = await open<number>(directory);
+  await db.put('a', 1);
+  const owners = fs.readdirSync(directory).map((name) => {
+    const { uid, gid } = fs.lstatSync(path.join(directory, name));
+    return [uid, gid];
+  });
+  expect(new Set(owners.map(String))).toEqual(new Set(['1001,1001']));
+  await db.close();
+});
+
+// Whoever could write in the directory got any file of the owner's the mode of the socket.
+asRoot('a link in the place of a socket gives nothing to what it leads to', () => {
+  const victim = path.join(folder, 'victim');
+  fs.writeFileSync(victim, '', { mode: 0o600 });
+  const link = path.join(folder, 'LIVE.0000000000000000.tmp');
+  fs.symlinkSync(victim, link);
+  giveSocketAccess(link, { mode: 0o666, uid: 1001, gid: 1001 });
+  const { mode, uid } = fs.statSync(victim);
+  expect([mode & 0o777, uid]).toEqual([0o600, 0]);
+});

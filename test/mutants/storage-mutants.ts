@@ -191,8 +191,7 @@ export const storageMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/storage/permissions.ts',
-        find: `if (HAS_MODES) fs.fchmod(fd, mode, () => done());
-  else done();`,
+        find: 'fs.fchmod(fd, modeFor(access, hasGroup), () => done());',
         replace: 'done();',
       },
     ],
@@ -201,7 +200,11 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: 'the umask decides who may use a file that is made while somebody blocks',
     edits: [
-      { file: 'src/storage/permissions.ts', find: 'if (HAS_MODES) fs.fchmodSync(fd, mode);', replace: '' },
+      {
+        file: 'src/storage/permissions.ts',
+        find: 'isDone(() => fs.fchmodSync(fd, modeFor(access, hasGroup)));',
+        replace: '',
+      },
     ],
     tests: [PERMISSIONS],
   },
@@ -210,8 +213,8 @@ export const storageMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/storage/permissions.ts',
-        find: '(directoryMode & STICKY) === 0',
-        replace: 'directoryMode >= 0',
+        find: 'const isShared = (directoryMode & STICKY) === 0;\n  const mode',
+        replace: 'const isShared = directoryMode >= 0;\n  const mode',
       },
     ],
     tests: [PERMISSIONS],
@@ -243,10 +246,45 @@ export const storageMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/storage/liveness-socket.ts',
-        find: 'fs.chmod(bound, mode, callback)',
-        replace: 'fs.access(bound, callback)',
+        find: 'giveSocketAccess(bound, access);',
+        replace: '',
       },
     ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'what root makes in a store is root’s',
+    edits: [
+      {
+        file: 'src/storage/permissions.ts',
+        find: 'uid: ownUid === 0 && uid !== -1 ? uid : ownUid',
+        replace: 'uid: ownUid',
+      },
+    ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'the mode of a socket is given to what a link there leads to',
+    edits: [
+      { file: 'src/storage/permissions.ts', find: 'if (!fs.fstatSync(fd).isSocket()) return;', replace: '' },
+      { file: 'src/storage/permissions.ts', find: 'O_PATH | fs.constants.O_NOFOLLOW', replace: 'O_PATH' },
+    ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'a copy of a sticky directory is written by everybody',
+    edits: [
+      {
+        file: 'src/storage/permissions.ts',
+        find: 'const isShared = (directoryMode & STICKY) === 0;\n  return',
+        replace: 'const isShared = directoryMode >= 0;\n  return',
+      },
+    ],
+    tests: [PERMISSIONS],
+  },
+  {
+    name: 'a backup of a directory that nobody may write cannot be made',
+    edits: [{ file: 'src/kv/copy/new-store.ts', find: 'permissions | PRIVATE', replace: 'permissions' }],
     tests: [PERMISSIONS],
   },
 ];

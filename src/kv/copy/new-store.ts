@@ -47,6 +47,20 @@ export interface NewStorePlan extends StoreContent {
   readonly whenAllowed: () => Promise<unknown>;
 }
 
+/** Whoever makes it must be able to. Of a source that is gone, only a reader holds what was in it: private then. */
+async function permissionsFrom(storage: Storage, source: string): Promise<number | undefined> {
+  try {
+    const permissions = await storage.permissionsOf(source);
+    return permissions === null ? undefined : permissions | PRIVATE;
+  } catch (error) {
+    if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return PRIVATE;
+    throw error;
+  }
+}
+
+/** Its owner reads, writes and enters a directory. */
+const PRIVATE = 0o700;
+
 /**
  * Writes the store, with a journal id of its own, and returns the bytes of its image. All of it is durable then. Throws
  * KEELSON_EXISTS when the directory is not empty, KEELSON_NOT_A_DIRECTORY, what `assertGoingOn` throws, and what the disk says.
@@ -54,7 +68,7 @@ export interface NewStorePlan extends StoreContent {
  */
 export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promise<number> {
   const { directory, source } = plan;
-  const permissions = (await storage.permissionsOf(source)) ?? undefined;
+  const permissions = await permissionsFrom(storage, source);
   await ensureDirectory(storage, directory, { create: true, permissions });
   const held = await storage.holdDirectory(directory, permissions);
   try {
