@@ -145,7 +145,7 @@ export class KeelsonError extends Error {
 /** Returns the message of anything thrown without the next step and without a full stop at its end. */
 export function whatHappened(error: unknown): string {
   const what = error instanceof KeelsonError ? texts.get(error)?.what : undefined;
-  return what ?? (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
+  return what ?? String(error instanceof Error ? error.message : error).replace(/\.$/, '');
 }
 
 /** Returns what to do about a KeelsonError. */

@@ -4,6 +4,7 @@ import { KeelsonError } from '../errors.js';
 import { ensureDirectory, flushNameOf, openStorage, type Storage } from '../storage/index.js';
 import { type DirectoryLock, lockDirectory } from './directory/directory-lock.js';
 import { absoluteDirectory, type DirectoryPath } from './directory/directory-path.js';
+import { isLockName } from './directory/lock-files.js';
 import { refuseStore } from './directory/store-traces.js';
 import { isTemporarySegment } from './format/segment-names.js';
 import { Journal as FullJournal } from './journal.js';
@@ -39,15 +40,32 @@ export async function openJournal(directory: DirectoryPath, options?: JournalOpt
   const resolved = resolveJournalOptions('openJournal', options);
   const storage = openStorage(resolved.engine);
   const path = absoluteDirectory(directory);
-  await refuseStoreIn(storage, path);
-  return openInspected(storage, path, resolved);
+  const names = await refuseStoreIn(storage, path);
+  await ensureDirectory(storage, path, resolved);
+  const lock = await lockDirectory(storage, path, resolved.waitForLockMs);
+  try {
+    // Asked again: whoever had the lock until now may have made a store.
+    if ((await contentsOf(lock.storage, path)).join() !== names.join())
+      await refuseStoreIn(lock.storage, path);
+  } catch (error) {
+    await lock.abandon();
+    throw error;
+  }
+  return openLockedJournal(path, resolved, lock, null);
 }
 
-/** Looks at what is there. The journal of a store is the store's alone. */
-async function refuseStoreIn(storage: Storage, directory: string): Promise<void> {
-  if ((await storage.kind(directory)) !== 'directory') return;
+/** Returns the names of what is there, when none of it is a store's: the journal of a store is the store's alone. */
+async function refuseStoreIn(storage: Storage, directory: string): Promise<readonly string[]> {
+  if ((await storage.kind(directory)) !== 'directory') return [];
+  const names = await contentsOf(storage, directory);
   const inspection = await inspectJournal(storage, directory);
   refuseStore(directory, await storage.list(directory), inspection?.anyFirstRecord ?? null);
+  return names;
+}
+
+/** The names in a directory that are not the lock's, in order. */
+async function contentsOf(storage: Storage, directory: string): Promise<string[]> {
+  return (await storage.list(directory)).filter((name) => !isLockName(name)).sort();
 }
 
 /** The same on a storage of the caller's, also of the journal of a store: for tests. */
@@ -56,16 +74,8 @@ export async function openJournalOn(
   directory: string,
   options: ResolvedJournalOptions,
 ): Promise<FullJournal> {
+  // Nothing is made and no lock is taken before a look at what is there: see inspectJournal().
   if ((await storage.kind(directory)) === 'directory') await inspectJournal(storage, directory);
-  return openInspected(storage, directory, options);
-}
-
-/** Nothing is made and no lock is taken before a look at what is there: see inspectJournal(). */
-async function openInspected(
-  storage: Storage,
-  directory: string,
-  options: ResolvedJournalOptions,
-): Promise<FullJournal> {
   await ensureDirectory(storage, directory, options);
   const lock = await lockDirectory(storage, directory, options.waitForLockMs);
   return openLockedJournal(directory, options, lock, null);

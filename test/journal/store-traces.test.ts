@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { lockDirectory } from '../../src/journal/directory/directory-lock.js';
 import { isBirth } from '../../src/journal/directory/store-traces.js';
 import { openJournal } from '../../src/journal/index.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
@@ -121,4 +122,25 @@ test('the journal of a store can be opened by what is not the public door', asyn
   const journal = await openJournalOn(openStorage('fs'), directory, options);
   expect(journal.syncedLsn).toBeGreaterThan(0);
   await journal.close();
+});
+
+// It had looked while nothing was there, and looked no more when it had the lock: its first record made the store one that
+// could never be opened again.
+test('a journal that waits for the lock of a store that is being made is refused', async () => {
+  const made = path.join(base, 'made');
+  const db = await open(made);
+  await db.put('a', 1);
+  await db.close();
+  fs.mkdirSync(directory);
+  const lock = await lockDirectory(openStorage('fs'), directory);
+  const waiting = openJournal(directory, { waitForLockMs: 10_000 });
+  waiting.catch(() => {});
+  // It has looked by then, and found nothing.
+  for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+  fs.copyFileSync(path.join(made, '000000000001.journal'), path.join(directory, '000000000001.journal'));
+  await lock.release();
+  await expect(waiting).rejects.toMatchObject({ code: 'KEELSON_FOREIGN' });
+  const again = await open(directory);
+  expect(again.get('a')).toBe(1);
+  await again.close();
 });

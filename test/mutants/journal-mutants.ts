@@ -20,7 +20,22 @@ const framing: readonly Mutant[] = [
   {
     name: 'the journal of a store is a journal like any other',
     edits: [
-      { file: 'src/journal/open-journal.ts', find: '  await refuseStoreIn(storage, path);\n', replace: '' },
+      {
+        file: 'src/journal/open-journal.ts',
+        find: 'const names = await refuseStoreIn(storage, path);',
+        replace: 'const names = await contentsOf(storage, path).catch(() => []);',
+      },
+    ],
+    tests: [STORE_TRACES],
+  },
+  {
+    name: 'a journal is opened in a store that was made while it waited for the lock',
+    edits: [
+      {
+        file: 'src/journal/open-journal.ts',
+        find: 'await refuseStoreIn(lock.storage, path);',
+        replace: '{}',
+      },
     ],
     tests: [STORE_TRACES],
   },

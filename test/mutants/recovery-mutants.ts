@@ -122,11 +122,22 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         file: DECISION_FILE,
-        find: 'if (fileBytes >= sizeBytes || isClosedAtEnd) return true;',
-        replace: 'if (fileBytes > 0 || isClosedAtEnd) return true;',
+        find: 'return fileBytes >= sizeBytes || isClosedAtEnd;',
+        replace: 'return fileBytes > 0 || isClosedAtEnd;',
       },
     ],
     tests: [DECISION],
+  },
+  {
+    name: 'a segment that damage may have cut opens without a word',
+    edits: [
+      {
+        file: DECISION_FILE,
+        find: 'if (!hasAllBytes(torn.found, torn.header)) {',
+        replace: 'if (torn === null) {',
+      },
+    ],
+    tests: ['test/journal/cut-segments.test.ts'],
   },
   {
     name: 'a segment under the name of another one is sound',

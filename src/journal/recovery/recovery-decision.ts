@@ -178,17 +178,23 @@ function isSound(segment: FoundSegment): boolean {
   return (
     segment.verdict.ok &&
     segment.verdict.header.sequence === segment.sequence &&
-    hasAllBytes(segment, segment.verdict.header)
+    (hasAllBytes(segment, segment.verdict.header) || hasLostItsSeal(segment, segment.verdict.header))
   );
 }
 
+/** Whether the file has the size that it was made with, or what closing has left of it: all up to its seal. */
+export function hasAllBytes(
+  { fileBytes, isClosedAtEnd }: FoundSegment,
+  { sizeBytes }: SegmentHeader,
+): boolean {
+  return fileBytes >= sizeBytes || isClosedAtEnd;
+}
+
 /**
- * Whether the file has the size that it was made with, or what closing has left of it: all up to its seal. Where all but the
- * last block is whole commits, and no commit begins in that, it was the seal, or nothing: neither holds a record.
+ * Whether a file that is shorter than it was made lacks its seal alone: all but the last block is whole commits, and no
+ * commit begins in that. It opens, and says so; verify() counts it as damaged, for a cut that hit a damaged block looks the same.
  */
-export function hasAllBytes(segment: FoundSegment, { sizeBytes, blockBytes }: SegmentHeader): boolean {
-  const { fileBytes, scan, isClosedAtEnd } = segment;
-  if (fileBytes >= sizeBytes || isClosedAtEnd) return true;
+function hasLostItsSeal({ fileBytes, scan }: FoundSegment, { blockBytes }: SegmentHeader): boolean {
   return scan?.endsBecause === 'header' && scan.endOffset + blockBytes === fileBytes;
 }
 
@@ -316,10 +322,18 @@ function lineageBoundary(live: readonly LiveSegment[], provenLsn: number, endLsn
 /** Behind the valid end of the newest segment with anything in it: what the last life had not finished writing. */
 function tornTailOf(chain: readonly Candidate[]): { tornBytes: number; tornWhy: string | null } {
   const torn = chain.findLast(({ scan }) => scan.hasBytesAfterEnd || scan.commits.length > 0);
-  if (torn === undefined || !torn.scan.hasBytesAfterEnd) return { tornBytes: 0, tornWhy: null };
+  if (torn === undefined) return { tornBytes: 0, tornWhy: null };
   const { endOffset, endsBecause } = torn.scan;
+  if (!hasAllBytes(torn.found, torn.header)) {
+    const tornBytes = torn.found.fileBytes - endOffset;
+    return {
+      tornBytes,
+      tornWhy: `The last block of segment ${torn.found.sequence}, which a close has cut, is not its seal`,
+    };
+  }
+  if (!torn.scan.hasBytesAfterEnd) return { tornBytes: 0, tornWhy: null };
   return {
-    tornBytes: torn.header.sizeBytes - endOffset,
+    tornBytes: Math.min(torn.header.sizeBytes, torn.found.fileBytes) - endOffset,
     tornWhy: `The commit at offset ${endOffset} of segment ${torn.found.sequence} was not finished: ${UNFINISHED_BECAUSE[endsBecause]}`,
   };
 }
