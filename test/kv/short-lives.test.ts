@@ -90,6 +90,19 @@ describe('a close', () => {
     expect(await imagesOn(disk)).toEqual([]);
   });
 
+  // It never came to an end: each close aborted it, and files gathered for ever.
+  test('waits for a larger checkpoint when more lives have made it due', async () => {
+    const disk = new SimulatedDisk({ seed: 5 });
+    const db = await openTiny(disk);
+    const value = new Uint8Array(70_000);
+    await db.batch(Array.from({ length: 20 }, (_, at) => ({ type: 'put', key: `large ${at}`, value })));
+    await db.close();
+    await livesOf(disk, 16, 1);
+    expect(await imagesOn(disk)).toEqual([]);
+    await livesOf(disk, 12, 1);
+    expect(await imagesOn(disk)).toEqual([expect.stringMatching(/\.image$/)]);
+  });
+
   test('aborts a checkpoint that was asked for', async () => {
     const disk = new SimulatedDisk({ seed: 3 });
     await livesOf(disk, 16, 1);

@@ -163,8 +163,8 @@ const pressure: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/checkpoint-schedule.ts',
-        find: `entries.memory.valueBytes <= SMALL_STORE_BYTES`,
-        replace: `SMALL_STORE_BYTES > 0`,
+        find: `entries.memory.valueBytes <= closingBytes`,
+        replace: `closingBytes > 0`,
       },
     ],
     tests: [SHORT],

@@ -22,8 +22,11 @@ const RETRIES_PER_CHECKPOINT = 4;
  */
 const SEGMENTS_UNTIL_CHECKPOINT_MAX = 16;
 
-/** So many bytes of keys and values are written in milliseconds, and close() may wait for it. */
-const SMALL_STORE_BYTES = 2 ** 20;
+/**
+ * So many bytes of keys and values, for each segment that short lives have left, are written in milliseconds, and close()
+ * waits for it: without that a store whose lives are always too short for a checkpoint would gather files for ever.
+ */
+const CLOSING_BYTES_PER_SEGMENT = 2 ** 16;
 
 /** What `db.on('checkpoint', …)` is told: one `started`, `progress` now and then, and one of the last two. */
 export type CheckpointEvent =
@@ -217,8 +220,8 @@ export class CheckpointSchedule {
 
   async #run(isAutomatic: boolean): Promise<CheckpointResult> {
     const { storage, journal, codecs, entries, emit } = this.#parts;
-    this.#outlivesClose =
-      isAutomatic && this.#hasManySegments && entries.memory.valueBytes <= SMALL_STORE_BYTES;
+    const closingBytes = CLOSING_BYTES_PER_SEGMENT * journal.segmentsAbove(this.#imageLsn);
+    this.#outlivesClose = isAutomatic && this.#hasManySegments && entries.memory.valueBytes <= closingBytes;
     this.#assertOpen();
     if (journal.poisoned !== null) throw journal.poisoned;
     const lsn = journal.nextLsn;
