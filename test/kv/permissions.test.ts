@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { open, salvage } from '../../src/index.js';
+import { createFsStorage } from '../../src/storage/index.js';
 import { giveSocketAccess } from '../../src/storage/permissions.js';
 import { whyNoIoUring } from '../native/native-tools.js';
 
@@ -210,4 +211,12 @@ asRoot('a link in the place of a socket gives nothing to what it leads to', () =
   giveSocketAccess(link, { mode: 0o666, uid: 1001, gid: 1001 });
   const { mode, uid } = fs.statSync(victim);
   expect([mode & 0o777, uid]).toEqual([0o600, 0]);
+});
+
+test('a segment that is made while the caller waits has the mode of its directory, whatever the umask', async () => {
+  const directory = directoryWith('store', 0o755);
+  process.umask(0o077);
+  const file = createFsStorage().createLogFileSync(path.join(directory, 'segment'));
+  await file.close();
+  expect(modesIn(directory)).toEqual({ segment: '644' });
 });
