@@ -1,6 +1,6 @@
 // What the messages of the errors that newcomers meet first tell to do.
 
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -80,6 +80,18 @@ describe('the message', () => {
       `The store in ${directory} was opened with readOnly: true. ${NEXT_STEPS.KEELSON_READ_ONLY}`,
     );
     await reader.close();
+  });
+
+  test('of a store that was poisoned while nothing was under way says that everything is durable', async () => {
+    const db: Store<string, unknown> = await open(directory);
+    const lsn = await db.put('a', 1);
+    const [lock] = (await readdir(directory)).filter((name) => name.startsWith('LOCK'));
+    await rm(join(directory, lock!));
+    await db.checkpoint().catch(() => {});
+    expect(() => db.put('b', 2)).toThrow(
+      `Nothing more can be written. Everything that was accepted is durable (up to LSN ${lsn}): `,
+    );
+    await db.close();
   });
 
   test('of a directory without a store tells verify() to check the path', async () => {
