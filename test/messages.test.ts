@@ -127,8 +127,10 @@ describe('the message', () => {
     },
   );
 
-  test('of an unknown error of the system has the step of KEELSON_IO', () => {
+  test('of an unknown error of the system tells where its meaning is found', () => {
     const error = storageError(Object.assign(new Error('x'), { code: 'EODD' }), 'open', '/x/y');
-    expect(error.message).toBe(`open failed with EODD: /x/y. ${NEXT_STEPS.KEELSON_IO}`);
+    expect(error.message).toBe(
+      'open failed with EODD: /x/y. The documentation of the system tells what this error means. Mend its cause, and try again',
+    );
   });
 });
