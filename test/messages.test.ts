@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KeelsonError, NEXT_STEPS } from '../src/errors.js';
-import { open, type Store, verify } from '../src/kv/index.js';
+import { open, type Store, salvage, verify } from '../src/kv/index.js';
 import { SYSTEM_ERRORS, storageError } from '../src/storage/storage-errors.js';
 
 const NOBODY = 65534;
@@ -91,6 +91,16 @@ describe('the message', () => {
     expect(() => db.put('b', 2)).toThrow(
       `Nothing more can be written. Everything that was accepted is durable (up to LSN ${lsn}): `,
     );
+    await db.close();
+  });
+
+  test('of a store that is open tells verify() and salvage() no options that they lack', async () => {
+    const db = await open(directory);
+    for (const look of [() => verify(directory), () => salvage(directory, `${directory}2`)]) {
+      expect(await messageOf(look)).toMatch(
+        /has it open already .*\. Close it first, or make a db\.backup\(\) in the program that has it open and use that$/,
+      );
+    }
     await db.close();
   });
 
