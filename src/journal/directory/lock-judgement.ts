@@ -108,8 +108,8 @@ function strangerLives(directory: string, name: string): KeelsonError {
   return new KeelsonError(
     'KEELSON_LOCKED',
     {
-      what: `${directory} is locked: a process that no lock file names listens at ${path}, so its lock file was removed`,
-      next: 'End that process',
+      what: `${directory} is locked: a process that no lock file names listens at ${path}. It opens or closes the directory just now, or its lock file was removed`,
+      next: 'Try again; if it stays, find that process (ss -xlp shows it) and end it',
     },
     { path },
   );
