@@ -376,7 +376,7 @@ function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, direct
       path: directory,
     });
   }
-  checkEncodings(readBirth(record), codecs, directory);
+  checkEncodings(readBirth(record, directory), codecs, directory);
 }
 
 function checkEncodings(

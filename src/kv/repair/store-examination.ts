@@ -237,7 +237,7 @@ class Examiner {
       ({ header }) =>
         header !== null && journalId !== null && Buffer.compare(header.journalId, journalId) === 0,
     );
-    const birth = firstRecord === null ? null : birthOf(firstRecord);
+    const birth = firstRecord === null ? null : birthOf(firstRecord, this.#plan.directory);
     if (named?.header) this.#learn(named.header);
     else if (birth !== null) this.#learn(birth);
     else if (encodings !== null) this.#learn(encodings);
@@ -323,7 +323,7 @@ class Examiner {
     const place = { file, offset, lsn: startLsn, lsnEnd: lsn };
     try {
       if (startLsn === 0 && bytes[start] === RECORD_KIND_BIRTH) {
-        const birth = readBirth(bytes.slice(start, end));
+        const birth = readBirth(bytes.slice(start, end), this.#plan.directory);
         this.#learn(birth);
         this.#compareEncodings(birth, place, isBirthNeeded);
       } else {
@@ -382,9 +382,9 @@ async function firstRecordOf(
 }
 
 /** What a first record says; null when it is another one, or malformed: that is told when it is met in the log. */
-function birthOf(record: Uint8Array): EncodingNames | null {
+function birthOf(record: Uint8Array, directory: string): EncodingNames | null {
   try {
-    const birth = readBirth(record);
+    const birth = readBirth(record, directory);
     return isEncodingName(birth.valueEncodingName) ? birth : null;
   } catch (error) {
     if (isKeelsonError(error, 'KEELSON_DECODE')) return null;
