@@ -25,12 +25,7 @@ import {
 } from '../../journal/internal.js';
 import { nextTurn } from '../../schedulers.js';
 import { type HeldDirectory, type Storage, withTolerantReads } from '../../storage/index.js';
-import {
-  KEY_ENCODING_NAMES,
-  type KeyCodec,
-  type KeyEncodingName,
-  resolveKeyEncoding,
-} from '../encoding/key-encoding.js';
+import { assertKnownKeyEncoding, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { enterShape, type Shapes, shapesFor } from '../encoding/shapes.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
 import { Entries, seedFrom } from '../entries/entries.js';
@@ -346,11 +341,7 @@ class Examiner {
     if (this.#encodings !== null) return;
     const { keyEncodingName, valueEncodingName } = names;
     if (!isEncodingName(valueEncodingName)) throw impossibleName();
-    if (!KEY_ENCODING_NAMES.includes(keyEncodingName as KeyEncodingName)) {
-      const { directory } = this.#plan;
-      const message = `${directory} has ${keyEncodingName} keys, which this Keelson does not know`;
-      throw new KeelsonError('KEELSON_FORMAT_VERSION', message, { path: directory });
-    }
+    assertKnownKeyEncoding(keyEncodingName, this.#plan.directory);
     this.#encodings = { keyEncodingName, valueEncodingName };
     this.#keyCodec = resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>;
     this.#shapes = shapesFor(valueEncodingName, (length) => this.#storage.randomBytes(length));
