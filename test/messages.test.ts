@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KeelsonError, NEXT_STEPS } from '../src/errors.js';
+import { openJournal } from '../src/journal/index.js';
 import { open, type Store, salvage, verify } from '../src/kv/index.js';
+import { RECORD_FORMAT_VERSION, RECORD_KIND_BIRTH } from '../src/kv/write/record-codec.js';
 import { SYSTEM_ERRORS, storageError } from '../src/storage/storage-errors.js';
 
 const NOBODY = 65534;
@@ -102,6 +104,31 @@ describe('the message', () => {
       );
     }
     await db.close();
+  });
+
+  test('of keys that only a newer version knows is the same from open() and verify()', async () => {
+    const journal = await openJournal(directory);
+    const names = ['new', 'msgpack'].flatMap((name) => [name.length, ...Buffer.from(name)]);
+    journal.append(Uint8Array.of(RECORD_KIND_BIRTH, RECORD_FORMAT_VERSION, ...names));
+    await journal.close();
+    for (const look of [() => open(directory), () => verify(directory)]) {
+      await expect(look()).rejects.toMatchObject({
+        code: 'KEELSON_FORMAT_VERSION',
+        message: expect.stringContaining(`${directory} has new keys, which this Keelson does not know`),
+        facts: { path: directory },
+      });
+    }
+  });
+
+  test('of a snapshot that is closed names the directory', async () => {
+    const db = await open(directory);
+    const [closed, outlived] = [db.snapshot(), db.snapshot()];
+    closed.close();
+    await db.close();
+    expect(() => closed.get('a')).toThrow(`The snapshot of the store in ${directory} is closed`);
+    expect(() => outlived.get('a')).toThrow(
+      `The store in ${directory}, of which this is a snapshot, is closed`,
+    );
   });
 
   test('of a directory without a store tells verify() to check the path', async () => {
