@@ -1,11 +1,13 @@
 // What the messages of the errors that newcomers meet first tell to do.
 
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KeelsonError, NEXT_STEPS } from '../src/errors.js';
-import { open, type Store, verify } from '../src/kv/index.js';
+import { openJournal } from '../src/journal/index.js';
+import { open, type Store, salvage, verify } from '../src/kv/index.js';
+import { RECORD_FORMAT_VERSION, RECORD_KIND_BIRTH } from '../src/kv/write/record-codec.js';
 import { SYSTEM_ERRORS, storageError } from '../src/storage/storage-errors.js';
 
 const NOBODY = 65534;
@@ -82,6 +84,53 @@ describe('the message', () => {
     await reader.close();
   });
 
+  test('of a store that was poisoned while nothing was under way says that everything is durable', async () => {
+    const db: Store<string, unknown> = await open(directory);
+    const lsn = await db.put('a', 1);
+    const [lock] = (await readdir(directory)).filter((name) => name.startsWith('LOCK'));
+    await rm(join(directory, lock!));
+    await db.checkpoint().catch(() => {});
+    expect(() => db.put('b', 2)).toThrow(
+      `Nothing more can be written. Everything that was accepted is durable (up to LSN ${lsn}): `,
+    );
+    await db.close();
+  });
+
+  test('of a store that is open tells verify() and salvage() no options that they lack', async () => {
+    const db = await open(directory);
+    for (const look of [() => verify(directory), () => salvage(directory, `${directory}2`)]) {
+      expect(await messageOf(look)).toMatch(
+        /has it open already .*\. Close it first, or make a db\.backup\(\) in the program that has it open and use that$/,
+      );
+    }
+    await db.close();
+  });
+
+  test('of keys that only a newer version knows is the same from open() and verify()', async () => {
+    const journal = await openJournal(directory);
+    const names = ['new', 'msgpack'].flatMap((name) => [name.length, ...Buffer.from(name)]);
+    journal.append(Uint8Array.of(RECORD_KIND_BIRTH, RECORD_FORMAT_VERSION, ...names));
+    await journal.close();
+    for (const look of [() => open(directory), () => verify(directory)]) {
+      await expect(look()).rejects.toMatchObject({
+        code: 'KEELSON_FORMAT_VERSION',
+        message: expect.stringContaining(`${directory} has new keys, which this Keelson does not know`),
+        facts: { path: directory },
+      });
+    }
+  });
+
+  test('of a snapshot that is closed names the directory', async () => {
+    const db = await open(directory);
+    const [closed, outlived] = [db.snapshot(), db.snapshot()];
+    closed.close();
+    await db.close();
+    expect(() => closed.get('a')).toThrow(`The snapshot of the store in ${directory} is closed`);
+    expect(() => outlived.get('a')).toThrow(
+      `The store in ${directory}, of which this is a snapshot, is closed`,
+    );
+  });
+
   test('of a directory without a store tells verify() to check the path', async () => {
     expect(await messageOf(() => verify(directory))).toBe(
       `There is no store in ${directory}. Check the path`,
@@ -115,8 +164,10 @@ describe('the message', () => {
     },
   );
 
-  test('of an unknown error of the system has the step of KEELSON_IO', () => {
+  test('of an unknown error of the system tells where its meaning is found', () => {
     const error = storageError(Object.assign(new Error('x'), { code: 'EODD' }), 'open', '/x/y');
-    expect(error.message).toBe(`open failed with EODD: /x/y. ${NEXT_STEPS.KEELSON_IO}`);
+    expect(error.message).toBe(
+      'open failed with EODD: /x/y. The documentation of the system tells what this error means. Mend its cause, and try again',
+    );
   });
 });

@@ -16,7 +16,7 @@ import {
   resolveJournalOptions,
 } from '../journal/internal.js';
 import { ensureDirectory, openStorage, RECORD_BYTES_MAX, type Storage } from '../storage/index.js';
-import { resolveKeyEncoding } from './encoding/key-encoding.js';
+import { assertKnownKeyEncoding, resolveKeyEncoding } from './encoding/key-encoding.js';
 import { enterShape } from './encoding/shapes.js';
 import { isBuiltInName, resolveValueEncoding } from './encoding/value-encoding.js';
 import { Entries, seedFrom } from './entries/entries.js';
@@ -376,7 +376,7 @@ function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, direct
       path: directory,
     });
   }
-  checkEncodings(readBirth(record), codecs, directory);
+  checkEncodings(readBirth(record, directory), codecs, directory);
 }
 
 function checkEncodings(
@@ -386,6 +386,7 @@ function checkEncodings(
 ): void {
   const { keyEncodingName, valueEncodingName } = recorded;
   if (keyEncodingName === key.name && valueEncodingName === value.name) return;
+  assertKnownKeyEncoding(keyEncodingName, path);
   throw new KeelsonError(
     'KEELSON_ENCODING_MISMATCH',
     {

@@ -166,7 +166,13 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   /** The store as it is now, for as long as the snapshot is held. O(1). */
   snapshot(): Snapshot<K, V> {
     this.#assertOpen();
-    return new Snapshot(this.codecs, this.#entries.clone(), this.lastLsn, () => !this.#isClosed);
+    return new Snapshot(
+      this.codecs,
+      this.#entries.clone(),
+      this.lastLsn,
+      this.directory,
+      () => !this.#isClosed,
+    );
   }
 
   /** Resolves with `lsn` (default: the last write's) when every write up to it would survive a power cut. */

@@ -40,6 +40,11 @@ export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
     meaning: 'it, or a part of its path, is not a directory',
     next: NEXT_STEPS.KEELSON_NOT_A_DIRECTORY,
   },
+  EISDIR: {
+    code: 'KEELSON_IO',
+    meaning: "it is a directory, and has the name of a file of Keelson's",
+    next: 'Move it away',
+  },
   // Everything that room can run out of. None of these says that anything written is lost.
   EDQUOT: {
     code: 'KEELSON_NO_SPACE',
@@ -99,7 +104,11 @@ export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
 };
 
 /** What any other error of the system is. */
-export const OTHER_ERROR: SystemError = { code: 'KEELSON_IO', meaning: '', next: NEXT_STEPS.KEELSON_IO };
+export const OTHER_ERROR: SystemError = {
+  code: 'KEELSON_IO',
+  meaning: '',
+  next: 'The documentation of the system tells what this error means. Mend its cause, and try again',
+};
 
 /**
  * The KeelsonError for an error of `syscall` on `path`: KEELSON_IO for every errno that has no code of its own. A stack that

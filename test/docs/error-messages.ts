@@ -70,8 +70,16 @@ function messagesIn(source: string): ErrorMessage[] {
     if (isDeclaration(source, index, given)) return [];
     if (callee === 'new KeelsonError') return keelsonMessages(place, given);
     // A verdict on a file, which whoever throws it names before it.
-    if (callee === 'refuse')
-      return keelsonMessages(place, given).map((row) => ({ ...row, what: `⟨path⟩: ${row.what}` }));
+    if (callee === 'refuse') {
+      // A refusal that is spread may be given a step of its own.
+      const end = endOfBracket(source, index + length - 1);
+      const advice = /^,\s*advice: (\w+)/.exec(source.slice(end))?.[1];
+      return keelsonMessages(place, given).map(({ code, what, next }) => ({
+        code,
+        what: `⟨path⟩: ${what}`,
+        next: advice === undefined ? next : shown(place, advice),
+      }));
+    }
     // Of the walk over a value; others refuse what is no argument.
     if (
       callee === '#refuse' &&
@@ -145,6 +153,16 @@ function shown(place: Place, expression: string): string {
   const quoted = /^(['"])(.*)\1$/s.exec(expression);
   if (quoted !== null && !quoted[2]!.includes(quoted[1]!)) return quoted[2]!;
   if (isTemplate(expression)) return template(place, expression.slice(1, -1));
+  if (expression.startsWith('(') && endOfBracket(expression, 0) === expression.length)
+    return shown(place, expression.slice(1, -1).trim());
+  const joins = outside(expression, '+');
+  if (joins.length > 0) {
+    const cuts = [-1, ...joins, expression.length];
+    return cuts
+      .slice(1)
+      .map((cut, at) => shown(place, expression.slice(cuts[at]! + 1, cut).trim()))
+      .join('');
+  }
   const branches = conditional(expression);
   if (branches !== null) {
     const told = branches.filter((branch) => branch !== 'undefined');
@@ -218,10 +236,22 @@ function importedConstant(name: string): string | null {
   return null;
 }
 
-/** All that a function of the same file returns, when the expression is a call of one. */
-function returnedBy({ source }: Place, expression: string): string | null {
+/** The source that exports a function that says why something is wrong; empty where there is none. */
+function importedFunction(name: string): string {
+  if (!/^why[A-Z]/.test(name)) return '';
+  const folder = path.join(ROOT, 'src');
+  const sources = fs
+    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter(isSource)
+    .map((file) => fs.readFileSync(path.join(folder, file), 'utf8'));
+  return sources.find((source) => source.includes(`export function ${name}(`)) ?? '';
+}
+
+/** All that a function returns, when the expression is a call of one of the same file, or of an imported why…(). */
+function returnedBy(caller: Place, expression: string): string | null {
   const name = /^(\w+)\([\s\S]*\)$/.exec(expression)?.[1];
   if (name === undefined) return null;
+  const source = caller.source.includes(`function ${name}(`) ? caller.source : importedFunction(name);
   const declared = new RegExp(`function ${name}\\([^]*?\\): string(?: \\| undefined)? \\{`).exec(source);
   if (declared === null) return null;
   const bodyAt = declared.index + declared[0].length;

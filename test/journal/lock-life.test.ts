@@ -110,7 +110,9 @@ describe('whoever wants the lock', () => {
     fs.rmSync(here.at('LOCK.1'));
     expect(await rejectionOf(lockDirectory(withoutFlock, here.path))).toMatchObject({
       code: 'KEELSON_LOCKED',
-      message: expect.stringMatching(/its lock file was removed. End that process/),
+      message: expect.stringMatching(
+        /just now, or its lock file was removed. Try again; if it stays, find that process/,
+      ),
     });
     await lock.release();
   });

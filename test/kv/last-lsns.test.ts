@@ -44,7 +44,13 @@ describe('a store near LSN 2^53 − 1', () => {
       const lsns = await Promise.all([db.put('a', '1'), db.put('b', '2'), db.put('c', '3')]);
       expect(lsns).toEqual([2, 1, 0].map((after) => LAST - left - after * PUT_BYTES));
       expect(() => db.put('d', '4')).toThrow(
-        expect.objectContaining({ code: 'KEELSON_EXHAUSTED', facts: { lsn: LAST - left } }),
+        expect.objectContaining({
+          code: 'KEELSON_EXHAUSTED',
+          message: expect.stringMatching(
+            `^/s: the log has reached LSN ${LAST - left}, and positions end at 9007199254740991; nothing was changed`,
+          ),
+          facts: { path: '/s', lsn: LAST - left },
+        }),
       );
       expect(() => db.delete('a')).toThrow(expect.objectContaining({ code: 'KEELSON_EXHAUSTED' }));
       expect(db.size).toBe(3);

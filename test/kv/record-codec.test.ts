@@ -199,7 +199,7 @@ describe('a birth record', () => {
   test('reads back', () => {
     const record = new RecordWriter(RECORD_BYTES_MAX, null).birth('utf8', 'mine: ünïcode');
     expect(recordKind(record)).toBe(RECORD_KIND_BIRTH);
-    expect(readBirth(record)).toEqual({
+    expect(readBirth(record, '/s')).toEqual({
       formatVersion: RECORD_FORMAT_VERSION,
       keyEncodingName: 'utf8',
       valueEncodingName: 'mine: ünïcode',
@@ -214,17 +214,20 @@ describe('a birth record', () => {
   test('of a later format is KEELSON_FORMAT_VERSION', () => {
     const record = new Uint8Array(new RecordWriter(RECORD_BYTES_MAX, null).birth('utf8', 'json'));
     record[1] = RECORD_FORMAT_VERSION + 1;
-    expect(decodeError(() => readBirth(record))).toMatchObject({ code: 'KEELSON_FORMAT_VERSION' });
+    expect(decodeError(() => readBirth(record, '/s'))).toMatchObject({
+      code: 'KEELSON_FORMAT_VERSION',
+      facts: { path: '/s' },
+    });
   });
 
   test('cut off, or with bytes behind it, or of another kind, is KEELSON_DECODE', () => {
     const record = new Uint8Array(new RecordWriter(RECORD_BYTES_MAX, null).birth('utf8', 'json'));
     const decode = { code: 'KEELSON_DECODE' };
     for (let length = 0; length < record.length; length++) {
-      expect(decodeError(() => readBirth(record.subarray(0, length)))).toMatchObject(decode);
+      expect(decodeError(() => readBirth(record.subarray(0, length), '/s'))).toMatchObject(decode);
     }
-    expect(decodeError(() => readBirth(Uint8Array.of(...record, 0)))).toMatchObject(decode);
-    expect(decodeError(() => readBirth(Uint8Array.of(RECORD_KIND_WRITE)))).toMatchObject(decode);
+    expect(decodeError(() => readBirth(Uint8Array.of(...record, 0), '/s'))).toMatchObject(decode);
+    expect(decodeError(() => readBirth(Uint8Array.of(RECORD_KIND_WRITE), '/s'))).toMatchObject(decode);
     expect(decodeError(() => read(utf8KeyCodec, record))).toMatchObject(decode);
   });
 });

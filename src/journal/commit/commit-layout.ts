@@ -86,12 +86,14 @@ export class CommitLayout {
     if (records.length > 1 && total > BATCH_BYTES_MAX)
       throw tooLarge(`A batch of ${total} bytes`, BATCH_BYTES_MAX);
     if (this.#nextLsn + total > LSN_MAX) {
+      const { directory } = this.#room;
       throw new KeelsonError(
         'KEELSON_EXHAUSTED',
-        `No more fits into the journal, which ends at LSN ${LSN_MAX}`,
         {
-          lsn: this.#nextLsn,
+          what: `${directory}: the log has reached LSN ${this.#nextLsn}, and positions end at ${LSN_MAX}; nothing was changed, and everything can still be read`,
+          next: 'Open a new store in another directory and put every entry of entries() into it; a backup or a salvage keeps the positions and does not help',
         },
+        { path: directory, lsn: this.#nextLsn },
       );
     }
     return total;

@@ -162,13 +162,18 @@ export class CommitPipeline {
     const place = segment === undefined ? {} : { path: segment.path, segment: segment.sequence };
     const root = namedStop(isKeelsonError(cause, 'KEELSON_POISONED') ? (cause.cause ?? cause) : cause);
     const facts = { ...(root instanceof KeelsonError ? root.facts : {}), ...place };
+    const lsn = this.#syncedLsn;
+    const lsnEnd = this.#layout.nextLsn;
     const error = new KeelsonError(
       'KEELSON_POISONED',
       {
-        what: `Nothing more can be written. Durable up to LSN ${this.#syncedLsn}; what was accepted after it may be lost: ${whatHappened(root)}`,
+        what:
+          lsn === lsnEnd
+            ? `Nothing more can be written. Everything that was accepted is durable (up to LSN ${lsn}): ${whatHappened(root)}`
+            : `Nothing more can be written. Durable up to LSN ${lsn}; what was accepted after it may be lost: ${whatHappened(root)}`,
         next: stepAfter(root),
       },
-      { ...facts, lsn: this.#syncedLsn, lsnEnd: this.#layout.nextLsn },
+      { ...facts, lsn, lsnEnd },
       root,
     );
     // First: whoever poisons may be stopped while it tells, or have no stack for it.

@@ -72,14 +72,14 @@ export async function lockDirectory(storage: Storage, directory: string, waitMs 
 }
 
 /**
- * Throws KEELSON_LOCKED when a live owner has the directory, or nobody can tell. Makes and changes nothing. Returns the
+ * For verify() and salvage(): throws KEELSON_LOCKED when a live owner has the directory, or nobody can tell. Makes and changes nothing. Returns the
  * number of the newest lock: as long as it stays the same, nobody has taken the directory since.
  */
 export async function assertUnowned(held: HeldDirectory): Promise<number> {
   for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
     const state = held.probeLock();
-    if (state === 'held') await refuseLocked(held);
-    const judgement = await judgeOwner(held, state === 'free');
+    if (state === 'held') await refuseLocked(held, 'examiner');
+    const judgement = await judgeOwner(held, state === 'free', 'examiner');
     if (judgement.kind === 'unowned') return judgement.lock;
   }
   throw changesHands(held.path);
@@ -90,7 +90,7 @@ async function lockNow(storage: Storage, directory: string): Promise<DirectoryLo
   try {
     const flock = await lockExclusively(held);
     for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
-      const judgement = await judgeOwner(held, flock);
+      const judgement = await judgeOwner(held, flock, 'opener');
       if (judgement.kind === 'changed') continue;
       const lock = await tryLock(held, judgement.lock + 1, flock);
       if (lock === null) continue;
@@ -118,7 +118,7 @@ async function lockExclusively(held: HeldDirectory): Promise<boolean> {
     if (held.probeLock() === 'held') exclusiveCount++;
     await delay(FLOCK_RETRY_MS);
   }
-  return refuseLocked(held);
+  return refuseLocked(held, 'opener');
 }
 
 /** Null when somebody else was faster. */

@@ -10,6 +10,11 @@ import { highestLock, isLiveName, type LockOwner, lockPath, readLock } from './l
 /** What a look found: an owner that is gone (or never was), or something that has changed meanwhile. */
 export type Judgement = { readonly kind: 'unowned'; readonly lock: number } | { readonly kind: 'changed' };
 
+/** Who asks: an opener has options that an examiner (verify() and salvage()) lacks. */
+export type LockVisitor = 'opener' | 'examiner';
+
+const FOR_EXAMINER = 'Close it first, or make a db.backup() in the program that has it open and use that';
+
 /** Whoever is about to become the owner, or fails to, announces itself for a moment: so many looks, so far apart. */
 const STRANGER_LOOKS_MAX = 20;
 const STRANGER_LOOK_MS = 5;
@@ -18,7 +23,11 @@ const STRANGER_LOOK_MS = 5;
  * Judges the newest lock in a directory. `isUnlocked`: the kernel says that nobody has the directory locked. Throws
  * KEELSON_LOCKED when an owner lives, or nobody can tell.
  */
-export async function judgeOwner(held: HeldDirectory, isUnlocked: boolean): Promise<Judgement> {
+export async function judgeOwner(
+  held: HeldDirectory,
+  isUnlocked: boolean,
+  visitor: LockVisitor,
+): Promise<Judgement> {
   const { storage, path: directory } = held;
   const names = await storage.list(directory);
   const lock = highestLock(names);
@@ -27,7 +36,7 @@ export async function judgeOwner(held: HeldDirectory, isUnlocked: boolean): Prom
     const contents = await readLock(storage, lockPath(directory, lock));
     if (contents === null) return { kind: 'changed' };
     if (contents.kind === 'held') {
-      await assertDead(held, lock, contents.owner, isUnlocked);
+      await assertDead(held, lock, contents.owner, isUnlocked, visitor);
       live = contents.owner.live;
     }
   }
@@ -37,17 +46,20 @@ export async function judgeOwner(held: HeldDirectory, isUnlocked: boolean): Prom
 }
 
 /** Throws KEELSON_LOCKED for a directory that somebody has locked, naming the owner as far as its file tells. */
-export async function refuseLocked(held: HeldDirectory): Promise<never> {
+export async function refuseLocked(held: HeldDirectory, visitor: LockVisitor): Promise<never> {
   const { storage, path: directory } = held;
   const lock = highestLock(await storage.list(directory));
   const path = lockPath(directory, lock);
   const contents = lock === 0 ? null : await readLock(storage, path);
-  if (contents?.kind === 'held') throw locked(storage, directory, path, contents.owner, 'has');
+  if (contents?.kind === 'held') throw locked(storage, directory, path, contents.owner, 'has', visitor);
   throw new KeelsonError(
     'KEELSON_LOCKED',
     {
       what: `${directory} is locked by a process that opens or closes it just now, or whose lock file was removed`,
-      next: 'Try again, or wait with the option waitForLockMs. If it stays locked, end the process that has it open',
+      next:
+        visitor === 'examiner'
+          ? 'Try again. If it stays locked, end the process that has it open'
+          : 'Try again, or wait with the option waitForLockMs. If it stays locked, end the process that has it open',
     },
     { path: directory },
   );
@@ -59,19 +71,20 @@ async function assertDead(
   lock: number,
   owner: LockOwner,
   isUnlocked: boolean,
+  visitor: LockVisitor,
 ): Promise<void> {
   const { storage, path: directory } = held;
   const path = lockPath(directory, lock);
   const liveness = owner.live === null ? 'unknown' : await held.probe(owner.live);
   if (liveness === 'dead') return;
-  if (liveness === 'live') throw locked(storage, directory, path, owner, 'has');
+  if (liveness === 'live') throw locked(storage, directory, path, owner, 'has', visitor);
   if (owner.flock && isUnlocked) return;
   if (owner.live === null && !owner.flock) {
     const labelled = storage.liveness(owner);
     if (labelled === 'dead') return;
-    if (labelled === 'live') throw locked(storage, directory, path, owner, 'has');
+    if (labelled === 'live') throw locked(storage, directory, path, owner, 'has', visitor);
   }
-  throw locked(storage, directory, path, owner, 'had');
+  throw locked(storage, directory, path, owner, 'had', visitor);
 }
 
 /**
@@ -95,8 +108,8 @@ function strangerLives(directory: string, name: string): KeelsonError {
   return new KeelsonError(
     'KEELSON_LOCKED',
     {
-      what: `${directory} is locked: a process that no lock file names listens at ${path}, so its lock file was removed`,
-      next: 'End that process',
+      what: `${directory} is locked: a process that no lock file names listens at ${path}. It opens or closes the directory just now, or its lock file was removed`,
+      next: 'Try again; if it stays, find that process (ss -xlp shows it) and end it',
     },
     { path },
   );
@@ -108,12 +121,13 @@ function locked(
   path: string,
   owner: LockOwner,
   verb: 'has' | 'had',
+  visitor: LockVisitor,
 ): KeelsonError {
   return new KeelsonError(
     'KEELSON_LOCKED',
     {
       what: `${directory} is locked: ${whyLocked(storage, owner, verb)} (${path})`,
-      next: nextOf(storage, owner, verb, path),
+      next: nextOf(storage, owner, verb, path, visitor),
     },
     {
       path,
@@ -130,8 +144,15 @@ function whyLocked(storage: Storage, owner: LockOwner, verb: 'has' | 'had'): str
   return `process ${owner.pid} had it open, and from here it cannot be known whether that still runs`;
 }
 
-function nextOf(storage: Storage, owner: LockOwner, verb: 'has' | 'had', path: string): string {
+function nextOf(
+  storage: Storage,
+  owner: LockOwner,
+  verb: 'has' | 'had',
+  path: string,
+  visitor: LockVisitor,
+): string {
   if (verb === 'had') return `Make sure that it does not, and then remove the file ${path}`;
+  if (visitor === 'examiner') return FOR_EXAMINER;
   if (!isThisProcess(storage, owner)) return NEXT_STEPS.KEELSON_LOCKED;
   return 'Share the handle that is open, or close it first. To read a store meanwhile, open it with readOnly: true';
 }

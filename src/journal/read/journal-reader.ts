@@ -1,5 +1,6 @@
 // Reading records back from segments, in order, each checked again as it comes off the disk.
 
+import { dirname } from 'node:path';
 import { KeelsonError } from '../../errors.js';
 import { readAhead, type Storage } from '../../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, decodeCommitHeader } from '../format/commit-format.js';
@@ -56,6 +57,10 @@ export async function replayRecords(
   }
 }
 
+function closedJournal(directory: string): KeelsonError {
+  return new KeelsonError('KEELSON_CLOSED', `The journal in ${directory} is closed`, { path: directory });
+}
+
 /** Window by window, from segment to segment. The consumer takes what next() finds, all of it, before it goes on. */
 async function* readWindows(
   storage: Storage,
@@ -90,7 +95,7 @@ async function* readWindows(
       records.finish();
     } catch (error) {
       // While we waited the journal was closed, and our file with it.
-      if (!held.readerFiles.has(file)) throw new KeelsonError('KEELSON_CLOSED', 'The journal is closed');
+      if (!held.readerFiles.has(file)) throw closedJournal(dirname(segment.path));
       throw error;
     } finally {
       held.readerFiles.delete(file);

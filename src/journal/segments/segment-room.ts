@@ -99,6 +99,11 @@ export class SegmentRoom {
     this.#capBytes = options.segmentBytesMax;
   }
 
+  /** Where its segments are. */
+  get directory(): string {
+    return this.#start.directory;
+  }
+
   /** Bytes of the files that are ready, or wait to be used again. */
   get segmentBytes(): number {
     return (this.#ready?.header.sizeBytes ?? 0) + this.#recycled.bytes;

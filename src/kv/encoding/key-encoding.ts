@@ -110,6 +110,13 @@ export function resolveKeyEncoding(argument: string, name: unknown): KeyCodec<st
   throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, name);
 }
 
+/** Throws KEELSON_FORMAT_VERSION for the name of a key encoding that only a newer Keelson knows; `path` has it. */
+export function assertKnownKeyEncoding(name: string, path: string): asserts name is KeyEncodingName {
+  if (KEY_ENCODING_NAMES.includes(name as KeyEncodingName)) return;
+  const text = `${path} has ${name} keys, which this Keelson does not know`;
+  throw new KeelsonError('KEELSON_FORMAT_VERSION', text, { path });
+}
+
 function stringInstead(key: unknown): string | undefined {
   if (types.isUint8Array(key))
     return "Make a string of it, or use a store that was made with keyEncoding: 'bytes'";

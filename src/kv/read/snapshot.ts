@@ -12,13 +12,19 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
   readonly lsn: Lsn;
   #entries: EntriesView | null;
 
-  /** `entries` is this snapshot's own clone. `storeIsOpen`: a snapshot ends with its store. */
-  constructor(codecs: Codecs<K, V>, entries: EntriesView, lsn: Lsn, storeIsOpen: () => boolean) {
+  /** `entries` is this snapshot's own clone, of the store in `directory`. `storeIsOpen`: a snapshot ends with its store. */
+  constructor(
+    codecs: Codecs<K, V>,
+    entries: EntriesView,
+    lsn: Lsn,
+    directory: string,
+    storeIsOpen: () => boolean,
+  ) {
     super(codecs, {
       entries: () => this.#entries as EntriesView,
       assertOpen: () => {
-        if (this.#entries === null) throw closedSnapshot();
-        if (!storeIsOpen()) throw new KeelsonError('KEELSON_CLOSED', 'The store of the snapshot is closed');
+        if (this.#entries === null) throw closedSnapshot(directory);
+        if (!storeIsOpen()) throw closedStore(directory);
       },
     });
     this.#entries = entries;
@@ -41,7 +47,16 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
   }
 }
 
-function closedSnapshot(): KeelsonError {
+function closedStore(directory: string): KeelsonError {
+  const what = `The store in ${directory}, of which this is a snapshot, is closed`;
+  return new KeelsonError('KEELSON_CLOSED', what, { path: directory });
+}
+
+function closedSnapshot(directory: string): KeelsonError {
   const next = 'Take another one with snapshot(), and close it only when everything that uses it has ended';
-  return new KeelsonError('KEELSON_CLOSED', { what: 'The snapshot is closed', next });
+  return new KeelsonError(
+    'KEELSON_CLOSED',
+    { what: `The snapshot of the store in ${directory} is closed`, next },
+    { path: directory },
+  );
 }

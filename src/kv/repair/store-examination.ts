@@ -25,12 +25,7 @@ import {
 } from '../../journal/internal.js';
 import { nextTurn } from '../../schedulers.js';
 import { type HeldDirectory, type Storage, withTolerantReads } from '../../storage/index.js';
-import {
-  KEY_ENCODING_NAMES,
-  type KeyCodec,
-  type KeyEncodingName,
-  resolveKeyEncoding,
-} from '../encoding/key-encoding.js';
+import { assertKnownKeyEncoding, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { enterShape, type Shapes, shapesFor } from '../encoding/shapes.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
 import { Entries, seedFrom } from '../entries/entries.js';
@@ -237,7 +232,7 @@ class Examiner {
       ({ header }) =>
         header !== null && journalId !== null && Buffer.compare(header.journalId, journalId) === 0,
     );
-    const birth = firstRecord === null ? null : birthOf(firstRecord);
+    const birth = firstRecord === null ? null : birthOf(firstRecord, this.#plan.directory);
     if (named?.header) this.#learn(named.header);
     else if (birth !== null) this.#learn(birth);
     else if (encodings !== null) this.#learn(encodings);
@@ -323,7 +318,7 @@ class Examiner {
     const place = { file, offset, lsn: startLsn, lsnEnd: lsn };
     try {
       if (startLsn === 0 && bytes[start] === RECORD_KIND_BIRTH) {
-        const birth = readBirth(bytes.slice(start, end));
+        const birth = readBirth(bytes.slice(start, end), this.#plan.directory);
         this.#learn(birth);
         this.#compareEncodings(birth, place, isBirthNeeded);
       } else {
@@ -346,11 +341,7 @@ class Examiner {
     if (this.#encodings !== null) return;
     const { keyEncodingName, valueEncodingName } = names;
     if (!isEncodingName(valueEncodingName)) throw impossibleName();
-    if (!KEY_ENCODING_NAMES.includes(keyEncodingName as KeyEncodingName)) {
-      const { directory } = this.#plan;
-      const message = `${directory} has ${keyEncodingName} keys, which this Keelson does not know`;
-      throw new KeelsonError('KEELSON_FORMAT_VERSION', message, { path: directory });
-    }
+    assertKnownKeyEncoding(keyEncodingName, this.#plan.directory);
     this.#encodings = { keyEncodingName, valueEncodingName };
     this.#keyCodec = resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>;
     this.#shapes = shapesFor(valueEncodingName, (length) => this.#storage.randomBytes(length));
@@ -382,9 +373,9 @@ async function firstRecordOf(
 }
 
 /** What a first record says; null when it is another one, or malformed: that is told when it is met in the log. */
-function birthOf(record: Uint8Array): EncodingNames | null {
+function birthOf(record: Uint8Array, directory: string): EncodingNames | null {
   try {
-    const birth = readBirth(record);
+    const birth = readBirth(record, directory);
     return isEncodingName(birth.valueEncodingName) ? birth : null;
   } catch (error) {
     if (isKeelsonError(error, 'KEELSON_DECODE')) return null;

@@ -249,15 +249,16 @@ export function recordKind(bytes: Uint8Array, start = 0, end = bytes.length): Re
   throw kind === undefined ? undecodable('the record is empty', 0) : newerVersion(`record kind ${kind}`, 0);
 }
 
-/** The content of a birth record. A format version above ours is KEELSON_FORMAT_VERSION. */
-export function readBirth(record: Uint8Array): Birth {
+/** The content of the birth record of the store in `directory`. A format version above ours is KEELSON_FORMAT_VERSION. */
+export function readBirth(record: Uint8Array, directory: string): Birth {
   if (recordKind(record) !== RECORD_KIND_BIRTH) throw undecodable('expected a birth record', 0);
   if (record.length < 2) throw undecodable('the birth record is cut off', record.length);
   const formatVersion = record[1]!;
   if (formatVersion === 0 || formatVersion > RECORD_FORMAT_VERSION) {
     throw new KeelsonError(
       'KEELSON_FORMAT_VERSION',
-      `The store's records have format version ${formatVersion}; this Keelson reads up to ${RECORD_FORMAT_VERSION}`,
+      `The records of the store in ${directory} have format version ${formatVersion}; this Keelson reads up to ${RECORD_FORMAT_VERSION}`,
+      { path: directory },
     );
   }
   const cursor: ReadCursor = { at: 2 };
