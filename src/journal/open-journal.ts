@@ -59,7 +59,7 @@ async function refuseStoreIn(storage: Storage, directory: string): Promise<reado
   if ((await storage.kind(directory)) !== 'directory') return [];
   const names = await contentsOf(storage, directory);
   const inspection = await inspectJournal(storage, directory);
-  refuseStore(directory, await storage.list(directory), inspection?.anyFirstRecord ?? null);
+  refuseStore(directory, names, inspection?.anyFirstRecord ?? null);
   return names;
 }
 

@@ -6,7 +6,7 @@ import type { Storage } from './storage.js';
 export interface EnsureDirectoryOptions {
   /** Make what is missing. Otherwise a missing directory is KEELSON_NOT_FOUND. */
   readonly create: boolean;
-  /** Of the directory itself, when it is made; the levels above it are made as the umask says. */
+  /** The permissions of the directory when it is made; the levels above it are made as the umask says. */
   readonly permissions?: number | undefined;
 }
 

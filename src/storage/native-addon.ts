@@ -29,7 +29,7 @@ export interface NativeAddon {
   flock(fd: number, operation: number): number;
   sealFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
   crc32cUpdate(register: number, bytes: Uint8Array): number;
-  /** Of this thread's ring. A pause is a millisecond in which the thread waits to ask the kernel again. */
+  /** How often this thread's ring was asked again, and for how long. A pause is a millisecond in which the thread waits to ask the kernel again. */
   state(): {
     readonly ringFd: number;
     readonly underWay: number;

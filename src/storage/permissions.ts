@@ -88,7 +88,7 @@ export function giveSocketAccess(path: string, access: FileAccess): void {
 /** Names a file without opening it; Linux only, and not among the constants of Node.js. */
 const O_PATH = 0o10000000;
 
-/** What to make the owner of a file that this process has made; null where it is that already. */
+/** Returns who should own a file that this process has made; null where that is so already. */
 function ownerFor({ uid, gid }: FileAccess): { readonly uid: number; readonly gid: number } | null {
   const [ownUid, ownGid] = [process.geteuid?.() ?? -1, process.getegid?.() ?? -1];
   const owner = { uid: ownUid === 0 && uid !== -1 ? uid : ownUid, gid: gid === -1 ? ownGid : gid };
@@ -109,7 +109,7 @@ function isDone(change: () => void): boolean {
   }
 }
 
-/** What a copy of a directory is to allow: without the sticky bit nobody else may write in it, as nobody does with it. */
+/** Returns what a copy of a directory is to allow: without the sticky bit nobody else may write in it, as nobody does with it. */
 function permissionsFor(directoryMode: number): number {
   const isShared = (directoryMode & STICKY) === 0;
   return (isShared ? directoryMode : directoryMode & ~GROUP_AND_OTHERS_WRITE) & PERMISSIONS;
