@@ -123,3 +123,18 @@ describe('a close', () => {
     await db.close();
   });
 });
+
+// A file that something cut short, with a damaged block at its new end, looks the same, and verify() had called it sound.
+test('a file that a close has cut, and that has lost its seal, opens and is damaged for verify()', async () => {
+  const db = await open<number>(directory);
+  await db.put('a', 1);
+  await db.close();
+  expect((await verify(directory)).ok).toBe(true);
+  const file = path.join(directory, '000000000001.journal');
+  const bytes = fs.readFileSync(file);
+  fs.writeFileSync(file, bytes.fill(0, bytes.length - 4096));
+  expect((await verify(directory)).ok).toBe(false);
+  const again = await open<number>(directory);
+  expect([again.get('a'), again.recovery.tornWhy]).toEqual([1, expect.stringMatching(/is not its seal/)]);
+  await again.close();
+});
