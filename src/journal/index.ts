@@ -11,8 +11,7 @@ export {
 } from '../errors.js';
 export type { DirectoryPath, FileUrl } from './directory/directory-path.js';
 export type { Lsn } from './format/lsn.js';
-export type { FollowOptions, JournalStats, ReadRange } from './journal.js';
-export type { Journal } from './journal-interface.js';
+export type { FollowOptions, Journal, JournalStats, ReadRange } from './journal-interface.js';
 export { openJournal } from './open-journal.js';
 export type { JournalOptions } from './options.js';
 export type { JournalRecord } from './read/journal-reader.js';

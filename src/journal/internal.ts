@@ -5,7 +5,6 @@ export { absoluteDirectory } from './directory/directory-path.js';
 export { INCOMPLETE_MARKER, incompleteMarker, refuseIncomplete } from './directory/incomplete.js';
 export { isLockName } from './directory/lock-files.js';
 export { isSegmentName, isTemporarySegment } from './format/segment-names.js';
-export type { Journal } from './journal.js';
 export { openLockedJournal, openReadOnlyJournal } from './open-journal.js';
 export { type ResolvedJournalOptions, resolveJournalOptions, WAIT_FOR_LOCK_MS_MAX } from './options.js';
 export { inspectJournal } from './recovery/inspection.js';
@@ -22,3 +21,4 @@ export {
 export { journalIdOf } from './repair/whose-journal.js';
 export { writeSealedSegment } from './segments/sealed-segment.js';
 export { newJournalId } from './segments/segment-files.js';
+export type { LocalLog, LogFiles, StoreLog } from './store-log.js';

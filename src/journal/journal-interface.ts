@@ -1,10 +1,36 @@
 // What "keelson/journal" promises of an open journal: the surface of the class in journal.ts without what is the store's.
 
 import type { KeelsonError } from '../errors.js';
+import type { CommitPipelineStats } from './commit/commit-pipeline.js';
 import type { Lsn } from './format/lsn.js';
-import type { FollowOptions, JournalStats, ReadRange } from './journal.js';
 import type { JournalRecord } from './read/journal-reader.js';
 import type { JournalRecovery } from './recovery/recovery.js';
+import type { SegmentRoomStats } from './segments/segment-room.js';
+
+export interface ReadRange {
+  /** Records above this LSN. Default: the oldest held. */
+  readonly from?: number;
+  /** Records up to this LSN. Default: everything durable at the call. */
+  readonly to?: number;
+}
+
+export interface FollowOptions {
+  /** Records above this LSN. */
+  readonly from: number;
+  /** Ends the iteration when aborted. */
+  readonly signal?: AbortSignal;
+}
+
+export interface JournalStats extends CommitPipelineStats, SegmentRoomStats {
+  /** Segments held, the one being written included. */
+  readonly segments: number;
+  /** What their files take on the disk, with those that are ready for what comes or wait to be used again. */
+  readonly segmentBytes: number;
+  /** Appends that had to wait for the disk, blocking, because `maxUndurableBytes` was reached. */
+  readonly blockingDrains: number;
+  /** Appended and not yet durable, at this moment. */
+  readonly undurableBytes: number;
+}
 
 /**
  * An open journal: a write-ahead log of records, which are any bytes. Made by openJournal().

@@ -11,12 +11,18 @@ import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from
 import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit/commit-buffers.js';
 import { assertTriesLeft, CommitLayout } from './commit/commit-layout.js';
-import { CommitPipeline, type CommitPipelineStats } from './commit/commit-pipeline.js';
+import { CommitPipeline } from './commit/commit-pipeline.js';
 import { DurableWaiters, Waiter } from './commit/durable-waiters.js';
 import type { PendingCommit } from './commit/pending-commit.js';
 import type { DirectoryLock } from './directory/directory-lock.js';
 import { COMMIT_FLAGS } from './format/commit-format.js';
 import { checkLsn, type Lsn } from './format/lsn.js';
+import type {
+  FollowOptions,
+  JournalStats,
+  Journal as JournalSurface,
+  ReadRange,
+} from './journal-interface.js';
 import type { ResolvedJournalOptions } from './options.js';
 import { HeldSegments } from './read/held-segments.js';
 import {
@@ -27,32 +33,8 @@ import {
   replayRecords,
 } from './read/journal-reader.js';
 import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
-import { SegmentRoom, type SegmentRoomStats } from './segments/segment-room.js';
-
-export interface ReadRange {
-  /** Records above this LSN. Default: the oldest held. */
-  readonly from?: number;
-  /** Records up to this LSN. Default: everything durable at the call. */
-  readonly to?: number;
-}
-
-export interface FollowOptions {
-  /** Records above this LSN. */
-  readonly from: number;
-  /** Ends the iteration when aborted. */
-  readonly signal?: AbortSignal;
-}
-
-export interface JournalStats extends CommitPipelineStats, SegmentRoomStats {
-  /** Segments held, the one being written included. */
-  readonly segments: number;
-  /** What their files take on the disk, with those that are ready for what comes or wait to be used again. */
-  readonly segmentBytes: number;
-  /** Appends that had to wait for the disk, blocking, because `maxUndurableBytes` was reached. */
-  readonly blockingDrains: number;
-  /** Appended and not yet durable, at this moment. */
-  readonly undurableBytes: number;
-}
+import { SegmentRoom } from './segments/segment-room.js';
+import type { LocalLog } from './store-log.js';
 
 export interface JournalParts {
   readonly storage: Storage;
@@ -64,7 +46,7 @@ export interface JournalParts {
 }
 
 /** An open journal. Made by openJournal(). */
-export class Journal {
+export class Journal implements JournalSurface, LocalLog {
   /** What opening found and did. */
   readonly recovery: JournalRecovery;
   readonly directory: string;
@@ -168,27 +150,20 @@ export class Journal {
     return this.#append([unsharedBytes(record)]);
   }
 
-  /**
-   * For the store: everything of append() that may run foreign code, or throw. Hooks of the program may write meanwhile,
-   * and even close the journal. What this has made sure of holds until something else runs. Returns the bytes of the frames.
-   */
   ensureRoom(records: readonly Uint8Array[]): number {
     const frameBytes = this.#layout.frameBytesOf(records);
     this.#ensureRoom(frameBytes, records.length);
     return frameBytes;
   }
 
-  /** For the store: has a segment ready, so that the next append need not block for one. */
   prepareNow(): Promise<void> {
     return this.#room.prepareNow();
   }
 
-  /** For the store: the rest of append(), right after ensureRoom() of these records, which returned `frameBytes`. No foreign code runs. */
   claim(records: readonly Uint8Array[], frameBytes: number): Lsn {
     return this.#layout.append(records, frameBytes);
   }
 
-  /** For the store: what append() leaves to do for the next one, after the write is done. */
   prepareAhead(): void {
     this.#layout.prepareAhead();
   }
@@ -308,10 +283,6 @@ export class Journal {
     return this.close();
   }
 
-  /**
-   * For the store: calls `visit` with every durable record above `fromLsn`. The bytes are the reader's own and change
-   * after the call: the visitor copies what it keeps.
-   */
   async replay(fromLsn: number, visit: RecordVisit): Promise<void> {
     const place = { lsn: fromLsn, sequence: 0, offset: 0 };
     const pin = this.#held.pin(fromLsn);
@@ -322,49 +293,35 @@ export class Journal {
     }
   }
 
-  /**
-   * For the store: as truncateBefore(), when an image whose name is durable answers for everything up to `lsn`. The image
-   * is the mark, so none is written, and a full disk can be relieved.
-   */
   retireBehindImage(lsn: number): Promise<void> {
     this.#assertWritable();
     return this.#retireInTurn(lsn, false);
   }
 
-  /**
-   * For the store: the next segments get no larger than `bytes`, within the limits of the options, but for a record that
-   * does not fit. One that is ready is used whatever its size.
-   */
   limitSegments(bytes: number): void {
     this.#room.limit(bytes);
   }
 
-  /** For the store: what was appended goes to the disk while the store still has work to do with it. */
   submitAtOnce(): void {
     this.#pipeline.submitAtOnce();
   }
 
-  /** For the store: no checkpoint can give back more than has been. See SegmentRoom.startOver(). */
   tryRoomAgain(): void {
     this.#room.startOver();
   }
 
-  /** For the store: gives up the files that wait to be used again. Resolves when their room is free. */
   releaseRecycled(): Promise<void> {
     return this.#room.releaseRecycled();
   }
 
-  /** For the store: how many segments hold anything above `lsn`. */
   segmentsAbove(lsn: number): number {
     return this.#held.countAbove(lsn);
   }
 
-  /** For the store: something that durability rests on has failed outside the journal, a directory flush for one. */
   poison(cause: unknown): void {
     this.#pipeline.poison(cause);
   }
 
-  /** For the store: told once, when the journal is poisoned. */
   onPoisoned(listener: (error: KeelsonError) => void): void {
     this.#onPoisoned = listener;
   }

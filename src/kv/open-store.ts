@@ -5,8 +5,8 @@ import {
   absoluteDirectory,
   type DirectoryLock,
   inspectJournal,
-  type Journal,
   type JournalRecovery,
+  type LocalLog,
   lockDirectory,
   type OnScan,
   openLockedJournal,
@@ -151,7 +151,7 @@ async function openUnderLock(
  * Makes it durable that there is a store, and what its keys and values are: the first record of its log. The directories
  * that were made for it are durable already.
  */
-async function giveBirth(journal: Journal, { key, value }: Codecs<unknown, unknown>): Promise<void> {
+async function giveBirth(journal: LocalLog, { key, value }: Codecs<unknown, unknown>): Promise<void> {
   try {
     await journal.prepareNow();
     await journal.commit(new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name));
@@ -277,7 +277,7 @@ async function replayInto(
   opening: Opening,
   image: LoadedImage,
   source: Replayable,
-  journal: Journal | null,
+  journal: LocalLog | null,
 ): Promise<Store<unknown, unknown>> {
   const { storage, directory, options, codecs } = opening;
   const { entries } = image;

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import { FairTurns } from '../fair-turns.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
-import type { Journal } from '../journal/internal.js';
+import type { LocalLog, StoreLog } from '../journal/internal.js';
 import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import type { Storage } from '../storage/index.js';
@@ -36,7 +36,7 @@ export interface StoreParts<K, V> {
   readonly codecs: Codecs<K, V>;
   readonly entries: Entries;
   /** Null: read-only. */
-  readonly journal: Journal | null;
+  readonly journal: LocalLog | null;
   readonly recovery: StoreRecovery;
   readonly options: ResolvedStoreOptions;
   readonly images: FoundImages;
@@ -58,7 +58,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   readonly directory: string;
   readonly #storage: Storage;
   readonly #entries: Entries;
-  readonly #journal: Journal | null;
+  readonly #journal: LocalLog | null;
   /** Null while a write has it: an encoder, or a hook on promises, may write meanwhile. */
   #writes: WriteSet | null = null;
   readonly #events = new EventEmitter<StoreEvents>();
@@ -265,7 +265,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    * Carries out a write whose record is built: prepares, commits, and tells. Foreign code (hooks on promises) may run
    * before the commit and after it, never in it.
    */
-  #write(journal: Journal, writes: WriteSet, durability: Durability, work = writes.count): Promise<Lsn> {
+  #write(journal: StoreLog, writes: WriteSet, durability: Durability, work = writes.count): Promise<Lsn> {
     const record = writes.finish();
     const records = [record];
     const frameBytes = this.#ensureRoom(journal, records);
@@ -281,7 +281,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     return this.#whenDurable(journal, version, durability, work + (record.length >> BYTES_PER_WORK_LOG2));
   }
 
-  #ensureRoom(journal: Journal, records: readonly Uint8Array[]): number {
+  #ensureRoom(journal: StoreLog, records: readonly Uint8Array[]): number {
     try {
       return journal.ensureRoom(records);
     } catch (error) {
@@ -294,7 +294,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
    * Log and entries change together, or not at all: what is thrown before the record has its place has changed nothing,
    * and a stop after that leaves the guard set.
    */
-  #commit(journal: Journal, writes: WriteSet, records: readonly Uint8Array[], frameBytes: number): Lsn {
+  #commit(journal: StoreLog, writes: WriteSet, records: readonly Uint8Array[], frameBytes: number): Lsn {
     const entries = this.#entries;
     const record = records[0]!;
     entries.linkDue();
@@ -314,7 +314,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     return version;
   }
 
-  #whenDurable(journal: Journal, lsn: Lsn, durability: Durability, work = 1): Promise<Lsn> {
+  #whenDurable(journal: StoreLog, lsn: Lsn, durability: Durability, work = 1): Promise<Lsn> {
     this.#checkpoints!.wrote(lsn);
     if (lsn >= this.#shapesDueLsn) this.#repeatShapes(lsn);
     return durability === 'memory' ? this.#turns.resolved(lsn, work) : journal.syncThrough(lsn);
@@ -364,7 +364,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     if (this.#entries.guard.isInside) throw this.#stopped();
   }
 
-  #writable(): Journal {
+  #writable(): StoreLog {
     this.#assertOpen();
     if (this.#journal === null)
       throw new KeelsonError(

@@ -43,8 +43,8 @@ const SURFACES: readonly (readonly [file: string, name: string, members: number]
   ['src/kv/options.ts', 'ResolvedStoreOptions', 12],
   ['src/journal/journal-interface.ts', 'Journal', 21],
   ['src/journal/options.ts', 'ResolvedJournalOptions', 7],
-  ['src/journal/journal.ts', 'ReadRange', 2],
-  ['src/journal/journal.ts', 'FollowOptions', 2],
+  ['src/journal/journal-interface.ts', 'ReadRange', 2],
+  ['src/journal/journal-interface.ts', 'FollowOptions', 2],
 ];
 
 describe.each(SURFACES)('in %s every member of %s', (file, name, count) => {

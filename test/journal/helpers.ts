@@ -17,7 +17,8 @@ import {
   type SegmentHeader,
   segmentSeed,
 } from '../../src/journal/format/segment-format.js';
-import type { Journal, ReadRange } from '../../src/journal/journal.js';
+import type { Journal } from '../../src/journal/journal.js';
+import type { ReadRange } from '../../src/journal/journal-interface.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { type JournalOptions, resolveJournalOptions } from '../../src/journal/options.js';
 import { type SegmentScan, SegmentScanner } from '../../src/journal/recovery/segment-scan.js';

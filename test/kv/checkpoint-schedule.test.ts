@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { KeelsonError } from '../../src/errors.js';
-import type { Journal } from '../../src/journal/internal.js';
+import type { LocalLog } from '../../src/journal/internal.js';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { Shapes } from '../../src/kv/encoding/shapes.js';
@@ -289,7 +289,7 @@ describe('a checkpoint that fails', () => {
     const written = writeCheckpoint({
       storage,
       directory: DIRECTORY,
-      journal: journal as unknown as Journal,
+      journal: journal as unknown as LocalLog,
       header,
       entries,
       keyCodec: utf8KeyCodec,
@@ -297,7 +297,7 @@ describe('a checkpoint that fails', () => {
       onBlock: () => {},
     });
     await expect(written).rejects.toBe(poisoned);
-    const retired = retireReplaced(storage, DIRECTORY, journal as unknown as Journal, 1e6, 1e6);
+    const retired = retireReplaced(storage, DIRECTORY, journal as unknown as LocalLog, 1e6, 1e6);
     await expect(retired).rejects.toBe(poisoned);
     expect((await filesOf(storage)).images).toEqual(expect.arrayContaining(images));
   });

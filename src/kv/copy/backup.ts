@@ -2,7 +2,7 @@
 
 import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
-import { absoluteDirectory, type Journal } from '../../journal/internal.js';
+import { absoluteDirectory, type StoreLog } from '../../journal/internal.js';
 import type { Storage } from '../../storage/index.js';
 import type { EntriesView } from '../entries/entries.js';
 import type { Codecs } from '../read/reads.js';
@@ -23,7 +23,7 @@ export interface BackupPlan {
   /** The directory of the store. */
   readonly source: string;
   /** Null: the store was opened read-only, and everything in it came from the disk. */
-  readonly journal: Journal | null;
+  readonly journal: StoreLog | null;
   readonly codecs: Codecs<unknown, unknown>;
   /** As of `lsn`, and nobody else's. */
   readonly entries: EntriesView;

@@ -3,7 +3,7 @@
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
-import type { Journal } from '../../journal/internal.js';
+import type { LocalLog } from '../../journal/internal.js';
 import { queueMicrotask } from '../../schedulers.js';
 import type { Storage } from '../../storage/index.js';
 import type { Entries, EntriesView } from '../entries/entries.js';
@@ -87,7 +87,7 @@ export interface CheckpointOptions {
 export interface CheckpointScheduleParts {
   readonly storage: Storage;
   readonly directory: string;
-  readonly journal: Journal;
+  readonly journal: LocalLog;
   readonly codecs: Codecs<unknown, unknown>;
   readonly options: CheckpointOptions;
   readonly entries: Entries;

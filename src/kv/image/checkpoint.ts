@@ -3,7 +3,7 @@
 // name; the name is durable; only then do older images and segments go.
 
 import { isKeelsonError } from '../../errors.js';
-import type { Journal } from '../../journal/internal.js';
+import type { LocalLog, StoreLog } from '../../journal/internal.js';
 import { isFailedFlush, type Storage } from '../../storage/index.js';
 import { type ImagePlan, imagePath, listImages, writeImage } from './image-files.js';
 
@@ -21,7 +21,7 @@ export type WrittenImage = Omit<CheckpointResult, 'durationMs'>;
 export interface CheckpointPlan extends ImagePlan {
   readonly storage: Storage;
   readonly directory: string;
-  readonly journal: Journal;
+  readonly journal: StoreLog;
 }
 
 /**
@@ -67,7 +67,7 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImag
 export async function retireReplaced(
   storage: Storage,
   directory: string,
-  journal: Journal,
+  journal: LocalLog,
   lsn: number,
   olderLsn: number,
 ): Promise<void> {
@@ -77,6 +77,6 @@ export async function retireReplaced(
   await journal.retireBehindImage(olderLsn);
 }
 
-function assertSound(journal: Journal): void {
+function assertSound(journal: StoreLog): void {
   if (journal.poisoned !== null) throw journal.poisoned;
 }
