@@ -3,6 +3,7 @@
 import { expectTypeOf, it } from 'vitest';
 import { type CustomValueEncoding, type Lsn, open, type Snapshot, type Store } from '../../src/index.js';
 import { type Journal, openJournal } from '../../src/journal/index.js';
+import type { LocalLog } from '../../src/journal/internal.js';
 
 interface User {
   readonly name: string;
@@ -68,4 +69,10 @@ it('types what is read and what a write resolves with', () => {
   };
   expectTypeOf(check).toBeFunction();
   expectTypeOf(openJournal('d')).resolves.toEqualTypeOf<Journal>();
+});
+
+it('promises of a journal nothing that is for its store only', () => {
+  type Shared = 'journalId' | 'nextLsn' | 'syncedLsn' | 'poisoned';
+  type Waiting = 'commit' | 'syncThrough' | 'syncThroughSync' | 'drained' | 'stats' | 'close';
+  expectTypeOf<keyof Journal & keyof LocalLog>().toEqualTypeOf<Shared | Waiting>();
 });
