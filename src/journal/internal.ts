@@ -4,6 +4,7 @@ export { assertUnowned, type DirectoryLock, lockDirectory } from './directory/di
 export { absoluteDirectory } from './directory/directory-path.js';
 export { INCOMPLETE_MARKER, incompleteMarker, refuseIncomplete } from './directory/incomplete.js';
 export { isLockName } from './directory/lock-files.js';
+export { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from './format/file-header.js';
 export { isSegmentName, isTemporarySegment } from './format/segment-names.js';
 export { openLockedJournal, openReadOnlyJournal } from './open-journal.js';
 export { type ResolvedJournalOptions, resolveJournalOptions, WAIT_FOR_LOCK_MS_MAX } from './options.js';

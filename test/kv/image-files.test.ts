@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crc32cFinish, crc32cUpdate } from '../../src/crc32c.js';
+import { encodeSegmentHeader } from '../../src/journal/format/segment-format.js';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
@@ -11,6 +12,7 @@ import { encodeShapes, Shapes } from '../../src/kv/encoding/shapes.js';
 import { Entries, type EntriesView } from '../../src/kv/entries/entries.js';
 import { loadImage, writeImage } from '../../src/kv/image/image-files.js';
 import {
+  decodeImageHeader,
   encodeImageHeader,
   IMAGE_BLOCK_BYTES_TARGET,
   IMAGE_BLOCK_ENTRIES_TARGET,
@@ -462,4 +464,40 @@ describe('a block that lies under a checksum that holds is refused', () => {
     ]);
     expect(await loaded(twice)).toMatch(/defines other shapes than its values have/);
   });
+});
+
+describe('the header of an image', () => {
+  const header = headerFor(new Entries(1));
+
+  test('with any one bit flipped is damaged, in its magic and its version too', () => {
+    const bytes = encodeImageHeader(header);
+    for (let bit = 0; bit < IMAGE_HEADER_BYTES * 8; bit++) {
+      bytes[bit >>> 3]! ^= 1 << (bit & 7);
+      expect(decodeImageHeader(bytes), `bit ${bit}`).toMatchObject({ ok: false, code: 'KEELSON_CORRUPT' });
+      bytes[bit >>> 3]! ^= 1 << (bit & 7);
+    }
+    expect(decodeImageHeader(bytes)).toEqual({ ok: true, header });
+  });
+
+  test('that is cut off anywhere is damaged, never foreign', () => {
+    const bytes = encodeImageHeader(header);
+    for (let length = 0; length < IMAGE_HEADER_BYTES; length++) {
+      const verdict = decodeImageHeader(bytes.subarray(0, length));
+      expect(verdict, `${length} bytes`).toMatchObject({ ok: false, code: 'KEELSON_CORRUPT' });
+    }
+  });
+
+  test.each([
+    ['text', Buffer.from('#!/bin/sh\n'.repeat(100))],
+    ['text shorter than a header', Buffer.from('hello')],
+    ['a segment', segment()],
+  ])('is foreign when the file holds %s', (_, bytes) => {
+    expect(decodeImageHeader(bytes)).toMatchObject({ ok: false, code: 'KEELSON_FOREIGN' });
+  });
+
+  function segment(): Uint8Array {
+    const sizes = { sequence: 1, sizeBytes: 8192, blockBytes: 512 };
+    const ids = { journalId: header.journalId, salt: new Uint8Array(8) };
+    return encodeSegmentHeader({ ...sizes, ...ids, lineageStart: null, isRecycled: false, durableLsn: 0 });
+  }
 });

@@ -180,9 +180,9 @@ const framing: readonly Mutant[] = [
     name: 'a segment header counts although its checksum fails',
     edits: [
       {
-        file: 'src/journal/format/segment-format.ts',
-        find: 'if (!magicIsOurs || !checksumHolds)',
-        replace: 'if (!magicIsOurs)',
+        file: 'src/journal/format/file-header.ts',
+        find: 'if (!startsAsOurs || !checksumHolds)',
+        replace: 'if (!startsAsOurs)',
       },
     ],
     tests: [FORMATS],

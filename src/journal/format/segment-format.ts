@@ -1,19 +1,23 @@
 // The segment header: the first block of every segment file. Pure; docs/FORMAT.md is the authority.
 
-import { CRC32C_START, crc32cFinish, crc32cUpdate } from '../../crc32c.js';
-import type { KeelsonErrorCode } from '../../errors.js';
+import { CRC32C_START, crc32cUpdate } from '../../crc32c.js';
+import { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from './file-header.js';
 
 export const SEGMENT_FORMAT_VERSION = 1;
 /** The part of the header block that means something, of the same size in every format version. */
-export const SEGMENT_HEADER_BYTES = 512;
+export const SEGMENT_HEADER_BYTES = FILE_HEADER_BYTES;
 export const JOURNAL_ID_BYTES = 16;
 export const SALT_BYTES = 8;
 export const BLOCK_BYTES_MIN = 512;
 export const BLOCK_BYTES_MAX = 65_536;
 
-const MAGIC = 0x4a4e4f53_4c45454bn; // "KEELSONJ" read as a little-endian u64
-const VERSION_AT = 8;
-const CHECKSUM_AT = 12;
+const HEADERS = new FileHeaderCodec({
+  magic: 'KEELSONJ',
+  version: SEGMENT_FORMAT_VERSION,
+  noun: 'segment',
+  article: 'a',
+});
+
 const JOURNAL_ID_AT = 16;
 const SEQUENCE_AT = 32;
 const SIZE_AT = 40;
@@ -44,16 +48,12 @@ export interface SegmentHeader {
   readonly durableLsn: number;
 }
 
-export type SegmentHeaderVerdict =
-  | { readonly ok: true; readonly header: SegmentHeader }
-  | { readonly ok: false; readonly code: KeelsonErrorCode; readonly why: string };
+export type SegmentHeaderVerdict = { readonly ok: true; readonly header: SegmentHeader } | HeaderRefusal;
 
 /** The header block, of `header.blockBytes` bytes. */
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(header.blockBytes);
   const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, MAGIC, true);
-  view.setUint32(VERSION_AT, SEGMENT_FORMAT_VERSION, true);
   bytes.set(header.journalId, JOURNAL_ID_AT);
   view.setBigUint64(SEQUENCE_AT, BigInt(header.sequence), true);
   view.setBigUint64(SIZE_AT, BigInt(header.sizeBytes), true);
@@ -63,34 +63,15 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   bytes.set(header.salt, SALT_AT);
   view.setBigUint64(LINEAGE_START_AT, BigInt(header.lineageStart ?? 0), true);
   view.setBigUint64(DURABLE_LSN_AT, BigInt(header.durableLsn), true);
-  view.setUint32(CHECKSUM_AT, headerChecksum(bytes), true);
+  HEADERS.seal(bytes);
   return bytes;
 }
 
-/**
- * Reads the first SEGMENT_HEADER_BYTES of a file. The order of the checks is part of the versioning rule:
- * magic, checksum, and only then the version, so that a damaged version is not mistaken for a newer one.
- */
+/** Reads the first SEGMENT_HEADER_BYTES of a file. */
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
-  if (bytes.length < SEGMENT_HEADER_BYTES) {
-    return startsAsOurs(bytes)
-      ? refuse('KEELSON_CORRUPT', `the file ends inside its header, after ${bytes.length} bytes`)
-      : refuse('KEELSON_FOREIGN', 'the file does not start as a segment');
-  }
+  const refusal = HEADERS.check(bytes);
+  if (refusal !== null) return refusal;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const magicIsOurs = view.getBigUint64(0, true) === MAGIC;
-  const checksumHolds = view.getUint32(CHECKSUM_AT, true) === headerChecksum(bytes);
-  if (!magicIsOurs && !checksumHolds)
-    return refuse('KEELSON_FOREIGN', 'the file does not start as a segment');
-  if (!magicIsOurs || !checksumHolds)
-    return refuse('KEELSON_CORRUPT', 'the checksum of the segment header fails');
-  const version = view.getUint32(VERSION_AT, true);
-  if (version !== SEGMENT_FORMAT_VERSION) {
-    return refuse(
-      'KEELSON_FORMAT_VERSION',
-      `the segment has format version ${version}; this Keelson reads version ${SEGMENT_FORMAT_VERSION}`,
-    );
-  }
   const blockBytes = view.getUint32(BLOCK_BYTES_AT, true);
   const sizeBytes = Number(view.getBigUint64(SIZE_AT, true));
   if (!isBlockSize(blockBytes) || !Number.isSafeInteger(sizeBytes) || sizeBytes % blockBytes !== 0) {
@@ -129,17 +110,6 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   };
 }
 
-function magicBytes(): Uint8Array {
-  const magic = new Uint8Array(VERSION_AT);
-  new DataView(magic.buffer).setBigUint64(0, MAGIC, true);
-  return magic;
-}
-
-/** Of a file that is too short for a checksum, as much of the magic as there is. */
-function startsAsOurs(bytes: Uint8Array): boolean {
-  return magicBytes().every((byte, at) => at >= bytes.length || bytes[at] === byte);
-}
-
 export function isBlockSize(blockBytes: number): boolean {
   return (
     blockBytes >= BLOCK_BYTES_MIN && blockBytes <= BLOCK_BYTES_MAX && (blockBytes & (blockBytes - 1)) === 0
@@ -173,16 +143,4 @@ export function unusedSalt(
     view.setUint32(countedAt, (view.getUint32(countedAt, true) + 1) >>> 0, true);
   }
   return candidate;
-}
-
-/** The register after our magic, whatever the bytes start with: so a header with a damaged magic is still told from foreign. */
-const AFTER_MAGIC = crc32cUpdate(CRC32C_START, magicBytes(), 0, VERSION_AT);
-
-function headerChecksum(bytes: Uint8Array): number {
-  const beforeChecksum = crc32cUpdate(AFTER_MAGIC, bytes, VERSION_AT, CHECKSUM_AT);
-  return crc32cFinish(crc32cUpdate(beforeChecksum, bytes, CHECKSUM_AT + 4, SEGMENT_HEADER_BYTES));
-}
-
-function refuse(code: KeelsonErrorCode, why: string): SegmentHeaderVerdict {
-  return { ok: false, code, why };
 }

@@ -2,7 +2,8 @@
 // docs/FORMAT.md is the authority.
 
 import { CRC32C_START, crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../../crc32c.js';
-import { invariant, isKeelsonError, KeelsonError, type KeelsonErrorCode } from '../../errors.js';
+import { invariant, isKeelsonError, KeelsonError } from '../../errors.js';
+import { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from '../../journal/internal.js';
 import { type IndexKey, KEY_BYTES_MAX, type KeyCodec } from '../encoding/key-encoding.js';
 import {
   LEB128_BYTES_MAX,
@@ -22,7 +23,7 @@ import { readUtf8, writeUtf8 } from '../encoding/utf8.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
 
 export const IMAGE_FORMAT_VERSION = 1;
-export const IMAGE_HEADER_BYTES = 512;
+export const IMAGE_HEADER_BYTES = FILE_HEADER_BYTES;
 export const IMAGE_BLOCK_HEADER_BYTES = 16;
 /** A block is closed when it has reached this; one entry may be larger and then has a block of its own. */
 export const IMAGE_BLOCK_BYTES_TARGET = 256 * 1024;
@@ -34,9 +35,13 @@ export const IMAGE_BLOCK_ENTRIES_TARGET = 2048;
 export const IMAGE_BLOCK_PAYLOAD_BYTES_MAX =
   IMAGE_BLOCK_BYTES_TARGET + 2 ** 28 + IMAGE_BLOCK_ENTRIES_TARGET * SHAPE_DEFINITION_BYTES_MAX;
 
-const MAGIC = 0x494e4f53_4c45454bn; // "KEELSONI" read as a little-endian u64
-const VERSION_AT = 8;
-const CHECKSUM_AT = 12;
+const HEADERS = new FileHeaderCodec({
+  magic: 'KEELSONI',
+  version: IMAGE_FORMAT_VERSION,
+  noun: 'image',
+  article: 'an',
+});
+
 const JOURNAL_ID_AT = 16;
 const JOURNAL_ID_BYTES = 16;
 const LSN_AT = 32;
@@ -62,15 +67,11 @@ export interface ImageHeader {
   readonly valueEncodingName: string;
 }
 
-export type ImageHeaderVerdict =
-  | { readonly ok: true; readonly header: ImageHeader }
-  | { readonly ok: false; readonly code: KeelsonErrorCode; readonly why: string };
+export type ImageHeaderVerdict = { readonly ok: true; readonly header: ImageHeader } | HeaderRefusal;
 
 export function encodeImageHeader(header: ImageHeader): Uint8Array {
   const bytes = new Uint8Array(IMAGE_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, MAGIC, true);
-  view.setUint32(VERSION_AT, IMAGE_FORMAT_VERSION, true);
   bytes.set(header.journalId, JOURNAL_ID_AT);
   view.setBigUint64(LSN_AT, BigInt(header.lsn), true);
   view.setBigUint64(ENTRY_COUNT_AT, BigInt(header.entryCount), true);
@@ -84,27 +85,15 @@ export function encodeImageHeader(header: ImageHeader): Uint8Array {
     at = writeLeb128(bytes, Buffer.byteLength(name), at);
     at += writeUtf8(Buffer.from(bytes.buffer), name, at);
   }
-  view.setUint32(CHECKSUM_AT, headerChecksum(bytes), true);
+  HEADERS.seal(bytes);
   return bytes;
 }
 
-/** Checked in the order of the versioning rule: magic, checksum, version. */
+/** Reads the first IMAGE_HEADER_BYTES of a file. */
 export function decodeImageHeader(bytes: Uint8Array): ImageHeaderVerdict {
-  const refuse = (code: KeelsonErrorCode, why: string): ImageHeaderVerdict => ({ ok: false, code, why });
-  if (bytes.length < IMAGE_HEADER_BYTES) return refuse('KEELSON_CORRUPT', 'the file ends inside its header');
+  const refusal = HEADERS.check(bytes);
+  if (refusal !== null) return refusal;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const magicIsOurs = view.getBigUint64(0, true) === MAGIC;
-  const checksumHolds = view.getUint32(CHECKSUM_AT, true) === headerChecksum(bytes);
-  if (!magicIsOurs && !checksumHolds) return refuse('KEELSON_FOREIGN', 'the file does not start as an image');
-  if (!magicIsOurs || !checksumHolds)
-    return refuse('KEELSON_CORRUPT', 'the checksum of the image header fails');
-  const version = view.getUint32(VERSION_AT, true);
-  if (version !== IMAGE_FORMAT_VERSION) {
-    return refuse(
-      'KEELSON_FORMAT_VERSION',
-      `the image has format version ${version}; this Keelson reads version ${IMAGE_FORMAT_VERSION}`,
-    );
-  }
   const lsn = view.getBigUint64(LSN_AT, true);
   const entryCount = view.getBigUint64(ENTRY_COUNT_AT, true);
   if (lsn > NUMBER_MAX || entryCount > NUMBER_MAX)
@@ -363,11 +352,6 @@ function readName(bytes: Uint8Array, cursor: ReadCursor): string {
   const length = readLength(bytes, cursor, IMAGE_HEADER_BYTES);
   cursor.at += length;
   return readUtf8(bytes, cursor.at - length, cursor.at);
-}
-
-function headerChecksum(bytes: Uint8Array): number {
-  const register = crc32cUpdate(CRC32C_START, bytes, 0, CHECKSUM_AT);
-  return crc32cFinish(crc32cUpdate(register, bytes, CHECKSUM_AT + 4, IMAGE_HEADER_BYTES));
 }
 
 /** Over the seed and all of the block but the checksum itself. */
