@@ -1,4 +1,4 @@
-// Opening a store: the newest image that is whole, and the journal's records after it.
+// Opening a store: loads the newest whole image, and replays the records of the log after it.
 
 import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../errors.js';
 import {
@@ -17,22 +17,20 @@ import {
 } from '../journal/internal.js';
 import { ensureDirectory, openStorage, RECORD_BYTES_MAX, type Storage } from '../storage/index.js';
 import { assertKnownKeyEncoding, resolveKeyEncoding } from './encoding/key-encoding.js';
-import { enterShape } from './encoding/shapes.js';
 import { isBuiltInName, resolveValueEncoding } from './encoding/value-encoding.js';
-import { Entries, seedFrom } from './entries/entries.js';
-import { imagePath, isTemporaryImage, listImages, loadImage, readImageHeader } from './image/image-files.js';
-import type { ImageHeader } from './image/image-format.js';
+import { Schema } from './entries/schema.js';
+import { SpaceDefinition } from './entries/space.js';
+import type { ImageHeader } from './image/image-header.js';
+import { loadImage, readImageHeader } from './image/image-loader.js';
+import { imagePath, isTemporaryImage, listImages } from './image/image-names.js';
 import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
 import { Store } from './store.js';
 import type { StoreRecovery } from './store-recovery.js';
-import {
-  RECORD_KIND_BIRTH,
-  type RecordVisitor,
-  RecordWriter,
-  readBirth,
-  readWrites,
-} from './write/record-codec.js';
+import { isBirth, readBirth, readWriteSet } from './write/record-reader.js';
+import { RecordWriter } from './write/record-writer.js';
+import { applyWrites } from './write/write-path.js';
+import { WriteSet } from './write/write-set.js';
 
 /** A read-only open takes no lock: images and segments may be retired under it, and it then starts over. */
 const READ_ONLY_TRIES_MAX = 20;
@@ -51,11 +49,10 @@ export async function openStoreOn(
   journalOptions: object = {},
 ): Promise<Store<unknown, unknown>> {
   const { keyEncoding, valueEncoding } = options;
+  const schema = new Schema((length) => storage.randomBytes(length));
   const codecs: Codecs<unknown, unknown> = {
     key: resolveKeyEncoding("open option 'keyEncoding'", keyEncoding),
-    value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'", (length) =>
-      storage.randomBytes(length),
-    ),
+    value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'", schema.msgpack),
   };
   const { create, engine, maxUndurableBytes, waitForLockMs } = options;
   const forJournal = resolveJournalOptions('open', {
@@ -65,7 +62,7 @@ export async function openStoreOn(
     waitForLockMs,
     ...journalOptions,
   });
-  const opening = { storage, directory, options, codecs, startedMs: storage.nowMs() };
+  const opening = { storage, directory, options, codecs, schema, startedMs: storage.nowMs() };
   await inspectDirectory(opening);
   if (options.readOnly) return openReadOnly(opening);
 
@@ -79,6 +76,7 @@ interface Opening {
   readonly directory: string;
   readonly options: ResolvedStoreOptions;
   readonly codecs: Codecs<unknown, unknown>;
+  readonly schema: Schema;
   readonly startedMs: number;
 }
 
@@ -139,7 +137,7 @@ async function openUnderLock(
   });
   try {
     const store = await replayInto(opening, loaded, journal, journal);
-    if (store.lastLsn === 0) await giveBirth(journal, opening.codecs);
+    if (store.lastLsn === 0) await giveBirth(journal, opening);
     return store;
   } catch (error) {
     await journal.close();
@@ -151,10 +149,11 @@ async function openUnderLock(
  * Makes it durable that there is a store, and what its keys and values are: the first record of its log. The directories
  * that were made for it are durable already.
  */
-async function giveBirth(journal: LocalLog, { key, value }: Codecs<unknown, unknown>): Promise<void> {
+async function giveBirth(journal: LocalLog, { schema, codecs }: Opening): Promise<void> {
   try {
     await journal.prepareNow();
-    await journal.commit(new RecordWriter(RECORD_BYTES_MAX, null).birth(key.name, value.name));
+    const writer = new RecordWriter(RECORD_BYTES_MAX, schema);
+    await journal.commit(writer.birth(codecs.key.name, codecs.value.name));
   } catch (error) {
     // Nobody has seen this journal yet: what failed is the news, and not that it takes no more writes.
     throw isKeelsonError(error, 'KEELSON_POISONED') ? (error.cause ?? error) : error;
@@ -180,19 +179,24 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
 }
 
 interface LoadedImage {
+  /** Null when no image could be loaded, or there is none. */
   readonly lsn: number | null;
   readonly bytes: number;
-  /** The LSN of the image before it, which nobody has read; 0 when there is none. */
+  /** The LSN of the next older image, which was not read; 0 when there is none. */
   readonly olderLsn: number;
-  /** The LSN of the newest image, readable or not: it got its name when the journal was durable through it. */
+  /** The LSN of the newest image, readable or not: it got its name when the log was durable through it. */
   readonly newestLsn: number;
   readonly journalId: Uint8Array | null;
-  readonly entries: Entries;
   readonly damaged: readonly KeelsonError[];
 }
 
-/** The newest image that is whole. An older one will do if the journal still holds everything after it. */
-async function loadNewestImage({ storage, directory, options, codecs }: Opening): Promise<LoadedImage> {
+/**
+ * Loads the newest image that is whole into the schema, or else an empty root space. An older image will do if the log still
+ * holds everything after it.
+ */
+async function loadNewestImage(opening: Opening): Promise<LoadedImage> {
+  const { storage, directory, options, codecs, schema } = opening;
+  schema.reset(new SpaceDefinition('', codecs.key, codecs.value.name));
   const damaged: KeelsonError[] = [];
   const lsns = await listImages(storage, directory);
   const newestLsn = lsns[0] ?? 0;
@@ -207,21 +211,13 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
           { path, lsn },
         );
       }
-      const plan = { path, header, keyCodec: codecs.key, shapes: codecs.value.shapes };
-      const entries = await loadImage(storage, plan, (done) =>
+      const { spaces, nextSpaceId } = await loadImage(storage, path, header, schema, (done) =>
         options.onProgress?.({ phase: 'image', done, total: header.entryCount }),
       );
-      return {
-        lsn,
-        bytes,
-        olderLsn: lsns[at + 1] ?? 0,
-        newestLsn,
-        journalId: header.journalId,
-        entries,
-        damaged,
-      };
+      schema.replaceAll(spaces, nextSpaceId);
+      return { lsn, bytes, olderLsn: lsns[at + 1] ?? 0, newestLsn, journalId: header.journalId, damaged };
     } catch (error) {
-      // What the disk cannot read is damage like any other: another image may serve.
+      // An image that the disk cannot read is damaged like any other: another image may serve.
       const isDamage =
         isKeelsonError(error, 'KEELSON_CORRUPT') ||
         isKeelsonError(error, 'KEELSON_IO') ||
@@ -230,15 +226,7 @@ async function loadNewestImage({ storage, directory, options, codecs }: Opening)
       damaged.push(error);
     }
   }
-  return {
-    lsn: null,
-    bytes: 0,
-    olderLsn: 0,
-    newestLsn,
-    journalId: null,
-    entries: new Entries(seedFrom(storage)),
-    damaged,
-  };
+  return { lsn: null, bytes: 0, olderLsn: 0, newestLsn, journalId: null, damaged };
 }
 
 function onScanOf({ options }: Opening): OnScan | undefined {
@@ -279,28 +267,20 @@ async function replayInto(
   source: Replayable,
   journal: LocalLog | null,
 ): Promise<Store<unknown, unknown>> {
-  const { storage, directory, options, codecs } = opening;
-  const { entries } = image;
-  const { shapes } = codecs.value;
+  const { storage, directory, options, codecs, schema } = opening;
   const fromLsn = image.lsn ?? 0;
   const { endLsn, tornBytes, tornWhy, kind } = source.recovery;
-  let version = 0;
-  const visitor: RecordVisitor = {
-    put(key, record, start, end) {
-      shapes?.assertKnown(record, start, end);
-      entries.set(key, version, record, start, end);
-    },
-    delete: (key) => entries.delete(key),
-    clear: (bounds) => entries.deleteRange(bounds),
-    shape: (shape) => enterShape(shapes, shape),
-  };
+  const writes = new WriteSet(RECORD_BYTES_MAX, schema);
   let recordsReplayed = 0;
   let progressLsn = fromLsn;
   await source.replay(fromLsn, (lsn, bytes, start, end) => {
-    version = lsn;
     try {
-      if (recordsReplayed === 0 && fromLsn === 0) checkBirth(bytes.subarray(start, end), codecs, directory);
-      else readWrites(codecs.key, bytes, start, end, visitor);
+      if (recordsReplayed === 0 && fromLsn === 0) {
+        checkBirth(bytes.subarray(start, end), codecs, directory);
+      } else {
+        readWriteSet(schema, bytes, start, end, writes);
+        applyWrites(schema, writes, lsn);
+      }
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
       throw new KeelsonError(
@@ -333,7 +313,7 @@ async function replayInto(
     olderLsn: image.olderLsn,
     isNewestDamaged: image.damaged.length > 0,
   };
-  return new Store({ storage, directory, codecs, entries, journal, recovery, options, images });
+  return new Store({ storage, directory, codecs, schema, log: journal, recovery, options, images });
 }
 
 const PROGRESS_RECORDS = 65_536;
@@ -371,7 +351,7 @@ async function readHeaderIfSound(
 
 /** The first record of a store says what its keys and values are. */
 function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, directory: string): void {
-  if (record[0] !== RECORD_KIND_BIRTH) {
+  if (!isBirth(record)) {
     throw new KeelsonError('KEELSON_FOREIGN', `The journal in ${directory} is not that of a store`, {
       path: directory,
     });

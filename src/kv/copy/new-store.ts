@@ -19,24 +19,15 @@ import {
   realPathOf,
   type Storage,
 } from '../../storage/index.js';
-import type { KeyCodec } from '../encoding/key-encoding.js';
-import type { Shapes } from '../encoding/shapes.js';
-import type { EntriesView } from '../entries/entries.js';
-import { imageLsn, imagePath, isTemporaryImage, writeImage } from '../image/image-files.js';
+import type { Schema } from '../entries/schema.js';
+import type { StoreView } from '../entries/space.js';
+import { imageLsn, isTemporaryImage } from '../image/image-names.js';
+import { publishImage } from '../image/image-writer.js';
 
-/** What the new store is to hold. */
-export interface StoreContent {
-  /** Where its log goes on: no entry has a greater version. */
-  readonly lsn: number;
-  /** Nobody else's while the store is written. */
-  readonly entries: EntriesView;
-  readonly keyCodec: KeyCodec<unknown>;
-  readonly valueEncodingName: string;
-  /** That the values have; null where they can have none. */
-  readonly shapes: Shapes | null;
-}
-
-export interface NewStorePlan extends StoreContent {
+export interface NewStorePlan {
+  /** What the new store will hold. Its log goes on at the LSN of the view. */
+  readonly view: StoreView;
+  readonly schema: Schema;
   /** Absolute. Absent, or a directory without a single name in it. */
   readonly directory: string;
   /** The directory of the store that it is made of: nobody may read more in the new one than in that. */
@@ -182,23 +173,14 @@ async function assertAlone(storage: Storage, directory: string): Promise<void> {
 }
 
 async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uint8Array): Promise<number> {
-  const { directory, lsn, entries, keyCodec, valueEncodingName, shapes, assertGoingOn, whenAllowed } = plan;
-  const header = {
-    journalId,
-    lsn,
-    entryCount: entries.size,
-    keyEncodingName: keyCodec.name,
-    valueEncodingName,
-  };
-  const path = imagePath(directory, lsn);
-  const onBlock = () => assertGoingOn();
-  const image = { header, entries, keyCodec, shapes, onBlock };
-  const bytesWritten = await writeImage(storage, `${path}.tmp`, image);
-  await whenAllowed();
-  assertGoingOn();
-  await storage.rename(`${path}.tmp`, path);
+  const { directory, view, schema, assertGoingOn, whenAllowed } = plan;
+  const image = { journalId, view, schema, onBlock: () => assertGoingOn() };
+  const bytesWritten = await publishImage(storage, directory, image, async () => {
+    await whenAllowed();
+    assertGoingOn();
+  });
   // It flushes the directory when it is done, and with it the name of the image.
-  await writeSealedSegment(storage, { directory, journalId, lsn });
+  await writeSealedSegment(storage, { directory, journalId, lsn: view.lsn });
   assertGoingOn();
   return bytesWritten;
 }

@@ -1,15 +1,15 @@
-// Unsigned LEB128, the lengths inside the store's records and the like: seven bits a byte, low bits first. Pure.
-// One number has one form: a form longer than needed is refused, so equal records are equal bytes.
+// Unsigned LEB128, the lengths and ids inside records and images: seven bits a byte, low bits first. Pure.
+// One number has one form: a longer form is refused, so equal records are equal bytes.
 
 import { KeelsonError } from '../../errors.js';
 
-/** The most bytes a length takes: five hold 35 bits, more than any Buffer. */
+/** The most bytes of a length: five bytes hold 35 bits, more than any Buffer needs. */
 export const LEB128_BYTES_MAX = 5;
 
-/** A safe integer takes no more. */
+/** The most bytes of a safe integer. */
 const NUMBER_BYTES_MAX = 8;
 
-/** Writes a safe integer, not below zero, at `at` and returns the position after it. A length is below 2^35. */
+/** Writes a safe integer, not below zero, at `at`, and returns the position after it. A length is below 2^35. */
 export function writeLeb128(target: Uint8Array, value: number, at: number): number {
   let rest = value;
   let end = at;
@@ -17,6 +17,13 @@ export function writeLeb128(target: Uint8Array, value: number, at: number): numb
   for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) target[end++] = (rest % 0x80) | 0x80;
   target[end++] = rest;
   return end;
+}
+
+/** Returns the number of bytes that writeLeb128() writes. */
+export function leb128Bytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
 }
 
 /** A position in bytes that are being read. */

@@ -1,73 +1,70 @@
-// Shapes: names of properties that many values of a store have in common. They are written now and then, and each such
-// value has what stands for all of them in the place of each. docs/FORMAT.md has the bytes. The idea of leaving the
-// names out is that of msgpackr's records; where they are kept is ours.
+// Shapes: lists of property names that many values of a store have in common. The log and the images define a shape now
+// and then, and a value refers to it by its id instead of repeating the names. docs/FORMAT.md has the bytes. Leaving names
+// out is the idea of msgpackr's records; where definitions stand is ours.
 //
-// A shape's id is drawn by lot, of 48 bits. So two lives, of which none knows what the other has given out, do not mean
-// different names by one id, and nobody who chooses names can make them: a checksum of the names would let him. A definition
-// stands in the log before the first value that needs it, anew in every epoch, and in every block of an image that has such
-// values: what is behind an image, and each block of one, can be read by itself.
+// Ids are 48 random bits, so two sessions cannot give one id to different names. A checksum of the names would let
+// whoever chooses names make two lists with one id.
 
 import { KeelsonError } from '../../errors.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
 import { readUtf8, writeUtf8 } from './utf8.js';
 
-/** The byte that MessagePack never uses starts a value that has a shape; its id follows, low bytes first. */
+/** Starts a value that refers to a shape: a byte that MessagePack never uses. The id follows, low bytes first. */
 export const SHAPED = 0xc1;
 const ID_BYTES = 6;
 const HALF = 2 ** 24;
 export const SHAPED_HEADER_BYTES = 1 + ID_BYTES;
 
-/** A store gives out no more, so that a table of them is small. Further names are written with every value. */
+/** A store makes at most this many shapes, so that their table stays small. Other names are written with every value. */
 export const SHAPES_MAX = 256;
 export const SHAPE_NAMES_MAX = 64;
 const SHAPE_NAMES_BYTES_MAX = 1024;
-/** An id and its names. */
+/** The most bytes of an id and its names. */
 export const SHAPE_DEFINITION_BYTES_MAX = ID_BYTES + SHAPE_NAMES_BYTES_MAX;
 
-/** Names that so many values had are likely to come again. */
+/** Names get a shape when they have been seen in this many values: then they are likely to come again. */
 const SIGHTINGS_MIN = 4;
 
-/** Names that have not been seen as often are forgotten for others: there may be no end of them. */
+/** Sightings are kept in this many buckets. A full bucket forgets names without a shape: there may be no end of names. */
 const BUCKETS = 256;
 const BUCKET_SIGHTINGS_MAX = 4;
 
 export interface Shape {
   readonly id: number;
-  /** What a value starts with. */
+  /** The first bytes of a value with this shape. */
   readonly header: Uint8Array;
   readonly names: readonly string[];
-  /** The names as they are written. */
+  /** The names as the log and images write them. */
   readonly definition: Uint8Array;
-  /** The last epoch in whose log it is defined. */
+  /** The last epoch of the log that defines this shape; see Schema. */
   epoch: number;
-  /** Reads the values of an object and makes it; null until somebody has to read one. */
+  /** Reads the values and makes the object; null until the first value is read. */
   read: (() => unknown) | null;
 }
 
-/** Names that values had. */
+/** Property names, and how many values have had them. */
 interface Sighting {
   readonly names: readonly string[];
   count: number;
-  /** Null before there have been enough, and for good where there can be none. */
+  /** Null before enough sightings, and for ever where these names can have no shape. */
   shape: Shape | null;
 }
 
-/** Chance, from the floor below: of a disk that is simulated, so is this. */
+/** Returns random bytes. They come from the storage, so that a simulated disk decides them. */
 export type RandomBytes = (length: number) => Uint8Array;
 
-/** The shapes of one store. */
+/** The dictionary of the shapes of one store. */
 export class Shapes {
   readonly #randomBytes: RandomBytes;
   readonly #byId = new Map<number, Shape>();
   readonly #buckets: Sighting[][] = Array.from({ length: BUCKETS }, () => []);
   #last: Shape | null = null;
-  #epoch = 1;
 
   constructor(randomBytes: RandomBytes) {
     this.#randomBytes = randomBytes;
   }
 
-  /** The shape of a value with these names, if they have one by now. */
+  /** Counts a value with these names, and returns their shape; null while they have none. */
   shapeOf(names: readonly string[]): Shape | null {
     const last = this.#last;
     if (last !== null && isSame(last.names, names)) return last;
@@ -79,21 +76,7 @@ export class Shapes {
     return sighting.shape;
   }
 
-  /** The log says what it is, in this epoch. */
-  isRecorded(shape: Shape): boolean {
-    return shape.epoch === this.#epoch;
-  }
-
-  recorded(shape: Shape): void {
-    shape.epoch = this.#epoch;
-  }
-
-  /** From here on the log has to say everything anew: what is before may not be read any more. */
-  startEpoch(): void {
-    this.#epoch++;
-  }
-
-  /** KEELSON_DECODE when there is none. */
+  /** Returns the shape of an id. Throws KEELSON_DECODE when nothing has defined it. */
   get(id: number): Shape {
     const last = this.#last;
     if (last !== null && last.id === id) return last;
@@ -103,26 +86,10 @@ export class Shapes {
     return shape;
   }
 
-  /** KEELSON_DECODE when the value `bytes[start, end)` has a shape that is not known. */
-  assertKnown(bytes: Uint8Array, start: number, end: number): void {
-    if (start < end && bytes[start] === SHAPED) this.get(shapeIdAt(bytes, start, end));
-  }
-
   /**
-   * Reads the definitions `bytes[start, end)`, and returns the ids. KEELSON_DECODE when they are not what encodeShapes()
-   * writes.
+   * Adds a shape that was read from the disk, however many there are. Throws KEELSON_DECODE when its id stands for other
+   * names already.
    */
-  define(bytes: Uint8Array, start: number, end: number): number[] {
-    const cursor: ReadCursor = { at: start };
-    const shapes = Array.from({ length: readLength(bytes, cursor, end) }, () =>
-      readShape(bytes, cursor, end),
-    );
-    if (cursor.at !== end) throw undecodable('bytes follow the definitions');
-    for (const shape of shapes) this.enter(shape);
-    return shapes.map(({ id }) => id);
-  }
-
-  /** What has been written can be read, however many there are. KEELSON_DECODE when the id stands for other names. */
   enter(shape: Shape): void {
     const known = this.#byId.get(shape.id);
     if (known !== undefined) {
@@ -142,7 +109,7 @@ export class Shapes {
     return shape;
   }
 
-  /** Null when there is no place to count them. */
+  /** Returns where names are counted; null when there is no place for them. */
   #sightingOf(names: readonly string[]): Sighting | null {
     const bucket = this.#bucketOf(names);
     if (bucket === null) return null;
@@ -152,20 +119,20 @@ export class Shapes {
     else {
       const at = bucket.findIndex(({ shape }) => shape === null);
       if (at < 0) return null;
-      // Behind the others: whoever comes next takes the place of another one.
+      // At the end of the bucket, so that the next names take the place of other ones.
       bucket.splice(at, 1);
       bucket.push(sighting);
     }
     return sighting;
   }
 
-  /** Null for names that are too long, of which none are kept. */
+  /** Returns null for names that are too long to have a shape. */
   #bucketOf(names: readonly string[]): Sighting[] | null {
     let hash = names.length;
     let units = 0;
     for (const name of names) {
       units += name.length;
-      // What names differ in is mostly their length or their end.
+      // Names differ mostly in their length or their end.
       hash = (hash * 31 + name.length * 7 + (name.charCodeAt(name.length - 1) | 0)) | 0;
     }
     if (units > SHAPE_NAMES_BYTES_MAX) return null;
@@ -173,18 +140,7 @@ export class Shapes {
   }
 }
 
-/** Of a store whose values are encoded so; null where values are bytes that say nothing of names. */
-export function shapesFor(valueEncodingName: string, randomBytes: RandomBytes): Shapes | null {
-  return valueEncodingName === 'msgpack' ? new Shapes(randomBytes) : null;
-}
-
-/** Of a record of a store whose values may have none: then it is not one of ours. */
-export function enterShape(shapes: Shapes | null, shape: Shape): void {
-  if (shapes === null) throw undecodable('values of this encoding have none');
-  shapes.enter(shape);
-}
-
-/** The id in a value that starts as one with a shape. KEELSON_DECODE when it ends before. */
+/** Returns the id in a value that starts with SHAPED. Throws KEELSON_DECODE when the value ends inside the id. */
 export function shapeIdAt(bytes: Uint8Array, start: number, end: number): number {
   if (start + SHAPED_HEADER_BYTES > end) throw undecodable('it ends inside the id of its shape');
   return readId(bytes, start + 1);
@@ -200,22 +156,14 @@ function writeId(target: Uint8Array, id: number, at: number): void {
   for (let rest = id, to = at; to < at + ID_BYTES; rest = Math.floor(rest / 0x100), to++) target[to] = rest;
 }
 
-/** Their number, and each of them. */
-export function encodeShapes(shapes: readonly Shape[]): Uint8Array {
-  const bytes = new Uint8Array(LEB128_BYTES_MAX + shapes.length * SHAPE_DEFINITION_BYTES_MAX);
-  let at = writeLeb128(bytes, shapes.length, 0);
-  for (const shape of shapes) at = writeShape(bytes, shape, at);
-  return bytes.subarray(0, at);
-}
-
-/** Writes a definition, of at most SHAPE_DEFINITION_BYTES_MAX, at `at` and returns the position after it. */
+/** Writes a definition, at most SHAPE_DEFINITION_BYTES_MAX bytes, at `at`. Returns the position after it. */
 export function writeShape(target: Uint8Array, { id, definition }: Shape, at: number): number {
   writeId(target, id, at);
   target.set(definition, at + ID_BYTES);
   return at + ID_BYTES + definition.length;
 }
 
-/** Reads a definition at the cursor, before `end`, and moves past it. */
+/** Reads a definition at the cursor, before `end`, and moves past it. Throws KEELSON_DECODE when it is malformed. */
 export function readShape(bytes: Uint8Array, cursor: ReadCursor, end: number): Shape {
   const start = cursor.at;
   if (start + ID_BYTES > end) throw undecodable('the id of a shape is cut off', start);
@@ -234,8 +182,8 @@ export function readShape(bytes: Uint8Array, cursor: ReadCursor, end: number): S
 }
 
 /**
- * Null where an object literal with these names would be another object, or they are too many or too long. Says the same
- * wherever it is asked: not what Object.prototype has at the moment, but what is written decides.
+ * Returns a shape; null where an object literal with these names would be another object, or the names are too many or too
+ * long. Depends on the names alone, not on what Object.prototype has at the moment: the same bytes always read alike.
  */
 function shapeFrom(id: number, names: readonly string[]): Shape | null {
   if (names.length === 0 || names.length > SHAPE_NAMES_MAX || new Set(names).size !== names.length)

@@ -5,9 +5,8 @@ import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED, whatHappened } from '../../errors.js';
 import { unsharedBytes } from '../../unshared-bytes.js';
-import { decodeMsgpack, encodeMsgpack } from './msgpack/profile.js';
-import { type RandomBytes, Shapes } from './shapes.js';
-import { readUtf8 } from './utf8.js';
+import type { Scratch } from './scratch.js';
+import { readUtf8, writeUtf8 } from './utf8.js';
 
 export const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as const;
 
@@ -26,17 +25,14 @@ export interface CustomValueEncoding<V> {
 /** A value encoding as the store uses it. */
 export interface ValueCodec<V> {
   readonly name: string;
-  /** What the log and images must hold for decode(); null where values need nothing. */
-  readonly shapes: Shapes | null;
   /**
-   * The bytes of a value. They may be a scratch buffer that the next encode() overwrites, or the caller's own
-   * memory: whoever keeps them copies them first. A TypeError for a value that cannot be encoded calls it
-   * `argument`, by default 'value'.
+   * Writes the bytes of a value behind what is in `out`. Throws a TypeError that calls the value `argument` when it cannot be
+   * encoded; `out` is then of no more use. May run foreign code: getters, Proxies, a caller's encoder.
    */
-  encode(value: V, argument?: ArgumentName): Uint8Array;
+  encode(value: V, argument: ArgumentName, out: Scratch): void;
   /**
-   * The value of `bytes[start, end)`, which shares no memory with them. KEELSON_DECODE when they are no value.
-   * Called without its codec: it has no `this`.
+   * Returns the value of `bytes[start, end)`, which shares no memory with them. Throws KEELSON_DECODE when they are no value.
+   * Needs no `this`, so that it can be passed on.
    */
   readonly decode: (bytes: Uint8Array, start: number, end: number) => V;
 }
@@ -52,24 +48,12 @@ const POOL_ALIGNMENT_BYTES = 8;
 /** An encoding's name lies in the 512-byte header of an image, beside another one. */
 export const ENCODING_NAME_BYTES_MAX = 128;
 
-/** One for every store: shapes are a store's own. */
-function msgpackValueCodec(randomBytes: RandomBytes): ValueCodec<unknown> {
-  const shapes = new Shapes(randomBytes);
-  return {
-    name: 'msgpack',
-    shapes,
-    encode: (value, argument) => encodeMsgpack(value, argument, shapes),
-    decode: (bytes, start, end) => decodeMsgpack(bytes, start, end, shapes),
-  };
-}
-
 const OTHER_ENCODING = 'Convert it, or use a store that was made with another valueEncoding';
 
 const jsonValueCodec: ValueCodec<unknown> = {
   name: 'json',
-  shapes: null,
 
-  encode(value, argument = 'value') {
+  encode(value, argument, out) {
     let text: string | undefined;
     try {
       text = JSON.stringify(value);
@@ -82,7 +66,7 @@ const jsonValueCodec: ValueCodec<unknown> = {
     if (text === undefined) {
       throw misuse(argument, 'what JSON can hold', value, 'Store null in its place, or delete the key');
     }
-    return Buffer.from(text);
+    writeText(text, out);
   },
 
   decode(bytes, start, end) {
@@ -96,12 +80,11 @@ const jsonValueCodec: ValueCodec<unknown> = {
 
 const utf8ValueCodec: ValueCodec<string> = {
   name: 'utf8',
-  shapes: null,
 
-  encode(value: unknown, argument: ArgumentName = 'value') {
+  encode(value: unknown, argument, out) {
     if (typeof value !== 'string') throw misuse(argument, 'a string', value, OTHER_ENCODING);
     if (!value.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', value, WELL_FORMED);
-    return Buffer.from(value);
+    writeText(value, out);
   },
 
   decode: readUtf8,
@@ -109,31 +92,29 @@ const utf8ValueCodec: ValueCodec<string> = {
 
 const bytesValueCodec: ValueCodec<Uint8Array> = {
   name: 'bytes',
-  shapes: null,
 
-  encode(value: unknown, argument: ArgumentName = 'value') {
+  encode(value: unknown, argument, out) {
     if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value, OTHER_ENCODING);
-    return unsharedBytes(value);
+    out.append(unsharedBytes(value));
   },
 
   decode: pooledCopyOf,
 };
 
-const BUILT_IN: { readonly [N in ValueEncodingName]: (randomBytes: RandomBytes) => ValueCodec<never> } = {
-  msgpack: msgpackValueCodec as (randomBytes: RandomBytes) => ValueCodec<never>,
-  json: () => jsonValueCodec as ValueCodec<never>,
-  utf8: () => utf8ValueCodec as ValueCodec<never>,
-  bytes: () => bytesValueCodec as ValueCodec<never>,
-};
+const BUILT_IN = { json: jsonValueCodec, utf8: utf8ValueCodec, bytes: bytesValueCodec };
 
-/** The codec of the `valueEncoding` option; a TypeError that names `argument` when it is none. */
+/**
+ * Returns the codec of the `valueEncoding` option. `msgpack` is the codec for that encoding and for no option, which
+ * belongs to the store. Throws a TypeError that names `argument` for an option that is no encoding.
+ */
 export function resolveValueEncoding<V = unknown>(
   option: ValueEncodingName | CustomValueEncoding<V> | undefined,
   argument: string,
-  randomBytes: RandomBytes,
+  msgpack: ValueCodec<unknown>,
 ): ValueCodec<V> {
   const given: unknown = option === undefined ? 'msgpack' : option;
-  if (isBuiltInName(given)) return BUILT_IN[given](randomBytes) as ValueCodec<unknown> as ValueCodec<V>;
+  if (given === 'msgpack') return msgpack as ValueCodec<V>;
+  if (isBuiltInName(given)) return BUILT_IN[given as keyof typeof BUILT_IN] as ValueCodec<never>;
   if (typeof given === 'object' && given !== null) {
     return customValueCodec(given as CustomValueEncoding<V>, argument);
   }
@@ -151,12 +132,11 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
   }
   return {
     name,
-    shapes: null,
 
-    encode(value) {
+    encode(value, _argument, out) {
       const bytes: unknown = encoding.encode(value);
       if (!types.isUint8Array(bytes)) throw misuse(`the result of ${name}.encode()`, 'a Uint8Array', bytes);
-      return unsharedBytes(bytes);
+      out.append(unsharedBytes(bytes));
     },
 
     decode(bytes, start, end) {
@@ -167,6 +147,11 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
       }
     },
   };
+}
+
+function writeText(text: string, out: Scratch): void {
+  out.reserve(Buffer.byteLength(text));
+  out.at += writeUtf8(out.bytes, text, out.at);
 }
 
 /** A plain Uint8Array of its own, whatever kind `bytes` is. */

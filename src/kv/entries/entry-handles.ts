@@ -5,6 +5,7 @@
 // group and the list of groups. So a view is O(1), and the first write after it costs about a microsecond.
 
 import type { EntryHandle } from './entry-slabs.js';
+import { ViewEpoch } from './view-epoch.js';
 
 export type EntryId = number;
 
@@ -44,8 +45,8 @@ export class EntryHandlesView {
 }
 
 export class EntryHandles extends EntryHandlesView {
-  /** Grows with every view. What was last owned in an earlier epoch is shared with one. */
-  #epoch = 0;
+  readonly #epoch: ViewEpoch;
+  /** The epochs in which the list of groups, each group and each page were last owned. */
   #groupsEpoch = 0;
   #groupEpochs: number[] = [];
   #pageEpochs: number[] = [];
@@ -53,8 +54,9 @@ export class EntryHandles extends EntryHandlesView {
   #end = 0;
   #firstFree = NO_ID;
 
-  constructor() {
+  constructor(epoch = new ViewEpoch()) {
     super([]);
+    this.#epoch = epoch;
   }
 
   /** Above every id in use. */
@@ -69,12 +71,12 @@ export class EntryHandles extends EntryHandlesView {
 
   /** Reads what is here now, whatever becomes of it. O(1). */
   view(): EntryHandlesView {
-    this.#epoch++;
+    this.#epoch.current++;
     return new EntryHandlesView(this.groups);
   }
 
   set(id: EntryId, handle: EntryHandle): void {
-    if (this.#pageEpochs[id >>> PAGE_BITS] !== this.#epoch) this.#ownPage(id);
+    if (this.#pageEpochs[id >>> PAGE_BITS] !== this.#epoch.current) this.#ownPage(id);
     this.groups[id >>> (PAGE_BITS + GROUP_BITS)]![(id >>> PAGE_BITS) & GROUP_MASK]![id & PAGE_MASK] = handle;
   }
 
@@ -95,7 +97,7 @@ export class EntryHandles extends EntryHandlesView {
 
   clear(): void {
     this.groups = [];
-    this.#groupsEpoch = this.#epoch;
+    this.#groupsEpoch = this.#epoch.current;
     this.#groupEpochs = [];
     this.#pageEpochs = [];
     this.#end = 0;
@@ -106,17 +108,17 @@ export class EntryHandles extends EntryHandlesView {
     const group = this.#ownGroup(id >>> (PAGE_BITS + GROUP_BITS));
     const place = (id >>> PAGE_BITS) & GROUP_MASK;
     group[place] = group[place]?.slice() ?? new Array<EntryHandle>(PAGE_HANDLES).fill(FREE);
-    this.#pageEpochs[id >>> PAGE_BITS] = this.#epoch;
+    this.#pageEpochs[id >>> PAGE_BITS] = this.#epoch.current;
   }
 
   #ownGroup(place: number): Group {
-    if (this.#groupsEpoch !== this.#epoch) {
+    if (this.#groupsEpoch !== this.#epoch.current) {
       this.groups = this.groups.slice();
-      this.#groupsEpoch = this.#epoch;
+      this.#groupsEpoch = this.#epoch.current;
     }
-    if (this.#groupEpochs[place] !== this.#epoch) {
+    if (this.#groupEpochs[place] !== this.#epoch.current) {
       this.groups[place] = this.groups[place]?.slice() ?? [];
-      this.#groupEpochs[place] = this.#epoch;
+      this.#groupEpochs[place] = this.#epoch.current;
     }
     return this.groups[place]!;
   }

@@ -14,6 +14,7 @@
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { hashKeyBytes, isSameKey, keyBytesOf, keyFieldOf, readKey, writeKey } from './key-units.js';
+import { ViewEpoch } from './view-epoch.js';
 
 export type EntryHandle = number;
 
@@ -52,7 +53,7 @@ const HIGH_HALF = 0x1_0000_0000;
 /** Of a line of the processor's cache. */
 const LINE_WORDS = 16;
 
-/** Somebody may look at it, so no compiler leaves out what is assigned to it. */
+/** Exported so that V8 cannot drop the reads in prefetch(). */
 export let touched = 0;
 
 interface Slab {
@@ -63,8 +64,8 @@ interface Slab {
   liveBytes: number;
   /** To be emptied by the compaction that goes on. Likewise. */
   isVictim: boolean;
-  /** How many views there had been when it was taken into use: if there are no more, none has seen it. */
-  viewsBefore: number;
+  /** The epoch in which it was taken into use: no view that was taken in the same epoch has seen it. */
+  epoch: number;
 }
 
 type SlabTable = (Slab | undefined)[];
@@ -96,7 +97,7 @@ export class SlabsView {
   }
 
   /** Has the cache hold the first lines of the entry. */
-  touch(handle: EntryHandle): void {
+  prefetch(handle: EntryHandle): void {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[at]!;
     const word = (handle - at * this.unitsPerSlab) * 2;
@@ -136,7 +137,7 @@ export class SlabsView {
     return hashKeyBytes(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, seed);
   }
 
-  /** What entitle() gave it. */
+  /** What stamp() gave it. */
   idOf(handle: EntryHandle): number {
     const at = Math.floor(handle / this.unitsPerSlab);
     return this.table[at]!.words[(handle - at * this.unitsPerSlab) * 2 + ID]!;
@@ -146,9 +147,9 @@ export class SlabsView {
 /** The slabs and who may write to them. */
 export class EntrySlabs extends SlabsView {
   readonly #slabBytesMin: number;
-  /** True while a view holds the very table: it is copied before a slab comes or goes. */
-  #isTableShared = false;
-  #viewCount = 0;
+  readonly #epoch: ViewEpoch;
+  /** The epoch in which the table was last owned: a table that a view shares is copied before a slab comes or goes. */
+  #tableEpoch = 0;
   /** Places in the table that are empty. */
   #freePlaces: number[] = [];
   /**
@@ -167,9 +168,14 @@ export class EntrySlabs extends SlabsView {
   readonly #liveByClass = new Float64Array(FULLNESS_CLASSES);
 
   /** Tests give small sizes, multiples of 64. */
-  constructor(slabBytesMax = SLAB_BYTES_MAX, slabBytesMin = Math.min(SLAB_BYTES_MIN, slabBytesMax)) {
+  constructor(
+    slabBytesMax = SLAB_BYTES_MAX,
+    slabBytesMin = Math.min(SLAB_BYTES_MIN, slabBytesMax),
+    epoch = new ViewEpoch(),
+  ) {
     super([], slabBytesMax);
     this.#slabBytesMin = slabBytesMin;
+    this.#epoch = epoch;
   }
 
   get memory(): SlabMemory {
@@ -197,8 +203,7 @@ export class EntrySlabs extends SlabsView {
 
   /** Reads what is there now, whatever becomes of it here. O(1). */
   view(): SlabsView {
-    this.#isTableShared = true;
-    this.#viewCount++;
+    this.#epoch.current++;
     return new SlabsView(this.table, this.slabBytesMax);
   }
 
@@ -224,7 +229,7 @@ export class EntrySlabs extends SlabsView {
   }
 
   /** Gives a version and an id to an entry that no view can know yet. */
-  entitle(handle: EntryHandle, version: number, id: number): void {
+  stamp(handle: EntryHandle, version: number, id: number): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[place]!;
     const word = (handle - place * this.unitsPerSlab) * 2;
@@ -258,7 +263,7 @@ export class EntrySlabs extends SlabsView {
   /** Lets go of everything. */
   clear(): void {
     this.table = [];
-    this.#isTableShared = false;
+    this.#tableEpoch = this.#epoch.current;
     this.#freePlaces = [];
     this.#spares = [];
     this.#current = NO_SLAB;
@@ -386,7 +391,7 @@ export class EntrySlabs extends SlabsView {
   /** A place in the table. */
   #enter(slab: Slab): number {
     this.#ownTable();
-    slab.viewsBefore = this.#viewCount;
+    slab.epoch = this.#epoch.current;
     const place = this.#freePlaces.pop() ?? this.table.length;
     this.table[place] = slab;
     this.#slabBytes += slab.bytes.length;
@@ -403,7 +408,7 @@ export class EntrySlabs extends SlabsView {
   }
 
   #spare(slab: Slab): void {
-    if (slab.bytes.length === this.slabBytesMax && slab.viewsBefore === this.#viewCount) {
+    if (slab.bytes.length === this.slabBytesMax && slab.epoch === this.#epoch.current) {
       slab.isVictim = false;
       this.#spares.push(slab);
     }
@@ -416,9 +421,9 @@ export class EntrySlabs extends SlabsView {
   }
 
   #ownTable(): void {
-    if (!this.#isTableShared) return;
+    if (this.#tableEpoch === this.#epoch.current) return;
     this.table = this.table.slice();
-    this.#isTableShared = false;
+    this.#tableEpoch = this.#epoch.current;
   }
 }
 
@@ -427,7 +432,7 @@ const NO_SLAB: Slab = {
   words: new Uint32Array(0),
   liveBytes: 0,
   isVictim: false,
-  viewsBefore: 0,
+  epoch: 0,
 };
 
 /** How finely chooseVictims() tells slabs apart by the part of them that is live. */
@@ -453,7 +458,7 @@ function allocate(lengthBytes: number): Slab {
     words: new Uint32Array(buffer),
     liveBytes: 0,
     isVictim: false,
-    viewsBefore: 0,
+    epoch: 0,
   };
 }
 

@@ -1,34 +1,35 @@
-// When checkpoints run: one at a time, on request or by themselves when the journal has outgrown the image; what
-// became of them; and which older files they let go. The steps of one are in checkpoint.ts.
+// The schedule of checkpoints: they run one at a time, on request, or by themselves when the log has outgrown the image. The
+// schedule also decides which older files they let go. checkpoint.ts has the steps of one.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import type { LocalLog } from '../../journal/internal.js';
 import { queueMicrotask } from '../../schedulers.js';
 import type { Storage } from '../../storage/index.js';
-import type { Entries, EntriesView } from '../entries/entries.js';
-import type { Codecs } from '../read/reads.js';
+import type { Schema } from '../entries/schema.js';
+import type { StoreView } from '../entries/space.js';
+import type { WriteObserver } from '../write/write-path.js';
 import { type CheckpointResult, retireReplaced, type WrittenImage, writeCheckpoint } from './checkpoint.js';
 
-/** A segment is at most this part of the journal that may gather before a checkpoint: whole segments are retired. */
+/** A segment is at most this part of the log that may gather before a checkpoint: only whole segments are retired. */
 const SEGMENTS_PER_CHECKPOINT_MIN = 4;
 
-/** After a failure the journal grows by this part of what makes a checkpoint due, and then it is tried again. */
+/** After a failure, the next try comes when the log has grown by this part of what makes a checkpoint due. */
 const RETRIES_PER_CHECKPOINT = 4;
 
 /**
- * With so many segments behind the image a checkpoint is due whatever their size: a program that dies again and again
- * soon after its start leaves one or two in each life.
+ * A checkpoint is due at this many segments behind the image, whatever their size: a program that dies soon after each start
+ * leaves one or two segments each time.
  */
 const SEGMENTS_UNTIL_CHECKPOINT_MAX = 16;
 
 /**
- * So many bytes of keys and values, for each segment that short lives have left, are written in milliseconds, and close()
- * waits for it: without that a store whose lives are always too short for a checkpoint would gather files for ever.
+ * close() completes a running checkpoint of at most this many bytes of keys and values for each segment behind the image: it
+ * takes milliseconds. Otherwise a program that always ends before its checkpoint would gather files for ever.
  */
 const CLOSING_BYTES_PER_SEGMENT = 2 ** 16;
 
-/** What `db.on('checkpoint', …)` is told: one `started`, `progress` now and then, and one of the last two. */
+/** An event of `db.on('checkpoint', …)`: each checkpoint has one `started`, some `progress`, and one `completed` or `failed`. */
 export type CheckpointEvent =
   | {
       readonly type: 'started';
@@ -52,31 +53,31 @@ export interface CheckpointStats {
   readonly failed: number;
   readonly isRunning: boolean;
   readonly last: CheckpointResult | null;
-  /** Why the last one failed, if none has succeeded since. It is tried again when the journal has grown. */
+  /** The error of the last checkpoint if it failed; null after a success. It is tried again when the log has grown. */
   readonly lastFailure: Error | null;
-  /** Why files that the last image has replaced are still there; the next checkpoint tries again. */
+  /** The error that kept files which the last image replaces; null when they are gone. The next checkpoint tries again. */
   readonly retireFailure: Error | null;
-  /** The next one starts by itself when `lastLsn` has reached this; null when none ever does. */
+  /** The next checkpoint starts by itself when `lastLsn` reaches this LSN; null with `autoCheckpoint: false`. */
   readonly dueLsn: number | null;
 }
 
-/** An image that this life loaded or wrote. */
+/** An image that was loaded at open, or written since. */
 export interface KnownImage {
   readonly lsn: number;
   readonly bytes: number;
 }
 
-/** What opening found of images. */
+/** The images that opening found. */
 export interface FoundImages {
-  /** What was loaded; null when the journal alone made the store. */
+  /** The image that was loaded; null when the log alone made the store. */
   readonly loaded: KnownImage | null;
-  /** The next older one, read or not; 0 when there is none. */
+  /** The LSN of the next older image, read or not; 0 when there is none. */
   readonly olderLsn: number;
-  /** A newer one could not be read: the next write makes a checkpoint due. */
+  /** True when a newer image could not be read: the next write makes a checkpoint due. */
   readonly isNewestDamaged: boolean;
 }
 
-/** When checkpoints start by themselves, and what they keep: docs at the options of open(). */
+/** The options of open() that say when checkpoints start by themselves, and what they keep. */
 export interface CheckpointOptions {
   readonly autoCheckpoint: boolean;
   readonly checkpointBytesMin: number;
@@ -87,10 +88,9 @@ export interface CheckpointOptions {
 export interface CheckpointScheduleParts {
   readonly storage: Storage;
   readonly directory: string;
-  readonly journal: LocalLog;
-  readonly codecs: Codecs<unknown, unknown>;
+  readonly log: LocalLog;
   readonly options: CheckpointOptions;
-  readonly entries: Entries;
+  readonly schema: Schema;
   readonly images: FoundImages;
   readonly emit: (event: CheckpointEvent) => void;
 }
@@ -101,30 +101,30 @@ interface QueuedCheckpoint {
   readonly reject: (error: unknown) => void;
 }
 
-/** Its end is in the event and in stats(): nobody waits for it. */
+/** A checkpoint that started by itself: nobody waits for it, and its end is in the event and in stats(). */
 const UNATTENDED: QueuedCheckpoint = { isAutomatic: true, resolve: () => {}, reject: () => {} };
 
-export class CheckpointSchedule {
+export class CheckpointSchedule implements WriteObserver {
   readonly #parts: CheckpointScheduleParts;
-  /** Up to here an image holds everything. */
+  /** The newest whole image; null when there is none. */
   #image: KnownImage | null;
-  /** The image before it, kept with its journal when the options say so; 0 when the journal alone went before. */
+  /** The LSN of the image before, which the options may keep with its log; 0 when there is none. */
   #olderImageLsn: number;
-  /** The one that runs, and those that wait for their turn. */
+  /** The checkpoint that runs, and those that wait for their turn. */
   readonly #queue: QueuedCheckpoint[] = [];
   #isWorking = false;
   readonly #whenIdle: (() => void)[] = [];
   #isClosed = false;
-  /** The one that runs is small, and lives of this store are too short for another: close() waits for its end. */
+  /** True when close() waits for the running checkpoint: see CLOSING_BYTES_PER_SEGMENT. */
   #outlivesClose = false;
   #completed = 0;
   #failed = 0;
   #lastResult: CheckpointResult | null = null;
   #lastFailure: Error | null = null;
   #retireFailure: Error | null = null;
-  /** A write at or above this starts one. */
+  /** A write at or above this LSN starts a checkpoint. */
   #dueLsn: number;
-  /** Where foundNoRoom() has tried. */
+  /** The LSN at which foundNoRoom() last tried. */
   #noRoomLsn = -1;
 
   constructor(parts: CheckpointScheduleParts) {
@@ -133,10 +133,10 @@ export class CheckpointSchedule {
     this.#olderImageLsn = parts.images.olderLsn;
     this.#dueLsn = this.#nextDueLsn();
     this.#limitSegments();
-    const { journal, options, images } = parts;
-    // At the next write and not now: an open that writes nothing creates nothing.
+    const { log, options, images } = parts;
+    // At the next write and not now: an open without writes creates nothing.
     if (options.autoCheckpoint && (this.#hasManySegments || images.isNewestDamaged))
-      this.#dueLsn = journal.nextLsn + 1;
+      this.#dueLsn = log.nextLsn + 1;
   }
 
   get stats(): CheckpointStats {
@@ -151,18 +151,18 @@ export class CheckpointSchedule {
     };
   }
 
-  /** After every write: starts a checkpoint when the journal has outgrown the image. */
-  wrote(lsn: number): void {
+  /** Starts a checkpoint when the log has outgrown the image. Called after every write. */
+  committed(lsn: number): void {
     if (lsn < this.#dueLsn || this.#queue.length > 0) return;
     this.#enqueue(UNATTENDED);
   }
 
-  /** A write found no room: what a checkpoint retires may be all that there is to get. Once for each LSN. */
+  /** Tries to free room after a write found none: starts a checkpoint, which retires files. Once for each LSN. */
   foundNoRoom(): void {
-    const { journal } = this.#parts;
-    const { nextLsn } = journal;
+    const { log } = this.#parts;
+    const { nextLsn } = log;
     if (nextLsn === this.#imageLsn) {
-      journal.tryRoomAgain();
+      log.tryRoomAgain();
       return;
     }
     if (!this.#isAutomatic || this.#queue.length > 0 || nextLsn === this.#noRoomLsn) return;
@@ -170,14 +170,14 @@ export class CheckpointSchedule {
     this.#enqueue(UNATTENDED);
   }
 
-  /** One at a time: a call during another waits for it and then takes its own. */
+  /** Resolves when a checkpoint of the state at its start is complete. Checkpoints run one at a time. */
   request(): Promise<CheckpointResult> {
     return new Promise((resolve, reject) => this.#enqueue({ isAutomatic: false, resolve, reject }));
   }
 
   /**
-   * Aborts the one that runs, and waits for its end. Not so one that started by itself, because of many short lives, and has
-   * little to write: aborted in each of them, it would never come to its end.
+   * Aborts the running checkpoint and waits for its end. A small checkpoint that many segments have made due is completed
+   * instead: see CLOSING_BYTES_PER_SEGMENT.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -193,15 +193,16 @@ export class CheckpointSchedule {
   }
 
   /**
-   * Never runs within the call: the write that made it due has more to do. In this order: hooks run while the microtask is
-   * queued, and a call that is stopped then has recorded nothing; what is recorded has a worker that comes.
+   * Queues a checkpoint. It does not start within the call, because the write that made it due has more to do. The microtask
+   * comes first: hooks run while it is queued, and a call that is stopped there must leave nothing in the queue without
+   * somebody to run it.
    */
   #enqueue(checkpoint: QueuedCheckpoint): void {
     queueMicrotask(this.#work);
     this.#queue.push(checkpoint);
   }
 
-  /** Runs what is queued, one after the other. */
+  /** Runs the queued checkpoints, one after the other. */
   readonly #work = async (): Promise<void> => {
     if (this.#isWorking) return;
     this.#isWorking = true;
@@ -219,22 +220,22 @@ export class CheckpointSchedule {
   };
 
   async #run(isAutomatic: boolean): Promise<CheckpointResult> {
-    const { storage, journal, codecs, entries, emit } = this.#parts;
-    const closingBytes = CLOSING_BYTES_PER_SEGMENT * journal.segmentsAbove(this.#imageLsn);
-    this.#outlivesClose = isAutomatic && this.#hasManySegments && entries.memory.valueBytes <= closingBytes;
+    const { storage, log, schema, emit } = this.#parts;
+    const closingBytes = CLOSING_BYTES_PER_SEGMENT * log.segmentsAbove(this.#imageLsn);
+    this.#outlivesClose = isAutomatic && this.#hasManySegments && this.#valueBytes <= closingBytes;
     this.#assertOpen();
-    if (journal.poisoned !== null) throw journal.poisoned;
-    const lsn = journal.nextLsn;
-    // Also for a store that nobody has ever written to: an image of LSN 0 would have the id of a journal that is not there.
+    if (log.poisoned !== null) throw log.poisoned;
+    const lsn = log.nextLsn;
+    // Also in a store that was never written to: an image of LSN 0 would carry the id of a log that is not there.
     if (lsn === this.#imageLsn) {
       await this.#retire();
-      journal.tryRoomAgain();
-      return { lsn, entries: entries.size, bytesWritten: 0, durationMs: 0 };
+      log.tryRoomAgain();
+      return { lsn, entries: this.#entryCount, bytesWritten: 0, durationMs: 0 };
     }
     const startedMs = storage.nowMs();
-    const view = entries.clone();
-    // The log behind the image is read without what is before it.
-    codecs.value.shapes?.startEpoch();
+    const view = schema.view(lsn);
+    // The log behind the image is read without the log before it.
+    schema.startEpoch(lsn);
     emit({ type: 'started', lsn, entries: view.size, isAutomatic });
     const written = await this.#writeWithRoom(lsn, view).catch((error) => {
       this.#failedAt(lsn, error);
@@ -257,29 +258,25 @@ export class CheckpointSchedule {
     this.#parts.emit({ type: 'completed', ...result });
   }
 
-  /** Neither files that wait to be used again nor those of a failed preparation must be what there is no room for. */
-  async #writeWithRoom(lsn: Lsn, view: EntriesView): Promise<WrittenImage> {
+  /** Writes the image; on a full disk once more, without the retired segments that wait to be used again. */
+  async #writeWithRoom(lsn: Lsn, view: StoreView): Promise<WrittenImage> {
     try {
       return await this.#write(lsn, view);
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_NO_SPACE')) throw error;
-      await this.#parts.journal.releaseRecycled();
+      await this.#parts.log.releaseRecycled();
       return this.#write(lsn, view);
     }
   }
 
-  #write(lsn: Lsn, view: EntriesView): Promise<WrittenImage> {
-    const { storage, directory, journal, codecs, emit } = this.#parts;
-    const { key, value } = codecs;
-    const names = { keyEncodingName: key.name, valueEncodingName: value.name };
+  #write(lsn: Lsn, view: StoreView): Promise<WrittenImage> {
+    const { storage, directory, log, schema, emit } = this.#parts;
     return writeCheckpoint({
       storage,
       directory,
-      journal,
-      header: { journalId: journal.journalId, lsn, entryCount: view.size, ...names },
-      entries: view,
-      keyCodec: key,
-      shapes: value.shapes,
+      log,
+      schema,
+      view,
       onBlock: (entriesDone, bytesWritten) => {
         this.#assertOpen();
         emit({ type: 'progress', lsn, entriesDone, entries: view.size, bytesWritten });
@@ -287,38 +284,45 @@ export class CheckpointSchedule {
     });
   }
 
-  /** A failed checkpoint has harmed nothing; a full disk is not tried at every write. */
+  /** Notes a failure, which has harmed nothing. The next try waits, so that a full disk is not tried at every write. */
   #failedAt(lsn: Lsn, error: Error): void {
-    const { journal, emit } = this.#parts;
+    const { log, emit } = this.#parts;
     this.#failed++;
     this.#lastFailure = error;
-    if (this.#isAutomatic)
-      this.#dueLsn = journal.nextLsn + Math.ceil(this.#dueBytes / RETRIES_PER_CHECKPOINT);
+    if (this.#isAutomatic) this.#dueLsn = log.nextLsn + Math.ceil(this.#dueBytes / RETRIES_PER_CHECKPOINT);
     emit({ type: 'failed', lsn, error });
   }
 
-  /** A file that cannot be removed takes space and harms nothing: the next checkpoint tries again. */
+  /** Retires what the image replaces. A file that cannot be removed harms nothing, and the next checkpoint tries again. */
   async #retire(): Promise<void> {
-    const { storage, directory, journal, options } = this.#parts;
+    const { storage, directory, log, options } = this.#parts;
     const olderLsn = options.keepOlderGeneration ? this.#olderImageLsn : this.#imageLsn;
     try {
-      await retireReplaced(storage, directory, journal, this.#imageLsn, olderLsn);
+      await retireReplaced(storage, directory, log, this.#imageLsn, olderLsn);
       this.#retireFailure = null;
     } catch (error) {
-      if (journal.poisoned !== null) throw error;
+      if (log.poisoned !== null) throw error;
       this.#retireFailure = error as Error;
     }
   }
 
+  get #entryCount(): number {
+    return this.#parts.schema.spaces.reduce((sum, { entries }) => sum + entries.size, 0);
+  }
+
+  get #valueBytes(): number {
+    return this.#parts.schema.spaces.reduce((sum, { entries }) => sum + entries.memory.valueBytes, 0);
+  }
+
   get #hasManySegments(): boolean {
-    return this.#parts.journal.segmentsAbove(this.#imageLsn) >= SEGMENTS_UNTIL_CHECKPOINT_MAX;
+    return this.#parts.log.segmentsAbove(this.#imageLsn) >= SEGMENTS_UNTIL_CHECKPOINT_MAX;
   }
 
   get #isAutomatic(): boolean {
     return this.#parts.options.autoCheckpoint;
   }
 
-  /** How much journal may gather behind the image. */
+  /** The bytes of log that may gather behind the image. */
   get #dueBytes(): number {
     const { checkpointBytesMin, checkpointRatio } = this.#parts.options;
     return Math.max(checkpointBytesMin, Math.ceil(checkpointRatio * (this.#image?.bytes ?? 0)));
@@ -328,9 +332,9 @@ export class CheckpointSchedule {
     return this.#isAutomatic ? this.#imageLsn + this.#dueBytes : Number.POSITIVE_INFINITY;
   }
 
-  /** The newest segment stays when all others are retired, so its size must be bounded by that of the image. */
+  /** Bounds the size of segments: the newest stays when all others are retired. */
   #limitSegments(): void {
-    if (this.#isAutomatic) this.#parts.journal.limitSegments(this.#dueBytes / SEGMENTS_PER_CHECKPOINT_MIN);
+    if (this.#isAutomatic) this.#parts.log.limitSegments(this.#dueBytes / SEGMENTS_PER_CHECKPOINT_MIN);
   }
 
   #assertOpen(): void {

@@ -1,82 +1,84 @@
-// The checkpoint: the state at one LSN becomes an image, and what the image replaces is retired. In this order:
-// the image is written under a temporary name and flushed; the journal is durable through its LSN; it gets its
-// name; the name is durable; only then do older images and segments go.
+// The checkpoint: the state at one LSN becomes an image, and what the image replaces is retired. In this order: the image is
+// written under a temporary name and flushed; the log is durable through its LSN; the image gets its name; the name is
+// durable; only then do older images and segments go.
 
 import { isKeelsonError } from '../../errors.js';
 import type { LocalLog, StoreLog } from '../../journal/internal.js';
 import { isFailedFlush, type Storage } from '../../storage/index.js';
-import { type ImagePlan, imagePath, listImages, writeImage } from './image-files.js';
+import type { Schema } from '../entries/schema.js';
+import type { StoreView } from '../entries/space.js';
+import { imagePath, listImages } from './image-names.js';
+import { publishImage } from './image-writer.js';
 
+/** What a checkpoint has written. */
 export interface CheckpointResult {
-  /** The image holds every write up to here. */
+  /** The LSN of the last write in the image. */
   readonly lsn: number;
   readonly entries: number;
-  /** Bytes of the image; 0 when the one that was there already was still good. */
+  /** Bytes of the image; 0 when the image that was there was still current. */
   readonly bytesWritten: number;
   readonly durationMs: number;
 }
 
 export type WrittenImage = Omit<CheckpointResult, 'durationMs'>;
 
-export interface CheckpointPlan extends ImagePlan {
+export interface CheckpointPlan {
   readonly storage: Storage;
   readonly directory: string;
-  readonly journal: StoreLog;
+  readonly log: StoreLog;
+  readonly schema: Schema;
+  /** What the image will hold. */
+  readonly view: StoreView;
+  /** Called after every block. An error that it throws ends the checkpoint. */
+  readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
 }
 
 /**
- * Carries out a checkpoint. A failure before the image has its name harms nothing and leaves nothing; a failed
- * flush of the directory poisons the journal, because then nobody knows which names are durable. When it has
- * succeeded, what the image replaces may be retired.
+ * Writes a checkpoint. When it has succeeded, what the image replaces may be retired. A failure before the image has its
+ * name harms nothing and leaves nothing. A failed flush of the directory poisons the log, because then nobody knows which
+ * names are durable.
  */
 export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImage> {
-  const { storage, directory, journal, header } = plan;
-  const path = imagePath(directory, header.lsn);
-  const temporary = `${path}.tmp`;
-  let bytesWritten: number;
-  // One that failed at this LSN may have left its file, if that could not be removed either.
-  await storage.remove(temporary).catch(() => {});
-  try {
-    bytesWritten = await writeImage(storage, temporary, plan);
-    // An image must never be ahead of its journal: reopened, it would bring back what was never acknowledged.
-    await journal.syncThrough(header.lsn);
-    assertSound(journal);
-    await storage.rename(temporary, path);
-  } catch (error) {
-    // What is in memory contradicts itself: neither it nor what comes of it can be believed.
-    if (isKeelsonError(error, 'KEELSON_INVARIANT')) journal.poison(error);
-    await storage.remove(temporary).catch(() => {});
+  const { storage, directory, log, schema, view, onBlock } = plan;
+  const image = { journalId: log.journalId, view, schema, onBlock };
+  const bytesWritten = await publishImage(storage, directory, image, async () => {
+    // An image must never be ahead of its log: reopened, it would bring back what was never acknowledged.
+    await log.syncThrough(view.lsn);
+    assertSound(log);
+  }).catch((error) => {
+    // The memory contradicts itself, so nothing that comes of it can be believed.
+    if (isKeelsonError(error, 'KEELSON_INVARIANT')) log.poison(error);
     throw error;
-  }
+  });
   try {
     await storage.flushDirectory(directory);
   } catch (error) {
-    // That the directory could not even be opened for it has harmed nothing, and nothing has been retired.
-    if (isFailedFlush(error)) journal.poison(error);
+    // A directory that could not even be opened has harmed nothing, and nothing has been retired.
+    if (isFailedFlush(error)) log.poison(error);
     throw error;
   }
-  // Another flush of the directory may have failed meanwhile, a segment's: then the success of this one says nothing.
-  assertSound(journal);
-  return { lsn: header.lsn, entries: header.entryCount, bytesWritten };
+  // The flush of a segment's name may have failed meanwhile: then the success of this flush says nothing.
+  assertSound(log);
+  return { lsn: view.lsn, entries: view.size, bytesWritten };
 }
 
 /**
- * Retires what the image at `lsn`, whose name is durable, replaces: older images, oldest first, then segments. The image
- * at `olderLsn` and the journal behind it stay; without one of its own, it is `lsn`, or 0 to keep the whole journal.
+ * Retires what the image at `lsn`, whose name is durable, replaces: older images, oldest first, then segments. The image at
+ * `olderLsn` and the log behind it stay; `olderLsn` is `lsn` to keep no older image, and 0 to keep the whole log.
  */
 export async function retireReplaced(
   storage: Storage,
   directory: string,
-  journal: LocalLog,
+  log: LocalLog,
   lsn: number,
   olderLsn: number,
 ): Promise<void> {
-  assertSound(journal);
+  assertSound(log);
   const retired = (await listImages(storage, directory)).filter((other) => other < lsn && other !== olderLsn);
   for (const other of retired.reverse()) await storage.remove(imagePath(directory, other));
-  await journal.retireBehindImage(olderLsn);
+  await log.retireBehindImage(olderLsn);
 }
 
-function assertSound(journal: StoreLog): void {
-  if (journal.poisoned !== null) throw journal.poisoned;
+function assertSound(log: StoreLog): void {
+  if (log.poisoned !== null) throw log.poisoned;
 }

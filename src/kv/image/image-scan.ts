@@ -1,24 +1,24 @@
-// Reading an image that may be damaged: every block in it that verifies, also behind one that does not.
+// Scans an image that may be damaged: finds every block in it that verifies, also behind damage.
 
 import { FileWindow, SearchBudget, type StorageFile } from '../../storage/index.js';
 import {
+  BLOCK_KIND,
   IMAGE_BLOCK_BYTES_TARGET,
   IMAGE_BLOCK_ENTRIES_TARGET,
   IMAGE_BLOCK_HEADER_BYTES,
   IMAGE_BLOCK_PAYLOAD_BYTES_MAX,
-  IMAGE_HEADER_BYTES,
   type ImageBlockHead,
   imageBlockHolds,
   readImageBlockHead,
 } from './image-format.js';
+import { IMAGE_HEADER_BYTES } from './image-header.js';
 
-/** A block that verifies, or a stretch in which none does. The memory is good until the next is asked for. */
+/** A block that verifies, or a stretch in which none does. The memory is good until the next piece is asked for. */
 export type ImagePiece =
   | {
       readonly kind: 'block';
       readonly offset: number;
-      readonly number: number;
-      readonly entries: number;
+      readonly head: ImageBlockHead;
       readonly bytes: Uint8Array;
     }
   | { readonly kind: 'damage'; readonly offset: number; readonly offsetEnd: number; readonly what: string };
@@ -30,10 +30,10 @@ interface Place {
   readonly number: number;
 }
 
-/** Three lengths and an age: what no entry is without. */
+/** Three lengths and an age: no entry is shorter. */
 const ENTRY_BYTES_MIN = 4;
 
-/** The blocks of an image, in their order. `seed` is of its journal id and its LSN, wherever those are known from. */
+/** Yields the blocks of an image in order, and the damage between them. `seed` is made of its journal id and its LSN. */
 export async function* scanImage(
   file: StorageFile,
   fileBytes: number,
@@ -58,7 +58,7 @@ export async function* scanImage(
     }
     place = { offset: offset + block.bytes.length, number: number + 1 };
     yield block;
-    if (block.entries === 0) break;
+    if (block.head.kind === BLOCK_KIND.end) break;
   }
   if (place.offset < fileBytes) {
     yield {
@@ -70,7 +70,7 @@ export async function* scanImage(
   }
 }
 
-/** The block of that number at that place; null when what stands there is anything else, or damaged. */
+/** Returns the block at a place; null when anything else stands there, or the block is damaged. */
 async function blockAt(window: FileWindow, { offset, number }: Place, seed: number): Promise<Block | null> {
   const headAt = await window.at(offset, IMAGE_BLOCK_HEADER_BYTES);
   if (headAt < 0) return null;
@@ -80,18 +80,20 @@ async function blockAt(window: FileWindow, { offset, number }: Place, seed: numb
   const at = await window.at(offset, length);
   if (at < 0) return null;
   const bytes = window.bytes.subarray(at, at + length);
-  return imageBlockHolds(bytes, seed)
-    ? { kind: 'block', offset, number, entries: head.entries, bytes }
-    : null;
+  return imageBlockHolds(bytes, seed) ? { kind: 'block', offset, head, bytes } : null;
 }
 
 /** Bounds the length before memory is taken for it. */
-function mayBeBlock({ payloadBytes, entries }: ImageBlockHead): boolean {
-  if (entries === 0) return payloadBytes === 0;
-  return payloadBytes >= entries * ENTRY_BYTES_MIN && payloadBytes <= IMAGE_BLOCK_PAYLOAD_BYTES_MAX;
+function mayBeBlock({ payloadBytes, entries, kind, spaceId }: ImageBlockHead): boolean {
+  if (kind === BLOCK_KIND.end) return payloadBytes === 0 && entries === 0 && spaceId === 0;
+  if (kind === BLOCK_KIND.table && spaceId !== 0) return false;
+  if (kind !== BLOCK_KIND.entries && kind !== BLOCK_KIND.table) return false;
+  return (
+    entries > 0 && payloadBytes >= entries * ENTRY_BYTES_MIN && payloadBytes <= IMAGE_BLOCK_PAYLOAD_BYTES_MAX
+  );
 }
 
-/** Where the blocks go on behind a damaged one: where its header says, or else at the next place that looks like one. */
+/** Returns where the blocks go on behind a damaged one: where its header says, or else at the next place that looks like one. */
 async function findNext(
   window: FileWindow,
   file: StorageFile,
@@ -107,8 +109,8 @@ async function findNext(
 }
 
 /**
- * Looks at every byte for the header of a later block. Values may look like one, so the header behind the block has to
- * fit as well before its checksum is computed; and what is spent on such is bounded.
+ * Searches every byte for the header of a later block. Values may look like one, so the header of the block behind has to fit,
+ * too, before the checksum is computed; and the bytes that are checksummed in vain are bounded.
  */
 async function search(
   window: FileWindow,
@@ -124,7 +126,7 @@ async function search(
     const { bytes } = window;
     const last = bytes.length - IMAGE_BLOCK_HEADER_BYTES;
     for (let here = at; here <= last; here++) {
-      // Cheap, and rules out most: no image has 2^24 blocks.
+      // Cheap, and rules out most bytes: the last byte of a header is the highest of the kind.
       if (bytes[here + IMAGE_BLOCK_HEADER_BYTES - 1] !== 0) continue;
       const head = readImageBlockHead(bytes, here);
       if (head.number <= number || !mayBeBlock(head)) continue;
@@ -133,10 +135,11 @@ async function search(
       if (!mayEndThere(window.fileBytes, place, head) || !budget.allows(READ_COST_BYTES, searched)) continue;
       budget.waste(READ_COST_BYTES);
       const cost = IMAGE_BLOCK_HEADER_BYTES + head.payloadBytes;
-      if (!(await isFollowed(file, place, head)) || !budget.allows(cost, searched)) continue;
+      if (!(await isFollowed(file, window.fileBytes, place, head)) || !budget.allows(cost, searched))
+        continue;
       if ((await blockAt(window, place, seed)) !== null) return place;
       budget.waste(cost);
-      // That may have moved the window.
+      // The window may have moved.
       from = place.offset + 1;
       continue windows;
     }
@@ -144,32 +147,39 @@ async function search(
   }
 }
 
-/** What a small read costs, in bytes that could be checksummed meanwhile. */
+/** The cost of a small read, in bytes that could be checksummed meanwhile. */
 const READ_COST_BYTES = 64 * 1024;
 
-/** The end block ends the file. Any other is full, or the last before the end block. */
-function mayEndThere(
-  fileBytes: number,
-  { offset }: Place,
-  { payloadBytes, entries }: ImageBlockHead,
-): boolean {
+/** Returns true when a block at this place may end where its header says. */
+function mayEndThere(fileBytes: number, { offset }: Place, { payloadBytes, kind }: ImageBlockHead): boolean {
   const end = offset + IMAGE_BLOCK_HEADER_BYTES + payloadBytes;
-  if (entries === 0) return end === fileBytes;
-  const isLast = end + IMAGE_BLOCK_HEADER_BYTES === fileBytes;
-  const isFull =
-    entries >= IMAGE_BLOCK_ENTRIES_TARGET ||
-    IMAGE_BLOCK_HEADER_BYTES + payloadBytes >= IMAGE_BLOCK_BYTES_TARGET;
-  return isLast || (isFull && end + IMAGE_BLOCK_HEADER_BYTES < fileBytes);
+  // The end block ends the file, and every other block has one behind it.
+  return kind === BLOCK_KIND.end ? end === fileBytes : end + IMAGE_BLOCK_HEADER_BYTES <= fileBytes;
 }
 
-/** The next number follows, behind any but the end block. */
+/** Returns true when the header behind a block is one that can follow it. */
 async function isFollowed(
   file: StorageFile,
+  fileBytes: number,
   { offset, number }: Place,
-  { payloadBytes, entries }: ImageBlockHead,
+  head: ImageBlockHead,
 ): Promise<boolean> {
-  if (entries === 0) return true;
-  const head = new Uint8Array(IMAGE_BLOCK_HEADER_BYTES);
-  await file.read(head, offset + IMAGE_BLOCK_HEADER_BYTES + payloadBytes);
-  return readImageBlockHead(head, 0).number === number + 1;
+  if (head.kind === BLOCK_KIND.end) return true;
+  const bytes = new Uint8Array(IMAGE_BLOCK_HEADER_BYTES);
+  const nextOffset = offset + IMAGE_BLOCK_HEADER_BYTES + head.payloadBytes;
+  await file.read(bytes, nextOffset);
+  const next = readImageBlockHead(bytes, 0);
+  if (next.number !== number + 1 || !mayBeBlock(next)) return false;
+  const nextPlace = { offset: nextOffset, number: next.number };
+  // A block of entries that is not full is the last of its space.
+  const isLastOfSpace = next.kind !== BLOCK_KIND.entries || next.spaceId > head.spaceId;
+  const mayEnd = head.kind === BLOCK_KIND.table || isFull(head) || isLastOfSpace;
+  return mayEnd && mayEndThere(fileBytes, nextPlace, next);
+}
+
+function isFull({ payloadBytes, entries }: ImageBlockHead): boolean {
+  return (
+    entries >= IMAGE_BLOCK_ENTRIES_TARGET ||
+    IMAGE_BLOCK_HEADER_BYTES + payloadBytes >= IMAGE_BLOCK_BYTES_TARGET
+  );
 }

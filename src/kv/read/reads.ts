@@ -1,4 +1,4 @@
-// What can be read, of a store as of a snapshot: one interface, and its one implementation over entries.
+// Reads of a store and of a snapshot: one interface, and its one implementation over a view.
 
 import { misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -11,8 +11,10 @@ import {
   resolveRange,
 } from '../encoding/range.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
-import type { EntriesView, EntryHandle, EntryId } from '../entries/entries.js';
+import type { EntryId } from '../entries/entry-handles.js';
+import type { EntryHandle } from '../entries/entry-slabs.js';
 import type { IndexWalk } from '../entries/ordered-index.js';
+import type { View } from '../entries/view.js';
 
 /** A value and the LSN of the write that put it there. */
 export interface VersionedValue<V> {
@@ -128,30 +130,30 @@ export interface Codecs<K, V> {
 
 export class IndexReads<K, V> implements Reads<K, V> {
   protected readonly codecs: Codecs<K, V>;
-  readonly #entriesNow: () => EntriesView;
+  readonly #view: () => View;
   readonly #assertOpen: () => void;
 
   /** `access.assertOpen` is asked at every call, and at every step of an iteration: it throws when reading is over. */
-  constructor(codecs: Codecs<K, V>, access: { entries: () => EntriesView; assertOpen: () => void }) {
+  constructor(codecs: Codecs<K, V>, access: { view: () => View; assertOpen: () => void }) {
     this.codecs = codecs;
-    this.#entriesNow = access.entries;
+    this.#view = access.view;
     this.#assertOpen = access.assertOpen;
   }
 
   get size(): number {
     this.#assertOpen();
-    return this.#entriesNow().size;
+    return this.#view().size;
   }
 
   get(key: K): V | undefined {
     const handle = this.#find('key', key);
-    return handle === undefined ? undefined : this.#entriesNow().read(handle, this.codecs.value.decode);
+    return handle === undefined ? undefined : this.#view().read(handle, this.codecs.value.decode);
   }
 
   getEntry(key: K): VersionedValue<V> | undefined {
     const handle = this.#find('key', key);
     if (handle === undefined) return undefined;
-    const entries = this.#entriesNow();
+    const entries = this.#view();
     // First the version: a handle is good until the next write, and a decoder may be the caller's own code.
     const version = entries.versionOf(handle) as Lsn;
     return { value: entries.read(handle, this.codecs.value.decode), version };
@@ -164,7 +166,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
   getMany(keys: readonly K[]): (V | undefined)[] {
     this.#assertOpen();
     if (!Array.isArray(keys)) throw misuse('keys', 'an array of keys', keys);
-    const entries = this.#entriesNow();
+    const entries = this.#view();
     return keys.map((key, at) => {
       const handle = this.#find(`keys[${at}]`, key);
       return handle === undefined ? undefined : entries.read(handle, this.codecs.value.decode);
@@ -191,34 +193,34 @@ export class IndexReads<K, V> implements Reads<K, V> {
 
   count(range?: KeyRange<K>): number {
     this.#assertOpen();
-    return this.#entriesNow().count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);
+    return this.#view().count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);
   }
 
   #find(argument: string, key: K): EntryHandle | undefined {
     this.#assertOpen();
-    return this.#entriesNow().find(this.codecs.key.toIndexKey(argument, key));
+    return this.#view().find(this.codecs.key.toIndexKey(argument, key));
   }
 
   /** The view is taken here, at the call; the iterator only walks it. */
   #iterate<T>(range: unknown, project: Projection<T>): IteratorObject<T, undefined> {
     this.#assertOpen();
     const { bounds, reverse, limit } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
-    const view = this.#entriesNow().clone();
+    const view = this.#view().view();
     return new RangeIterator(view, view.walk(bounds, reverse, limit), project, this.#assertOpen);
   }
 }
 
 /** Of the entry that the walk has come to. */
-type Projection<T> = (view: EntriesView, walk: IndexWalk<EntryId>) => T;
+type Projection<T> = (view: View, walk: IndexWalk<EntryId>) => T;
 
 /** Not a generator: one of those takes longer to go on than a key to be read. */
 class RangeIterator<T> implements IteratorObject<T, undefined> {
   readonly #project: Projection<T>;
   readonly #assertOpen: () => void;
-  #view: EntriesView | null;
+  #view: View | null;
   #walk: IndexWalk<EntryId> | null;
 
-  constructor(view: EntriesView, walk: IndexWalk<EntryId>, project: Projection<T>, assertOpen: () => void) {
+  constructor(view: View, walk: IndexWalk<EntryId>, project: Projection<T>, assertOpen: () => void) {
     this.#view = view;
     this.#walk = walk;
     this.#project = project;

@@ -1,34 +1,29 @@
-// A snapshot: the store as it was at one LSN, for as long as somebody holds it. O(1) to take.
+// A snapshot: a view of the store at one LSN, for as long as somebody holds it. O(1) to take.
 
 import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import '../../platform-types.js';
-import type { EntriesView } from '../entries/entries.js';
+import type { FrozenEntries } from '../entries/frozen-entries.js';
+import { ROOT_ID, type StoreView } from '../entries/space.js';
 import { type Codecs, IndexReads } from './reads.js';
 
-/** What callers see of it is in store-interface.ts. */
+/** A snapshot of an open store. store-interface.ts has what callers see of it. */
 export class Snapshot<K, V> extends IndexReads<K, V> {
-  /** Everything up to here is in it, and nothing after. Not necessarily durable: see flush(lsn). */
+  /** The LSN of the last write in the snapshot. That write need not be durable yet: see flush(lsn). */
   readonly lsn: Lsn;
-  #entries: EntriesView | null;
+  #root: FrozenEntries | null;
 
-  /** `entries` is this snapshot's own clone, of the store in `directory`. `storeIsOpen`: a snapshot ends with its store. */
-  constructor(
-    codecs: Codecs<K, V>,
-    entries: EntriesView,
-    lsn: Lsn,
-    directory: string,
-    storeIsOpen: () => boolean,
-  ) {
+  /** `view` is a view of the store in `directory`. `storeIsOpen` is asked at every read: a snapshot ends with its store. */
+  constructor(codecs: Codecs<K, V>, view: StoreView, directory: string, storeIsOpen: () => boolean) {
     super(codecs, {
-      entries: () => this.#entries as EntriesView,
+      view: () => this.#root as FrozenEntries,
       assertOpen: () => {
-        if (this.#entries === null) throw closedSnapshot(directory);
+        if (this.#root === null) throw closedSnapshot(directory);
         if (!storeIsOpen()) throw closedStore(directory);
       },
     });
-    this.#entries = entries;
-    this.lsn = lsn;
+    this.#root = view.in(ROOT_ID)!;
+    this.lsn = view.lsn as Lsn;
   }
 
   /**
@@ -38,7 +33,7 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
    * snapshot.close();
    */
   close(): void {
-    this.#entries = null;
+    this.#root = null;
   }
 
   /** Closes the snapshot at the end of a `using` block. */

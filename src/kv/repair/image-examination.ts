@@ -1,38 +1,39 @@
-// A look at one image that may be damaged: what of it is whole, and what that says of the store at its LSN.
+// The examination of one image that may be damaged: finds what of it is whole, and puts that over older entries.
 
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import type { Damage } from '../../journal/internal.js';
 import type { Storage } from '../../storage/index.js';
-import type { IndexKey, KeyCodec } from '../encoding/key-encoding.js';
-import type { Shapes } from '../encoding/shapes.js';
-import type { Entries } from '../entries/entries.js';
-import { imagePath, loadImage, readImageHeader } from '../image/image-files.js';
-import {
-  IMAGE_HEADER_BYTES,
-  type ImageHeader,
-  type ImageSource,
-  imageSeed,
-  readImageBlock,
-} from '../image/image-format.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { Schema } from '../entries/schema.js';
+import type { Space } from '../entries/space.js';
+import { type EntryVisitor, readImageEntries } from '../image/image-block-reader.js';
+import { BLOCK_KIND, type ImageBlockHead, imageSeed } from '../image/image-format.js';
+import { IMAGE_HEADER_BYTES, type ImageHeader } from '../image/image-header.js';
+import { type LoadedSpaces, loadImage, readImageHeader } from '../image/image-loader.js';
+import { imagePath } from '../image/image-names.js';
+import { ImageOutline } from '../image/image-outline.js';
 import { type ImagePiece, scanImage } from '../image/image-scan.js';
+import { type ImageTable, readImageTable } from '../image/image-table.js';
 
 export interface ImageFindings {
   readonly file: string;
   readonly bytes: number;
-  /** The image is of the store as it was here. */
+  /** The LSN of the image, by its name. */
   readonly lsn: number;
-  /** In blocks that are whole. */
+  /** The number of entries in whole blocks. */
   readonly entries: number;
   readonly isWhole: boolean;
 }
 
 type ImageDamage = Omit<Damage, 'isNeeded'>;
 
+export type Block = Extract<ImagePiece, { kind: 'block' }>;
+
 interface ExaminedImageParts {
   readonly storage: Storage;
   readonly path: string;
   readonly file: string;
-  /** As its name says. */
+  /** The LSN in its name. */
   readonly lsn: number;
   readonly bytes: number;
   readonly header: ImageHeader | null;
@@ -41,14 +42,14 @@ interface ExaminedImageParts {
 }
 
 export class ImageExamination {
-  /** What its header says, or else its name. */
+  /** The LSN in its header, or else in its name. */
   readonly lsn: number;
-  /** Null when it does not verify. */
+  /** Null when the header does not verify. */
   readonly header: ImageHeader | null;
   readonly bytes: number;
-  /** It does not even start as an image. */
+  /** True when the file does not even start as an image. */
   readonly isForeignFile: boolean;
-  /** It belongs to another journal, or nobody knows to which. */
+  /** True when the image belongs to another journal, or nothing says to which. */
   isForeign = false;
   readonly #parts: ExaminedImageParts;
   readonly #damages: ImageDamage[] = [];
@@ -56,7 +57,7 @@ export class ImageExamination {
   #blocks = 0;
   #seed: number | null = null;
 
-  /** Looks at the header. Throws KEELSON_FORMAT_VERSION. */
+  /** Examines the header. Throws KEELSON_FORMAT_VERSION for a newer format. */
   static async of(storage: Storage, directory: string, lsn: number): Promise<ImageExamination> {
     const path = imagePath(directory, lsn);
     const file = path.slice(directory.length + 1);
@@ -79,17 +80,17 @@ export class ImageExamination {
     this.isForeignFile = parts.isForeignFile;
   }
 
-  /** What its name says. */
+  /** The LSN in its name. */
   get nameLsn(): number {
     return this.#parts.lsn;
   }
 
-  /** Nothing in it is damaged: an open would take it, whosever it is. */
+  /** True when nothing in it is damaged: an open would load it, whosever it is. */
   get isWhole(): boolean {
     return this.#damages.length === 0;
   }
 
-  /** Something in it verifies, so it was made: when the journal was durable through its LSN. */
+  /** True when something in it verifies: then the journal was durable through its LSN once. */
   get isProven(): boolean {
     return !this.isForeign && (this.header !== null || this.#blocks > 0);
   }
@@ -106,14 +107,11 @@ export class ImageExamination {
   }
 
   /**
-   * Reads all of it. `journalId` is that of the store, and stands in for a header that does not verify; so does the LSN
-   * in the name. Without a codec entries are not looked into.
+   * Reads the whole image and notes its damages. Adds its spaces and definitions to the schema. `journalId` is that of the
+   * store, and stands in for a header that does not verify; so does the LSN in the name. With `schema: null`, the entries
+   * are only counted.
    */
-  async read(
-    journalId: Uint8Array | null,
-    keyCodec: KeyCodec<unknown> | null,
-    shapes: Shapes | null,
-  ): Promise<void> {
+  async read(journalId: Uint8Array | null, schema: Schema | null): Promise<void> {
     const { lsn, header, why } = this.#parts;
     if (why !== null) this.#damage({ offset: 0, offsetEnd: IMAGE_HEADER_BYTES, what: why });
     if (header !== null && header.lsn !== lsn) {
@@ -123,31 +121,42 @@ export class ImageExamination {
     this.isForeign = id === null || journalId === null || Buffer.compare(id, journalId) !== 0;
     if (id === null) return;
     this.#seed = imageSeed({ journalId: id, lsn: this.lsn });
-    let lastKey: IndexKey | undefined;
+    const outline = header === null ? null : new ImageOutline(header);
+    let last: LastKey | null = null;
     for await (const piece of this.pieces()) {
       if (piece.kind === 'damage') {
         this.#damage(piece);
         continue;
       }
       this.#blocks++;
-      this.#entries += piece.entries;
-      if (keyCodec === null || piece.entries === 0) continue;
+      if (piece.head.kind === BLOCK_KIND.entries) this.#entries += piece.head.entries;
       try {
-        this.visitEntries(piece, keyCodec, shapes, (key) => {
-          if (lastKey !== undefined && key <= lastKey) throw notInOrder(piece.number);
-          lastKey = key;
-        });
+        // Behind damage the outline is not whole, which is told already.
+        if (this.isWhole) outline?.take(piece.bytes, piece.head);
+        if (schema !== null) last = this.#readBlock(piece, schema, last);
       } catch (error) {
         if (!isKeelsonError(error)) throw error;
         this.#damage({ offset: piece.offset, what: whatHappened(error) });
       }
     }
-    if (header !== null && this.isWhole && this.#entries !== header.entryCount) {
-      this.#damage({ offset: 0, what: `it has ${this.#entries} of ${header.entryCount} entries` });
-    }
   }
 
-  /** Its blocks, when read() has found out where they may be. */
+  /** Reads a block without effect but on the schema, and returns the last key so far. */
+  #readBlock(piece: Block, schema: Schema, last: LastKey | null): LastKey | null {
+    const { head, bytes } = piece;
+    if (head.kind === BLOCK_KIND.table) addSpaces(schema, readImageTable(bytes));
+    if (head.kind !== BLOCK_KIND.entries) return last;
+    const space = schema.space(head.spaceId);
+    if (space === undefined) throw unknownSpace(head);
+    let lastKey = last?.spaceId === head.spaceId ? last.key : undefined;
+    this.visitEntries(piece, schema, space, (key) => {
+      if (lastKey !== undefined && key <= lastKey) throw notInOrder(head.number);
+      lastKey = key;
+    });
+    return { spaceId: head.spaceId, key: lastKey! };
+  }
+
+  /** Yields the blocks and damages of the image, when read() has found out whose it is. */
   async *pieces(): AsyncGenerator<ImagePiece, void, undefined> {
     const { storage, path } = this.#parts;
     if (this.#seed === null) return;
@@ -159,21 +168,15 @@ export class ImageExamination {
     }
   }
 
-  /** Calls `visit` for the entries of a block that pieces() gave. */
-  visitEntries(
-    piece: Extract<ImagePiece, { kind: 'block' }>,
-    keyCodec: KeyCodec<unknown>,
-    shapes: Shapes | null,
-    visit: EntryVisitor,
-  ): void {
-    const source: ImageSource = { seed: this.#seed!, lsn: this.lsn, keyCodec, shapes };
-    readImageBlock(piece.bytes, piece.number, source, visit);
+  /** Calls `visit` for every entry of a block of entries that pieces() gave. */
+  visitEntries({ bytes, head }: Block, schema: Schema, space: Space, visit: EntryVisitor): void {
+    readImageEntries(bytes, head, { schema, space, lsn: this.lsn }, visit);
   }
 
-  /** The entries of an image that is whole. */
-  load(keyCodec: KeyCodec<unknown>, shapes: Shapes | null): Promise<Entries> {
+  /** Loads the spaces of an image that is whole. */
+  load(schema: Schema): Promise<LoadedSpaces> {
     const { storage, path } = this.#parts;
-    return loadImage(storage, { path, header: this.header!, keyCodec, shapes }, () => {});
+    return loadImage(storage, path, this.header!, schema, () => {});
   }
 
   #damage(damage: Omit<ImageDamage, 'file'>): void {
@@ -183,53 +186,31 @@ export class ImageExamination {
   }
 }
 
-type EntryVisitor = (key: IndexKey, version: number, valueStart: number, valueEnd: number) => void;
+interface LastKey {
+  readonly spaceId: number;
+  readonly key: IndexKey;
+}
 
-/**
- * Puts what is whole of a damaged image over entries that are as old as it, or older. A whole block says what all keys
- * from its first to its last are; whole blocks that follow each other, also what is between them; so what they do not
- * have is deleted.
- */
-export async function overlayImage(
-  image: ImageExamination,
-  keyCodec: KeyCodec<unknown>,
-  shapes: Shapes | null,
-  entries: Entries,
-): Promise<void> {
-  /** The last key of the block before, if that was whole; undefined before the first block. */
-  let lastKey: IndexKey | undefined;
-  let isContiguous = true;
-  for await (const piece of image.pieces()) {
-    if (piece.kind === 'damage') {
-      isContiguous = false;
-      continue;
-    }
-    const { bytes } = piece;
-    const block: { key: IndexKey; version: number; start: number; end: number }[] = [];
-    try {
-      image.visitEntries(piece, keyCodec, shapes, (key, version, start, end) =>
-        block.push({ key, version, start, end }),
-      );
-    } catch (error) {
-      if (!isKeelsonError(error)) throw error;
-      isContiguous = false;
-      continue;
-    }
-    const high = block.at(-1)?.key;
-    // The end block has no keys: what follows the last one is proven absent, or nothing is.
-    if (high === undefined && !isContiguous) return;
-    entries.deleteRange({
-      low: isContiguous ? lastKey : block[0]!.key,
-      lowInclusive: !isContiguous || lastKey === undefined,
-      high,
-      highInclusive: true,
-    });
-    for (const { key, version, start, end } of block) entries.set(key, version, bytes, start, end);
-    lastKey = high;
-    isContiguous = true;
+/** Adds the spaces of an image that the schema does not have yet. */
+function addSpaces(schema: Schema, { spaces }: ImageTable): void {
+  for (const { id, definition } of spaces) {
+    const known = schema.space(id);
+    if (known === undefined) schema.add(schema.newSpace(id, definition));
+    else if (!known.equals(definition)) throw otherSpace(id);
   }
 }
 
 function notInOrder(number: number): KeelsonError {
   return new KeelsonError('KEELSON_CORRUPT', `block ${number} is not in key order`);
+}
+
+export function unknownSpace({ number, spaceId }: ImageBlockHead): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_CORRUPT',
+    `block ${number} is of space ${spaceId}, of which nothing is known`,
+  );
+}
+
+function otherSpace(id: number): KeelsonError {
+  return new KeelsonError('KEELSON_CORRUPT', `the table of spaces says that space ${id} is another one`);
 }

@@ -7,12 +7,7 @@ import { absoluteDirectory, type Damage, type LsnRange } from '../../journal/int
 import { choiceOption, functionOption, type OptionTable, resolveOptions } from '../../options.js';
 import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '../../storage/index.js';
 import { refuseInside, refuseInsideByLinks, writeNewStore } from '../copy/new-store.js';
-import {
-  KEY_ENCODING_NAMES,
-  type KeyCodec,
-  type KeyEncodingName,
-  resolveKeyEncoding,
-} from '../encoding/key-encoding.js';
+import { KEY_ENCODING_NAMES, type KeyEncodingName } from '../encoding/key-encoding.js';
 import { ENCODING_NAME_BYTES_MAX, isEncodingName } from '../encoding/value-encoding.js';
 import { type ExaminationProgress, examineStore } from './store-examination.js';
 
@@ -109,18 +104,14 @@ export async function salvageOn(
       { path: directory },
     );
   }
-  const { entries, shapes, lastLsn: lsn, damages, missing } = found;
-  const { keyEncodingName, valueEncodingName } = found.encodings;
+  const { schema, entries, lastLsn: lsn, damages, missing } = found;
   await writeNewStore(storage, {
     directory: out,
     source: directory,
-    lsn,
-    entries: entries.clone(),
-    keyCodec: resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>,
-    valueEncodingName,
-    shapes,
+    schema,
+    view: schema.view(lsn),
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });
-  return { directory: out, entries: entries.size, lsn, damages, missing };
+  return { directory: out, entries, lsn, damages, missing };
 }

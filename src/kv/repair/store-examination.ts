@@ -1,8 +1,8 @@
-// A look at a whole store that may be damaged: every image and every record that is whole, put together to one content,
-// and each place where something is not. What verify() tells and salvage() writes. Changes nothing.
+// The examination of a store that may be damaged: puts everything that is whole together, and notes every place that is not.
+// verify() reports it and salvage() writes it. Changes nothing on the disk.
 //
-// The content is built in the order of the log. It starts from the newest image that is whole. Records above it follow
-// as far as they are there. An image that is damaged counts, at its LSN, for the keys that its whole blocks span.
+// The entries are built in the order of the log. They start from the newest whole image. Records above it follow as far as
+// they are there. A damaged image counts, at its LSN, for the keys that its whole blocks span.
 
 import { basename } from 'node:path';
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
@@ -24,14 +24,22 @@ import {
   scanSegments,
 } from '../../journal/internal.js';
 import { nextTurn } from '../../schedulers.js';
-import { type HeldDirectory, type Storage, withTolerantReads } from '../../storage/index.js';
+import {
+  type HeldDirectory,
+  RECORD_BYTES_MAX,
+  type Storage,
+  withTolerantReads,
+} from '../../storage/index.js';
 import { assertKnownKeyEncoding, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
-import { enterShape, type Shapes, shapesFor } from '../encoding/shapes.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
-import { Entries, seedFrom } from '../entries/entries.js';
-import { imageLsn, isTemporaryImage, listImages } from '../image/image-files.js';
-import { RECORD_KIND_BIRTH, type RecordVisitor, readBirth, readWrites } from '../write/record-codec.js';
-import { ImageExamination, type ImageFindings, overlayImage } from './image-examination.js';
+import { Schema } from '../entries/schema.js';
+import { SpaceDefinition } from '../entries/space.js';
+import { imageLsn, isTemporaryImage, listImages } from '../image/image-names.js';
+import { isBirth, readBirth, readWriteSet } from '../write/record-reader.js';
+import { applyWrites } from '../write/write-path.js';
+import { WriteSet } from '../write/write-set.js';
+import { ImageExamination, type ImageFindings } from './image-examination.js';
+import { overlayImage } from './image-overlay.js';
 
 /** What keys and values are, by the names that the store recorded. */
 export interface EncodingNames {
@@ -55,12 +63,12 @@ export interface ExaminationProgress {
 }
 
 export interface StoreExamination {
-  /** All that is whole. */
-  readonly entries: Entries;
+  /** Everything that is whole. Without a space where nothing says what keys and values are. */
+  readonly schema: Schema;
+  /** The number of entries in all spaces. */
+  readonly entries: number;
   readonly encodings: EncodingNames | null;
-  /** That the values of the entries have. */
-  readonly shapes: Shapes | null;
-  /** Records of the journal that are whole and count. */
+  /** The number of records of the log that are whole and count. */
   readonly records: number;
   readonly lastLsn: number;
   readonly tornBytes: number;
@@ -127,10 +135,10 @@ class Examiner {
   readonly #damages: Damage[] = [];
   /** What records did that do not decode. */
   readonly #undecodable: LsnRange[] = [];
+  readonly #schema: Schema;
+  readonly #writes: WriteSet;
+  /** Null until something says what keys and values are: then the schema has no space. */
   #encodings: EncodingNames | null = null;
-  #keyCodec: KeyCodec<unknown> | null = null;
-  #shapes: Shapes | null = null;
-  #entries: Entries;
   #records = 0;
   /** Everything up to here has been put in; a record that comes a second time is not. */
   #appliedLsn = 0;
@@ -140,7 +148,8 @@ class Examiner {
 
   constructor(plan: ExaminationPlan) {
     this.#plan = plan;
-    this.#entries = new Entries(seedFrom(plan.storage));
+    this.#schema = new Schema((length) => plan.storage.randomBytes(length));
+    this.#writes = new WriteSet(RECORD_BYTES_MAX, this.#schema);
     this.#storage = withTolerantReads(plan.storage, (path, offset, offsetEnd, error) => {
       const place = `${path} ${offset}`;
       const end = Math.max(offsetEnd, this.#unreadable.get(place)?.offsetEnd ?? 0);
@@ -164,7 +173,7 @@ class Examiner {
     const journalId = journalIdOf(directory, found, owned);
     this.#learnFrom(images, journalId, await firstRecordOf(storage, directory, journalId));
     for (const image of images) {
-      await image.read(journalId, this.#keyCodec, this.#shapes);
+      await image.read(journalId, this.#encodings === null ? null : this.#schema);
       this.#done += image.bytes;
       this.#progress(this.#done);
     }
@@ -179,8 +188,8 @@ class Examiner {
       provenLsn,
       journalId,
     });
-    if (base !== null && this.#keyCodec !== null) {
-      this.#entries = await base.load(this.#keyCodec, this.#shapes);
+    if (base !== null && this.#encodings !== null) {
+      for (const space of (await base.load(this.#schema)).spaces) this.#schema.add(space);
       this.#appliedLsn = baseLsn;
     }
     const overlays = images
@@ -189,9 +198,9 @@ class Examiner {
     await this.#apply(examination, overlays, base?.lsn ?? null, images.length > 0);
     const { decision, lastLsn, segments } = examination;
     return {
-      entries: this.#entries,
+      schema: this.#schema,
+      entries: this.#schema.spaces.reduce((sum, { entries }) => sum + entries.size, 0),
       encodings: this.#encodings,
-      shapes: this.#shapes,
       records: this.#records,
       lastLsn,
       tornBytes: decision.kind === 'repair' || decision.kind === 'clean' ? decision.tornBytes : 0,
@@ -307,7 +316,7 @@ class Examiner {
   }
 
   async #overlay(image: ImageExamination): Promise<void> {
-    if (this.#keyCodec !== null) await overlayImage(image, this.#keyCodec, this.#shapes, this.#entries);
+    if (this.#encodings !== null) await overlayImage(image, this.#schema);
     this.#appliedLsn = Math.max(this.#appliedLsn, image.lsn);
   }
 
@@ -317,15 +326,14 @@ class Examiner {
     const isNew = lsn > this.#appliedLsn;
     const place = { file, offset, lsn: startLsn, lsnEnd: lsn };
     try {
-      if (startLsn === 0 && bytes[start] === RECORD_KIND_BIRTH) {
+      if (startLsn === 0 && isBirth(bytes, start, end)) {
         const birth = readBirth(bytes.slice(start, end), this.#plan.directory);
         this.#learn(birth);
         this.#compareEncodings(birth, place, isBirthNeeded);
       } else {
-        if (this.#keyCodec === null) throw unknownEncodings();
-        // Once without effect: of a record that does not decode, nothing counts.
-        readWrites(this.#keyCodec, bytes, start, end, checkingVisitor(this.#shapes));
-        if (isNew) readWrites(this.#keyCodec, bytes, start, end, visitorOf(this.#entries, lsn));
+        if (this.#encodings === null) throw unknownEncodings();
+        readWriteSet(this.#schema, bytes, start, end, this.#writes);
+        if (isNew) applyWrites(this.#schema, this.#writes, lsn);
         if (startLsn === 0) this.#damages.push({ ...place, what: NO_BIRTH, isNeeded: isBirthNeeded });
       }
     } catch (error) {
@@ -336,20 +344,20 @@ class Examiner {
     if (isNew) this.#appliedLsn = lsn;
   }
 
-  /** The first to say it is believed. */
+  /** Takes the encodings from the first source that names them. */
   #learn(names: EncodingNames): void {
     if (this.#encodings !== null) return;
     const { keyEncodingName, valueEncodingName } = names;
     if (!isEncodingName(valueEncodingName)) throw impossibleName();
     assertKnownKeyEncoding(keyEncodingName, this.#plan.directory);
     this.#encodings = { keyEncodingName, valueEncodingName };
-    this.#keyCodec = resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>;
-    this.#shapes = shapesFor(valueEncodingName, (length) => this.#storage.randomBytes(length));
+    const keyCodec = resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>;
+    this.#schema.reset(new SpaceDefinition('', keyCodec, valueEncodingName));
   }
 
   /** A journal is not a store: its first record says nothing of keys. */
   #refuseForeign({ bytes }: RecordBatch, { start, end }: FoundRecord): void {
-    if (start < end && bytes[start] === RECORD_KIND_BIRTH) return;
+    if (isBirth(bytes, start, end)) return;
     const { directory } = this.#plan;
     throw new KeelsonError('KEELSON_FOREIGN', `The journal in ${directory} is not that of a store`, {
       path: directory,
@@ -403,25 +411,6 @@ const TURN_RECORDS = 2048;
 const PROGRESS_BYTES = 4 * 1024 * 1024;
 
 const NO_BIRTH = 'the first record does not say what keys and values are';
-
-/** Has no effect but on what can be read: definitions are good wherever they stand. */
-function checkingVisitor(shapes: Shapes | null): RecordVisitor {
-  return {
-    put: (_, bytes, start, end) => shapes?.assertKnown(bytes, start, end),
-    delete: () => {},
-    clear: () => {},
-    shape: (shape) => enterShape(shapes, shape),
-  };
-}
-
-function visitorOf(entries: Entries, lsn: number): RecordVisitor {
-  return {
-    put: (key, bytes, start, end) => entries.set(key, lsn, bytes, start, end),
-    delete: (key) => entries.delete(key),
-    clear: (bounds) => entries.deleteRange(bounds),
-    shape: () => {},
-  };
-}
 
 function isOther(name: string): boolean {
   const isUnfinished = isTemporaryImage(name) || isTemporarySegment(name);

@@ -74,7 +74,7 @@ export async function verifyOn(
     damages,
     images,
     segments,
-    entries: entries.size,
+    entries,
     records,
     lastLsn,
     tornBytes,

@@ -1,7 +1,8 @@
-// A batch as callers give it: checked as a whole, and added to its write on the way, before anything of it is written.
+// A batch as callers give it. It is checked as a whole, and on the way added to a write set.
 
 import { describeValue, misuse } from '../../errors.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
+import type { Space } from '../entries/space.js';
 import type { Codecs } from '../read/reads.js';
 import type { WriteSet } from './write-set.js';
 
@@ -17,19 +18,24 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Adds all operations to a write that has begun. Throws a TypeError that names the operation and its field, as in
- * `operations[3].key`. Encoders may be the caller's own code and call the store again: `writes` is this batch's alone.
+ * Adds all operations to a write set that has begun. Throws a TypeError that names the operation and its field, as in
+ * `operations[3].key`. Encoders may be the caller's own code and may write, too: `writes` belongs to this batch alone.
  */
-export function addBatch<K, V>(codecs: Codecs<K, V>, operations: unknown, writes: WriteSet): void {
+export function addBatch<K, V>(
+  space: Space,
+  codecs: Codecs<K, V>,
+  operations: unknown,
+  writes: WriteSet,
+): void {
   if (!Array.isArray(operations)) throw misuse('operations', 'an array', operations);
   const place = new OperationPlace();
   for (let at = 0; at < operations.length; at++) {
     place.moveTo(at);
-    addOperation(codecs, place, operations[at], writes);
+    addOperation(space, codecs, place, operations[at], writes);
   }
 }
 
-/** Where in the operations: an ArgumentName, of which no text is made while all is well. */
+/** A place in the operations: an ArgumentName that makes its text only for an error. */
 class OperationPlace {
   #at = 0;
   #field = '';
@@ -51,6 +57,7 @@ class OperationPlace {
 }
 
 function addOperation<K, V>(
+  space: Space,
   codecs: Codecs<K, V>,
   place: OperationPlace,
   operation: unknown,
@@ -69,10 +76,10 @@ function addOperation<K, V>(
   }
   if (type === 'clear') {
     const { bounds } = resolveRange(codecs.key, `${place}`, BOUND_NAMES, operation, ['type']);
-    writes.clear(codecs.key, bounds);
+    writes.clear(space, bounds);
     return;
   }
   const indexKey = codecs.key.toIndexKey(place.field('key'), key);
-  if (type === 'delete') writes.delete(codecs.key, indexKey);
-  else writes.put(codecs.key, indexKey, codecs.value.encode(value as V, place.field('value')));
+  if (type === 'delete') writes.delete(space, indexKey);
+  else writes.put(space, indexKey, codecs.value, value as V, place.field('value'));
 }

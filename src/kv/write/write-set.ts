@@ -1,133 +1,165 @@
-// One atomic write before it is in the log: its operations in their order, and the record that holds them. A put makes
-// nothing new for it: memory and arrays are those of the write before.
+// A write set: the operations of one atomic write, which is one record of the log. A caller fills it and so builds the
+// record; or readWriteSet() fills it from a record. The write path applies it to the entries (write-path.ts).
+//
+// It is a structure of arrays that serve the next write again, so a put allocates nothing for it.
 
+import type { ArgumentName } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
-import type { IndexKey, KeyCodec } from '../encoding/key-encoding.js';
-import type { Shapes } from '../encoding/shapes.js';
-import type { Entries, EntryHandle } from '../entries/entries.js';
-import { RecordWriter } from './record-codec.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { ValueCodec } from '../encoding/value-encoding.js';
+import type { EntryHandle } from '../entries/entry-slabs.js';
+import type { Schema } from '../entries/schema.js';
+import type { Space } from '../entries/space.js';
+import { RecordWriter } from './record-writer.js';
 
-const PUT = 0;
-const DELETE = 1;
-const CLEAR = 2;
+/** What an operation does. */
+export const PUT = 0;
+export const DELETE = 1;
+export const CLEAR = 2;
+export const CREATE = 3;
+export const DROP = 4;
 
-/** Arrays of so few operations are kept for the next write. Those of more are made anew, which frees their keys. */
+/** Arrays of at most this many operations serve the next write. Larger ones are let go, which frees their keys. */
 const OPERATIONS_KEPT_MAX = 1;
 
+const NO_BYTES = new Uint8Array(0);
+
 export class WriteSet {
+  /** The memory that holds the values of puts: the record. */
+  bytes: Uint8Array = NO_BYTES;
+  /** The number of operations. The arrays below have one place for each. */
+  count = 0;
+  kinds: number[] = [];
+  spaces: Space[] = [];
+  /** The keys of puts and deletes. */
+  keys: IndexKey[] = [];
+  /** Where the values of puts start and end in `bytes`. */
+  valueStarts: number[] = [];
+  valueEnds: number[] = [];
+  /** The staged entries of puts. */
+  handles: EntryHandle[] = [];
+  /** The bounds of clears: a place for each clear only, in their order. */
+  bounds: KeyBounds[] = [];
+  /** True for keys that were read from a disk, which are no parts of longer strings. */
+  hasOwnKeys = false;
   readonly #writer: RecordWriter;
-  #count = 0;
-  #kinds: number[] = [];
-  /** The keys of puts and deletes, by the place of the operation. */
-  #keys: IndexKey[] = [];
-  /** Where in the record the values of puts begin, by the place of the operation. */
-  #valueStarts: number[] = [];
-  /** Where they end. */
-  #valueEnds: number[] = [];
-  /** The staged entries of puts, by the place of the operation. */
-  #handles: EntryHandle[] = [];
-  /** The bounds of clears, in their order. */
-  #bounds: KeyBounds[] = [];
 
-  /** `recordBytesMax` and `shapes` are those of RecordWriter. */
-  constructor(recordBytesMax: number, shapes: Shapes | null) {
-    this.#writer = new RecordWriter(recordBytesMax, shapes);
+  /** `recordBytesMax` is the limit of the log. */
+  constructor(recordBytesMax: number, schema: Schema) {
+    this.#writer = new RecordWriter(recordBytesMax, schema);
   }
 
-  /** How many operations there are. */
-  get count(): number {
-    return this.#count;
-  }
-
-  /** Starts a write. What finish() returned before is overwritten. */
+  /** Starts a write that the caller fills. */
   begin(): void {
-    this.#count = 0;
+    this.#empty();
+    this.hasOwnKeys = false;
     this.#writer.begin();
   }
 
-  put(codec: KeyCodec<unknown>, key: IndexKey, value: Uint8Array): void {
-    const valueStart = this.#writer.put(codec, key, value);
-    const at = this.#count;
-    this.#kinds[at] = PUT;
-    this.#keys[at] = key;
-    this.#valueStarts[at] = valueStart;
-    this.#valueEnds[at] = this.#writer.length;
-    this.#count = at + 1;
+  /** Starts a write whose record is at hand: `bytes` holds the values. */
+  beginReading(bytes: Uint8Array): void {
+    this.#empty();
+    this.hasOwnKeys = true;
+    this.bytes = bytes;
   }
 
-  delete(codec: KeyCodec<unknown>, key: IndexKey): void {
-    this.#writer.delete(codec, key);
-    this.#kinds[this.#count] = DELETE;
-    this.#keys[this.#count] = key;
-    this.#count++;
+  /** Encodes a value into the record. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code. */
+  put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
+    this.#writer.put(space, key, codec, value, argument);
+    this.addPut(space, key, this.#writer.valueStart, this.#writer.length);
   }
 
-  clear(codec: KeyCodec<unknown>, bounds: KeyBounds): void {
-    this.#writer.clear(codec, bounds);
-    this.#kinds[this.#count++] = CLEAR;
-    this.#bounds.push(bounds);
+  delete(space: Space, key: IndexKey): void {
+    this.#writer.delete(space, key);
+    this.addDelete(space, key);
   }
 
-  /** The record, good until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
+  clear(space: Space, bounds: KeyBounds): void {
+    this.#writer.clear(space, bounds);
+    this.addClear(space, bounds);
+  }
+
+  /** Creates a space, which the schema does not have yet. */
+  create(space: Space): void {
+    this.#writer.create(space);
+    this.addCreate(space);
+  }
+
+  drop(space: Space): void {
+    this.#writer.drop(space);
+    this.addDrop(space);
+  }
+
+  addPut(space: Space, key: IndexKey, valueStart: number, valueEnd: number): void {
+    const at = this.#add(PUT, space);
+    this.keys[at] = key;
+    this.valueStarts[at] = valueStart;
+    this.valueEnds[at] = valueEnd;
+  }
+
+  addDelete(space: Space, key: IndexKey): void {
+    this.keys[this.#add(DELETE, space)] = key;
+  }
+
+  addClear(space: Space, bounds: KeyBounds): void {
+    this.#add(CLEAR, space);
+    this.bounds.push(bounds);
+  }
+
+  addCreate(space: Space): void {
+    this.#add(CREATE, space);
+  }
+
+  addDrop(space: Space): void {
+    this.#add(DROP, space);
+  }
+
+  /** Returns the space of this id that the write creates, or undefined. */
+  created(id: number): Space | undefined {
+    for (let at = 0; at < this.count; at++) {
+      if (this.kinds[at] === CREATE && this.spaces[at]!.id === id) return this.spaces[at];
+    }
+    return undefined;
+  }
+
+  /** Ends the record and returns it. It is good until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
   finish(): Uint8Array {
-    return this.#writer.finish();
+    this.bytes = this.#writer.finish();
+    return this.bytes;
   }
 
-  /** Puts values into memory that is ready for them: all of them, or it throws NoSlabMemory and there is none. */
-  stage(entries: Entries, record: Uint8Array): void {
-    let at = 0;
-    try {
-      for (; at < this.#count; at++) {
-        if (this.#kinds[at] !== PUT) continue;
-        this.#handles[at] = entries.stage(
-          this.#keys[at]!,
-          record,
-          this.#valueStarts[at]!,
-          this.#valueEnds[at]!,
-        );
-      }
-    } catch (error) {
-      while (--at >= 0) if (this.#kinds[at] === PUT) entries.discard(this.#handles[at]!);
-      throw error;
-    }
-    if (this.#count > 1) this.#warm(entries);
-  }
-
-  /** Applies all operations to entries in which they were staged. `version` is the LSN of the record. */
-  link(entries: Entries, version: number): void {
-    let clears = 0;
-    for (let at = 0; at < this.#count; at++) {
-      const kind = this.#kinds[at];
-      if (kind === PUT) entries.link(this.#keys[at]!, version, this.#handles[at]!);
-      else if (kind === DELETE) entries.delete(this.#keys[at]!);
-      else entries.deleteRange(this.#bounds[clears++]!);
-    }
-  }
-
-  /** The record is in the log, and with it what it defines. */
+  /** Says that the record is in the log. */
   appended(): void {
     this.#writer.appended();
   }
 
-  /** Lets go of what a giant write has taken, and of keys: they are the caller's, and may be parts of longer strings. */
+  /** Lets go of keys, which belong to the caller and may be parts of longer strings, and of the memory of a giant write. */
   release(): void {
-    this.#writer.trim();
-    if (this.#bounds.length > 0) this.#bounds = [];
-    if (this.#count <= OPERATIONS_KEPT_MAX) {
-      this.#keys[0] = '' as IndexKey;
+    this.#writer.release();
+    this.bytes = NO_BYTES;
+    if (this.bounds.length > 0) this.bounds = [];
+    if (this.count <= OPERATIONS_KEPT_MAX) {
+      this.keys[0] = '';
       return;
     }
-    this.#count = 0;
-    this.#kinds = [];
-    this.#keys = [];
-    this.#valueStarts = [];
-    this.#valueEnds = [];
-    this.#handles = [];
+    this.count = 0;
+    this.kinds = [];
+    this.spaces = [];
+    this.keys = [];
+    this.valueStarts = [];
+    this.valueEnds = [];
+    this.handles = [];
   }
 
-  #warm(entries: Entries): void {
-    for (let at = 0; at < this.#count; at++) {
-      if (this.#kinds[at] === PUT) entries.warmLink(this.#handles[at]!);
-    }
+  #empty(): void {
+    this.count = 0;
+    if (this.bounds.length > 0) this.bounds = [];
+  }
+
+  #add(kind: number, space: Space): number {
+    const at = this.count++;
+    this.kinds[at] = kind;
+    this.spaces[at] = space;
+    return at;
   }
 }

@@ -92,7 +92,7 @@ class PreparingWalk {
   #string(text: string, depth: number): unknown {
     if (!text.isWellFormed()) this.#refuse(depth, 'a string without lone surrogates', text, WELL_FORMED);
     this.#count(text.length);
-    return isMarked(text) ? new ExtData(EXTENSION.markedString, Buffer.from(text)) : text;
+    return startsWithBom(text) ? new ExtData(EXTENSION.markedString, Buffer.from(text)) : text;
   }
 
   #container(value: object, depth: number): unknown {
@@ -142,7 +142,7 @@ class PreparingWalk {
         copy ??= { ...value };
         copy[name] = prepared;
       }
-      isPlain &&= !isMarked(name) && !INHERITED_NAMES.has(name);
+      isPlain &&= !startsWithBom(name) && !INHERITED_NAMES.has(name);
     }
     const object = copy ?? value;
     if (isPlain) return object;
@@ -296,6 +296,6 @@ function bigintPayload(value: bigint): Uint8Array {
 }
 
 /** The library strips it from long strings. */
-export function isMarked(text: string): boolean {
+export function startsWithBom(text: string): boolean {
   return text.charCodeAt(0) === 0xfeff;
 }

@@ -36,9 +36,27 @@ export function decodePlain(input: Uint8Array, start: number, inputEnd: number):
   }
 }
 
-/** The same of a value with a shape. KEELSON_DECODE, too, when its shape is not known. */
-export function decodeShaped(input: Uint8Array, start: number, inputEnd: number, shapes: Shapes): unknown {
+/**
+ * Reads a value that is written by its shape. `decodeItems` decodes the values of its names where some are not plain.
+ * Throws KEELSON_DECODE when nothing has defined the shape, and an Error when there is not one value for each name.
+ */
+export function decodeShaped(
+  input: Uint8Array,
+  start: number,
+  inputEnd: number,
+  shapes: Shapes,
+  decodeItems: (payload: Uint8Array) => unknown[],
+): unknown {
   const shape = shapes.get(shapeIdAt(input, start, inputEnd));
+  const value = readPlain(shape, input, start, inputEnd);
+  if (value !== NOT_PLAIN) return value;
+  const { names } = shape;
+  const items = decodeItems(input.subarray(start + SHAPED_HEADER_BYTES, inputEnd));
+  if (items.length !== names.length) throw new Error(`${items.length} items for ${names.length} names`);
+  return Object.fromEntries(names.map((name, index) => [name, items[index]]));
+}
+
+function readPlain(shape: Shape, input: Uint8Array, start: number, inputEnd: number): unknown {
   bytes = input;
   at = start + SHAPED_HEADER_BYTES;
   end = inputEnd;

@@ -1,16 +1,17 @@
-// Plain values into MessagePack without the library: one pass that checks and writes, at half the cost of two. Pure. What is
-// plain it writes as the library would, byte for byte, or with the shape it has; of anything else it says so, and the library
-// decides. So it may know little. Plain are objects, arrays, strings, numbers, booleans and null that check.ts would pass as they are, and
-// that fit the scratch.
+// Writes plain values as MessagePack without the library: one pass checks and writes, at half the cost of two passes.
+// Plain are objects, arrays, strings, numbers, booleans and null that check.ts would pass as they are, in at most
+// VALUE_BYTES_MAX bytes. The bytes are those that the library would write, or those of the value's shape. For any other
+// value the writer gives up, and the library decides.
 
 import { isIntrinsicPrototype, isPlainElsewhere } from '../realms.js';
+import type { Scratch } from '../scratch.js';
 import type { Shape, Shapes } from '../shapes.js';
 import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from '../utf8.js';
-import { INHERITED_NAMES, isMarked, lookupGetter } from './check.js';
+import { INHERITED_NAMES, lookupGetter, startsWithBom } from './check.js';
 
-/** A larger value is the library's, which grows its own. */
-const SCRATCH_BYTES = 16 * 1024;
-/** So is a deeper one. */
+/** The library writes a larger value, in memory that it grows. */
+const VALUE_BYTES_MAX = 16 * 1024;
+/** The library writes a deeper value. */
 const DEPTH_MAX = 16;
 /** A number with its type, or the header of a string, an array or an object. */
 const HEADER_BYTES_MAX = 9;
@@ -18,21 +19,30 @@ const SHORT_TEXT_UNITS_MAX = 31;
 
 const { getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
 
-const bytes = new Uint8Array(SCRATCH_BYTES);
-const view = new DataView(bytes.buffer);
+/** The memory that is written to, the position in it, and the position that is out of bounds. */
+let bytes: Uint8Array = new Uint8Array(0);
+let view = new DataView(bytes.buffer);
 let at = 0;
-/** Counts the values. A Proxy in one may have another encoded meanwhile, which takes the scratch from it. */
+let limit = 0;
+/** Counts the values. A Proxy in a value may have another value written meanwhile, which changes all of the above. */
 let serial = 0;
 
-/** The bytes of a plain value, a view of a scratch buffer that the next call overwrites; null of any other. */
-export function encodePlain(value: unknown, shapes: Shapes | null = null): Uint8Array | null {
+/**
+ * Writes a plain value behind what is in `out`. Returns false, with the position of `out` as it was, for a value that is
+ * not plain. With `shapes`, an object whose names have a shape is written without them.
+ */
+export function writePlain(value: unknown, shapes: Shapes | null, out: Scratch): boolean {
   const ownSerial = ++serial;
-  at = 0;
+  out.reserve(VALUE_BYTES_MAX);
+  ({ bytes, view, at } = out);
+  limit = at + VALUE_BYTES_MAX;
   const isWritten = shapes === null ? writeValue(value, 0) : writeWhole(value, shapes);
-  return isWritten && serial === ownSerial ? bytes.subarray(0, at) : null;
+  if (!isWritten || serial !== ownSerial) return false;
+  out.at = at;
+  return true;
 }
 
-/** All of a value: an object has its shape, if there is one. */
+/** Writes the whole of a value: an object by its shape, if there is one. */
 function writeWhole(value: unknown, shapes: Shapes): boolean {
   if (typeof value !== 'object' || value === null) return writeValue(value, 0);
   const prototype: object | null = getPrototypeOf(value);
@@ -44,7 +54,6 @@ function writeWhole(value: unknown, shapes: Shapes): boolean {
 }
 
 function writeShaped(value: object, { header, names }: Shape): boolean {
-  at = 0;
   for (let index = 0; index < header.length; index++) bytes[at++] = header[index]!;
   for (let index = 0; index < names.length; index++) {
     const name = names[index]!;
@@ -54,9 +63,9 @@ function writeShaped(value: object, { header, names }: Shape): boolean {
   return true;
 }
 
-/** False: not plain. What has been written then is of no use. So of all of these. */
+/** Each of these functions returns false for what is not plain; the bytes that were written are then of no use. */
 function writeValue(value: unknown, depth: number): boolean {
-  if (at + HEADER_BYTES_MAX > SCRATCH_BYTES) return false;
+  if (at + HEADER_BYTES_MAX > limit) return false;
   if (typeof value === 'string') return writeText(value);
   if (typeof value === 'number') return writeNumber(value);
   if (typeof value === 'boolean') bytes[at++] = value ? 0xc3 : 0xc2;
@@ -73,7 +82,7 @@ function writeContainer(value: object, depth: number): boolean {
   return writeElsewhere(value, prototype, depth);
 }
 
-/** A container of another realm, or an object without a prototype. */
+/** Writes a container of another realm, or an object without a prototype. */
 function writeElsewhere(value: object, prototype: object | null, depth: number): boolean {
   if (Array.isArray(value)) return isIntrinsicPrototype('Array', prototype) && writeArray(value, depth);
   return isPlainElsewhere(value, prototype) && writeObject(value, depth);
@@ -84,7 +93,7 @@ function writeObject(value: object, depth: number): boolean {
   return names !== null && writeProperties(value, names, depth);
 }
 
-/** Null: there is more on it. */
+/** Returns the names of an object; null when it has other properties, too. */
 function namesOf(value: object): readonly string[] | null {
   const names = Object.keys(value);
   const isAll =
@@ -98,7 +107,7 @@ function writeProperties(value: object, names: readonly string[], depth: number)
   for (let index = 0; index < size; index++) {
     const name = names[index]!;
     if (INHERITED_NAMES.has(name) || lookupGetter.call(value, name) !== undefined) return false;
-    if (at + HEADER_BYTES_MAX > SCRATCH_BYTES || !writeText(name)) return false;
+    if (at + HEADER_BYTES_MAX > limit || !writeText(name)) return false;
     if (!writeValue((value as { readonly [name: string]: unknown })[name], depth + 1)) return false;
   }
   return true;
@@ -123,7 +132,7 @@ function writeSize(size: number, short: number, long: number): boolean {
 function writeText(text: string): boolean {
   const { length } = text;
   if (length > SHORT_TEXT_UNITS_MAX) return writeLongText(text);
-  if (at + 1 + length > SCRATCH_BYTES) return false;
+  if (at + 1 + length > limit) return false;
   for (let index = 0; index < length; index++) {
     const unit = text.charCodeAt(index);
     if (unit >= 0x80) return writeLongText(text);
@@ -134,10 +143,10 @@ function writeText(text: string): boolean {
   return true;
 }
 
-/** Or one that is not ASCII. */
+/** Writes a text that is long, or not ASCII. */
 function writeLongText(text: string): boolean {
-  if (at + HEADER_BYTES_MAX + text.length * UTF8_BYTES_PER_UNIT_MAX > SCRATCH_BYTES) return false;
-  if (isMarked(text) || !text.isWellFormed()) return false;
+  if (at + HEADER_BYTES_MAX + text.length * UTF8_BYTES_PER_UNIT_MAX > limit) return false;
+  if (startsWithBom(text) || !text.isWellFormed()) return false;
   const size = Buffer.byteLength(text);
   if (size <= SHORT_TEXT_UNITS_MAX) bytes[at++] = 0xa0 | size;
   else if (size < 0x100) write8(0xd9, size);
@@ -195,7 +204,7 @@ function write32(type: number, value: number): void {
   at += 5;
 }
 
-/** A safe integer, negative or not: two's complement of 64 bits. */
+/** Writes a safe integer, negative or not, as two's complement of 64 bits. */
 function write64(type: number, value: number): void {
   bytes[at] = type;
   view.setUint32(at + 1, Math.floor(value / 0x1_0000_0000));

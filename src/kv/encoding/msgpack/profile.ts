@@ -15,11 +15,13 @@
 // made of them; but one that is not as we write it, such as a key that comes twice, is not looked for.
 
 import { type ArgumentName, KeelsonError, whatHappened } from '../../../errors.js';
-import { SHAPED, SHAPED_HEADER_BYTES, type Shapes, shapeIdAt } from '../shapes.js';
+import type { Scratch } from '../scratch.js';
+import { SHAPED, type Shapes } from '../shapes.js';
+import type { ValueCodec } from '../value-encoding.js';
 import { prepareForMsgpack, tooLarge, VALUE_BYTES_MAX } from './check.js';
 import { decodeItems, decodeValue, encodePrepared } from './extensions.js';
 import { decodePlain, decodeShaped, NOT_PLAIN } from './plain-reader.js';
-import { encodePlain } from './plain-writer.js';
+import { writePlain } from './plain-writer.js';
 
 export { VALUE_BYTES_MAX } from './check.js';
 export { VALUE_DEPTH_MAX } from './extensions.js';
@@ -40,38 +42,36 @@ export type MsgpackValue =
   | ReadonlySet<MsgpackValue>;
 
 /**
- * The bytes of a value. `argument` is what a TypeError calls it. With `shapes` it may be one that only these can decode.
- * The result is a view of a scratch buffer that the next call overwrites, so the caller copies it first.
+ * Returns the msgpack codec of a store. All namespaces of a store share its shapes; without them, every object is written
+ * with its names.
  */
-export function encodeMsgpack(
-  value: unknown,
-  argument: ArgumentName = 'value',
-  shapes: Shapes | null = null,
-): Uint8Array {
-  const plain = encodePlain(value, shapes);
-  if (plain !== null) return plain;
-  const bytes = encodePrepared(prepareForMsgpack(value, argument));
-  if (bytes.length > VALUE_BYTES_MAX) throw tooLarge();
-  return bytes;
+export function msgpackCodec(shapes: Shapes | null): ValueCodec<unknown> {
+  return {
+    name: 'msgpack',
+    encode: (value, argument, out) => encodeMsgpack(value, argument, shapes, out),
+    decode: (bytes, start, end) => decodeMsgpack(bytes, start, end, shapes),
+  };
 }
 
-/** The value of `bytes[start, end)` that encodeMsgpack made, sharing no memory with them; or else KEELSON_DECODE. */
-export function decodeMsgpack(
-  bytes: Uint8Array,
-  start = 0,
-  end = bytes.length,
-  shapes: Shapes | null = null,
-): unknown {
+function encodeMsgpack(value: unknown, argument: ArgumentName, shapes: Shapes | null, out: Scratch): void {
+  if (writePlain(value, shapes, out)) return;
+  const bytes = encodePrepared(prepareForMsgpack(value, argument));
+  if (bytes.length > VALUE_BYTES_MAX) throw tooLarge();
+  out.append(bytes);
+}
+
+/** Throws KEELSON_DECODE for bytes that are not a value. */
+function decodeMsgpack(bytes: Uint8Array, start: number, end: number, shapes: Shapes | null): unknown {
   let value: unknown;
   try {
     value =
       shapes !== null && start < end && bytes[start] === SHAPED
-        ? decodeWithShape(bytes, start, end, shapes)
+        ? decodeShaped(bytes, start, end, shapes, decodeItems)
         : decodeWithout(bytes, start, end);
   } catch (error) {
     throw undecodable(whatHappened(error), error);
   }
-  // To whoever gets it, undefined means that there is no such key.
+  // get() returns undefined for an absent key, so no value is undefined.
   if (value === undefined) throw undecodable('an undefined cannot stand here');
   return value;
 }
@@ -79,15 +79,6 @@ export function decodeMsgpack(
 function decodeWithout(bytes: Uint8Array, start: number, end: number): unknown {
   const value = decodePlain(bytes, start, end);
   return value === NOT_PLAIN ? decodeValue(bytes, start, end) : value;
-}
-
-function decodeWithShape(bytes: Uint8Array, start: number, end: number, shapes: Shapes): unknown {
-  const value = decodeShaped(bytes, start, end, shapes);
-  if (value !== NOT_PLAIN) return value;
-  const { names } = shapes.get(shapeIdAt(bytes, start, end));
-  const items = decodeItems(bytes.subarray(start + SHAPED_HEADER_BYTES, end));
-  if (items.length !== names.length) throw new Error(`${items.length} items for ${names.length} names`);
-  return Object.fromEntries(names.map((name, index) => [name, items[index]]));
 }
 
 function undecodable(reason: string, cause?: unknown): KeelsonError {

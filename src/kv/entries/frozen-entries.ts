@@ -1,0 +1,69 @@
+// The entries of a namespace as they were at one moment. Nothing changes them, so they may be read for as long as they are
+// held: by a snapshot, an iteration, a checkpoint, a backup.
+
+import type { KeyBounds } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { EntryHandlesView, EntryId } from './entry-handles.js';
+import type { EntryHandle, SlabsView } from './entry-slabs.js';
+import type { IndexWalk, OrderedIndex } from './ordered-index.js';
+import type { View } from './view.js';
+
+export class FrozenEntries implements View {
+  readonly #index: OrderedIndex<EntryId>;
+  readonly #handles: EntryHandlesView;
+  readonly #slabs: SlabsView;
+
+  /** The three parts are views of one moment. */
+  constructor(index: OrderedIndex<EntryId>, handles: EntryHandlesView, slabs: SlabsView) {
+    this.#index = index;
+    this.#handles = handles;
+    this.#slabs = slabs;
+  }
+
+  get size(): number {
+    return this.#index.size;
+  }
+
+  find(key: IndexKey): EntryHandle | undefined {
+    const id = this.#index.get(key);
+    return id === undefined ? undefined : this.#handles.get(id);
+  }
+
+  has(key: IndexKey): boolean {
+    return this.find(key) !== undefined;
+  }
+
+  versionOf(handle: EntryHandle): number {
+    return this.#slabs.versionOf(handle);
+  }
+
+  read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
+    return this.#slabs.read(handle, decode);
+  }
+
+  count(bounds: KeyBounds): number {
+    return this.#index.count(bounds);
+  }
+
+  walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId> {
+    return this.#index.walk(bounds, reverse, limit);
+  }
+
+  handleOf(id: EntryId): EntryHandle {
+    return this.#handles.get(id);
+  }
+
+  view(): this {
+    return this;
+  }
+
+  /** Returns true when the entry was put under this key, which its slab holds, too. */
+  isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
+    return this.#slabs.isKeyOf(handle, key);
+  }
+
+  /** Loads the memory of an entry into the cache without waiting for it, so that many cache misses are under way at once. */
+  prefetch(handle: EntryHandle): void {
+    this.#slabs.prefetch(handle);
+  }
+}

@@ -1,0 +1,43 @@
+// A view of one namespace: what reads need of its entries, whatever holds them. Live entries and frozen ones implement it;
+// a transaction's overlay can.
+
+import type { KeyBounds } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { EntryId } from './entry-handles.js';
+import type { EntryHandle } from './entry-slabs.js';
+import type { IndexWalk } from './ordered-index.js';
+
+export interface View {
+  /** The number of keys. */
+  readonly size: number;
+
+  /** Returns the handle of a key's entry. The handle is good until the next write, in a frozen view for ever. */
+  find(key: IndexKey): EntryHandle | undefined;
+
+  /** Returns true when the key is there. */
+  has(key: IndexKey): boolean;
+
+  /** Returns the LSN of the write that put the entry there. */
+  versionOf(handle: EntryHandle): number;
+
+  /**
+   * Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Nothing is copied:
+   * `decode` must keep no reference to the memory.
+   */
+  read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T;
+
+  /** Returns the number of keys in a range. O(1) for all keys, otherwise O(nodes of the tree in the range). */
+  count(bounds: KeyBounds): number;
+
+  /**
+   * Walks over the keys in a range, lazily, without an object for each: keys, and ids for handleOf(). Walk a frozen view where
+   * entries may change meanwhile.
+   */
+  walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId>;
+
+  /** Returns the handle of an id that a walk gave. */
+  handleOf(id: EntryId): EntryHandle;
+
+  /** Returns a view that shows these entries for as long as it is held. O(1). */
+  view(): View;
+}

@@ -1,0 +1,97 @@
+// Reads the blocks of an image. Pure.
+
+import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
+import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
+import { type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
+import type { SpaceDefinition } from '../entries/space.js';
+import {
+  BLOCK_KIND,
+  damagedBlock,
+  IMAGE_BLOCK_HEADER_BYTES,
+  type ImageBlockHead,
+  imageBlockHolds,
+  readImageBlockHead,
+} from './image-format.js';
+
+/** Called for every entry of a block. The value is `block[valueStart, valueEnd)`. */
+export type EntryVisitor = (key: IndexKey, version: number, valueStart: number, valueEnd: number) => void;
+
+/**
+ * Returns the header of a whole block. Throws KEELSON_CORRUPT when the block is damaged, or is not the `number`th of the
+ * image with this seed.
+ */
+export function verifyImageBlock(block: Uint8Array, number: number, seed: number): ImageBlockHead {
+  if (!imageBlockHolds(block, seed)) throw damagedBlock(`the checksum of block ${number} fails`);
+  const head = readImageBlockHead(block, 0);
+  if (head.number !== number) throw damagedBlock(`block ${number} is another one`);
+  const { kind, spaceId, entries } = head;
+  const isKnown =
+    (kind === BLOCK_KIND.entries && entries > 0) ||
+    (kind === BLOCK_KIND.table && spaceId === 0) ||
+    (kind === BLOCK_KIND.end && spaceId === 0 && entries === 0 && head.payloadBytes === 0);
+  if (!isKnown) throw damagedBlock(`block ${number} is of no known kind`);
+  return head;
+}
+
+/**
+ * Calls `visit` for every entry of a verified block of entries, and adds its definitions to the schema. `lsn` is the LSN of
+ * the image. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer makes; some entries may have been visited
+ * then.
+ */
+export function readImageEntries(
+  block: Uint8Array,
+  { entries, number }: ImageBlockHead,
+  { schema, space, lsn }: { readonly schema: Schema; readonly space: SpaceDefinition; readonly lsn: number },
+  visit: EntryVisitor,
+): void {
+  const { keyCodec } = space;
+  const referred = new Set<DefinitionId>();
+  let last: DefinitionId = NO_DEFINITION;
+  let keyBytes = 0;
+  const cursor: ReadCursor = { at: IMAGE_BLOCK_HEADER_BYTES };
+  for (let entry = 0; entry < entries; entry++) {
+    keyBytes = readKey(block, cursor, keyBytes, number);
+    const key = keyCodec.read(keyRead, 0, keyBytes);
+    const version = lsn - readLeb128(block, cursor, block.length);
+    if (version < 0) throw damagedBlock(`an entry of block ${number} is older than the log`);
+    const valueBytes = readLength(block, cursor, block.length);
+    const valueEnd = cursor.at + valueBytes;
+    const definition = schema.referenceIn(space, block, cursor.at, valueEnd);
+    if (definition !== NO_DEFINITION && definition !== last) referred.add(definition);
+    last = definition;
+    visit(key, version, cursor.at, valueEnd);
+    cursor.at = valueEnd;
+  }
+  readDefinitions(block, cursor, number, schema, referred);
+}
+
+/** The key of the entry that is being read. A block is read without a turn of the event loop, so one is enough. */
+const keyRead = new Uint8Array(KEY_BYTES_MAX);
+
+/** Reads a key over the key before, with which it shares its first bytes. Returns its length. */
+function readKey(block: Uint8Array, cursor: ReadCursor, lastBytes: number, number: number): number {
+  const shared = readLeb128(block, cursor, block.length);
+  const rest = readLength(block, cursor, block.length);
+  if (shared > lastBytes || shared + rest > KEY_BYTES_MAX)
+    throw damagedBlock(`a key of block ${number} is no key`);
+  for (let index = 0; index < rest; index++) keyRead[shared + index] = block[cursor.at + index]!;
+  cursor.at += rest;
+  return shared + rest;
+}
+
+/** Reads the definitions of a block: those that its values refer to, and no others. */
+function readDefinitions(
+  block: Uint8Array,
+  cursor: ReadCursor,
+  number: number,
+  schema: Schema,
+  referred: ReadonlySet<DefinitionId>,
+): void {
+  const count = readLength(block, cursor, block.length);
+  let isOwn = count === referred.size;
+  for (let at = 0; at < count; at++) {
+    isOwn = referred.has(schema.readDefinition(block, cursor, block.length)) && isOwn;
+  }
+  if (!isOwn) throw damagedBlock(`block ${number} has other definitions than its values refer to`);
+  if (cursor.at !== block.length) throw damagedBlock(`bytes follow the definitions of block ${number}`);
+}

@@ -1,0 +1,132 @@
+// Writes the blocks of an image, one after the other, in memory that serves the next block again. Pure.
+
+import { invariant } from '../../errors.js';
+import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
+import { writeLeb128 } from '../encoding/leb128.js';
+import { Scratch } from '../encoding/scratch.js';
+import { type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
+import type { Space, StoreView } from '../entries/space.js';
+import {
+  BLOCK_KIND,
+  IMAGE_BLOCK_BYTES_TARGET,
+  IMAGE_BLOCK_ENTRIES_TARGET,
+  IMAGE_BLOCK_HEADER_BYTES,
+  IMAGE_BLOCK_PAYLOAD_BYTES_MAX,
+  imageSeed,
+  sealImageBlock,
+} from './image-format.js';
+import type { ImageHeader } from './image-header.js';
+import { writeImageTable } from './image-table.js';
+
+/** A loop copies values of at most this many bytes faster than a call does. */
+const LOOP_BYTES_MAX = 32;
+
+/** More than the three lengths and the age of an entry take. */
+const ENTRY_OVERHEAD_BYTES = 24;
+
+export class ImageBlockWriter {
+  readonly #seed: number;
+  readonly #lsn: number;
+  readonly #schema: Schema;
+  readonly #out = new Scratch(IMAGE_BLOCK_PAYLOAD_BYTES_MAX + IMAGE_BLOCK_HEADER_BYTES);
+  /** The definitions that the values in the block refer to. */
+  readonly #definitions = new Set<DefinitionId>();
+  #lastDefinition: DefinitionId = NO_DEFINITION;
+  /** The key of the entry before, and memory for the key of the next. */
+  #lastKey = new Uint8Array(KEY_BYTES_MAX);
+  #lastKeyBytes = 0;
+  #key = new Uint8Array(KEY_BYTES_MAX);
+  #entries = 0;
+  #number = 0;
+
+  constructor(header: Pick<ImageHeader, 'journalId' | 'lsn'>, schema: Schema) {
+    this.#seed = imageSeed(header);
+    this.#lsn = header.lsn;
+    this.#schema = schema;
+    this.#out.at = IMAGE_BLOCK_HEADER_BYTES;
+  }
+
+  /** True when the block should be finished before another entry comes. */
+  get isFull(): boolean {
+    return this.#out.at >= IMAGE_BLOCK_BYTES_TARGET || this.#entries >= IMAGE_BLOCK_ENTRIES_TARGET;
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries === 0;
+  }
+
+  /** Adds an entry of the space that finish() will name. The value is `bytes[start, end)`. */
+  add(space: Space, key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
+    invariant(version <= this.#lsn, 'an entry is newer than the image it goes into');
+    const out = this.#out;
+    const valueBytes = end - start;
+    const keyBytes = space.keyCodec.write(key, this.#key, 0);
+    out.reserve(ENTRY_OVERHEAD_BYTES + keyBytes + valueBytes);
+    this.#addKey(keyBytes);
+    out.at = writeLeb128(out.bytes, this.#lsn - version, out.at);
+    out.at = writeLeb128(out.bytes, valueBytes, out.at);
+    this.#addValue(bytes, start, end);
+    this.#entries++;
+    const definition = this.#schema.referenceIn(space, bytes, start, end);
+    if (definition === NO_DEFINITION || definition === this.#lastDefinition) return;
+    this.#lastDefinition = definition;
+    this.#definitions.add(definition);
+  }
+
+  /** Returns the block of the entries that were added, all of one space. It is good until the next call. */
+  finish({ id }: Space): Uint8Array {
+    const out = this.#out;
+    out.reserve(ENTRY_OVERHEAD_BYTES);
+    out.at = writeLeb128(out.bytes, this.#definitions.size, out.at);
+    for (const definition of this.#definitions) this.#schema.writeDefinition(definition, out);
+    this.#definitions.clear();
+    this.#lastDefinition = NO_DEFINITION;
+    this.#lastKeyBytes = 0;
+    return this.#seal(BLOCK_KIND.entries, id);
+  }
+
+  /** Returns the block with the table of all spaces. It is good until the next call. */
+  table(view: StoreView): Uint8Array {
+    writeImageTable(view, this.#out);
+    this.#entries = view.spaces.length;
+    return this.#seal(BLOCK_KIND.table, 0);
+  }
+
+  /** Returns the end block: an image that was cut off between two blocks has none. */
+  end(): Uint8Array {
+    return this.#seal(BLOCK_KIND.end, 0);
+  }
+
+  #seal(kind: number, spaceId: number): Uint8Array {
+    const block = this.#out.bytes.subarray(0, this.#out.at);
+    const payloadBytes = block.length - IMAGE_BLOCK_HEADER_BYTES;
+    const head = { payloadBytes, entries: this.#entries, number: this.#number, spaceId, kind };
+    sealImageBlock(block, head, this.#seed);
+    this.#out.at = IMAGE_BLOCK_HEADER_BYTES;
+    this.#entries = 0;
+    this.#number++;
+    return block;
+  }
+
+  /** Writes a key without the bytes that it has in common with the key before. */
+  #addKey(keyBytes: number): void {
+    const out = this.#out;
+    const [key, last] = [this.#key, this.#lastKey];
+    const sharedMax = Math.min(keyBytes, this.#lastKeyBytes);
+    let shared = 0;
+    while (shared < sharedMax && key[shared] === last[shared]) shared++;
+    let at = writeLeb128(out.bytes, shared, out.at);
+    at = writeLeb128(out.bytes, keyBytes - shared, at);
+    for (let index = shared; index < keyBytes; index++) out.bytes[at++] = key[index]!;
+    out.at = at;
+    [this.#key, this.#lastKey] = [last, key];
+    this.#lastKeyBytes = keyBytes;
+  }
+
+  #addValue(bytes: Uint8Array, start: number, end: number): void {
+    const out = this.#out;
+    if (end - start > LOOP_BYTES_MAX) out.bytes.set(bytes.subarray(start, end), out.at);
+    else for (let at = start, to = out.at; at < end; at++) out.bytes[to++] = bytes[at]!;
+    out.at += end - start;
+  }
+}

@@ -1,0 +1,199 @@
+// Loads a whole image, with turns of the event loop between its blocks. An image with any damage is refused as a whole;
+// src/kv/repair reads damaged ones.
+
+import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
+import { nextTurn } from '../../schedulers.js';
+import { type Storage, type StorageFile, startRead } from '../../storage/index.js';
+import { EntriesLoader } from '../entries/entries.js';
+import type { Schema } from '../entries/schema.js';
+import { Space } from '../entries/space.js';
+import { readImageEntries, verifyImageBlock } from './image-block-reader.js';
+import {
+  damagedBlock,
+  IMAGE_BLOCK_HEADER_BYTES,
+  IMAGE_BLOCK_PAYLOAD_BYTES_MAX,
+  type ImageBlockHead,
+  imageSeed,
+  readImageBlockHead,
+} from './image-format.js';
+import {
+  decodeImageHeader,
+  IMAGE_HEADER_BYTES,
+  type ImageHeader,
+  type ImageHeaderVerdict,
+} from './image-header.js';
+import { ImageOutline } from './image-outline.js';
+import type { ImageTableRow } from './image-table.js';
+
+/** An image is read in pieces of this size. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+
+/** After this many entries, a few milliseconds of work, a load lets the event loop have its turn. */
+const TURN_ENTRIES = 4096;
+
+/** Reads the header of an image file, and the size of the file. The header may not hold: see the verdict. */
+export async function readImageHeader(
+  storage: Storage,
+  path: string,
+): Promise<{ readonly verdict: ImageHeaderVerdict; readonly fileBytes: number }> {
+  const file = await storage.openFile(path, false);
+  try {
+    return { verdict: await readHeader(file), fileBytes: await file.size() };
+  } finally {
+    await file.close();
+  }
+}
+
+/** The spaces of an image, with their entries. */
+export interface LoadedSpaces {
+  readonly spaces: readonly Space[];
+  readonly nextSpaceId: number;
+}
+
+/**
+ * Loads a whole image: its spaces, whose entries use the links and the seed of `schema`. Adds its definitions to the schema,
+ * but not its spaces. `onEntries` is told after every block how many entries have been read. Throws KEELSON_CORRUPT, with
+ * path and offset, when any of the image is damaged.
+ */
+export async function loadImage(
+  storage: Storage,
+  path: string,
+  header: ImageHeader,
+  schema: Schema,
+  onEntries: (count: number) => void,
+): Promise<LoadedSpaces> {
+  const file = await storage.openFile(path, false);
+  let offset = IMAGE_HEADER_BYTES;
+  try {
+    const fileBytes = await file.size();
+    const seed = imageSeed(header);
+    const outline = new ImageOutline(header);
+    const loaders = new Map<number, EntriesLoader>();
+    let entries = 0;
+    let number = 0;
+    let turnAt = TURN_ENTRIES;
+    for await (const block of readBlocks(file, offset, fileBytes)) {
+      const head = verifyImageBlock(block, number, seed);
+      const row = outline.take(block, head);
+      if (row !== null) loadBlock(block, head, row, { schema, lsn: header.lsn, loaders });
+      offset += block.length;
+      if (outline.isEnded) break;
+      number++;
+      if (row === null) continue;
+      entries += head.entries;
+      onEntries(entries);
+      if (entries < turnAt) continue;
+      turnAt = entries + TURN_ENTRIES;
+      await nextTurn();
+    }
+    if (!outline.isEnded) throw damagedBlock('it ends without its end block');
+    if (offset !== fileBytes) throw damagedBlock(`it ends ${fileBytes - offset} bytes before its file does`);
+    const { spaces, nextSpaceId } = outline.table!;
+    return { spaces: spaces.map((row) => spaceOf(row, schema, loaders.get(row.id))), nextSpaceId };
+  } catch (error) {
+    throw atPlace(error, path, offset);
+  } finally {
+    await file.close();
+  }
+}
+
+function loadBlock(
+  block: Uint8Array,
+  head: ImageBlockHead,
+  { id, definition }: ImageTableRow,
+  { schema, lsn, loaders }: { schema: Schema; lsn: number; loaders: Map<number, EntriesLoader> },
+): void {
+  const loader = loaders.get(id) ?? new EntriesLoader(schema.seed, schema.links);
+  loaders.set(id, loader);
+  readImageEntries(block, head, { schema, space: definition, lsn }, (key, version, start, end) => {
+    if (!loader.add(key, version, block, start, end))
+      throw damagedBlock(`block ${head.number} is not in key order`);
+  });
+}
+
+function spaceOf({ id, definition, lastLsn }: ImageTableRow, schema: Schema, loader?: EntriesLoader): Space {
+  const space =
+    loader === undefined ? schema.newSpace(id, definition) : new Space(id, definition, loader.finish());
+  space.lastLsn = lastLsn;
+  return space;
+}
+
+async function readHeader(file: StorageFile): Promise<ImageHeaderVerdict> {
+  const bytes = new Uint8Array(IMAGE_HEADER_BYTES);
+  const length = await file.read(bytes, 0);
+  return decodeImageHeader(bytes.subarray(0, length));
+}
+
+/**
+ * Reads the blocks from `from` on, in order and unverified, while there are whole ones. Reads large pieces, the next while the
+ * blocks of this one are used. A block is good until the next is asked for.
+ */
+async function* readBlocks(
+  file: StorageFile,
+  from: number,
+  fileBytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let offset = from;
+  let [buffer, other] = [newPiece(fileBytes - from), newPiece(fileBytes - from)];
+  let reading = startRead(file, buffer, offset);
+  while (offset < fileBytes) {
+    const piece = await reading;
+    const ends = blockEnds(piece);
+    const bytes = ends.at(-1) ?? 0;
+    if (bytes === 0) {
+      const block = await readLargeBlock(file, offset, fileBytes, piece);
+      offset += block.length;
+      yield block;
+      reading = startRead(file, buffer, offset);
+      continue;
+    }
+    offset += bytes;
+    [buffer, other] = [other, buffer];
+    // The next piece starts with the block that this piece cuts off.
+    if (offset < fileBytes) reading = startRead(file, buffer, offset);
+    for (const [at, end] of ends.entries()) yield piece.subarray(ends[at - 1] ?? 0, end);
+  }
+}
+
+function newPiece(bytesLeft: number): Uint8Array {
+  return new Uint8Array(Math.max(0, Math.min(PIECE_BYTES, bytesLeft)));
+}
+
+/** Returns where the whole blocks at the start of a piece end, by their headers. */
+function blockEnds(piece: Uint8Array): number[] {
+  const ends: number[] = [];
+  for (let at = 0; at + IMAGE_BLOCK_HEADER_BYTES <= piece.length; ) {
+    at += IMAGE_BLOCK_HEADER_BYTES + readImageBlockHead(piece, at).payloadBytes;
+    if (at > piece.length) break;
+    ends.push(at);
+  }
+  return ends;
+}
+
+/** Reads a block that is larger than a piece. Bounds the length in its header before it takes memory for it. */
+async function readLargeBlock(
+  file: StorageFile,
+  offset: number,
+  fileBytes: number,
+  start: Uint8Array,
+): Promise<Uint8Array> {
+  if (start.length < IMAGE_BLOCK_HEADER_BYTES) throw damagedBlock('it ends without its end block');
+  const { payloadBytes } = readImageBlockHead(start, 0);
+  const bytes = IMAGE_BLOCK_HEADER_BYTES + payloadBytes;
+  if (offset + bytes > fileBytes || payloadBytes > IMAGE_BLOCK_PAYLOAD_BYTES_MAX)
+    throw damagedBlock('a block does not fit in the file');
+  const block = new Uint8Array(bytes);
+  if ((await file.read(block, offset)) < bytes) throw damagedBlock('a block is cut off');
+  return block;
+}
+
+function atPlace(error: unknown, path: string, offset: number): unknown {
+  const isDamage = isKeelsonError(error, 'KEELSON_CORRUPT') || isKeelsonError(error, 'KEELSON_DECODE');
+  if (!isDamage) return error;
+  return new KeelsonError(
+    'KEELSON_CORRUPT',
+    `${whatHappened(error)}, at offset ${offset} of ${path}`,
+    { path, offset },
+    error,
+  );
+}

@@ -1,0 +1,82 @@
+// The outline of an image: its blocks stand in one order, and as many entries are there as its table says. Pure.
+
+import { isDeepStrictEqual } from 'node:util';
+import { BLOCK_KIND, damagedBlock, type ImageBlockHead } from './image-format.js';
+import type { ImageHeader } from './image-header.js';
+import { type ImageTable, type ImageTableRow, readImageTable } from './image-table.js';
+
+/** Checks the outline of one image, block by block. All of it throws KEELSON_CORRUPT or KEELSON_DECODE. */
+export class ImageOutline {
+  readonly #header: ImageHeader;
+  #table: ImageTable | null = null;
+  #isTableRepeated = false;
+  #isEnded = false;
+  /** The place in the table of the space whose blocks come now, and how many of its entries have come. */
+  #at = 0;
+  #entries = 0;
+
+  constructor(header: ImageHeader) {
+    this.#header = header;
+  }
+
+  /** The table of spaces; null before the first block. */
+  get table(): ImageTable | null {
+    return this.#table;
+  }
+
+  /** True when the end block has come. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Takes the next block, which is verified. Returns the row of its entries; null for a block without entries. */
+  take(block: Uint8Array, head: ImageBlockHead): ImageTableRow | null {
+    const { kind } = head;
+    if (this.#table === null) {
+      if (kind !== BLOCK_KIND.table) throw damagedBlock('it does not begin with the table of its spaces');
+      this.#table = this.#checked(readImageTable(block));
+    } else if (kind === BLOCK_KIND.entries && !this.#isTableRepeated) {
+      return this.#takeEntries(head, this.#table);
+    } else if (kind === BLOCK_KIND.table && !this.#isTableRepeated) {
+      while (this.#at < this.#table.spaces.length) this.#finishRow(this.#table);
+      this.#isTableRepeated = true;
+      if (!isDeepStrictEqual(readImageTable(block), this.#table))
+        throw damagedBlock('its two tables of spaces differ');
+    } else if (kind === BLOCK_KIND.end && this.#isTableRepeated && !this.#isEnded) {
+      this.#isEnded = true;
+    } else {
+      throw damagedBlock(`block ${head.number} stands in the wrong place`);
+    }
+    return null;
+  }
+
+  #checked(table: ImageTable): ImageTable {
+    const { keyEncodingName, valueEncodingName, entryCount } = this.#header;
+    const { definition } = table.spaces[0]!;
+    if (definition.keyCodec.name !== keyEncodingName || definition.valueEncodingName !== valueEncodingName)
+      throw damagedBlock('its header and its table of spaces name other encodings');
+    const entries = table.spaces.reduce((sum, row) => sum + row.entries, 0);
+    if (entries !== entryCount)
+      throw damagedBlock(`its header says ${entryCount} entries, its table of spaces ${entries}`);
+    return table;
+  }
+
+  #takeEntries({ spaceId, entries, number }: ImageBlockHead, table: ImageTable): ImageTableRow {
+    for (let row = table.spaces[this.#at]; row !== undefined && row.id < spaceId; ) {
+      this.#finishRow(table);
+      row = table.spaces[this.#at];
+    }
+    const row = table.spaces[this.#at];
+    if (row?.id !== spaceId)
+      throw damagedBlock(`block ${number} is of space ${spaceId}, which its table does not have`);
+    this.#entries += entries;
+    return row;
+  }
+
+  #finishRow({ spaces }: ImageTable): void {
+    const { id, entries } = spaces[this.#at++]!;
+    if (this.#entries !== entries)
+      throw damagedBlock(`it has ${this.#entries} of ${entries} entries of space ${id}`);
+    this.#entries = 0;
+  }
+}

@@ -1,0 +1,97 @@
+// The table of spaces in an image: it stands first, and again before the end. Pure. docs/FORMAT.md is the authority.
+
+import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
+import {
+  LEB128_BYTES_MAX,
+  type ReadCursor,
+  readLeb128,
+  readLength,
+  writeLeb128,
+} from '../encoding/leb128.js';
+import type { Scratch } from '../encoding/scratch.js';
+import { readUtf8, writeUtf8 } from '../encoding/utf8.js';
+import { SpaceDefinition, type StoreView } from '../entries/space.js';
+import { damagedBlock, IMAGE_BLOCK_HEADER_BYTES } from './image-format.js';
+
+/** The most bytes of a number in the table: a safe integer. */
+const NUMBER_BYTES_MAX = 8;
+
+export interface ImageTable {
+  /** The id of the next space that is created. */
+  readonly nextSpaceId: number;
+  /** In the order of their ids. */
+  readonly spaces: readonly ImageTableRow[];
+}
+
+export interface ImageTableRow {
+  readonly id: number;
+  readonly definition: SpaceDefinition;
+  readonly entries: number;
+  /** The memory that the entries took when the image was written, in bytes. */
+  readonly bytes: number;
+  /** The LSN of the last write to the space. */
+  readonly lastLsn: number;
+}
+
+/** Writes the table behind what is in `out`. */
+export function writeImageTable(view: StoreView, out: Scratch): void {
+  // The highest time that was seen, and the highest id that was drawn: reserved.
+  for (const number of [view.nextSpaceId, 0, 0, view.spaces.length]) writeNumber(number, out);
+  for (const { space, entries, bytes, lastLsn } of view.spaces) {
+    writeNumber(space.id, out);
+    for (const text of [space.name, space.keyCodec.name, space.valueEncodingName]) writeText(text, out);
+    for (const number of [entries.size, bytes, lastLsn]) writeNumber(number, out);
+  }
+}
+
+/** Reads the table in a verified block. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer makes. */
+export function readImageTable(block: Uint8Array): ImageTable {
+  const cursor: ReadCursor = { at: IMAGE_BLOCK_HEADER_BYTES };
+  const number = () => readLeb128(block, cursor, block.length);
+  const nextSpaceId = number();
+  if (number() !== 0 || number() !== 0) throw damagedBlock('reserved numbers in the table of spaces are set');
+  const count = readLength(block, cursor, block.length);
+  const spaces: ImageTableRow[] = [];
+  for (let at = 0; at < count; at++) {
+    const id = number();
+    const name = readText(block, cursor);
+    const keyCodec = readKeyCodec(block, cursor);
+    const definition = new SpaceDefinition(name, keyCodec, readText(block, cursor));
+    spaces.push({ id, definition, entries: number(), bytes: number(), lastLsn: number() });
+    if (id >= nextSpaceId || id <= (spaces[at - 1]?.id ?? -1))
+      throw damagedBlock('the table of spaces is not in the order of their ids');
+  }
+  if (spaces[0]?.id !== 0 || spaces[0].definition.name !== '')
+    throw damagedBlock('the table of spaces has no root space');
+  if (cursor.at !== block.length) throw damagedBlock('bytes follow the table of spaces');
+  return { nextSpaceId, spaces };
+}
+
+function writeNumber(value: number, out: Scratch): void {
+  out.reserve(NUMBER_BYTES_MAX);
+  out.at = writeLeb128(out.bytes, value, out.at);
+}
+
+function writeText(text: string, out: Scratch): void {
+  const lengthBytes = Buffer.byteLength(text);
+  out.reserve(LEB128_BYTES_MAX + lengthBytes);
+  out.at = writeLeb128(out.bytes, lengthBytes, out.at);
+  out.at += writeUtf8(out.bytes, text, out.at);
+}
+
+function readText(block: Uint8Array, cursor: ReadCursor): string {
+  const length = readLength(block, cursor, block.length);
+  cursor.at += length;
+  return readUtf8(block, cursor.at - length, cursor.at);
+}
+
+function readKeyCodec(block: Uint8Array, cursor: ReadCursor): KeyCodec<unknown> {
+  const name = readText(block, cursor);
+  try {
+    return resolveKeyEncoding('key encoding', name) as KeyCodec<unknown>;
+  } catch {
+    throw damagedBlock(
+      `the table of spaces names the key encoding ${name}, which this Keelson does not know`,
+    );
+  }
+}

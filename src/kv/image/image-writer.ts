@@ -1,0 +1,171 @@
+// Writes an image from a view of the store, with a turn of the event loop after every block.
+
+import { invariant } from '../../errors.js';
+import { nextTurn } from '../../schedulers.js';
+import type { Storage, StorageFile } from '../../storage/index.js';
+import { ALL_KEYS } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { EntryId } from '../entries/entry-handles.js';
+import type { EntryHandle } from '../entries/entry-slabs.js';
+import type { FrozenEntries } from '../entries/frozen-entries.js';
+import type { IndexWalk } from '../entries/ordered-index.js';
+import type { Schema } from '../entries/schema.js';
+import type { SpaceView, StoreView } from '../entries/space.js';
+import { ImageBlockWriter } from './image-block-writer.js';
+import { encodeImageHeader, IMAGE_HEADER_BYTES } from './image-header.js';
+import { imagePath } from './image-names.js';
+
+/** An image is flushed as it grows: flushing all of it at once would keep the disk from the commits of a second or more. */
+const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** This many entries are looked up before the first of them is copied. */
+const GATHERED_ENTRIES_MAX = 1024;
+
+export interface ImagePlan {
+  readonly journalId: Uint8Array;
+  /** What the image holds. Its LSN is the LSN of the image. */
+  readonly view: StoreView;
+  readonly schema: Schema;
+  /** Called after every block. An error that it throws ends the writing. */
+  readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
+}
+
+/**
+ * Writes an image into `directory`, and gives it its name when it is durable and `whenAllowed` has resolved. The name is
+ * durable when the directory has been flushed after this. A failure leaves nothing, as far as it can be removed. Returns the
+ * bytes written.
+ */
+export async function publishImage(
+  storage: Storage,
+  directory: string,
+  plan: ImagePlan,
+  whenAllowed: () => Promise<void>,
+): Promise<number> {
+  const path = imagePath(directory, plan.view.lsn);
+  const temporary = `${path}.tmp`;
+  // A checkpoint that failed at this LSN may have left its file, if that could not be removed either.
+  await storage.remove(temporary).catch(() => {});
+  try {
+    const bytesWritten = await writeImage(storage, temporary, plan);
+    await whenAllowed();
+    await storage.rename(temporary, path);
+    return bytesWritten;
+  } catch (error) {
+    await storage.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Writes an image to `path`, which must not be there, and flushes it. Returns the bytes written. The event loop has its turn
+ * after every block, and after GATHERED_ENTRIES_MAX entries that fill none: half a millisecond of work. The caller removes
+ * what a failure leaves.
+ */
+export async function writeImage(storage: Storage, path: string, plan: ImagePlan): Promise<number> {
+  const file = await storage.createFile(path);
+  try {
+    return await new ImageWriting(file, plan).run();
+  } finally {
+    await file.close();
+  }
+}
+
+/** One image while it is written. */
+class ImageWriting {
+  readonly #file: StorageFile;
+  readonly #plan: ImagePlan;
+  readonly #blocks: ImageBlockWriter;
+  #offset = IMAGE_HEADER_BYTES;
+  #flushedTo = 0;
+  #entriesDone = 0;
+
+  constructor(file: StorageFile, plan: ImagePlan) {
+    this.#file = file;
+    this.#plan = plan;
+    this.#blocks = new ImageBlockWriter({ journalId: plan.journalId, lsn: plan.view.lsn }, plan.schema);
+  }
+
+  async run(): Promise<number> {
+    const { view, journalId, schema } = this.#plan;
+    const { keyCodec, valueEncodingName } = schema.root;
+    const header = {
+      journalId,
+      lsn: view.lsn,
+      entryCount: view.size,
+      keyEncodingName: keyCodec.name,
+      valueEncodingName,
+    };
+    await this.#file.write(encodeImageHeader(header), 0);
+    await this.#write(this.#blocks.table(view));
+    for (const space of view.spaces) await this.#writeSpace(space);
+    await this.#write(this.#blocks.table(view));
+    await this.#write(this.#blocks.end());
+    await this.#file.flush();
+    return this.#offset;
+  }
+
+  async #writeSpace({ space, entries }: SpaceView): Promise<void> {
+    const blocks = this.#blocks;
+    const { size } = entries;
+    let done = 0;
+    let key = '';
+    let version = 0;
+    const add = (bytes: Uint8Array, start: number, end: number) =>
+      blocks.add(space, key, version, bytes, start, end);
+    const walk = entries.walk(ALL_KEYS);
+    const gathered: GatheredEntries = { keys: [], handles: [] };
+    for (let count = gather(entries, walk, gathered); count > 0; count = gather(entries, walk, gathered)) {
+      const offsetBefore = this.#offset;
+      for (let at = 0; at < count; at++) {
+        const lastKey = key;
+        key = gathered.keys[at]!;
+        const handle = gathered.handles[at]!;
+        // Memory is not believed: an image retires the log behind it.
+        invariant(
+          (key > lastKey || done === 0) && entries.isKeyOf(handle, key),
+          'the indexes in memory disagree about the entries',
+        );
+        version = entries.versionOf(handle);
+        entries.read(handle, add);
+        done++;
+        this.#entriesDone++;
+        if (blocks.isFull) await this.#write(blocks.finish(space));
+      }
+      // These entries were so small that they filled no block, after which the event loop would have had its turn.
+      if (this.#offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();
+    }
+    invariant(done === size, 'the index in memory miscounts the entries');
+    if (!blocks.isEmpty) await this.#write(blocks.finish(space));
+  }
+
+  async #write(block: Uint8Array): Promise<void> {
+    await this.#file.write(block, this.#offset);
+    this.#offset += block.length;
+    if (this.#offset - this.#flushedTo >= UNFLUSHED_BYTES_MAX) {
+      await this.#file.flush();
+      this.#flushedTo = this.#offset;
+    }
+    this.#plan.onBlock(this.#entriesDone, this.#offset);
+  }
+}
+
+/** The next entries of a walk. The arrays are never emptied, because that would give back their memory. */
+interface GatheredEntries {
+  readonly keys: IndexKey[];
+  readonly handles: EntryHandle[];
+}
+
+/** Takes the next entries of the walk, and loads their memory into the cache. Returns how many there are. */
+function gather(
+  entries: FrozenEntries,
+  walk: IndexWalk<EntryId>,
+  { keys, handles }: GatheredEntries,
+): number {
+  let count = 0;
+  for (; count < GATHERED_ENTRIES_MAX && walk.advance(); count++) {
+    keys[count] = walk.key;
+    handles[count] = entries.handleOf(walk.value);
+  }
+  for (let at = 0; at < count; at++) entries.prefetch(handles[at]!);
+  return count;
+}

@@ -1,0 +1,111 @@
+// Puts a damaged image over older entries: what its whole blocks say of the store at its LSN.
+
+import { isKeelsonError } from '../../errors.js';
+import { RECORD_BYTES_MAX } from '../../storage/index.js';
+import type { KeyBounds } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { Schema } from '../entries/schema.js';
+import type { Space } from '../entries/space.js';
+import { BLOCK_KIND, type ImageBlockHead } from '../image/image-format.js';
+import { type ImageTable, readImageTable } from '../image/image-table.js';
+import { applyWrites } from '../write/write-path.js';
+import { WriteSet } from '../write/write-set.js';
+import { type Block, type ImageExamination, unknownSpace } from './image-examination.js';
+
+/**
+ * Puts what is whole of a damaged image over entries that are as old as it, or older. A whole block says what all keys from its
+ * first to its last are; whole blocks that follow each other also say what is between them. Keys that they do not have
+ * are deleted, and so are spaces that its table does not have.
+ */
+export async function overlayImage(image: ImageExamination, schema: Schema): Promise<void> {
+  const overlay = new Overlay(image, schema);
+  for await (const piece of image.pieces()) {
+    try {
+      if (piece.kind === 'damage') overlay.skip();
+      else if (piece.head.kind === BLOCK_KIND.table) overlay.table(readImageTable(piece.bytes), piece.head);
+      else if (piece.head.kind === BLOCK_KIND.entries) overlay.entries(piece);
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error;
+      overlay.skip();
+    }
+  }
+}
+
+/** Everything up to this key of this space is known; without a key, nothing of the space is. */
+interface Position {
+  readonly spaceId: number;
+  readonly key: IndexKey | undefined;
+}
+
+class Overlay {
+  readonly #image: ImageExamination;
+  readonly #schema: Schema;
+  readonly #writes: WriteSet;
+  /** Null behind damage. */
+  #position: Position | null = null;
+
+  constructor(image: ImageExamination, schema: Schema) {
+    this.#image = image;
+    this.#schema = schema;
+    this.#writes = new WriteSet(RECORD_BYTES_MAX, schema);
+  }
+
+  /** Goes past damage: nothing says what is between the block before and the block behind it. */
+  skip(): void {
+    this.#position = null;
+  }
+
+  /** Applies a table: which spaces there are; and in front of the end, that no keys follow. */
+  table({ spaces, nextSpaceId }: ImageTable, { number }: ImageBlockHead): void {
+    const ids = new Set(spaces.map(({ id }) => id));
+    for (const space of this.#schema.spaces) {
+      if (space.id >= nextSpaceId || ids.has(space.id)) continue;
+      this.#apply(this.#image.lsn, (writes) => writes.addDrop(space));
+    }
+    if (number === 0) this.#position = { spaceId: 0, key: undefined };
+    else if (this.#position !== null) this.#clearUpTo({ spaceId: nextSpaceId, key: undefined });
+  }
+
+  /** Applies a block of entries. */
+  entries(block: Block): void {
+    const space = this.#schema.space(block.head.spaceId);
+    if (space === undefined) throw unknownSpace(block.head);
+    // All of it is read before any of it counts.
+    const found: { key: IndexKey; version: number; start: number; end: number }[] = [];
+    this.#image.visitEntries(block, this.#schema, space, (key, version, start, end) =>
+      found.push({ key, version, start, end }),
+    );
+    const high = found.at(-1)!.key;
+    if (this.#position === null) this.#clear(space, { low: found[0]!.key, lowInclusive: true, high });
+    else this.#clearUpTo({ spaceId: space.id, key: high });
+    for (const { key, version, start, end } of found) {
+      this.#apply(version, (writes) => writes.addPut(space, key, start, end), block.bytes);
+    }
+    this.#position = { spaceId: space.id, key: high };
+  }
+
+  /** Clears from the position to another one, and keys at that one. */
+  #clearUpTo(to: Position): void {
+    const from = this.#position!;
+    for (const space of this.#schema.spaces) {
+      if (space.id < from.spaceId || space.id > to.spaceId) continue;
+      const low = space.id === from.spaceId ? from.key : undefined;
+      const high = space.id === to.spaceId ? to.key : undefined;
+      if (space.id === to.spaceId && high === undefined) continue;
+      this.#clear(space, { low, lowInclusive: false, high });
+    }
+  }
+
+  #clear(space: Space, { low, lowInclusive, high }: Omit<KeyBounds, 'highInclusive'>): void {
+    const bounds = { low, lowInclusive: low === undefined || lowInclusive, high, highInclusive: true };
+    this.#apply(this.#image.lsn, (writes) => writes.addClear(space, bounds));
+  }
+
+  #apply(lsn: number, add: (writes: WriteSet) => void, bytes: Uint8Array = NO_BYTES): void {
+    this.#writes.beginReading(bytes);
+    add(this.#writes);
+    applyWrites(this.#schema, this.#writes, lsn);
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);

@@ -1,0 +1,238 @@
+// Reads a record of the store. readWriteSet() is the one decoder of writes: replay, salvage and verify use it. Pure.
+//
+// The checksum of the frame vouches for the bytes, so a record that does not decode was written by a newer version or by
+// something else. Either way it is KEELSON_DECODE, and never a guess.
+
+import { isKeelsonError, KeelsonError, NEXT_STEPS } from '../../errors.js';
+import type { KeyBounds } from '../encoding/key-bounds.js';
+import { type IndexKey, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
+import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
+import { readUtf8 } from '../encoding/utf8.js';
+import { NO_DEFINITION, type Schema } from '../entries/schema.js';
+import { ROOT_ID, type Space, SpaceDefinition } from '../entries/space.js';
+import {
+  BOUND,
+  BOUND_MASK,
+  IN_SPACE,
+  OPCODE,
+  OPCODE_MASK,
+  RECORD_FORMAT_VERSION,
+  RECORD_KIND_BIRTH,
+  RECORD_KIND_WRITE,
+} from './record-format.js';
+import type { WriteSet } from './write-set.js';
+
+/** The content of a birth record. */
+export interface Birth {
+  readonly formatVersion: number;
+  readonly keyEncodingName: string;
+  readonly valueEncodingName: string;
+}
+
+/** Throws KEELSON_DECODE for a record of another kind. */
+function assertKind(kindExpected: number, bytes: Uint8Array, start: number, end: number): void {
+  const kind = start < end ? bytes[start] : undefined;
+  if (kind === kindExpected) return;
+  if (kind === RECORD_KIND_BIRTH) throw undecodable('expected a write record', 0);
+  if (kind === RECORD_KIND_WRITE) throw undecodable('expected a birth record', 0);
+  throw kind === undefined ? undecodable('the record is empty', 0) : newerVersion(`record kind ${kind}`, 0);
+}
+
+/** Returns true for a record that says what the keys and values of a store are. */
+export function isBirth(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
+  return start < end && bytes[start] === RECORD_KIND_BIRTH;
+}
+
+/**
+ * Reads the birth record of the store in `directory`. Throws KEELSON_DECODE for another record, and KEELSON_FORMAT_VERSION
+ * for the format version of a newer Keelson.
+ */
+export function readBirth(record: Uint8Array, directory: string): Birth {
+  assertKind(RECORD_KIND_BIRTH, record, 0, record.length);
+  if (record.length < 2) throw undecodable('the birth record is cut off', record.length);
+  const formatVersion = record[1]!;
+  if (formatVersion === 0 || formatVersion > RECORD_FORMAT_VERSION) {
+    throw new KeelsonError(
+      'KEELSON_FORMAT_VERSION',
+      `The records of the store in ${directory} have format version ${formatVersion}; this Keelson reads up to ${RECORD_FORMAT_VERSION}`,
+      { path: directory },
+    );
+  }
+  const cursor: ReadCursor = { at: 2 };
+  const keyEncodingName = readText(record, cursor, record.length);
+  const valueEncodingName = readText(record, cursor, record.length);
+  if (cursor.at !== record.length) throw undecodable('bytes follow the birth record', cursor.at);
+  return { formatVersion, keyEncodingName, valueEncodingName };
+}
+
+/**
+ * Reads the write record `bytes[start, end)` into a write set, which then refers to `bytes`. Adds the definitions that stand
+ * in it to the schema, and changes nothing else. Throws KEELSON_DECODE, with nothing else changed, for a record that does
+ * not decode.
+ */
+export function readWriteSet(
+  schema: Schema,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  into: WriteSet,
+): void {
+  try {
+    readOperations(schema, bytes, start, end, into);
+  } catch (error) {
+    // Read again, for offsets that count from the start of the record and not of the memory around it.
+    if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
+      readOperations(schema, bytes.slice(start, end), 0, end - start, into);
+    }
+    throw error;
+  }
+}
+
+function readOperations(
+  schema: Schema,
+  record: Uint8Array,
+  start: number,
+  end: number,
+  into: WriteSet,
+): void {
+  assertKind(RECORD_KIND_WRITE, record, start, end);
+  into.beginReading(record);
+  const cursor: ReadCursor = { at: start + 1 };
+  while (cursor.at < end) {
+    const at = cursor.at++;
+    const operation = record[at]!;
+    const opcode = operation & OPCODE_MASK;
+    const flags = operation & ~OPCODE_MASK;
+    if ((flags & ~IN_SPACE) !== 0) throw newerVersion(`operation flags in ${operation}`, at);
+    if (opcode < OPCODE.put || opcode > OPCODE.drop) throw newerVersion(`operation ${operation}`, at);
+    if (opcode > OPCODE.clear) {
+      if (flags !== 0) throw newerVersion(`operation flags in ${operation}`, at);
+      readOfSchema(opcode, schema, record, cursor, end, into);
+      continue;
+    }
+    const space = flags === 0 ? schema.root : readSpace(schema, record, cursor, end, into);
+    const { keyCodec } = space;
+    if (opcode === OPCODE.put) {
+      const key = readKey(keyCodec, record, cursor, end);
+      const valueLength = readLength(record, cursor, end);
+      const valueStart = cursor.at;
+      cursor.at = valueStart + valueLength;
+      const reference = schema.referenceIn(space, record, valueStart, cursor.at);
+      if (reference !== NO_DEFINITION) schema.assertDefined(reference);
+      into.addPut(space, key, valueStart, cursor.at);
+    } else if (opcode === OPCODE.delete) {
+      into.addDelete(space, readKey(keyCodec, record, cursor, end));
+    } else {
+      into.addClear(space, readBounds(keyCodec, record, cursor, end));
+    }
+  }
+}
+
+/** Reads what a definition, a creation or a drop says. */
+function readOfSchema(
+  opcode: number,
+  schema: Schema,
+  record: Uint8Array,
+  cursor: ReadCursor,
+  end: number,
+  into: WriteSet,
+): void {
+  if (opcode === OPCODE.definition) {
+    schema.readDefinition(record, cursor, end);
+    return;
+  }
+  const at = cursor.at;
+  if (opcode === OPCODE.drop) {
+    const space = readSpace(schema, record, cursor, end, into);
+    if (space.id === ROOT_ID) throw undecodable('the root space cannot be dropped', at);
+    into.addDrop(space);
+    return;
+  }
+  const id = readLeb128(record, cursor, end);
+  const name = readText(record, cursor, end);
+  const keyCodec = readKeyEncoding(record, cursor, end);
+  const definition = new SpaceDefinition(name, keyCodec, readText(record, cursor, end));
+  const known = schema.space(id) ?? into.created(id);
+  // The log may define a space again, so that it can be read from here.
+  if (known === undefined) into.addCreate(schema.newSpace(id, definition));
+  else if (!known.equals(definition)) throw undecodable(`space ${id} is defined as another one, too`, at);
+}
+
+function readSpace(
+  schema: Schema,
+  record: Uint8Array,
+  cursor: ReadCursor,
+  end: number,
+  into: WriteSet,
+): Space {
+  const at = cursor.at;
+  const id = readLeb128(record, cursor, end);
+  const space = id === ROOT_ID ? undefined : (schema.space(id) ?? into.created(id));
+  if (space === undefined) throw undecodable(`nothing says what space ${id} is`, at);
+  return space;
+}
+
+function readKeyEncoding(record: Uint8Array, cursor: ReadCursor, end: number): KeyCodec<unknown> {
+  const at = cursor.at;
+  const name = readText(record, cursor, end);
+  try {
+    return resolveKeyEncoding('key encoding', name) as KeyCodec<unknown>;
+  } catch {
+    throw newerVersion(`the key encoding ${name}`, at);
+  }
+}
+
+function readKey(codec: KeyCodec<unknown>, record: Uint8Array, cursor: ReadCursor, end: number): IndexKey {
+  const length = readLength(record, cursor, end);
+  const start = cursor.at;
+  cursor.at = start + length;
+  return codec.read(record, start, cursor.at);
+}
+
+function readText(record: Uint8Array, cursor: ReadCursor, end: number): string {
+  const length = readLength(record, cursor, end);
+  const start = cursor.at;
+  cursor.at = start + length;
+  return readUtf8(record, start, cursor.at);
+}
+
+function readBounds(
+  codec: KeyCodec<unknown>,
+  record: Uint8Array,
+  cursor: ReadCursor,
+  end: number,
+): KeyBounds {
+  if (cursor.at >= end) throw undecodable('a clear is cut off', cursor.at);
+  const flags = record[cursor.at]!;
+  if ((flags & ~BOUND_MASK) !== 0) throw newerVersion(`bound flags ${flags}`, cursor.at);
+  const lowInclusive = (flags & BOUND.lowInclusive) !== 0;
+  const highInclusive = (flags & BOUND.highInclusive) !== 0;
+  if ((lowInclusive && (flags & BOUND.low) === 0) || (highInclusive && (flags & BOUND.high) === 0)) {
+    throw undecodable('a bound that is absent cannot be inclusive', cursor.at);
+  }
+  cursor.at++;
+  const low = (flags & BOUND.low) === 0 ? undefined : readKey(codec, record, cursor, end);
+  const high = (flags & BOUND.high) === 0 ? undefined : readKey(codec, record, cursor, end);
+  // An open end counts as inclusive, as in the bounds of a resolved range.
+  return {
+    low,
+    lowInclusive: low === undefined || lowInclusive,
+    high,
+    highInclusive: high === undefined || highInclusive,
+  };
+}
+
+function undecodable(what: string, offset: number): KeelsonError {
+  return new KeelsonError('KEELSON_DECODE', `A record of the store does not decode: ${what}`, { offset });
+}
+
+function newerVersion(what: string, offset: number): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_DECODE',
+    {
+      what: `A record of the store does not decode: ${what} is unknown, so a newer version of Keelson wrote it`,
+      next: NEXT_STEPS.KEELSON_FORMAT_VERSION,
+    },
+    { offset },
+  );
+}

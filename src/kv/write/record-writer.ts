@@ -1,0 +1,226 @@
+// Builds a record of the store in memory that serves the next record again. The value of a put is encoded right into
+// the record. Numbers are in record-format.ts.
+
+import type { ArgumentName } from '../../errors.js';
+import type { KeyBounds } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import { LEB128_BYTES_MAX, leb128Bytes, writeLeb128 } from '../encoding/leb128.js';
+import { Scratch } from '../encoding/scratch.js';
+import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from '../encoding/utf8.js';
+import type { ValueCodec } from '../encoding/value-encoding.js';
+import { DEFINITION_BYTES_MAX, type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
+import { ROOT_ID, type Space } from '../entries/space.js';
+import {
+  BOUND,
+  IN_SPACE,
+  OPCODE,
+  RECORD_FORMAT_VERSION,
+  RECORD_KIND_BIRTH,
+  RECORD_KIND_WRITE,
+} from './record-format.js';
+
+/** The length of a key with at most this many code units takes one byte, whatever its characters. */
+const SHORT_KEY_UNITS_MAX = Math.floor(0x7f / UTF8_BYTES_PER_UNIT_MAX);
+
+/** An opcode, such a key with its length, and the length of a value. */
+const SHORT_OPERATION_BYTES_MAX = 2 + 0x7f + LEB128_BYTES_MAX;
+
+const NONE_DEFINED: readonly DefinitionId[] = [];
+
+/**
+ * Builds one record at a time: begin(), operations, finish(). After a throw the record is abandoned, and the next begin()
+ * starts afresh.
+ */
+export class RecordWriter {
+  readonly #schema: Schema;
+  readonly #out: Scratch;
+  /** The definitions in this record. Nearly always none; emptying a Set would take a tenth of a put. */
+  #defined = NONE_DEFINED;
+  /** How many bytes the length of the last value took: most likely those of the next one. */
+  #lengthBytes = 1;
+  #valueStart = 0;
+
+  /** `recordBytesMax` is the limit of the log: a longer record is KEELSON_RECORD_TOO_LARGE. */
+  constructor(recordBytesMax: number, schema: Schema) {
+    this.#schema = schema;
+    this.#out = new Scratch(recordBytesMax);
+  }
+
+  /** The bytes of the record so far. */
+  get length(): number {
+    return this.#out.at;
+  }
+
+  /** Where the value of the last put starts in the record; it ends where the record ended then. */
+  get valueStart(): number {
+    return this.#valueStart;
+  }
+
+  /** Starts a record of writes. It overwrites the record that finish() returned before. */
+  begin(): void {
+    this.#start(RECORD_KIND_WRITE);
+  }
+
+  /** Adds a put. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code: see ValueCodec. */
+  put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
+    const out = this.#out;
+    const start = out.at;
+    this.#operation(OPCODE.put, space, key);
+    const lengthAt = out.at;
+    // The value goes where its length will end, if that takes as many bytes as the length before.
+    out.at = lengthAt + this.#lengthBytes;
+    codec.encode(value, argument, out);
+    this.#finishValue(lengthAt);
+    const id = this.#schema.referenceIn(space, out.bytes, this.#valueStart, out.at);
+    if (id !== NO_DEFINITION && !this.#schema.isRecorded(id) && !this.#defined.includes(id))
+      this.#defineBefore(start, id);
+  }
+
+  delete(space: Space, key: IndexKey): void {
+    this.#operation(OPCODE.delete, space, key);
+  }
+
+  clear(space: Space, bounds: KeyBounds): void {
+    const { low, high } = bounds;
+    const flags =
+      (low === undefined ? 0 : BOUND.low | (bounds.lowInclusive ? BOUND.lowInclusive : 0)) |
+      (high === undefined ? 0 : BOUND.high | (bounds.highInclusive ? BOUND.highInclusive : 0));
+    this.#opcode(OPCODE.clear, space.id);
+    this.#byte(flags);
+    if (low !== undefined) this.#key(space, low);
+    if (high !== undefined) this.#key(space, high);
+  }
+
+  /** Adds the creation of a space, which comes before everything that is done in it. */
+  create({ id, name, keyCodec, valueEncodingName }: Space): void {
+    this.#byte(OPCODE.create);
+    this.#number(id);
+    for (const text of [name, keyCodec.name, valueEncodingName]) this.#text(text);
+  }
+
+  drop({ id }: Space): void {
+    this.#byte(OPCODE.drop);
+    this.#number(id);
+  }
+
+  /** Returns the record: a view of memory that the next begin() overwrites. Throws KEELSON_RECORD_TOO_LARGE. */
+  finish(): Uint8Array {
+    // reserve() refuses only what is surely too long.
+    this.#out.check();
+    return this.#out.bytes.subarray(0, this.#out.at);
+  }
+
+  /** Returns a whole birth record, as finish() does. */
+  birth(keyEncodingName: string, valueEncodingName: string): Uint8Array {
+    this.#start(RECORD_KIND_BIRTH);
+    this.#byte(RECORD_FORMAT_VERSION);
+    this.#text(keyEncodingName);
+    this.#text(valueEncodingName);
+    return this.finish();
+  }
+
+  /** Says that the record is in the log, and the definitions with it. */
+  appended(): void {
+    if (this.#defined === NONE_DEFINED) return;
+    for (const id of this.#defined) this.#schema.recorded(id);
+    this.#defined = NONE_DEFINED;
+  }
+
+  /** Gives back memory that a giant record has taken. The record is gone. */
+  release(): void {
+    this.#out.reset();
+  }
+
+  #start(kind: number): void {
+    this.#out.reset();
+    this.#defined = NONE_DEFINED;
+    this.#byte(kind);
+  }
+
+  /** Fills in the length of the value that was written behind `lengthAt`, and moves the value if the length is of other size. */
+  #finishValue(lengthAt: number): void {
+    const out = this.#out;
+    const guessedStart = lengthAt + this.#lengthBytes;
+    const valueBytes = out.at - guessedStart;
+    const lengthBytes = valueBytes < 0x80 ? 1 : leb128Bytes(valueBytes);
+    if (lengthBytes !== this.#lengthBytes) {
+      out.reserve(LEB128_BYTES_MAX);
+      out.bytes.copyWithin(lengthAt + lengthBytes, guessedStart, out.at);
+      out.at += lengthBytes - this.#lengthBytes;
+      this.#lengthBytes = lengthBytes;
+    }
+    this.#valueStart = writeLeb128(out.bytes, valueBytes, lengthAt);
+  }
+
+  /** Inserts a definition before the put at `start`, whose value refers to it. */
+  #defineBefore(start: number, id: DefinitionId): void {
+    const out = this.#out;
+    const putBytes = out.at - start;
+    // The definition is written behind the put, and then both change places.
+    out.reserve(1 + DEFINITION_BYTES_MAX + putBytes);
+    const definitionAt = out.at;
+    this.#byte(OPCODE.definition);
+    this.#schema.writeDefinition(id, out);
+    const end = out.at;
+    const shift = end - definitionAt;
+    out.append(out.bytes.subarray(start, definitionAt));
+    out.bytes.copyWithin(start, definitionAt, out.at);
+    out.at = end;
+    this.#valueStart += shift;
+    this.#defined = [...this.#defined, id];
+  }
+
+  /** Writes an opcode and a key, and leaves room for the length of a value. */
+  #operation(opcode: number, space: Space, key: IndexKey): void {
+    const out = this.#out;
+    if (space.id !== ROOT_ID || key.length > SHORT_KEY_UNITS_MAX) {
+      this.#opcode(opcode, space.id);
+      this.#key(space, key);
+      out.reserve(LEB128_BYTES_MAX);
+      return;
+    }
+    out.reserve(SHORT_OPERATION_BYTES_MAX);
+    const { bytes, at } = out;
+    bytes[at] = opcode;
+    // The length of the key takes one byte and is filled in after the key: one walk over the key instead of two.
+    const keyBytes = space.keyCodec.write(key, bytes, at + 2);
+    bytes[at + 1] = keyBytes;
+    out.at = at + 2 + keyBytes;
+  }
+
+  #opcode(opcode: number, spaceId: number): void {
+    if (spaceId === ROOT_ID) {
+      this.#byte(opcode);
+      return;
+    }
+    this.#byte(opcode | IN_SPACE);
+    this.#number(spaceId);
+  }
+
+  #byte(byte: number): void {
+    const out = this.#out;
+    out.reserve(1);
+    out.bytes[out.at++] = byte;
+  }
+
+  #number(value: number): void {
+    const out = this.#out;
+    out.reserve(LEB128_BYTES_MAX);
+    out.at = writeLeb128(out.bytes, value, out.at);
+  }
+
+  #key({ keyCodec }: Space, key: IndexKey): void {
+    const out = this.#out;
+    const lengthBytes = keyCodec.byteLength(key);
+    this.#number(lengthBytes);
+    out.reserve(lengthBytes);
+    out.at += keyCodec.write(key, out.bytes, out.at);
+  }
+
+  #text(text: string): void {
+    const lengthBytes = Buffer.byteLength(text);
+    this.#number(lengthBytes);
+    this.#out.reserve(lengthBytes);
+    this.#out.at += writeUtf8(this.#out.bytes, text, this.#out.at);
+  }
+}
