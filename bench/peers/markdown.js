@@ -59,9 +59,9 @@ function trialSection(trial) {
   return parts.join('\n\n');
 }
 
-/** Of a large run. */
+/** A note on the costs in a large run. */
 const SHORT_ROUNDS =
-  'In rounds so short Keelson makes checkpoints of the smaller stores only, and none of a million entries or more: what those cost is in the full run, up to a million.';
+  'Rounds of this run are so short that Keelson makes checkpoints of the smaller stores only, and none of a million entries or more. The full run shows what those cost, up to a million.';
 
 const roundsOf = ({ rounds }) => `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`;
 
@@ -86,7 +86,7 @@ function costsSection(costs, { large }) {
   const ours = costs.flatMap(({ stores }) => stores.filter(({ store }) => store === 'keelson'));
   const hasCliff = ours.some(({ steepest }) => steepest > CLIFF_RATIO);
   const verdict = `Keelson ${hasCliff ? '**has a cliff**' : 'has none'}.`;
-  const intro = `µs an operation (an entry of a scan), by entries in the store. A step to ten times the entries that costs more than ${CLIFF_RATIO} times as much is a cliff. ${verdict}${large ? ` ${SHORT_ROUNDS}` : ''}`;
+  const intro = `µs for each operation (for each entry of a scan), by the number of entries in the store. A cliff is a step to ten times the entries that makes an operation more than ${CLIFF_RATIO} times as expensive. ${verdict}${large ? ` ${SHORT_ROUNDS}` : ''}`;
   return ['## Cost against size', intro, ...tables];
 }
 
@@ -94,7 +94,7 @@ function machineSection({ machine, startedAt, options, durationMinutes }) {
   const { cpu, cores, memoryGib, kernel, fileSystem, node, keelson, engine, versions, loadBefore } = machine;
   const rivals = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
-    '## Where',
+    '## The machine',
     table(
       ['', ''],
       [
@@ -111,34 +111,36 @@ function machineSection({ machine, startedAt, options, durationMinutes }) {
 function storesSection(trials) {
   const names = new Set(trials.flatMap(({ rows }) => rows.map(({ store }) => store)));
   const rows = [...names].map((name) => [STORES[name].title, STORES[name].configuration]);
-  return ['## Who, and how configured', table(['', 'configuration'], rows)];
+  return ['## The stores and their configurations', table(['', 'configuration'], rows)];
 }
 
 const HOW = `## How it is measured
 
-* Each measurement is a process of its own with V8's default flags. Rounds go over trials, and in each over the stores; every round begins with another store. Ratios are
-  taken within a round, and the median of the ratios counts. Of several configurations of one store the best of each round counts.
-* Each process opens its store, makes its keys, warms up (0.4 of the measured time, not counted), and then measures for a fixed time: a fast store does more, and ends with more data.
-* Keys are \`user:000000123\`. *Objects* have five fields and take 72 bytes in MessagePack. *Strings* are 100 characters, *binaries* 100 bytes, neither compressible by more than their alphabet. Keys that are looked
-  for are fresh strings in a seeded order, the same for all, made before the clock runs.
-* *1,000 in flight* are a thousand writers, each of which awaits its own put and then makes its next, with no barrier between them. Latencies are those of each put, from the call to what follows its \`await\`.
-* *One batch at a time* includes making the operations, for everybody.
-* Stores that are read are filled once, untimed, in ascending order, and left at rest (Keelson: \`checkpoint()\`; classic-level: \`compactRange\`; better-sqlite3: \`wal_checkpoint\`); each round opens them in a new process. Stores
-  that are overwritten are a flushed copy, made for each measurement.
-* Every measurement looks whether it measured what it says: after writes the number of keys, their order and a thousand values are compared; before reads a thousand values.
-* Durability classes never mix. **D**: what is acknowledged survives power loss. **P**: it survives the death of the process only. Keelson has no class P: its \`durability: 'memory'\` acknowledges what is not yet written at all.
+* Each measurement is a process of its own with V8's default flags. A round goes over all trials, and in each trial over all stores. Every round begins with another store.
+* Ratios are taken within a round, and the median of the ratios counts. If a store has several configurations, the best one of each round counts.
+* Each process opens its store, makes its keys and warms up for 0.4 of the measured time, which does not count. Then it measures for a fixed time. So a fast store does more and ends with more data.
+* Keys are \`user:000000123\`. *Objects* have five fields and take 72 bytes in MessagePack. *Strings* have 100 characters, *binaries* 100 bytes. Both can be compressed only by their alphabet.
+* Keys that are looked up are fresh strings in a seeded order, the same for all stores. They are made before the clock runs.
+* *1,000 in flight* means a thousand writers. Each writer awaits its own put and then makes the next one, without a barrier between the writers. A latency is the time of one put, from the call to what follows its \`await\`.
+* *One batch at a time* includes the time to make the operations, for every store.
+* Stores that are read are filled once, untimed, in ascending order, and left at rest (Keelson: \`checkpoint()\`; classic-level: \`compactRange\`; better-sqlite3: \`wal_checkpoint\`). Each round opens them in a new process.
+* Stores that are overwritten are a flushed copy, which is made for each measurement.
+* Every measurement checks that it measured what it says. After writes it compares the number of keys, their order and a thousand values, before reads a thousand values.
+* Durability classes are never mixed. **D**: an acknowledged write survives power loss. **P**: it survives only the death of the process. Keelson has no class P: its \`durability: 'memory'\` acknowledges a write that is not written at all yet.
 
 ## What is unfair, and to whom
 
-* **To everyone but Keelson and memory-level, in reads:** they can hold more data than fits in memory, and Keelson cannot. Their files are in the page cache here.
-* **To Keelson, in opening:** it loads all data. That is the price of its reads.
-* **To Keelson, in gets:** all gets of a measurement are one turn of the event loop, for which lmdb keeps one read transaction.
-* **To everyone but Keelson and lmdb, with objects:** these two write the names of fields that many values have in common once, the others with every value. **To everyone but classic-level, in size:** LevelDB compresses with Snappy.
-* **To classic-level, in class D with many in flight:** LevelDB groups the writes of threads, and there are four of them in the pool of libuv. Its documentation does not say to raise \`UV_THREADPOOL_SIZE\`, so it is as it is.
-* **To classic-level and better-sqlite3, in gets:** their caches are at the documented defaults (8 MiB, 16 MiB) and smaller than the data.
-* **To better-sqlite3, everywhere:** SQL does more than keys and values, and is asked for nothing of it here. It also blocks the event loop while it flushes, which no figure here shows.
-* **To lmdb:** it may be opened by many processes at once, for which it pays with locks, and nobody else here does it. **For lmdb:** stores are filled in ascending order, which leaves its pages full.
-* **For stores that are slow to write:** a fixed time leaves a faster store with more data, more checkpoints and more compaction in the same measurement.`;
+* **Unfair to every store but Keelson and memory-level, in reads:** those stores can hold more data than fits in memory, and Keelson cannot. Their files are in the page cache here.
+* **Unfair to Keelson, in opening:** it loads all data. That is the price of its reads.
+* **Unfair to Keelson, in gets:** all gets of a measurement run in one turn of the event loop, and lmdb keeps one read transaction for a turn.
+* **Unfair to every store but Keelson and lmdb, with objects:** these two write common field names once, the others with every value.
+* **Unfair to every store but classic-level, in size:** LevelDB compresses with Snappy.
+* **Unfair to classic-level, in class D with many in flight:** LevelDB groups the writes of threads, and libuv's pool has four threads. The documentation of classic-level does not say to raise \`UV_THREADPOOL_SIZE\`, so it stays as it is.
+* **Unfair to classic-level and better-sqlite3, in gets:** their caches have the documented defaults (8 MiB and 16 MiB) and are smaller than the data.
+* **Unfair to better-sqlite3, everywhere:** SQL can do more than keys and values, and no trial asks for more. On the other hand, better-sqlite3 blocks the event loop while it flushes, and no figure here shows that.
+* **Unfair to lmdb:** many processes may open it at once, and it pays for that with locks. No other store here allows that.
+* **In favour of lmdb:** stores are filled in ascending order, which leaves its pages full.
+* **In favour of stores that are slow to write:** in a fixed time a faster store gets more data, more checkpoints and more compaction.`;
 
 export function markdownOf(results, { trials, costs }, charts) {
   const { options } = results;
@@ -152,15 +154,17 @@ export function markdownOf(results, { trials, costs }, charts) {
   const [d, p] = [ofClass('D'), ofClass('P')];
   const parts = [
     '# Keelson and its rivals, measured',
-    `Written by \`npm run bench\`${kind}. ${options.entries.toLocaleString('en')} entries unless said otherwise; medians with the lowest and the highest of ${roundsOf(options)}. Read the ratios, not the absolute figures.`,
+    `Written by \`npm run bench\`${kind}. A store has ${options.entries.toLocaleString('en')} entries unless the page says otherwise. Figures are medians, with the lowest and the highest of ${roundsOf(options)}. Read the ratios, not the absolute figures.`,
     ...charts.map(({ file, title }) => `![${title}](${file})`),
     ...goalsSection(main),
-    ...(d.length > 0 ? ['## Trials', `Writes are class D: ${DURABILITY.D}.`, ...d.map(trialSection)] : []),
+    ...(d.length > 0
+      ? ['## Trials', `Writes are class D: an acknowledged write ${DURABILITY.D}.`, ...d.map(trialSection)]
+      : []),
     ...costsSection(costs, options),
     ...(p.length > 0
       ? [
           '## Class P',
-          `What is acknowledged ${DURABILITY.P}. Keelson has no such class; compare these with nothing above.`,
+          `An acknowledged write ${DURABILITY.P}. Keelson has no such class. Compare these trials with none above.`,
           ...p.map(trialSection),
         ]
       : []),

@@ -26,7 +26,7 @@ export const STORES = {
     driver: 'lmdb',
     variantOf: 'lmdb',
     options: { hasTransactions: true },
-    configuration: 'the defaults, a batch being `transaction` and then `flushed`, instead of `batch`',
+    configuration: 'the defaults; a batch is one `transaction` and then `flushed`, instead of `batch`',
   },
   'classic-level': {
     title: 'classic-level',

@@ -29,10 +29,10 @@ const atLeast = (figure, ratios) =>
 
 const IN_FLIGHT = 1000;
 const NOT_IN_FLIGHT =
-  'better-sqlite3 is synchronous: a put of its own is never in flight beside another. Its figure for one at a time stands for this too.';
+  'better-sqlite3 is synchronous: two of its puts are never in flight at once. Its figure for one at a time counts here too.';
 
 const LMDB_FLUSHES =
-  'lmdb 3.5.6 flushes before the promise of `put` resolves, as strace shows, though its documentation leaves that to `flushed`: its figures are those of class D.';
+  'lmdb 3.5.6 flushes before the promise of `put` resolves, as strace shows, although its documentation promises that only for `flushed`. So its figures are figures of class D.';
 
 /** `isPrepared`: the store holds the entries before the process starts; `isWriting`: on a copy of it, because it is written to. */
 export const TRIALS = [
@@ -126,7 +126,7 @@ export const TRIALS = [
       { figure: 'diskMb', over: 'lmdb', atMost: 1 },
       { figure: 'rssMb', atMost: 280 },
     ],
-    note: 'Pages of a mapped file count in RSS, also where the system could take them back: lmdb would run with less.',
+    note: 'RSS includes pages of a mapped file that the system could take back, so lmdb would run with less memory.',
   },
   {
     name: 'open',
@@ -137,7 +137,7 @@ export const TRIALS = [
     parameters: { values: 'objects' },
     figures: ['openMs', 'rssMb'],
     goals: [{ figure: 'rssMb', atMost: 280 }],
-    note: 'lmdb maps its file and wins, at any size. Keelson loads all of the data; the others read it when it is asked for.',
+    note: 'lmdb maps its file and wins, at any size. Keelson loads all data. The others read data when a program asks for it.',
   },
   ...[
     ['put-lone-p', 'Put, one at a time', 'put', WRITERS_P, { order: 'ascending', inFlight: 1 }],
