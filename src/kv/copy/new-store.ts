@@ -22,7 +22,7 @@ import {
 import type { KeyCodec } from '../encoding/key-encoding.js';
 import type { Shapes } from '../encoding/shapes.js';
 import type { EntriesView } from '../entries/entries.js';
-import { imageLsn, imagePath, isTemporaryImage, writeImage } from '../image/image-files.js';
+import { imageLsn, isTemporaryImage, publishImage } from '../image/image-files.js';
 
 /** What the new store is to hold. */
 export interface StoreContent {
@@ -190,13 +190,11 @@ async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uin
     keyEncodingName: keyCodec.name,
     valueEncodingName,
   };
-  const path = imagePath(directory, lsn);
-  const onBlock = () => assertGoingOn();
-  const image = { header, entries, keyCodec, shapes, onBlock };
-  const bytesWritten = await writeImage(storage, `${path}.tmp`, image);
-  await whenAllowed();
-  assertGoingOn();
-  await storage.rename(`${path}.tmp`, path);
+  const image = { header, entries, keyCodec, shapes, onBlock: () => assertGoingOn() };
+  const bytesWritten = await publishImage(storage, directory, image, async () => {
+    await whenAllowed();
+    assertGoingOn();
+  });
   // It flushes the directory when it is done, and with it the name of the image.
   await writeSealedSegment(storage, { directory, journalId, lsn });
   assertGoingOn();

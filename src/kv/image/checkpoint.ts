@@ -5,7 +5,7 @@
 import { isKeelsonError } from '../../errors.js';
 import type { LocalLog, StoreLog } from '../../journal/internal.js';
 import { isFailedFlush, type Storage } from '../../storage/index.js';
-import { type ImagePlan, imagePath, listImages, writeImage } from './image-files.js';
+import { type ImagePlan, imagePath, listImages, publishImage } from './image-files.js';
 
 export interface CheckpointResult {
   /** The image holds every write up to here. */
@@ -31,23 +31,15 @@ export interface CheckpointPlan extends ImagePlan {
  */
 export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImage> {
   const { storage, directory, journal, header } = plan;
-  const path = imagePath(directory, header.lsn);
-  const temporary = `${path}.tmp`;
-  let bytesWritten: number;
-  // One that failed at this LSN may have left its file, if that could not be removed either.
-  await storage.remove(temporary).catch(() => {});
-  try {
-    bytesWritten = await writeImage(storage, temporary, plan);
+  const bytesWritten = await publishImage(storage, directory, plan, async () => {
     // An image must never be ahead of its journal: reopened, it would bring back what was never acknowledged.
     await journal.syncThrough(header.lsn);
     assertSound(journal);
-    await storage.rename(temporary, path);
-  } catch (error) {
+  }).catch((error) => {
     // What is in memory contradicts itself: neither it nor what comes of it can be believed.
     if (isKeelsonError(error, 'KEELSON_INVARIANT')) journal.poison(error);
-    await storage.remove(temporary).catch(() => {});
     throw error;
-  }
+  });
   try {
     await storage.flushDirectory(directory);
   } catch (error) {

@@ -2,7 +2,14 @@
 
 import { invariant, isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import { nextTurn } from '../../schedulers.js';
-import { type Storage, type StorageFile, startRead } from '../../storage/index.js';
+import {
+  backgroundStep,
+  publishFile,
+  runSteps,
+  type Storage,
+  type StorageFile,
+  startRead,
+} from '../../storage/index.js';
 import { ALL_KEYS } from '../encoding/key-bounds.js';
 import type { IndexKey, KeyCodec } from '../encoding/key-encoding.js';
 import type { Shapes } from '../encoding/shapes.js';
@@ -77,6 +84,29 @@ export interface ImagePlan {
   readonly shapes: Shapes | null;
   /** Told after every block; what it throws ends the writing. */
   readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
+}
+
+/**
+ * Writes an image into `directory`, and gives it its name when it is durable and `whenAllowed` has resolved. The name is
+ * durable when the directory has been flushed after this. A failure leaves nothing, as far as it can be removed. Returns the
+ * bytes written.
+ */
+export async function publishImage(
+  storage: Storage,
+  directory: string,
+  plan: ImagePlan,
+  whenAllowed: () => Promise<void>,
+): Promise<number> {
+  const path = imagePath(directory, plan.header.lsn);
+  const temporary = `${path}.tmp`;
+  // One that failed at this LSN may have left its file, if that could not be removed either.
+  await storage.remove(temporary).catch(() => {});
+  const contents = backgroundStep(async () => {
+    const bytesWritten = await writeImage(storage, temporary, plan);
+    await whenAllowed();
+    return bytesWritten;
+  });
+  return runSteps(publishFile(storage, { temporary, path, replaces: true, contents }));
 }
 
 /**
