@@ -5,15 +5,17 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parseAst } from 'vitest/node';
+import {
+  importsOf,
+  nodesBelow,
+  parse,
+  readSources,
+  type Source,
+  type SyntaxNode,
+  targetOf,
+} from './source-files.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-
-/** A source file: its path from the root of the project, with '/', and its text. */
-interface Source {
-  readonly path: string;
-  readonly text: string;
-}
 
 type Floor = 'public door' | 'kv' | 'journal' | 'storage' | 'testing' | 'leaves';
 
@@ -73,12 +75,6 @@ function circlesOf(sources: readonly Source[]): string[] {
   return circles;
 }
 
-/** The file that an import of ours leads to; null for one of a package. */
-function targetOf(from: string, specifier: string): string | null {
-  if (!specifier.startsWith('.')) return null;
-  return path.posix.join(path.posix.dirname(from), specifier).replace(/\.js$/, '.ts');
-}
-
 function importViolation(from: string, specifier: string): string | null {
   const floor = floorOf(from);
   if (floor === null) return `${from} is on no floor`;
@@ -122,50 +118,12 @@ function floorOf(file: string): Floor | null {
     : null;
 }
 
-interface SyntaxNode {
-  readonly type: string;
-  readonly [field: string]: unknown;
-}
-
 const FUNCTIONS = ['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'];
-
-function parse({ text }: Source): SyntaxNode {
-  return parseAst(text, { lang: 'ts', sourceType: 'module' }) as unknown as SyntaxNode;
-}
-
-function isNode(value: unknown): value is SyntaxNode {
-  return typeof value === 'object' && value !== null && typeof (value as SyntaxNode).type === 'string';
-}
-
-/** The node and all below it; not below those for which `enters` is false. */
-function* nodesBelow(
-  node: SyntaxNode,
-  enters: (node: SyntaxNode) => boolean,
-): Generator<SyntaxNode, void, undefined> {
-  yield node;
-  if (!enters(node)) return;
-  for (const child of Object.values(node).flat()) if (isNode(child)) yield* nodesBelow(child, enters);
-}
-
-/** Every module that is named: imported, exported from, imported on demand, or imported for a type. */
-function importsOf(source: Source): string[] {
-  return [...nodesBelow(parse(source), () => true)].flatMap(({ source: from }) =>
-    isNode(from) && typeof from['value'] === 'string' ? [from['value']] : [],
-  );
-}
 
 function hasTopLevelAwait(program: SyntaxNode): boolean {
   return [...nodesBelow(program, ({ type }) => !FUNCTIONS.includes(type))].some(
     (node) => node.type === 'AwaitExpression' || node['await'] === true || node['kind'] === 'await using',
   );
-}
-
-function readSources(): Source[] {
-  const names = fs.readdirSync(path.join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
-  return names
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => `src/${name.split(path.sep).join('/')}`)
-    .map((file) => ({ path: file, text: readText(file) }));
 }
 
 function readText(file: string): string {

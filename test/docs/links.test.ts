@@ -1,9 +1,9 @@
-// Every link from one page of ours to another leads somewhere, down to the heading.
+// Every link from one page of ours to another leads somewhere, down to the heading, and every file that a page names is there.
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { anchorOf, headings, linkTargets, markdownFiles, ROOT, readText } from './markdown.js';
+import { anchorOf, codeSpans, headings, linkTargets, markdownFiles, ROOT, readText } from './markdown.js';
 
 const files = markdownFiles();
 
@@ -32,5 +32,24 @@ describe('relative links', () => {
   test('that lead nowhere are seen', () => {
     const markdown = '[a](docs/NOWHERE.md) [b](README.md#nowhere) [c](#nowhere) [d](LICENSE) `[e](f.md)`';
     expect(brokenLinks('README.md', markdown)).toEqual(['docs/NOWHERE.md', 'README.md#nowhere', '#nowhere']);
+  });
+});
+
+/** The paths in code spans, from the root of the project, without patterns and what a run makes. */
+function namedPaths(markdown: string): string[] {
+  return codeSpans(markdown).filter((span) => /^(bench|docs|examples|native|src|test)\/[\w./-]*$/.test(span));
+}
+
+describe('files of the project', () => {
+  test.each(files)('that %s names are there', (file) => {
+    const absent = namedPaths(readText(file)).filter((name) => !fs.existsSync(path.join(ROOT, name)));
+    expect(absent).toEqual([]);
+  });
+
+  test('are found in code spans', () => {
+    expect(namedPaths('`src/gone.ts`, src/a.ts, `test/x/` and `src/*.ts`')).toEqual([
+      'src/gone.ts',
+      'test/x/',
+    ]);
   });
 });

@@ -65,27 +65,13 @@ export function anchorOf(heading: string): string {
     .replaceAll(' ', '-');
 }
 
+/** The texts of the code spans of a page, outside of its code blocks. */
+export function codeSpans(markdown: string): string[] {
+  return [...proseOf(markdown).matchAll(/`([^`\n]+)`/g)].map(([, text]) => text!);
+}
+
 /** Where the links of a text point to. Code spans hold none. */
 export function linkTargets(markdown: string): string[] {
   const text = proseOf(markdown).replace(/`[^`\n]*`/g, '``');
   return [...text.matchAll(/\]\(([^()\s]+)\)/g)].map(([, target]) => target!);
-}
-
-/** The rows of every table whose header starts with these cells; a row is its cells, without backquotes. */
-export function tableRows(markdown: string, firstCells: readonly string[]): string[][] {
-  const rows: string[][] = [];
-  let isWanted = false;
-  for (const line of proseOf(markdown).split('\n')) {
-    if (!line.startsWith('|')) {
-      isWanted = false;
-      continue;
-    }
-    const cells = line
-      .slice(1, line.lastIndexOf('|'))
-      .split(' | ')
-      .map((cell) => cell.trim().replaceAll('`', ''));
-    if (firstCells.every((cell, at) => cells[at] === cell)) isWanted = true;
-    else if (isWanted && !/^[-: |]+$/.test(cells.join(''))) rows.push(cells);
-  }
-  return rows;
 }
