@@ -9,9 +9,10 @@ export { isSegmentName, isTemporarySegment } from './format/segment-names.js';
 export { openLockedJournal, openReadOnlyJournal } from './open-journal.js';
 export { type ResolvedJournalOptions, resolveJournalOptions, WAIT_FOR_LOCK_MS_MAX } from './options.js';
 export { inspectJournal } from './recovery/inspection.js';
+export type { FoundSegment } from './recovery/log-geometry.js';
 export type { JournalRecovery, OnScan } from './recovery/recovery.js';
 export { scanSegments } from './recovery/recovery.js';
-export type { FoundSegment, RecoveryAnchor } from './recovery/recovery-decision.js';
+export type { RecoveryAnchor } from './recovery/recovery-decision.js';
 export {
   type Damage,
   JournalExamination,

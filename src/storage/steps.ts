@@ -1,6 +1,8 @@
 // One order of steps, two ways of waiting. What must happen both in the background and, when a synchronous append
 // cannot wait, in a blocking form is written once as a generator of steps, so that the two can never differ.
 
+import { invariant } from '../errors.js';
+
 /** One operation in its two forms. */
 interface Step {
   readonly run: () => Promise<unknown>;
@@ -12,6 +14,11 @@ export type Steps<T> = Generator<Step, T, unknown>;
 /** `const file = yield* step(() => storage.createLogFile(path), () => storage.createLogFileSync(path))` */
 export function* step<T>(run: () => Promise<T>, runSync: () => T): Steps<T> {
   return (yield { run, runSync }) as T;
+}
+
+/** A step that only runSteps() can take: what it does has no blocking form. */
+export function* backgroundStep<T>(run: () => Promise<T>): Steps<T> {
+  return (yield { run, runSync: () => invariant(false, 'a step without a blocking form was to block') }) as T;
 }
 
 export async function runSteps<T>(steps: Steps<T>): Promise<T> {

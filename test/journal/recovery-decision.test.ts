@@ -3,9 +3,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
+import type { FoundSegment } from '../../src/journal/recovery/log-geometry.js';
 import {
   decideRecovery,
-  type FoundSegment,
   type RecoveryAnchor,
   type RecoveryDecision,
 } from '../../src/journal/recovery/recovery-decision.js';

@@ -2,9 +2,9 @@
 // segments as docs/FORMAT.md says they are made. No such history may be refused, for a crash alone refuses nothing.
 
 import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
+import type { FoundSegment } from '../../src/journal/recovery/log-geometry.js';
 import {
   decideRecovery,
-  type FoundSegment,
   type RecoveryAnchor,
   type RecoveryDecision,
 } from '../../src/journal/recovery/recovery-decision.js';

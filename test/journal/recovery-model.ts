@@ -2,7 +2,8 @@
 // prose of docs/DURABILITY.md, without chains of segments.
 
 import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
-import type { FoundSegment, RecoveryAnchor } from '../../src/journal/recovery/recovery-decision.js';
+import type { FoundSegment } from '../../src/journal/recovery/log-geometry.js';
+import type { RecoveryAnchor } from '../../src/journal/recovery/recovery-decision.js';
 import type { ScannedCommit } from '../../src/journal/recovery/segment-scan.js';
 import { JOURNAL_ID, segmentHeader } from './helpers.js';
 

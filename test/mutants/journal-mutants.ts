@@ -428,10 +428,10 @@ const segments: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-files.ts',
-        find: `    yield* step(
-      () => file.flush(),
-      () => file.flushSync(),
-    );
+        find: `  yield* step(
+    () => file.flush(),
+    () => file.flushSync(),
+  );
 `,
         replace: '',
       },
@@ -443,18 +443,14 @@ const segments: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-files.ts',
-        find: `    yield* step(
-      () => file.flush(),
-      () => file.flushSync(),
-    );
-    yield* name(storage, temporary, path);
-`,
-        replace: `    yield* name(storage, temporary, path);
-    yield* step(
-      () => file.flush(),
-      () => file.flushSync(),
-    );
-`,
+        find: 'const contents = flushedAfter(fill, file);',
+        replace: 'const contents = fill;',
+      },
+      {
+        file: 'src/journal/segments/segment-files.ts',
+        find: 'yield* publishFile(storage, { temporary, path, replaces: false, contents });',
+        replace: `yield* publishFile(storage, { temporary, path, replaces: false, contents });
+    yield* flushedAfter((function* () {})(), file);`,
       },
     ],
     tests: ['test/simulation/durable-order.test.ts'],

@@ -447,10 +447,8 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-files.ts',
-        find: `() => storage.link(temporary, path),
-      () => storage.linkSync(temporary, path),`,
-        replace: `async () => { await storage.rename(temporary, path); await storage.link(path, temporary); },
-      () => { storage.renameSync(temporary, path); storage.linkSync(path, temporary); },`,
+        find: 'replaces: false',
+        replace: 'replaces: true',
       },
     ],
     tests: [MOVED],
@@ -460,10 +458,8 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-files.ts',
-        find: `if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
-    const text`,
-        replace: `if (isKeelsonError(error)) throw error;
-    const text`,
+        find: "throw isKeelsonError(error, 'KEELSON_EXISTS') ? nameTaken(path, error) : error;",
+        replace: 'void nameTaken;\n    throw error;',
       },
     ],
     tests: [MOVED],
@@ -472,17 +468,11 @@ export const lockMutants: readonly Mutant[] = [
     name: 'a segment whose temporary name stays is used all the same',
     edits: [
       {
-        file: 'src/journal/segments/segment-files.ts',
-        find: `    yield* discard(storage, path);
+        file: 'src/storage/publish-file.ts',
+        find: `    yield* discard(storage, to);
     throw error;
-  }
-}
-
-function* write`,
-        replace: `  }
-}
-
-function* write`,
+`,
+        replace: '',
       },
     ],
     tests: ['test/journal/journal-failures.test.ts'],

@@ -9,6 +9,7 @@ const COPIES = 'test/journal/recovery-copies.test.ts';
 const DAMAGE = 'test/journal/damage.test.ts';
 const REGRESSIONS = 'test/simulation/recovery-regressions.test.ts';
 const DECISION_FILE = 'src/journal/recovery/recovery-decision.ts';
+const GEOMETRY_FILE = 'src/journal/recovery/log-geometry.ts';
 const RECOVERY_FILE = 'src/journal/recovery/recovery.ts';
 const HISTORIES_FILE = 'src/journal/recovery/mixed-histories.ts';
 const MIXED = 'test/kv/mixed-histories.test.ts';
@@ -29,7 +30,7 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'what the headers of segments say had been durable is not heard',
     edits: [
       {
-        file: HISTORIES_FILE,
+        file: GEOMETRY_FILE,
         find: 'Math.max(scan.durableLsnClaimed, header.durableLsn, markedLsn)',
         replace: 'Math.max(scan.durableLsnClaimed, 0 * header.durableLsn, markedLsn)',
       },
@@ -40,7 +41,7 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'what the headers of commits say had been durable is not heard',
     edits: [
       {
-        file: HISTORIES_FILE,
+        file: GEOMETRY_FILE,
         find: 'Math.max(scan.durableLsnClaimed, header.durableLsn, markedLsn)',
         replace: 'Math.max(0 * scan.durableLsnClaimed, header.durableLsn, markedLsn)',
       },
@@ -72,8 +73,8 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'commits that a later lineage has replaced count',
     edits: [
       {
-        file: DECISION_FILE,
-        find: 'deadFromLsn = Math.min(deadFromLsn, header.lineageStart ?? deadFromLsn);',
+        file: GEOMETRY_FILE,
+        find: 'deadFromLsn = Math.min(deadFromLsn, replacesFrom({ header, scan }));',
         replace: '',
       },
     ],
@@ -95,7 +96,7 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         file: DECISION_FILE,
-        find: 'lastCommit !== undefined && (lastCommit.flags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;',
+        find: 'lastCommit !== undefined && endsForGood(lastCommit.flags);',
         replace: 'lastCommit !== undefined;',
       },
     ],
@@ -121,7 +122,7 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'a segment that is shorter than it was made is sound',
     edits: [
       {
-        file: DECISION_FILE,
+        file: GEOMETRY_FILE,
         find: 'return fileBytes >= sizeBytes || isClosedAtEnd;',
         replace: 'return fileBytes > 0 || isClosedAtEnd;',
       },
@@ -143,9 +144,9 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'a segment under the name of another one is sound',
     edits: [
       {
-        file: DECISION_FILE,
-        find: 'segment.verdict.header.sequence === segment.sequence &&',
-        replace: '',
+        file: GEOMETRY_FILE,
+        find: 'if (header.sequence !== sequence)',
+        replace: 'if (header.sequence < 0)',
       },
     ],
     tests: [DECISION],
@@ -302,7 +303,7 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         file: HISTORIES_FILE,
-        find: 'if (segment.header.sequence !== segment.sequence) continue;',
+        find: 'if (sequence !== segment.found.sequence) continue;',
         replace: '',
       },
     ],
@@ -312,7 +313,7 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'a seal does not say that what is before it was durable',
     edits: [
       {
-        file: HISTORIES_FILE,
+        file: GEOMETRY_FILE,
         find: 'header.durableLsn, markedLsn)',
         replace: 'header.durableLsn, 0 * markedLsn)',
       },

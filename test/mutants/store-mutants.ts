@@ -257,11 +257,15 @@ const checkpoints: readonly Mutant[] = [
     name: 'an image is written under its name, and flushed after that',
     edits: [
       {
-        file: 'src/kv/image/checkpoint.ts',
-        find: 'bytesWritten = await writeImage(storage, temporary, plan);',
-        replace: 'bytesWritten = await writeImage(storage, path, plan);',
+        file: 'src/kv/image/image-files.ts',
+        find: 'await writeImage(storage, temporary, plan);',
+        replace: 'await writeImage(storage, path, plan);',
       },
-      { file: 'src/kv/image/checkpoint.ts', find: 'await storage.rename(temporary, path);', replace: '' },
+      {
+        file: 'src/storage/publish-file.ts',
+        find: '() => storage.rename(from, to),',
+        replace: 'async () => {},',
+      },
     ],
     tests: [ORDER],
   },

@@ -26,6 +26,11 @@ export const COMMIT_FLAGS = {
   recovered: 4,
 } as const;
 
+/** Returns true for the flags of a mark behind which no life writes anything. */
+export function endsForGood(flags: number): boolean {
+  return (flags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
+}
+
 const FLAGS_KNOWN = COMMIT_FLAGS.closed | COMMIT_FLAGS.rotated | COMMIT_FLAGS.recovered;
 
 export interface CommitHeader {

@@ -6,20 +6,7 @@
 // What is not proven counts only in segments that recovery needs. Among the others a power cut in a retirement may
 // have taken the lineage segment that declared a torn tail dead, and such a tail reaches above the next segment.
 
-import { COMMIT_FLAGS } from '../format/commit-format.js';
-import type { SegmentHeader } from '../format/segment-format.js';
-import type { ScannedCommit, SegmentScan } from './segment-scan.js';
-
-/** A segment that can be read. */
-export interface SegmentHistory {
-  readonly path: string;
-  /** As its name says. */
-  readonly sequence: number;
-  readonly header: SegmentHeader;
-  readonly scan: SegmentScan;
-  /** The commits that no later lineage has declared dead. */
-  readonly living: readonly ScannedCommit[];
-}
+import { type LogSegment, provenIn } from './log-geometry.js';
 
 /** A segment with records of one history, and the first segment of the other one that contradicts it. */
 export interface MixedSegment {
@@ -42,35 +29,28 @@ interface Beginning {
 /** Where nothing begins. */
 const NEVER: Beginning = { lsn: Number.POSITIVE_INFINITY, sequence: 0 };
 
-/** Returns the highest LSN that anything in the segment says to have been durable. */
-export function provenIn({ header, scan }: Pick<SegmentHistory, 'header' | 'scan'>): number {
-  const marks = scan.commits.filter(({ flags }) => (flags & ENDS_FOR_GOOD) !== 0);
-  // Nobody writes such a mark while anything is in flight: all that it stands behind was durable.
-  const markedLsn = Math.max(-1, ...marks.map(({ startLsn }) => startLsn));
-  return Math.max(scan.durableLsnClaimed, header.durableLsn, markedLsn);
-}
-
 /**
  * Returns the segments that hold records of a second history, the oldest first. `segments`: those that can be read, in
  * the order of their sequences. `firstNeeded`: the sequence of the first one that recovery needs.
  */
-export function findMixedSegments(segments: readonly SegmentHistory[], firstNeeded: number): MixedSegment[] {
+export function findMixedSegments(segments: readonly LogSegment[], firstNeeded: number): MixedSegment[] {
   const mixed: MixedSegment[] = [];
   let firstLater = NEVER;
   let firstLivingLater = NEVER;
   for (const segment of segments.toReversed()) {
     // Under another name it is a copy, and its place in the log is not known.
-    if (segment.header.sequence !== segment.sequence) continue;
-    const isNeeded = segment.sequence >= firstNeeded;
+    const { sequence } = segment.header;
+    if (sequence !== segment.found.sequence) continue;
+    const isNeeded = sequence >= firstNeeded;
     const contradicted = [
       ...(provenIn(segment) > firstLater.lsn ? [firstLater] : []),
       ...(isNeeded && livingEndOf(segment) > firstLivingLater.lsn ? [firstLivingLater] : []),
     ];
     if (contradicted.length > 0) mixed.unshift(mixedAt(segment, contradicted.reduce(lower)));
-    firstLater = lower(firstLater, { lsn: beginningOf(segment), sequence: segment.sequence });
+    firstLater = lower(firstLater, { lsn: beginningOf(segment), sequence });
     const [living] = segment.living;
     if (living !== undefined) {
-      firstLivingLater = lower(firstLivingLater, { lsn: living.startLsn, sequence: segment.sequence });
+      firstLivingLater = lower(firstLivingLater, { lsn: living.startLsn, sequence });
     }
   }
   return mixed;
@@ -84,24 +64,23 @@ export function whyMixed({ laterSegment }: MixedSegment): string {
   );
 }
 
-const ENDS_FOR_GOOD = COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered;
-
 function lower(a: Beginning, b: Beginning): Beginning {
   return b.lsn <= a.lsn ? b : a;
 }
 
-function livingEndOf({ living }: SegmentHistory): number {
+function livingEndOf({ living }: LogSegment): number {
   return living.at(-1)?.endLsn ?? -1;
 }
 
 /** Where the log stood when the segment was begun. A lineage repeats some of it: recovery had found it up to its end. */
-function beginningOf({ header, scan }: SegmentHistory): number {
+function beginningOf({ header, scan }: LogSegment): number {
   if (header.lineageStart !== null) return header.durableLsn;
   return scan.commits[0]?.startLsn ?? NEVER.lsn;
 }
 
-function mixedAt(segment: SegmentHistory, { lsn, sequence: laterSegment }: Beginning): MixedSegment {
-  const { path, sequence, scan } = segment;
+function mixedAt(segment: LogSegment, { lsn, sequence: laterSegment }: Beginning): MixedSegment {
+  const { found, scan } = segment;
+  const { path, sequence } = found;
   const first = scan.commits.find(({ endLsn }) => endLsn > lsn);
   const lsnEnd = Math.max(provenIn(segment), scan.commits.at(-1)?.endLsn ?? -1);
   return { path, segment: sequence, offset: first?.offset ?? scan.endOffset, lsn, lsnEnd, laterSegment };

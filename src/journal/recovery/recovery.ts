@@ -12,9 +12,9 @@ import { checkBody } from '../format/frame-cursor.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from '../format/segment-format.js';
 import { segmentPath } from '../format/segment-names.js';
 import { listSegments, writeLineageSegment } from '../segments/segment-files.js';
+import type { FoundSegment } from './log-geometry.js';
 import {
   decideRecovery,
-  type FoundSegment,
   type LiveSegment,
   type RecoveryAnchor,
   type RecoveryDecision,

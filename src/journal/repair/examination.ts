@@ -3,17 +3,21 @@
 
 import { basename } from 'node:path';
 import type { Storage } from '../../storage/index.js';
-import { COMMIT_FLAGS } from '../format/commit-format.js';
+import { endsForGood } from '../format/commit-format.js';
 import type { SegmentHeader } from '../format/segment-format.js';
-import { whyMixed } from '../recovery/mixed-histories.js';
 import {
-  decideRecovery,
+  byAnyLater,
   type FoundSegment,
-  hasAllBytes,
-  type RecoveryAnchor,
-  type RecoveryDecision,
-  whyCutShort,
-} from '../recovery/recovery-decision.js';
+  firstNeededIndex,
+  isRotation,
+  type LogSegment,
+  lowHalfOf,
+  placeInLog,
+  provenIn,
+  unsoundnessOf,
+} from '../recovery/log-geometry.js';
+import { whyMixed } from '../recovery/mixed-histories.js';
+import { decideRecovery, type RecoveryAnchor, type RecoveryDecision } from '../recovery/recovery-decision.js';
 import type { FoundRecord } from './frame-search.js';
 import { type SegmentPiece, scanLeniently } from './lenient-scan.js';
 import { LogCourse } from './log-course.js';
@@ -72,9 +76,7 @@ interface PlacedSegment {
   /** What is wrong with the file as a whole, whatever is in it. */
   readonly unsound: Pick<Damage, 'offset' | 'offsetEnd' | 'what'> | null;
   /** Null when there is nothing to read in it: it is not of this journal, or a copy of another one. */
-  readonly header: SegmentHeader | null;
-  /** A later segment goes on from here, or has declared dead what is above. */
-  readonly deadFromLsn: number;
+  readonly inLog: LogSegment | null;
 }
 
 export interface JournalExaminationParts {
@@ -119,13 +121,13 @@ export class JournalExamination {
   async *readRecords(): AsyncGenerator<RecordBatch, void, undefined> {
     const firstNeeded = firstNeededSequence(this.#placed, this.#baseLsn);
     for (const segment of this.#placed) {
-      const { found, name: file, sequence, unsound, header } = segment;
+      const { found, name: file, sequence, unsound, inLog } = segment;
       const isNeeded = sequence >= firstNeeded;
       const nothing = { records: 0, lsn: null, lsnEnd: null };
       const findings: SegmentFindings = { file, bytes: found.fileBytes, isNeeded, ...nothing };
       this.segments.push(findings);
       if (unsound !== null) this.#damages.push({ file, ...unsound, isNeeded });
-      if (header !== null) yield* this.#readSegment(segment, header, findings);
+      if (inLog !== null) yield* this.#readSegment(inLog, findings);
     }
     this.#course.finish(this.#provenLsn);
   }
@@ -165,8 +167,8 @@ export class JournalExamination {
     const { last } = this.#course;
     if (last === null) return true;
     const lastAt = this.#placed.findIndex(({ name }) => name === last.file);
-    const isEnd = (last.commit.flags & ENDS_FOR_GOOD) !== 0;
-    return at > lastAt || (at === lastAt && !isEnd && offset > last.offset);
+    if (at !== lastAt) return at > lastAt;
+    return offset > last.offset && !endsForGood(last.commit.flags);
   }
 
   /** True when something that cannot be read came after all that can, or must have. */
@@ -178,17 +180,17 @@ export class JournalExamination {
     // An image that is newer than all that is left of the log: it went on, and nothing says how far.
     if (lastLsn < this.#provenLsn || this.#isUnfinished) return true;
     const at = this.#placed.findIndex(({ name }) => name === last.file);
-    const { found, sequence, header } = this.#placed[at]!;
+    const { found, sequence, inLog } = this.#placed[at]!;
     const { flags, nextSequence } = last.commit;
-    const isRotated = (flags & COMMIT_FLAGS.rotated) !== 0;
-    const successor = isRotated ? nextSequence : (sequence + 1) % LOW_HALF;
+    const isRotated = isRotation(last.commit);
+    const successor = isRotated ? nextSequence : lowHalfOf(sequence + 1);
     const later = this.#placed.slice(at + 1);
     if (later.some((other) => !other.found.verdict.ok)) return true;
     // By their names: a successor that was written over with something else has kept that.
-    const successors = this.#placed.filter((other) => other.found.sequence % LOW_HALF === successor);
+    const successors = this.#placed.filter((other) => lowHalfOf(other.found.sequence) === successor);
     if (successors.some(({ unsound }) => unsound !== null)) return true;
-    if (isRotated) return !this.#placed.some((other) => other.sequence % LOW_HALF === successor);
-    return flags === 0 && found.fileBytes < header!.sizeBytes;
+    if (isRotated) return !this.#placed.some((other) => lowHalfOf(other.sequence) === successor);
+    return flags === 0 && found.fileBytes < inLog!.header.sizeBytes;
   }
 
   /** The highest LSN that anything in the journal or the images says to have been written and not torn. */
@@ -199,8 +201,7 @@ export class JournalExamination {
   }
 
   async *#readSegment(
-    { found, name, deadFromLsn }: PlacedSegment,
-    header: SegmentHeader,
+    { found, header, deadFromLsn }: LogSegment,
     findings: SegmentFindings,
   ): AsyncGenerator<RecordBatch, void, undefined> {
     const bytesBefore = this.segments.reduce((sum, { bytes }) => sum + bytes, -findings.bytes);
@@ -216,14 +217,14 @@ export class JournalExamination {
         provenLsn: this.#provenLsn,
       })) {
         const records = this.#countingRecords(piece, deadFromLsn);
-        this.#course.pass(name, piece, deadFromLsn, records);
+        this.#course.pass(findings.file, piece, deadFromLsn, records);
         if (piece.isWhole) this.#isUnfinished &&= piece.commit!.startLsn >= deadFromLsn;
         else this.#isUnfinished ||= isCommit(piece, header) && (piece.commit?.startLsn ?? 0) < deadFromLsn;
         if (records.length === 0) continue;
         findings.records += records.length;
         findings.lsn ??= records[0]!.startLsn;
         findings.lsnEnd = records.at(-1)!.lsn;
-        yield { file: name, offset: piece.offset, bytesBefore, bytes: piece.bytes, records };
+        yield { file: findings.file, offset: piece.offset, bytesBefore, bytes: piece.bytes, records };
       }
     } finally {
       await file.close();
@@ -271,11 +272,10 @@ function provenLsnOf(
   imagesProveLsn: number,
   journalId: Uint8Array | null,
 ): number {
-  const claims = found.map(({ verdict, scan }) =>
-    verdict.ok && isOf(verdict.header, journalId)
-      ? Math.max(verdict.header.durableLsn, scan?.durableLsnClaimed ?? 0)
-      : 0,
-  );
+  const claims = found.map((segment) => {
+    const header = ownHeader(segment, journalId);
+    return header === null ? 0 : provenIn({ header, scan: segment.scan! });
+  });
   return Math.max(imagesProveLsn, ...claims);
 }
 
@@ -284,32 +284,24 @@ function isCommit({ commit }: SegmentPiece, { isRecycled }: SegmentHeader): bool
   return commit !== null || !isRecycled;
 }
 
-/** Of a mark: no life writes behind it. */
-const ENDS_FOR_GOOD = COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered;
-
-const LOW_HALF = 2 ** 32;
-
 /** The segments in the order of the log, whatever their names. Of one that is there twice only one is read. */
 function placedInLog(found: readonly FoundSegment[], journalId: Uint8Array | null): PlacedSegment[] {
-  const ours = found.map((segment) => ({ segment, header: ownHeader(segment, journalId) }));
-  const sorted = ours
-    .map(({ segment, header }) => ({
-      segment,
-      sequence: header?.sequence ?? segment.sequence,
-      header: header !== null && isBestOfCopies(segment, header, found) ? header : null,
-    }))
+  const sorted = found
+    .map((segment) => {
+      const header = ownHeader(segment, journalId);
+      const isRead = header !== null && isBestOfCopies(segment, header, found);
+      return { segment, sequence: header?.sequence ?? segment.sequence, isRead };
+    })
     .sort((a, b) => a.sequence - b.sequence || a.segment.sequence - b.segment.sequence);
-  const placed: PlacedSegment[] = [];
-  let deadFromLsn = Number.POSITIVE_INFINITY;
-  for (const { segment, sequence, header } of sorted.toReversed()) {
-    const name = basename(segment.path);
-    const unsound = whyUnsound(segment, journalId);
-    placed.unshift({ found: segment, name, sequence, unsound, header, deadFromLsn });
-    if (header === null) continue;
-    const startLsn = segment.scan?.commits[0]?.startLsn ?? Number.POSITIVE_INFINITY;
-    deadFromLsn = Math.min(deadFromLsn, header.lineageStart ?? startLsn, startLsn);
-  }
-  return placed;
+  const read = sorted.filter(({ isRead }) => isRead).map(({ segment }) => segment);
+  const inLog = new Map(placeInLog(read, byAnyLater).map((segment) => [segment.found, segment]));
+  return sorted.map(({ segment, sequence }) => ({
+    found: segment,
+    name: basename(segment.path),
+    sequence,
+    unsound: whyUnsound(segment, journalId),
+    inLog: inLog.get(segment) ?? null,
+  }));
 }
 
 function ownHeader({ verdict }: FoundSegment, journalId: Uint8Array | null): SegmentHeader | null {
@@ -331,26 +323,19 @@ function isBestOfCopies(
   return best === segment;
 }
 
-/** The last segment that starts at or below what an image holds, and all after it. */
+/** The first segment that is needed above what an image holds, and all after it. */
 function firstNeededSequence(placed: readonly PlacedSegment[], baseLsn: number): number {
-  const first = placed.findLast(({ found, header, deadFromLsn }) => {
-    const startLsn = found.scan?.commits[0]?.startLsn ?? Number.POSITIVE_INFINITY;
-    return header !== null && startLsn <= baseLsn && startLsn < deadFromLsn;
-  });
-  return first?.sequence ?? 0;
+  const inLog = placed.flatMap((segment) => segment.inLog ?? []);
+  return inLog[firstNeededIndex(inLog, baseLsn)]?.header.sequence ?? 0;
 }
 
 /** What is wrong with the file as a whole, whatever is in it. */
-function whyUnsound(
-  found: FoundSegment,
-  journalId: Uint8Array | null,
-): Pick<Damage, 'offset' | 'offsetEnd' | 'what'> | null {
-  const { verdict, sequence, fileBytes } = found;
-  if (!verdict.ok) return { offset: 0, what: verdict.why };
-  const { header } = verdict;
-  if (!isOf(header, journalId)) return { offset: 0, what: 'the segment belongs to another journal' };
-  if (header.sequence !== sequence)
-    return { offset: 0, what: `the header says it is segment ${header.sequence}` };
-  if (hasAllBytes(found, header)) return null;
-  return { offset: fileBytes, offsetEnd: header.sizeBytes, what: whyCutShort(found, header) };
+function whyUnsound(found: FoundSegment, journalId: Uint8Array | null): PlacedSegment['unsound'] {
+  const { verdict } = found;
+  if (verdict.ok && !isOf(verdict.header, journalId))
+    return { offset: 0, what: 'the segment belongs to another journal' };
+  const unsoundness = unsoundnessOf(found);
+  if (unsoundness === null) return null;
+  const { why: what, offset, offsetEnd } = unsoundness;
+  return { what, offset, ...(offsetEnd === undefined ? {} : { offsetEnd }) };
 }

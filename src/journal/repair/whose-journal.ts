@@ -1,7 +1,7 @@
 // Whose the files of a directory are, where files of several journals are mixed. Pure.
 
 import { KeelsonError } from '../../errors.js';
-import type { FoundSegment } from '../recovery/recovery-decision.js';
+import type { FoundSegment } from '../recovery/log-geometry.js';
 
 /** A file whose header holds. */
 export interface OwnedFile {

@@ -3,8 +3,10 @@
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import {
   BackgroundCloses,
+  discard,
   isFailedFlush,
   type LogFile,
+  publishFile,
   runSteps,
   type Steps,
   type Storage,
@@ -168,20 +170,15 @@ interface Draft {
   readonly file: LogFile;
 }
 
-/** Fills the file, and gives it its name when that is durable. */
+/** Fills the file, and gives it its name, durably, when that is durable. */
 function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: BackgroundCloses): Steps<void> {
   const { directory, path, temporary, file } = draft;
   try {
-    yield* fill;
-    yield* step(
-      () => file.flush(),
-      () => file.flushSync(),
-    );
-    yield* name(storage, temporary, path);
+    const contents = flushedAfter(fill, file);
+    yield* publishFile(storage, { temporary, path, replaces: false, contents });
   } catch (error) {
     closes.close(file);
-    yield* discard(storage, temporary);
-    throw error;
+    throw isKeelsonError(error, 'KEELSON_EXISTS') ? nameTaken(path, error) : error;
   }
   try {
     yield* step(
@@ -202,35 +199,21 @@ function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: Back
   }
 }
 
-/**
- * Gives a file its name and takes the temporary one away, without ever replacing what has the name. A crash in between
- * leaves both; the next open removes the temporary one. In this life a segment never keeps two names: a retired one would
- * be written to while the other still shows it. KEELSON_POISONED when the name is taken: somebody else writes here.
- */
-function* name(storage: Storage, temporary: string, path: string): Steps<void> {
-  try {
-    yield* step(
-      () => storage.link(temporary, path),
-      () => storage.linkSync(temporary, path),
-    );
-  } catch (error) {
-    if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
-    const text = {
-      what: `${path} is there already: somebody else writes in this directory`,
-      next: 'Close this store, find out who writes there, and open it again',
-    };
-    const taken = new KeelsonError('KEELSON_EXISTS', text, { ...error.facts, path }, error);
-    throw new KeelsonError('KEELSON_POISONED', text, taken.facts, taken);
-  }
-  try {
-    yield* step(
-      () => storage.remove(temporary),
-      () => storage.removeSync(temporary),
-    );
-  } catch (error) {
-    yield* discard(storage, path);
-    throw error;
-  }
+function* flushedAfter(fill: Steps<void>, file: LogFile): Steps<void> {
+  yield* fill;
+  yield* step(
+    () => file.flush(),
+    () => file.flushSync(),
+  );
+}
+
+function nameTaken(path: string, error: KeelsonError): KeelsonError {
+  const text = {
+    what: `${path} is there already: somebody else writes in this directory`,
+    next: 'Close this store, find out who writes there, and open it again',
+  };
+  const taken = new KeelsonError('KEELSON_EXISTS', text, { ...error.facts, path }, error);
+  return new KeelsonError('KEELSON_POISONED', text, taken.facts, taken);
 }
 
 function* write(file: LogFile, bytes: Uint8Array, position: number): Steps<void> {
@@ -238,16 +221,6 @@ function* write(file: LogFile, bytes: Uint8Array, position: number): Steps<void>
     () => file.write(bytes, position),
     () => file.writeSync(bytes, position),
   );
-}
-
-/** Best effort: the error that brought us here is the one to report, and the next open removes what stays. */
-export function* discard(storage: Storage, path: string): Steps<void> {
-  try {
-    yield* step(
-      () => storage.remove(path),
-      () => storage.removeSync(path),
-    );
-  } catch {}
 }
 
 export function newJournalId(storage: Storage): Uint8Array {

@@ -6,6 +6,7 @@ import { isKeelsonError, type KeelsonError } from '../../errors.js';
 import { queueMicrotask } from '../../schedulers.js';
 import {
   type BackgroundCloses,
+  discard,
   runSteps,
   runStepsSync,
   type Steps,
@@ -13,13 +14,7 @@ import {
 } from '../../storage/index.js';
 import { temporaryPath } from '../format/segment-names.js';
 import { type RecycledSegment, RecycledSegments, type SizeRange } from './recycled-segments.js';
-import {
-  discard,
-  prepareSegment,
-  recycleSegment,
-  type SegmentPlan,
-  type WritableSegment,
-} from './segment-files.js';
+import { prepareSegment, recycleSegment, type SegmentPlan, type WritableSegment } from './segment-files.js';
 
 /**
  * Kept free at the end of every segment: a block for its seal, and one for a mark, so that a journal on a full disk can

@@ -2,7 +2,13 @@
 
 import { invariant } from '../../errors.js';
 import { nextTurn } from '../../schedulers.js';
-import type { Storage, StorageFile } from '../../storage/index.js';
+import {
+  backgroundStep,
+  publishFile,
+  runSteps,
+  type Storage,
+  type StorageFile,
+} from '../../storage/index.js';
 import { ALL_KEYS } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
@@ -45,15 +51,12 @@ export async function publishImage(
   const temporary = `${path}.tmp`;
   // A checkpoint that failed at this LSN may have left its file, if that could not be removed either.
   await storage.remove(temporary).catch(() => {});
-  try {
+  const contents = backgroundStep(async () => {
     const bytesWritten = await writeImage(storage, temporary, plan);
     await whenAllowed();
-    await storage.rename(temporary, path);
     return bytesWritten;
-  } catch (error) {
-    await storage.remove(temporary).catch(() => {});
-    throw error;
-  }
+  });
+  return runSteps(publishFile(storage, { temporary, path, replaces: true, contents }));
 }
 
 /**
