@@ -126,6 +126,38 @@ function hasTopLevelAwait(program: SyntaxNode): boolean {
   );
 }
 
+/** What only some files may do: the files, and a call or an import that shows it. */
+const ONLY_IN: readonly (readonly [what: string, files: readonly string[], pattern: RegExp])[] = [
+  ['append to the log of a store', ['src/kv/write/write-path.ts'], /\.claim\(/],
+  [
+    'change entries',
+    ['src/kv/write/write-path.ts'],
+    /\bentries\.(?:stage|link|discard|delete|deleteRange)\(/,
+  ],
+  [
+    'know shapes',
+    [
+      'src/kv/encoding/shapes.ts',
+      'src/kv/encoding/msgpack/plain-reader.ts',
+      'src/kv/encoding/msgpack/plain-writer.ts',
+      'src/kv/encoding/msgpack/profile.ts',
+      'src/kv/entries/schema.ts',
+    ],
+    /from '[^']*\/shapes\.js'|\bclass Shapes\b/,
+  ],
+];
+
+/** The files of the store that do something which others are to do. */
+function trespassersOf(sources: readonly Source[]): string[] {
+  return ONLY_IN.flatMap(([what, files, pattern]) =>
+    sources
+      .filter(
+        ({ path: file, text }) => file.startsWith('src/kv/') && pattern.test(text) && !files.includes(file),
+      )
+      .map(({ path: file }) => `${file} is not to ${what}`),
+  );
+}
+
 function readText(file: string): string {
   return fs.readFileSync(path.join(ROOT, file), 'utf8');
 }
@@ -140,6 +172,13 @@ describe('the sources', () => {
 
   test('import each other in no circle', () => {
     expect(circlesOf(sources)).toEqual([]);
+  });
+
+  test('change entries, append to the log and know shapes in the files that are there for it', () => {
+    expect(trespassersOf(sources)).toEqual([]);
+    for (const [, files, pattern] of ONLY_IN) {
+      for (const file of files) expect(readText(file)).toMatch(pattern);
+    }
   });
 
   test('of the public door are re-exports only', () => {
@@ -202,6 +241,14 @@ describe('a violation is seen', () => {
       { path: 'src/kv/c.ts', text: "import type { A } from './a.js';" },
     ];
     expect(circlesOf(circle)).toEqual(['src/kv/a.ts → src/kv/b.ts → src/kv/c.ts → src/kv/a.ts']);
+  });
+
+  test.each([
+    'this.#log.claim(records, bytes);',
+    'space.entries.link(key, lsn, handle);',
+    "import { Shapes } from '../encoding/shapes.js';",
+  ])('and a file that does what another is there for: %s', (text) => {
+    expect(trespassersOf([{ path: 'src/kv/image/a.ts', text }])).toHaveLength(1);
   });
 
   test('and what is allowed is not one', () => {
