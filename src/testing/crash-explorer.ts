@@ -198,7 +198,7 @@ interface Path {
 const NO_CRASH: Path = { crashes: [], events: [] };
 
 class Explorer<Fact, Recovered> {
-  private readonly counts: CrashCounts = {
+  readonly #counts: CrashCounts = {
     states: 0,
     nestedStates: 0,
     boundaries: 0,
@@ -206,70 +206,70 @@ class Explorer<Fact, Recovered> {
     powerCuts: 0,
     processKills: 0,
   };
-  private readonly options: CrashExploration<Fact, Recovered>;
-  private readonly random: Random;
-  private readonly statesMax: number;
-  private readonly nestedDepth: number;
-  private readonly nestedStates: number;
-  private readonly idleTurnsMax: number;
+  readonly #options: CrashExploration<Fact, Recovered>;
+  readonly #random: Random;
+  readonly #statesMax: number;
+  readonly #nestedDepth: number;
+  readonly #nestedStates: number;
+  readonly #idleTurnsMax: number;
 
   constructor(options: CrashExploration<Fact, Recovered>) {
-    this.options = options;
-    this.random = new Random(mixSeeds(options.seed, 0xe8));
-    this.statesMax = options.statesMax ?? STATES_MAX;
-    this.nestedDepth = options.replay ? options.replay.length - 1 : (options.nestedDepth ?? 1);
-    this.nestedStates = options.nestedStates ?? 2;
-    this.idleTurnsMax = options.idleTurnsMax ?? IDLE_TURNS_MAX;
+    this.#options = options;
+    this.#random = new Random(mixSeeds(options.seed, 0xe8));
+    this.#statesMax = options.statesMax ?? STATES_MAX;
+    this.#nestedDepth = options.replay ? options.replay.length - 1 : (options.nestedDepth ?? 1);
+    this.#nestedStates = options.nestedStates ?? 2;
+    this.#idleTurnsMax = options.idleTurnsMax ?? IDLE_TURNS_MAX;
   }
 
   async run(): Promise<CrashCounts> {
-    const captured = await this.runWorkload();
-    if (this.options.replay) {
-      await this.replayFrom(captured, this.options.replay, 0, NO_CRASH);
-      return this.counts;
+    const captured = await this.#runWorkload();
+    if (this.#options.replay) {
+      await this.#replayFrom(captured, this.#options.replay, 0, NO_CRASH);
+      return this.#counts;
     }
     // A share of the budget is for the recoveries; what they do not use comes back to the boundaries that follow.
-    const nestedShare = this.nestedDepth > 0 ? this.nestedStates : 0;
+    const nestedShare = this.#nestedDepth > 0 ? this.#nestedStates : 0;
     for (const [at, moment] of captured.entries()) {
-      const left = (this.statesMax - this.counts.states) / (captured.length - at);
+      const left = (this.#statesMax - this.#counts.states) / (captured.length - at);
       const budget = Math.max(1, Math.floor(left / (1 + nestedShare)));
-      for (const crash of this.crashesOf(moment, budget)) {
-        if (this.counts.states >= this.statesMax) return this.counts;
-        await this.crash(moment, crash, NO_CRASH, this.nestedDepth);
+      for (const crash of this.#crashesOf(moment, budget)) {
+        if (this.#counts.states >= this.#statesMax) return this.#counts;
+        await this.#crash(moment, crash, NO_CRASH, this.#nestedDepth);
       }
     }
-    return this.counts;
+    return this.#counts;
   }
 
-  private async runWorkload(): Promise<readonly Captured<Fact>[]> {
-    const { seed, replay } = this.options;
-    const disk = new SimulatedDisk({ ...this.options.disk, seed });
-    const perBoundary = this.options.statesPerBoundary ?? STATES_PER_BOUNDARY;
-    const momentsMax = Math.max(1, Math.floor(this.statesMax / perBoundary));
+  async #runWorkload(): Promise<readonly Captured<Fact>[]> {
+    const { seed, replay } = this.#options;
+    const disk = new SimulatedDisk({ ...this.#options.disk, seed });
+    const perBoundary = this.#options.statesPerBoundary ?? STATES_PER_BOUNDARY;
+    const momentsMax = Math.max(1, Math.floor(this.#statesMax / perBoundary));
     const sampler = new CrashSampler<Fact>(disk, [], {
       seed,
       momentsMax,
       only: replay?.[0]?.boundary ?? null,
     });
     try {
-      const work = this.options.workload(disk.life(), (fact) => sampler.record(fact), disk);
-      await settledOrHung(work, disk, this.idleTurnsMax);
+      const work = this.#options.workload(disk.life(), (fact) => sampler.record(fact), disk);
+      await settledOrHung(work, disk, this.#idleTurnsMax);
     } catch (cause) {
       throw failureOf([], { seed, replay: [], facts: sampler.facts(), cause });
     } finally {
       disk.halt();
     }
     const captured = sampler.finish();
-    this.counts.boundaries = disk.boundaries;
-    this.counts.boundariesCrashed = captured.length;
+    this.#counts.boundaries = disk.boundaries;
+    this.#counts.boundariesCrashed = captured.length;
     return captured;
   }
 
   /** Seeded crashes of one captured moment: a process kill or two, and power cuts of both profiles. */
-  private *crashesOf(moment: Captured<Fact>, budget: number): Generator<Crash> {
+  *#crashesOf(moment: Captured<Fact>, budget: number): Generator<Crash> {
     const { boundary, state } = moment;
-    const kinds = this.options.kinds ?? ALL_KINDS;
-    const first = this.random.below(kinds.length);
+    const kinds = this.#options.kinds ?? ALL_KINDS;
+    const first = this.#random.below(kinds.length);
     let left = budget;
     for (let at = 0; at < kinds.length && left > 0; at += 1) {
       // With less budget than kinds, each boundary starts with another kind, so that over all of them none is left out.
@@ -279,12 +279,12 @@ class Explorer<Fact, Recovered> {
         const killCount = Math.min(share, 2);
         left -= killCount;
         for (let kill = 0; kill < killCount; kill += 1) {
-          yield { boundary, kind, seed: this.random.uint32() };
+          yield { boundary, kind, seed: this.#random.uint32() };
         }
         continue;
       }
       const profile = kind === 'power-cut' ? 'prefix' : 'strict';
-      for (const choice of state.powerCuts({ profile, budget: share, seed: this.random.uint32() })) {
+      for (const choice of state.powerCuts({ profile, budget: share, seed: this.#random.uint32() })) {
         left -= 1;
         yield { boundary, kind: 'power-cut', choice };
       }
@@ -292,7 +292,7 @@ class Explorer<Fact, Recovered> {
   }
 
   /** One crash, the recovery after it, its check, and the crashes of that recovery. */
-  private async crash(
+  async #crash(
     moment: Captured<Fact>,
     crash: Crash,
     before: Path,
@@ -302,43 +302,39 @@ class Explorer<Fact, Recovered> {
     const { crashes } = path;
     const disk =
       crash.kind === 'power-cut' ? moment.state.powerCut(crash.choice) : moment.state.processKill(crash.seed);
-    this.count(crash, crashes.length > 1);
-    const only = this.options.replay?.[crashes.length]?.boundary ?? null;
-    const momentsMax = depth > 0 ? this.nestedStates : 0;
+    this.#count(crash, crashes.length > 1);
+    const only = this.#options.replay?.[crashes.length]?.boundary ?? null;
+    const momentsMax = depth > 0 ? this.#nestedStates : 0;
     const sampler = new CrashSampler<Fact>(disk, moment.facts, { seed: disk.seed, momentsMax, only });
     const context: CrashContext<Fact> = { crashes, disk, facts: moment.facts };
     let recoveryMoments: readonly Captured<Fact>[] = [];
     try {
-      const recovering = this.options.recover(disk.life(), (fact) => sampler.record(fact), context);
-      const recovered = await settledOrHung(recovering, disk, this.idleTurnsMax);
+      const recovering = this.#options.recover(disk.life(), (fact) => sampler.record(fact), context);
+      const recovered = await settledOrHung(recovering, disk, this.#idleTurnsMax);
       recoveryMoments = sampler.finish();
-      const verifying = Promise.resolve(this.options.verify(recovered, sampler.facts(), context));
-      await settledOrHung(verifying, disk, this.idleTurnsMax);
+      const verifying = Promise.resolve(this.#options.verify(recovered, sampler.facts(), context));
+      await settledOrHung(verifying, disk, this.#idleTurnsMax);
     } catch (cause) {
       // The recovery that fails is the one to look at, unless a replay goes on from a moment inside it.
-      const { seed } = this.options;
+      const { seed } = this.#options;
       throw failureOf(path.events, { seed, replay: crashes, facts: sampler.facts(), cause });
     } finally {
       disk.halt();
     }
-    if (!this.options.replay) await this.crashRecovery(recoveryMoments, path, depth);
+    if (!this.#options.replay) await this.#crashRecovery(recoveryMoments, path, depth);
     return { moments: recoveryMoments, path };
   }
 
-  private async crashRecovery(
-    moments: readonly Captured<Fact>[],
-    before: Path,
-    depth: number,
-  ): Promise<void> {
+  async #crashRecovery(moments: readonly Captured<Fact>[], before: Path, depth: number): Promise<void> {
     for (const moment of moments) {
-      for (const crash of this.crashesOf(moment, 1)) {
-        if (this.counts.states >= this.statesMax) return;
-        await this.crash(moment, crash, before, depth - 1);
+      for (const crash of this.#crashesOf(moment, 1)) {
+        if (this.#counts.states >= this.#statesMax) return;
+        await this.#crash(moment, crash, before, depth - 1);
       }
     }
   }
 
-  private async replayFrom(
+  async #replayFrom(
     moments: readonly Captured<Fact>[],
     replay: readonly Crash[],
     at: number,
@@ -352,15 +348,15 @@ class Explorer<Fact, Recovered> {
         `replay: boundary ${crash.boundary} was not reached: the workload is not the one that failed`,
       );
     }
-    const next = await this.crash(moment, crash, before, replay.length - 1 - at);
-    await this.replayFrom(next.moments, replay, at + 1, next.path);
+    const next = await this.#crash(moment, crash, before, replay.length - 1 - at);
+    await this.#replayFrom(next.moments, replay, at + 1, next.path);
   }
 
-  private count(crash: Crash, isNested: boolean): void {
-    this.counts.states += 1;
-    if (isNested) this.counts.nestedStates += 1;
-    if (crash.kind === 'power-cut') this.counts.powerCuts += 1;
-    else this.counts.processKills += 1;
+  #count(crash: Crash, isNested: boolean): void {
+    this.#counts.states += 1;
+    if (isNested) this.#counts.nestedStates += 1;
+    if (crash.kind === 'power-cut') this.#counts.powerCuts += 1;
+    else this.#counts.processKills += 1;
   }
 }
 

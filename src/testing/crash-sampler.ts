@@ -33,83 +33,83 @@ interface Moment {
 }
 
 export class CrashSampler<Fact> {
-  private readonly disk: SimulatedDisk;
-  private readonly log: Fact[];
-  private readonly options: SamplerOptions;
-  private readonly random: Random;
-  private readonly moments: Moment[] = [];
-  private candidateCount = 0;
-  private lastVersion = -1;
-  private lastFactCount = -1;
+  readonly #disk: SimulatedDisk;
+  readonly #log: Fact[];
+  readonly #options: SamplerOptions;
+  readonly #random: Random;
+  readonly #moments: Moment[] = [];
+  #candidateCount = 0;
+  #lastVersion = -1;
+  #lastFactCount = -1;
 
   /** Watches `disk` from now on, until `finish`. */
   constructor(disk: SimulatedDisk, facts: readonly Fact[], options: SamplerOptions) {
-    this.disk = disk;
-    this.log = [...facts];
-    this.options = options;
-    this.random = new Random(mixSeeds(options.seed, 0x5a));
+    this.#disk = disk;
+    this.#log = [...facts];
+    this.#options = options;
+    this.#random = new Random(mixSeeds(options.seed, 0x5a));
     if (options.momentsMax > 0 || options.only !== null) {
-      disk.onBoundary = (boundary: Boundary) => this.look(boundary);
+      disk.onBoundary = (boundary: Boundary) => this.#look(boundary);
     }
   }
 
   record(fact: Fact): void {
-    this.log.push(fact);
+    this.#log.push(fact);
   }
 
   facts(): readonly Fact[] {
-    return this.log.slice();
+    return this.#log.slice();
   }
 
   /** Stops watching; the moments in the order of the run, its end among them. */
   finish(): readonly Captured<Fact>[] {
-    this.disk.onBoundary = undefined;
+    this.#disk.onBoundary = undefined;
     // The end is no boundary of the disk, but facts recorded after the last one meet a crash here only.
-    const { only, momentsMax } = this.options;
-    const end = this.disk.boundaries;
-    const isWanted = only === null ? momentsMax > 0 && this.isNews() && this.hasRoomForEnd() : only === end;
-    if (isWanted) this.keep(end, 'at its end', Math.min(this.moments.length, momentsMax - 1));
-    const byBoundary = new Map(this.moments.map((moment) => [moment.boundary, moment]));
+    const { only, momentsMax } = this.#options;
+    const end = this.#disk.boundaries;
+    const isWanted = only === null ? momentsMax > 0 && this.#isNews() && this.#hasRoomForEnd() : only === end;
+    if (isWanted) this.#keep(end, 'at its end', Math.min(this.#moments.length, momentsMax - 1));
+    const byBoundary = new Map(this.#moments.map((moment) => [moment.boundary, moment]));
     return [...byBoundary.values()]
       .sort((one, other) => one.boundary - other.boundary)
-      .map(({ factCount, ...moment }) => ({ ...moment, facts: this.log.slice(0, factCount) }));
+      .map(({ factCount, ...moment }) => ({ ...moment, facts: this.#log.slice(0, factCount) }));
   }
 
   /** Of a single moment the end takes the place now and then, and no more. */
-  private hasRoomForEnd(): boolean {
-    return this.options.momentsMax > 1 || this.moments.length === 0 || this.random.chance(END_CHANCE);
+  #hasRoomForEnd(): boolean {
+    return this.#options.momentsMax > 1 || this.#moments.length === 0 || this.#random.chance(END_CHANCE);
   }
 
-  private look(at: Boundary): void {
+  #look(at: Boundary): void {
     const boundary = at.index;
-    const { only, momentsMax } = this.options;
+    const { only, momentsMax } = this.#options;
     if (only !== null) {
-      if (boundary === only) this.keep(boundary, eventOf(at), 0);
+      if (boundary === only) this.#keep(boundary, eventOf(at), 0);
       return;
     }
-    if (!this.isNews()) return;
-    this.lastVersion = this.disk.version;
-    this.lastFactCount = this.log.length;
+    if (!this.#isNews()) return;
+    this.#lastVersion = this.#disk.version;
+    this.#lastFactCount = this.#log.length;
     for (let draw = 0; draw < drawsOf(at); draw += 1) {
-      this.candidateCount += 1;
-      const isFull = this.moments.length >= momentsMax;
-      const place = isFull ? this.random.below(this.candidateCount) : this.moments.length;
+      this.#candidateCount += 1;
+      const isFull = this.#moments.length >= momentsMax;
+      const place = isFull ? this.#random.below(this.#candidateCount) : this.#moments.length;
       if (place >= momentsMax) continue;
-      this.keep(boundary, eventOf(at), place);
+      this.#keep(boundary, eventOf(at), place);
       return;
     }
   }
 
-  private isNews(): boolean {
-    return this.disk.version !== this.lastVersion || this.log.length !== this.lastFactCount;
+  #isNews(): boolean {
+    return this.#disk.version !== this.#lastVersion || this.#log.length !== this.#lastFactCount;
   }
 
-  private keep(boundary: number, event: string, place: number): void {
-    this.moments[Math.max(0, place)] = {
+  #keep(boundary: number, event: string, place: number): void {
+    this.#moments[Math.max(0, place)] = {
       boundary,
       event,
-      state: this.disk.capture(),
-      factCount: this.log.length,
+      state: this.#disk.capture(),
+      factCount: this.#log.length,
     };
   }
 }

@@ -38,8 +38,8 @@ export class DiskImage {
   /** Changes that reached the view while their operation is still in flight: a flush does not cover them. */
   inFlightOrders = new Set<number>();
   capacityBytes = Number.POSITIVE_INFINITY;
-  private nextInodeId = ROOT_ID + 1;
-  private nextOrder = 1;
+  #nextInodeId = ROOT_ID + 1;
+  #nextOrder = 1;
 
   constructor() {
     this.inodes.set(ROOT_ID, new DirectoryInode(ROOT_ID));
@@ -62,8 +62,8 @@ export class DiskImage {
 
   /** Numbers are never used twice on one disk, whatever crashes between. */
   continueNumbering(from: DiskImage): void {
-    this.nextInodeId = from.nextInodeId;
-    this.nextOrder = from.nextOrder;
+    this.#nextInodeId = from.#nextInodeId;
+    this.#nextOrder = from.#nextOrder;
   }
 
   /** The same disk without anything in flight: what had reached the view stays there, as completed. */
@@ -77,8 +77,8 @@ export class DiskImage {
   }
 
   takeOrder(): number {
-    const order = this.nextOrder;
-    this.nextOrder += 1;
+    const order = this.#nextOrder;
+    this.#nextOrder += 1;
     return order;
   }
 
@@ -136,8 +136,8 @@ export class DiskImage {
     const parts = pathParts(path);
     if (parts.length === 0) return this.root;
     const start = inodeOfPart(parts[0]);
-    if (start !== null && parts.length === 1) return this.startAt(start, syscall, path);
-    const place = this.place(path, syscall);
+    if (start !== null && parts.length === 1) return this.#startAt(start, syscall, path);
+    const place = this.#place(path, syscall);
     if (place.inode === null) throw simulatedError('ENOENT', syscall, path);
     return place.inode;
   }
@@ -158,15 +158,15 @@ export class DiskImage {
   changeNames(intent: NameIntent): NamesChanged {
     switch (intent.kind) {
       case 'create':
-        return this.create(intent.path, 'open', (id) => new FileInode(id));
+        return this.#create(intent.path, 'open', (id) => new FileInode(id));
       case 'makeDirectory':
-        return this.makeDirectory(intent.path);
+        return this.#makeDirectory(intent.path);
       case 'remove':
-        return this.remove(intent.path);
+        return this.#remove(intent.path);
       case 'rename':
-        return this.rename(intent.path, intent.to);
+        return this.#rename(intent.path, intent.to);
       case 'link':
-        return this.link(intent.path, intent.to);
+        return this.#link(intent.path, intent.to);
     }
   }
 
@@ -210,54 +210,54 @@ export class DiskImage {
     let at = '';
     for (const part of pathParts(path)) {
       at = `${at}/${part}`;
-      this.landed(this.makeDirectory(at).order);
-      const parent = this.place(at, 'mkdir').directory;
+      this.landed(this.#makeDirectory(at).order);
+      const parent = this.#place(at, 'mkdir').directory;
       this.flushNames(parent, this.flushableNames(parent));
     }
   }
 
-  private create(path: string, syscall: string, make: (id: number) => Inode): NamesChanged {
-    const place = this.place(path, syscall);
+  #create(path: string, syscall: string, make: (id: number) => Inode): NamesChanged {
+    const place = this.#place(path, syscall);
     if (place.inode !== null) throw simulatedError('EEXIST', syscall, path);
-    const inode = make(this.nextInodeId);
-    this.nextInodeId += 1;
+    const inode = make(this.#nextInodeId);
+    this.#nextInodeId += 1;
     this.inodes.set(inode.id, inode);
-    return { order: this.change([edit(place, inode.id)]), inode };
+    return { order: this.#change([edit(place, inode.id)]), inode };
   }
 
-  private makeDirectory(path: string): NamesChanged {
+  #makeDirectory(path: string): NamesChanged {
     const parts = pathParts(path);
-    const there = parts.length === 0 ? this.root : this.place(path, 'mkdir').inode;
+    const there = parts.length === 0 ? this.root : this.#place(path, 'mkdir').inode;
     if (there?.kind === 'directory') return { order: null, inode: there };
     if (there !== null) throw simulatedError('ENOTDIR', 'mkdir', path);
-    return this.create(path, 'mkdir', (id) => new DirectoryInode(id));
+    return this.#create(path, 'mkdir', (id) => new DirectoryInode(id));
   }
 
-  private remove(path: string): NamesChanged {
+  #remove(path: string): NamesChanged {
     const inode = this.file(path, 'unlink');
-    return { order: this.change([edit(this.place(path, 'unlink'), null)]), inode };
+    return { order: this.#change([edit(this.#place(path, 'unlink'), null)]), inode };
   }
 
-  private link(existing: string, name: string): NamesChanged {
+  #link(existing: string, name: string): NamesChanged {
     const inode = this.find(existing, 'link');
     if (inode.kind === 'directory') throw simulatedError('EPERM', 'link', existing);
-    const place = this.place(name, 'link');
+    const place = this.#place(name, 'link');
     if (place.inode !== null) throw simulatedError('EEXIST', 'link', name);
-    return { order: this.change([edit(place, inode.id)]), inode };
+    return { order: this.#change([edit(place, inode.id)]), inode };
   }
 
-  private rename(from: string, to: string): NamesChanged {
+  #rename(from: string, to: string): NamesChanged {
     const inode = this.find(from, 'rename');
-    const source = this.place(from, 'rename');
-    const target = this.place(to, 'rename');
+    const source = this.#place(from, 'rename');
+    const target = this.#place(to, 'rename');
     // Two names of one file: POSIX says that nothing happens, and that it is a success.
     if (target.inode === inode) return { order: null, inode };
     const refused = renameRefusal(inode, target.inode);
     if (refused !== null) throw simulatedError(refused, 'rename', to);
-    return { order: this.change([edit(source, null), edit(target, inode.id)]), inode };
+    return { order: this.#change([edit(source, null), edit(target, inode.id)]), inode };
   }
 
-  private change(edits: readonly NameEdit[]): number {
+  #change(edits: readonly NameEdit[]): number {
     const order = this.takeOrder();
     const change: NameChange = { order, edits };
     for (const directoryId of new Set(edits.map((each) => each.directoryId))) {
@@ -269,12 +269,12 @@ export class DiskImage {
     return order;
   }
 
-  private place(path: string, syscall: string): Place {
+  #place(path: string, syscall: string): Place {
     const parts = pathParts(path);
     const name = parts.pop();
     if (name === undefined) throw simulatedError('EBUSY', syscall, path);
     const start = inodeOfPart(parts[0]);
-    let directory = start === null ? this.root : this.startAt(start, syscall, path);
+    let directory = start === null ? this.root : this.#startAt(start, syscall, path);
     for (const part of start === null ? parts : parts.slice(1)) {
       const next = this.inodes.get(directory.entries.get(part) ?? 0);
       if (next === undefined) throw simulatedError('ENOENT', syscall, path);
@@ -284,7 +284,7 @@ export class DiskImage {
     return { directory, name, inode: this.inodes.get(directory.entries.get(name) ?? 0) ?? null };
   }
 
-  private startAt(inodeId: number, syscall: string, path: string): DirectoryInode {
+  #startAt(inodeId: number, syscall: string, path: string): DirectoryInode {
     const inode = this.inodes.get(inodeId);
     if (inode?.kind !== 'directory') throw simulatedError('ENOENT', syscall, path);
     return inode;

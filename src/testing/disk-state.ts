@@ -36,35 +36,35 @@ export interface Inheritance {
 
 /** `Disk` is the class that captured it, and that the disks found after a crash are of. */
 export class CapturedDisk<Disk> {
-  private readonly captured: CapturedState;
-  private readonly makeDisk: (seed: number, inheritance: Inheritance) => Disk;
-  private cut: { readonly image: DiskImage; readonly units: CutUnits } | null = null;
+  readonly #captured: CapturedState;
+  readonly #makeDisk: (seed: number, inheritance: Inheritance) => Disk;
+  #cut: { readonly image: DiskImage; readonly units: CutUnits } | null = null;
 
   /** @internal Made by SimulatedDisk.capture(). */
   constructor(captured: CapturedState, makeDisk: (seed: number, inheritance: Inheritance) => Disk) {
-    this.captured = captured;
-    this.makeDisk = makeDisk;
+    this.#captured = captured;
+    this.#makeDisk = makeDisk;
   }
 
   /** How many things a power cut now would decide over: versions of sectors, sizes, changes of names. */
   pendingUnits(): number {
-    return this.forCut().units.sector.length;
+    return this.#forCut().units.sector.length;
   }
 
   /** Power cuts worth trying on this state: see powerCutChoices. */
   powerCuts(search: PowerCutSearch): Generator<PowerCutChoice> {
-    return powerCutChoices(this.forCut().units, search);
+    return powerCutChoices(this.#forCut().units, search);
   }
 
   /** The disk as it is found when power is back. No process lives; those that did are dead. */
   powerCut(choice: PowerCutChoice): Disk {
-    const { image, units } = this.forCut();
-    return this.makeDisk(mixSeeds(this.captured.seed, choice.seed, 0x9c), {
+    const { image, units } = this.#forCut();
+    return this.#makeDisk(mixSeeds(this.#captured.seed, choice.seed, 0x9c), {
       image: imageAfterPowerCut(image, units, choice),
       ghosts: [],
-      bootCount: this.captured.bootCount + 1,
+      bootCount: this.#captured.bootCount + 1,
       bootId: null,
-      lifeCount: this.captured.lifeCount,
+      lifeCount: this.#captured.lifeCount,
     });
   }
 
@@ -74,11 +74,11 @@ export class CapturedDisk<Disk> {
    * be), or lands in the next life.
    */
   processKill(seed: number): Disk {
-    const random = new Random(mixSeeds(this.captured.seed, seed));
-    const image = this.captured.image.clone();
+    const random = new Random(mixSeeds(this.#captured.seed, seed));
+    const image = this.#captured.image.clone();
     image.settleAll();
     const ghosts: WriteIntent[] = [];
-    for (const intent of this.captured.intents) {
+    for (const intent of this.#captured.intents) {
       const fate = random.below(5);
       if (fate === 0) continue;
       if (intent.kind === 'names') image.attempt(intent.names);
@@ -88,16 +88,16 @@ export class CapturedDisk<Disk> {
       else landWrite(image, { ...intent, data: somePart(intent.data, random), isDurable: false });
     }
     image.settleAll();
-    const { bootCount, bootId, lifeCount } = this.captured;
+    const { bootCount, bootId, lifeCount } = this.#captured;
     const found = { image, ghosts, bootCount, bootId, lifeCount };
-    return this.makeDisk(mixSeeds(this.captured.seed, seed, 0x41), found);
+    return this.#makeDisk(mixSeeds(this.#captured.seed, seed, 0x41), found);
   }
 
   /** The image with everything in flight on its way to the medium, and what a power cut decides over. Made once. */
-  private forCut(): { readonly image: DiskImage; readonly units: CutUnits } {
-    if (this.cut !== null) return this.cut;
-    const image = this.captured.image.clone();
-    for (const intent of this.captured.intents) {
+  #forCut(): { readonly image: DiskImage; readonly units: CutUnits } {
+    if (this.#cut !== null) return this.#cut;
+    const image = this.#captured.image.clone();
+    for (const intent of this.#captured.intents) {
       if (intent.kind === 'names') {
         image.attempt(intent.names);
         continue;
@@ -105,7 +105,7 @@ export class CapturedDisk<Disk> {
       const inode = image.inodes.get(intent.inodeId);
       if (inode?.kind === 'file') image.write(inode, intent.position, intent.data);
     }
-    this.cut = { image, units: listUnits(image) };
-    return this.cut;
+    this.#cut = { image, units: listUnits(image) };
+    return this.#cut;
   }
 }

@@ -13,50 +13,50 @@ const FIRST_PID = 100;
 
 export class Lives {
   readonly bootId: string;
-  private readonly lives: Life[] = [];
-  private lifeCount: number;
+  readonly #lives: Life[] = [];
+  #lifeCount: number;
 
   /** `lifeCount` lives were lived on this disk before. */
   constructor(bootId: string, lifeCount: number) {
     this.bootId = bootId;
-    this.lifeCount = lifeCount;
+    this.#lifeCount = lifeCount;
   }
 
   get count(): number {
-    return this.lifeCount;
+    return this.#lifeCount;
   }
 
   begin(): Life {
-    this.lifeCount += 1;
-    const usedPids = new Set(this.lives.filter((life) => life.isAlive).map((life) => life.identity.pid));
+    this.#lifeCount += 1;
+    const usedPids = new Set(this.#lives.filter((life) => life.isAlive).map((life) => life.identity.pid));
     // The pid of a dead process is used again at once: only its start time tells the two apart.
     let pid = FIRST_PID;
     while (usedPids.has(pid)) pid += 1;
-    const startTime = String(this.lifeCount);
+    const startTime = String(this.#lifeCount);
     const identity = { bootId: this.bootId, pidNamespace: PID_NAMESPACE, pid, startTime };
-    const life: Life = { id: this.lifeCount, identity, isAlive: true };
-    this.lives.push(life);
+    const life: Life = { id: this.#lifeCount, identity, isAlive: true };
+    this.#lives.push(life);
     return life;
   }
 
   isAlive(lifeId: number): boolean {
-    return this.lives.some((life) => life.id === lifeId && life.isAlive);
+    return this.#lives.some((life) => life.id === lifeId && life.isAlive);
   }
 
   /** The life whose identity this is; a storage carries the very object. */
   of(identity: ProcessIdentity): Life {
-    const life = this.lives.find((each) => each.identity === identity);
+    const life = this.#lives.find((each) => each.identity === identity);
     if (life === undefined) throw new TypeError('storage: expected one that this disk made with life()');
     return life;
   }
 
   endAll(): void {
-    for (const life of this.lives) life.isAlive = false;
+    for (const life of this.#lives) life.isAlive = false;
   }
 
   /** Everybody of this machine who is not alive now is dead. Of another pid namespace nobody here can know. */
   liveness(identity: ProcessIdentity): Liveness {
-    const isCurrent = this.lives.some((life) => life.isAlive && isSameProcess(life.identity, identity));
+    const isCurrent = this.#lives.some((life) => life.isAlive && isSameProcess(life.identity, identity));
     if (isCurrent) return 'live';
     return identity.pidNamespace === PID_NAMESPACE ? 'dead' : 'unknown';
   }

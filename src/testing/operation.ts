@@ -105,12 +105,12 @@ export class Operation<T> implements QueuedOperation {
   readonly handle: HandleUse | undefined;
   isApplied = false;
   slowSteps = 0;
-  private outcome: { readonly value: T } | { readonly error: Error } | null = null;
+  #outcome: { readonly value: T } | { readonly error: Error } | null = null;
 
   readonly lifeId: number;
-  private readonly request: Request<T>;
-  private readonly failure: OrderedFailure | null;
-  private readonly done: (error: Error | null, value: T | undefined) => void;
+  readonly #request: Request<T>;
+  readonly #failure: OrderedFailure | null;
+  readonly #done: (error: Error | null, value: T | undefined) => void;
 
   constructor(
     request: Request<T>,
@@ -118,10 +118,10 @@ export class Operation<T> implements QueuedOperation {
     failure: OrderedFailure | null,
     done: (error: Error | null, value: T | undefined) => void,
   ) {
-    this.request = request;
+    this.#request = request;
     this.lifeId = lifeId;
-    this.failure = failure;
-    this.done = done;
+    this.#failure = failure;
+    this.#done = done;
     this.name = request.name;
     this.path = request.path;
     this.handle = request.handle;
@@ -129,49 +129,49 @@ export class Operation<T> implements QueuedOperation {
 
   get intentLeft(): Intent | null {
     // What does wrong in silence does it when it is applied: until then nothing is on its way.
-    if (this.isApplied || this.failure?.kind === 'before' || this.failure?.error === null) return null;
-    return this.request.intent ?? null;
+    if (this.isApplied || this.#failure?.kind === 'before' || this.#failure?.error === null) return null;
+    return this.#request.intent ?? null;
   }
 
   get appliedOrder(): number | null {
-    if (this.outcome === null || 'error' in this.outcome) return null;
-    return this.request.orderOf?.(this.outcome.value) ?? null;
+    if (this.#outcome === null || 'error' in this.#outcome) return null;
+    return this.#request.orderOf?.(this.#outcome.value) ?? null;
   }
 
   get memoryIsFree(): boolean {
-    return this.failure?.memoryIsFree ?? true;
+    return this.#failure?.memoryIsFree ?? true;
   }
 
   apply(): void {
     if (this.isApplied) return;
     this.isApplied = true;
-    if (this.failure?.kind === 'before') {
-      this.outcome = { error: this.failure.error as Error };
+    if (this.#failure?.kind === 'before') {
+      this.#outcome = { error: this.#failure.error as Error };
       return;
     }
     try {
-      this.outcome = { value: this.request.apply(this.failure?.kind ?? null) };
+      this.#outcome = { value: this.#request.apply(this.#failure?.kind ?? null) };
     } catch (error) {
-      this.outcome = { error: error as Error };
+      this.#outcome = { error: error as Error };
     }
   }
 
   complete(): void {
     this.apply();
-    if (this.outcome === null || 'error' in this.outcome) return;
+    if (this.#outcome === null || 'error' in this.#outcome) return;
     try {
-      this.request.complete?.(this.outcome.value, this.failure?.kind ?? null);
-      if (this.failure?.error) this.outcome = { error: this.failure.error };
+      this.#request.complete?.(this.#outcome.value, this.#failure?.kind ?? null);
+      if (this.#failure?.error) this.#outcome = { error: this.#failure.error };
     } catch (error) {
-      this.outcome = { error: error as Error };
+      this.#outcome = { error: error as Error };
     }
   }
 
   settle(): void {
-    const outcome = this.outcome;
+    const outcome = this.#outcome;
     if (outcome === null) return;
-    if ('error' in outcome) this.done(outcome.error, undefined);
-    else this.done(null, outcome.value);
+    if ('error' in outcome) this.#done(outcome.error, undefined);
+    else this.#done(null, outcome.value);
   }
 }
 

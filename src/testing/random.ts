@@ -17,24 +17,24 @@ export function mixSeeds(...parts: readonly number[]): number {
 
 /** A small generator (sfc32): fast, without patterns that matter here, and never for secrets. */
 export class Random {
-  private a: number;
-  private b: number;
-  private c: number;
-  private counter = 1;
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
 
   constructor(seed: number) {
-    this.a = mixSeeds(seed, 1);
-    this.b = mixSeeds(seed, 2);
-    this.c = mixSeeds(seed, 3);
+    this.#a = mixSeeds(seed, 1);
+    this.#b = mixSeeds(seed, 2);
+    this.#c = mixSeeds(seed, 3);
     for (let round = 0; round < 8; round += 1) this.uint32();
   }
 
   uint32(): number {
-    const sum = (this.a + this.b + this.counter) | 0;
-    this.counter = (this.counter + 1) | 0;
-    this.a = this.b ^ (this.b >>> 9);
-    this.b = (this.c + (this.c << 3)) | 0;
-    this.c = (((this.c << 21) | (this.c >>> 11)) + sum) | 0;
+    const sum = (this.#a + this.#b + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0;
     return sum >>> 0;
   }
 

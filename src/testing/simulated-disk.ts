@@ -75,47 +75,47 @@ export class SimulatedDisk {
   /** Grows whenever a crash could find something new. Two equal versions of one disk: two equal captures. */
   version = 0;
 
-  private readonly image: DiskImage;
-  private readonly random: Random;
-  private readonly bootCount: number;
-  private readonly lives: Lives;
-  private readonly openHandles = new Map<object, { readonly path: string; readonly inode: FileInode }>();
+  readonly #image: DiskImage;
+  readonly #random: Random;
+  readonly #bootCount: number;
+  readonly #lives: Lives;
+  readonly #openHandles = new Map<object, { readonly path: string; readonly inode: FileInode }>();
   /** By the inode of the directory, and of the file that announces. They end with the life that made them. */
-  private readonly directoryLocks = new Map<number, { readonly holder: object; readonly lifeId: number }>();
-  private readonly announcements = new Map<number, number>();
-  private readonly operationCounts = new Map<OperationName, number>();
-  private readonly queue: QueuedOperation[] = [];
-  private ghosts: WriteIntent[];
-  private boundaryCount = 0;
-  private clockMs = 0;
-  private isPaused = false;
-  private isTurnScheduled = false;
+  readonly #directoryLocks = new Map<number, { readonly holder: object; readonly lifeId: number }>();
+  readonly #announcements = new Map<number, number>();
+  readonly #operationCounts = new Map<OperationName, number>();
+  readonly #queue: QueuedOperation[] = [];
+  #ghosts: WriteIntent[];
+  #boundaryCount = 0;
+  #clockMs = 0;
+  #isPaused = false;
+  #isTurnScheduled = false;
 
   constructor(options: SimulatedDiskOptions, inheritance?: Inheritance) {
     checkNames('SimulatedDisk', options, ['seed', 'directories', 'faults', 'capacityBytes']);
     this.seed = options.seed;
     this.faults = options.faults;
-    this.random = new Random(mixSeeds(options.seed, 0xd15c));
-    this.image = inheritance?.image ?? new DiskImage();
-    if (options.capacityBytes !== undefined) this.image.capacityBytes = options.capacityBytes;
-    this.ghosts = [...(inheritance?.ghosts ?? [])];
-    this.bootCount = inheritance?.bootCount ?? 1;
-    const bootId = `simulated-boot-${this.bootCount}-${mixSeeds(options.seed, this.bootCount).toString(16)}`;
-    this.lives = new Lives(inheritance?.bootId ?? bootId, inheritance?.lifeCount ?? 0);
-    for (const path of options.directories ?? []) this.image.makeDurableDirectory(path);
+    this.#random = new Random(mixSeeds(options.seed, 0xd15c));
+    this.#image = inheritance?.image ?? new DiskImage();
+    if (options.capacityBytes !== undefined) this.#image.capacityBytes = options.capacityBytes;
+    this.#ghosts = [...(inheritance?.ghosts ?? [])];
+    this.#bootCount = inheritance?.bootCount ?? 1;
+    const bootId = `simulated-boot-${this.#bootCount}-${mixSeeds(options.seed, this.#bootCount).toString(16)}`;
+    this.#lives = new Lives(inheritance?.bootId ?? bootId, inheritance?.lifeCount ?? 0);
+    for (const path of options.directories ?? []) this.#image.makeDurableDirectory(path);
   }
 
   /** How many boundaries there have been. */
   get boundaries(): number {
-    return this.boundaryCount;
+    return this.#boundaryCount;
   }
 
   // ── Lives ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A new process on this disk, with an identity of its own. Several may live at the same time. */
   life(): Storage {
-    const { id, identity } = this.lives.begin();
-    return new SimulatedStorage(this, this.image, id, identity, mixSeeds(this.seed, id, this.bootCount));
+    const { id, identity } = this.#lives.begin();
+    return new SimulatedStorage(this, this.#image, id, identity, mixSeeds(this.seed, id, this.#bootCount));
   }
 
   /**
@@ -123,66 +123,66 @@ export class SimulatedDisk {
    * later, in somebody else's life; nobody is told. Its later calls have no effect.
    */
   killLife(storage: Storage): void {
-    const life = this.lives.of(storage.processIdentity);
+    const life = this.#lives.of(storage.processIdentity);
     life.isAlive = false;
-    for (const operation of this.takeOperationsOf(life.id)) this.abandon(operation);
-    this.forgetHandlesOf(life.id);
+    for (const operation of this.#takeOperationsOf(life.id)) this.#abandon(operation);
+    this.#forgetHandlesOf(life.id);
     this.version += 1;
   }
 
   /** The process exits: what it had in flight is carried out, but nobody is told. */
   endLife(storage: Storage): void {
-    const life = this.lives.of(storage.processIdentity);
+    const life = this.#lives.of(storage.processIdentity);
     life.isAlive = false;
-    for (const operation of this.takeOperationsOf(life.id)) operation.complete();
-    this.forgetHandlesOf(life.id);
+    for (const operation of this.#takeOperationsOf(life.id)) operation.complete();
+    this.#forgetHandlesOf(life.id);
     this.version += 1;
   }
 
   /** Ends every life, so that code which is still running on this disk has no effect and hears nothing. */
   halt(): void {
-    this.lives.endAll();
-    this.queue.length = 0;
-    this.ghosts = [];
-    this.openHandles.clear();
+    this.#lives.endAll();
+    this.#queue.length = 0;
+    this.#ghosts = [];
+    this.#openHandles.clear();
   }
 
   /** Whether the process of that identity lives on this disk. Foreign pid namespaces: nobody can know. */
   liveness(identity: ProcessIdentity): Liveness {
-    return this.lives.liveness(identity);
+    return this.#lives.liveness(identity);
   }
 
   /** @internal Locks a directory for `holder`, unless somebody else who lives has it. */
   lockDirectory(inodeId: number, holder: object, lifeId: number): boolean {
-    if (this.isDirectoryLocked(inodeId)) return this.directoryLocks.get(inodeId)?.holder === holder;
-    this.directoryLocks.set(inodeId, { holder, lifeId });
+    if (this.isDirectoryLocked(inodeId)) return this.#directoryLocks.get(inodeId)?.holder === holder;
+    this.#directoryLocks.set(inodeId, { holder, lifeId });
     return true;
   }
 
   /** @internal */
   isDirectoryLocked(inodeId: number): boolean {
-    const lock = this.directoryLocks.get(inodeId);
+    const lock = this.#directoryLocks.get(inodeId);
     return lock !== undefined && this.isAlive(lock.lifeId);
   }
 
   /** @internal */
   unlockDirectory(inodeId: number, holder: object): void {
-    if (this.directoryLocks.get(inodeId)?.holder === holder) this.directoryLocks.delete(inodeId);
+    if (this.#directoryLocks.get(inodeId)?.holder === holder) this.#directoryLocks.delete(inodeId);
   }
 
   /** @internal The file shows that this life lives. */
   announce(inodeId: number, lifeId: number): void {
-    this.announcements.set(inodeId, lifeId);
+    this.#announcements.set(inodeId, lifeId);
   }
 
   /** @internal */
   withdraw(inodeId: number): void {
-    this.announcements.delete(inodeId);
+    this.#announcements.delete(inodeId);
   }
 
   /** @internal */
   isAnnounced(inodeId: number): boolean {
-    const lifeId = this.announcements.get(inodeId);
+    const lifeId = this.#announcements.get(inodeId);
     return lifeId !== undefined && this.isAlive(lifeId);
   }
 
@@ -190,55 +190,55 @@ export class SimulatedDisk {
 
   /** Paths of the files that are open, in the order of opening: what a test of leaks looks at. */
   openFiles(): string[] {
-    return [...this.openHandles.values()].map(({ path }) => path);
+    return [...this.#openHandles.values()].map(({ path }) => path);
   }
 
   /** How much file contents fit on the disk. May be changed at any time; disks found after a crash have the same. */
   get capacityBytes(): number {
-    return this.image.capacityBytes;
+    return this.#image.capacityBytes;
   }
 
   set capacityBytes(bytes: number) {
-    this.image.capacityBytes = bytes;
+    this.#image.capacityBytes = bytes;
   }
 
   /** What files take of it now, those included that are removed and still open. */
   usedBytes(): number {
-    return this.image.usedBytes([...this.openHandles.values()].map(({ inode }) => inode));
+    return this.#image.usedBytes([...this.#openHandles.values()].map(({ inode }) => inode));
   }
 
   /** Damages what is on the medium, now, as age and failing hardware do: nobody is told. */
   damage(damage: Damage): void {
-    applyDamage(this.image, damage);
+    applyDamage(this.#image, damage);
     this.version += 1;
   }
 
   /** Operations that are under way. */
   inFlight(): { readonly name: OperationName; readonly path: string }[] {
-    return this.queue.map(({ name, path }) => ({ name, path }));
+    return this.#queue.map(({ name, path }) => ({ name, path }));
   }
 
   /** Stalls the disk: nothing completes until `resume`, except what blocks its caller. */
   pause(): void {
-    this.isPaused = true;
+    this.#isPaused = true;
   }
 
   resume(): void {
-    this.isPaused = false;
-    this.schedule();
+    this.#isPaused = false;
+    this.#schedule();
   }
 
   /** Everything that a crash could find now. Cheap: sectors are shared. */
   capture(): DiskState {
-    const intents = this.queue.flatMap((operation) => operation.intentLeft ?? []);
+    const intents = this.#queue.flatMap((operation) => operation.intentLeft ?? []);
     return new CapturedDisk(
       {
-        image: this.image.clone(),
-        intents: [...this.ghosts, ...intents],
-        seed: mixSeeds(this.seed, this.boundaryCount, this.version),
-        bootCount: this.bootCount,
-        lifeCount: this.lives.count,
-        bootId: this.lives.bootId,
+        image: this.#image.clone(),
+        intents: [...this.#ghosts, ...intents],
+        seed: mixSeeds(this.seed, this.#boundaryCount, this.version),
+        bootCount: this.#bootCount,
+        lifeCount: this.#lives.count,
+        bootId: this.#lives.bootId,
       },
       (seed, inheritance) => new SimulatedDisk({ seed }, inheritance),
     );
@@ -252,8 +252,8 @@ export class SimulatedDisk {
     lifeId: number,
     done: (error: Error | null, value: T | undefined) => void,
   ): QueuedOperation {
-    const operation = this.submit(request, lifeId, false, done);
-    this.schedule();
+    const operation = this.#submit(request, lifeId, false, done);
+    this.#schedule();
     return operation;
   }
 
@@ -262,8 +262,8 @@ export class SimulatedDisk {
     if (!this.isAlive(lifeId))
       throw new Error(`${request.name} of a process that was killed: ${request.path}`);
     const outcome: { error: Error | null; value?: T | undefined } = { error: null };
-    if (this.random.chance(0.1)) this.landGhost();
-    const operation = this.submit(request, lifeId, true, (error, value) =>
+    if (this.#random.chance(0.1)) this.#landGhost();
+    const operation = this.#submit(request, lifeId, true, (error, value) =>
       Object.assign(outcome, { error, value }),
     );
     this.finish(operation);
@@ -273,66 +273,66 @@ export class SimulatedDisk {
 
   /** @internal Completes an operation now, if it is still under way. */
   finish(operation: QueuedOperation): void {
-    const at = this.queue.indexOf(operation);
+    const at = this.#queue.indexOf(operation);
     if (at === -1) return;
     operation.complete();
-    this.queue.splice(at, 1);
-    if (operation.name === 'flushDirectory') this.image.collect();
+    this.#queue.splice(at, 1);
+    if (operation.name === 'flushDirectory') this.#image.collect();
     if (operation.handle) operation.handle.underWayCount -= 1;
-    this.boundary('complete', operation.name, operation.path, operation.lifeId);
+    this.#boundary('complete', operation.name, operation.path, operation.lifeId);
     // The watcher may have killed the process just now.
     if (this.isAlive(operation.lifeId)) operation.settle();
   }
 
   /** @internal */
   isAlive(lifeId: number): boolean {
-    return this.lives.isAlive(lifeId);
+    return this.#lives.isAlive(lifeId);
   }
 
   /** @internal A clock that moves with what happens and not with time. */
   nowMs(): number {
-    this.clockMs += 0.001;
-    return this.clockMs;
+    this.#clockMs += 0.001;
+    return this.#clockMs;
   }
 
   /** @internal */
   opened(handle: object, path: string, inode: FileInode): void {
-    this.openHandles.set(handle, { path, inode });
+    this.#openHandles.set(handle, { path, inode });
   }
 
   /** @internal */
   closed(handle: object): void {
-    this.openHandles.delete(handle);
+    this.#openHandles.delete(handle);
   }
 
   /** @internal For choices that belong to the history of the disk. */
   get choices(): Random {
-    return this.random;
+    return this.#random;
   }
 
   // ── The queue ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private submit<T>(
+  #submit<T>(
     request: Request<T>,
     lifeId: number,
     sync: boolean,
     done: (error: Error | null, value: T | undefined) => void,
   ): QueuedOperation {
-    const failure = this.isAlive(lifeId) ? this.orderedFailure(request, lifeId, sync) : null;
+    const failure = this.isAlive(lifeId) ? this.#orderedFailure(request, lifeId, sync) : null;
     const operation = new Operation(request, lifeId, failure, done);
-    if (!sync && this.random.chance(SLOW_CHANCE)) operation.slowSteps = this.random.below(SLOW_STEPS_MAX);
+    if (!sync && this.#random.chance(SLOW_CHANCE)) operation.slowSteps = this.#random.below(SLOW_STEPS_MAX);
     if (!this.isAlive(lifeId)) return operation;
     if (request.handle) request.handle.underWayCount += 1;
-    this.queue.push(operation);
-    this.clockMs += 0.01;
-    this.boundary('submit', request.name, request.path, lifeId);
+    this.#queue.push(operation);
+    this.#clockMs += 0.01;
+    this.#boundary('submit', request.name, request.path, lifeId);
     return operation;
   }
 
-  private orderedFailure<T>(request: Request<T>, lifeId: number, sync: boolean): OrderedFailure | null {
+  #orderedFailure<T>(request: Request<T>, lifeId: number, sync: boolean): OrderedFailure | null {
     const { name, path } = request;
-    const nth = (this.operationCounts.get(name) ?? 0) + 1;
-    this.operationCounts.set(name, nth);
+    const nth = (this.#operationCounts.get(name) ?? 0) + 1;
+    this.#operationCounts.set(name, nth);
     const fault = this.faults?.({ name, path, sync, nth, life: lifeId });
     if (fault === undefined) return null;
     const ordered = faultKind(fault, name);
@@ -343,25 +343,25 @@ export class SimulatedDisk {
     return { error, kind, memoryIsFree: fault.memoryIsFree ?? true };
   }
 
-  private schedule(): void {
-    if (this.isTurnScheduled || this.isPaused || this.queue.length === 0) return;
-    this.isTurnScheduled = true;
+  #schedule(): void {
+    if (this.#isTurnScheduled || this.#isPaused || this.#queue.length === 0) return;
+    this.#isTurnScheduled = true;
     setImmediate(() => {
-      this.isTurnScheduled = false;
+      this.#isTurnScheduled = false;
       try {
-        this.turn();
+        this.#turn();
       } finally {
-        this.schedule();
+        this.#schedule();
       }
     });
   }
 
-  private turn(): void {
-    const stepCount = 1 + this.random.below(STEPS_PER_TURN_MAX);
-    for (let step = 0; step < stepCount && this.queue.length > 0 && !this.isPaused; step += 1) {
-      if (this.random.chance(0.25)) this.landGhost();
-      const operation = this.pickOperation();
-      if (operation.isApplied || this.random.chance(0.5)) {
+  #turn(): void {
+    const stepCount = 1 + this.#random.below(STEPS_PER_TURN_MAX);
+    for (let step = 0; step < stepCount && this.#queue.length > 0 && !this.#isPaused; step += 1) {
+      if (this.#random.chance(0.25)) this.#landGhost();
+      const operation = this.#pickOperation();
+      if (operation.isApplied || this.#random.chance(0.5)) {
         this.finish(operation);
       } else {
         // It reaches the view now and completes later: in between, others may see it, and no flush covers it.
@@ -372,11 +372,11 @@ export class SimulatedDisk {
   }
 
   /** Any operation under way, in seeded order; a slow one lets others go first; a close waits for all else on its file. */
-  private pickOperation(): QueuedOperation {
-    const first = this.random.below(this.queue.length);
+  #pickOperation(): QueuedOperation {
+    const first = this.#random.below(this.#queue.length);
     let slow: QueuedOperation | null = null;
-    for (let step = 0; step < this.queue.length; step += 1) {
-      const operation = this.queue[(first + step) % this.queue.length] as QueuedOperation;
+    for (let step = 0; step < this.#queue.length; step += 1) {
+      const operation = this.#queue[(first + step) % this.#queue.length] as QueuedOperation;
       const mustWait = operation.name === 'close' && (operation.handle?.underWayCount ?? 0) > 1;
       if (mustWait) continue;
       if (operation.slowSteps === 0) return operation;
@@ -387,47 +387,42 @@ export class SimulatedDisk {
     throw new Error('Every operation on the simulated disk waits for another one.');
   }
 
-  private landGhost(): void {
-    if (this.ghosts.length === 0) return;
-    const [ghost] = this.ghosts.splice(this.random.below(this.ghosts.length), 1) as [WriteIntent];
-    landWrite(this.image, ghost);
+  #landGhost(): void {
+    if (this.#ghosts.length === 0) return;
+    const [ghost] = this.#ghosts.splice(this.#random.below(this.#ghosts.length), 1) as [WriteIntent];
+    landWrite(this.#image, ghost);
     this.version += 1;
-    this.boundary('complete', 'ghost', '', 0);
+    this.#boundary('complete', 'ghost', '', 0);
   }
 
-  private boundary(
-    phase: Boundary['phase'],
-    operation: Boundary['operation'],
-    path: string,
-    life: number,
-  ): void {
+  #boundary(phase: Boundary['phase'], operation: Boundary['operation'], path: string, life: number): void {
     if (operation === 'ghost' || !TRACELESS.has(operation)) this.version += 1;
-    const index = this.boundaryCount;
-    this.boundaryCount += 1;
+    const index = this.#boundaryCount;
+    this.#boundaryCount += 1;
     this.onBoundary?.({ index, phase, operation, path, life });
   }
 
   // ── Ends of lives ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  private takeOperationsOf(lifeId: number): QueuedOperation[] {
-    const taken = this.queue.filter((operation) => operation.lifeId === lifeId);
-    const left = this.queue.filter((operation) => operation.lifeId !== lifeId);
-    this.queue.splice(0, this.queue.length, ...left);
+  #takeOperationsOf(lifeId: number): QueuedOperation[] {
+    const taken = this.#queue.filter((operation) => operation.lifeId === lifeId);
+    const left = this.#queue.filter((operation) => operation.lifeId !== lifeId);
+    this.#queue.splice(0, this.#queue.length, ...left);
     return taken;
   }
 
-  private abandon(operation: QueuedOperation): void {
+  #abandon(operation: QueuedOperation): void {
     const intent = operation.intentLeft;
-    this.image.landed(operation.appliedOrder);
-    if (intent === null || this.random.chance(0.25)) return;
-    if (intent.kind === 'names') this.image.attempt(intent.names);
-    else if (this.random.chance(0.4)) this.ghosts.push(intent);
-    else landWrite(this.image, { ...intent, data: somePart(intent.data, this.random), isDurable: false });
+    this.#image.landed(operation.appliedOrder);
+    if (intent === null || this.#random.chance(0.25)) return;
+    if (intent.kind === 'names') this.#image.attempt(intent.names);
+    else if (this.#random.chance(0.4)) this.#ghosts.push(intent);
+    else landWrite(this.#image, { ...intent, data: somePart(intent.data, this.#random), isDurable: false });
   }
 
-  private forgetHandlesOf(lifeId: number): void {
-    for (const handle of this.openHandles.keys()) {
-      if ((handle as { lifeId?: number }).lifeId === lifeId) this.openHandles.delete(handle);
+  #forgetHandlesOf(lifeId: number): void {
+    for (const handle of this.#openHandles.keys()) {
+      if ((handle as { lifeId?: number }).lifeId === lifeId) this.#openHandles.delete(handle);
     }
   }
 }

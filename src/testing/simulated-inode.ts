@@ -76,7 +76,7 @@ export class FileInode {
     const firstSector = Math.floor(position / SECTOR_BYTES);
     const sectors: Uint8Array[] = [];
     for (let index = firstSector; index < sectorsFor(endBytes); index += 1) {
-      const sector = this.sectorAfter(index, position, endBytes, data);
+      const sector = this.#sectorAfter(index, position, endBytes, data);
       sectors.push(sector);
       this.view.set(index, sector);
     }
@@ -110,7 +110,7 @@ export class FileInode {
     this.pendingSizes = this.pendingSizes.filter(({ isCut }) => !isCut);
   }
 
-  private sectorAfter(index: number, position: number, end: number, data: WriteData): Uint8Array {
+  #sectorAfter(index: number, position: number, end: number, data: WriteData): Uint8Array {
     const sectorStart = index * SECTOR_BYTES;
     const from = Math.max(position, sectorStart);
     const to = Math.min(end, sectorStart + SECTOR_BYTES);
@@ -167,10 +167,10 @@ export class FileInode {
       for (let at = 0; at < left.length; at += 1) left[at] = withoutOverlap(left[at] as PendingWrite, write);
     }
     this.pending = left;
-    this.growDurableSize(sizeBytes);
+    this.#growDurableSize(sizeBytes);
   }
 
-  private growDurableSize(sizeBytes: number): void {
+  #growDurableSize(sizeBytes: number): void {
     this.durableSizeBytes = sizeBytes;
     this.pendingSizes = this.pendingSizes.filter((pending) => pending.isCut || pending.sizeBytes > sizeBytes);
   }
