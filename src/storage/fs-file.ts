@@ -13,7 +13,7 @@ import { readAll, writeAll } from './transfer.js';
 export class FsFile implements StorageFile {
   readonly path: string;
   /** For this floor: who calls the system with it counts as under way, or has the file open itself. */
-  readonly fd: number;
+  protected readonly fd: number;
   /**
    * The first flush that failed. The kernel reports a failed writeback once, forgets the pages, and calls the next
    * flush a success; so from then on every flush of this file fails with what the first one said.
