@@ -1,28 +1,31 @@
-// Captures the moments of a run at which a crash finds something new, with the facts known at that moment: all of
-// them, or a seeded fair sample (a reservoir) when there are more than wanted.
+// Captures the states of a run that a crash can tell apart, with the facts recorded by then. Keeps all of them, or a
+// seeded uniform sample (a reservoir) if there are too many.
 
 import { mixSeeds, Random } from './random.js';
 import type { Boundary, DiskState, SimulatedDisk } from './simulated-disk.js';
 
+/** A captured state of a run. */
 export interface Captured<Fact> {
-  /** The boundary at which it was captured; for the end of the run, one past the last. */
+  /** Boundary of the capture. At the end of the run it is one past the last boundary. */
   readonly boundary: number;
-  /** What happened at it, in words. */
+  /** Description of the event at that boundary. */
   readonly event: string;
   readonly state: DiskState;
-  /** What was recorded before this moment. */
+  /** Facts recorded before the capture. */
   readonly facts: readonly Fact[];
 }
 
 export interface SamplerOptions {
   readonly seed: number;
+  /** Limit of captured states. */
   readonly momentsMax: number;
-  /** Captures at this boundary and nowhere else. */
+  /** Boundary to capture, and no other; null to sample. */
   readonly only: number | null;
 }
 
-/** How often the end of a run is taken where there is a single place. */
+/** Chance that the end of the run replaces the single captured state. */
 const END_CHANCE = 0.3;
+/** Draws for boundaries around changes of names. */
 const NAME_DRAWS = 4;
 
 interface Moment {
@@ -42,7 +45,7 @@ export class CrashSampler<Fact> {
   #lastVersion = -1;
   #lastFactCount = -1;
 
-  /** Watches `disk` from now on, until `finish`. */
+  /** Starts to watch `disk`. finish() ends it. */
   constructor(disk: SimulatedDisk, facts: readonly Fact[], options: SamplerOptions) {
     this.#disk = disk;
     this.#log = [...facts];
@@ -61,10 +64,11 @@ export class CrashSampler<Fact> {
     return this.#log.slice();
   }
 
-  /** Stops watching; the moments in the order of the run, its end among them. */
+  /** Stops watching. Returns the captured states in the order of the run, the end of the run among them. */
   finish(): readonly Captured<Fact>[] {
     this.#disk.onBoundary = undefined;
-    // The end is no boundary of the disk, but facts recorded after the last one meet a crash here only.
+    // The end of the run is no boundary of the disk. It is captured because facts recorded after the last boundary
+    // can only be checked by a crash here.
     const { only, momentsMax } = this.#options;
     const end = this.#disk.boundaries;
     const isWanted = only === null ? momentsMax > 0 && this.#isNews() && this.#hasRoomForEnd() : only === end;
@@ -75,7 +79,7 @@ export class CrashSampler<Fact> {
       .map(({ factCount, ...moment }) => ({ ...moment, facts: this.#log.slice(0, factCount) }));
   }
 
-  /** Of a single moment the end takes the place now and then, and no more. */
+  /** Returns whether the end gets a place. If only one state is captured, the end takes its place now and then. */
   #hasRoomForEnd(): boolean {
     return this.#options.momentsMax > 1 || this.#moments.length === 0 || this.#random.chance(END_CHANCE);
   }
@@ -114,7 +118,10 @@ export class CrashSampler<Fact> {
   }
 }
 
-/** Between a change of names and its flush is where order matters most: such moments have better chances. */
+/**
+ * Returns how many chances a boundary has in the sample. Boundaries between a change of names and the flush of its
+ * directory have more chances: most ordering faults show there.
+ */
 function drawsOf({ phase, operation }: Boundary): number {
   const isNames = operation === 'rename' || operation === 'remove' || operation === 'flushDirectory';
   return isNames && (phase === 'complete') === (operation !== 'flushDirectory') ? NAME_DRAWS : 1;

@@ -80,11 +80,11 @@ export class SimulatedFile implements LogFile, HandleUse {
     this.#life.runSync(this.#flushing());
   }
 
-  /** The first call tells what went wrong; every later one only waits for the same end. */
+  /** Closes the file. Only the first call rejects with an error; later calls wait for the same end. */
   close(): Promise<void> {
     if (this.#closing !== null) return this.#closing.catch(() => undefined);
     const apply = (): void => undefined;
-    // A close that fails gives the descriptor back all the same.
+    // A failed close releases the descriptor all the same.
     this.#closing = this.#life
       .run({ name: 'close', path: this.path, handle: this, apply })
       .finally(() => this.#life.disk.closed(this));
@@ -149,7 +149,7 @@ export class SimulatedFile implements LogFile, HandleUse {
   }
 
   #flushing(): Request<void> {
-    // What it covers is settled when it is submitted: writes that have not completed by now are not.
+    // A flush covers the writes that have completed when it is submitted, and no later one.
     const covered = this.#life.image.flushable(this.#inode);
     return {
       name: 'flush',
@@ -191,7 +191,7 @@ export class SimulatedFile implements LogFile, HandleUse {
   #failDurableWrite(order: number, sealed: Uint8Array, position: number, fault: FaultKind): void {
     if (fault === 'kept') return;
     const random = this.#life.disk.choices;
-    // Any of its sectors may have reached the medium, or died on the way; no later flush knows of them.
+    // Each sector may have reached the medium or not, and no later flush covers it.
     for (let at = 0; at < sealed.length; at += SECTOR_BYTES) {
       const fate = random.below(8);
       if (fate >= 5) continue;
@@ -202,7 +202,7 @@ export class SimulatedFile implements LogFile, HandleUse {
     else this.#inode.revert(new Set([order]));
   }
 
-  /** On a full disk a write fails with ENOSPC after as much as fits; what has its sectors already needs no space. */
+  /** On a full disk, writes as much as fits and throws ENOSPC. Overwriting existing sectors needs no space. */
   #takeSpace(position: number, data: WriteData): void {
     const { disk, image } = this.#life;
     if (disk.capacityBytes === Number.POSITIVE_INFINITY) return;
@@ -220,7 +220,10 @@ export class SimulatedFile implements LogFile, HandleUse {
     throw simulatedError('ENOSPC', 'write', this.path);
   }
 
-  /** A write that reports success and does not arrive; or arrives elsewhere. Returns the order of what is left here. */
+  /**
+   * Applies a silent fault: the bytes arrive nowhere, or at another place. Returns the order of the change at the
+   * intended place.
+   */
   #writeWrongly(position: number, data: WriteData, fault: SilentFaultKind, isDurable: boolean): number {
     const { image, disk } = this.#life;
     const random = disk.choices;
@@ -235,13 +238,16 @@ export class SimulatedFile implements LogFile, HandleUse {
       const elsewhere = image.write(this.#inode, random.below(blockCount) * SECTOR_BYTES, bytes);
       image.landed(elsewhere);
       if (isDurable) this.#inode.makeDurable(new Set([elsewhere]));
-      // Where the two overlap, what arrived is there.
+      // The bytes that arrived stay where the two places overlap.
       this.#inode.read(left, position);
     }
     return image.write(this.#inode, position, left);
   }
 
-  /** The disk may read the memory of a write until it is done: whoever changes it meanwhile wrote who knows what. */
+  /**
+   * Throws KEELSON_INVARIANT if the memory of a durable write was changed under way: a disk may read it until the
+   * end.
+   */
   #assertUnchanged(bytes: Uint8Array, sealed: Uint8Array): void {
     if (Buffer.compare(bytes, sealed) === 0) return;
     throw new KeelsonError(

@@ -1,4 +1,4 @@
-// A directory of a simulated disk that is held by its inode, and the locks and announcements of the lives on it.
+// A held directory of a simulated disk, known by its inode, with the lock and the announcements of its process.
 
 import type {
   Announcement,

@@ -1,4 +1,4 @@
-// The storage interface as one process sees it on a simulated disk: the names part. simulated-file.ts has the files.
+// Storage of one process on a simulated disk: names and directories. simulated-file.ts has the contents of files.
 
 import { isKeelsonError } from '../errors.js';
 import { type FrameSeal, sealFrames } from '../storage/frame-seal.js';
@@ -32,8 +32,8 @@ const REPORT: EngineReport = {
 };
 
 /**
- * Storage of one process on a simulated disk. It has no private members: a held directory's view, and wrappers of other
- * floors, delegate to it as a prototype, and `#` members do not exist on the object that delegates.
+ * Storage of one process on a simulated disk. It has no `#` members: the views of held directories and wrappers of
+ * the journal inherit from it as a prototype, and the inheriting object would lack them.
  */
 export class SimulatedStorage implements Storage, LifeContext {
   readonly report = REPORT;
@@ -44,7 +44,7 @@ export class SimulatedStorage implements Storage, LifeContext {
   readonly lifeId: number;
   readonly processIdentity: ProcessIdentity;
   readonly random: Random;
-  /** Set in a view of a directory that is held: the path that names it, and its inode. */
+  /** Path and inode of the held directory; null in the storage of the whole disk. */
   readonly heldDirectory: { readonly path: string; readonly inodeId: number } | null = null;
 
   constructor(
@@ -65,12 +65,12 @@ export class SimulatedStorage implements Storage, LifeContext {
     return this.run({ name: 'kind', path, apply: () => this.image.kindOf(locate(this, path)) });
   }
 
-  /** There are no links on this disk. */
+  /** Resolves to `path`: the disk has no links. */
   async realPath(path: string): Promise<string> {
     return path;
   }
 
-  /** This disk has no users. */
+  /** Resolves to null: the disk has no users. */
   async permissionsOf(): Promise<number | null> {
     return null;
   }
@@ -87,7 +87,7 @@ export class SimulatedStorage implements Storage, LifeContext {
       apply: () => {
         const directory = showingPath(this, path, () => this.image.directory(locate(this, path), 'readdir'));
         const names = [...directory.entries.keys()];
-        // A directory has no order, so nobody may come to rely on the one of creation.
+        // The system gives names in no order. An arbitrary order keeps code from relying on the order of creation.
         return names.sort((one, other) => nameOrder(one) - nameOrder(other));
       },
     });
@@ -130,7 +130,7 @@ export class SimulatedStorage implements Storage, LifeContext {
     return inode === null ? null : String(inode.id);
   }
 
-  /** Holds the directory by its inode: a rename, of it or of one above, changes nothing. */
+  /** Holds a directory by its inode, whatever is renamed. */
   async holdDirectory(path: string): Promise<HeldDirectory> {
     const { id: inodeId } = await this.run({
       name: 'kind',
@@ -142,7 +142,7 @@ export class SimulatedStorage implements Storage, LifeContext {
     return new SimulatedHeldDirectory(path, view, inodeId);
   }
 
-  /** @internal For a directory that is held: a name in it shows that this life lives. */
+  /** @internal Announces in a held directory that this process lives. */
   async announce(path: string): Promise<Announcement> {
     const { inode } = await this.run(changeRequest(this, 'createFile', { kind: 'create', path }));
     this.disk.announce(inode.id, this.lifeId);
@@ -159,7 +159,7 @@ export class SimulatedStorage implements Storage, LifeContext {
     };
   }
 
-  /** @internal */
+  /** @internal Resolves to whether the process announced by a file lives. */
   probe(path: string): Promise<Liveness> {
     const apply = (): Liveness => {
       const identity = this.identityOf(path);
@@ -217,7 +217,6 @@ export class SimulatedStorage implements Storage, LifeContext {
     return this.disk.nowMs();
   }
 
-  /** An operation of this process. After it was killed nobody hears of anything any more. */
   run<T>(request: Request<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.disk.enqueue(request, this.lifeId, (error, value) => {
@@ -255,7 +254,7 @@ function locate({ heldDirectory: held }: SimulatedStorage, path: string): string
   return pathOfInode(held.inodeId) + path.slice(held.path.length);
 }
 
-/** Runs `apply`; its errors name `path`, as the caller gave it, and not the path that the image looked up. */
+/** Runs `apply`. Its errors name `path`, which the caller gave, and not the path within the image. */
 function showingPath<T>({ heldDirectory }: SimulatedStorage, path: string, apply: () => T): T {
   try {
     return apply();
@@ -316,7 +315,7 @@ function finishDirectoryFlush(
   else if (fault === 'reverted') directory.revert();
 }
 
-/** A fixed order that has nothing to do with the alphabet or with time. */
+/** Returns a sort key that is fixed, and unrelated to the alphabet and to time. */
 function nameOrder(name: string): number {
   let hash = 0;
   for (let at = 0; at < name.length; at += 1) hash = (Math.imul(hash, 31) + name.charCodeAt(at)) | 0;
