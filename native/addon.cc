@@ -174,15 +174,15 @@ class Engine final : public keelson::FinishedWrites {
     napi_close_handle_scope(engine->env_, scope);
   }
 
-  /** Lets an idle engine not keep the process alive. A write that is under way, or not reported, does. */
+  /**
+   * Stops an idle engine from keeping the process alive. A write that is under way, or not reported yet, keeps it
+   * alive.
+   */
   void unref_when_idle() {
     if (writes_.under_way() == 0 && untold_.empty()) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
   }
 
-  /**
-   * Calls on_finished(slot, result). Called from the event loop, so promises and ticks that it queues run right after
-   * it.
-   */
+  /** Calls on_finished(slot, result) from the event loop. Promises and ticks that it queues run right after it. */
   void tell(uint32_t slot, int result) {
     napi_value arguments[2];
     napi_value callback;

@@ -126,7 +126,7 @@ export class KeelsonError extends Error {
   /** Facts about the place of the error. */
   readonly facts: KeelsonErrorFacts;
 
-  /** Builds the message from `text`. A string gets the next step of its code. */
+  /** Builds the message from `text`. If `text` is a string, the message ends with the next step of `code`. */
   constructor(
     code: KeelsonErrorCode,
     text: string | ErrorText,

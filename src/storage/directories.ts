@@ -11,9 +11,10 @@ export interface EnsureDirectoryOptions {
 }
 
 /**
- * Makes `path` a directory whose name is durable. `path` is absolute and normalized. Flushes the name of every level
- * that it creates. Also flushes the name of the deepest level that existed before: whoever created that level may
- * have died before the flush. Rejects with KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, or an error of the storage.
+ * Makes `path` a directory. `path` is absolute and normalized. Does nothing if the directory exists: its name may
+ * then not be durable (see flushNameOf). Otherwise creates the missing levels and makes their names durable. Also
+ * flushes the name of the deepest level that existed before, because whoever created that level may have died before
+ * the flush. Rejects with KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, or an error of the storage.
  */
 export async function ensureDirectory(
   storage: Storage,

@@ -1,5 +1,5 @@
 // A file of the node:fs engine that takes durable writes. A durable write is a positional write and then an
-// fdatasync, both on the thread pool. Exit paths have blocking forms of both.
+// fdatasync, both on the thread pool. Exit paths use blocking forms of both.
 //
 // The file has two descriptors from the moment it is opened. The kernel reports a failed write-back once per
 // descriptor. Pool calls use the first descriptor and blocking calls the second. So a blocking flush still sees a
@@ -157,6 +157,7 @@ export class FsLogFile extends FsFile implements LogFile {
     });
   }
 
+  /** Handles the end of the pool calls of a submit. */
   #callReturned(submission: Submission, error: KeelsonError | null): void {
     try {
       this.#settle(submission, error);
@@ -165,12 +166,14 @@ export class FsLogFile extends FsFile implements LogFile {
     }
   }
 
+  /** Handles the end of a pool call of a submit that drainSync() has settled. */
   #lateCallReturned(error: NodeJS.ErrnoException | null, syscall: string): void {
     const harmless = error === null || error.code === 'EINTR' || error.code === 'EAGAIN';
     if (!harmless) this.failure ??= storageError(error, syscall, this.path);
     this.end();
   }
 
+  /** Ends a submit and reports its outcome. */
   #settle(submission: Submission, error: KeelsonError | null): void {
     submission.settled = true;
     this.#submission = null;

@@ -27,7 +27,7 @@ const DIRECTORY_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0);
 /** False on Windows, which opens no directory as a file. */
 const DIRECTORIES_CAN_BE_OPENED = process.platform !== 'win32';
 
-/** Operations that resolve names after the call has returned. close() waits for them. */
+/** Operations on names that use the descriptor after the call has returned. close() waits for them. */
 const NAME_OPERATIONS = [
   'kind',
   'realPath',
@@ -170,6 +170,7 @@ class FsHeldDirectory implements HeldDirectory {
     }
   }
 
+  /** Replaces the operations on names of `storage` by operations that close() waits for. */
   #counting(storage: Storage): Storage {
     const counted = NAME_OPERATIONS.map((name) => {
       const operation = storage[name] as (...args: unknown[]) => Promise<unknown>;

@@ -1,8 +1,8 @@
 // The identity of this process, and whether the process of another identity lives.
 //
-// An identity consists of labels: another boot id may be mounted over the machine's, and another pid namespace may
-// number processes anew. Where the kernel holds a proof, that proof decides (held-directory.ts). Every doubt is
-// 'unknown'.
+// An identity consists of labels, and labels can deceive: another boot id may be mounted over the machine's, and
+// another pid namespace may number processes anew. A lock or a socket, which the kernel releases when its process
+// ends, is a better proof and decides where there is one (held-directory.ts). Every doubt is 'unknown'.
 
 import fs from 'node:fs';
 import type { Liveness, ProcessIdentity } from './storage.js';

@@ -12,8 +12,13 @@ interface Step {
 export type Steps<T> = Generator<Step, T, unknown>;
 
 /**
- * Yields one step and returns its result: `const file = yield* step(() => storage.createLogFile(path), () =>
- * storage.createLogFileSync(path))`.
+ * Yields one step and returns its result.
+ *
+ * @example
+ * const file = yield* step(
+ *   () => storage.createLogFile(path),
+ *   () => storage.createLogFileSync(path),
+ * );
  */
 export function* step<T>(run: () => Promise<T>, runSync: () => T): Steps<T> {
   return (yield { run, runSync }) as T;

@@ -63,6 +63,7 @@ export interface EngineReport {
 
 /** Storage of one engine. Methods that return a promise work in the background; the others block. */
 export interface Storage {
+  /** Report on this engine. */
   readonly report: EngineReport;
 
   /** Resolves to the kind of what is at `path`; to 'absent' also for a path below a file. */
@@ -160,7 +161,10 @@ export interface HeldDirectory {
   readonly storage: Storage;
   /** Locks the directory exclusively until close(). Does not wait. */
   lock(): LockAttempt;
-  /** Returns whether an owner has the directory locked exclusively. Probes do not disturb each other. */
+  /**
+   * Returns whether an owner has the directory locked exclusively. Probes do not disturb each other, but a lock() at
+   * the same moment may find the directory 'held'.
+   */
   probeLock(): LockState;
   /**
    * Announces under `name` that this process lives. `name` must be new in this directory. Resolves to null where the
@@ -234,7 +238,7 @@ export interface LogFile extends StorageFile {
   /** Blocking form of zeroFill(). */
   zeroFillSync(from: number, to: number): void;
   /**
-   * Truncates the file to `sizeBytes` and frees the space behind. No write behind `sizeBytes` may be under way. Not
+   * Truncates the file to `sizeBytes` and frees the space after it. No write past `sizeBytes` may be under way. Not
    * durable before flush(): after a power cut the file may have its former size.
    */
   truncate(sizeBytes: number): Promise<void>;

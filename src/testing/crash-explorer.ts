@@ -24,7 +24,7 @@ export type Crash =
   | { readonly boundary: number; readonly kind: 'power-cut'; readonly choice: PowerCutChoice }
   | { readonly boundary: number; readonly kind: 'process-kill'; readonly seed: number };
 
-/** Facts about the crash before a recovery or a check. */
+/** The crash that a recovery or a check runs after. */
 export interface CrashContext<Fact = unknown> {
   /** The crash of the workload, followed by the crashes of recoveries. */
   readonly crashes: readonly Crash[];
@@ -40,7 +40,9 @@ export interface CrashContext<Fact = unknown> {
  * open store.
  */
 export interface CrashExploration<Fact, Recovered> {
+  /** Seed of the exploration. The same seed and workload give the same crashes. */
   readonly seed: number;
+  /** Options of the simulated disk. */
   readonly disk?: Omit<SimulatedDiskOptions, 'seed'>;
   /**
    * Runs once. `record` adds a fact: every later crash is checked against it. The workload need not close anything,
@@ -121,7 +123,9 @@ export interface CrashCounts {
   boundaries: number;
   /** Boundaries of the workload at which it was crashed. */
   boundariesCrashed: number;
+  /** Power cuts; part of `states`. */
   powerCuts: number;
+  /** Process kills; part of `states`. */
   processKills: number;
 }
 
@@ -131,6 +135,7 @@ export interface CrashCounts {
  */
 export class CrashFailure extends Error {
   override readonly name = 'CrashFailure';
+  /** Seed of the exploration. */
   readonly seed: number;
   /** Crashes that led to the failure. Empty if the workload failed before any crash. */
   readonly replay: readonly Crash[];

@@ -1,5 +1,5 @@
-// Captures the states of a run that a crash can tell apart, with the facts recorded by then. Keeps all of them, or a
-// seeded uniform sample (a reservoir) if there are too many.
+// Captures the states of a run at which a crash finds something new, with the facts recorded by then. Keeps all of
+// them, or a seeded sample (a reservoir) if there are too many.
 
 import { mixSeeds, Random } from './random.js';
 import type { Boundary, DiskState, SimulatedDisk } from './simulated-disk.js';
@@ -25,7 +25,7 @@ export interface SamplerOptions {
 
 /** Chance that the end of the run replaces the single captured state. */
 const END_CHANCE = 0.3;
-/** Draws for boundaries around changes of names. */
+/** Draws of a boundary between a change of names and the flush of its directory. Other boundaries have one. */
 const NAME_DRAWS = 4;
 
 interface Moment {
@@ -119,8 +119,8 @@ export class CrashSampler<Fact> {
 }
 
 /**
- * Returns how many chances a boundary has in the sample. Boundaries between a change of names and the flush of its
- * directory have more chances: most ordering faults show there.
+ * Returns the number of draws of a boundary in the sample. Boundaries between a change of names and the flush of its
+ * directory have more draws, because most ordering faults show there.
  */
 function drawsOf({ phase, operation }: Boundary): number {
   const isNames = operation === 'rename' || operation === 'remove' || operation === 'flushDirectory';

@@ -1,6 +1,6 @@
 // Contents of a simulated disk: the tree of directories and files, each with its view, its durable state, and the
 // pending changes in between. Processes and time are in simulated-disk.ts, which says when a change happens; this
-// file says what the change does.
+// file says what the change does. The order of a change is its place in the sequence of all changes on the disk.
 
 import { isKeelsonError } from '../errors.js';
 import type { PathKind } from '../storage/storage.js';
@@ -80,7 +80,7 @@ export class DiskImage {
     this.inodes.set(inode.id, inode);
   }
 
-  /** Returns the next order: the place of a change in the sequence of all changes on this disk. */
+  /** Returns the order of a new change. */
   takeOrder(): number {
     const order = this.#nextOrder;
     this.#nextOrder += 1;
@@ -111,7 +111,7 @@ export class DiskImage {
     return orders;
   }
 
-  /** Makes the writes in `orders` durable, with the file's cuts and holes. */
+  /** Makes the writes in `orders` durable, and the file's truncations and holes. */
   flushFile(inode: FileInode, orders: ReadonlySet<number>): void {
     inode.makeDurable(orders);
     inode.makeCutsDurable();

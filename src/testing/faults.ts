@@ -30,7 +30,9 @@ export type OperationName =
 
 /** An operation as a fault rule sees it. */
 export interface FaultyOperation {
+  /** Name of the operation. */
   readonly name: OperationName;
+  /** Path that the process passed. */
   readonly path: string;
   /** True for the blocking form of an operation. */
   readonly sync: boolean;
@@ -42,7 +44,7 @@ export interface FaultyOperation {
 
 /**
  * What a failed operation leaves of its data.
- * - `before`: nothing. The operation had no effect, and pending data stays pending.
+ * - `before`: nothing, because the operation had no effect. Pending data stays pending.
  * - `dropped`: reads see the new data, but no later flush makes it durable, although later flushes report success.
  *   Linux file systems behave like this after a failed write-back.
  * - `kept`: the data stays pending, and a later flush can make it durable.
@@ -69,6 +71,7 @@ export type Fault = FailingFault | SilentFault;
 
 /** A fault that the disk does not report. */
 export interface SilentFault {
+  /** What the disk does wrong. */
   readonly kind: SilentFaultKind;
 }
 

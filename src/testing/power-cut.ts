@@ -29,9 +29,11 @@ export type PowerCutPattern =
 
 /** Choice of the pending units that survive a power cut. Plain data: the choice that a failure prints replays it. */
 export interface PowerCutChoice {
+  /** Which changes of names can survive. */
   readonly profile: PowerCutProfile;
   /** Grain of data: one version of one sector, or one whole write. */
   readonly grain: 'sector' | 'write';
+  /** Which units survive. */
   readonly pattern: PowerCutPattern;
   /** Index of a unit, number of units, or bit mask of units, depending on the pattern. 0 for the other patterns. */
   readonly index: number;
@@ -128,9 +130,11 @@ export function survival(
 
 /** Parameters of a search for power cuts. */
 export interface PowerCutSearch {
+  /** Which changes of names can survive. */
   readonly profile: PowerCutProfile;
   /** Limit of choices. */
   readonly budget: number;
+  /** Seed of the choices. */
   readonly seed: number;
 }
 

@@ -29,11 +29,13 @@ export interface WorkloadRun<Note> {
 
 /** Argument of the check, on the disk after a crash. */
 export interface CheckRun<Note> {
+  /** The `open` of `keelson` on the disk after the crash. Takes any path. */
   readonly open: Open;
   /** Facts noted before the crash, in order. */
   readonly notes: readonly Note[];
   /** The crash of the workload, followed by the crashes of earlier checks. */
   readonly crashes: readonly Crash[];
+  /** The disk after the crash, for faults and limits. */
   readonly disk: SimulatedDisk;
 }
 

@@ -42,9 +42,11 @@ export interface SimulatedDiskOptions {
 export interface Boundary {
   /** 0-based number of the boundary on its disk. */
   readonly index: number;
+  /** Whether the operation was submitted or has completed. */
   readonly phase: 'submit' | 'complete';
   /** Name of the operation; `ghost` for a write of a killed process that lands now. */
   readonly operation: OperationName | 'ghost';
+  /** Path of the operation; empty for a ghost. */
   readonly path: string;
   /** 1-based number of the process; 0 for a ghost. */
   readonly life: number;
@@ -71,6 +73,7 @@ const SLOW_STEPS_MAX = 48;
  * const after = found.life(); // the first process after the power cut
  */
 export class SimulatedDisk {
+  /** Seed of the disk's history. */
   readonly seed: number;
   /** Fault rule, called once for each operation at its submission. May be set or replaced at any time. */
   faults: FaultRule | undefined;
