@@ -66,7 +66,7 @@ export interface Storage {
   /** Report on this engine. */
   readonly report: EngineReport;
 
-  /** Resolves to the kind of what is at `path`; to 'absent' also for a path below a file. */
+  /** Resolves to the kind of the inode at `path`; to 'absent' if there is none, and for a path below a file. */
   kind(path: string): Promise<PathKind>;
   /** Resolves to `path` without symbolic links. KEELSON_NOT_FOUND if nothing is there. */
   realPath(path: string): Promise<string>;

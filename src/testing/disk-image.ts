@@ -120,7 +120,7 @@ export class DiskImage {
 
   // ── Names ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Returns the kind of what is at a path in the view. */
+  /** Returns the kind of the inode at a path in the view. */
   kindOf(path: string): PathKind {
     return this.inodeAt(path)?.kind ?? 'absent';
   }

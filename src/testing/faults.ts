@@ -43,7 +43,7 @@ export interface FaultyOperation {
 }
 
 /**
- * What a failed operation leaves of its data.
+ * Effect of a failed operation on its data.
  * - `before`: nothing, because the operation had no effect. Pending data stays pending.
  * - `dropped`: reads see the new data, but no later flush makes it durable, although later flushes report success.
  *   Linux file systems behave like this after a failed write-back.
@@ -57,7 +57,7 @@ export interface FaultyOperation {
 export type FaultKind = 'before' | 'dropped' | 'kept' | 'reverted';
 
 /**
- * What a disk does wrong to a `write`, `zeroFill` or `submit` that it reports as successful.
+ * Effect of a silent fault on a `write`, `zeroFill` or `submit`, which the disk reports as successful.
  * - `lost`: the bytes arrive nowhere. Sectors that held nothing before hold garbage.
  * - `misdirected`: the bytes arrive at another place of the same file and overwrite what is there. Their own place
  *   stays as with `lost`.
@@ -71,7 +71,7 @@ export type Fault = FailingFault | SilentFault;
 
 /** A fault that the disk does not report. */
 export interface SilentFault {
-  /** What the disk does wrong. */
+  /** Effect of the fault. */
   readonly kind: SilentFaultKind;
 }
 
