@@ -1,8 +1,8 @@
 // @ts-check
-// A test that cuts the power on your code. The application has a bug that no ordinary test finds: it moves money with
-// two puts. Each of them is durable and atomic; between the two, the money is nowhere.
+// A test that cuts the power under your code. The application has a bug that no ordinary test finds: it moves money
+// with two puts. Each put is durable and atomic, but between the two the money is nowhere.
 //
-//     node examples/crash-test.js    finds the bug, and shows that one batch has none
+//     node examples/crash-test.js    finds the bug, and shows that one batch does not have it
 
 import assert from 'node:assert/strict';
 import { CrashFailure, simulateCrashes } from 'keelson/testing';
@@ -11,7 +11,8 @@ import { CrashFailure, simulateCrashes } from 'keelson/testing';
 /** @typedef {(db: Accounts, from: string, to: string, amount: number) => Promise<unknown>} Transfer */
 
 /**
- * The bug: the first put is durable before the second one is made.
+ * Has the bug: the first put is durable before the second one is made.
+ *
  * @type {Transfer}
  */
 const transferByTwoPuts = async (db, from, to, amount) => {
@@ -19,7 +20,11 @@ const transferByTwoPuts = async (db, from, to, amount) => {
   await db.put(to, (db.get(to) ?? 0) + amount);
 };
 
-/** @type {Transfer} */
+/**
+ * Moves the money in one batch, which is atomic.
+ *
+ * @type {Transfer}
+ */
 const transferByOneBatch = (db, from, to, amount) =>
   db.batch([
     { type: 'put', key: from, value: (db.get(from) ?? 0) - amount },
@@ -28,7 +33,12 @@ const transferByOneBatch = (db, from, to, amount) =>
 
 const MONEY = 100;
 
-/** @param {Transfer} transfer @param {number} seed */
+/**
+ * Crashes five transfers from ann to bob in many ways. Rejects if money was lost, or a confirmed payment.
+ *
+ * @param {Transfer} transfer
+ * @param {number} seed
+ */
 function crashTest(transfer, seed) {
   return simulateCrashes({
     seed,
@@ -55,7 +65,7 @@ function crashTest(transfer, seed) {
   });
 }
 
-// In a test of yours there is no seed: every run then tries other crashes, and a failure says which seed it had.
+// Leave the seed out in your tests: every run then tries other crashes, and a failure names its seed.
 const seed = 1;
 const failure = await crashTest(transferByTwoPuts, seed).catch((error) => error);
 assert(failure instanceof CrashFailure);

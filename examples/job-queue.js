@@ -1,10 +1,10 @@
 // @ts-check
-// A job queue that survives `kill -9`: what enqueue() has acknowledged will run, at least once.
+// A job queue that survives `kill -9`. A job that enqueue() has acknowledged runs at least once.
 //
-//     node examples/job-queue.js      starts a worker, kills it in the middle, and finishes its jobs
+//     node examples/job-queue.js      starts a worker, kills it half-way, and finishes its jobs
 //
-// A job moves from "waiting/<id>" to "running/<id>" to nowhere. Each move is one batch, and a batch is atomic: no crash
-// leaves a job in two places, or in none. Ids grow, so that key order is the order of arrival.
+// A job moves from "waiting/<id>" to "running/<id>", and is then deleted. Each move is one batch, and a batch is
+// atomic: no crash leaves a job in two places or in none. Ids grow, so key order is the order of arrival.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -18,6 +18,7 @@ import { open } from 'keelson';
 
 /** @typedef {{ id: string, task: unknown }} Job */
 
+/** A queue of jobs in a store. */
 export class JobQueue {
   #db;
 
@@ -26,33 +27,34 @@ export class JobQueue {
     this.#db = db;
   }
 
+  /** Opens the queue in `directory`, and puts jobs of a dead worker back. */
   static async open(/** @type {string} */ directory) {
     /** @type {import('keelson').Store<string, Job>} */
     const db = await open(directory);
     const queue = new JobQueue(db);
-    // One process owns a store: whoever was running these is dead. They run again, which is why it is "at least once".
+    // A store has one owner at a time, so the worker that ran these jobs is dead. They run again: "at least once".
     const orphans = [...db.values({ prefix: 'running/' })];
     await Promise.all(orphans.map((job) => queue.#move('running', 'waiting', job)));
     return queue;
   }
 
-  /** Resolves when the job would survive a power cut: tell its sender then. */
+  /** Adds a job and returns its id. Resolves when the job is durable: acknowledge it to its sender then. */
   async enqueue(/** @type {unknown} */ task) {
-    // A position in the log: it grows with every write, over restarts too.
+    // lastLsn is a position in the log. It grows with every write, also across restarts.
     const id = String(this.#db.lastLsn).padStart(16, '0');
     await this.#db.put(`waiting/${id}`, { id, task });
     return id;
   }
 
-  /** The job that has waited longest, or undefined. */
+  /** Takes the job that has waited longest. Returns undefined if no job waits. */
   claim() {
     const [job] = this.#db.values({ prefix: 'waiting/', limit: 1 });
-    // Nobody waits for the disk here: a claim that a crash forgets was of a job that has to run again anyway.
+    // This move need not be durable: if a crash forgets it, the job is still waiting, and runs again.
     if (job !== undefined) this.#move('waiting', 'running', job, 'memory');
     return job;
   }
 
-  /** Resolves when the job will never run again. */
+  /** Ends a job. Resolves when the job will never run again. */
   complete(/** @type {Job} */ { id }) {
     return this.#db.delete(`running/${id}`);
   }
@@ -61,7 +63,11 @@ export class JobQueue {
     return this.#db.close();
   }
 
-  /** @type {(from: string, to: string, job: Job, durability?: import('keelson').Durability) => Promise<number>} */
+  /**
+   * Moves a job in one batch.
+   *
+   * @type {(from: string, to: string, job: Job, durability?: import('keelson').Durability) => Promise<number>}
+   */
   #move(from, to, job, durability = 'disk') {
     const gone = /** @type {const} */ ({ type: 'delete', key: `${from}/${job.id}` });
     const there = /** @type {const} */ ({ type: 'put', key: `${to}/${job.id}`, value: job });
@@ -72,7 +78,7 @@ export class JobQueue {
 const JOBS = 2_000;
 const JOBS_BEFORE_KILL = 300;
 
-/** The worker: enqueues all jobs, does one after the other, and prints what it has done and what it was promised. */
+/** Runs as the worker process: enqueues all jobs, does one after the other, and prints each step. */
 async function work(/** @type {string} */ directory) {
   const queue = await JobQueue.open(directory);
   const ids = await Promise.all(Array.from({ length: JOBS }, (_, n) => queue.enqueue({ add: n })));
@@ -84,7 +90,7 @@ async function work(/** @type {string} */ directory) {
   }
 }
 
-/** Kills a worker, opens its queue at once, and does the rest. */
+/** Kills a worker half-way, opens its queue at once, and does the remaining jobs. */
 async function demo(/** @type {string} */ directory) {
   const heard = { enqueued: new Set(), did: new Set(), completed: new Set() };
   const argv = [fileURLToPath(import.meta.url), directory];

@@ -1,9 +1,9 @@
 // @ts-check
 // A session store behind an HTTP server. No client gets an answer that a power cut could make untrue.
 //
-//     node examples/sessions.js      starts the server, is its client, and checks the answers
+//     node examples/sessions.js      starts the server, calls it, and checks the answers
 //
-// A session's key is its token, "<user>/<random>": finding one is a get, and all of a user's are a prefix.
+// A session's key is its token, "<user>/<random>". Finding a session is a get; the sessions of a user share a prefix.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -20,15 +20,15 @@ import { open } from 'keelson';
  * @typedef {{ status: number, body?: unknown }} Answer
  */
 
-// Handlers write and go on: 'memory' means that nobody waits here. What they put is visible at once, on disk it is in the
-// order of the calls, and serve() waits for it, once, before it answers.
+// Handlers write with durability 'memory', which does not wait for the disk. Their writes are visible at once and
+// reach the disk in the order of the calls. serve() waits for the disk once, before it answers.
 const WITHOUT_WAITING = /** @type {const} */ ({ durability: 'memory' });
 
 /** @type {Record<string, (db: Sessions, url: URL) => Answer>} */
 const HANDLERS = {
   'POST /login': (db, { searchParams }) => {
     const user = searchParams.get('user') ?? '';
-    // Would "a/b" be a user, their sessions would be among those of "a".
+    // With a user "a/b", the prefix of user "a" would match sessions of "a/b".
     if (!/^\w+$/.test(user)) return { status: 400 };
     const token = `${user}/${randomBytes(16).toString('base64url')}`;
     const now = new Date();
@@ -48,7 +48,7 @@ const HANDLERS = {
     db.clear({ prefix: token.slice(0, token.indexOf('/') + 1) }, WITHOUT_WAITING);
     return { status: 204 };
   },
-  // The number and the list are of the same moment, whatever other requests do.
+  // A snapshot gives the number and the users at one moment, whatever other requests do.
   'GET /sessions': (db) => {
     const snapshot = db.snapshot();
     const users = new Set(Array.from(snapshot.keys(), (token) => token.split('/', 1)[0]));
@@ -58,14 +58,15 @@ const HANDLERS = {
   },
 };
 
+/** Returns the server. It answers a request when everything that the answer may depend on is durable. */
 function serve(/** @type {Sessions} */ db) {
   return createServer(async (request, response) => {
     try {
       const url = new URL(request.url ?? '', 'http://localhost');
       const handler = HANDLERS[`${request.method} ${url.pathname}`];
       const { status, body } = handler?.(db, url) ?? { status: 404 };
-      // Reading requests wait, too: they may have read what another has just written. One flush carries everyone who is
-      // here at this moment, and with nothing to flush it costs nothing.
+      // Requests that only read wait as well, because they may have read a write that is not durable yet. One flush
+      // serves all requests that wait at this moment. Without anything to flush it costs nothing.
       await db.flush(db.lastLsn);
       response.writeHead(status).end(JSON.stringify(body));
     } catch (error) {
@@ -92,7 +93,7 @@ async function demo(/** @type {string} */ directory) {
     const [ada, , adam] = logins.map((login) => login.body);
     const { commits } = db.stats().journal ?? { commits: 0 };
 
-    // A second, read-only look sees only what is on disk by now: every session that a client has been told of.
+    // A read-only open sees only what is on disk, which must include every session that a client got.
     const onDisk = await open(directory, { readOnly: true });
     for (const { body: token } of logins)
       assert(onDisk.has(token), `${token} was answered, and is not on disk`);

@@ -1,8 +1,8 @@
-// The glue between JavaScript and the core: checks arguments, pins memory, and puts the ring on the event loop of the
-// thread that opened it. One Engine per environment; no globals, no thread, no lock.
+// The addon: connects JavaScript to the core. It checks arguments, pins memory, and polls the ring on the event loop
+// of the thread that opened it. Each environment has one Engine. There are no globals, no threads and no locks.
 //
-// What runs when a write completes, or when the environment ends, calls node_api.h directly: node-addon-api turns a
-// failed call into a fatal error, and in a worker that is being terminated every call may fail.
+// Code that runs when a write completes, or when the environment ends, calls node_api.h directly. node-addon-api
+// turns a failed call into a fatal error, and every call may fail in a worker that is being terminated.
 
 #include <errno.h>
 #include <napi.h>
@@ -23,23 +23,26 @@
 
 namespace {
 
-/** One write per open log file is under way at most; beyond that completions overflow, which the ring handles. */
+/**
+ * Entries of the ring. Each open log file has at most one write under way. With more files than the queues hold,
+ * completions overflow, which the ring handles.
+ */
 constexpr unsigned kRingEntries = 64;
 /**
- * None of the set-up flags. One 4 KiB durable write at a time from C, eventfd under epoll, three rounds each, writes/s:
- * none 8,301 7,698 7,860; SINGLE_ISSUER | COOP_TASKRUN 8,120 7,695 7,342; SINGLE_ISSUER | DEFER_TASKRUN 7,940 8,019
- * 7,470; pwritev2 in a loop 7,739. CPU 18–21 µs for all of them. The disk is all there is to see.
+ * No set-up flags. SINGLE_ISSUER, with COOP_TASKRUN or with DEFER_TASKRUN, made durable writes no faster: the disk
+ * takes nearly all of the time.
  */
 constexpr unsigned kSetupFlags = 0;
-/** How long an environment that ends waits for a disk that does not answer. */
+/** Limit of the wait, when the environment ends, for a disk that does not answer. */
 constexpr uint64_t kTeardownWaitNs = 5'000'000'000;
 constexpr uint64_t kForeverNs = UINT64_MAX;
 
-/** Everything one environment has: its ring, the descriptors it opened, the memory the kernel is using. */
+/** State of one environment: its ring, the descriptors it has opened, and the memory that the kernel uses. */
 class Engine final : public keelson::FinishedWrites {
  public:
   explicit Engine(napi_env env) : env_(env), writes_(&ring_) {}
 
+  /** Opens the ring. Returns 0 or a negative errno. */
   int open(napi_value on_finished) {
     const int error = ring_.open(kRingEntries, kSetupFlags);
     if (error != 0) return error;
@@ -47,13 +50,13 @@ class Engine final : public keelson::FinishedWrites {
     int poll_error = -EINVAL;
     if (napi_get_uv_event_loop(env_, &loop) == napi_ok) poll_error = uv_poll_init(loop, &poll_, ring_.event_fd());
     if (poll_error != 0) {
-      // Closed, so that the next try is not told that there is one already.
+      // Without this, the next attempt would fail because a ring is open.
       ring_.close();
       return poll_error;
     }
     poll_.data = this;
     is_polling_ = true;
-    // What was set up stays until the environment ends; without it no completion would ever be seen.
+    // The poll handle stays until the environment ends. Without it no completion would be seen.
     poll_error = uv_poll_start(&poll_, UV_READABLE, on_readable);
     uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
     if (poll_error != 0) return poll_error;
@@ -72,7 +75,10 @@ class Engine final : public keelson::FinishedWrites {
   uint64_t retries() const { return writes_.retries(); }
   uint64_t pauses() const { return writes_.pauses(); }
 
-  /** Starts a write of memory that `owner`, an ArrayBuffer, holds. The engine pins it until the write is finished. */
+  /**
+   * Starts a write of `bytes`, which lie in the ArrayBuffer `owner`. Pins `owner` until the write is finished.
+   * Returns the slot, or a negative errno.
+   */
   int start(int fd, napi_value owner, const uint8_t* bytes, uint32_t length, uint64_t position) {
     napi_ref pin;
     if (napi_create_reference(env_, owner, 1, &pin) != napi_ok) return -ENOMEM;
@@ -88,8 +94,8 @@ class Engine final : public keelson::FinishedWrites {
   }
 
   /**
-   * Blocks until the write is finished. Runs no JavaScript: that could be stopped half-way (node:vm has timeouts), and a
-   * result that nobody was told of would be lost. Results are kept until told() or the event loop has passed them on.
+   * Blocks until the write is finished. Runs no JavaScript: a timeout of node:vm could stop it half-way, and a result
+   * would be lost. The result is kept until told() is called or the event loop has reported it.
    */
   void drain(uint32_t slot) {
     if (!writes_.is_under_way(slot)) return;
@@ -99,7 +105,7 @@ class Engine final : public keelson::FinishedWrites {
     if (!untold_.empty()) ring_.raise_event();
   }
 
-  /** The result of a finished write that nobody has been told of; null when there is none. */
+  /** Returns the result of a finished write that has not been reported; null if there is none. */
   const int* untold(uint32_t slot) const {
     for (const Result& result : untold_) {
       if (result.slot == slot) return &result.result;
@@ -107,7 +113,7 @@ class Engine final : public keelson::FinishedWrites {
     return nullptr;
   }
 
-  /** Somebody was told of that write: its slot may be used again. */
+  /** Notes that the result of a write was reported, and frees its slot. */
   void told(uint32_t slot) {
     const auto is_of_slot = [slot](const Result& result) { return result.slot == slot; };
     const auto found = std::find_if(untold_.begin(), untold_.end(), is_of_slot);
@@ -132,6 +138,7 @@ class Engine final : public keelson::FinishedWrites {
 
   void keep_fd(int fd) { fds_.push_back(fd); }
 
+  /** Closes a descriptor that keep_fd() was called for. Returns false for any other. */
   bool close_fd(int fd) {
     const auto found = std::find(fds_.begin(), fds_.end(), fd);
     if (found == fds_.end()) return false;
@@ -140,7 +147,7 @@ class Engine final : public keelson::FinishedWrites {
     return true;
   }
 
-  /** The environment ends: nobody can be told any more, but the kernel may still be reading. */
+  /** Runs when the environment ends. No JavaScript can run any more, but the kernel may still read memory of writes. */
   static void on_environment_end(napi_async_cleanup_hook_handle hook, void* data) {
     Engine* engine = static_cast<Engine*>(data);
     engine->cleanup_hook_ = hook;
@@ -155,7 +162,7 @@ class Engine final : public keelson::FinishedWrites {
     engine->ring_.acknowledge_event();
     napi_handle_scope scope;
     if (napi_open_handle_scope(engine->env_, &scope) != napi_ok) return;
-    // Whoever was blocked may not have come to pass them on, or they are of other files.
+    // These results were not reported by the call that drained them: it was stopped, or drained another file's write.
     while (!engine->untold_.empty()) {
       const Result first = engine->untold_.front();
       engine->untold_.erase(engine->untold_.begin());
@@ -167,12 +174,15 @@ class Engine final : public keelson::FinishedWrites {
     napi_close_handle_scope(engine->env_, scope);
   }
 
-  /** A write that is not durable yet, or that nobody knows to be, keeps the process alive; an idle engine does not. */
+  /**
+   * Stops an idle engine from keeping the process alive. A write that is under way, or not reported yet, keeps it
+   * alive.
+   */
   void unref_when_idle() {
     if (writes_.under_way() == 0 && untold_.empty()) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
   }
 
-  /** Calls on_finished(slot, result). Out of the event loop, promises and ticks that it queued run right after. */
+  /** Calls on_finished(slot, result) from the event loop. Promises and ticks that it queues run right after it. */
   void tell(uint32_t slot, int result) {
     napi_value arguments[2];
     napi_value callback;
@@ -188,6 +198,7 @@ class Engine final : public keelson::FinishedWrites {
     if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
   }
 
+  /** Waits for writes under way, for at most kTeardownWaitNs, and then releases everything. */
   void end() {
     is_ending_ = true;
     uint64_t left_ns = kTeardownWaitNs;
@@ -215,10 +226,10 @@ class Engine final : public keelson::FinishedWrites {
   }
 
   /**
-   * The disk does not answer, and V8 is about to free the memory of a write. What the kernel has not started is
-   * cancelled. What it has started has its pages pinned for direct I/O: fresh ones are put in their place, so that what
-   * the process writes there from now on goes nowhere near the disk, and the kernel keeps the old ones until it is done.
-   * A thread that the kernel itself holds in an uninterruptible sleep cannot end before the disk answers.
+   * Gives up a write because the disk does not answer and V8 is about to free its memory. Cancels the write if the
+   * kernel has not started it. Otherwise direct I/O has pinned its pages: this call maps fresh pages in their place,
+   * so that later writes of the process to these addresses do not reach the disk, and the kernel keeps the old pages
+   * until it is done. A thread in an uninterruptible sleep in the kernel cannot end before the disk answers.
    */
   void give_up(uint32_t slot) {
     ring_.cancel_all();
@@ -250,11 +261,11 @@ class Engine final : public keelson::FinishedWrites {
     uint32_t slot;
     int result;
   };
-  /** Of writes that finished in a drain(), until somebody has been told. */
+  /** Results of writes that a drain() has finished, until they are reported. */
   std::vector<Result> untold_;
   napi_async_context async_context_ = nullptr;
   napi_ref on_finished_ = nullptr;
-  /** By slot: what keeps the memory of a write alive. */
+  /** References that keep the memory of writes alive, by slot. */
   std::vector<napi_ref> pins_;
   std::vector<int> fds_;
 };
@@ -277,7 +288,7 @@ bool are_numbers(const Napi::CallbackInfo& info, size_t from, size_t to) {
   return true;
 }
 
-/** openRing(onFinished: (slot, result) => void): 0 or a negative errno */
+/** openRing(onFinished: (slot, result) => void): opens the ring; 0 or a negative errno */
 Napi::Value open_ring(const Napi::CallbackInfo& info) {
   if (!info[0].IsFunction()) return throw_type_error(info, "openRing expects a function");
   Engine* engine = engine_of(info);
@@ -300,14 +311,17 @@ Napi::Value open_file(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/** closeFile(fd): of openFile only */
+/** closeFile(fd): closes a descriptor of openFile(); false for any other */
 Napi::Value close_file(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "closeFile expects a descriptor");
   const bool was_ours = engine_of(info)->close_fd(info[0].As<Napi::Number>().Int32Value());
   return Napi::Boolean::New(info.Env(), was_ours);
 }
 
-/** submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): a slot, or a negative errno */
+/**
+ * submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): seals frames, starts a write; a slot or a
+ * negative errno
+ */
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const bool has_bytes = info[1].IsTypedArray() && info[1].As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
   if (!info[0].IsNumber() || !has_bytes || !are_numbers(info, 2, 7)) {
@@ -335,28 +349,28 @@ Napi::Value submit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), slot);
 }
 
-/** drain(slot): blocks until that write is finished; what came of it is in result(), until told() */
+/** drain(slot): blocks until the write is finished; its result stays in result() until told() */
 Napi::Value drain(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "drain expects a slot");
   engine_of(info)->drain(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
-/** result(slot): of a write that finished in a drain() and that nobody was told of: 0 or a negative errno; else undefined */
+/** result(slot): 0 or a negative errno for a drained write that was not reported; otherwise undefined */
 Napi::Value result(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "result expects a slot");
   const int* found = engine_of(info)->untold(info[0].As<Napi::Number>().Uint32Value());
   return found == nullptr ? info.Env().Undefined() : Napi::Number::New(info.Env(), *found).As<Napi::Value>();
 }
 
-/** told(slot): its result has been passed on; without this the event loop calls onFinished with it */
+/** told(slot): frees the slot of a drained write; without this call the event loop reports the write to onFinished */
 Napi::Value told(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "told expects a slot");
   engine_of(info)->told(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
-/** alignedOffset(arrayBuffer, alignment): where in it the first so aligned byte is */
+/** alignedOffset(arrayBuffer, alignment): offset of the first byte whose address is a multiple of `alignment` */
 Napi::Value aligned_offset(const Napi::CallbackInfo& info) {
   if (!info[0].IsArrayBuffer() || !are_numbers(info, 1, 2)) {
     return throw_type_error(info, "alignedOffset expects (ArrayBuffer, alignment)");
@@ -369,7 +383,7 @@ Napi::Value aligned_offset(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>((alignment - start % alignment) % alignment));
 }
 
-/** flock(fd, operation): 0, or a negative errno; -EWOULDBLOCK when somebody else has it locked. Never blocks. */
+/** flock(fd, operation): 0 or a negative errno, -EWOULDBLOCK if another descriptor holds the lock; never blocks */
 Napi::Value lock_descriptor(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 2)) return throw_type_error(info, "flock expects (fd, operation)");
   const int operation = info[1].As<Napi::Number>().Int32Value();
@@ -380,7 +394,7 @@ Napi::Value lock_descriptor(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result == 0 ? 0 : -errno);
 }
 
-/** sealFrames(bytes, startLsn, seed): false when the frames do not fill the bytes. For tests. */
+/** sealFrames(bytes, startLsn, seed): false if the frames do not fill `bytes` exactly */
 Napi::Value seal(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray() || !are_numbers(info, 1, 3)) {
     return throw_type_error(info, "sealFrames expects (Uint8Array, startLsn, seed)");
@@ -392,7 +406,7 @@ Napi::Value seal(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), fits);
 }
 
-/** crc32cUpdate(register, bytes): the register after them, as a signed 32-bit number like that of src/crc32c.ts */
+/** crc32cUpdate(register, bytes): the register after `bytes`, a signed 32-bit number as in src/crc32c.ts */
 Napi::Value crc32c_update(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1) || !info[1].IsTypedArray()) {
     return throw_type_error(info, "crc32cUpdate expects (register, Uint8Array)");
@@ -403,7 +417,7 @@ Napi::Value crc32c_update(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<int32_t>(crc));
 }
 
-/** state(): { ringFd, underWay, retries, pauses } of this thread's ring; ringFd is -1 without one. */
+/** state(): { ringFd, underWay, retries, pauses } of this thread's ring; ringFd is -1 without a ring */
 Napi::Value state(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("ringFd", engine_of(info)->ring_fd());

@@ -12,10 +12,10 @@
             'core/frame_seal.cc',
             'core/ring.cc',
           ],
-          # Foreign headers are not ours to make free of warnings.
+          # -isystem silences warnings in foreign headers.
           'cflags_cc': [
             '-std=c++20',
-            # Relative to build/, where make runs: a path with a space in it would be two words.
+            # Relative to build/, where make runs: an absolute path with a space in it would be two words.
             '-isystem <!(node -p "path.join(\'..\', path.relative(\'.\', path.dirname(require.resolve(\'node-addon-api\'))))")',
             '-isystem <(node_root_dir)/include/node',
             '-isystem <(node_root_dir)/src',
@@ -30,8 +30,8 @@
           ],
           'cflags_cc!': ['-std=gnu++17', '-fexceptions'],
           'include_dirs': ['.'],
-          # SWALLOW: in a worker that is being terminated every call may fail and nothing can be thrown; without it,
-          # node-addon-api ends the whole process there.
+          # SWALLOW: in a worker that is being terminated every call may fail, and nothing can be thrown. Without this
+          # define, node-addon-api would then end the whole process.
           'defines': [
             'NAPI_VERSION=9',
             'NAPI_DISABLE_CPP_EXCEPTIONS',

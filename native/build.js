@@ -1,5 +1,5 @@
-// Builds the addon: run by `prepare`, that is in a checkout and never where the package is installed from a tarball.
-// Without a compiler it says so in one line and goes on: the node:fs engine needs no binary.
+// Builds the addon. `prepare` runs this file: in a checkout, and never where the package is installed from a tarball.
+// Without a compiler it prints one line and goes on, because the node:fs engine needs no binary.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ if (process.platform !== 'linux') {
   // npm puts its own node-gyp on the PATH of scripts.
   const build = spawnSync(
     'node-gyp',
-    // Not `rebuild`, which begins by removing what works.
+    // `rebuild` would first remove a working addon.
     ['configure', 'build', '--directory', fileURLToPath(new URL('.', import.meta.url))],
     {
       encoding: 'utf8',
@@ -34,7 +34,7 @@ if (process.platform !== 'linux') {
   }
 }
 
-/** The first line that says what is missing: the last ones say only that something was. */
+/** Returns the first line that names what is missing. The last lines only say that the build failed. */
 function reason(lines) {
   return (lines.find((line) => REASON_PATTERN.test(line)) ?? lines.at(-1) ?? 'no reason given').trim();
 }

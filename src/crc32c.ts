@@ -1,13 +1,14 @@
-// CRC-32C (Castagnoli), the checksum of everything Keelson writes. A leaf: pure, portable, no imports.
-// Eight bytes a step over eight tables ("slicing-by-8", Kounavis and Berry, 2005): about 1.2 GB/s in V8.
+// CRC-32C (Castagnoli), the checksum of everything that Keelson writes. A leaf: pure, portable, no imports.
+// Slicing-by-8 (Kounavis and Berry, 2005): each step takes eight bytes through eight tables.
 //
-// The register is passed in and out un-inverted, so that a prefix (a journal id, a salt) is checksummed
-// once and continued for every frame that starts with it: start from CRC32C_START, end with crc32cFinish.
+// Functions take and return the register without the final inversion. So a common prefix, such as a journal id and a
+// salt, is checksummed once, and every frame continues from its register. Start from CRC32C_START and end with
+// crc32cFinish().
 
 const POLYNOMIAL_REFLECTED = 0x82f63b78;
 const SLICES = 8;
 
-/** The register before the first byte. */
+/** Register before the first byte. */
 export const CRC32C_START = -1;
 
 const [T0, T1, T2, T3, T4, T5, T6, T7] = crc32cTables() as [
@@ -21,7 +22,7 @@ const [T0, T1, T2, T3, T4, T5, T6, T7] = crc32cTables() as [
   Int32Array,
 ];
 
-/** Which entry of the first table has this for its highest byte: each does, once. */
+/** Index in the first table by the highest byte of the entry. Each highest byte occurs exactly once. */
 const TABLE_INDEX = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) TABLE_INDEX[T0[byte]! >>> 24] = byte;
 
@@ -43,7 +44,7 @@ function crc32cTables(): Int32Array[] {
   return tables;
 }
 
-/** The register after `bytes[start, end)`, from the register before them. */
+/** Returns the register after `bytes[start, end)`, given the register before them. */
 export function crc32cUpdate(register: number, bytes: Uint8Array, start: number, end: number): number {
   let crc = register;
   let at = start;
@@ -63,7 +64,7 @@ export function crc32cUpdate(register: number, bytes: Uint8Array, start: number,
   return crc;
 }
 
-/** The register after the eight little-endian bytes of an unsigned integer below 2^53. */
+/** Returns the register after the eight little-endian bytes of an unsigned integer below 2^53. */
 export function crc32cUpdateUint64(register: number, value: number): number {
   const low = crc32cUpdateUint32(register, value % 0x1_0000_0000);
   return crc32cUpdateUint32(low, Math.floor(value / 0x1_0000_0000));
@@ -74,7 +75,7 @@ function crc32cUpdateUint32(register: number, value: number): number {
   return T3[low & 0xff]! ^ T2[(low >>> 8) & 0xff]! ^ T1[(low >>> 16) & 0xff]! ^ T0[low >>> 24]!;
 }
 
-/** The register before `bytes[start, end)`, from the register after them: each step of crc32cUpdate() undone. */
+/** Returns the register before `bytes[start, end)`, given the register after them. The inverse of crc32cUpdate(). */
 export function crc32cUndo(register: number, bytes: Uint8Array, start: number, end: number): number {
   let crc = register;
   for (let at = end - 1; at >= start; at--) {
@@ -84,12 +85,12 @@ export function crc32cUndo(register: number, bytes: Uint8Array, start: number, e
   return crc;
 }
 
-/** The checksum, an unsigned 32-bit integer, from the register after the last byte. */
+/** Returns the checksum, an unsigned 32-bit integer, given the register after the last byte. */
 export function crc32cFinish(register: number): number {
   return ~register >>> 0;
 }
 
-/** CRC-32C of `bytes`, as RFC 3720 defines it. */
+/** Returns the CRC-32C of `bytes`, as RFC 3720 defines it. */
 export function crc32c(bytes: Uint8Array): number {
   return crc32cFinish(crc32cUpdate(CRC32C_START, bytes, 0, bytes.length));
 }

@@ -1,7 +1,6 @@
-// The one error class of Keelson, its codes, and the two ways a caller can be told of misuse.
-// A leaf: it imports nothing, so every floor may throw from here.
+// KeelsonError, its codes, and the errors for misuse. A leaf: it imports nothing, so every floor may throw from here.
 
-/** Every code a KeelsonError can carry. docs/ERRORS.md has a heading for each. */
+/** All codes of a KeelsonError. docs/ERRORS.md has a heading for each. */
 export const KEELSON_ERROR_CODES = [
   'KEELSON_ABORTED',
   'KEELSON_ACCESS',
@@ -29,9 +28,10 @@ export const KEELSON_ERROR_CODES = [
   'KEELSON_RECORD_TOO_LARGE',
 ] as const;
 
+/** Code of a KeelsonError. docs/ERRORS.md has a heading for each. */
 export type KeelsonErrorCode = (typeof KEELSON_ERROR_CODES)[number];
 
-/** What to do about an error of each code, where the place that throws it knows nothing better. Ends each message. */
+/** Next step for each code: the last sentence of the message, unless the thrower knows a better one. */
 export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
   KEELSON_ABORTED:
     'No data is lost. If you want the checkpoint or the backup, await it before you close the store',
@@ -69,61 +69,64 @@ export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
   KEELSON_RECORD_TOO_LARGE: 'Split the value, or the batch',
 };
 
-/** A message in its two parts, neither with a full stop at its end. */
+/** Text of an error in two parts. Neither ends with a full stop. */
 export interface ErrorText {
-  /** What happened, and where. */
+  /** Says what happened, and where. */
   readonly what: string;
-  /** What to do about it, in place of the step in NEXT_STEPS. */
+  /** Says what to do about it, in place of the step in NEXT_STEPS. */
   readonly next: string;
 }
 
-/** What is known about the place of a fault. Every field is optional; none is guessed. */
+/** Facts about the place of an error. Every field is optional, and none is guessed. */
 export interface KeelsonErrorFacts {
-  /** The file or directory the fault is in. */
+  /** File or directory that the error concerns. */
   readonly path?: string;
-  /** The sequence number of the segment the fault is in. */
+  /** Sequence number of the segment that the error concerns. */
   readonly segment?: number;
   /** Byte offset in that file. */
   readonly offset?: number;
-  /** The log position the fault concerns; with `lsnEnd`, the start of a range. */
+  /** LSN that the error concerns. With `lsnEnd`, the start of a range. */
   readonly lsn?: number;
-  /** The end of the LSN range the fault concerns. */
+  /** End of the range of LSNs that the error concerns. */
   readonly lsnEnd?: number;
-  /** The operating system's name of the error, such as `ENOSPC`. */
+  /** Name of the operating system's error, such as `ENOSPC`. */
   readonly errno?: string;
-  /** The operation that failed, such as `fdatasync`. */
+  /** System call that failed, such as `fdatasync`. */
   readonly syscall?: string;
-  /** Who holds the lock, as its file says. */
+  /** Owner of the lock, as the lock file names it. */
   readonly owner?: string;
 }
 
 const NAME = 'KeelsonError';
 
-/** The two parts of each message, for errors that tell of others: a next step belongs at the end of the whole only. */
+/**
+ * Parts of the message of each error. An error that quotes another one takes only `what`, so that a message has one
+ * next step, at its end.
+ */
 const texts = new WeakMap<KeelsonError, ErrorText>();
 
-/** The header of a stack: what structuredClone() keeps of the code. */
+/** Matches the first line of the stack, which keeps the code through structuredClone(). */
 const STACK_HEADER = new RegExp(`^${NAME} \\[(KEELSON_[A-Z_]+)\\]: `);
 
 /**
- * Anything that goes wrong while Keelson runs, other than misuse (which is a TypeError or RangeError). `code` says what,
- * `facts` where, `cause` why, and the end of the message what to do. docs/ERRORS.md has a heading for each code.
+ * An error of Keelson other than misuse, which throws a TypeError or RangeError. `code` says what went wrong, `facts`
+ * says where, and `cause` says why. The message ends with what to do. docs/ERRORS.md has a heading for each code.
  *
  * @example
  * try {
  *   await open('./data');
  * } catch (error) {
  *   if (!isKeelsonError(error, 'KEELSON_LOCKED')) throw error;
- *   console.error(`Somebody else has it open: ${error.facts.path}`);
+ *   console.error(`Another process has it open: ${error.facts.path}`);
  * }
  */
 export class KeelsonError extends Error {
-  /** What went wrong: part of the interface, unlike the message. */
+  /** Code of the error. Stable, unlike the message. */
   readonly code: KeelsonErrorCode;
-  /** What is known about the place. */
+  /** Facts about the place of the error. */
   readonly facts: KeelsonErrorFacts;
 
-  /** A `text` without a next step gets the one of its code. */
+  /** Builds the message from `text`. If `text` is a string, the message ends with the next step of `code`. */
   constructor(
     code: KeelsonErrorCode,
     text: string | ErrorText,
@@ -133,7 +136,8 @@ export class KeelsonError extends Error {
     const parts = typeof text === 'string' ? { what: text, next: NEXT_STEPS[code] } : text;
     super(`${parts.what}. ${parts.next}`, cause === undefined ? undefined : { cause });
     texts.set(this, parts);
-    // structuredClone() drops `name`, `code` and `facts` and keeps the stack, whose text V8 makes when it is first read.
+    // structuredClone() drops `name`, `code` and `facts`, and keeps the stack. V8 formats the stack when it is first
+    // read, so it is read while `name` contains the code.
     this.name = `${NAME} [${code}]`;
     void this.stack;
     this.name = NAME;
@@ -142,23 +146,23 @@ export class KeelsonError extends Error {
   }
 }
 
-/** Returns the message of anything thrown without the next step and without a full stop at its end. */
+/** Returns the message of a thrown value, without the next step and without a full stop at its end. */
 export function whatHappened(error: unknown): string {
   const what = error instanceof KeelsonError ? texts.get(error)?.what : undefined;
   return what ?? String(error instanceof Error ? error.message : error).replace(/\.$/, '');
 }
 
-/** Returns what to do about a KeelsonError. */
+/** Returns the next step of an error: what to do about it. */
 export function nextStepOf(error: KeelsonError): string {
   return texts.get(error)?.next ?? NEXT_STEPS[error.code];
 }
 
 /**
- * Returns true for a KeelsonError, of that code when one is given. Also for one of another copy of this package, and for
- * what structuredClone(), a worker or a child process makes of one.
+ * Returns true if `error` is a KeelsonError, and has the code if one is given. Recognizes errors of another copy of
+ * this package, and errors that structuredClone(), a worker or a child process has cloned.
  *
- * structuredClone() and postMessage() keep `message`, `stack` and `cause` of an error. Of such a clone the code is found in
- * the stack, and put back with the name; its `facts` are lost, and are empty.
+ * A clone by structuredClone() or postMessage() keeps only `message`, `stack` and `cause`. This function finds the
+ * code in the clone's stack and restores `name` and `code`. `facts` is lost, and becomes empty.
  *
  * @example
  * if (isKeelsonError(error, 'KEELSON_NO_SPACE')) await makeRoom();
@@ -183,14 +187,14 @@ function isCode(code: unknown): code is KeelsonErrorCode {
   return KEELSON_ERROR_CODES.includes(code as KeelsonErrorCode);
 }
 
-/** Throws KEELSON_INVARIANT. A broken invariant means our own reasoning failed: the caller must poison. */
+/** Throws KEELSON_INVARIANT if `condition` is false. Then Keelson has a fault, and the caller must poison. */
 export function invariant(condition: boolean, message: string, facts?: KeelsonErrorFacts): asserts condition {
   if (!condition) throw new KeelsonError('KEELSON_INVARIANT', `Invariant broken: ${message}`, facts);
 }
 
 const SHOWN_CHARACTERS_MAX = 60;
 
-/** Names a value in a message: its kind, and the value itself where that is short. */
+/** Describes a value for a message: its type, and the value itself if it is short. */
 export function describeValue(value: unknown): string {
   if (value === null) return 'null';
   switch (typeof value) {
@@ -219,15 +223,21 @@ function withArticle(name: string): string {
   return /^[AEIOaeio]/.test(name) ? `an ${name}` : `a ${name}`;
 }
 
-/** What an error calls an argument: made into text only when there is an error, for a batch has a thousand of them. */
+/**
+ * Name of an argument in a message. Converted to a string only when an error is thrown, because a batch has a name
+ * for each of its operations.
+ */
 export interface ArgumentName {
   toString(): string;
 }
 
-/** What to do about a string with lone surrogates, of which UTF-8 has no bytes. */
+/** Next step for a string with lone surrogates, which UTF-8 cannot encode. */
 export const WELL_FORMED = 'Mend it with toWellFormed(), which puts U+FFFD in their place';
 
-/** The TypeError of a wrong argument: which one, what was expected, what came, and `next`, where that is not enough. */
+/**
+ * Returns the TypeError for a wrong argument: its name, what was expected, what was passed, and the next step if
+ * there is one.
+ */
 export function misuse(argument: ArgumentName, expected: string, value: unknown, next?: string): TypeError {
   const step = next === undefined ? '' : `. ${next}`;
   return new TypeError(`${argument}: expected ${expected}, got ${describeValue(value)}${step}`);

@@ -1,22 +1,26 @@
-// Promises that are resolved from the start, and still leave the event loop its turns. A leaf besides schedulers.ts.
+// Promises that resolve at once and still give the event loop its turns. A leaf besides schedulers.ts.
 //
-// Whoever awaits a resolved promise goes on in a microtask, and a loop of such awaits keeps timers and I/O waiting for as
-// long as it runs: 400,000 puts with durability 'memory' did so for a second.
+// Awaiting a resolved promise continues in a microtask. A loop of such awaits starves timers and I/O for as long as
+// it runs, for example 400,000 puts with durability 'memory' (test/kv/fair-turns.test.ts).
 
 import { nextTurn } from './schedulers.js';
 
-/** Units of work between two turns of the event loop. A put is one, and so is a KiB: about a millisecond. */
+/** Units of work between two turns of the event loop. A put is one unit, and so is a KiB. */
 const WORK_PER_TURN = 1024;
 
+/** Counts the work of one store or journal since its last turn of the event loop. */
 export class FairTurns {
   #work = 0;
 
-  /** Returns a promise of `value`, resolved at once or, when enough work has come together, in the next turn. */
+  /**
+   * Returns a promise of `value`. It is resolved already, or resolves in the next turn if enough work has come
+   * together.
+   */
   resolved<T>(value: T, work = 1): Promise<T> {
     return this.isDue(work) ? nextTurn().then(() => value) : Promise.resolve(value);
   }
 
-  /** Adds `work`, and returns whether whoever did it should wait for the next turn now. */
+  /** Adds `work`. Returns true if the caller should wait for the next turn of the event loop. */
   isDue(work = 1): boolean {
     this.#work += work;
     if (this.#work < WORK_PER_TURN) return false;

@@ -1,3 +1,3 @@
-// The public door of "keelson": re-exports only.
+// The public door "keelson": re-exports only.
 
 export * from './kv/index.js';

@@ -1,4 +1,5 @@
-// Each door imports this first: an older Node.js gets one sentence, and not the error of whatever it lacks.
+// Checks the version of Node.js. Every door imports this file first, so that an older version throws this message and
+// not a syntax error.
 
 const { bun, deno, node } = process.versions;
 
@@ -8,7 +9,7 @@ if (bun === undefined && deno === undefined && node !== undefined && !isSupporte
   );
 }
 
-/** The same as `engines` in package.json, which npm only warns of. */
+/** Returns true for the versions in `engines` of package.json. npm only warns about others. */
 export function isSupported(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22;

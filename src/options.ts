@@ -1,21 +1,21 @@
-// Options: one table per door, one resolver for all of them. A leaf besides errors.ts.
-// The table is the documentation: a name, its default, and the check that a given value must pass.
+// Checks options: each door has one table, and one function resolves them all. A leaf besides errors.ts. The table
+// gives each option a name, a default, and a check of its value.
 
 import { describeValue, misuse } from './errors.js';
 
-/** One option: its default, and a check that returns what was expected when a value is not acceptable. */
+/** One option: its default, and the check of a given value. */
 export interface OptionSpec<T> {
   readonly default: T;
-  /** Undefined when `value` is good; otherwise the words after "expected". */
+  /** Returns undefined for a valid value, and otherwise the words after "expected". */
   readonly check: (value: unknown) => string | undefined;
 }
 
+/** Table of the options of `T`. */
 export type OptionTable<T> = { readonly [K in keyof T]: OptionSpec<T[K]> };
 
 /**
- * The given options over the table's defaults.
- * Throws a TypeError for anything but an object, for an unknown name, and for a value its check refuses.
- * An option given as `undefined` counts as not given.
+ * Returns the given options, with defaults for the missing ones. An option that is `undefined` counts as missing.
+ * Throws a TypeError if `given` is not an object, for an unknown option, and for an invalid value.
  */
 export function resolveOptions<T extends object>(where: string, table: OptionTable<T>, given: unknown): T {
   const names = Object.keys(table) as (keyof T & string)[];
@@ -38,7 +38,7 @@ export function resolveOptions<T extends object>(where: string, table: OptionTab
   return resolved as T;
 }
 
-/** Throws a TypeError for anything but an object whose properties have names that are known. */
+/** Throws a TypeError if `given` is not an object or has a property that is not in `known`. */
 export function checkNames(where: string, given: unknown, known: readonly string[]): void {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw misuse(`${where} options`, 'an object', given);
@@ -49,7 +49,7 @@ export function checkNames(where: string, given: unknown, known: readonly string
   }
 }
 
-/** An integer from `min` to `max`, both included. */
+/** Returns an option for an integer from `min` to `max`, inclusive. */
 export function integerOption(fallback: number, min: number, max: number): OptionSpec<number> {
   return {
     default: fallback,
@@ -60,7 +60,7 @@ export function integerOption(fallback: number, min: number, max: number): Optio
   };
 }
 
-/** A number from `min` to `max`, both included. */
+/** Returns an option for a number from `min` to `max`, inclusive. */
 export function numberOption(fallback: number, min: number, max: number): OptionSpec<number> {
   return {
     default: fallback,
@@ -71,11 +71,12 @@ export function numberOption(fallback: number, min: number, max: number): Option
   };
 }
 
+/** Returns an option for a boolean. */
 export function booleanOption(fallback: boolean): OptionSpec<boolean> {
   return { default: fallback, check: (value) => (typeof value === 'boolean' ? undefined : 'a boolean') };
 }
 
-/** One of a few strings. */
+/** Returns an option for one of the strings in `choices`. */
 export function choiceOption<T extends string>(fallback: T, choices: readonly T[]): OptionSpec<T> {
   return {
     default: fallback,
@@ -86,7 +87,7 @@ export function choiceOption<T extends string>(fallback: T, choices: readonly T[
   };
 }
 
-/** A function, or nothing. */
+/** Returns an option for a function. Its default is undefined. */
 export function functionOption<T>(): OptionSpec<T | undefined> {
   return { default: undefined, check: (value) => (typeof value === 'function' ? undefined : 'a function') };
 }

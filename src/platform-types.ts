@@ -1,5 +1,5 @@
-// Platform types that the declarations of this package name, for programs whose `lib` is ES2022 and that have no
-// `@types/node`. Where those declare them, too, the declarations merge.
+// Platform types that this package's declarations use, for programs with `lib` ES2022 and without `@types/node`.
+// Where those declare the same types, the declarations merge.
 
 declare global {
   interface SymbolConstructor {

@@ -1,4 +1,4 @@
-// Bytes whose length or memory may change while they are read. A leaf: imports nothing of ours.
+// Bytes that cannot change while they are read. A leaf: it imports nothing of ours.
 
 import { types } from 'node:util';
 
@@ -10,9 +10,9 @@ const bufferOf = getterOf('buffer') as (
 ) => ArrayBufferLike & { readonly resizable?: boolean };
 
 /**
- * Returns the bytes themselves, or a copy: of shared memory, which another thread may write to and even let grow between two
- * looks at its length; of a buffer that can be resized; of a subclass, and of an array whose `length` was replaced, which
- * may answer what they like, and run code of their own.
+ * Returns `bytes`, or a copy of them if they could change or run code while they are read. Copies shared memory,
+ * which another thread may write to and grow; resizable buffers; and subclasses or arrays with a replaced `length`,
+ * whose getters may return anything and run code.
  */
 export function unsharedBytes(bytes: Uint8Array): Uint8Array {
   const prototype: unknown = getPrototypeOf(bytes);

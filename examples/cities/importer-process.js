@@ -1,5 +1,5 @@
 // @ts-check
-// The parent's end of an importer: starts it, reads what it says, kills it when told to, and waits until it is gone.
+// The parent's side of an importer: starts it, reads its messages, kills it on request, and waits for its end.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,24 +8,24 @@ import { fileURLToPath } from 'node:url';
 const IMPORTER = fileURLToPath(new URL('importer.js', import.meta.url));
 
 /**
- * One line from an importer: the place of an acknowledged city, or news.
+ * A message of an importer, one line of JSON: the index of an acknowledged city, or news.
  *
  * @typedef {object} News
- * @property {true} [opening] It begins to open the store.
- * @property {true} [importing] The store is open, and the first put is next.
- * @property {number} [commits] So many disk flushes it has made so far.
- * @property {'begun' | 'done'} [checkpoint]
+ * @property {true} [opening] The importer starts to open the store.
+ * @property {true} [importing] The store is open, and the first put comes next.
+ * @property {number} [commits] Disk flushes so far.
+ * @property {'begun' | 'done'} [checkpoint] A checkpoint has begun or is done.
  * @property {true} [done] Every city is in, and the store is closed.
  *
  * @typedef {object} Listener
- * @property {(place: number) => void} acknowledged
- * @property {(news: News, kill: () => void) => void} news
- * @property {(kill: () => void) => void} heard After every piece that came through the pipe.
+ * @property {(place: number) => void} acknowledged Called with the index of each acknowledged city.
+ * @property {(news: News, kill: () => void) => void} news Called with all other messages.
+ * @property {(kill: () => void) => void} heard Called after each chunk that came through the pipe.
  */
 
 /**
- * Runs an importer to its end, whichever: resolves with true when it was killed, and with false when it was done.
- * Everything that it wrote before it died has been heard by then.
+ * Runs an importer to its end. Resolves to true if it was killed, and to false if it imported everything. By then the
+ * listener has received everything that the importer wrote.
  *
  * @param {string} directory
  * @param {{ checkpointAfter: number, signal: AbortSignal, listener: Listener }} options
@@ -39,7 +39,7 @@ export async function runImporter(directory, { checkpointAfter, signal, listener
   const kill = () => void child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
 
-  // Death may cut the last line: a piece without its line end was never said.
+  // A kill may cut the last line off: a line without its end does not count.
   let unfinished = '';
   child.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
     const lines = (unfinished + text).split('\n');

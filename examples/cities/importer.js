@@ -1,16 +1,16 @@
 // @ts-check
-// The child: puts every city that is not there yet, and says which are acknowledged. It never learns that it will be
-// killed, and has no code for it: it opens the store, looks what is missing, and goes on.
+// The child process. Puts every city that is missing and reports the acknowledged ones. It has no code for being
+// killed: it opens the store, finds what is missing, and continues.
 //
 //     node importer.js <directory> [<acknowledgements before a checkpoint>]
 //
-// What it says goes to stdout, one line each, in JSON: a number is the place of a city, in the list of cities, whose put
-// has been acknowledged; an object is news (see importer-process.js).
+// Each line of its stdout is JSON: a number is the index of a city whose put was acknowledged, an object is news (see
+// importer-process.js).
 
 import { open } from 'keelson';
 import { cities, keyOf } from './cities.js';
 
-// So many puts wait for the disk at the same time; one flush carries all that came together.
+// Number of puts under way at the same time. One flush makes all puts durable that have come together.
 const IN_FLIGHT = 2_000;
 
 const [directory = '', checkpointAfter = 'Infinity'] = process.argv.slice(2);
@@ -24,10 +24,10 @@ say({ importing: true });
 let acknowledged = 0;
 /** @type {Promise<unknown>} */
 let checkpoint = Promise.resolve();
-/** What has been acknowledged in this turn of the event loop: thousands of lines go out in one write. */
+/** Acknowledgements of this turn of the event loop. One write sends thousands of lines. */
 let lines = '';
 
-// All lanes draw from one iterator: whichever is free takes the next city.
+// All lanes draw from one iterator, so each city goes to the next free lane.
 const work = missing.values();
 await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
 await checkpoint;
@@ -36,13 +36,17 @@ say({ done: true });
 
 async function lane() {
   for (const [place, city] of work) {
-    // When this resolves, the city would survive a power cut; not before it does may anybody be told.
+    // When put() resolves, the city would survive a power cut. Report it then, and not before.
     await db.put(keyOf(city), city);
     acknowledge(place);
   }
 }
 
-/** @param {number} place */
+/**
+ * Reports the city at this index.
+ *
+ * @param {number} place
+ */
 function acknowledge(place) {
   if (lines === '') setImmediate(sendAcknowledged);
   lines += `${place}\n`;
@@ -56,14 +60,18 @@ function sendAcknowledged() {
   say({ commits: db.stats().journal?.commits ?? 0 });
 }
 
-/** In the background: the import goes on meanwhile. */
+/** Takes a checkpoint in the background, while the import continues. */
 async function takeCheckpoint() {
   say({ checkpoint: 'begun' });
   await db.checkpoint();
   say({ checkpoint: 'done' });
 }
 
-/** @param {object} news */
+/**
+ * Writes a message.
+ *
+ * @param {object} news
+ */
 function say(news) {
   process.stdout.write(`${JSON.stringify(news)}\n`);
 }

@@ -1,10 +1,11 @@
 // @ts-check
-// When each importer dies. Drawn from a seed that is printed, so that a run can be had again (as far as two processes
-// on one machine can be).
+// The plan of kills. It follows from a seed, which is printed, so that a run can be repeated (as far as the timing of
+// two processes can).
 
 /**
- * `opening`: as soon as it begins to open the store. `importing`: when `at` cities are in. `checkpoint`: when `at` cities
- * are in, it begins a checkpoint, and dies `later` acknowledgements after that.
+ * One kill. `opening`: when the importer starts to open the store. `importing`: when `at` cities are in.
+ * `checkpoint`: the importer begins a checkpoint when `at` cities are in, and is killed `later` acknowledgements
+ * after that.
  *
  * @typedef {{ when: 'opening' | 'importing' | 'checkpoint', at: number, later: number }} Kill
  */
@@ -12,13 +13,18 @@
 /** @type {readonly Kill['when'][]} */
 const KINDS = [...Array(2).fill('opening'), ...Array(8).fill('importing'), ...Array(2).fill('checkpoint')];
 
-/** No death is planned for the last part: what is on its way when an importer dies gets in as well. */
+/**
+ * Part of the cities in which kills are planned. The last part has none, because puts in flight at a kill get in as
+ * well.
+ */
 const PART_WITH_KILLS = 0.85;
 const LATER_MAX = 2_000;
 
 /**
+ * Returns the kills in the order in which they happen.
+ *
  * @param {number} seed
- * @param {number} total How many cities there are.
+ * @param {number} total Number of cities.
  * @returns {Kill[]}
  */
 export function planKills(seed, total) {
@@ -30,7 +36,7 @@ export function planKills(seed, total) {
 }
 
 /**
- * Mulberry32: small, and good enough to choose with.
+ * Returns a random number generator (Mulberry32), small and good enough for choices.
  *
  * @param {number} seed
  */

@@ -1,20 +1,25 @@
 // @ts-check
-// The parent's books: what the store owes, kept apart from the store, and checked against it value for value.
+// The parent's ledger: the cities that the store owes. Kept apart from the store, and compared with it.
 
 import { isDeepStrictEqual } from 'node:util';
 import { cities, keyOf } from './cities.js';
 
+/** The cities that the store owes, because it has acknowledged them. */
 export class Ledger {
-  /** By the place of a city: 1 when the store has promised to have it. */
+  /** 1 for each city that the store owes, by index. */
   #isOwed = new Uint8Array(cities.length);
   #owed = 0;
 
-  /** How many cities the store owes. */
+  /** Returns the number of cities that the store owes. */
   get owed() {
     return this.#owed;
   }
 
-  /** @param {number} place */
+  /**
+   * Notes that the store owes a city.
+   *
+   * @param {number} place
+   */
   add(place) {
     if (this.#isOwed[place] === 1) return;
     this.#isOwed[place] = 1;
@@ -22,9 +27,9 @@ export class Ledger {
   }
 
   /**
-   * Looks up every city there is. Throws when one is missing that is owed, when any comes back changed, and when there is
-   * something nobody put. What is there without having been acknowledged is fine: its put was on its way, and made it. But
-   * from now on it is owed, too, for it has been seen. Returns how many those were.
+   * Looks up every city. Throws if an owed city is missing, if a city has another value, or if the store has an entry
+   * that was never put. A city may be there without having been acknowledged: its put was in flight when the importer
+   * died. From now on the store owes it as well. Returns the number of these cities.
    *
    * @param {import('keelson').Reads<string, import('./cities.js').City> & { readonly size: number }} db
    */
@@ -52,6 +57,8 @@ export class Ledger {
 }
 
 /**
+ * Returns the error for a broken promise, with some of the cities concerned.
+ *
  * @param {string} what
  * @param {import('./cities.js').City[]} which
  */

@@ -1,10 +1,11 @@
 // @ts-check
-// Progress on one line of a terminal that is drawn over and over; elsewhere (a file, a CI log) a line now and then.
+// A progress bar: on a terminal, one line that is redrawn; in a file or a CI log, a new line now and then.
 
 const WIDTH = 30;
 const REDRAW_MS = 50;
 const LOG_STEP = 0.25;
 
+/** Progress towards a total. */
 export class ProgressBar {
   #total;
   #out;
@@ -22,6 +23,8 @@ export class ProgressBar {
   }
 
   /**
+   * Shows the progress and a note.
+   *
    * @param {number} done
    * @param {string} note
    */
@@ -43,7 +46,7 @@ export class ProgressBar {
   }
 
   /**
-   * Prints a line that stays, above the bar.
+   * Prints a line above the bar.
    *
    * @param {string} line
    */
@@ -51,7 +54,7 @@ export class ProgressBar {
     this.#draw(`${line}\n`);
   }
 
-  /** Draws what it was told last, and goes to the next line. */
+  /** Draws the last progress once more, and ends the line. */
   end() {
     if (this.#bar === '') return;
     this.#draw('');
@@ -65,7 +68,7 @@ export class ProgressBar {
       this.#out.cursorTo(0);
       this.#out.clearLine(0);
     }
-    // A bar that wraps could not be drawn over.
+    // A bar that wraps onto a second line could not be redrawn.
     this.#out.write(above + this.#bar.slice(0, this.#out.columns - 1));
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// What can be asked of the cities, now that they are in order. Each answer says how long it took.
+// Questions to the store: ranges, prefixes and counts. Each answer says how long it took.
 
 import { countries, named, ofCountry, ofCountryBetween } from './cities.js';
 import { whole } from './report/table.js';
@@ -33,6 +33,8 @@ const QUESTIONS = [
 ];
 
 /**
+ * Returns the questions with their answers and times.
+ *
  * @param {Cities} db
  * @returns {string[]}
  */
@@ -46,7 +48,7 @@ export function answers(db) {
 }
 
 /**
- * There is no index by population (yet): this looks at every value in the range.
+ * Returns the largest cities of `range`. There is no index by population, so this reads every value in the range.
  *
  * @param {Iterable<City>} range
  * @param {number} howMany

@@ -11,7 +11,7 @@
 namespace keelson {
 namespace {
 
-/** What every disk with a file system on it accepts, for kernels before 6.1, which cannot be asked. */
+/** Alignment in bytes for kernels before 6.1, which cannot be asked. Every disk with a file system accepts it. */
 constexpr uint32_t kAlignmentOfOldKernels = 4096;
 
 int open_retrying(const char* path, int flags) {
@@ -22,7 +22,7 @@ int open_retrying(const char* path, int flags) {
   }
 }
 
-/** statx() answers STATX_DIOALIGN since Linux 6.1. */
+/** Returns true if statx() answers STATX_DIOALIGN, as it does since Linux 6.1, or if the version is unknown. */
 bool kernel_knows_alignment() {
   utsname system;
   int major = 0;
@@ -31,14 +31,17 @@ bool kernel_knows_alignment() {
   return major > 6 || (major == 6 && minor >= 1);
 }
 
-/** False when the file cannot do direct I/O, or nobody says that it can. */
+/**
+ * Fills in the alignment. Returns false if the file cannot do direct I/O, or the file system does not say that it
+ * can.
+ */
 bool ask_alignment(DirectFile* file) {
   file->memory_alignment = kAlignmentOfOldKernels;
   file->offset_alignment = kAlignmentOfOldKernels;
 #ifdef STATX_DIOALIGN
   struct statx facts {};
   if (statx(file->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) != 0) return true;
-  // A kernel that knows the question and a file system that does not answer it: tmpfs takes the flag and ignores it.
+  // The kernel knows STATX_DIOALIGN and the file system does not answer: tmpfs accepts O_DIRECT and ignores it.
   if ((facts.stx_mask & STATX_DIOALIGN) == 0) return !kernel_knows_alignment();
   if (facts.stx_dio_mem_align == 0 || facts.stx_dio_offset_align == 0) return false;
   file->memory_alignment = facts.stx_dio_mem_align;

@@ -1,4 +1,4 @@
-// Opening a file for direct I/O, and asking it what alignment that needs. Never guessed.
+// Opens a file for direct I/O and asks the system which alignment it needs.
 
 #pragma once
 
@@ -8,9 +8,12 @@ namespace keelson {
 
 struct DirectFile {
   int fd;
-  /** False where the file system refuses O_DIRECT: then writes go through the page cache, durable all the same. */
+  /** False where the file system refuses O_DIRECT. Writes then go through the page cache, and are durable as well. */
   bool is_direct;
-  /** What a write's memory, and its length and position, must be multiples of. 1 where it is not direct. */
+  /**
+   * Alignment in bytes of a write's memory (memory_alignment), and of its length and position (offset_alignment). 1
+   * without direct I/O.
+   */
   uint32_t memory_alignment;
   uint32_t offset_alignment;
 };

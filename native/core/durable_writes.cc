@@ -6,11 +6,14 @@
 namespace keelson {
 namespace {
 
-/** A kernel that is out of some resource says EAGAIN; one that says so this often in a row, for this long, has failed. */
+/**
+ * Limit of refusals in a row. A kernel that lacks a resource says EAGAIN; after this many attempts, most of them with
+ * a pause before, it has failed.
+ */
 constexpr uint32_t kRetriesMax = 1000;
 constexpr uint32_t kRetriesAtOnceMax = 100;
 constexpr long kPauseNs = 1'000'000;
-/** While somebody blocks, a wait is cut into pieces of this, so that a completion that was posted elsewhere is seen. */
+/** Length of one wait. A blocking wait is cut into such pieces, so that it sees completions posted elsewhere. */
 constexpr uint64_t kWaitPieceNs = 100'000'000;
 
 bool is_transient(int result) { return result == -EINTR || result == -EAGAIN || result == -EBUSY; }
@@ -43,7 +46,7 @@ int DurableWrites::start(int fd, const uint8_t* bytes, uint32_t length, uint64_t
 void DurableWrites::collect(FinishedWrites* told) {
   Completion completion;
   bool has_taken;
-  // Completions that overflowed come into the queue only when it has room and is asked for them: nothing announces them.
+  // Overflowed completions enter the queue only when it has room and the kernel is asked. Nothing announces them.
   do {
     ring_->flush_completions();
     has_taken = false;
@@ -65,7 +68,8 @@ bool DurableWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites*
     if (waited_ns >= timeout_ns) return false;
     const uint64_t left_ns = timeout_ns - waited_ns;
     const int error = ring_->wait(left_ns < kWaitPieceNs ? left_ns : kWaitPieceNs);
-    // The kernel may refuse to wait, a filter that came later for one; that must not become a spin.
+    // The kernel may refuse to wait, for example under a seccomp filter that was installed later. Pausing avoids a
+    // busy loop.
     if (error != 0 && error != -ETIME && error != -EINTR) pause_briefly();
   }
 }
@@ -92,7 +96,8 @@ int DurableWrites::submit(uint32_t slot) {
       pauses_++;
       pause_briefly();
     }
-    // EBUSY: completions have overflowed, and the kernel wants its own list emptied before it takes more.
+    // EBUSY means that completions have overflowed, and that the kernel takes nothing until its list of them is
+    // emptied.
     ring_->flush_completions();
   }
 }
@@ -104,7 +109,7 @@ void DurableWrites::completed(uint32_t slot, int result, FinishedWrites* told) {
     write.retries = 0;
     if (write.done >= write.length) return finish(slot, 0, told);
   } else if (result == 0) {
-    // No progress and no error: a device that is full in a way it does not name.
+    // No progress and no error: the device gives no reason, so the write fails with EIO.
     return finish(slot, -EIO, told);
   } else if (!is_transient(result) || ++write.retries > kRetriesMax) {
     return finish(slot, result, told);

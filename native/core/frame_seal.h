@@ -1,5 +1,5 @@
-// Sealing: filling in the checksum of every frame of a commit, in place. docs/FORMAT.md is the authority;
-// src/storage/frame-seal.ts produces the same bytes.
+// Sealing: fills in the checksum of every frame of a commit. docs/FORMAT.md is the authority on the layout.
+// src/storage/frame-seal.ts writes the same bytes.
 
 #pragma once
 
@@ -9,8 +9,8 @@
 namespace keelson {
 
 /**
- * Seals the frames in bytes[0, length), the first of which starts at `start_lsn`. False when the frames do not fill
- * `length` exactly: then the caller's arithmetic is broken, and nothing must be written.
+ * Seals the frames in bytes[0, length). The first frame starts at `start_lsn`. Returns false if the frames do not
+ * fill `length` exactly; then the caller has a fault and must not write the bytes.
  */
 bool seal_frames(uint8_t* bytes, size_t length, uint64_t start_lsn, uint32_t seed);
 

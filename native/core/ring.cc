@@ -22,7 +22,7 @@ int system_register(int ring_fd, unsigned opcode, const void* argument, unsigned
   return syscall(__NR_io_uring_register, ring_fd, opcode, argument, count) < 0 ? -errno : 0;
 }
 
-/** The kernel writes these words from its side. */
+/** These words are shared with the kernel. */
 unsigned load_acquire(unsigned* word) { return std::atomic_ref<unsigned>(*word).load(std::memory_order_acquire); }
 
 void store_release(unsigned* word, unsigned value) {
@@ -48,14 +48,16 @@ int Ring::open(unsigned entries, unsigned setup_flags) {
     event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     error = event_fd_ < 0 ? -errno : system_register(ring_fd_, IORING_REGISTER_EVENTFD, &event_fd_, 1);
   }
-  // A filter may let a ring be set up and yet not be used: that must be known now, and not from the first commit.
+  // A seccomp filter may allow io_uring_setup and deny io_uring_enter. Entering once finds that out now, and not at
+  // the first commit.
   if (error == 0) error = enter(0, 0, 0, nullptr, 0);
   if (error != 0) close();
   return error;
 }
 
 int Ring::map(const io_uring_params& params) {
-  // Both features are older (5.4, 5.5) than the kernels worth having; without them the fallback is faster anyway.
+  // Kernels without the first two features are older than 5.5, and without the third older than 5.11. node:fs serves
+  // them.
   if ((params.features & IORING_FEAT_SINGLE_MMAP) == 0 || (params.features & IORING_FEAT_NODROP) == 0) return -ENOSYS;
   if ((params.features & IORING_FEAT_EXT_ARG) == 0) return -ENOSYS;
   const unsigned long sq_bytes = params.sq_off.array + params.sq_entries * sizeof(unsigned);
@@ -98,7 +100,7 @@ int Ring::enter(unsigned to_submit, unsigned min_complete, unsigned flags, const
 }
 
 int Ring::submit_durable_write(int fd, const void* bytes, uint32_t length, uint64_t position, uint64_t user_data) {
-  // Every entry is handed over by the enter() that follows, so the queue is empty here and has room.
+  // Each entry is submitted by the enter() that follows, so the queue is empty here and has room.
   const unsigned tail = *sq_tail_;
   const unsigned slot = tail & sq_mask_;
   io_uring_sqe* sqe = &sqes_[slot];
@@ -114,7 +116,7 @@ int Ring::submit_durable_write(int fd, const void* bytes, uint32_t length, uint6
   store_release(sq_tail_, tail + 1);
   const int taken = enter(1, 0, 0, nullptr, 0);
   if (taken == 1) return 0;
-  // Not taken: take it back, so that a later submission does not hand it over behind our back.
+  // The kernel did not take the entry. It is removed, so that a later enter() does not submit it.
   store_release(sq_tail_, tail);
   return taken < 0 ? taken : -EAGAIN;
 }
@@ -152,20 +154,20 @@ void Ring::cancel_all() {
   io_uring_sync_cancel_reg what{};
   what.fd = -1;
   what.flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
-  // No waiting: an error says that there was nothing to cancel, or that it has started.
+  // Does not wait. An error means that nothing was there to cancel, or that it has started.
   system_register(ring_fd_, IORING_REGISTER_SYNC_CANCEL, &what, 1);
 #endif
 }
 
 void Ring::raise_event() {
   const uint64_t one = 1;
-  // It can only fail when the count is at its limit, and then the eventfd is readable.
+  // Fails only if the count is at its limit, and then the eventfd is readable.
   [[maybe_unused]] const ssize_t written = write(event_fd_, &one, sizeof(one));
 }
 
 void Ring::acknowledge_event() {
   uint64_t count;
-  // Nothing to read is fine: an earlier wake-up has taken it.
+  // Nothing to read is fine: an earlier wake-up has read the count.
   const ssize_t result = ::read(event_fd_, &count, sizeof count);
   static_cast<void>(result);
 }

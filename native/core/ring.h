@@ -1,5 +1,5 @@
-// An io_uring by raw system calls: set up, submit one entry at a time, take completions. No liburing, no Node.
-// One thread owns a ring. Every function that can fail returns 0 (or a count) or a negative errno.
+// An io_uring driven by raw system calls: set it up, submit one entry at a time, take completions. Uses neither
+// liburing nor Node. One thread owns a ring. Functions that can fail return 0 (or a count) or a negative errno.
 
 #pragma once
 
@@ -14,6 +14,7 @@ struct Completion {
   int32_t result;
 };
 
+/** One io_uring and its eventfd. */
 class Ring {
  public:
   Ring() = default;
@@ -21,7 +22,7 @@ class Ring {
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
 
-  /** Sets the ring up with an eventfd that becomes readable when something completes. */
+  /** Sets the ring up, with an eventfd that becomes readable when a write completes. */
   int open(unsigned entries, unsigned setup_flags);
   void close();
 
@@ -30,30 +31,33 @@ class Ring {
   int event_fd() const { return event_fd_; }
 
   /**
-   * Hands one write to the kernel, with RWF_DSYNC: its completion says that the bytes are durable. On failure the kernel
-   * has taken nothing. EAGAIN and EBUSY say: take completions, then try again.
+   * Submits one write with RWF_DSYNC: its completion means that the bytes are durable. On failure the kernel has
+   * taken nothing. After EAGAIN or EBUSY, take completions and try again.
    */
   int submit_durable_write(int fd, const void* bytes, uint32_t length, uint64_t position, uint64_t user_data);
 
-  /** The next completion, if there is one. */
+  /** Takes the next completion. Returns false if there is none. */
   bool take(Completion* completion);
 
-  /** Blocks until something has completed, at most so long. ETIME when nothing has. */
+  /** Blocks until something completes. Returns -ETIME after `timeout_ns` without a completion. */
   int wait(uint64_t timeout_ns);
 
-  /** Whether the kernel has completions that the queue had no room for. */
+  /** Returns true if the kernel holds completions for which the queue had no room. */
   bool has_overflowed() const;
 
-  /** Lets the kernel post what it holds back: task work of a ring with DEFER_TASKRUN, and overflowed completions. */
+  /**
+   * Lets the kernel post completions that it holds back: task work of a ring with DEFER_TASKRUN, and overflowed
+   * completions.
+   */
   int flush_completions();
 
-  /** Asks the kernel to give up what it has not started. What it has, goes on. */
+  /** Cancels what the kernel has not started. What it has started goes on. */
   void cancel_all();
 
   /** Makes the eventfd readable, as a completion does. */
   void raise_event();
 
-  /** Takes the eventfd's count, so that it becomes readable anew. */
+  /** Reads the eventfd's count, so that the eventfd becomes readable again at the next completion. */
   void acknowledge_event();
 
  private:

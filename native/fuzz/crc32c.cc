@@ -1,5 +1,5 @@
-// The checksum by the CPU and by tables against one bit by bit: at every length, alignment and register, whole and in
-// pieces. Memory ends where the bytes end, so that a look beyond them is seen.
+// Compares the checksum by the CPU and by tables with one computed bit by bit, at every length, alignment and
+// register, whole and in pieces. The memory ends with the bytes, so that the address sanitizer sees a read past them.
 
 #include "../core/crc32c.h"
 

@@ -1,6 +1,6 @@
-// Sealing over any bytes and over any frames, against the format read out loud: frames that fill the body exactly are
-// sealed, each with the checksum that a bit-by-bit CRC has; all else is refused; and no other byte changes. The address
-// sanitizer watches the ends of the memory, which has not a byte more than the body.
+// Seals arbitrary bytes and well-formed frames, and compares the result with a simple implementation of the format.
+// Frames that fill the body exactly are sealed with the right checksums; all other bodies are refused; no other byte
+// changes. The memory ends with the body, so that the address sanitizer sees any access past it.
 
 #include "../core/frame_seal.h"
 
@@ -14,10 +14,13 @@ namespace {
 constexpr size_t kFrameBytes = 12;
 constexpr size_t kChecksumAt = 8;
 constexpr uint32_t kRecordBytesMax = (1u << 28) - 1;
-/** Longer than the three lanes of the checksum. */
+/** Longer than the three lanes of the checksum together. */
 constexpr uint32_t kLongRecordBytes = 8192;
 
-/** Where each frame starts, up to the place where there is none. True when the bytes are exactly so many frames. */
+/**
+ * Collects the offset of each frame, up to the first place without one. Returns true if the frames fill the body
+ * exactly.
+ */
 bool frames_of(const std::vector<uint8_t>& body, std::vector<size_t>& starts) {
   size_t at = 0;
   while (at < body.size()) {
@@ -31,7 +34,10 @@ bool frames_of(const std::vector<uint8_t>& body, std::vector<size_t>& starts) {
   return true;
 }
 
-/** Frames with the lengths that the input says, a byte or two each: most inputs are a whole body. */
+/**
+ * Builds frames with the lengths that the input gives, in one or two bytes each, so that most inputs give a valid
+ * body.
+ */
 std::vector<uint8_t> framed(FuzzInput& input) {
   std::vector<uint8_t> body;
   while (input.left() > 0) {
@@ -71,7 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     crc = ~crc_bit_by_bit(crc, body.data() + at + kFrameBytes, length);
     std::memcpy(&expected[at + kChecksumAt], &crc, sizeof crc);
   }
-  // Also of a body that is refused: what stands before the place at which it is may have been sealed.
+  // Holds for a refused body as well: the frames before the place of the refusal may have been sealed.
   FUZZ_CHECK(sealed == expected);
   return 0;
 }

@@ -1,4 +1,4 @@
-// What the fuzz targets share: an input that never ends early, a check, and a checksum too simple to be wrong.
+// Parts that the fuzz targets share: an input that never ends early, a check, and a checksum too simple to be wrong.
 
 #pragma once
 
@@ -16,7 +16,7 @@
     }                                                                             \
   } while (false)
 
-/** Numbers out of the fuzzer's bytes, zeros behind their end. */
+/** Numbers from the fuzzer's bytes. Past the end all bytes are zero. */
 class FuzzInput {
  public:
   FuzzInput(const uint8_t* data, size_t size) : at_(data), end_(data + size) {}
@@ -51,7 +51,10 @@ class FuzzInput {
   const uint8_t* end_;
 };
 
-/** CRC-32C as RFC 3720 defines it, a bit at a time, with the register in and out un-inverted. */
+/**
+ * Returns the CRC-32C register after `length` bytes, computed bit by bit as RFC 3720 defines it, without the final
+ * inversion.
+ */
 inline uint32_t crc_bit_by_bit(uint32_t crc, const uint8_t* bytes, size_t length) {
   for (size_t at = 0; at < length; at++) {
     crc ^= bytes[at];

@@ -1,5 +1,5 @@
-// Builds the fuzz targets of this folder with libFuzzer and the address and undefined-behaviour sanitizers, and runs each:
-// `npm run fuzz:native -- --seconds 60`. What they find is kept in native/build/fuzz/, and so is what they have learned.
+// Builds the fuzz targets of this folder with libFuzzer and the address and undefined-behaviour sanitizers, and runs
+// each of them: `npm run fuzz:native -- --seconds 60`. Findings and the corpus stay in native/build/fuzz/.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
@@ -17,7 +17,7 @@ const CORE = path.join(FUZZ, '../core');
 const OUTPUT = path.join(FUZZ, '../build/fuzz');
 const COMPILER = process.env.CLANGXX ?? 'clang++';
 
-/** Each target is one file, and what it needs of the core. */
+/** Files of the core that each target needs. A target is one file of this folder. */
 const TARGETS = { crc32c: ['crc32c.cc'], 'frame-seal': ['crc32c.cc', 'frame_seal.cc'] };
 
 const seconds = secondsOf(process.argv.slice(2));
@@ -36,7 +36,7 @@ function secondsOf(parameters) {
   fail('Usage: npm run fuzz:native -- --seconds <whole seconds for each target>');
 }
 
-/** libFuzzer comes with Clang, in a package of its own on some systems. */
+/** Ends the program if the compiler has no libFuzzer, which some systems package separately from Clang. */
 function assertCompiler() {
   const version = spawnSync(COMPILER, ['--version'], { encoding: 'utf8' });
   if (version.status !== 0)
@@ -81,7 +81,7 @@ function run(target, program) {
   const parameters = [
     `-max_total_time=${seconds}`,
     `-max_len=${INPUT_BYTES_MAX}`,
-    // Longer inputs sooner than it would by itself: the lanes of the checksum begin at three kilobytes.
+    // Grows inputs sooner than by default: the lanes of the checksum start at three kilobytes.
     '-len_control=10',
     '-verbosity=0',
     '-print_final_stats=1',

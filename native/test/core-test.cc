@@ -1,5 +1,5 @@
-// Tests of the core, without Node: compiled with the address and undefined-behaviour sanitizers and run by
-// test/native/core.test.ts. Each prints its name; the first that does not hold ends the program.
+// Tests of the core, without Node. test/native/core.test.ts compiles them with the address and undefined-behaviour
+// sanitizers and runs them. Each test prints its name. The first failure ends the program.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ namespace {
 
 constexpr uint32_t kBlockBytes = 4096;
 constexpr uint64_t kForeverNs = UINT64_MAX;
-/** What is told of never must not hang the test. */
+/** Time limit, so that a write that is never reported fails the test and does not hang it. */
 constexpr uint64_t kLongNs = 10'000'000'000;
 
 void check(bool holds, const char* what, int line) {
@@ -35,7 +35,7 @@ void check(bool holds, const char* what, int line) {
 }
 #define CHECK(condition) check(condition, #condition, __LINE__)
 
-/** Small, seeded, and the same everywhere. */
+/** A small seeded generator that gives the same numbers everywhere. */
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed * 2 + 1) {}
@@ -127,7 +127,7 @@ void crc_by_the_cpu_is_that_by_tables() {
 }
 
 void sealing_refuses_frames_that_do_not_fill_the_body() {
-  // Exactly as long as the heap block, so that the sanitizer sees a byte too many.
+  // The heap block ends with the bytes, so that the sanitizer sees an access past them.
   Random random(2);
   for (int round = 0; round < 20000; round++) {
     std::vector<uint8_t> bytes(random.next() % 80);
@@ -143,7 +143,7 @@ void sealing_refuses_frames_that_do_not_fill_the_body() {
   CHECK(!keelson::seal_frames(frame.data(), frame.size(), 0, 1));
 }
 
-/** The register after these bytes, bit by bit: nothing of the core's. */
+/** Returns the register after these bytes, computed bit by bit without code of the core. */
 uint32_t crc_bitwise(uint32_t crc, const uint8_t* bytes, size_t length) {
   for (size_t at = 0; at < length; at++) {
     crc ^= bytes[at];
@@ -152,7 +152,9 @@ uint32_t crc_bitwise(uint32_t crc, const uint8_t* bytes, size_t length) {
   return crc;
 }
 
-/** docs/FORMAT.md: the seed, the LSN after the frame, its first eight bytes, its record. */
+/**
+ * The checksum covers what docs/FORMAT.md says: the seed, the LSN after the frame, its first eight bytes, its record.
+ */
 void every_frame_is_sealed_with_seed_lsn_header_and_record() {
   constexpr uint64_t kStartLsn = 0x1'2345'6789;
   constexpr uint32_t kSeed = 0xdeadbeefu;
@@ -199,7 +201,7 @@ void more_writes_than_the_rings_hold_are_all_told_of_once(const std::string& dir
   keelson::DirectFile file;
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   keelson::Ring ring;
-  // Two entries: completions overflow at once, and come by way of the kernel's own list.
+  // With two entries the completions overflow at once, and come through the kernel's own list.
   CHECK(ring.open(2, 0) == 0);
   keelson::DurableWrites writes(&ring);
   Blocks blocks(kBlockBytes, 3);
@@ -221,7 +223,7 @@ void more_writes_than_the_rings_hold_are_all_told_of_once(const std::string& dir
   close(file.fd);
 }
 
-/** Whether the kernel wakes anyone for what had overflowed is its own affair: one look must take all of it. */
+/** The kernel may or may not wake a waiter for overflowed completions, so one collect() must take all of them. */
 void one_look_collects_all_that_has_overflowed(const std::string& directory) {
   constexpr uint32_t kWrites = 100;
   const std::string path = make_file(directory, "look");
@@ -233,7 +235,7 @@ void one_look_collects_all_that_has_overflowed(const std::string& directory) {
   Blocks blocks(kBlockBytes, 6);
   Told told;
   for (uint32_t at = 0; at < kWrites; at++) {
-    // Over when start() returns.
+    // The write has ended when start() returns.
     kernel.answers = {complete(-EIO)};
     CHECK(writes.start(file.fd, blocks.data(), kBlockBytes, 0) >= 0);
   }
@@ -242,7 +244,7 @@ void one_look_collects_all_that_has_overflowed(const std::string& directory) {
   close(file.fd);
 }
 
-/** As the event loop does it: nobody waits for one write, the eventfd says when to look. */
+/** Waits like the event loop: for the eventfd, and for no particular write. */
 void completions_that_overflow_are_all_collected_by_who_is_woken(const std::string& directory) {
   constexpr int kWrites = 300;
   constexpr int kWakeUpMs = 30'000;
@@ -281,7 +283,7 @@ void a_write_that_fails_is_told_with_its_errno(const std::string& directory) {
   close(read_only);
 }
 
-/** `small` is a file system too small for the write: the write stops short, is continued, and fails for space. */
+/** `small` is a file system too small for the write: the write is short, is continued, and fails for lack of space. */
 void a_short_write_is_continued_until_it_fails(const std::string& small) {
   constexpr uint32_t kTooMuch = 1024 * 1024;
   const std::string path = make_file(small, "short");
@@ -300,7 +302,7 @@ void a_short_write_is_continued_until_it_fails(const std::string& small) {
   close(file.fd);
 }
 
-/** What a write of three blocks, each of its own bytes, behind an empty one, has come to. */
+/** Outcome of a write of three blocks with different bytes, behind an empty block. */
 struct Attempt {
   int started;
   std::vector<int> results;
@@ -375,7 +377,7 @@ void what_the_kernel_refuses_for_now_is_counted(const std::string& directory) {
   CHECK(smooth.retries == 0 && smooth.pauses == 0);
   const Attempt brief = attempt(directory, {refuse(EAGAIN), complete(-EINTR), refuse(EBUSY)});
   CHECK(brief.results == std::vector<int>{0} && brief.retries == 3 && brief.pauses == 0);
-  // After a hundred at once there is a pause before each.
+  // After a hundred refusals in a row there is a pause before each attempt.
   const Attempt longer = attempt(directory, std::deque<Answer>(103, refuse(EAGAIN)));
   CHECK(longer.results == std::vector<int>{0} && longer.retries == 103 && longer.pauses == 3);
 }
@@ -396,7 +398,9 @@ void what_fails_is_told_once_and_never_tried_again(const std::string& directory)
   CHECK(endless.results == std::vector<int>{-EAGAIN} && endless.entries.size() == kTriesMax);
 }
 
-/** Left in the queue, the next submission would hand it over, and take its completion for its own. */
+/**
+ * If the entry stayed in the queue, the next submission would submit it too, and mistake its completion for its own.
+ */
 void an_entry_that_was_refused_is_never_carried_out(const std::string& directory) {
   const std::string path = make_file(directory, "refused");
   keelson::DirectFile file;

@@ -1,8 +1,10 @@
-/* Runs a program that may not use io_uring, as in a container with Docker's default seccomp profile.
+/*
+ * Runs a program with a system call of io_uring denied, as in a container with Docker's default seccomp profile.
  *
  *     deny-io-uring EPERM|ENOSYS setup|register|enter COMMAND [ARGUMENT...]
  *
- * Compiled and run by test/native/fallback.test.ts. */
+ * Compiled and run by test/native/fallback.test.ts.
+ */
 
 #define _GNU_SOURCE
 #include <errno.h>

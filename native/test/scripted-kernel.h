@@ -1,5 +1,6 @@
-// Stands between the core and the kernel: sees every entry that is handed over, and answers as a test has said. Linked with
-// --wrap=syscall and --wrap=mmap, which lead the core's own calls here. An entry that nobody has spoken of goes its way.
+// Stands between the core and the kernel. Records every entry that is submitted, and answers as a test demands. The
+// linker options --wrap=syscall and --wrap=mmap redirect the core's calls here. Entries without an answer go to the
+// kernel.
 
 #pragma once
 
@@ -22,18 +23,18 @@ struct Answer {
   int value;
 };
 
-/** Only so many bytes of it are written, and its completion says so: a short write. */
+/** Writes only the first `bytes` bytes, and completes with that count: a short write. */
 inline Answer shorten(int bytes) { return {Answer::kShorten, bytes}; }
-/** It is taken and not carried out. Its completion has this result. */
+/** Takes the entry without carrying it out. Its completion has this result. */
 inline Answer complete(int result) { return {Answer::kComplete, result}; }
-/** The call fails with this errno, or, with 0, takes nothing. */
+/** Fails the call with this errno, or, with 0, takes nothing. */
 inline Answer refuse(int error) { return {Answer::kRefuse, error}; }
 
-/** Of one ring, the last that was set up, with nothing else in flight where a test has an answer. */
+/** Answers for one ring: the last that was set up. Nothing else may be in flight when a test demands an answer. */
 class ScriptedKernel {
  public:
   std::deque<Answer> answers;
-  /** As the core made them, also those that were refused. */
+  /** Entries as the core built them, refused ones included. */
   std::vector<io_uring_sqe> entries;
 
   void was_set_up(const io_uring_params& params) { params_ = params; }
@@ -63,7 +64,7 @@ class ScriptedKernel {
     entry->opcode = IORING_OP_NOP;
     entry->user_data = user_data;
     const long result = enter();
-    // That is over when the call returns.
+    // The no-op has completed when the call returns.
     const unsigned last = word(params_.cq_off.tail) - 1;
     auto* completions = reinterpret_cast<io_uring_cqe*>(rings_ + params_.cq_off.cqes);
     completions[last & word(params_.cq_off.ring_mask)].res = answer.value;

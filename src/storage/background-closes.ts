@@ -1,4 +1,5 @@
-// Files that are done with, closed while nobody waits; until somebody does, at the end, so that nothing stays open.
+// Closes files in the background. The owner waits for all closes once, at its own end, so that no descriptor stays
+// open.
 
 import type { StorageFile } from './storage.js';
 
@@ -6,8 +7,8 @@ export class BackgroundCloses {
   readonly #underWay = new Set<Promise<void>>();
 
   /**
-   * A close that fails loses nothing here: whoever needed the contents durable has flushed them. Resolves, true without
-   * an error, when nothing is under way on the file any more.
+   * Starts to close a file. A failed close loses nothing: contents that must be durable were flushed before. Resolves
+   * when the file is closed: to true, or to false if the close failed.
    */
   close(file: StorageFile): Promise<boolean> {
     const closed = file.close().then(
@@ -21,6 +22,7 @@ export class BackgroundCloses {
     return closed;
   }
 
+  /** Resolves when every close that has been started has ended. Never rejects. */
   async whenDone(): Promise<void> {
     await Promise.all(this.#underWay);
   }

@@ -1,20 +1,20 @@
-// Making a directory that survives: every level is durable in the one above it before the next is made.
+// Creates directories that survive a power cut: the name of each level is durable before the next level is created.
 
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { Storage } from './storage.js';
 
 export interface EnsureDirectoryOptions {
-  /** Make what is missing. Otherwise a missing directory is KEELSON_NOT_FOUND. */
+  /** True creates the missing levels. False rejects with KEELSON_NOT_FOUND if the directory is missing. */
   readonly create: boolean;
-  /** The permissions of the directory when it is made; the levels above it are made as the umask says. */
+  /** Mode bits of the directory itself when it is created. The umask decides for the levels above. */
   readonly permissions?: number | undefined;
 }
 
 /**
- * Sees to it that `path`, absolute and normal, is a directory, and that its name, and the name of every level that was
- * made for it, is durable. A level that is there proves nothing about its own name: whoever made it may have died
- * before flushing it, so the name of the deepest level that is found is flushed as well, before anything is put in it.
- * Throws KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND or what the storage throws.
+ * Makes `path` a directory. `path` is absolute and normalized. Does nothing if the directory exists: its name may
+ * then not be durable (see flushNameOf). Otherwise creates the missing levels and makes their names durable. Also
+ * flushes the name of the deepest level that existed before, because whoever created that level may have died before
+ * the flush. Rejects with KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, or an error of the storage.
  */
 export async function ensureDirectory(
   storage: Storage,
@@ -46,7 +46,7 @@ function notFound(path: string): KeelsonError {
   return new KeelsonError('KEELSON_NOT_FOUND', { what: `${path} does not exist`, next }, { path });
 }
 
-/** `path` as it is without links on the way, as far as it is there: the levels that are missing stay as they are. */
+/** Returns `path` with symbolic links resolved. Missing levels at its end stay as given. */
 export async function realPathOf(storage: Storage, path: string): Promise<string> {
   let found = path;
   while (found !== parentOf(found) && (await storage.kind(found)) === 'absent') found = parentOf(found);
@@ -55,14 +55,15 @@ export async function realPathOf(storage: Storage, path: string): Promise<string
   return real.endsWith('/') && missing.startsWith('/') ? real + missing.slice(1) : real + missing;
 }
 
+/** Returns the parent of an absolute path. The parent of '/' is '/'. */
 export function parentOf(path: string): string {
   const at = path.lastIndexOf('/');
   return at <= 0 ? '/' : path.slice(0, at);
 }
 
 /**
- * Makes the name of a directory durable: the one that it has itself, where `path` is a link to it. A parent that we may
- * not even read was made by nobody with our rights.
+ * Makes the name of a directory durable. Follows a link: the name of the link's target is flushed. Skips a parent
+ * that this process may not read: a process with these rights did not create the name.
  */
 export async function flushNameOf(storage: Storage, path: string): Promise<void> {
   try {

@@ -1,5 +1,5 @@
-// Which engine runs: asked for by the option, or by KEELSON_ENGINE where the option leaves it open, or the fastest
-// that works here. Every open asks anew: what was denied a moment ago may be allowed now.
+// Chooses the engine: the `engine` option decides, then KEELSON_ENGINE, then the fastest engine that works here. Each
+// open chooses again, because io_uring may be denied at one moment and allowed at the next.
 
 import { describeValue, KeelsonError, whatHappened } from '../errors.js';
 import { createFsStorage } from './fs-storage.js';
@@ -12,7 +12,10 @@ export type EngineChoice = (typeof ENGINE_CHOICES)[number];
 
 const ENVIRONMENT_VARIABLE = 'KEELSON_ENGINE';
 
-/** Throws KEELSON_ENGINE_UNAVAILABLE, with the cause, for an engine asked for by name that cannot be had. */
+/**
+ * Returns the storage of the chosen engine. Throws KEELSON_ENGINE_UNAVAILABLE, with the cause, if 'io_uring' was
+ * named and cannot run. Throws a TypeError if KEELSON_ENGINE names no engine.
+ */
 export function openStorage(choice: EngineChoice): Storage {
   const engine = choice === 'auto' ? engineOfEnvironment() : choice;
   if (engine === 'fs') return createFsStorage('It was asked for.');

@@ -1,4 +1,4 @@
-// A part of a file in memory, for who does not read it from end to end.
+// FileWindow keeps one part of a file in memory, for readers that jump within a file.
 
 import type { StorageFile } from './storage.js';
 
@@ -6,18 +6,21 @@ const WINDOW_BYTES = 1024 * 1024;
 
 export class FileWindow {
   readonly fileBytes: number;
-  /** What is in memory. Another piece of memory after at(). */
+  /** Bytes in memory. at() may replace this array. */
   bytes: Uint8Array = new Uint8Array(0);
   readonly #file: StorageFile;
   #offset = 0;
 
-  /** `fileBytes` is the size of the file: nothing behind it is asked for, and no memory taken for it. */
+  /** `fileBytes` is the size of the file. No byte at or after it is read. */
   constructor(file: StorageFile, fileBytes: number) {
     this.#file = file;
     this.fileBytes = fileBytes;
   }
 
-  /** Where `offset` of the file stands in `bytes`, with `length` bytes behind it; -1 when the file ends before that. */
+  /**
+   * Returns the index in `bytes` at which byte `offset` of the file is, with at least `length` bytes from there.
+   * Reads another part of the file when needed. Returns -1 if the file ends before `offset + length`.
+   */
   async at(offset: number, length: number): Promise<number> {
     const at = offset - this.#offset;
     if (at >= 0 && at + length <= this.bytes.length) return at;

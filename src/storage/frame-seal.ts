@@ -1,35 +1,38 @@
-// The frame: its twelve bytes of overhead, and sealing, which fills in the checksums of all frames of a commit.
+// The frame around a record: its layout, and sealing, which fills in the checksum of every frame of a commit.
 // docs/FORMAT.md is the authority on the layout.
 //
-// This is the one piece of the journal's format that lives below the journal, because an engine that submits a
-// commit from native code seals it in the same call. Every engine must produce the bytes that this file produces.
+// This part of the journal's format is in src/storage because an engine that submits a commit from native code seals
+// it in the same call. Every engine must write the bytes that this file writes.
 
 import { crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../crc32c.js';
 
-/** Bytes a frame adds to its record: length, low half of its LSN, checksum; a u32 each. */
+/**
+ * Bytes that a frame adds to its record: the record's length, the low half of its LSN, and the checksum; each is a
+ * u32.
+ */
 export const FRAME_OVERHEAD_BYTES = 12;
-/** The longest record: its length has 28 bits; the four above are reserved and zero. */
+/** Length limit of a record in bytes. The length field has 28 bits; its upper four bits are reserved and zero. */
 export const RECORD_BYTES_MAX = 2 ** 28 - 1;
 
 export const FRAME_LENGTH_AT = 0;
 export const FRAME_LSN_LOW_AT = 4;
 export const FRAME_CHECKSUM_AT = 8;
 
-/** What an engine needs to seal the frames of one commit. */
+/** Input for sealing the frames of one commit. */
 export interface FrameSeal {
-  /** The CRC-32C register after the journal id and the segment's salt. */
+  /** CRC-32C register after the journal id and the segment's salt. */
   readonly seed: number;
-  /** The log position at which the first frame starts. */
+  /** LSN at which the first frame starts. */
   readonly startLsn: number;
-  /** Where the first frame starts in the bytes of the write. */
+  /** Offset of the first frame in the bytes of the write. */
   readonly bodyOffset: number;
-  /** Bytes of frames, without padding. */
+  /** Bytes of all frames, without padding. */
   readonly bodyLength: number;
 }
 
 /**
- * The checksum of the frame at `offset`: over journal id and salt (in `seed`), its LSN, its header
- * without the checksum itself, and its payload.
+ * Returns the checksum of the frame at `offset`. It covers the journal id and the salt (both in `seed`), the LSN, the
+ * header without the checksum field, and the record.
  */
 export function frameChecksum(
   bytes: Uint8Array,
@@ -45,7 +48,7 @@ export function frameChecksum(
   return crc32cFinish(register);
 }
 
-/** Fills in the checksum of every frame of a commit, in place. */
+/** Writes the checksum of every frame of a commit into `bytes`. */
 export function sealFrames(bytes: Uint8Array, seal: FrameSeal): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = seal.bodyOffset + seal.bodyLength;

@@ -1,10 +1,10 @@
-// One way to call node:fs: every error leaves here as a KeelsonError that names the call and the path.
+// Wrappers around node:fs calls. Every error becomes a KeelsonError that names the call and the path.
 
 import { storageError } from './storage-errors.js';
 
 export type FsCallback<T> = (error: NodeJS.ErrnoException | null, value?: T) => void;
 
-/** A call that runs on the thread pool. `T` is what its callback is given, void for those given nothing. */
+/** Runs a call on the thread pool. `T` is the type of the callback's value; it is void for calls without a value. */
 export function poolCall<T = void>(
   syscall: string,
   path: string,
@@ -17,13 +17,13 @@ export function poolCall<T = void>(
         else resolve(value as T);
       });
     } catch (error) {
-      // A path that no system accepts is refused before any call is made.
+      // node:fs throws before the call when it refuses the path, for example a path with a NUL.
       reject(storageError(error, syscall, path));
     }
   });
 }
 
-/** The same for a call that blocks. */
+/** Runs a blocking call and returns its value. */
 export function syncCall<T>(syscall: string, path: string, run: () => T): T {
   try {
     return run();

@@ -1,7 +1,7 @@
-// An open file of the node:fs engine: one raw descriptor, and the count of what is under way on it.
+// An open file of the node:fs engine: one descriptor, and a count of the calls under way on it.
 //
-// Raw descriptors, not FileHandles: a FileHandle that is garbage-collected closes its descriptor by itself,
-// at a moment nobody chose, and a raw one is never closed but here. Neither keeps the event loop alive.
+// The descriptor is a number and no FileHandle: the garbage collector closes a FileHandle at a moment that nobody
+// chose. Neither keeps the event loop alive.
 
 import fs from 'node:fs';
 import { invariant, type KeelsonError } from '../errors.js';
@@ -10,13 +10,13 @@ import type { StorageFile } from './storage.js';
 import { storageError } from './storage-errors.js';
 import { readAll, writeAll } from './transfer.js';
 
+/** A file of the node:fs engine that is read, written and flushed, but takes no durable writes. */
 export class FsFile implements StorageFile {
   readonly path: string;
-  /** For this floor: who calls the system with it counts as under way, or has the file open itself. */
-  readonly fd: number;
+  protected readonly fd: number;
   /**
-   * The first flush that failed. The kernel reports a failed writeback once, forgets the pages, and calls the next
-   * flush a success; so from then on every flush of this file fails with what the first one said.
+   * Error of the first flush that failed. The kernel reports a failed write-back once, drops the pages, and lets the
+   * next flush succeed. So every later flush of this file fails with this error.
    */
   protected failure: KeelsonError | null = null;
   protected underWayCount = 0;
@@ -56,9 +56,9 @@ export class FsFile implements StorageFile {
   }
 
   /**
-   * fdatasync and not fsync: it leaves out timestamps, but never the contents, nor what is needed to read them
-   * back (the size and the blocks of a file that grew). Where it does not exist or does less (macOS, Windows),
-   * Node calls what does reach the disk there: F_FULLFSYNC, FlushFileBuffers.
+   * Flushes with fdatasync. Unlike fsync it skips timestamps, but it flushes the contents and all metadata that
+   * reading them needs: the size and the block map of a file that grew. On macOS and Windows, Node calls F_FULLFSYNC
+   * and FlushFileBuffers, which reach the disk.
    */
   flush(): Promise<void> {
     return this.underWay(async () => {
@@ -72,14 +72,14 @@ export class FsFile implements StorageFile {
     });
   }
 
-  /** The first call reports what went wrong; every later one only waits for the same end. */
+  /** Closes the file. Only the first call rejects with an error; later calls wait for the same end. */
   close(): Promise<void> {
     if (this.#closing !== null) return this.#closing.catch(() => undefined);
     this.#closing = this.#closeWhenIdle();
     return this.#closing;
   }
 
-  /** write(), for a caller that has counted itself as under way. */
+  /** Writes like write(), for a caller that has called begin() itself. */
   protected writePooled(bytes: Uint8Array, position: number): Promise<void> {
     return new Promise((resolve, reject) => {
       writeAll(
@@ -93,7 +93,7 @@ export class FsFile implements StorageFile {
     });
   }
 
-  /** Every descriptor that close() gives back. */
+  /** Returns every descriptor that close() closes. */
   protected descriptors(): number[] {
     return [this.fd];
   }
@@ -102,7 +102,7 @@ export class FsFile implements StorageFile {
     invariant(this.#closing === null, 'a file was used after it was closed', { path: this.path });
   }
 
-  /** Counts one thing under way, on which close() waits: see end(). */
+  /** Counts one more call under way. close() waits until end() was called for each begin(). */
   protected begin(): void {
     this.assertOpen();
     this.underWayCount++;
@@ -123,8 +123,8 @@ export class FsFile implements StorageFile {
   }
 
   async #closeWhenIdle(): Promise<void> {
-    // A descriptor's number is given to the next file that is opened, so a call still queued on the thread pool
-    // would hit a file that is not ours. Hence nothing is closed before the last one has returned.
+    // The system gives a closed descriptor's number to the next file that is opened. A call still queued on the
+    // thread pool would then use that other file, so the close waits for the last call.
     if (this.underWayCount > 0) {
       await new Promise<void>((resolve) => {
         this.#whenIdle = resolve;

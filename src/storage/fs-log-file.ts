@@ -1,9 +1,9 @@
-// A file of the node:fs engine that takes durable writes: a positional write and then an fdatasync, both on the
-// thread pool, with blocking forms of everything that an exit path needs.
+// A file of the node:fs engine that takes durable writes. A durable write is a positional write and then an
+// fdatasync, both on the thread pool. Exit paths use blocking forms of both.
 //
-// It has two descriptors, both from its creation. The kernel tells each open descriptor of a failed writeback once.
-// The pool calls use the first, the blocking ones the second: so whatever a pool call that has not reported back yet
-// may have consumed on the first, the blocking flush still gets to see on the second.
+// The file has two descriptors from the moment it is opened. The kernel reports a failed write-back once per
+// descriptor. Pool calls use the first descriptor and blocking calls the second. So a blocking flush still sees a
+// failure that a pool call has consumed and not yet reported.
 
 import fs from 'node:fs';
 import { invariant, type KeelsonError } from '../errors.js';
@@ -18,14 +18,14 @@ import { writeAll, writeAllSync } from './transfer.js';
 const ZERO_FILL_BYTES = 2 ** 20;
 let zeros: Uint8Array | undefined;
 
-/** One submit. It owns all that its pool calls touch, so that a late one cannot be taken for its successor. */
+/** State of one submit. Each submit has its own, so that a late pool call cannot act on the next submit. */
 interface Submission {
   readonly bytes: Uint8Array;
   readonly position: number;
   readonly done: DurableWriteDone;
-  /** No pool call reads `bytes` any more. */
+  /** True when no pool call reads `bytes` any more. */
   memoryIsFree: boolean;
-  /** `done` was called. What a pool call reports after that concerns nobody but the file. */
+  /** True when `done` was called. An error that a pool call reports later only marks the file as failed. */
   settled: boolean;
 }
 
@@ -78,8 +78,9 @@ export class FsLogFile extends FsFile implements LogFile {
     this.#submission = submission;
     if (this.failure === null) this.#startWrite(submission);
     else this.#refuse(submission, this.failure);
-    // Counted right behind the call of the system, with no call in between: the caller may be stopped (a timeout of
-    // node:vm), and close() must neither wait for a write that never began nor close under one that did.
+    // The count grows right after the system call, with no call in between, because the caller may be stopped at any
+    // call (a timeout of node:vm). close() must not wait for a write that never began, nor close the descriptor under
+    // one that did.
     this.underWayCount++;
   }
 
@@ -98,10 +99,10 @@ export class FsLogFile extends FsFile implements LogFile {
   }
 
   /**
-   * A write that the pool has not reported back is written again, from here: identical bytes at the identical place, so
-   * that the pool's own write changes nothing, whenever it comes. A flush that the pool has not reported back is
-   * done again, from here, on the other descriptor; if the pool's one fails after this one succeeded, what this one
-   * said stays true, and the file takes no further write.
+   * Finishes the write under way from this thread. A write that the pool has not reported is written again: the bytes
+   * and the position are the same, so the pool's own write changes nothing whenever it runs. A flush that the pool
+   * has not reported is repeated on the other descriptor. If the pool's flush fails after this one succeeded, the
+   * success stays true, and the file takes no further write.
    */
   drainSync(): void {
     const submission = this.#submission;
@@ -128,7 +129,7 @@ export class FsLogFile extends FsFile implements LogFile {
       bytes.length,
       (offset, length, callback) =>
         fs.write(this.fd, bytes, offset, length, position + offset, (error, writtenBytes) => {
-          // Once settled, a short or interrupted write is not continued: drainSync() wrote it all.
+          // drainSync() has written all bytes, so a short or interrupted write is not continued.
           if (submission.settled) this.#lateCallReturned(error, 'write');
           else callback(error, writtenBytes);
         }),
@@ -147,7 +148,7 @@ export class FsLogFile extends FsFile implements LogFile {
     });
   }
 
-  /** A file that has failed takes nothing more. Its `done` comes from outside submit() all the same. */
+  /** Reports the file's earlier failure for a new submit, from outside submit(). */
   #refuse(submission: Submission, failure: KeelsonError): void {
     submission.memoryIsFree = true;
     nextTick(() => {
@@ -156,6 +157,7 @@ export class FsLogFile extends FsFile implements LogFile {
     });
   }
 
+  /** Handles the end of the pool calls of a submit. */
   #callReturned(submission: Submission, error: KeelsonError | null): void {
     try {
       this.#settle(submission, error);
@@ -164,17 +166,19 @@ export class FsLogFile extends FsFile implements LogFile {
     }
   }
 
+  /** Handles the end of a pool call of a submit that drainSync() has settled. */
   #lateCallReturned(error: NodeJS.ErrnoException | null, syscall: string): void {
     const harmless = error === null || error.code === 'EINTR' || error.code === 'EAGAIN';
     if (!harmless) this.failure ??= storageError(error, syscall, this.path);
     this.end();
   }
 
+  /** Ends a submit and reports its outcome. */
   #settle(submission: Submission, error: KeelsonError | null): void {
     submission.settled = true;
     this.#submission = null;
     this.failure ??= error;
-    // A flush of the other descriptor may have failed meanwhile: what is known to have failed is never acknowledged.
+    // A flush of the other descriptor may have failed meanwhile. A known failure is never acknowledged as durable.
     submission.done(this.failure, submission.memoryIsFree);
   }
 

@@ -1,5 +1,5 @@
-// The node:fs engine: it runs everywhere, needs no binary, and does all that may block on libuv's thread pool.
-// This file owns names and directories; fs-file.ts and fs-log-file.ts own what happens inside files.
+// The node:fs engine. It runs everywhere, needs no binary, and runs calls that may block on libuv's thread pool. This
+// file has names and directories; fs-file.ts and fs-log-file.ts have the contents of files.
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -22,14 +22,17 @@ import {
 import { processLiveness, readProcessIdentity } from './process-identity.js';
 import type { EngineReport, LogFile, PathKind, Storage } from './storage.js';
 
-/** Fails when the file is there (O_EXCL): creating never touches what another one wrote. */
+/** Flags that create a file and fail if it exists (O_EXCL), so that creating never touches another file's contents. */
 const CREATE_FLAGS = 'wx+';
 const READ_WRITE_FLAGS = 'r+';
 
-/** Makes another engine of this one, on names that are found in the same way. */
+/** Builds another engine on top of this one. `locate` finds names the same way as `storage` does. */
 export type Decorate = (storage: Storage, locate: Locate) => Storage;
 
-/** Storage on node:fs. `engineReason` is why it runs and not a faster one: a sentence, for the report. */
+/**
+ * Returns storage on node:fs. `engineReason` is the sentence of the report that says why this engine runs. `decorate`
+ * wraps the storage, and the storage of every held directory.
+ */
 export function createFsStorage(
   engineReason = 'It was asked for.',
   decorate: Decorate = (storage) => storage,
@@ -127,7 +130,7 @@ async function makeDirectory(path: string, permissions: number | undefined, at: 
     if (!isKeelsonError(error, 'KEELSON_EXISTS')) throw error;
     const found = await kind(path, at);
     if (found === 'directory') return false;
-    // A link to nothing is 'absent', and takes the name all the same.
+    // A dangling symbolic link is 'absent' and still occupies the name.
     if (found === 'absent') throw error;
     throw new KeelsonError(
       'KEELSON_NOT_A_DIRECTORY',
@@ -138,10 +141,10 @@ async function makeDirectory(path: string, permissions: number | undefined, at: 
   }
 }
 
-/** Windows opens no directory as a file, and has no call that flushes one: NTFS journals names by itself. */
+/** False on Windows: it cannot open a directory as a file and has no call to flush one. NTFS journals names itself. */
 const DIRECTORIES_CAN_BE_FLUSHED = process.platform !== 'win32';
 
-/** To flush a file that was taken for a directory would say nothing about any name: O_DIRECTORY refuses it. */
+/** O_DIRECTORY refuses a file: flushing a file would make no name durable. */
 const DIRECTORY_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0);
 
 async function flushDirectory(path: string, at: Locate): Promise<void> {
@@ -174,7 +177,7 @@ function filesOn(at: Locate, permissionsMax: number): Files {
     poolCall<number>('open', path, (callback) => fs.open(at(path), flags, mode, callback));
   const openSync = (path: string, flags: string, mode?: number): number =>
     syncCall('open', path, () => fs.openSync(at(path), flags, mode));
-  /** With the mode that the directory gives it. At no moment may more people use it than that. */
+  /** Creates a file whose mode comes from its directory. At no moment does it grant more access than that mode. */
   const create = async (path: string): Promise<number> => {
     const access = fileAccessIn(at(parentOf(path)), permissionsMax);
     const fd = await open(path, CREATE_FLAGS, access.mode);
@@ -188,13 +191,13 @@ function filesOn(at: Locate, permissionsMax: number): Files {
     return fd;
   };
 
-  /** A log file on `fd` and a second descriptor of the same file. Gives `fd` back if that cannot be had. */
+  /** Returns a log file on `fd` and on a second descriptor, which it opens. Closes `fd` if that open fails. */
   async function logFile(path: string, fd: number): Promise<LogFile> {
     try {
       return new FsLogFile(path, fd, await open(path, READ_WRITE_FLAGS));
     } catch (error) {
-      // Out of descriptors, most likely. What goes wrong while clearing up is told by nobody: the first error is the one
-      // that matters.
+      // The open failed, most likely for lack of descriptors. That error matters to the caller, and an error of the
+      // close does not.
       await poolCall('close', path, (callback) => fs.close(fd, callback)).catch(() => undefined);
       throw error;
     }
@@ -217,7 +220,7 @@ function filesOn(at: Locate, permissionsMax: number): Files {
       try {
         return await logFile(path, fd);
       } catch (error) {
-        // What failed leaves no name behind, or the next attempt would find it taken.
+        // The name is removed so that the next attempt does not find it taken.
         await poolCall('unlink', path, (callback) => fs.unlink(at(path), callback)).catch(() => undefined);
         throw error;
       }
@@ -240,6 +243,6 @@ function ignoringErrors(attempt: () => void): void {
   try {
     attempt();
   } catch {
-    // The caller is about to throw the error that led here.
+    // The caller throws the error that led here.
   }
 }

@@ -1,6 +1,6 @@
-// A directory that is held by its descriptor. Names in it are reached as /proc/self/fd/N/name, so that a directory that
-// was moved, or a link to it that was switched, never leads into another one. Where there is no /proc, the directory at
-// the path is compared with the one held before each operation on a name: between the two is a window.
+// A directory held by its descriptor. Names in it are reached as /proc/self/fd/N/name, so a moved directory or a
+// switched link never leads into another directory. Without /proc, each operation on a name first compares the
+// directory at the path with the held one; a move between the comparison and the operation goes unnoticed.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -11,20 +11,23 @@ import { FLOCK, loadNativeAddon } from './native-addon.js';
 import { fileAccessIn } from './permissions.js';
 import type { Announcement, HeldDirectory, Liveness, LockAttempt, LockState, Storage } from './storage.js';
 
-/** From the path that is shown to the one that the system is called with. */
+/** Maps the path that messages show to the path that system calls get. */
 export type Locate = (path: string) => string;
 
-/** Makes the engine that finds names so, and whose files give nobody more than these permissions. */
+/**
+ * Builds the engine that finds names with `locate` and creates files with no more than the mode bits in
+ * `permissionsMax`.
+ */
 export type StorageOn = (locate: Locate, permissionsMax: number) => Storage;
 
-/** What flock(2) says when somebody else has the lock. */
+/** errno of flock(2) when another process or descriptor has the lock. */
 const WOULD_BLOCK = os.constants.errno.EAGAIN;
 
 const DIRECTORY_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0);
-/** Windows opens no directory as a file. */
+/** False on Windows, which opens no directory as a file. */
 const DIRECTORIES_CAN_BE_OPENED = process.platform !== 'win32';
 
-/** The operations that use names after they were called: close() waits for them. */
+/** Operations on names that use the descriptor after the call has returned. close() waits for them. */
 const NAME_OPERATIONS = [
   'kind',
   'realPath',
@@ -42,7 +45,7 @@ const NAME_OPERATIONS = [
   'holdDirectory',
 ] as const;
 
-/** Holds the directory at `path`, which is found by `locate`; `storageOn` makes the engine that goes through it. */
+/** Holds the directory at `path`, which `locate` finds. `storageOn` builds the engine for names in it. */
 export async function holdDirectory(
   path: string,
   locate: Locate,
@@ -56,10 +59,14 @@ export async function holdDirectory(
   return new FsHeldDirectory(path, fd, permissionsMax, storageOn);
 }
 
-/** The identity of what is at a path that the system is called with; null when nothing is. */
+/**
+ * Returns the identity of the file or directory at `located`, a path for system calls. Returns null if nothing is
+ * there. Errors show `shown`.
+ */
 export function identityAt(located: string, shown: string): string | null {
   try {
-    // Mostly nothing is there: the next owner's lock is asked for before every operation on a name. So no error is made.
+    // Mostly nothing is there: the lock asks for the next owner's name before every operation on a name.
+    // throwIfNoEntry saves making an error each time.
     const options = { bigint: true, throwIfNoEntry: false } as const;
     const found = syncCall('stat', shown, () => fs.statSync(located, options));
     return found === undefined ? null : `${found.dev}:${found.ino}`;
@@ -77,7 +84,7 @@ class FsHeldDirectory implements HeldDirectory {
   readonly #fd: number | null;
   readonly #permissionsMax: number;
   readonly #identity: string | null;
-  /** The directory as the system finds it by its descriptor; null where it does not. */
+  /** Path of the held directory below /proc/self/fd, or null where /proc does not show it. */
   readonly #through: string | null;
   readonly #announcements = new Set<Announcement>();
   #underWayCount = 0;
@@ -122,7 +129,8 @@ class FsHeldDirectory implements HeldDirectory {
   }
 
   async #close(): Promise<void> {
-    // The name of a socket is removed by its path, which goes through the descriptor: so that is closed last.
+    // Closing an announcement removes the socket's name through the directory's descriptor, so the descriptor is
+    // closed last.
     for (const announcement of this.#announcements) await announcement.close();
     if (this.#underWayCount > 0) {
       await new Promise<void>((resolve) => {
@@ -135,7 +143,7 @@ class FsHeldDirectory implements HeldDirectory {
 
   #locate(shown: string): string {
     if (shown !== this.path && !shown.startsWith(`${this.path}/`)) return shown;
-    // The number of a descriptor that was closed may be another directory's by now.
+    // The number of a closed descriptor may belong to another directory by now.
     if (this.#closing !== null) {
       throw new KeelsonError('KEELSON_CLOSED', `The directory ${this.path} was closed`, { path: this.path });
     }
@@ -157,11 +165,12 @@ class FsHeldDirectory implements HeldDirectory {
       const result = loadNativeAddon().flock(this.#fd, operation);
       return result === 0 ? 'free' : result === -WOULD_BLOCK ? 'held' : 'unknown';
     } catch {
-      // Without the addon nothing can be locked, and nothing else is lost.
+      // Without the addon no lock can be taken; everything else works.
       return 'unknown';
     }
   }
 
+  /** Replaces the operations on names of `storage` by operations that close() waits for. */
   #counting(storage: Storage): Storage {
     const counted = NAME_OPERATIONS.map((name) => {
       const operation = storage[name] as (...args: unknown[]) => Promise<unknown>;
@@ -190,7 +199,7 @@ function identityOfDescriptor(fd: number): string {
   return `${dev}:${ino}`;
 }
 
-/** Where /proc shows the directory of a descriptor; null where it does not. */
+/** Returns the path below /proc/self/fd of a directory's descriptor, or null if /proc does not show that directory. */
 function pathOfDescriptor(fd: number, identity: string | null): string | null {
   const through = `/proc/self/fd/${fd}`;
   try {

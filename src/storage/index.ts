@@ -1,4 +1,4 @@
-// The door of the storage floor: the interface, its engines, and the seal that every engine applies.
+// The door of the storage floor: the storage interface, its engines, and the frame seal.
 
 export { BackgroundCloses } from './background-closes.js';
 export { type EnsureDirectoryOptions, ensureDirectory, flushNameOf, realPathOf } from './directories.js';

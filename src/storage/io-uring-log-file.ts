@@ -1,5 +1,5 @@
-// A file whose durable writes are each one submission to the ring: O_DIRECT and RWF_DSYNC. All else about it,
-// preparing and reading, is the node:fs engine's.
+// A file of the io_uring engine that takes durable writes. Each durable write is one submission to the ring, with
+// O_DIRECT and RWF_DSYNC. Everything else on the file uses node:fs.
 
 import { invariant } from '../errors.js';
 import { queueMicrotask } from '../schedulers.js';
@@ -8,7 +8,7 @@ import type { NativeFile } from './native-addon.js';
 import type { DurableWrite, DurableWriteDone, LogFile } from './storage.js';
 import { storageError } from './storage-errors.js';
 
-/** What every direct write on this page size accepts for its memory, and what memory is allocated at. */
+/** Alignment of allocated memory in bytes. Every direct write accepts it on systems with pages of this size. */
 export const MEMORY_ALIGNMENT_BYTES = 4096;
 
 export class IoUringLogFile implements LogFile {
@@ -18,13 +18,13 @@ export class IoUringLogFile implements LogFile {
   readonly #file: NativeFile;
   readonly #onIndirect: () => void;
   #slot: number | null = null;
-  /** Tells of the write that the kernel did not take. */
+  /** Reports a write that the kernel refused; null if there is none. */
   #refused: (() => void) | null = null;
   #isUnderWay = false;
   #whenIdle: (() => void) | null = null;
   #closing: Promise<void> | null = null;
 
-  /** `onIndirect` is told when a write could not go past the page cache. */
+  /** `onIndirect` is called when a write has to go through the page cache. */
   constructor(inner: LogFile, ring: IoUringRing, file: NativeFile, onIndirect: () => void) {
     this.path = inner.path;
     this.#inner = inner;
@@ -76,16 +76,16 @@ export class IoUringLogFile implements LogFile {
     invariant(!this.#isUnderWay, 'a durable write was submitted while one is under way', { path });
     invariant(bytes.length > 0, 'a durable write of no bytes was submitted', { path });
     invariant(Number.isSafeInteger(position) && position >= 0, 'a durable write has no position', { path });
-    // Under way only once it has been taken: what refuses it by throwing will never call done.
+    // #isUnderWay is set after the write was taken, because a submission that throws never calls `done`.
     if (!this.#isAligned(write)) {
-      // Blocks smaller than the disk's: the page cache puts them together.
+      // The write is not a multiple of the disk's blocks, so it goes through the page cache.
       this.#inner.submit(write, (error, memoryIsFree) => this.#finish(done, error, memoryIsFree));
       this.#isUnderWay = true;
       this.#onIndirect();
       return;
     }
     const slot = this.#ring.submit(this.#file.fd, bytes, position, seal, (result) => {
-      // Told of twice, when a drain was stopped in between.
+      // A drain that was stopped half-way reports its result a second time.
       if (this.#slot !== slot) return;
       this.#slot = null;
       this.#isUnderWay = false;
@@ -100,8 +100,8 @@ export class IoUringLogFile implements LogFile {
   writeDurableSync(write: DurableWrite): void {
     const { path } = this;
     if (!this.#isAligned(write)) {
-      // Not by way of submit(): its pool write would still have the memory when this returns, and whoever called takes
-      // it for free.
+      // submit() does not fit here: its pool write would still use the memory when this call returns, and the caller
+      // takes the memory for free.
       invariant(!this.#isUnderWay, 'a durable write was submitted while one is under way', { path });
       this.#onIndirect();
       this.#inner.writeDurableSync(write);
@@ -134,7 +134,7 @@ export class IoUringLogFile implements LogFile {
     return position % offsetAlignment === 0 && bytes.length % offsetAlignment === 0;
   }
 
-  /** The kernel took nothing. `done` comes from outside submit() all the same, or from drainSync(). */
+  /** Reports that the kernel refused the write: from a microtask, or from drainSync() if that comes first. */
   #refuse(error: number, done: DurableWriteDone): void {
     const failure = storageError(errnoError(error, 'io_uring_enter'), 'io_uring_enter', this.path);
     const tell = () => {

@@ -1,4 +1,4 @@
-// This thread's ring: one per environment, opened by the first store that wants it and shared by all.
+// The ring of this thread. The first store that wants a ring opens it, and all stores of the thread share it.
 
 import { getSystemErrorName } from 'node:util';
 import { loadNativeAddon, type NativeAddon } from './native-addon.js';
@@ -15,7 +15,10 @@ export class IoUringRing {
     if (error < 0) throw errnoError(error, 'io_uring_setup');
   }
 
-  /** Starts a durable write; `finished` is called with 0 or a negative errno. Returns the slot, or a negative errno. */
+  /**
+   * Starts a durable write. Calls `finished` with 0 or a negative errno. Returns the slot, or a negative errno if
+   * nothing was started.
+   */
   submit(
     fd: number,
     bytes: Uint8Array,
@@ -30,8 +33,9 @@ export class IoUringRing {
   }
 
   /**
-   * Blocks until the write in that slot has been told of. Writes of other files that finish meanwhile are told of by the
-   * event loop: this call may be stopped (a timeout of node:vm), and must lose no result that is not its caller's.
+   * Blocks until the write in `slot` is finished, and reports its result. The event loop reports writes of other
+   * files that finish meanwhile: this call may be stopped (a timeout of node:vm) and must not lose the result of
+   * another write.
    */
   drain(slot: number): void {
     this.addon.drain(slot);
@@ -41,7 +45,7 @@ export class IoUringRing {
     this.addon.told(slot);
   }
 
-  /** The slot is not used again before this returns. Stopped half-way, a call comes again. */
+  /** Reports a result. The slot is not reused before this call returns. A call that is stopped half-way is repeated. */
   #tell(slot: number, result: number): void {
     this.#finished.get(slot)?.(result);
     this.#finished.delete(slot);
@@ -50,17 +54,17 @@ export class IoUringRing {
 
 const NO_FRAMES = { bodyOffset: 0, bodyLength: 0, startLsn: 0, seed: 0 };
 
-/** On the addon's own object, of which there is one per thread: this module may be there more than once. */
+/** Key of the ring on the addon's object. A thread has one addon object, but may load this module several times. */
 const RING = Symbol.for('keelson.ring');
 
-/** This thread's ring. Throws an Error that says why there is none; the next call tries afresh. */
+/** Returns the ring of this thread. Throws an Error that says why there is none; the next call tries again. */
 export function ringOfThisThread(): IoUringRing {
   const addon: NativeAddon & { [RING]?: IoUringRing } = loadNativeAddon();
   addon[RING] ??= new IoUringRing(addon);
   return addon[RING];
 }
 
-/** An Error as Node would make it, from a negative errno. */
+/** Returns an Error like those of node:fs, for a negative errno. */
 export function errnoError(error: number, syscall: string): NodeJS.ErrnoException {
   const code = getSystemErrorName(error);
   return Object.assign(new Error(`${syscall} failed with ${code}`), { code, errno: error, syscall });

@@ -1,4 +1,5 @@
-// The io_uring engine: durable writes by the ring, on the event loop of the thread; everything else by node:fs.
+// The io_uring engine. The ring does the durable writes, on the event loop of the thread; node:fs does everything
+// else.
 
 import { invariant } from '../errors.js';
 import { createFsStorage, type Decorate } from './fs-storage.js';
@@ -8,16 +9,22 @@ import { errnoError, ringOfThisThread } from './io-uring-ring.js';
 import type { EngineReport, LogFile, Storage } from './storage.js';
 import { storageError } from './storage-errors.js';
 
-/** Storage on io_uring. Throws an Error that says why it cannot be had here, now. */
+/** Returns storage on io_uring. Throws an Error that says why io_uring cannot run here now. */
 export function createIoUringStorage(): Storage {
   const ring = ringOfThisThread();
   const { addon } = ring;
   let hasOpened = false;
   let refusedBecause: string | null = null;
-  /** Stays, whatever file is opened next: the blocks that were too small for the last one will be for it. */
+  /**
+   * Kept when another file is opened: the store's blocks have one size, so they are too small for the next file as
+   * well.
+   */
   let unalignedBecause: string | null = null;
 
-  /** The file with a descriptor for direct writes. Gives it back if that cannot be had. */
+  /**
+   * Returns `file` with a second descriptor for direct writes. Closes `file` and throws if that descriptor cannot be
+   * opened.
+   */
   function logFile(file: LogFile, locate: Locate): LogFile {
     const direct = addon.openFile(locate(file.path));
     if (typeof direct === 'number') {
@@ -46,7 +53,7 @@ export function createIoUringStorage(): Storage {
           indirectBecause === null
             ? `It is the fastest that works here: io_uring${hasOpened ? ' with direct I/O' : ''}.`
             : `It works here, through the page cache: ${indirectBecause}.`,
-        // Blocks that are too small go by node:fs. Whether I/O is direct is known when a file is open for it.
+        // node:fs writes blocks that are too small. Direct I/O is known only when a file has been opened for it.
         nativeIoUringActive: unalignedBecause === null,
         directIoActive: hasOpened && indirectBecause === null,
         retries,
@@ -70,7 +77,7 @@ export function createIoUringStorage(): Storage {
         try {
           inner.removeSync(path);
         } catch {
-          // The first error is the one that matters.
+          // The caller needs the first error.
         }
         throw error;
       }

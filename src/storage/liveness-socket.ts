@@ -1,5 +1,5 @@
-// A process shows that it lives by a listening UNIX socket. The kernel refuses connections to it from the moment at which
-// the process has ended, by whatever end, and it does not matter from which container one looks.
+// A listening UNIX socket shows that its process lives. The kernel refuses connections as soon as the process has
+// ended, however it ended, and in every container that reaches the socket.
 
 import fs from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
@@ -9,23 +9,27 @@ import { type FileAccess, giveSocketAccess } from './permissions.js';
 import type { Announcement, Liveness } from './storage.js';
 import { storageError } from './storage-errors.js';
 
-/** A longer path is cut in silence, and the socket lands elsewhere: sun_path without its last byte. */
+/**
+ * Longest path of a socket in bytes: sun_path without its NUL. A longer path would be truncated without an error, and
+ * the socket would be created elsewhere.
+ */
 const PATH_BYTES_MAX = process.platform === 'darwin' ? 103 : 107;
 
-/** Windows has named pipes, which are in no directory. */
+/** False on Windows, whose named pipes are in no directory. */
 const HAS_SOCKETS = process.platform !== 'win32';
 
-/** What says that there is something wrong here and now. Everything else says that there are no sockets here. */
+/** Errors that are reported. Any other error means that the file system has no sockets. */
 const TROUBLES = ['EACCES', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'ENOENT', 'ENOMEM', 'ENOSPC', 'EROFS'];
 
-/** What a socket is called until it listens. */
+/** Suffix of a socket's name until it listens. */
 export const UNNAMED_SOCKET_SUFFIX = '.tmp';
 
 /**
- * Listens at `path`; errors show `shown`. Whoever may write by `access` can connect, and so
- * prove that an owner lives or is dead. Null where there can be no socket. It is bound under another name first: Node
- * removes the name that a socket was bound to when the event loop runs empty, or a worker ends, and then nothing would be
- * left to prove that an owner is dead.
+ * Listens at `path`, and returns the announcement. Returns null where no socket can be created. A process that may
+ * write by `access` can connect, and so tell whether the owner lives. Errors show `shown`.
+ *
+ * The socket is bound under another name and then renamed: Node removes the name that a socket was bound to when the
+ * event loop runs empty or a worker ends, and the name must stay to prove that the owner is dead.
  */
 export async function announceAt(
   path: string,
@@ -37,7 +41,7 @@ export async function announceAt(
   const server = createServer((socket) => socket.destroy());
   try {
     await listening(server, bound);
-    // Where it cannot be had, whoever may not connect takes the owner for alive.
+    // If this fails, a process that may not connect takes the owner for alive.
     giveSocketAccess(bound, access);
     await poolCall('rename', shown, (callback) => fs.rename(bound, path, callback));
   } catch (error) {
@@ -47,7 +51,7 @@ export async function announceAt(
     if (code !== undefined && TROUBLES.includes(code)) throw storageError(error, 'bind', shown);
     return null;
   }
-  // A connection that cannot be accepted has been answered all the same: whoever looked is connected.
+  // A failed accept does no harm: the process that probes is connected already.
   server.on('error', () => {});
   server.unref();
   let closing: Promise<void> | null = null;
@@ -64,7 +68,7 @@ export async function announceAt(
   };
 }
 
-/** Whether somebody listens at `path`. Only a refused connection proves that nobody does. */
+/** Returns whether a process listens at `path`. Only a refused connection proves that none does. */
 export function probeAt(path: string): Promise<Liveness> {
   if (!HAS_SOCKETS || Buffer.byteLength(path) > PATH_BYTES_MAX) return Promise.resolve('unknown');
   return new Promise((resolve) => {
@@ -86,7 +90,7 @@ function listening(server: Server, path: string): Promise<void> {
       server.off('error', reject);
       resolve();
     });
-    // Exclusive: in a worker of a cluster the primary would listen, and go on when the worker is dead.
+    // Exclusive, because in a cluster worker the primary would listen, and go on listening when the worker is dead.
     server.listen({ path, exclusive: true });
   });
 }

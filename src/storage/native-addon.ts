@@ -1,14 +1,24 @@
-// Finding and loading the addon. It is built in a checkout, or comes with the package; where it is missing, or this
-// runtime cannot have it, that is said and nothing else is lost than speed.
+// Finds and loads the native addon. A checkout builds it, or the package contains it. Without the addon only speed is
+// lost, and the error says why it is missing.
 
-// By this name webpack does not take the path for a module that it should have found.
+// The call nodeModule.createRequire() keeps webpack from resolving the addon's path as a module of the bundle.
 import nodeModule from 'node:module';
 
-/** native/addon.cc. Numbers below zero are negated errnos. */
+/** Functions of native/addon.cc. A negative number is a negated errno. */
 export interface NativeAddon {
+  /**
+   * Opens the ring of this thread. Calls `onFinished` from the event loop for each finished write. Returns 0 or a
+   * negative errno; -EALREADY if the ring is open.
+   */
   openRing(onFinished: (slot: number, result: number) => void): number;
+  /** Opens an existing file for durable writes. Returns a negative errno on failure. */
   openFile(path: string): NativeFile | number;
+  /** Closes a descriptor of openFile(). Returns false for any other descriptor. */
   closeFile(fd: number): boolean;
+  /**
+   * Seals the frames in `bytes` and starts a durable write. Returns its slot, or a negative errno if nothing was
+   * started. Throws a TypeError if the frames do not fill the body exactly.
+   */
   submit(
     fd: number,
     bytes: Uint8Array,
@@ -18,18 +28,27 @@ export interface NativeAddon {
     startLsn: number,
     seed: number,
   ): number;
-  /** Blocks until the write is finished. Calls nobody. */
+  /** Blocks until the write is finished. Runs no JavaScript. */
   drain(slot: number): void;
-  /** The result of a drained write that told() was not called for, or undefined. */
+  /**
+   * Returns the result of a drained write: 0 or a negative errno. Returns undefined once told() was called for it, or
+   * the event loop has reported it.
+   */
   result(slot: number): number | undefined;
-  /** Frees the slot of a drained write. Without it the event loop calls `onFinished`. */
+  /** Frees the slot of a drained write. Without this call the event loop reports the write to `onFinished`. */
   told(slot: number): void;
+  /** Returns the offset of the first byte of `buffer` whose address is a multiple of `alignment`, a power of two. */
   alignedOffset(buffer: ArrayBuffer, alignment: number): number;
-  /** `operation` is one of FLOCK. Never blocks. */
+  /** Calls flock(2) with an operation of FLOCK. Never blocks. */
   flock(fd: number, operation: number): number;
+  /** Seals all frames in `bytes`. Returns false if the frames do not fill `bytes` exactly. */
   sealFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
+  /** Returns the CRC-32C register after `bytes`, signed like that of src/crc32c.ts. */
   crc32cUpdate(register: number, bytes: Uint8Array): number;
-  /** How often this thread's ring was asked again, and for how long. A pause is a millisecond in which the thread waits to ask the kernel again. */
+  /**
+   * Returns the state of this thread's ring. `ringFd` is -1 without a ring. `retries` counts submissions that were
+   * repeated after EINTR, EAGAIN or EBUSY. `pauses` counts those repeated after a pause of 1 ms.
+   */
   state(): {
     readonly ringFd: number;
     readonly underWay: number;
@@ -39,7 +58,7 @@ export interface NativeAddon {
   readonly crc32cIsAccelerated: boolean;
 }
 
-/** What flock(2) calls its operations. */
+/** Operations of flock(2). */
 export const FLOCK = { shared: 1, exclusive: 2, unlock: 8 } as const;
 
 export interface NativeFile {
@@ -49,10 +68,10 @@ export interface NativeFile {
   readonly offsetAlignment: number;
 }
 
-/** From src/storage and from dist/storage alike. */
+/** Path of the addon, relative to src/storage and to dist/storage. */
 const ADDON_PATH = '../../native/build/Release/keelson.node';
 
-/** Of loading an addon, by the code of the error: what it means. No file names; those are in the cause. */
+/** Meaning of an error of loading, by its code. File names are left to the cause. */
 const MEANINGS: Readonly<Record<string, string>> = {
   MODULE_NOT_FOUND:
     'this installation has no native addon; to get the io_uring engine, run npm ci in a checkout of Keelson where python3, make and g++ are, and install that folder',
@@ -61,10 +80,10 @@ const MEANINGS: Readonly<Record<string, string>> = {
   ERR_DLOPEN_DISABLED: 'this process may not load native addons; start Node.js without what forbids them',
 };
 
-/** These end the process at libuv calls that the addon makes, so it stays out whatever is built. */
+/** Runtimes that end the process at libuv calls of the addon. The addon is never loaded there. */
 const OTHER_RUNTIMES = { bun: 'Bun', deno: 'Deno' };
 
-/** Throws an Error that says why there is no addon here. Loading again, after a failure, tries afresh. */
+/** Loads the addon of this thread. Throws an Error that says why there is none; the next call tries again. */
 export function loadNativeAddon(): NativeAddon {
   for (const [key, name] of Object.entries(OTHER_RUNTIMES)) {
     if (process.versions[key] !== undefined) throw new Error(`${name} cannot run the native addon`);
@@ -73,7 +92,7 @@ export function loadNativeAddon(): NativeAddon {
   try {
     return nodeModule.createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
   } catch (error) {
-    // In a bundle of CommonJS there is no import.meta.url, so nothing that the addon could be beside.
+    // A CommonJS bundle has no import.meta.url, so there is no path from which to find the addon.
     const isBundled = (import.meta.url as string | undefined) === undefined;
     const code = isBundled ? 'MODULE_NOT_FOUND' : String((error as NodeJS.ErrnoException).code);
     const meaning = MEANINGS[code];

@@ -1,12 +1,12 @@
-// Who may read and write the files that are made: the mode of their directory says it, and the umask does not.
+// Access rights of created files. They follow from the mode of the directory; the umask does not matter.
 
 import fs from 'node:fs';
 import type { FsCallback } from './fs-call.js';
 
-/** Windows has other ways than mode bits. */
+/** False on Windows, which has no mode bits. */
 const HAS_MODES = process.platform !== 'win32';
 
-/** Who may read, write and enter; without set-group-ID and the sticky bit. */
+/** Mode bits for reading, writing and entering, without set-user-ID, set-group-ID and sticky bit. */
 export const PERMISSIONS = 0o777;
 const READ_AND_WRITE = 0o666;
 const OWNER_READS_AND_WRITES = 0o600;
@@ -15,8 +15,9 @@ const GROUP_AND_OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
 /**
- * The mode of a file in a directory of the mode `directoryMode`: whoever may read the directory may read it, and whoever may
- * write there may write it, as far as `permissionsMax` allows. In a sticky directory, such as /tmp, only its owner writes it.
+ * Returns the mode of a file in a directory with the mode `directoryMode`. Users who may read or write in the
+ * directory may read or write the file, within the bits of `permissionsMax`. In a sticky directory such as /tmp only
+ * the owner may write the file. The owner may always read and write.
  */
 export function fileModeFor(directoryMode: number, permissionsMax: number): number {
   const isShared = (directoryMode & STICKY) === 0;
@@ -24,14 +25,17 @@ export function fileModeFor(directoryMode: number, permissionsMax: number): numb
   return (mode & permissionsMax & READ_AND_WRITE) | OWNER_READS_AND_WRITES;
 }
 
-/** Who may use a file: its mode, and the user and group that its directory has. */
+/** Access rights of a file: its mode, and the user and group of its directory. */
 export interface FileAccess {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
 }
 
-/** The access of a file in the directory at a path that the system is called with. Where nothing is, nothing can be made either. */
+/**
+ * Returns the access rights for a file in `directory`, a path for system calls. If the directory is missing, creating
+ * the file fails anyway, and any rights will do.
+ */
 export function fileAccessIn(directory: string, permissionsMax: number): FileAccess {
   try {
     const { mode, uid, gid } = fs.statSync(directory);
@@ -42,9 +46,9 @@ export function fileAccessIn(directory: string, permissionsMax: number): FileAcc
 }
 
 /**
- * Gives a file that was opened with this mode what the umask took away, and the group of its directory; root gives it the
- * owner, too, so that whoever owns the store can use what root has made in it. What the system refuses (FAT, some shares, a
- * group that this user is not in) stays as it is.
+ * Gives a newly created file the mode bits that the umask removed, and the group of its directory. Root also gives
+ * the file the owner of its directory, so that the owner of a store can use files that root made in it. Ignores what
+ * the system refuses: FAT, some network shares, a group that this user is not in.
  */
 export function giveAccess(fd: number, access: FileAccess, done: () => void): void {
   if (!HAS_MODES) {
@@ -57,7 +61,7 @@ export function giveAccess(fd: number, access: FileAccess, done: () => void): vo
   else fs.fchown(fd, owner.uid, owner.gid, (error) => giveMode(error === null));
 }
 
-/** As giveAccess(), blocking. */
+/** Blocking form of giveAccess(). */
 export function giveAccessSync(fd: number, access: FileAccess): void {
   if (!HAS_MODES) return;
   const owner = ownerFor(access);
@@ -66,8 +70,9 @@ export function giveAccessSync(fd: number, access: FileAccess): void {
 }
 
 /**
- * As giveAccessSync(), to a socket at a path that the system is called with. By a descriptor of it: whoever may write in the
- * directory could put a link to another file there. Where that cannot be had, the umask decides.
+ * Gives access rights to a socket at `path`, a path for system calls. Goes through a descriptor that follows no link,
+ * because another user who may write in the directory could replace the socket by a link to another file. Ignores
+ * every failure: the umask decides then.
  */
 export function giveSocketAccess(path: string, access: FileAccess): void {
   if (process.platform !== 'linux') return;
@@ -85,17 +90,20 @@ export function giveSocketAccess(path: string, access: FileAccess): void {
   });
 }
 
-/** Names a file without opening it; Linux only, and not among the constants of Node.js. */
+/** Flag of open(2) that names a file without opening it. Linux only, and not among the constants of Node.js. */
 const O_PATH = 0o10000000;
 
-/** Returns who should own a file that this process has made; null where that is so already. */
+/** Returns the user and group to give to a file that this process made; null if the file has them already. */
 function ownerFor({ uid, gid }: FileAccess): { readonly uid: number; readonly gid: number } | null {
   const [ownUid, ownGid] = [process.geteuid?.() ?? -1, process.getegid?.() ?? -1];
   const owner = { uid: ownUid === 0 && uid !== -1 ? uid : ownUid, gid: gid === -1 ? ownGid : gid };
   return owner.uid === ownUid && owner.gid === ownGid ? null : owner;
 }
 
-/** Where the file has not got the group of its directory, all whom that lets in may read what the group may: nobody else comes by. */
+/**
+ * Returns the mode for a file. If the file could not get the directory's group, everybody gets the group's right to
+ * read, so that the group's members have it; only users whom the directory admits reach the file.
+ */
 function modeFor({ mode }: FileAccess, hasGroup: boolean): number {
   return hasGroup ? mode : mode | ((mode & GROUP_READS) >> 3);
 }
@@ -109,13 +117,16 @@ function isDone(change: () => void): boolean {
   }
 }
 
-/** Returns what a copy of a directory is to allow: without the sticky bit nobody else may write in it, as nobody does with it. */
+/**
+ * Returns the mode bits for a copy of a directory. The copy has no sticky bit. Group and others lose the right to
+ * write in the copy of a sticky directory: in the original they could not write the store's files either.
+ */
 function permissionsFor(directoryMode: number): number {
   const isShared = (directoryMode & STICKY) === 0;
   return (isShared ? directoryMode : directoryMode & ~GROUP_AND_OTHERS_WRITE) & PERMISSIONS;
 }
 
-/** The permissions of a directory; null where the system has none. */
+/** Passes the mode bits for a copy of the directory at `path` to `callback`; null where there are no mode bits. */
 export function permissionsAt(path: string, callback: FsCallback<number | null>): void {
   fs.stat(path, (error, stats) => {
     if (error) callback(error);
@@ -123,7 +134,10 @@ export function permissionsAt(path: string, callback: FsCallback<number | null>)
   });
 }
 
-/** Gives the directory at a path, which was just made, these permissions, whatever the umask is. */
+/**
+ * Gives these mode bits to a directory that this process has just made. Overrides the umask. Ignores failures: the
+ * directory then keeps the narrower mode.
+ */
 export function setDirectoryPermissions(path: string, permissions: number, done: () => void): void {
   const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
   if (!HAS_MODES) {
@@ -131,13 +145,12 @@ export function setDirectoryPermissions(path: string, permissions: number, done:
     return;
   }
   fs.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, (error, fd) => {
-    // As above: what cannot be widened stays narrow.
     if (error) {
       done();
       return;
     }
     fs.fstat(fd, (_, stats) => {
-      // What the parent hands down stays: the set-group-ID bit.
+      // Keeps the set-group-ID bit that the parent hands down.
       const special = (stats?.mode ?? 0) & 0o7000;
       fs.fchmod(fd, special | permissions, () => fs.close(fd, () => done()));
     });

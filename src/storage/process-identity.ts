@@ -1,19 +1,23 @@
-// Who this process is, and whether the process of an identity still lives.
-// These are labels: another boot id may be mounted over this machine's, and another pid namespace may number processes
-// anew. Whoever has a proof that the kernel holds asks that instead (see held-directory.ts). Every doubt is 'unknown'.
+// The identity of this process, and whether the process of another identity lives.
+//
+// An identity consists of labels, and labels can deceive: another boot id may be mounted over the machine's, and
+// another pid namespace may number processes anew. A lock or a socket, which the kernel releases when its process
+// ends, is a better proof and decides where there is one (held-directory.ts). Every doubt is 'unknown'.
 
 import fs from 'node:fs';
 import type { Liveness, ProcessIdentity } from './storage.js';
 
 const PID_MAX = 2 ** 31 - 1;
 
-/** The two fields of /proc/<pid>/stat that liveness needs. */
+/** Fields of /proc/<pid>/stat that tell whether a process lives. */
 export interface ProcessStat {
-  /** One letter; Z and X are those of a process that will never run again. */
+  /** Process state, one letter. Z and X mean that the process will never run again. */
   readonly state: string;
+  /** Start time in clock ticks since boot. */
   readonly startTime: string;
 }
 
+/** Returns the identity of this process. Fields that the system does not give are empty. */
 export function readProcessIdentity(): ProcessIdentity {
   return {
     bootId: readOr('', () => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
@@ -23,20 +27,21 @@ export function readProcessIdentity(): ProcessIdentity {
   };
 }
 
-/** Whether the process of `identity` has a task that can still run, as far as `own`, this process, can tell. */
+/** Returns 'live' if the process of `identity` has a task that can still run, as far as the process `own` can tell. */
 export function processLiveness(identity: ProcessIdentity, own: ProcessIdentity): Liveness {
-  // The machine has booted since. (Machines that share a store over a network file system are outside the promise:
-  // their boot ids differ while both live.)
+  // The machine has booted since. Machines that share a store over a network file system are not supported: their
+  // boot ids differ while both are up.
   if (identity.bootId !== '' && own.bootId !== '' && identity.bootId !== own.bootId) return 'dead';
   if (identity.pidNamespace !== own.pidNamespace) return 'unknown';
-  // A pid that no process can have; and to signal 0 or a negative one would mean whole groups of processes.
+  // No process can have this pid. Signalling 0 or a negative pid would address groups of processes.
   if (!Number.isInteger(identity.pid) || identity.pid < 1 || identity.pid > PID_MAX) return 'unknown';
   return procShowsOwnNamespace() ? livenessFromProc(identity) : livenessFromSignal(identity.pid);
 }
 
 /**
- * Parses /proc/<pid>/stat. The second field is the name of the program in parentheses, and may itself hold spaces and
- * parentheses: so the fields are counted from the last closing one, behind which comes the third, the state.
+ * Parses /proc/<pid>/stat. The second field is the program's name in parentheses and may contain spaces and
+ * parentheses. So the fields are counted from the last closing parenthesis; the field after it is the third, the
+ * state.
  */
 export function parseProcessStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -50,14 +55,17 @@ function livenessFromProc(identity: ProcessIdentity): Liveness {
   try {
     stat = parseProcessStat(fs.readFileSync(`/proc/${identity.pid}/stat`, 'utf8'));
   } catch (error) {
-    // A /proc mounted with hidepid leaves out living processes of other users, so its word alone is not enough.
+    // A /proc mounted with hidepid omits living processes of other users, so a missing entry alone proves nothing.
     return isAbsence(error) && !canBeSignalled(identity.pid) ? 'dead' : 'unknown';
   }
   if (identity.startTime !== '' && stat.startTime !== identity.startTime) return 'dead';
   return canRun(stat.state) ? 'live' : livenessOfTasks(identity.pid);
 }
 
-/** The first task of a process may have ended, and be a zombie, while others still run. */
+/**
+ * Returns 'live' if any task of the process can run. The first task may have ended, and be a zombie, while others
+ * run.
+ */
 function livenessOfTasks(pid: number): Liveness {
   try {
     for (const task of fs.readdirSync(`/proc/${pid}/task`)) {
@@ -80,11 +88,11 @@ function taskCanRun(statPath: string): boolean {
 
 function livenessFromSignal(pid: number): Liveness {
   if (!canBeSignalled(pid)) return 'dead';
-  // Without a start time it may be another process that was given the pid since, or a zombie.
+  // Without a start time, the pid may belong to a zombie, or to a newer process.
   return pid === process.pid ? 'live' : 'unknown';
 }
 
-/** False only when the system says that there is no such process. */
+/** Returns false only if the system says that there is no such process. */
 function canBeSignalled(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -94,7 +102,7 @@ function canBeSignalled(pid: number): boolean {
   }
 }
 
-/** A process in a new pid namespace may still see the /proc of the outer one, where its pids mean others. */
+/** Returns false in a new pid namespace that still sees the outer /proc: there its pids belong to other processes. */
 function procShowsOwnNamespace(): boolean {
   return readOr(false, () => fs.readlinkSync('/proc/self') === String(process.pid));
 }
@@ -103,7 +111,7 @@ function canRun(state: string): boolean {
   return state !== 'Z' && state !== 'X' && state !== 'x';
 }
 
-/** ESRCH is what reading says when the process ended after its file was opened. */
+/** Returns true for errors that mean "no such process". ESRCH comes if the process ends after its file was opened. */
 function isAbsence(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOENT' || code === 'ESRCH';

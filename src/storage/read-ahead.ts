@@ -1,17 +1,18 @@
-// A file in windows, one after the other, the next being read while this one is used. Two buffers, whatever the file.
+// Reads a file from one end to the other in windows. While the caller uses one window, the next is read. Memory is
+// two buffers, whatever the size of the file.
 
 import type { StorageFile } from './storage.js';
 
 /**
- * Bytes read at a time where nobody says otherwise: large enough for the disk, small enough that what is done with one window does
- * not keep the event loop. A multiple of every block size, so that no commit header is cut by a window's end.
+ * Default size of a window in bytes: large enough for the disk, small enough that work on one window does not hold up
+ * the event loop. A multiple of every block size, so that no window ends within a commit header.
  */
 export const WINDOW_BYTES = 1024 * 1024;
 
 /**
- * The bytes `[from, to)` of a file. A window is good until the next is asked for; all but the last have `windowBytes`.
- * Fewer bytes than asked for, where the file ends earlier. Never more than one read is under way, so the event loop
- * has its turn between two windows.
+ * Yields the bytes `[from, to)` of a file in windows of `windowBytes`; the last window may be shorter. Stops early if
+ * the file ends before `to`. A window is valid until the next one is requested. At most one read is under way, so the
+ * event loop runs between two windows.
  */
 export async function* readAhead(
   file: StorageFile,
@@ -35,10 +36,13 @@ export async function* readAhead(
   }
 }
 
-/** Reads as much of `buffer` as the file has, for who will ask for it later or never. */
+/**
+ * Starts to read into `buffer` at `offset`. Resolves to the part of `buffer` that was filled. A failure that nobody
+ * awaits is not reported as an unhandled rejection.
+ */
 export function startRead(file: StorageFile, buffer: Uint8Array, offset: number): Promise<Uint8Array> {
   const reading = file.read(buffer, offset).then((bytesRead) => buffer.subarray(0, bytesRead));
-  // Who stops early never asks for this window: its failure is nobody's news then. The file's close() waits for the read.
+  // A reader that stops early never awaits this window. The file's close() waits for the read.
   reading.catch(() => {});
   return reading;
 }

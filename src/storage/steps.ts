@@ -1,26 +1,40 @@
-// One order of steps, two ways of waiting. What must happen both in the background and, when a synchronous append
-// cannot wait, in a blocking form is written once as a generator of steps, so that the two can never differ.
+// Steps: one sequence of operations that can run in the background or block. An append that cannot wait needs the
+// blocking form of work that otherwise runs in the background. Writing the sequence once, as a generator, keeps the
+// two forms identical.
 
 import { invariant } from '../errors.js';
 
-/** One operation in its two forms. */
+/** One operation in its background form and its blocking form. */
 interface Step {
   readonly run: () => Promise<unknown>;
   readonly runSync: () => unknown;
 }
 
+/** A sequence of steps that returns a `T`. Run it with runSteps() or runStepsSync(). */
 export type Steps<T> = Generator<Step, T, unknown>;
 
-/** `const file = yield* step(() => storage.createLogFile(path), () => storage.createLogFileSync(path))` */
+/**
+ * Yields one step and returns its result.
+ *
+ * @example
+ * const file = yield* step(
+ *   () => storage.createLogFile(path),
+ *   () => storage.createLogFileSync(path),
+ * );
+ */
 export function* step<T>(run: () => Promise<T>, runSync: () => T): Steps<T> {
   return (yield { run, runSync }) as T;
 }
 
-/** A step that only runSteps() can take: what it does has no blocking form. */
+/** Yields an operation without a blocking form, which only runSteps() can take. */
 export function* backgroundStep<T>(run: () => Promise<T>): Steps<T> {
   return (yield { run, runSync: () => invariant(false, 'a step without a blocking form was to block') }) as T;
 }
 
+/**
+ * Runs the background form of each step, one after the other. Resolves to what the generator returns. An error of a
+ * step is thrown into the generator.
+ */
 export async function runSteps<T>(steps: Steps<T>): Promise<T> {
   let next = steps.next();
   while (!next.done) {
@@ -35,6 +49,10 @@ export async function runSteps<T>(steps: Steps<T>): Promise<T> {
   return next.value;
 }
 
+/**
+ * Runs the blocking form of each step, one after the other, and returns what the generator returns. An error of a
+ * step is thrown into the generator.
+ */
 export function runStepsSync<T>(steps: Steps<T>): T {
   let next = steps.next();
   while (!next.done) {

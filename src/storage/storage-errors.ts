@@ -1,4 +1,4 @@
-// From the operating system's errors to ours: one table, used by every engine.
+// Converts errors of the operating system to KeelsonErrors. Every engine uses this table.
 
 import os from 'node:os';
 import { namedStop } from '../commit-guard.js';
@@ -19,7 +19,7 @@ const IN_THE_WAY: Pick<SystemError, 'code' | 'next'> = {
   next: 'Find out what else writes in this directory, and keep it away: a store has its directory for itself',
 };
 
-/** What each error of the system means to a caller, and what to do about it. docs/ERRORS.md lists them. */
+/** Code, meaning and next step for each errno. docs/ERRORS.md lists them. */
 export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
   EACCES: { ...NOT_ALLOWED, meaning: 'permission denied' },
   EPERM: { ...NOT_ALLOWED, meaning: 'not permitted' },
@@ -45,7 +45,7 @@ export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
     meaning: "it is a directory, and has the name of a file of Keelson's",
     next: 'Move it away',
   },
-  // Everything that room can run out of. None of these says that anything written is lost.
+  // Errors for lack of room of any kind. None of them means that written data is lost.
   EDQUOT: {
     code: 'KEELSON_NO_SPACE',
     meaning: 'the disk quota is used up',
@@ -103,7 +103,7 @@ export const SYSTEM_ERRORS: Readonly<Record<string, SystemError>> = {
   },
 };
 
-/** What any other error of the system is. */
+/** Code and next step for every other errno. */
 export const OTHER_ERROR: SystemError = {
   code: 'KEELSON_IO',
   meaning: '',
@@ -111,8 +111,8 @@ export const OTHER_ERROR: SystemError = {
 };
 
 /**
- * The KeelsonError for an error of `syscall` on `path`: KEELSON_IO for every errno that has no code of its own. A stack that
- * was exhausted in the call is no word of the system's: KEELSON_INTERRUPTED.
+ * Returns the KeelsonError for an error of `syscall` on `path`. An errno without a code of its own becomes
+ * KEELSON_IO. A stack overflow within the call becomes KEELSON_INTERRUPTED, because the system reported nothing.
  */
 export function storageError(cause: unknown, syscall: string, path: string): KeelsonError {
   const known = namedStop(cause);
@@ -124,12 +124,15 @@ export function storageError(cause: unknown, syscall: string, path: string): Kee
   return new KeelsonError(code, text, { path, errno, syscall }, cause);
 }
 
-/** libuv has no name for EDQUOT: Node calls it `UNKNOWN` or `Unknown system error -122`, and tells the number. */
+/**
+ * Returns the errno's name. libuv has no name for EDQUOT: Node calls it `UNKNOWN` or `Unknown system error -122`, and
+ * gives the number.
+ */
 function nameOf(cause: NodeJS.ErrnoException | null): string {
   return cause?.errno === -os.constants.errno.EDQUOT ? 'EDQUOT' : (cause?.code ?? 'UNKNOWN');
 }
 
-/** True when a flush was tried and failed: what it should have made durable is lost to knowledge for ever. */
+/** Returns true if `error` is a failed flush. Nobody can know whether the bytes that the flush covered are durable. */
 export function isFailedFlush(error: unknown): boolean {
   return error instanceof KeelsonError && FLUSHES.includes(error.facts.syscall ?? '');
 }

@@ -1,197 +1,254 @@
-// The storage interface: everything that Keelson ever asks of a disk, and nothing else.
-// Engines: node:fs (fs-storage.ts), the simulated disk (src/testing/), io_uring (a later one).
-// test/storage/contract.ts is what each of them must hold.
+// The storage interface: every operation that Keelson uses on a disk. The engines are node:fs (fs-storage.ts),
+// io_uring (io-uring-storage.ts) and the simulated disk (src/testing/). test/storage/contract.ts tests all of them.
 //
-// Rules every engine keeps:
-// - A short write is continued, EINTR and EAGAIN are retried (a named, bounded number of times). A failed flush
-//   is reported and never retried; whether the same file would report success when asked again is not specified.
-// - Errors are KeelsonErrors with the errno, the syscall and the path: see storage-errors.ts for which code.
-// - Nothing is durable because it was written. File contents are durable after flush() or a durable write;
-//   names (create, rename, link, remove) only after flushDirectory() of the directory that holds them.
-// - A file that is used after close(), other than by close() or drainSync(), is a broken invariant.
-// - A file that is created may be read and written by whoever may do so with its directory: the mode of the directory
-//   governs, the umask does not.
+// Rules for every engine:
+// - Short writes are continued. EINTR and EAGAIN are retried a bounded number of times.
+// - A failed flush is reported and never retried. Whether a later flush of the same file reports success is
+//   unspecified.
+// - Errors are KeelsonErrors with errno, syscall and path. storage-errors.ts chooses the code.
+// - Contents are durable after flush() or a durable write. Names (create, rename, link, remove) are durable after
+//   flushDirectory() of the directory that holds them. Nothing else makes anything durable.
+// - Using a file after close() breaks an invariant, except for close() and drainSync().
+// - The mode of the directory decides who may read and write a created file; the umask does not.
 // - Paths are absolute, with '/' as the separator.
 
 import type { FrameSeal } from './frame-seal.js';
 
+/** Kind of a path, with symbolic links followed. A dangling link is 'absent'. */
 export type PathKind = 'file' | 'directory' | 'other' | 'absent';
 
-/** Who holds a lock. Enough to tell, from another process on this machine, whether its owner still lives. */
+/**
+ * Identity of the process that holds a lock. Another process on the machine can tell from it whether the owner lives.
+ */
 export interface ProcessIdentity {
-  /** Random per boot of the machine; empty where the system has none. */
+  /** Random id of the machine's boot; empty where the system has none. */
   readonly bootId: string;
-  /** The pid namespace, without which a pid means nothing; empty where the system has none. */
+  /** Pid namespace, which a pid needs to be unique on a machine; empty where the system has none. */
   readonly pidNamespace: string;
   readonly pid: number;
-  /** When the process started, in the system's own ticks, so that a reused pid is not mistaken; empty if unknown. */
+  /**
+   * Start time of the process in clock ticks, which tells it from a later process with the same pid; empty if
+   * unknown.
+   */
   readonly startTime: string;
 }
 
-/** What taking a lock gave: 'held' when somebody else has it; 'unknown' where nothing can be locked. */
+/** Result of taking a lock. 'held': another owner has it. 'unknown': this system cannot lock. */
 export type LockAttempt = 'locked' | 'held' | 'unknown';
 
-/** What a look at a lock gave: 'held' when somebody has it exclusively; 'unknown' where nothing can be locked. */
+/** Result of probing a lock. 'held': an owner has it exclusively. 'unknown': this system cannot lock. */
 export type LockState = 'free' | 'held' | 'unknown';
 
+/** Whether a process lives. 'dead' is proven; 'unknown' must be treated like 'live'. */
 export type Liveness = 'live' | 'dead' | 'unknown';
 
-/** Which engine runs and why: observable, so that nobody has to guess. */
+/** Report on the engine that runs, and why. */
 export interface EngineReport {
   readonly engine: 'fs' | 'io_uring' | 'simulated';
-  /** Why this engine and not a faster one; a sentence. */
+  /** Sentence that says why this engine runs and no faster one. */
   readonly engineReason: string;
+  /** True if the ring does the durable writes. */
   readonly nativeIoUringActive: boolean;
+  /** True if durable writes bypass the page cache. */
   readonly directIoActive: boolean;
   /**
-   * How often the kernel was asked again after it had refused a commit for now (EINTR, EAGAIN, EBUSY). Of all stores of this
-   * thread; only io_uring counts. A kernel that refuses a thousand times has failed.
+   * Number of times a durable write was submitted again because the kernel refused it for now (EINTR, EAGAIN, EBUSY).
+   * Counts all stores of this thread on the io_uring engine; 0 on other engines. A write fails after 1,000 such
+   * refusals in a row.
    */
   readonly retries: number;
-  /** Milliseconds that this thread has waited before it asked again, one at a time, with the event loop stopped. */
+  /** Milliseconds that this thread slept before such submissions, with the event loop stopped. Each sleep is 1 ms. */
   readonly retryPausesMs: number;
 }
 
+/** Storage of one engine. Methods that return a promise work in the background; the others block. */
 export interface Storage {
+  /** Report on this engine. */
   readonly report: EngineReport;
 
-  /** What is at `path`. Never throws for a path that is not there, nor for one below a file ('absent'). */
+  /** Resolves to the kind of the inode at `path`; to 'absent' if there is none, and for a path below a file. */
   kind(path: string): Promise<PathKind>;
-  /** The path of what is there without a symbolic link on the way to it. */
+  /** Resolves to `path` without symbolic links. KEELSON_NOT_FOUND if nothing is there. */
   realPath(path: string): Promise<string>;
-  /** Who may read, write and enter a directory: the nine bits of its mode. Null where there are none. */
+  /**
+   * Resolves to the mode bits (at most 0o777) that a copy of this directory should have; null where there are no mode
+   * bits.
+   */
   permissionsOf(path: string): Promise<number | null>;
   /**
-   * Creates one level. False when a directory was there already, which stays as it is. Without `permissions` the umask
-   * decides.
+   * Creates one level of directories. Resolves to false if the directory exists, and leaves it unchanged. Without
+   * `permissions` the umask decides the mode.
    */
   makeDirectory(path: string, permissions?: number): Promise<boolean>;
-  /** The names in a directory, in no order. */
+  /** Resolves to the names in a directory, in no particular order. */
   list(path: string): Promise<string[]>;
-  /** Makes every name created, renamed or removed in this directory before the call durable. */
+  /** Makes every name that was created, renamed or removed in this directory before the call durable. */
   flushDirectory(path: string): Promise<void>;
+  /** Blocking form of flushDirectory(). */
   flushDirectorySync(path: string): void;
-  /** Replaces `to` when it is there; atomic. */
+  /** Renames a file atomically, replacing `to` if it exists. Durable after flushDirectory(). */
   rename(from: string, to: string): Promise<void>;
+  /** Blocking form of rename(). */
   renameSync(from: string, to: string): void;
-  /** A second name for a file. KEELSON_EXISTS when `name` is taken: at most one of many racers wins. */
+  /** Gives a file a second name. KEELSON_EXISTS if `name` is taken, so that at most one of several racers succeeds. */
   link(existing: string, name: string): Promise<void>;
+  /** Blocking form of link(). */
   linkSync(existing: string, name: string): void;
+  /** Removes the name of a file. KEELSON_NOT_FOUND if it is missing. */
   remove(path: string): Promise<void>;
+  /** Blocking form of remove(). */
   removeSync(path: string): void;
   /**
-   * Identifies what has that name now; null when nothing has. Two names of one file give the same. No other file gives
-   * it as long as somebody has this one open.
+   * Returns the identity of the file or directory at `path`; null if nothing is there. All names of a file give the
+   * same identity. No other file has it while a descriptor of this one is open.
    */
   identityOf(path: string): string | null;
   /**
-   * Keeps a directory, wherever it is moved to and whatever its path leads to later. KEELSON_NOT_FOUND when absent. Files
-   * that are made in it give nobody more than `permissionsMax`.
+   * Holds a directory, wherever it is moved and whatever its path leads to later. KEELSON_NOT_FOUND if it is missing.
+   * Files created in it give group and others no mode bits outside `permissionsMax`.
    */
   holdDirectory(path: string, permissionsMax?: number): Promise<HeldDirectory>;
 
-  /** Opens a file for reading, and for writing in place when `writable`. KEELSON_NOT_FOUND when absent. */
+  /** Opens a file for reading, and for writing in place if `writable`. KEELSON_NOT_FOUND if it is missing. */
   openFile(path: string, writable: boolean): Promise<StorageFile>;
-  /** Creates a file that is not there, for reading and writing. KEELSON_EXISTS when it is. */
+  /** Creates a file for reading and writing. KEELSON_EXISTS if it exists. */
   createFile(path: string): Promise<StorageFile>;
-  /** Creates a file that will take durable writes. Everything they need is opened here, before the first of them. */
+  /**
+   * Creates a file for durable writes. Opens everything that they need, so that none fails for lack of a descriptor.
+   * KEELSON_EXISTS if it exists.
+   */
   createLogFile(path: string): Promise<LogFile>;
+  /** Blocking form of createLogFile(). */
   createLogFileSync(path: string): LogFile;
-  /** The same for a file that is there, contents and size as they are. KEELSON_NOT_FOUND when absent. */
+  /**
+   * Opens an existing file for durable writes, with its contents and size unchanged. KEELSON_NOT_FOUND if it is
+   * missing.
+   */
   openLogFile(path: string): Promise<LogFile>;
+  /** Blocking form of openLogFile(). */
   openLogFileSync(path: string): LogFile;
 
-  /** Zeroed memory that a durable write of this engine accepts. An engine never keeps it longer than it says. */
+  /**
+   * Returns `length` bytes of zeroed memory that durable writes of this engine accept. After a write,
+   * DurableWriteDone says whether the engine still uses the memory.
+   */
   allocate(length: number): Uint8Array;
 
-  /** What a write with that seal does to its bytes first; ahead of it, while the disk is busy with another write. */
+  /**
+   * Fills in the checksums that a durable write with this seal would fill in. Lets a caller seal frames while the
+   * disk is busy with another write.
+   */
   sealFrames(bytes: Uint8Array, seal: FrameSeal): void;
 
+  /** Identity of this process. */
   readonly processIdentity: ProcessIdentity;
-  /** Whether the process of that identity still has a task that can run. A zombie is dead. */
+  /** Returns whether the process of `identity` has a task that can still run. A zombie is dead. */
   liveness(identity: ProcessIdentity): Liveness;
+  /** Returns `length` random bytes. */
   randomBytes(length: number): Uint8Array;
-  /** Milliseconds from an arbitrary start, never going back. For figures, never for decisions about data. */
+  /** Returns milliseconds since an arbitrary start; never goes back. For statistics, never for decisions about data. */
   nowMs(): number;
 }
 
 /**
- * A directory that stays the same one whatever happens to its path, and what the kernel knows of who uses it. Locks and
- * announcements end with the process, and with the worker thread, that made them.
+ * A directory held by its inode, whatever happens to its path, with its lock and its announcements. The lock and the
+ * announcements end with the process, or the worker thread, that made them.
  */
 export interface HeldDirectory {
-  /** As it was asked for. */
+  /** Path under which the directory was held. Messages show it. */
   readonly path: string;
-  /** The same engine; names in `path` are looked up in the directory that is held. Messages show `path`. */
+  /** Storage of the same engine. Names below `path` are looked up in the held directory. */
   readonly storage: Storage;
   /** Locks the directory exclusively until close(). Does not wait. */
   lock(): LockAttempt;
-  /** Looks whether anybody has the directory locked exclusively. Others who look are not in the way. */
+  /**
+   * Returns whether an owner has the directory locked exclusively. Probes do not disturb each other, but a lock() at
+   * the same moment may find the directory 'held'.
+   */
   probeLock(): LockState;
   /**
-   * Shows under `name`, which was never used before, that this process lives. Null where the system or the file system
-   * has nothing to show it with.
+   * Announces under `name` that this process lives. `name` must be new in this directory. Resolves to null where the
+   * system or the file system cannot announce.
    */
   announce(name: string): Promise<Announcement | null>;
-  /** Whether whoever announced itself as `name` lives. Everything but a proof of death is 'live' or 'unknown'. */
+  /**
+   * Resolves to whether the process that announced itself as `name` lives. Without a proof of its death the answer is
+   * 'live' or 'unknown'.
+   */
   probe(name: string): Promise<Liveness>;
-  /** Ends announcements, waits for what is under way on names, and gives the lock back. Idempotent. */
+  /** Ends the announcements, waits for operations on names that are under way, and releases the lock. Idempotent. */
   close(): Promise<void>;
 }
 
+/** An announcement that a process lives. Ends at the latest with its process. */
 export interface Announcement {
   /**
-   * Ends it, and removes its name unless `keepsName`: a name that stays proves that its owner is gone. The first call decides.
-   * Never rejects.
+   * Ends the announcement. Removes its name unless `keepsName`; a name that stays proves that its owner is gone.
+   * Later calls change nothing. Never rejects.
    */
   close(keepsName?: boolean): Promise<void>;
 }
 
+/** An open file. */
 export interface StorageFile {
   readonly path: string;
-  /** Bytes in the file. */
+  /** Resolves to the size of the file in bytes. */
   size(): Promise<number>;
-  /** Fills `into` from `position`; returns the bytes read, fewer only at the end of the file. */
+  /**
+   * Reads from `position` into all of `into`. Resolves to the number of bytes read, which is less only at the end of
+   * the file.
+   */
   read(into: Uint8Array, position: number): Promise<number>;
-  /** Writes all of `bytes` at `position`. Not durable. */
+  /** Writes all of `bytes` at `position`. Not durable before flush(). */
   write(bytes: Uint8Array, position: number): Promise<void>;
-  /** Contents and size of everything written before the call, durable. */
+  /** Makes everything written before the call durable, with the file's size. */
   flush(): Promise<void>;
-  /** Waits for what the engine still has under way on this file, then gives the descriptor back. Idempotent. */
+  /** Waits for operations under way on this file, then closes its descriptors. Idempotent. */
   close(): Promise<void>;
 }
 
-/** One durable write: the unit of a commit. */
+/** One durable write: all bytes of a commit. */
 export interface DurableWrite {
-  /** From Storage.allocate, or a part of it that starts where the allocation starts. Whole blocks. */
+  /** Whole blocks in memory from Storage.allocate(): the allocation itself, or a part that starts at its first byte. */
   readonly bytes: Uint8Array;
+  /** Byte offset in the file; a multiple of the block size. */
   readonly position: number;
-  /** Checksums to fill in before the bytes go out; null when there are no frames. */
+  /** Seal that fills in the checksums before the write; null if `bytes` need none. */
   readonly seal: FrameSeal | null;
 }
 
 /**
- * Called exactly once per submit, never from inside it; from inside drainSync() when that is what completed it.
- * `error` null: the bytes are durable. Otherwise nothing may be assumed about them, and nothing is retried.
- * `memoryIsFree` false: the engine may still read the memory of this write; it must not be written again, only dropped.
+ * Receives the outcome of a submitted write. Called exactly once per submit(), and never from inside submit();
+ * drainSync() may call it.
+ *
+ * If `error` is null, the bytes are durable. Otherwise their state on disk is unknown, and no engine retries the
+ * write. If `memoryIsFree` is false, the engine may still read the memory: the caller must drop it and never write to
+ * it again.
  */
 export type DurableWriteDone = (error: Error | null, memoryIsFree: boolean) => void;
 
+/** A file that takes durable writes. */
 export interface LogFile extends StorageFile {
+  /** Blocking form of write(). */
   writeSync(bytes: Uint8Array, position: number): void;
+  /** Blocking form of flush(). */
   flushSync(): void;
-  /** Writes zeros over [from, to), so that later writes there change no metadata. Not durable by itself. */
+  /** Writes zeros over `[from, to)`, so that later writes there change no metadata. Not durable before flush(). */
   zeroFill(from: number, to: number): Promise<void>;
+  /** Blocking form of zeroFill(). */
   zeroFillSync(from: number, to: number): void;
   /**
-   * Cuts off what is behind `sizeBytes`, of which nothing is under way, and gives its room back. Not durable by itself: a power
-   * cut may leave the file as long as it was.
+   * Truncates the file to `sizeBytes` and frees the space after it. No write past `sizeBytes` may be under way. Not
+   * durable before flush(): after a power cut the file may have its former size.
    */
   truncate(sizeBytes: number): Promise<void>;
-  /** Seals and starts one durable write. At most one is under way per file: a second is an invariant broken. */
+  /** Seals and starts one durable write. A second write while one is under way breaks an invariant. */
   submit(write: DurableWrite, done: DurableWriteDone): void;
-  /** The same, blocking, when none is under way. Throws when the bytes may not be durable. */
+  /**
+   * Seals and carries out one durable write, blocking. No other may be under way. Throws if the bytes may not be
+   * durable.
+   */
   writeDurableSync(write: DurableWrite): void;
-  /** Blocks until the write under way, if any, has called its `done`. */
+  /** Blocks until the write under way, if any, is finished and has called its `done`. */
   drainSync(): void;
 }

@@ -1,15 +1,19 @@
-// Reading from a disk that cannot give all of a file: zeros in place of what it cannot, and word of it. For who looks
-// for what is left, and checks everything it reads.
+// Reads a disk that cannot return all of a file. Bytes that cannot be read become zeros and are reported. For repair,
+// which checks everything that it reads.
 
 import { isKeelsonError, type KeelsonError } from '../errors.js';
 import type { Storage, StorageFile } from './storage.js';
 
-/** What is lost around a place that cannot be read: a page, as the system reads. */
+/** Bytes given up around an unreadable place: one page, the unit in which the system reads. */
 const PIECE_BYTES = 4096;
 
+/** Receives a range `[offset, offsetEnd)` of a file that was read as zeros, and the error. */
 export type OnUnreadable = (path: string, offset: number, offsetEnd: number, error: KeelsonError) => void;
 
-/** The same storage, whose files are read so. Told once for every piece of every read that fails with KEELSON_IO. */
+/**
+ * Returns `storage` with an openFile() whose files read zeros in place of bytes that fail with KEELSON_IO. Calls
+ * `onUnreadable` for every unreadable piece of every read.
+ */
 export function withTolerantReads(storage: Storage, onUnreadable: OnUnreadable): Storage {
   const openFile: Storage['openFile'] = async (path, writable) =>
     tolerant(await storage.openFile(path, writable), onUnreadable);
@@ -50,7 +54,7 @@ async function readPieces(
   return length;
 }
 
-/** An object with some methods replaced; all others are those of `target`, called on `target`. */
+/** Returns `target` with some methods replaced. The other methods are called on `target`. */
 function overriding<T extends object>(target: T, methods: Partial<T>): T {
   return new Proxy(target, {
     get: (_, name) => {

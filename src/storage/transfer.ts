@@ -1,20 +1,21 @@
-// Moving all of many bytes with system calls that may move fewer, or none, at a time.
-// It knows no file: the call is passed in, so that each of its outcomes can be tested without a disk.
+// Transfers many bytes with system calls that may move fewer bytes at a time, or none. The call is a parameter, so
+// that tests produce each outcome without a disk.
 
-/** How often in a row a call may be interrupted, or move nothing, before the transfer fails. */
+/** Limit of calls in a row that are interrupted or move nothing, after which a transfer fails. */
 export const TRANSFER_RETRY_COUNT_MAX = 64;
 
-/** Linux moves at most 2^31 - 4096 bytes in one call, and Node refuses more than 2^31 - 1. */
+/** Limit of bytes per call. Linux moves at most 2^31 - 4096 bytes, and Node refuses more than 2^31 - 1. */
 export const TRANSFER_STEP_BYTES_MAX = 2 ** 30;
 
 const TRANSIENT_ERRNOS: readonly (string | undefined)[] = ['EINTR', 'EAGAIN'];
 
+/** Receives the outcome of one call: its error, or the number of bytes that it moved. */
 export type TransferCallback = (error: NodeJS.ErrnoException | null, movedBytes: number) => void;
 
-/** One call: moves up to `length` bytes, from or to `offset` of the memory, and calls back later. */
+/** Moves up to `length` bytes from or to `offset` of the memory with one call, and calls back later. */
 export type TransferStep = (offset: number, length: number, callback: TransferCallback) => void;
 
-/** What has been moved so far, and whether to go on. */
+/** Progress of one transfer. Decides whether the transfer goes on. */
 class Progress {
   movedBytes = 0;
   ended: boolean;
@@ -76,12 +77,15 @@ function transfer(
   });
 }
 
-/** Calls `step` until `totalBytes` are written, then `done` with null; or with the error that ended it. */
+/**
+ * Calls `step` until `totalBytes` are written. Then calls `done` with null, or with the error that ended the
+ * transfer.
+ */
 export function writeAll(totalBytes: number, step: TransferStep, done: (error: Error | null) => void): void {
   transfer(new Progress(totalBytes, false), step, done);
 }
 
-/** Calls `step` until `totalBytes` are read or a call reads none, which is the end of the file. */
+/** Calls `step` until `totalBytes` are read, or until a call reads 0 bytes, which is the end of the file. */
 export function readAll(
   totalBytes: number,
   step: TransferStep,
@@ -90,7 +94,7 @@ export function readAll(
   transfer(new Progress(totalBytes, true), step, done);
 }
 
-/** The blocking form of writeAll: `step` returns how many bytes it wrote, and throws its errors. */
+/** Blocking form of writeAll(). `step` returns the number of bytes that it wrote and throws its errors. */
 export function writeAllSync(totalBytes: number, step: (offset: number, length: number) => number): void {
   const progress = new Progress(totalBytes, false);
   while (!progress.ended) {

@@ -1,6 +1,6 @@
-// Crash exploration: runs a workload once on a simulated disk, captures the disk at its boundaries, crashes every
-// captured state in many ways, lets the code under test recover, and asks whether what it finds keeps the promise.
-// Recoveries are crashed too. A failure carries the few numbers that replay it alone.
+// Crash exploration. Runs a workload once on a simulated disk and captures the disk at boundaries. Crashes every
+// captured state in many ways, lets the code under test recover, and checks what it recovers. Crashes recoveries as
+// well. A failure contains the few numbers that replay its crash.
 
 import { checkNames } from '../options.js';
 import type { Storage } from '../storage/storage.js';
@@ -10,71 +10,83 @@ import type { PowerCutChoice } from './power-cut.js';
 import { mixSeeds, Random } from './random.js';
 import { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';
 
-/** `power-cut`: of names, a prefix per directory survives. `power-cut-strict`: any of them. */
+/**
+ * Kind of a crash. `power-cut`: in each directory a prefix of the pending changes of names survives.
+ * `power-cut-strict`: any subset of them survives. `process-kill`: the process dies and the disk keeps running.
+ */
 export type CrashKind = 'power-cut' | 'power-cut-strict' | 'process-kill';
 
-/** One crash: where, and what it left. */
+/**
+ * One crash: the boundary at which it happens, and what it leaves on the disk. Plain data that can be printed and
+ * replayed.
+ */
 export type Crash =
   | { readonly boundary: number; readonly kind: 'power-cut'; readonly choice: PowerCutChoice }
   | { readonly boundary: number; readonly kind: 'process-kill'; readonly seed: number };
 
-/** What a recovery or a check may want to know of the crash before it. */
+/** The crash that a recovery or a check runs after. */
 export interface CrashContext<Fact = unknown> {
-  /** The crash of the workload, and then of each recovery that was crashed in turn. */
+  /** The crash of the workload, followed by the crashes of recoveries. */
   readonly crashes: readonly Crash[];
-  /** The disk that was found, for further lives or faults on it. */
+  /** Disk after the crash, for further lives and for faults. */
   readonly disk: SimulatedDisk;
-  /** What was recorded before the last crash. */
+  /** Facts recorded before the last crash. */
   readonly facts: readonly Fact[];
 }
 
 /**
- * `Fact` is what the workload knows for certain and its check relies on: “submitted 7”, “acknowledged 7”.
- * `Recovered` is what recovery hands to verification: an open store, for instance.
+ * Options of exploreCrashes() with a separate recovery. `Fact` is what the workload records and the check relies on,
+ * for example "submitted 7" or "acknowledged 7". `Recovered` is what `recover` passes to `verify`, for example an
+ * open store.
  */
 export interface CrashExploration<Fact, Recovered> {
+  /** Seed of the exploration. The same seed and workload give the same crashes. */
   readonly seed: number;
+  /** Options of the simulated disk. */
   readonly disk?: Omit<SimulatedDiskOptions, 'seed'>;
   /**
-   * Runs once. `record` notes a fact from this moment on: each crash is checked against the facts recorded before it.
-   * When it returns nothing needs to be closed; that too is a state to crash in.
+   * Runs once. `record` adds a fact: every later crash is checked against it. The workload need not close anything,
+   * because a store left open is also a state to crash in.
    */
   readonly workload: (
     storage: Storage,
     record: (fact: Fact) => void,
     disk: SimulatedDisk,
   ) => Promise<unknown>;
-  /** Runs on every disk found after a crash, and is crashed itself. What it records holds for crashes after that. */
+  /** Runs on the disk after every crash, and is crashed itself. Facts that it records hold for later crashes. */
   readonly recover: (
     storage: Storage,
     record: (fact: Fact) => void,
     context: CrashContext<Fact>,
   ) => Promise<Recovered>;
-  /** Throws when the promise is broken. Is never crashed. */
+  /** Throws or rejects if a promise is broken. Is never crashed. */
   readonly verify: (
     recovered: Recovered,
     facts: readonly Fact[],
     context: CrashContext<Fact>,
   ) => Promise<void> | void;
-  /** At most so many crashes in all, those of recoveries included; 1000 when absent. */
+  /** Limit of all crashes, those of recoveries included. Default: 1000. */
   readonly statesMax?: number;
-  /** Of which kinds; all when absent. */
+  /** Kinds of crashes to try. Default: all. */
   readonly kinds?: readonly CrashKind[];
-  /** How often a recovery is crashed again, and the recovery after that; 1 when absent, 0 for never. */
+  /**
+   * Levels of crashes in recoveries: 1 crashes recoveries, 2 also crashes the recoveries after those, 0 crashes none.
+   * Default: 1.
+   */
   readonly nestedDepth?: number;
-  /** How many crashes are tried in each recovery; 2 when absent. */
+  /** Crashes to try in each recovery. Default: 2. */
   readonly nestedStates?: number;
-  /** At so many moments fewer than states, so that each is crashed about this often; 8 when absent. */
+  /** Crashes per captured boundary, on average. A larger number crashes fewer boundaries more often. Default: 8. */
   readonly statesPerBoundary?: number;
-  /** Turns without a step of the disk after which work that has not settled hangs; 10,000 when absent. */
+  /** Turns of the event loop without a step of the disk after which unsettled work counts as hung. Default: 10,000. */
   readonly idleTurnsMax?: number;
-  /** The crashes that a failure printed: only these are run. */
+  /** Crashes printed by a failure. If given, only these run. */
   readonly replay?: readonly Crash[];
 }
 
-/** The same for code that recovers and checks in one go, where recovery itself is not crashed. */
+/** Options of exploreCrashes() for code that recovers and checks in one function. That function is not crashed. */
 export type CrashCheck<Fact> = Omit<CrashExploration<Fact, Storage>, 'recover' | 'verify'> & {
-  /** Opens what was found, and throws when the promise is broken. */
+  /** Opens the disk after a crash. Throws or rejects if a promise is broken. */
   readonly check: (
     storage: Storage,
     facts: readonly Fact[],
@@ -101,26 +113,33 @@ const EXPLORATION_NAMES: readonly (keyof CrashExploration<unknown, unknown>)[] =
   'verify',
 ];
 
+/** Result of an exploration that found no failure. */
 export interface CrashCounts {
-  /** Crashes tried. */
+  /** Crashes that were tried. */
   states: number;
-  /** Those of them that hit a recovery. */
+  /** Crashes that hit a recovery; part of `states`. */
   nestedStates: number;
-  /** Boundaries the workload went through. */
+  /** Boundaries of the workload. */
   boundaries: number;
-  /** Boundaries of the workload that were crashed at. */
+  /** Boundaries of the workload at which it was crashed. */
   boundariesCrashed: number;
+  /** Power cuts; part of `states`. */
   powerCuts: number;
+  /** Process kills; part of `states`. */
   processKills: number;
 }
 
-/** A promise was broken after a crash. `cause` is what the check threw; `replay` runs this crash alone. */
+/**
+ * Error for a promise that was broken after a crash. `cause` is the error of the check. Passing `seed` and `replay`
+ * back as options runs this crash alone.
+ */
 export class CrashFailure extends Error {
   override readonly name = 'CrashFailure';
+  /** Seed of the exploration. */
   readonly seed: number;
-  /** Empty when the workload failed before any crash. */
+  /** Crashes that led to the failure. Empty if the workload failed before any crash. */
   readonly replay: readonly Crash[];
-  /** What was known when it crashed. */
+  /** Facts recorded before the failure. */
   readonly facts: readonly unknown[];
 
   constructor(told: string, { seed, replay, facts, cause }: FailureParts) {
@@ -138,7 +157,7 @@ interface FailureParts {
   readonly cause: unknown;
 }
 
-/** `events` says of each crash at which event it was. */
+/** Builds the error. `events` describes the boundary of each crash in `replay`. */
 function failureOf(events: readonly string[], parts: FailureParts): CrashFailure {
   const { seed, replay, cause } = parts;
   const told = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
@@ -150,14 +169,15 @@ function failureOf(events: readonly string[], parts: FailureParts): CrashFailure
 }
 
 export const STATES_MAX = 1000;
-/** Rather crash at many moments a few times than at few moments often. */
+/** Average crashes per boundary. Few crashes at many boundaries find more than many crashes at few boundaries. */
 const STATES_PER_BOUNDARY = 8;
 const ALL_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict', 'process-kill'];
 
 /**
- * Explores the crashes of a workload; rejects with a CrashFailure at the first broken promise.
+ * Explores the crashes of a workload. Resolves to counts when every check has passed. Rejects with a CrashFailure at
+ * the first broken promise, and with a TypeError for an unknown option.
  *
- * ```ts
+ * @example
  * await exploreCrashes<{ submitted?: string; acknowledged?: string }, Store>({
  *   seed: 1,
  *   workload: async (storage, record) => {
@@ -173,7 +193,6 @@ const ALL_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict', 'proce
  *     for (const { acknowledged } of facts) if (acknowledged) assert(store.has(acknowledged));
  *   },
  * });
- * ```
  */
 export async function exploreCrashes<Fact, Recovered = Storage>(
   options: CrashExploration<Fact, Recovered> | CrashCheck<Fact>,
@@ -189,7 +208,7 @@ function fromCheck<Fact>(options: CrashCheck<Fact>): CrashExploration<Fact, Stor
   return { ...rest, nestedDepth: 0, recover: async (storage) => storage, verify: check };
 }
 
-/** The crashes that led here, and at which event each was. */
+/** Crashes so far, and a description of the boundary of each. */
 interface Path {
   readonly crashes: readonly Crash[];
   readonly events: readonly string[];
@@ -198,7 +217,7 @@ interface Path {
 const NO_CRASH: Path = { crashes: [], events: [] };
 
 class Explorer<Fact, Recovered> {
-  private readonly counts: CrashCounts = {
+  readonly #counts: CrashCounts = {
     states: 0,
     nestedStates: 0,
     boundaries: 0,
@@ -206,93 +225,97 @@ class Explorer<Fact, Recovered> {
     powerCuts: 0,
     processKills: 0,
   };
-  private readonly options: CrashExploration<Fact, Recovered>;
-  private readonly random: Random;
-  private readonly statesMax: number;
-  private readonly nestedDepth: number;
-  private readonly nestedStates: number;
-  private readonly idleTurnsMax: number;
+  readonly #options: CrashExploration<Fact, Recovered>;
+  readonly #random: Random;
+  readonly #statesMax: number;
+  readonly #nestedDepth: number;
+  readonly #nestedStates: number;
+  readonly #idleTurnsMax: number;
 
   constructor(options: CrashExploration<Fact, Recovered>) {
-    this.options = options;
-    this.random = new Random(mixSeeds(options.seed, 0xe8));
-    this.statesMax = options.statesMax ?? STATES_MAX;
-    this.nestedDepth = options.replay ? options.replay.length - 1 : (options.nestedDepth ?? 1);
-    this.nestedStates = options.nestedStates ?? 2;
-    this.idleTurnsMax = options.idleTurnsMax ?? IDLE_TURNS_MAX;
+    this.#options = options;
+    this.#random = new Random(mixSeeds(options.seed, 0xe8));
+    this.#statesMax = options.statesMax ?? STATES_MAX;
+    this.#nestedDepth = options.replay ? options.replay.length - 1 : (options.nestedDepth ?? 1);
+    this.#nestedStates = options.nestedStates ?? 2;
+    this.#idleTurnsMax = options.idleTurnsMax ?? IDLE_TURNS_MAX;
   }
 
   async run(): Promise<CrashCounts> {
-    const captured = await this.runWorkload();
-    if (this.options.replay) {
-      await this.replayFrom(captured, this.options.replay, 0, NO_CRASH);
-      return this.counts;
+    const captured = await this.#runWorkload();
+    if (this.#options.replay) {
+      await this.#replayFrom(captured, this.#options.replay, 0, NO_CRASH);
+      return this.#counts;
     }
-    // A share of the budget is for the recoveries; what they do not use comes back to the boundaries that follow.
-    const nestedShare = this.nestedDepth > 0 ? this.nestedStates : 0;
+    // Reserves a share of the budget for recoveries. What they leave unused goes to the boundaries that follow.
+    const nestedShare = this.#nestedDepth > 0 ? this.#nestedStates : 0;
     for (const [at, moment] of captured.entries()) {
-      const left = (this.statesMax - this.counts.states) / (captured.length - at);
+      const left = (this.#statesMax - this.#counts.states) / (captured.length - at);
       const budget = Math.max(1, Math.floor(left / (1 + nestedShare)));
-      for (const crash of this.crashesOf(moment, budget)) {
-        if (this.counts.states >= this.statesMax) return this.counts;
-        await this.crash(moment, crash, NO_CRASH, this.nestedDepth);
+      for (const crash of this.#crashesOf(moment, budget)) {
+        if (this.#counts.states >= this.#statesMax) return this.#counts;
+        await this.#crash(moment, crash, NO_CRASH, this.#nestedDepth);
       }
     }
-    return this.counts;
+    return this.#counts;
   }
 
-  private async runWorkload(): Promise<readonly Captured<Fact>[]> {
-    const { seed, replay } = this.options;
-    const disk = new SimulatedDisk({ ...this.options.disk, seed });
-    const perBoundary = this.options.statesPerBoundary ?? STATES_PER_BOUNDARY;
-    const momentsMax = Math.max(1, Math.floor(this.statesMax / perBoundary));
+  async #runWorkload(): Promise<readonly Captured<Fact>[]> {
+    const { seed, replay } = this.#options;
+    const disk = new SimulatedDisk({ ...this.#options.disk, seed });
+    const perBoundary = this.#options.statesPerBoundary ?? STATES_PER_BOUNDARY;
+    const momentsMax = Math.max(1, Math.floor(this.#statesMax / perBoundary));
     const sampler = new CrashSampler<Fact>(disk, [], {
       seed,
       momentsMax,
       only: replay?.[0]?.boundary ?? null,
     });
     try {
-      const work = this.options.workload(disk.life(), (fact) => sampler.record(fact), disk);
-      await settledOrHung(work, disk, this.idleTurnsMax);
+      const work = this.#options.workload(disk.life(), (fact) => sampler.record(fact), disk);
+      await settledOrHung(work, disk, this.#idleTurnsMax);
     } catch (cause) {
       throw failureOf([], { seed, replay: [], facts: sampler.facts(), cause });
     } finally {
       disk.halt();
     }
     const captured = sampler.finish();
-    this.counts.boundaries = disk.boundaries;
-    this.counts.boundariesCrashed = captured.length;
+    this.#counts.boundaries = disk.boundaries;
+    this.#counts.boundariesCrashed = captured.length;
     return captured;
   }
 
-  /** Seeded crashes of one captured moment: a process kill or two, and power cuts of both profiles. */
-  private *crashesOf(moment: Captured<Fact>, budget: number): Generator<Crash> {
+  /**
+   * Yields seeded crashes of one captured state, at most `budget`: a process kill or two, and power cuts of both
+   * profiles.
+   */
+  *#crashesOf(moment: Captured<Fact>, budget: number): Generator<Crash> {
     const { boundary, state } = moment;
-    const kinds = this.options.kinds ?? ALL_KINDS;
-    const first = this.random.below(kinds.length);
+    const kinds = this.#options.kinds ?? ALL_KINDS;
+    const first = this.#random.below(kinds.length);
     let left = budget;
     for (let at = 0; at < kinds.length && left > 0; at += 1) {
-      // With less budget than kinds, each boundary starts with another kind, so that over all of them none is left out.
+      // If the budget is smaller than the number of kinds, a random first kind at each boundary gives every kind its
+      // turn.
       const kind = kinds[(first + at) % kinds.length] as CrashKind;
       const share = Math.max(1, Math.floor(left / (kinds.length - at)));
       if (kind === 'process-kill') {
         const killCount = Math.min(share, 2);
         left -= killCount;
         for (let kill = 0; kill < killCount; kill += 1) {
-          yield { boundary, kind, seed: this.random.uint32() };
+          yield { boundary, kind, seed: this.#random.uint32() };
         }
         continue;
       }
       const profile = kind === 'power-cut' ? 'prefix' : 'strict';
-      for (const choice of state.powerCuts({ profile, budget: share, seed: this.random.uint32() })) {
+      for (const choice of state.powerCuts({ profile, budget: share, seed: this.#random.uint32() })) {
         left -= 1;
         yield { boundary, kind: 'power-cut', choice };
       }
     }
   }
 
-  /** One crash, the recovery after it, its check, and the crashes of that recovery. */
-  private async crash(
+  /** Runs one crash, the recovery after it, its check, and then the crashes of that recovery. */
+  async #crash(
     moment: Captured<Fact>,
     crash: Crash,
     before: Path,
@@ -302,43 +325,39 @@ class Explorer<Fact, Recovered> {
     const { crashes } = path;
     const disk =
       crash.kind === 'power-cut' ? moment.state.powerCut(crash.choice) : moment.state.processKill(crash.seed);
-    this.count(crash, crashes.length > 1);
-    const only = this.options.replay?.[crashes.length]?.boundary ?? null;
-    const momentsMax = depth > 0 ? this.nestedStates : 0;
+    this.#count(crash, crashes.length > 1);
+    const only = this.#options.replay?.[crashes.length]?.boundary ?? null;
+    const momentsMax = depth > 0 ? this.#nestedStates : 0;
     const sampler = new CrashSampler<Fact>(disk, moment.facts, { seed: disk.seed, momentsMax, only });
     const context: CrashContext<Fact> = { crashes, disk, facts: moment.facts };
     let recoveryMoments: readonly Captured<Fact>[] = [];
     try {
-      const recovering = this.options.recover(disk.life(), (fact) => sampler.record(fact), context);
-      const recovered = await settledOrHung(recovering, disk, this.idleTurnsMax);
+      const recovering = this.#options.recover(disk.life(), (fact) => sampler.record(fact), context);
+      const recovered = await settledOrHung(recovering, disk, this.#idleTurnsMax);
       recoveryMoments = sampler.finish();
-      const verifying = Promise.resolve(this.options.verify(recovered, sampler.facts(), context));
-      await settledOrHung(verifying, disk, this.idleTurnsMax);
+      const verifying = Promise.resolve(this.#options.verify(recovered, sampler.facts(), context));
+      await settledOrHung(verifying, disk, this.#idleTurnsMax);
     } catch (cause) {
-      // The recovery that fails is the one to look at, unless a replay goes on from a moment inside it.
-      const { seed } = this.options;
+      // `replay` ends with this crash, so a replay of the failure stops at the recovery that failed.
+      const { seed } = this.#options;
       throw failureOf(path.events, { seed, replay: crashes, facts: sampler.facts(), cause });
     } finally {
       disk.halt();
     }
-    if (!this.options.replay) await this.crashRecovery(recoveryMoments, path, depth);
+    if (!this.#options.replay) await this.#crashRecovery(recoveryMoments, path, depth);
     return { moments: recoveryMoments, path };
   }
 
-  private async crashRecovery(
-    moments: readonly Captured<Fact>[],
-    before: Path,
-    depth: number,
-  ): Promise<void> {
+  async #crashRecovery(moments: readonly Captured<Fact>[], before: Path, depth: number): Promise<void> {
     for (const moment of moments) {
-      for (const crash of this.crashesOf(moment, 1)) {
-        if (this.counts.states >= this.statesMax) return;
-        await this.crash(moment, crash, before, depth - 1);
+      for (const crash of this.#crashesOf(moment, 1)) {
+        if (this.#counts.states >= this.#statesMax) return;
+        await this.#crash(moment, crash, before, depth - 1);
       }
     }
   }
 
-  private async replayFrom(
+  async #replayFrom(
     moments: readonly Captured<Fact>[],
     replay: readonly Crash[],
     at: number,
@@ -352,15 +371,15 @@ class Explorer<Fact, Recovered> {
         `replay: boundary ${crash.boundary} was not reached: the workload is not the one that failed`,
       );
     }
-    const next = await this.crash(moment, crash, before, replay.length - 1 - at);
-    await this.replayFrom(next.moments, replay, at + 1, next.path);
+    const next = await this.#crash(moment, crash, before, replay.length - 1 - at);
+    await this.#replayFrom(next.moments, replay, at + 1, next.path);
   }
 
-  private count(crash: Crash, isNested: boolean): void {
-    this.counts.states += 1;
-    if (isNested) this.counts.nestedStates += 1;
-    if (crash.kind === 'power-cut') this.counts.powerCuts += 1;
-    else this.counts.processKills += 1;
+  #count(crash: Crash, isNested: boolean): void {
+    this.#counts.states += 1;
+    if (isNested) this.#counts.nestedStates += 1;
+    if (crash.kind === 'power-cut') this.#counts.powerCuts += 1;
+    else this.#counts.processKills += 1;
   }
 }
 

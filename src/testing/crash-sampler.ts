@@ -1,28 +1,31 @@
-// Captures the moments of a run at which a crash finds something new, with the facts known at that moment: all of
-// them, or a seeded fair sample (a reservoir) when there are more than wanted.
+// Captures the states of a run at which a crash finds something new, with the facts recorded by then. Keeps all of
+// them, or a seeded sample (a reservoir) if there are too many.
 
 import { mixSeeds, Random } from './random.js';
 import type { Boundary, DiskState, SimulatedDisk } from './simulated-disk.js';
 
+/** A captured state of a run. */
 export interface Captured<Fact> {
-  /** The boundary at which it was captured; for the end of the run, one past the last. */
+  /** Boundary of the capture. At the end of the run it is one past the last boundary. */
   readonly boundary: number;
-  /** What happened at it, in words. */
+  /** Description of the event at that boundary. */
   readonly event: string;
   readonly state: DiskState;
-  /** What was recorded before this moment. */
+  /** Facts recorded before the capture. */
   readonly facts: readonly Fact[];
 }
 
 export interface SamplerOptions {
   readonly seed: number;
+  /** Limit of captured states. */
   readonly momentsMax: number;
-  /** Captures at this boundary and nowhere else. */
+  /** Boundary to capture, and no other; null to sample. */
   readonly only: number | null;
 }
 
-/** How often the end of a run is taken where there is a single place. */
+/** Chance that the end of the run replaces the single captured state. */
 const END_CHANCE = 0.3;
+/** Draws of a boundary between a change of names and the flush of its directory. Other boundaries have one. */
 const NAME_DRAWS = 4;
 
 interface Moment {
@@ -33,88 +36,92 @@ interface Moment {
 }
 
 export class CrashSampler<Fact> {
-  private readonly disk: SimulatedDisk;
-  private readonly log: Fact[];
-  private readonly options: SamplerOptions;
-  private readonly random: Random;
-  private readonly moments: Moment[] = [];
-  private candidateCount = 0;
-  private lastVersion = -1;
-  private lastFactCount = -1;
+  readonly #disk: SimulatedDisk;
+  readonly #log: Fact[];
+  readonly #options: SamplerOptions;
+  readonly #random: Random;
+  readonly #moments: Moment[] = [];
+  #candidateCount = 0;
+  #lastVersion = -1;
+  #lastFactCount = -1;
 
-  /** Watches `disk` from now on, until `finish`. */
+  /** Starts to watch `disk`. finish() ends it. */
   constructor(disk: SimulatedDisk, facts: readonly Fact[], options: SamplerOptions) {
-    this.disk = disk;
-    this.log = [...facts];
-    this.options = options;
-    this.random = new Random(mixSeeds(options.seed, 0x5a));
+    this.#disk = disk;
+    this.#log = [...facts];
+    this.#options = options;
+    this.#random = new Random(mixSeeds(options.seed, 0x5a));
     if (options.momentsMax > 0 || options.only !== null) {
-      disk.onBoundary = (boundary: Boundary) => this.look(boundary);
+      disk.onBoundary = (boundary: Boundary) => this.#look(boundary);
     }
   }
 
   record(fact: Fact): void {
-    this.log.push(fact);
+    this.#log.push(fact);
   }
 
   facts(): readonly Fact[] {
-    return this.log.slice();
+    return this.#log.slice();
   }
 
-  /** Stops watching; the moments in the order of the run, its end among them. */
+  /** Stops watching. Returns the captured states in the order of the run, the end of the run among them. */
   finish(): readonly Captured<Fact>[] {
-    this.disk.onBoundary = undefined;
-    // The end is no boundary of the disk, but facts recorded after the last one meet a crash here only.
-    const { only, momentsMax } = this.options;
-    const end = this.disk.boundaries;
-    const isWanted = only === null ? momentsMax > 0 && this.isNews() && this.hasRoomForEnd() : only === end;
-    if (isWanted) this.keep(end, 'at its end', Math.min(this.moments.length, momentsMax - 1));
-    const byBoundary = new Map(this.moments.map((moment) => [moment.boundary, moment]));
+    this.#disk.onBoundary = undefined;
+    // The end of the run is no boundary of the disk. It is captured because facts recorded after the last boundary
+    // can only be checked by a crash here.
+    const { only, momentsMax } = this.#options;
+    const end = this.#disk.boundaries;
+    const isWanted = only === null ? momentsMax > 0 && this.#isNews() && this.#hasRoomForEnd() : only === end;
+    if (isWanted) this.#keep(end, 'at its end', Math.min(this.#moments.length, momentsMax - 1));
+    const byBoundary = new Map(this.#moments.map((moment) => [moment.boundary, moment]));
     return [...byBoundary.values()]
       .sort((one, other) => one.boundary - other.boundary)
-      .map(({ factCount, ...moment }) => ({ ...moment, facts: this.log.slice(0, factCount) }));
+      .map(({ factCount, ...moment }) => ({ ...moment, facts: this.#log.slice(0, factCount) }));
   }
 
-  /** Of a single moment the end takes the place now and then, and no more. */
-  private hasRoomForEnd(): boolean {
-    return this.options.momentsMax > 1 || this.moments.length === 0 || this.random.chance(END_CHANCE);
+  /** Returns whether the end gets a place. If only one state is captured, the end takes its place now and then. */
+  #hasRoomForEnd(): boolean {
+    return this.#options.momentsMax > 1 || this.#moments.length === 0 || this.#random.chance(END_CHANCE);
   }
 
-  private look(at: Boundary): void {
+  #look(at: Boundary): void {
     const boundary = at.index;
-    const { only, momentsMax } = this.options;
+    const { only, momentsMax } = this.#options;
     if (only !== null) {
-      if (boundary === only) this.keep(boundary, eventOf(at), 0);
+      if (boundary === only) this.#keep(boundary, eventOf(at), 0);
       return;
     }
-    if (!this.isNews()) return;
-    this.lastVersion = this.disk.version;
-    this.lastFactCount = this.log.length;
+    if (!this.#isNews()) return;
+    this.#lastVersion = this.#disk.version;
+    this.#lastFactCount = this.#log.length;
     for (let draw = 0; draw < drawsOf(at); draw += 1) {
-      this.candidateCount += 1;
-      const isFull = this.moments.length >= momentsMax;
-      const place = isFull ? this.random.below(this.candidateCount) : this.moments.length;
+      this.#candidateCount += 1;
+      const isFull = this.#moments.length >= momentsMax;
+      const place = isFull ? this.#random.below(this.#candidateCount) : this.#moments.length;
       if (place >= momentsMax) continue;
-      this.keep(boundary, eventOf(at), place);
+      this.#keep(boundary, eventOf(at), place);
       return;
     }
   }
 
-  private isNews(): boolean {
-    return this.disk.version !== this.lastVersion || this.log.length !== this.lastFactCount;
+  #isNews(): boolean {
+    return this.#disk.version !== this.#lastVersion || this.#log.length !== this.#lastFactCount;
   }
 
-  private keep(boundary: number, event: string, place: number): void {
-    this.moments[Math.max(0, place)] = {
+  #keep(boundary: number, event: string, place: number): void {
+    this.#moments[Math.max(0, place)] = {
       boundary,
       event,
-      state: this.disk.capture(),
-      factCount: this.log.length,
+      state: this.#disk.capture(),
+      factCount: this.#log.length,
     };
   }
 }
 
-/** Between a change of names and its flush is where order matters most: such moments have better chances. */
+/**
+ * Returns the number of draws of a boundary in the sample. Boundaries between a change of names and the flush of its
+ * directory have more draws, because most ordering faults show there.
+ */
 function drawsOf({ phase, operation }: Boundary): number {
   const isNames = operation === 'rename' || operation === 'remove' || operation === 'flushDirectory';
   return isNames && (phase === 'complete') === (operation !== 'flushDirectory') ? NAME_DRAWS : 1;

@@ -1,14 +1,17 @@
-// Damage to what is on the medium, done while nobody looks: rotten bits, blocks that are zeroed, garbage, swapped or
-// in the wrong place, a file cut short. A fault of a running disk that reports success is in faults.ts.
+// Damage to the medium while no process uses it: flipped bits, zeroed sectors, garbage, swapped or misplaced bytes, a
+// truncated file. faults.ts has the faults of a running disk.
 
 import { misuse } from '../errors.js';
 import type { DiskImage } from './disk-image.js';
 import { Random } from './random.js';
 import type { FileInode } from './simulated-inode.js';
 
-/** Plain data, so that it can be printed and repeated. Offsets and lengths in bytes; what is behind the end of a file is not. */
+/**
+ * One damage. Plain data that can be printed and repeated. Offsets and lengths are bytes; bytes past the end of a
+ * file are left alone.
+ */
 export type Damage =
-  /** Turns `bits` bits over, at seeded places within [offset, offset + length). */
+  /** Flips `bits` different bits at seeded places in `[offset, offset + length)`. */
   | {
       readonly kind: 'flip';
       readonly path: string;
@@ -25,7 +28,10 @@ export type Damage =
       readonly length: number;
       readonly seed: number;
     }
-  /** `swap`: two places change their bytes. `copy`: what belongs to one is at the other, too: a misdirected write. */
+  /**
+   * `swap` exchanges the bytes of two places. `copy` writes the bytes of the first place over the second, like a
+   * misdirected write.
+   */
   | {
       readonly kind: 'swap' | 'copy';
       readonly path: string;
@@ -36,7 +42,7 @@ export type Damage =
     }
   | { readonly kind: 'truncate'; readonly path: string; readonly sizeBytes: number };
 
-/** Does it to the view and to the medium. */
+/** Applies a damage to the view and to the medium. Throws a TypeError for a `truncate` that would grow the file. */
 export function applyDamage(image: DiskImage, damage: Damage): void {
   const file = image.file(damage.path, 'open');
   if (damage.kind === 'truncate') {

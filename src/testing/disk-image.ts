@@ -1,5 +1,6 @@
-// Everything that is on a simulated disk: the tree of directories and files, durable, visible and pending.
-// It knows no processes and no time: simulated-disk.ts says when something happens, this file what it does.
+// Contents of a simulated disk: the tree of directories and files, each with its view, its durable state, and the
+// pending changes in between. Processes and time are in simulated-disk.ts, which says when a change happens; this
+// file says what the change does. The order of a change is its place in the sequence of all changes on the disk.
 
 import { isKeelsonError } from '../errors.js';
 import type { PathKind } from '../storage/storage.js';
@@ -10,17 +11,19 @@ import { FileInode, type WriteData } from './simulated-inode.js';
 
 export type Inode = FileInode | DirectoryInode;
 
-/** A change of names as a process asks for it. */
+/** A change of names that a process requests. */
 export type NameIntent =
   | { readonly kind: 'create' | 'makeDirectory' | 'remove'; readonly path: string }
   | { readonly kind: 'rename' | 'link'; readonly path: string; readonly to: string };
 
+/** Result of a change of names. */
 export interface NamesChanged {
-  /** Null when there was nothing to change. */
+  /** Order of the change; null if nothing changed. */
   readonly order: number | null;
   readonly inode: Inode;
 }
 
+/** Place of a name: its directory, and the inode it has now. */
 interface Place {
   readonly directory: DirectoryInode;
   readonly name: string;
@@ -28,18 +31,19 @@ interface Place {
 }
 
 const ROOT_ID = 1;
-/** How many removed files are remembered, for their bytes to turn up in recycled space. */
+/** Limit of removed files whose contents may reappear in recycled space. */
 const GRAVEYARD_FILES_MAX = 8;
 
 export class DiskImage {
   readonly inodes = new Map<number, Inode>();
-  /** Contents of files that are gone: what recycled space may still hold. */
+  /** Contents of removed files, which recycled space may still hold. */
   graveyard: SectorMap[] = [];
-  /** Changes that reached the view while their operation is still in flight: a flush does not cover them. */
+  /** Orders of changes that are in the view while their operation is in flight. A flush does not cover them. */
   inFlightOrders = new Set<number>();
+  /** Capacity for file contents in bytes. */
   capacityBytes = Number.POSITIVE_INFINITY;
-  private nextInodeId = ROOT_ID + 1;
-  private nextOrder = 1;
+  #nextInodeId = ROOT_ID + 1;
+  #nextOrder = 1;
 
   constructor() {
     this.inodes.set(ROOT_ID, new DirectoryInode(ROOT_ID));
@@ -49,7 +53,7 @@ export class DiskImage {
     return this.inodes.get(ROOT_ID) as DirectoryInode;
   }
 
-  /** A copy of everything; sectors are shared. */
+  /** Returns a copy that shares its sectors with this image. */
   clone(): DiskImage {
     const copy = new DiskImage();
     for (const [id, inode] of this.inodes) copy.inodes.set(id, inode.clone());
@@ -60,31 +64,32 @@ export class DiskImage {
     return copy;
   }
 
-  /** Numbers are never used twice on one disk, whatever crashes between. */
+  /** Continues the numbering of `from`. A disk never uses an inode id or an order twice, whatever crashes happen. */
   continueNumbering(from: DiskImage): void {
-    this.nextInodeId = from.nextInodeId;
-    this.nextOrder = from.nextOrder;
+    this.#nextInodeId = from.#nextInodeId;
+    this.#nextOrder = from.#nextOrder;
   }
 
-  /** The same disk without anything in flight: what had reached the view stays there, as completed. */
+  /** Completes everything in flight: changes that have reached the view stay there. */
   settleAll(): void {
     this.inFlightOrders.clear();
   }
 
-  /** A file or directory as it was found after a power cut. */
+  /** Adds an inode, as a power cut has left it. */
   adopt(inode: Inode): void {
     this.inodes.set(inode.id, inode);
   }
 
+  /** Returns the order of a new change. */
   takeOrder(): number {
-    const order = this.nextOrder;
-    this.nextOrder += 1;
+    const order = this.#nextOrder;
+    this.#nextOrder += 1;
     return order;
   }
 
   // ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The write reaches the view, as in flight until `landed`; returns its order. */
+  /** Writes to the view. The write is in flight until landed() is called with the returned order. */
   write(inode: FileInode, position: number, data: WriteData): number {
     const order = this.takeOrder();
     inode.write(order, position, data);
@@ -92,12 +97,12 @@ export class DiskImage {
     return order;
   }
 
-  /** The operation behind this change has completed: a flush submitted from now on covers it. */
+  /** Marks a change as completed. Flushes submitted from now on cover it. */
   landed(order: number | null): void {
     if (order !== null) this.inFlightOrders.delete(order);
   }
 
-  /** What a flush of this file that is submitted now will cover. */
+  /** Returns the orders of writes that a flush of this file covers if it is submitted now. */
   flushable(inode: FileInode): Set<number> {
     const orders = new Set<number>();
     for (const write of inode.pending) {
@@ -106,6 +111,7 @@ export class DiskImage {
     return orders;
   }
 
+  /** Makes the writes in `orders` durable, and the file's truncations and holes. */
   flushFile(inode: FileInode, orders: ReadonlySet<number>): void {
     inode.makeDurable(orders);
     inode.makeCutsDurable();
@@ -114,11 +120,12 @@ export class DiskImage {
 
   // ── Names ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Returns the kind of the inode at a path in the view. */
   kindOf(path: string): PathKind {
     return this.inodeAt(path)?.kind ?? 'absent';
   }
 
-  /** The inode at a path; null where nothing is, whatever stands in the way. Makes no error: most who ask expect none. */
+  /** Returns the inode at a path, or null if nothing is there. Creates no error, because most callers expect null. */
   inodeAt(path: string): Inode | null {
     let inode: Inode | undefined = this.root;
     const parts = pathParts(path);
@@ -131,46 +138,51 @@ export class DiskImage {
     return inode ?? null;
   }
 
-  /** The inode at a path; throws ENOENT or ENOTDIR. */
+  /** Returns the inode at a path. Throws ENOENT or ENOTDIR. */
   find(path: string, syscall: string): Inode {
     const parts = pathParts(path);
     if (parts.length === 0) return this.root;
     const start = inodeOfPart(parts[0]);
-    if (start !== null && parts.length === 1) return this.startAt(start, syscall, path);
-    const place = this.place(path, syscall);
+    if (start !== null && parts.length === 1) return this.#startAt(start, syscall, path);
+    const place = this.#place(path, syscall);
     if (place.inode === null) throw simulatedError('ENOENT', syscall, path);
     return place.inode;
   }
 
+  /** Returns the file at a path. Throws ENOENT, ENOTDIR or EISDIR. */
   file(path: string, syscall: string): FileInode {
     const inode = this.find(path, syscall);
     if (inode.kind !== 'file') throw simulatedError('EISDIR', syscall, path);
     return inode;
   }
 
+  /** Returns the directory at a path. Throws ENOENT or ENOTDIR. */
   directory(path: string, syscall: string): DirectoryInode {
     const inode = this.find(path, syscall);
     if (inode.kind !== 'directory') throw simulatedError('ENOTDIR', syscall, path);
     return inode;
   }
 
-  /** Does what is asked in the view, as in flight until `landed`. */
+  /** Changes names in the view. The change is in flight until landed() is called with its order. */
   changeNames(intent: NameIntent): NamesChanged {
     switch (intent.kind) {
       case 'create':
-        return this.create(intent.path, 'open', (id) => new FileInode(id));
+        return this.#create(intent.path, 'open', (id) => new FileInode(id));
       case 'makeDirectory':
-        return this.makeDirectory(intent.path);
+        return this.#makeDirectory(intent.path);
       case 'remove':
-        return this.remove(intent.path);
+        return this.#remove(intent.path);
       case 'rename':
-        return this.rename(intent.path, intent.to);
+        return this.#rename(intent.path, intent.to);
       case 'link':
-        return this.link(intent.path, intent.to);
+        return this.#link(intent.path, intent.to);
     }
   }
 
-  /** Does what was asked by an operation in flight, unless the disk would have refused it. */
+  /**
+   * Changes names for an operation that was in flight at a crash. Does nothing if the disk would have refused the
+   * change.
+   */
   attempt(intent: NameIntent): void {
     try {
       this.changeNames(intent);
@@ -179,7 +191,7 @@ export class DiskImage {
     }
   }
 
-  /** What a flush of this directory that is submitted now will cover: everything up to this order. */
+  /** Returns the order up to which a flush of this directory covers changes if it is submitted now. */
   flushableNames(directory: DirectoryInode): number {
     let upTo = 0;
     for (const change of directory.pending) {
@@ -189,8 +201,8 @@ export class DiskImage {
   }
 
   /**
-   * Makes the names changed up to this order durable. A file moved between two directories takes what came before it
-   * in the other one along, as the log of a file system does: half of a rename is never durable.
+   * Makes changes of names up to an order durable. A rename between two directories also makes the earlier changes of
+   * the other directory durable, as a journaling file system does: half of a rename is never durable.
    */
   flushNames(directory: DirectoryInode, upToOrder: number): void {
     const covered = directory.pending.filter((change) => change.order <= upToOrder);
@@ -205,59 +217,59 @@ export class DiskImage {
     }
   }
 
-  /** For setting up: a directory with its parents, durable. */
+  /** Creates a directory and its parents, all durable. For setting up a disk. */
   makeDurableDirectory(path: string): void {
     let at = '';
     for (const part of pathParts(path)) {
       at = `${at}/${part}`;
-      this.landed(this.makeDirectory(at).order);
-      const parent = this.place(at, 'mkdir').directory;
+      this.landed(this.#makeDirectory(at).order);
+      const parent = this.#place(at, 'mkdir').directory;
       this.flushNames(parent, this.flushableNames(parent));
     }
   }
 
-  private create(path: string, syscall: string, make: (id: number) => Inode): NamesChanged {
-    const place = this.place(path, syscall);
+  #create(path: string, syscall: string, make: (id: number) => Inode): NamesChanged {
+    const place = this.#place(path, syscall);
     if (place.inode !== null) throw simulatedError('EEXIST', syscall, path);
-    const inode = make(this.nextInodeId);
-    this.nextInodeId += 1;
+    const inode = make(this.#nextInodeId);
+    this.#nextInodeId += 1;
     this.inodes.set(inode.id, inode);
-    return { order: this.change([edit(place, inode.id)]), inode };
+    return { order: this.#change([edit(place, inode.id)]), inode };
   }
 
-  private makeDirectory(path: string): NamesChanged {
+  #makeDirectory(path: string): NamesChanged {
     const parts = pathParts(path);
-    const there = parts.length === 0 ? this.root : this.place(path, 'mkdir').inode;
+    const there = parts.length === 0 ? this.root : this.#place(path, 'mkdir').inode;
     if (there?.kind === 'directory') return { order: null, inode: there };
     if (there !== null) throw simulatedError('ENOTDIR', 'mkdir', path);
-    return this.create(path, 'mkdir', (id) => new DirectoryInode(id));
+    return this.#create(path, 'mkdir', (id) => new DirectoryInode(id));
   }
 
-  private remove(path: string): NamesChanged {
+  #remove(path: string): NamesChanged {
     const inode = this.file(path, 'unlink');
-    return { order: this.change([edit(this.place(path, 'unlink'), null)]), inode };
+    return { order: this.#change([edit(this.#place(path, 'unlink'), null)]), inode };
   }
 
-  private link(existing: string, name: string): NamesChanged {
+  #link(existing: string, name: string): NamesChanged {
     const inode = this.find(existing, 'link');
     if (inode.kind === 'directory') throw simulatedError('EPERM', 'link', existing);
-    const place = this.place(name, 'link');
+    const place = this.#place(name, 'link');
     if (place.inode !== null) throw simulatedError('EEXIST', 'link', name);
-    return { order: this.change([edit(place, inode.id)]), inode };
+    return { order: this.#change([edit(place, inode.id)]), inode };
   }
 
-  private rename(from: string, to: string): NamesChanged {
+  #rename(from: string, to: string): NamesChanged {
     const inode = this.find(from, 'rename');
-    const source = this.place(from, 'rename');
-    const target = this.place(to, 'rename');
-    // Two names of one file: POSIX says that nothing happens, and that it is a success.
+    const source = this.#place(from, 'rename');
+    const target = this.#place(to, 'rename');
+    // POSIX: renaming one name of a file to another name of the same file succeeds and changes nothing.
     if (target.inode === inode) return { order: null, inode };
     const refused = renameRefusal(inode, target.inode);
     if (refused !== null) throw simulatedError(refused, 'rename', to);
-    return { order: this.change([edit(source, null), edit(target, inode.id)]), inode };
+    return { order: this.#change([edit(source, null), edit(target, inode.id)]), inode };
   }
 
-  private change(edits: readonly NameEdit[]): number {
+  #change(edits: readonly NameEdit[]): number {
     const order = this.takeOrder();
     const change: NameChange = { order, edits };
     for (const directoryId of new Set(edits.map((each) => each.directoryId))) {
@@ -269,12 +281,12 @@ export class DiskImage {
     return order;
   }
 
-  private place(path: string, syscall: string): Place {
+  #place(path: string, syscall: string): Place {
     const parts = pathParts(path);
     const name = parts.pop();
     if (name === undefined) throw simulatedError('EBUSY', syscall, path);
     const start = inodeOfPart(parts[0]);
-    let directory = start === null ? this.root : this.startAt(start, syscall, path);
+    let directory = start === null ? this.root : this.#startAt(start, syscall, path);
     for (const part of start === null ? parts : parts.slice(1)) {
       const next = this.inodes.get(directory.entries.get(part) ?? 0);
       if (next === undefined) throw simulatedError('ENOENT', syscall, path);
@@ -284,7 +296,7 @@ export class DiskImage {
     return { directory, name, inode: this.inodes.get(directory.entries.get(name) ?? 0) ?? null };
   }
 
-  private startAt(inodeId: number, syscall: string, path: string): DirectoryInode {
+  #startAt(inodeId: number, syscall: string, path: string): DirectoryInode {
     const inode = this.inodes.get(inodeId);
     if (inode?.kind !== 'directory') throw simulatedError('ENOENT', syscall, path);
     return inode;
@@ -292,7 +304,7 @@ export class DiskImage {
 
   // ── Space ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Forgets inodes that no name leads to, now or after a power cut. Open handles hold their own. */
+  /** Drops inodes that no name leads to, now or after a power cut. Open handles keep their own reference. */
   collect(): void {
     const reached = new Set<number>([ROOT_ID]);
     for (const id of reached) {
@@ -312,7 +324,7 @@ export class DiskImage {
     }
   }
 
-  /** What the files that have a name take, and those of `others` that have none. Names themselves take nothing. */
+  /** Returns the bytes used by files that have a name, and by the files in `others`. Names use no space. */
   usedBytes(others: Iterable<FileInode>): number {
     const files = new Set<FileInode>(others);
     for (const inode of this.inodes.values()) {
@@ -327,6 +339,7 @@ export class DiskImage {
     return sectors * SECTOR_BYTES;
   }
 
+  /** Keeps the contents of a removed file for recycled space. Forgets the oldest ones. */
   bury(contents: SectorMap): void {
     this.graveyard = [...this.graveyard, contents.fork()].slice(-GRAVEYARD_FILES_MAX);
   }
@@ -343,7 +356,7 @@ function renameRefusal(inode: Inode, target: Inode | null): string | null {
   return target.entries.size > 0 ? 'ENOTEMPTY' : null;
 }
 
-/** The path of a directory that is known by its inode: no name has a NUL. */
+/** Returns a path for a directory known by its inode. Its name begins with a NUL, which no other name contains. */
 export function pathOfInode(inodeId: number): string {
   return `/\0${inodeId}`;
 }
@@ -352,7 +365,7 @@ function inodeOfPart(part: string | undefined): number | null {
   return part?.startsWith('\0') === true ? Number(part.slice(1)) : null;
 }
 
-/** The names a path goes through. Paths are absolute, with '/' between them. */
+/** Returns the names in an absolute path, with '.' and '..' resolved. */
 export function pathParts(path: string): string[] {
   const parts: string[] = [];
   for (const part of path.split('/')) {

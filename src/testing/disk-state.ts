@@ -1,5 +1,5 @@
-// A captured moment of a simulated disk, from which any number of crashes can be tried. Nothing done to one of the
-// disks found after a crash changes the state or another disk: they share sectors, and sectors never change.
+// A captured state of a simulated disk, from which any number of crashes can be tried. Disks after a crash share
+// sectors with the state and with each other; sectors never change, so no disk affects another.
 
 import type { DiskImage } from './disk-image.js';
 import { type Intent, landWrite, somePart, type WriteIntent } from './operation.js';
@@ -13,9 +13,10 @@ import {
 import { imageAfterPowerCut } from './power-cut-image.js';
 import { mixSeeds, Random } from './random.js';
 
+/** Data of a captured state. */
 export interface CapturedState {
   readonly image: DiskImage;
-  /** What is in flight and has not reached the view. */
+  /** Operations in flight that have not reached the view. */
   readonly intents: readonly Intent[];
   readonly seed: number;
   readonly bootCount: number;
@@ -23,62 +24,64 @@ export interface CapturedState {
   readonly lifeCount: number;
 }
 
-/** What a disk takes over from the one it was before a crash. */
+/** State that a disk takes over from the disk before a crash. */
 export interface Inheritance {
   readonly image: DiskImage;
   /** Writes of dead processes that may still land. */
   readonly ghosts: readonly WriteIntent[];
   readonly bootCount: number;
-  /** Null after a power cut: the machine has booted anew. */
+  /** Boot id of the machine; null after a power cut, which boots the machine again. */
   readonly bootId: string | null;
   readonly lifeCount: number;
 }
 
-/** `Disk` is the class that captured it, and that the disks found after a crash are of. */
+/** A captured state. `Disk` is the class of the disks that its crashes leave. */
 export class CapturedDisk<Disk> {
-  private readonly captured: CapturedState;
-  private readonly makeDisk: (seed: number, inheritance: Inheritance) => Disk;
-  private cut: { readonly image: DiskImage; readonly units: CutUnits } | null = null;
+  readonly #captured: CapturedState;
+  readonly #makeDisk: (seed: number, inheritance: Inheritance) => Disk;
+  #cut: { readonly image: DiskImage; readonly units: CutUnits } | null = null;
 
-  /** @internal Made by SimulatedDisk.capture(). */
+  /** @internal Called by SimulatedDisk.capture(). */
   constructor(captured: CapturedState, makeDisk: (seed: number, inheritance: Inheritance) => Disk) {
-    this.captured = captured;
-    this.makeDisk = makeDisk;
+    this.#captured = captured;
+    this.#makeDisk = makeDisk;
   }
 
-  /** How many things a power cut now would decide over: versions of sectors, sizes, changes of names. */
+  /**
+   * Returns the number of units that a power cut would decide over: versions of sectors, sizes, and changes of names.
+   */
   pendingUnits(): number {
-    return this.forCut().units.sector.length;
+    return this.#forCut().units.sector.length;
   }
 
-  /** Power cuts worth trying on this state: see powerCutChoices. */
+  /** Yields power cuts worth trying on this state. */
   powerCuts(search: PowerCutSearch): Generator<PowerCutChoice> {
-    return powerCutChoices(this.forCut().units, search);
+    return powerCutChoices(this.#forCut().units, search);
   }
 
-  /** The disk as it is found when power is back. No process lives; those that did are dead. */
+  /** Returns the disk after a power cut. No process on it lives. */
   powerCut(choice: PowerCutChoice): Disk {
-    const { image, units } = this.forCut();
-    return this.makeDisk(mixSeeds(this.captured.seed, choice.seed, 0x9c), {
+    const { image, units } = this.#forCut();
+    return this.#makeDisk(mixSeeds(this.#captured.seed, choice.seed, 0x9c), {
       image: imageAfterPowerCut(image, units, choice),
       ghosts: [],
-      bootCount: this.captured.bootCount + 1,
+      bootCount: this.#captured.bootCount + 1,
       bootId: null,
-      lifeCount: this.captured.lifeCount,
+      lifeCount: this.#captured.lifeCount,
     });
   }
 
   /**
-   * The disk after every process on it was killed, without a power cut: the view is kept, durable or not. What was in
-   * flight is lost, has landed, has landed in part, has landed without being durable (written, and its flush not come to
-   * be), or lands in the next life.
+   * Returns the disk after every process was killed without a power cut. The view stays, durable or not. Each
+   * operation in flight is lost, has landed, has landed in part, has landed without being durable (as after a write
+   * whose flush did not come), or lands in a later life.
    */
   processKill(seed: number): Disk {
-    const random = new Random(mixSeeds(this.captured.seed, seed));
-    const image = this.captured.image.clone();
+    const random = new Random(mixSeeds(this.#captured.seed, seed));
+    const image = this.#captured.image.clone();
     image.settleAll();
     const ghosts: WriteIntent[] = [];
-    for (const intent of this.captured.intents) {
+    for (const intent of this.#captured.intents) {
       const fate = random.below(5);
       if (fate === 0) continue;
       if (intent.kind === 'names') image.attempt(intent.names);
@@ -88,16 +91,19 @@ export class CapturedDisk<Disk> {
       else landWrite(image, { ...intent, data: somePart(intent.data, random), isDurable: false });
     }
     image.settleAll();
-    const { bootCount, bootId, lifeCount } = this.captured;
+    const { bootCount, bootId, lifeCount } = this.#captured;
     const found = { image, ghosts, bootCount, bootId, lifeCount };
-    return this.makeDisk(mixSeeds(this.captured.seed, seed, 0x41), found);
+    return this.#makeDisk(mixSeeds(this.#captured.seed, seed, 0x41), found);
   }
 
-  /** The image with everything in flight on its way to the medium, and what a power cut decides over. Made once. */
-  private forCut(): { readonly image: DiskImage; readonly units: CutUnits } {
-    if (this.cut !== null) return this.cut;
-    const image = this.captured.image.clone();
-    for (const intent of this.captured.intents) {
+  /**
+   * Returns the image with every operation in flight applied to the view, and the units of a power cut. Computed
+   * once.
+   */
+  #forCut(): { readonly image: DiskImage; readonly units: CutUnits } {
+    if (this.#cut !== null) return this.#cut;
+    const image = this.#captured.image.clone();
+    for (const intent of this.#captured.intents) {
       if (intent.kind === 'names') {
         image.attempt(intent.names);
         continue;
@@ -105,7 +111,7 @@ export class CapturedDisk<Disk> {
       const inode = image.inodes.get(intent.inodeId);
       if (inode?.kind === 'file') image.write(inode, intent.position, intent.data);
     }
-    this.cut = { image, units: listUnits(image) };
-    return this.cut;
+    this.#cut = { image, units: listUnits(image) };
+    return this.#cut;
   }
 }

@@ -1,9 +1,12 @@
-// The faults that a simulated disk can be told to have. A rule sees every operation as it is submitted and may fail it.
+// Faults of a simulated disk. A fault rule sees every operation when it is submitted and may make it fail.
 
 import type { KeelsonError } from '../errors.js';
 import { storageError } from '../storage/storage-errors.js';
 
-/** The operations of a simulated disk: the methods of Storage and StorageFile; sync forms have the same name. */
+/**
+ * Operations of a simulated disk, named after the methods of Storage and StorageFile. Blocking forms have the same
+ * name.
+ */
 export type OperationName =
   | 'kind'
   | 'makeDirectory'
@@ -27,69 +30,76 @@ export type OperationName =
 
 /** An operation as a fault rule sees it. */
 export interface FaultyOperation {
+  /** Name of the operation. */
   readonly name: OperationName;
+  /** Path that the process passed. */
   readonly path: string;
   /** True for the blocking form of an operation. */
   readonly sync: boolean;
-  /** The how manieth operation of this name on this disk it is, from 1. */
+  /** 1-based index among the operations of this name on this disk. */
   readonly nth: number;
-  /** Which life asks: 1 for the first process on this disk. */
+  /** 1-based number of the process (life) on this disk that submitted the operation. */
   readonly life: number;
 }
 
 /**
- * What is left of the data when an operation fails.
- * - `before`: it failed before it had any effect. What was pending stays pending.
- * - `dropped`: reads go on seeing the new data, but no later flush can make it durable, though it will report success.
- *   This is what Linux file systems do after a failed write-back.
- * - `kept`: the data stays pending, and a later flush that succeeds makes it durable.
- * - `reverted`: reads see what is durable.
+ * Effect of a failed operation on its data.
+ * - `before`: nothing, because the operation had no effect. Pending data stays pending.
+ * - `dropped`: reads see the new data, but no later flush makes it durable, although later flushes report success.
+ *   Linux file systems behave like this after a failed write-back.
+ * - `kept`: the data stays pending, and a later flush can make it durable.
+ * - `reverted`: reads see the durable data.
  *
- * A failed durable write (`submit`) of the kinds `dropped` and `reverted` leaves each of its sectors old, new or
- * damaged on the medium. A failed `write` or `zeroFill` of the kind `kept` leaves a part of its bytes in the view.
- * Every other operation fails as `before`, whatever the kind.
+ * `flush`, `flushDirectory` and `submit` can fail in each of these ways. After a failed `submit` of kind `dropped` or
+ * `reverted`, each of its sectors on the medium is old, new or garbage. A failed `write` or `zeroFill` of kind `kept`
+ * leaves part of its bytes in the view; the other kinds act like `before`. Every other operation fails like `before`.
  */
 export type FaultKind = 'before' | 'dropped' | 'kept' | 'reverted';
 
 /**
- * What a disk does wrong to a `write` or a `submit` while it reports success.
- * - `lost`: nothing arrives. Where nothing was before, there is garbage.
- * - `misdirected`: the bytes arrive at another place of the file, over what is there; at their own place nothing does.
+ * Effect of a silent fault on a `write`, `zeroFill` or `submit`, which the disk reports as successful.
+ * - `lost`: the bytes arrive nowhere. Sectors that held nothing before hold garbage.
+ * - `misdirected`: the bytes arrive at another place of the same file and overwrite what is there. Their own place
+ *   stays as with `lost`.
  *
- * Other operations do not know these kinds: they succeed.
+ * Other operations ignore these kinds and succeed.
  */
 export type SilentFaultKind = 'lost' | 'misdirected';
 
-/** A fault that is reported, or one that is not. */
+/** A fault that is reported, or a silent one. */
 export type Fault = FailingFault | SilentFault;
 
+/** A fault that the disk does not report. */
 export interface SilentFault {
+  /** Effect of the fault. */
   readonly kind: SilentFaultKind;
 }
 
+/** A fault that the disk reports as an error. */
 export interface FailingFault {
-  /** The operating system's name of the error, such as `EIO` or `ENOSPC`. */
+  /** Name of the system's error, such as `EIO` or `ENOSPC`. */
   readonly errno: string;
-  /** `dropped` for flushes and durable writes when absent, `before` for everything else. */
+  /** Default: `dropped` for `flush`, `flushDirectory` and `submit`, and `before` for everything else. */
   readonly kind?: FaultKind;
-  /** What a failed durable write says of its memory; true when absent. */
+  /** Value of `memoryIsFree` that a failed durable write reports. Default: true. */
   readonly memoryIsFree?: boolean;
 }
 
-/** Asked once for every operation, when it is submitted. */
+/** Returns the fault of an operation, or undefined. Called once for each operation, at its submission. */
 export type FaultRule = (operation: FaultyOperation) => Fault | undefined;
 
+/** Returns true for a kind of fault that is not reported. */
 export function isSilent(kind: FaultKind | SilentFaultKind): kind is SilentFaultKind {
   return kind === 'lost' || kind === 'misdirected';
 }
 
-/** The kind of a fault on this operation, with the default filled in. */
+/** Returns the kind of a fault on this operation, with the default filled in. */
 export function faultKind(fault: Fault, name: OperationName): FaultKind | SilentFaultKind {
   if (fault.kind !== undefined) return fault.kind;
   return name === 'flush' || name === 'submit' || name === 'flushDirectory' ? 'dropped' : 'before';
 }
 
-/** The error an engine reports for this errno: the same code and facts as on a real disk. */
+/** Returns the error that an engine reports for this errno, with the code and facts of a real disk. */
 export function simulatedError(errno: string, syscall: string, path: string): KeelsonError {
   const cause = Object.assign(new Error(`${errno}: simulated`), { code: errno, syscall, path });
   return storageError(cause, syscall, path);

@@ -1,21 +1,21 @@
-// Work that never settles is a failure like any other. It is told by counting turns of the event loop in which the disk
-// has nothing to do, and steps of the disk without an end; never by time.
+// Detects work that never settles. Counts turns of the event loop in which the disk has nothing to do, and steps of
+// the disk. Time plays no part.
 
 import type { SimulatedDisk } from './simulated-disk.js';
 
-/** Turns without a step of the disk after which nothing will come any more, by default. */
+/** Default limit of turns without a step of the disk. */
 export const IDLE_TURNS_MAX = 10_000;
-/** Steps of the disk that one workload, recovery or check may take. */
+/** Limit of steps of the disk for one workload, recovery or check. */
 const STEPS_MAX = 2_000_000;
 
-/** Nothing happens any more, or it never ends: somebody waits for what will not come. */
+/** Error for work that never settles: the disk has nothing left to do, or its steps never end. */
 export class HangError extends Error {
   override readonly name = 'HangError';
 }
 
 /**
- * Settles as `work` does, or rejects with a HangError. `idleTurnsMax` Infinity: for work that waits for timers, sockets
- * and the like, which no disk can see.
+ * Settles as `work` does, or rejects with a HangError. `idleTurnsMax` is the limit of turns without a step of the
+ * disk; Infinity suits work that waits for timers or sockets, which the disk cannot see.
  */
 export function settledOrHung<T>(
   work: Promise<T>,

@@ -1,4 +1,4 @@
-// The store's open() on a simulated disk: for ordinary tests, which want no files, and for simulateCrashes().
+// The store's open() on a simulated disk, for ordinary tests without files and for simulateCrashes().
 
 import type { open } from '../kv/index.js';
 import { absoluteDirectory, openStoreOn, resolveStoreOptions } from '../kv/internal.js';
@@ -7,10 +7,13 @@ import type { Storage } from '../storage/storage.js';
 import { mixSeeds, Random } from './random.js';
 import { SimulatedDisk } from './simulated-disk.js';
 
-/** The `open` of `keelson`, in all its forms, on another disk. */
+/** The `open` of `keelson`, with all its overloads, on a simulated disk. */
 export type Open = typeof open;
 
-/** Small files: little memory, and rotations are met by short tests, too. A larger record has a file of its own size. */
+/**
+ * File sizes in bytes that need little memory and make short tests rotate. A larger record gets a file of its own
+ * size.
+ */
 const SMALL_FILES = {
   blockBytes: 512,
   segmentBytesMin: 16_384,
@@ -18,7 +21,7 @@ const SMALL_FILES = {
   commitBytesMax: 65_536,
 };
 
-/** Stores of the process whose storage this is. The option `engine` has no meaning there. */
+/** Returns an `open` for stores of the process that owns `storage`. The option `engine` has no effect. */
 export function openOn(storage: Storage): Open {
   const openSimulated = async (directory: unknown, options?: unknown): Promise<unknown> => {
     const resolved = resolveStoreOptions(options);
@@ -27,32 +30,33 @@ export function openOn(storage: Storage): Open {
   return openSimulated as Open;
 }
 
-/** What inMemory() makes: a disk in memory, with one process on it at a time. */
+/** Result of inMemory(): a disk in memory, with one process at a time. */
 export interface InMemory {
   /**
-   * The `open` of `keelson` with everything it does, on this disk. Any absolute or relative path will do. Close a store
-   * and open it again, and it is there.
+   * The `open` of `keelson` on this disk. Takes any path, absolute or relative. A store that was closed can be opened
+   * again.
    */
   readonly open: Open;
-  /** The disk of this moment, for faults and limits. After a crash it is another one. */
+  /** The current disk, for faults and limits. Every crash replaces it. */
   readonly disk: SimulatedDisk;
-  /** Kills the process, as `kill -9` does: what is open answers nobody any more, and its writes may be lost or land. */
+  /**
+   * Kills the process like `kill -9`. Open stores never settle another promise. Their writes in flight may be lost or
+   * land.
+   */
   kill(): void;
-  /** Cuts the power: of what is not durable, a seeded part is left. */
+  /** Cuts the power. A seeded part of what is not durable survives. */
   cutPower(): void;
 }
 
 /**
- * A disk that is nowhere but in memory. For tests of code that uses a store: nothing to create, nothing to clean up,
- * nothing shared between two tests.
+ * Returns a disk in memory, for tests of code that uses a store. Nothing needs to be set up or cleaned up, and tests
+ * share nothing. `seed` (default 1) decides in which order the disk completes operations, and what crashes leave.
+ * Throws a TypeError for an unknown option.
  *
- * ```ts
+ * @example
  * const { open } = inMemory();
  * const db = await open<number>('/scores');
  * await db.put('ann', 1);
- * ```
- *
- * One `seed` gives one history: the order in which the disk completes things, and what crashes leave.
  */
 export function inMemory(options: { readonly seed?: number } = {}): InMemory {
   checkNames('inMemory', options, ['seed']);

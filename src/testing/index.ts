@@ -1,5 +1,6 @@
-// The door of "keelson/testing": a disk that behaves as badly as a real one may, and the search for crashes that
-// break what code on it promises. Works under any test runner: a broken promise is a rejected one.
+// The door of "keelson/testing": a simulated disk with the faults of real ones, and the search for crashes that break
+// the promises of code on it. Works with every test runner: a broken promise of the code is a rejected promise of the
+// call.
 
 import '../node-version.js';
 

@@ -1,4 +1,4 @@
-// What the storage of a life, and its open files and directories, use of the simulated disk.
+// Interfaces through which the storage of a life, its open files and its held directories use the simulated disk.
 
 import type { Announcement, Liveness, ProcessIdentity, Storage } from '../storage/storage.js';
 import type { DiskImage } from './disk-image.js';
@@ -6,7 +6,7 @@ import type { QueuedOperation, Request } from './operation.js';
 import type { Random } from './random.js';
 import type { FileInode } from './simulated-inode.js';
 
-/** The disk, as every life on it uses it. SimulatedDisk has the docs. */
+/** Methods of SimulatedDisk for the lives on it. SimulatedDisk documents them. */
 export interface LifeDisk {
   readonly choices: Random;
   readonly capacityBytes: number;
@@ -30,18 +30,22 @@ export interface LifeDisk {
   closed(handle: object): void;
 }
 
-/** What the open files of a life need of it. */
+/** Members of a life's storage that its open files use. */
 export interface LifeContext {
   readonly disk: LifeDisk;
   readonly image: DiskImage;
   readonly lifeId: number;
-  /** Where each allocation starts: a durable write accepts no other memory, as on an engine with direct I/O. */
+  /**
+   * Offset of each allocation in its buffer. A durable write accepts no other memory, like an engine with direct I/O.
+   */
   readonly allocations: WeakMap<ArrayBufferLike, number>;
+  /** Starts an operation of this process. Never settles after the process was killed. */
   run<T>(request: Request<T>): Promise<T>;
+  /** Carries out an operation of this process, blocking. */
   runSync<T>(request: Request<T>): T;
 }
 
-/** A storage of a life in which a directory is held. */
+/** Storage of a life through which a held directory is used. */
 export interface HeldView extends Storage {
   readonly disk: LifeDisk;
   readonly lifeId: number;

@@ -1,5 +1,5 @@
-// Builds the disk that is found when power returns: what was durable, what of the pending units survived, and for
-// everything else what a medium holds that nobody wrote: old bytes and garbage, never convenient zeros.
+// Builds the disk after a power cut: the durable contents, the pending units that survived, and in all other space
+// old bytes and garbage. Unwritten space is never conveniently zero.
 
 import { DiskImage } from './disk-image.js';
 import { type CutUnit, type CutUnits, type PowerCutChoice, survival } from './power-cut.js';
@@ -8,20 +8,21 @@ import { SECTOR_BYTES, type SectorMap, sectorsFor, ZERO_SECTOR } from './sector-
 import { applyEdits, type DirectoryInode, type NameChange } from './simulated-directory.js';
 import { FileInode } from './simulated-inode.js';
 
-/** How often a sector whose write was in flight, and did not survive, is damaged instead of old. */
+/** Chance that a sector whose write was in flight, and did not survive, holds garbage instead of its old bytes. */
 const GARBAGE_CHANCE = 0.25;
-/** Random sectors are made once: a state has thousands of them, and nobody can tell one garbage from another. */
+/** Garbage sectors, made once: a state has thousands of them, and no test can tell two kinds of garbage apart. */
 const GARBAGE_SECTORS: readonly Uint8Array[] = (() => {
   const random = new Random(0x6a5ba6e);
   return Array.from({ length: 64 }, () => random.bytes(SECTOR_BYTES));
 })();
 
+/** Contents and size of a file after the power cut. */
 interface Remains {
   readonly contents: SectorMap;
   sizeBytes: number;
 }
 
-/** The disk after a power cut on `image`, whose units these are. */
+/** Returns the disk after a power cut on `image`. `units` are the units of `image`. */
 export function imageAfterPowerCut(image: DiskImage, units: CutUnits, choice: PowerCutChoice): DiskImage {
   const random = new Random(choice.seed);
   const survives = survival(choice, random);
@@ -74,7 +75,7 @@ function applyUnit(
     else if (isInFlight && random.chance(GARBAGE_CHANCE)) damage(left, unit.index, unit.bytes, random);
     return;
   }
-  // A whole write: at random grain some are torn, which is what makes their sectors old and new side by side.
+  // At random grain some writes are torn: each of their sectors is old or new.
   const isTorn = isTearable && random.chance(0.3);
   unit.write.sectors.forEach((bytes, at) => {
     if (bytes === null) return;
@@ -84,7 +85,7 @@ function applyUnit(
   });
 }
 
-/** A sector that was being written when power went: noise, or cut in the middle. */
+/** Damages a sector whose write was cut short: garbage, or the first bytes of the new sector over the old one. */
 function damage(left: Remains, index: number, written: Uint8Array, random: Random): void {
   if (random.chance(0.5)) {
     left.contents.set(index, random.pick(GARBAGE_SECTORS));
@@ -96,8 +97,8 @@ function damage(left: Remains, index: number, written: Uint8Array, random: Rando
 }
 
 /**
- * Keeps, of each directory, only the changes before the first one that was lost. A change in two directories is kept
- * when both keep it; giving one up may shorten the other one's prefix, so this goes on until nothing changes.
+ * Keeps the changes of names before the first lost one, in each directory. A change in two directories is kept only
+ * if both keep it. Dropping it may shorten the prefix of the other directory, so this repeats until nothing changes.
  */
 function keepPrefixes(image: DiskImage, surviving: Set<number>): void {
   const directories = [...image.inodes.values()].filter((inode) => inode.kind === 'directory');
@@ -171,14 +172,15 @@ function fileAfter(
   return after;
 }
 
-/** Space that belongs to the file by its size, and was never durably written. */
+/** Fills space within the file's size that was never durably written. */
 function fillUnwritten(
   contents: SectorMap,
   sectorCount: number,
   staleSources: readonly SectorMap[],
   random: Random,
 ): void {
-  // One source for the whole file, at the same places: an old log under a new one is the nastiest garbage there is.
+  // All stale sectors of the file come from one source and keep their places: an old log beneath a new one is the
+  // garbage most likely to be mistaken for valid records.
   const source = staleSources.length > 0 && random.chance(0.5) ? random.pick(staleSources) : null;
   for (let index = 0; index < sectorCount; index += 1) {
     if (contents.get(index) !== undefined) continue;
@@ -188,7 +190,9 @@ function fillUnwritten(
   }
 }
 
-/** A system zeroes what is behind the end of a file in its last sector, before anyone can extend the file over it. */
+/**
+ * Zeroes the bytes past the end of the file in its last sector, as a system does before the file can grow over them.
+ */
 function zeroBehindEnd(contents: SectorMap, sizeBytes: number): void {
   const usedBytes = sizeBytes % SECTOR_BYTES;
   const index = Math.floor(sizeBytes / SECTOR_BYTES);
@@ -205,7 +209,7 @@ function staleContents(image: DiskImage): SectorMap[] {
   return sources;
 }
 
-/** One sector of garbage, for media that are damaged while the system runs. */
+/** Returns one sector of garbage, for media that go bad while the system runs. */
 export function garbageSector(random: Random): Uint8Array {
   return random.pick(GARBAGE_SECTORS);
 }

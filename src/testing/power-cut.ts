@@ -1,16 +1,22 @@
-// What a power cut leaves of a disk: every pending sector, size and name independently, as a choice says.
+// Power cuts: which pending units of a disk survive.
 //
-// A choice is a few numbers, so that it can be printed and replayed. It decides over *units*: each pending version of
-// each sector (or, at the coarser grain, each pending write), each pending size, each pending change of names.
+// A unit is one pending version of one sector (or, at the coarser grain, one pending write), one pending size, or one
+// pending change of names. Each unit survives or is lost independently of the others. A choice is a few numbers that
+// decide over all units, so that it can be printed and replayed.
 
 import type { DiskImage } from './disk-image.js';
 import { mixSeeds, Random } from './random.js';
 import type { NameChange } from './simulated-directory.js';
 import type { FileInode, PendingWrite } from './simulated-inode.js';
 
-/** `prefix`: of the changes of names in a directory the first few survive. `strict`: any of them. */
+/** Which changes of names survive in a directory. `prefix`: the first few of them. `strict`: any subset. */
 export type PowerCutProfile = 'prefix' | 'strict';
 
+/**
+ * Which units survive. `one-missing` loses the unit `index` alone, `one-only` keeps it alone. `prefix` keeps the
+ * units before `index`, `suffix` keeps the others. `mask` keeps the units whose bits are set in `index`. `random`
+ * draws for each unit.
+ */
 export type PowerCutPattern =
   | 'none'
   | 'all'
@@ -21,18 +27,21 @@ export type PowerCutPattern =
   | 'mask'
   | 'random';
 
-/** Which of the pending units survive. Plain data: printed with a failure, it replays it. */
+/** Choice of the pending units that survive a power cut. Plain data: the choice that a failure prints replays it. */
 export interface PowerCutChoice {
+  /** Which changes of names can survive. */
   readonly profile: PowerCutProfile;
-  /** Whether a unit of data is one version of one sector or one whole write. */
+  /** Grain of data: one version of one sector, or one whole write. */
   readonly grain: 'sector' | 'write';
+  /** Which units survive. */
   readonly pattern: PowerCutPattern;
-  /** Which unit, how many, or (for `mask`) a bit per unit. */
+  /** Index of a unit, number of units, or bit mask of units, depending on the pattern. 0 for the other patterns. */
   readonly index: number;
-  /** For all that the pattern leaves open: what is random, and what garbage looks like. */
+  /** Seed for everything that the pattern leaves open: random draws and the contents of garbage. */
   readonly seed: number;
 }
 
+/** One unit that a power cut decides over. */
 export type CutUnit =
   | {
       readonly kind: 'sector';
@@ -51,15 +60,16 @@ export type CutUnit =
     }
   | { readonly kind: 'names'; readonly order: number; readonly change: NameChange };
 
-/** All that a power cut decides over, in the order in which it happened, at both grains. */
+/** All units of a disk at both grains, in the order of their changes. */
 export interface CutUnits {
   readonly sector: readonly CutUnit[];
   readonly write: readonly CutUnit[];
 }
 
-/** Up to so many units, every subset of them is tried when the budget allows. */
+/** Limit of units up to which every subset is tried, if the budget allows. */
 export const ALL_SUBSETS_UNITS_MAX = 12;
 
+/** Returns the pending units of a disk. */
 export function listUnits(image: DiskImage): CutUnits {
   const shared: CutUnit[] = [];
   const writes: CutUnit[] = [];
@@ -89,13 +99,13 @@ function inOrder(units: CutUnit[]): CutUnit[] {
   return units.sort((one, other) => one.order - other.order);
 }
 
-/** Says of each unit whether it survives. Asked in order, once per unit. */
+/** Returns a function that says whether a unit survives. It must be called once for each unit, in order. */
 export function survival(
   choice: PowerCutChoice,
   random: Random,
 ): (unit: CutUnit, unitIndex: number) => boolean {
   const { pattern, index } = choice;
-  // Data, sizes and names have chances of their own: all names with no data is the classic that even odds never show.
+  // Data, sizes and names have separate odds, because even odds practically never yield "all names and no data".
   const odds = [0, 0.1, 0.5, 0.9, 1];
   const [data, sizes, names] = [random.pick(odds), random.pick(odds), random.pick(odds)];
   switch (pattern) {
@@ -118,17 +128,20 @@ export function survival(
   }
 }
 
+/** Parameters of a search for power cuts. */
 export interface PowerCutSearch {
+  /** Which changes of names can survive. */
   readonly profile: PowerCutProfile;
-  /** At most so many choices. */
+  /** Limit of choices. */
   readonly budget: number;
+  /** Seed of the choices. */
   readonly seed: number;
 }
 
 /**
- * Power cuts worth trying on a disk with these units: all subsets where there are few units and the budget allows;
- * otherwise none, all, every subset of whole writes if those are few, and then, seeded: random ones, one missing,
- * one only, prefixes, suffixes.
+ * Yields power cuts worth trying on a disk with these units. If there are few units and the budget allows, yields
+ * every subset. Otherwise yields none and all, or every subset of whole writes if those are few, and then seeded
+ * choices: random ones, one missing, one only, prefixes and suffixes.
  */
 export function* powerCutChoices(units: CutUnits, search: PowerCutSearch): Generator<PowerCutChoice> {
   const { profile, budget } = search;
@@ -155,7 +168,7 @@ export function* powerCutChoices(units: CutUnits, search: PowerCutSearch): Gener
     const pattern = random.pick(SEEDED_PATTERNS);
     const index = random.below(units[grain].length);
     const key = `${grain} ${pattern} ${index}`;
-    // The same structured choice again would find the same disk; a random one never does.
+    // A structured choice would give the same disk again, so a random choice takes its place.
     yield seen.has(key)
       ? choose(grain, 'random', 0)
       : choose(grain, pattern, pattern === 'random' ? 0 : index);
@@ -175,7 +188,7 @@ const SEEDED_PATTERNS: readonly PowerCutPattern[] = [
   'suffix',
 ];
 
-/** Below this, none and all would be all that is ever tried. */
+/** Budget below which `none` and `all` are skipped: they would use up the whole budget. */
 const SMALL_BUDGET = 4;
 
 function everySubsetFits(unitCount: number, budget: number): boolean {

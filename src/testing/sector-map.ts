@@ -1,11 +1,10 @@
-// The contents of a file as immutable sectors, shared between all copies of it.
-// A crash explorer copies whole disks thousands of times a second, so a copy here costs nothing until it is written to,
-// and then only the chunk that changes.
+// Contents of a file as immutable sectors that copies share. A crash explorer copies whole disks thousands of times a
+// second, so a copy costs nothing until it changes, and then only the chunk that changes.
 
 export const SECTOR_BYTES = 512;
 const CHUNK_SECTORS = 64;
 
-/** One sector of zeros, shared by every place that holds zeros. Sectors are never written to once they are stored. */
+/** A sector of zeros, shared by all places that hold zeros. No code writes to a sector once it is stored. */
 export const ZERO_SECTOR: Uint8Array = new Uint8Array(SECTOR_BYTES);
 
 interface Chunk {
@@ -13,82 +12,85 @@ interface Chunk {
   readonly sectors: (Uint8Array | undefined)[];
 }
 
-/** How many sectors it takes to hold so many bytes. */
+/** Returns the number of sectors that hold this many bytes. */
 export function sectorsFor(bytes: number): number {
   return Math.ceil(bytes / SECTOR_BYTES);
 }
 
+/** Map from sector index to sector, with cheap copies. */
 export class SectorMap {
-  private chunks: (Chunk | undefined)[] = [];
-  /** Only chunks with this token may be changed in place; every other chunk may have another reader. */
-  private owner: object = {};
-  private rootIsShared = false;
-  private storedCount = 0;
-  private endIndex = 0;
+  #chunks: (Chunk | undefined)[] = [];
+  /** Owner token of this map. Chunks with this token may be changed in place; other chunks may be shared. */
+  #owner: object = {};
+  #rootIsShared = false;
+  #storedCount = 0;
+  #endIndex = 0;
 
-  /** One past the last sector that was ever stored. */
+  /** One past the index of the last stored sector. */
   get end(): number {
-    return this.endIndex;
+    return this.#endIndex;
   }
 
-  /** How many sectors were ever stored. Equal to the sectors of the size: there is no hole. */
+  /** Number of stored sectors. */
   get count(): number {
-    return this.storedCount;
+    return this.#storedCount;
   }
 
+  /** Returns the sector at an index, or undefined if none is stored. */
   get(index: number): Uint8Array | undefined {
-    return this.chunks[Math.floor(index / CHUNK_SECTORS)]?.sectors[index % CHUNK_SECTORS];
+    return this.#chunks[Math.floor(index / CHUNK_SECTORS)]?.sectors[index % CHUNK_SECTORS];
   }
 
+  /** Stores a sector, which must not change any more. */
   set(index: number, sector: Uint8Array): void {
-    const chunk = this.ownChunk(Math.floor(index / CHUNK_SECTORS));
+    const chunk = this.#ownChunk(Math.floor(index / CHUNK_SECTORS));
     const at = index % CHUNK_SECTORS;
-    if (chunk.sectors[at] === undefined) this.storedCount += 1;
+    if (chunk.sectors[at] === undefined) this.#storedCount += 1;
     chunk.sectors[at] = sector;
-    if (index >= this.endIndex) this.endIndex = index + 1;
+    if (index >= this.#endIndex) this.#endIndex = index + 1;
   }
 
-  /** Forgets every sector from `end` on. */
+  /** Drops every sector from `end` on. */
   cutTo(end: number): void {
-    if (this.endIndex <= end) return;
-    const whole = this.chunks;
-    this.chunks = whole.slice(0, Math.floor(end / CHUNK_SECTORS));
-    this.rootIsShared = false;
-    this.storedCount = this.chunks.reduce(
+    if (this.#endIndex <= end) return;
+    const whole = this.#chunks;
+    this.#chunks = whole.slice(0, Math.floor(end / CHUNK_SECTORS));
+    this.#rootIsShared = false;
+    this.#storedCount = this.#chunks.reduce(
       (sum, chunk) => sum + (chunk?.sectors.filter(Boolean).length ?? 0),
       0,
     );
-    this.endIndex = this.chunks.length * CHUNK_SECTORS;
-    const last = whole[this.chunks.length];
-    for (let index = this.endIndex; index < end; index += 1) {
+    this.#endIndex = this.#chunks.length * CHUNK_SECTORS;
+    const last = whole[this.#chunks.length];
+    for (let index = this.#endIndex; index < end; index += 1) {
       const sector = last?.sectors[index % CHUNK_SECTORS];
       if (sector !== undefined) this.set(index, sector);
     }
-    this.endIndex = end;
+    this.#endIndex = end;
   }
 
-  /** A copy that shares everything with this one until either is written to. */
+  /** Returns a copy. The two share their chunks until one of them changes. */
   fork(): SectorMap {
     const copy = new SectorMap();
-    copy.chunks = this.chunks;
-    copy.storedCount = this.storedCount;
-    copy.endIndex = this.endIndex;
-    copy.rootIsShared = true;
-    this.rootIsShared = true;
-    this.owner = {};
+    copy.#chunks = this.#chunks;
+    copy.#storedCount = this.#storedCount;
+    copy.#endIndex = this.#endIndex;
+    copy.#rootIsShared = true;
+    this.#rootIsShared = true;
+    this.#owner = {};
     return copy;
   }
 
-  private ownChunk(chunkIndex: number): Chunk {
-    if (this.rootIsShared) {
-      this.chunks = this.chunks.slice();
-      this.rootIsShared = false;
+  #ownChunk(chunkIndex: number): Chunk {
+    if (this.#rootIsShared) {
+      this.#chunks = this.#chunks.slice();
+      this.#rootIsShared = false;
     }
-    const found = this.chunks[chunkIndex];
-    if (found?.owner === this.owner) return found;
+    const found = this.#chunks[chunkIndex];
+    if (found?.owner === this.#owner) return found;
     const sectors = found ? found.sectors.slice() : new Array<Uint8Array | undefined>(CHUNK_SECTORS);
-    const chunk: Chunk = { owner: this.owner, sectors };
-    this.chunks[chunkIndex] = chunk;
+    const chunk: Chunk = { owner: this.#owner, sectors };
+    this.#chunks[chunkIndex] = chunk;
     return chunk;
   }
 }

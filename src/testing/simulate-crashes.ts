@@ -1,5 +1,5 @@
-// simulateCrashes(): the search for crashes, for people who build on the store. Their code gets the store's own open(),
-// on a disk whose power is cut and whose process is killed at every boundary.
+// simulateCrashes(): the search for crashes, for code on top of the store. That code gets the store's own open(), on
+// a disk whose power is cut and whose process is killed.
 
 import { misuse } from '../errors.js';
 import { checkNames } from '../options.js';
@@ -14,52 +14,56 @@ import {
 import { type Open, openOn } from './in-memory.js';
 import type { SimulatedDisk } from './simulated-disk.js';
 
-/** What the workload works with. */
+/** Argument of the workload. */
 export interface WorkloadRun<Note> {
-  /** The `open` of `keelson`, on the simulated disk. Any path will do. */
+  /** The `open` of `keelson` on the simulated disk. Takes any path. */
   readonly open: Open;
   /**
-   * Notes what is known for certain from this moment on: “order 7 was confirmed”. Each crash is checked against what was
-   * noted before it. Note what you are about to do before you do it, and what was promised after it was.
+   * Notes a fact that holds from now on, for example "order 7 was confirmed". A crash is checked against the facts
+   * noted before it. Note an intention before you act on it, and a promise after it was made.
    */
   readonly note: (fact: Note) => void;
-  /** For faults and limits. */
+  /** The simulated disk, for faults and limits. */
   readonly disk: SimulatedDisk;
 }
 
-/** What the check works with: the disk that was found after a crash. */
+/** Argument of the check, on the disk after a crash. */
 export interface CheckRun<Note> {
+  /** The `open` of `keelson` on the disk after the crash. Takes any path. */
   readonly open: Open;
-  /** What was noted before the crash, in order. */
+  /** Facts noted before the crash, in order. */
   readonly notes: readonly Note[];
-  /** The crash, and those of the checks before this one that were crashed in turn. */
+  /** The crash of the workload, followed by the crashes of earlier checks. */
   readonly crashes: readonly Crash[];
+  /** The disk after the crash, for faults and limits. */
   readonly disk: SimulatedDisk;
 }
 
-/** `Note` is whatever the workload notes: a string, a number, an object of yours. */
+/** Options of simulateCrashes(). `Note` is the type of a noted fact, for example a string or an object. */
 export interface CrashSimulation<Note> {
-  /** Your code, at work. Runs once. It need not close what it opens. What it throws is a failure. */
+  /** Code under test. Runs once, and need not close what it opens. An error that it throws is a failure. */
   readonly workload: (run: WorkloadRun<Note>) => Promise<unknown>;
   /**
-   * Runs on every disk that is found after a crash: opens the store, and throws when what it finds breaks a promise. It
-   * may repair first what your code repairs when it starts: the check itself is crashed, too, and then run again.
+   * Runs on the disk after every crash. Opens the store, and throws or rejects if a promise is broken. It may first
+   * repair what your code repairs at its start: the check itself is crashed, and then run again.
    */
   readonly check: (run: CheckRun<Note>) => Promise<unknown>;
-  /** One seed, one search. A new one each time when absent; a failure names it. */
+  /** Seed of the search. Default: a new seed each time, which a failure prints. */
   readonly seed?: number;
-  /** So many crashes are tried, at most; 1000 when absent. */
+  /** Limit of crashes. Default: 1000. */
   readonly states?: number;
-  /** Of which kinds; all when absent. */
+  /** Kinds of crashes to try. Default: all. */
   readonly kinds?: readonly CrashKind[];
-  /** How often a check is crashed and run again in a row; 1 when absent, 0 for never. */
+  /**
+   * Levels of crashes in checks: 1 crashes checks, 2 also crashes the checks after those, 0 crashes none. Default: 1.
+   */
   readonly nestedDepth?: number;
   /**
-   * Turns of the event loop without a step of the disk after which your code hangs; 10,000 when absent. Infinity for
-   * code that waits for timers, sockets or threads; better to leave those out, they make no two runs the same.
+   * Turns of the event loop without a step of the disk after which your code counts as hung. Default: 10,000.
+   * Infinity allows code that waits for timers, sockets or threads, but such code makes no two runs the same.
    */
   readonly idleTurnsMax?: number;
-  /** What a failure printed: only this crash is run, with its seed. */
+  /** Crashes printed by a failure. If given, together with the failure's seed, only these run. */
   readonly replay?: readonly Crash[];
 }
 
@@ -78,11 +82,18 @@ const SEEDS = 2 ** 32;
 const NOTES_TOLD_MAX = 8;
 
 /**
- * Runs `workload` on a simulated disk, kills its process and cuts its power at every boundary of what it does there, in
- * many ways, and runs `check` on each disk that is found. Rejects with a CrashFailure at the first broken promise: it
- * says where the crash was, what was noted before it, and how to replay it alone. Rejects with a TypeError for misuse.
+ * Runs `workload` on a simulated disk, kills its process and cuts its power at boundaries of what the workload does,
+ * in many ways, and runs `check` on the disk after each crash. A boundary is the submission or the completion of an
+ * operation on the disk.
  *
- * ```ts
+ * Resolves to counts when every check has passed. Rejects with a CrashFailure at the first broken promise: its
+ * message names the crash, the last facts noted before it, and the options that replay it alone. Rejects with a
+ * TypeError for wrong options.
+ *
+ * Two runs of the workload must do the same. If it needs chance or a clock, seed the chance and give it a clock of
+ * its own.
+ *
+ * @example
  * await simulateCrashes<string>({
  *   workload: async ({ open, note }) => {
  *     const orders = new Orders(await open('/orders'));
@@ -96,9 +107,6 @@ const NOTES_TOLD_MAX = 8;
  *     for (const id of notes) assert(orders.has(id));
  *   },
  * });
- * ```
- *
- * Two runs of the workload must do the same: give it seeded chance and a clock of its own if it needs them.
  */
 export async function simulateCrashes<Note = unknown>(
   simulation: CrashSimulation<Note>,

@@ -1,20 +1,22 @@
-// A directory of the simulated disk: the names that a running system sees, the names that survive a power cut for
-// certain, and the changes between them, in order.
+// A directory of the simulated disk: the names in its view, its durable names, and the pending changes between them,
+// in order.
 
-/** One name in one directory: what it points to now, or null when it is gone. */
+/** One name in one directory, and the inode it leads to; null if the name is removed. */
 export interface NameEdit {
   readonly directoryId: number;
   readonly name: string;
   readonly inodeId: number | null;
 }
 
-/** One create, rename, link, remove or mkdir: all of its edits survive a power cut, or none does. */
+/** One create, rename, link, remove or mkdir. A power cut keeps all of its edits or none. */
 export interface NameChange {
+  /** Place of the change in the sequence of all changes on the disk. */
   readonly order: number;
-  /** A rename has two edits, in two directories when it moves; such a change is pending in both. */
+  /** Two edits for a rename. If they are in two directories, the change is pending in both. */
   readonly edits: readonly NameEdit[];
 }
 
+/** A directory: its names in the view, its durable names, and its pending changes. */
 export class DirectoryInode {
   readonly kind = 'directory';
   entries = new Map<string, number>();
@@ -35,7 +37,7 @@ export class DirectoryInode {
     return copy;
   }
 
-  /** The directory as a power cut leaves it: what survived is all there is. */
+  /** Returns the directory after a power cut that left exactly these entries. */
   settled(entries: ReadonlyMap<string, number>): DirectoryInode {
     const copy = new DirectoryInode(this.id);
     copy.entries = new Map(entries);
@@ -43,19 +45,19 @@ export class DirectoryInode {
     return copy;
   }
 
-  /** These names will never become durable, though the view goes on showing them. */
+  /** Drops pending changes up to an order: they never become durable, and the view keeps them. */
   drop(upToOrder: number): void {
     this.pending = this.pending.filter((change) => change.order > upToOrder);
   }
 
-  /** The failed flush of a directory: its names as the medium has them. */
+  /** Reverts the view to the durable names, as a failed flush of the directory may do. */
   revert(): void {
     this.entries = new Map(this.durableEntries);
     this.pending = [];
   }
 }
 
-/** Applies the part of a change that concerns this directory. */
+/** Applies the edits of a change that belong to one directory. */
 export function applyEdits(entries: Map<string, number>, directoryId: number, change: NameChange): void {
   for (const edit of change.edits) {
     if (edit.directoryId !== directoryId) continue;

@@ -1,8 +1,8 @@
-// The simulated disk: processes ("lives") on it, their operations in flight, faults, and the boundaries at which the
-// whole of it can be captured, to cut its power or kill its processes in as many ways as one likes.
+// The simulated disk: the processes ("lives") on it, their operations in flight, faults, and the boundaries at which
+// the whole disk can be captured and then crashed.
 //
-// Nothing here waits for time. Operations complete in a seeded random order, a few per turn of the event loop; one
-// seed and one workload give one history.
+// Nothing waits for time. Operations complete in a seeded random order, a few per turn of the event loop. One seed
+// and one workload give one history.
 
 import { checkNames } from '../options.js';
 import type { Liveness, ProcessIdentity, Storage } from '../storage/storage.js';
@@ -26,219 +26,230 @@ import { mixSeeds, Random } from './random.js';
 import type { FileInode } from './simulated-inode.js';
 import { SimulatedStorage } from './simulated-storage.js';
 
+/** Options of SimulatedDisk. */
 export interface SimulatedDiskOptions {
-  /** One seed, one history. */
+  /** Seed of the disk's history. */
   readonly seed: number;
-  /** Directories that are there, durably, from the start, each with its parents. */
+  /** Directories that exist from the start, durable, each with its parents. */
   readonly directories?: readonly string[];
+  /** Fault rule; see SimulatedDisk.faults. */
   readonly faults?: FaultRule;
-  /** How much file contents fit on it; what does not fit fails with ENOSPC. Unlimited when absent. */
+  /** Capacity for file contents in bytes. Writes beyond it fail with ENOSPC. Default: unlimited. */
   readonly capacityBytes?: number;
 }
 
-/** A moment at which a crash can find something else than at the moment before. */
+/** A point of the history at which a crash can find something new: the submission or the completion of an operation. */
 export interface Boundary {
-  /** Counts from 0 on every disk. */
+  /** 0-based number of the boundary on its disk. */
   readonly index: number;
+  /** Whether the operation was submitted or has completed. */
   readonly phase: 'submit' | 'complete';
-  /** `ghost` is a write of a killed process that lands now. */
+  /** Name of the operation; `ghost` for a write of a killed process that lands now. */
   readonly operation: OperationName | 'ghost';
+  /** Path of the operation; empty for a ghost. */
   readonly path: string;
+  /** 1-based number of the process; 0 for a ghost. */
   readonly life: number;
 }
 
-/** A captured moment of a disk, from which any number of crashes can be tried. */
+/** A captured state of a disk, from which any number of crashes can be tried. */
 export type DiskState = CapturedDisk<SimulatedDisk>;
 
+/** Limit of operations that make progress in one turn of the event loop. */
 const STEPS_PER_TURN_MAX = 3;
-/** How often an operation is slow, and how many steps of others, at most, may go before it. */
+/** Chance that an operation is slow, and the limit of steps of other operations that go before it. */
 const SLOW_CHANCE = 0.08;
 const SLOW_STEPS_MAX = 48;
 
 /**
- * A disk that behaves as badly as a real one may.
+ * A simulated disk that misbehaves in the ways of real disks.
  *
- * ```ts
+ * @example
  * const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] });
- * const storage = disk.life();          // a process; give it to the code under test
- * …                                     // work on it
- * const found = disk.capture().powerCut({ profile: 'strict', grain: 'sector', pattern: 'random', index: 0, seed: 7 });
- * const after = found.life();           // the first process after power is back
- * ```
+ * const storage = disk.life(); // a process: give it to the code under test
+ * // … and let that code work …
+ * const choice = { profile: 'strict', grain: 'sector', pattern: 'random', index: 0, seed: 7 } as const;
+ * const found = disk.capture().powerCut(choice);
+ * const after = found.life(); // the first process after the power cut
  */
 export class SimulatedDisk {
+  /** Seed of the disk's history. */
   readonly seed: number;
-  /** May be set or replaced at any time; asked once per operation, at its submission. */
+  /** Fault rule, called once for each operation at its submission. May be set or replaced at any time. */
   faults: FaultRule | undefined;
-  /** Called at every submission and every completion, before anybody is told of the completion. */
+  /** Called at every boundary. At a completion it is called before the operation's caller hears of it. */
   onBoundary: ((boundary: Boundary) => void) | undefined;
-  /** Grows whenever a crash could find something new. Two equal versions of one disk: two equal captures. */
+  /** Grows whenever a crash could find something new. Two captures at the same version are equal. */
   version = 0;
 
-  private readonly image: DiskImage;
-  private readonly random: Random;
-  private readonly bootCount: number;
-  private readonly lives: Lives;
-  private readonly openHandles = new Map<object, { readonly path: string; readonly inode: FileInode }>();
-  /** By the inode of the directory, and of the file that announces. They end with the life that made them. */
-  private readonly directoryLocks = new Map<number, { readonly holder: object; readonly lifeId: number }>();
-  private readonly announcements = new Map<number, number>();
-  private readonly operationCounts = new Map<OperationName, number>();
-  private readonly queue: QueuedOperation[] = [];
-  private ghosts: WriteIntent[];
-  private boundaryCount = 0;
-  private clockMs = 0;
-  private isPaused = false;
-  private isTurnScheduled = false;
+  readonly #image: DiskImage;
+  readonly #random: Random;
+  readonly #bootCount: number;
+  readonly #lives: Lives;
+  readonly #openHandles = new Map<object, { readonly path: string; readonly inode: FileInode }>();
+  /** Holder of each locked directory, by inode id. A lock ends with its process. */
+  readonly #directoryLocks = new Map<number, { readonly holder: object; readonly lifeId: number }>();
+  /** Process of each announcement, by the inode id of its file. An announcement ends with its process. */
+  readonly #announcements = new Map<number, number>();
+  readonly #operationCounts = new Map<OperationName, number>();
+  readonly #queue: QueuedOperation[] = [];
+  #ghosts: WriteIntent[];
+  #boundaryCount = 0;
+  #clockMs = 0;
+  #isPaused = false;
+  #isTurnScheduled = false;
 
+  /** Creates an empty disk. Throws a TypeError for an unknown option. */
   constructor(options: SimulatedDiskOptions, inheritance?: Inheritance) {
     checkNames('SimulatedDisk', options, ['seed', 'directories', 'faults', 'capacityBytes']);
     this.seed = options.seed;
     this.faults = options.faults;
-    this.random = new Random(mixSeeds(options.seed, 0xd15c));
-    this.image = inheritance?.image ?? new DiskImage();
-    if (options.capacityBytes !== undefined) this.image.capacityBytes = options.capacityBytes;
-    this.ghosts = [...(inheritance?.ghosts ?? [])];
-    this.bootCount = inheritance?.bootCount ?? 1;
-    const bootId = `simulated-boot-${this.bootCount}-${mixSeeds(options.seed, this.bootCount).toString(16)}`;
-    this.lives = new Lives(inheritance?.bootId ?? bootId, inheritance?.lifeCount ?? 0);
-    for (const path of options.directories ?? []) this.image.makeDurableDirectory(path);
+    this.#random = new Random(mixSeeds(options.seed, 0xd15c));
+    this.#image = inheritance?.image ?? new DiskImage();
+    if (options.capacityBytes !== undefined) this.#image.capacityBytes = options.capacityBytes;
+    this.#ghosts = [...(inheritance?.ghosts ?? [])];
+    this.#bootCount = inheritance?.bootCount ?? 1;
+    const bootId = `simulated-boot-${this.#bootCount}-${mixSeeds(options.seed, this.#bootCount).toString(16)}`;
+    this.#lives = new Lives(inheritance?.bootId ?? bootId, inheritance?.lifeCount ?? 0);
+    for (const path of options.directories ?? []) this.#image.makeDurableDirectory(path);
   }
 
-  /** How many boundaries there have been. */
+  /** Number of boundaries so far. */
   get boundaries(): number {
-    return this.boundaryCount;
+    return this.#boundaryCount;
   }
 
   // ── Lives ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A new process on this disk, with an identity of its own. Several may live at the same time. */
+  /** Starts a process on this disk and returns its storage. Several processes may live at the same time. */
   life(): Storage {
-    const { id, identity } = this.lives.begin();
-    return new SimulatedStorage(this, this.image, id, identity, mixSeeds(this.seed, id, this.bootCount));
+    const { id, identity } = this.#lives.begin();
+    return new SimulatedStorage(this, this.#image, id, identity, mixSeeds(this.seed, id, this.#bootCount));
   }
 
   /**
-   * Kills a process: what it wrote stays in the view, what it had in flight is lost, lands, lands in part, or lands
-   * later, in somebody else's life; nobody is told. Its later calls have no effect.
+   * Kills a process. Its completed writes stay in the view. Each operation in flight is lost, lands, lands in part,
+   * or lands later in another process's life. Promises of the process never settle. Its later calls have no effect, and
+   * those that block throw.
    */
   killLife(storage: Storage): void {
-    const life = this.lives.of(storage.processIdentity);
+    const life = this.#lives.of(storage.processIdentity);
     life.isAlive = false;
-    for (const operation of this.takeOperationsOf(life.id)) this.abandon(operation);
-    this.forgetHandlesOf(life.id);
+    for (const operation of this.#takeOperationsOf(life.id)) this.#abandon(operation);
+    this.#forgetHandlesOf(life.id);
     this.version += 1;
   }
 
-  /** The process exits: what it had in flight is carried out, but nobody is told. */
+  /** Ends a process like an exit. Operations in flight are carried out, but their promises never settle. */
   endLife(storage: Storage): void {
-    const life = this.lives.of(storage.processIdentity);
+    const life = this.#lives.of(storage.processIdentity);
     life.isAlive = false;
-    for (const operation of this.takeOperationsOf(life.id)) operation.complete();
-    this.forgetHandlesOf(life.id);
+    for (const operation of this.#takeOperationsOf(life.id)) operation.complete();
+    this.#forgetHandlesOf(life.id);
     this.version += 1;
   }
 
-  /** Ends every life, so that code which is still running on this disk has no effect and hears nothing. */
+  /** Ends every process. Code that still runs on this disk has no effect and hears nothing. */
   halt(): void {
-    this.lives.endAll();
-    this.queue.length = 0;
-    this.ghosts = [];
-    this.openHandles.clear();
+    this.#lives.endAll();
+    this.#queue.length = 0;
+    this.#ghosts = [];
+    this.#openHandles.clear();
   }
 
-  /** Whether the process of that identity lives on this disk. Foreign pid namespaces: nobody can know. */
+  /** Returns whether the process of `identity` lives on this disk; 'unknown' for other pid namespaces. */
   liveness(identity: ProcessIdentity): Liveness {
-    return this.lives.liveness(identity);
+    return this.#lives.liveness(identity);
   }
 
-  /** @internal Locks a directory for `holder`, unless somebody else who lives has it. */
+  /** @internal Locks a directory for `holder`. Returns false if another living holder has it. */
   lockDirectory(inodeId: number, holder: object, lifeId: number): boolean {
-    if (this.isDirectoryLocked(inodeId)) return this.directoryLocks.get(inodeId)?.holder === holder;
-    this.directoryLocks.set(inodeId, { holder, lifeId });
+    if (this.isDirectoryLocked(inodeId)) return this.#directoryLocks.get(inodeId)?.holder === holder;
+    this.#directoryLocks.set(inodeId, { holder, lifeId });
     return true;
   }
 
-  /** @internal */
+  /** @internal Returns whether a living process has the directory locked. */
   isDirectoryLocked(inodeId: number): boolean {
-    const lock = this.directoryLocks.get(inodeId);
+    const lock = this.#directoryLocks.get(inodeId);
     return lock !== undefined && this.isAlive(lock.lifeId);
   }
 
-  /** @internal */
+  /** @internal Releases the lock of `holder`, if it has it. */
   unlockDirectory(inodeId: number, holder: object): void {
-    if (this.directoryLocks.get(inodeId)?.holder === holder) this.directoryLocks.delete(inodeId);
+    if (this.#directoryLocks.get(inodeId)?.holder === holder) this.#directoryLocks.delete(inodeId);
   }
 
-  /** @internal The file shows that this life lives. */
+  /** @internal Announces a process by a file. */
   announce(inodeId: number, lifeId: number): void {
-    this.announcements.set(inodeId, lifeId);
+    this.#announcements.set(inodeId, lifeId);
   }
 
-  /** @internal */
+  /** @internal Ends the announcement by a file. */
   withdraw(inodeId: number): void {
-    this.announcements.delete(inodeId);
+    this.#announcements.delete(inodeId);
   }
 
-  /** @internal */
+  /** @internal Returns whether a living process is announced by this file. */
   isAnnounced(inodeId: number): boolean {
-    const lifeId = this.announcements.get(inodeId);
+    const lifeId = this.#announcements.get(inodeId);
     return lifeId !== undefined && this.isAlive(lifeId);
   }
 
   // ── Watching ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Paths of the files that are open, in the order of opening: what a test of leaks looks at. */
+  /** Returns the paths of open files in the order of their opening, for tests of leaks. */
   openFiles(): string[] {
-    return [...this.openHandles.values()].map(({ path }) => path);
+    return [...this.#openHandles.values()].map(({ path }) => path);
   }
 
-  /** How much file contents fit on the disk. May be changed at any time; disks found after a crash have the same. */
+  /** Capacity for file contents in bytes. May be changed at any time. A crash keeps it. */
   get capacityBytes(): number {
-    return this.image.capacityBytes;
+    return this.#image.capacityBytes;
   }
 
   set capacityBytes(bytes: number) {
-    this.image.capacityBytes = bytes;
+    this.#image.capacityBytes = bytes;
   }
 
-  /** What files take of it now, those included that are removed and still open. */
+  /** Returns the bytes that files use, removed files that are still open included. */
   usedBytes(): number {
-    return this.image.usedBytes([...this.openHandles.values()].map(({ inode }) => inode));
+    return this.#image.usedBytes([...this.#openHandles.values()].map(({ inode }) => inode));
   }
 
-  /** Damages what is on the medium, now, as age and failing hardware do: nobody is told. */
+  /** Damages the medium now, as age and failing hardware do. No process is told. */
   damage(damage: Damage): void {
-    applyDamage(this.image, damage);
+    applyDamage(this.#image, damage);
     this.version += 1;
   }
 
-  /** Operations that are under way. */
+  /** Returns the operations under way. */
   inFlight(): { readonly name: OperationName; readonly path: string }[] {
-    return this.queue.map(({ name, path }) => ({ name, path }));
+    return this.#queue.map(({ name, path }) => ({ name, path }));
   }
 
-  /** Stalls the disk: nothing completes until `resume`, except what blocks its caller. */
+  /** Stalls the disk: no operation completes until resume(), except blocking ones. */
   pause(): void {
-    this.isPaused = true;
+    this.#isPaused = true;
   }
 
+  /** Ends a stall. */
   resume(): void {
-    this.isPaused = false;
-    this.schedule();
+    this.#isPaused = false;
+    this.#schedule();
   }
 
-  /** Everything that a crash could find now. Cheap: sectors are shared. */
+  /** Captures everything that a crash could find now. Cheap, because sectors are shared. */
   capture(): DiskState {
-    const intents = this.queue.flatMap((operation) => operation.intentLeft ?? []);
+    const intents = this.#queue.flatMap((operation) => operation.intentLeft ?? []);
     return new CapturedDisk(
       {
-        image: this.image.clone(),
-        intents: [...this.ghosts, ...intents],
-        seed: mixSeeds(this.seed, this.boundaryCount, this.version),
-        bootCount: this.bootCount,
-        lifeCount: this.lives.count,
-        bootId: this.lives.bootId,
+        image: this.#image.clone(),
+        intents: [...this.#ghosts, ...intents],
+        seed: mixSeeds(this.seed, this.#boundaryCount, this.version),
+        bootCount: this.#bootCount,
+        lifeCount: this.#lives.count,
+        bootId: this.#lives.bootId,
       },
       (seed, inheritance) => new SimulatedDisk({ seed }, inheritance),
     );
@@ -246,14 +257,14 @@ export class SimulatedDisk {
 
   // ── For the storage of a life ──────────────────────────────────────────────────────────────────────────────────
 
-  /** @internal Starts an operation that completes later. */
+  /** @internal Submits an operation that completes later. */
   enqueue<T>(
     request: Request<T>,
     lifeId: number,
     done: (error: Error | null, value: T | undefined) => void,
   ): QueuedOperation {
-    const operation = this.submit(request, lifeId, false, done);
-    this.schedule();
+    const operation = this.#submit(request, lifeId, false, done);
+    this.#schedule();
     return operation;
   }
 
@@ -262,8 +273,8 @@ export class SimulatedDisk {
     if (!this.isAlive(lifeId))
       throw new Error(`${request.name} of a process that was killed: ${request.path}`);
     const outcome: { error: Error | null; value?: T | undefined } = { error: null };
-    if (this.random.chance(0.1)) this.landGhost();
-    const operation = this.submit(request, lifeId, true, (error, value) =>
+    if (this.#random.chance(0.1)) this.#landGhost();
+    const operation = this.#submit(request, lifeId, true, (error, value) =>
       Object.assign(outcome, { error, value }),
     );
     this.finish(operation);
@@ -271,68 +282,68 @@ export class SimulatedDisk {
     return outcome.value as T;
   }
 
-  /** @internal Completes an operation now, if it is still under way. */
+  /** @internal Completes an operation now if it is under way. */
   finish(operation: QueuedOperation): void {
-    const at = this.queue.indexOf(operation);
+    const at = this.#queue.indexOf(operation);
     if (at === -1) return;
     operation.complete();
-    this.queue.splice(at, 1);
-    if (operation.name === 'flushDirectory') this.image.collect();
+    this.#queue.splice(at, 1);
+    if (operation.name === 'flushDirectory') this.#image.collect();
     if (operation.handle) operation.handle.underWayCount -= 1;
-    this.boundary('complete', operation.name, operation.path, operation.lifeId);
-    // The watcher may have killed the process just now.
+    this.#boundary('complete', operation.name, operation.path, operation.lifeId);
+    // The watcher of boundaries may have killed the process just now.
     if (this.isAlive(operation.lifeId)) operation.settle();
   }
 
-  /** @internal */
+  /** @internal Returns whether a process lives. */
   isAlive(lifeId: number): boolean {
-    return this.lives.isAlive(lifeId);
+    return this.#lives.isAlive(lifeId);
   }
 
-  /** @internal A clock that moves with what happens and not with time. */
+  /** @internal Returns milliseconds of a clock that advances with operations and not with time. */
   nowMs(): number {
-    this.clockMs += 0.001;
-    return this.clockMs;
+    this.#clockMs += 0.001;
+    return this.#clockMs;
   }
 
-  /** @internal */
+  /** @internal Registers an open file. */
   opened(handle: object, path: string, inode: FileInode): void {
-    this.openHandles.set(handle, { path, inode });
+    this.#openHandles.set(handle, { path, inode });
   }
 
-  /** @internal */
+  /** @internal Removes an open file. */
   closed(handle: object): void {
-    this.openHandles.delete(handle);
+    this.#openHandles.delete(handle);
   }
 
-  /** @internal For choices that belong to the history of the disk. */
+  /** @internal Randomness for choices that belong to the disk's history. */
   get choices(): Random {
-    return this.random;
+    return this.#random;
   }
 
   // ── The queue ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private submit<T>(
+  #submit<T>(
     request: Request<T>,
     lifeId: number,
     sync: boolean,
     done: (error: Error | null, value: T | undefined) => void,
   ): QueuedOperation {
-    const failure = this.isAlive(lifeId) ? this.orderedFailure(request, lifeId, sync) : null;
+    const failure = this.isAlive(lifeId) ? this.#orderedFailure(request, lifeId, sync) : null;
     const operation = new Operation(request, lifeId, failure, done);
-    if (!sync && this.random.chance(SLOW_CHANCE)) operation.slowSteps = this.random.below(SLOW_STEPS_MAX);
+    if (!sync && this.#random.chance(SLOW_CHANCE)) operation.slowSteps = this.#random.below(SLOW_STEPS_MAX);
     if (!this.isAlive(lifeId)) return operation;
     if (request.handle) request.handle.underWayCount += 1;
-    this.queue.push(operation);
-    this.clockMs += 0.01;
-    this.boundary('submit', request.name, request.path, lifeId);
+    this.#queue.push(operation);
+    this.#clockMs += 0.01;
+    this.#boundary('submit', request.name, request.path, lifeId);
     return operation;
   }
 
-  private orderedFailure<T>(request: Request<T>, lifeId: number, sync: boolean): OrderedFailure | null {
+  #orderedFailure<T>(request: Request<T>, lifeId: number, sync: boolean): OrderedFailure | null {
     const { name, path } = request;
-    const nth = (this.operationCounts.get(name) ?? 0) + 1;
-    this.operationCounts.set(name, nth);
+    const nth = (this.#operationCounts.get(name) ?? 0) + 1;
+    this.#operationCounts.set(name, nth);
     const fault = this.faults?.({ name, path, sync, nth, life: lifeId });
     if (fault === undefined) return null;
     const ordered = faultKind(fault, name);
@@ -343,40 +354,44 @@ export class SimulatedDisk {
     return { error, kind, memoryIsFree: fault.memoryIsFree ?? true };
   }
 
-  private schedule(): void {
-    if (this.isTurnScheduled || this.isPaused || this.queue.length === 0) return;
-    this.isTurnScheduled = true;
+  #schedule(): void {
+    if (this.#isTurnScheduled || this.#isPaused || this.#queue.length === 0) return;
+    this.#isTurnScheduled = true;
     setImmediate(() => {
-      this.isTurnScheduled = false;
+      this.#isTurnScheduled = false;
       try {
-        this.turn();
+        this.#turn();
       } finally {
-        this.schedule();
+        this.#schedule();
       }
     });
   }
 
-  private turn(): void {
-    const stepCount = 1 + this.random.below(STEPS_PER_TURN_MAX);
-    for (let step = 0; step < stepCount && this.queue.length > 0 && !this.isPaused; step += 1) {
-      if (this.random.chance(0.25)) this.landGhost();
-      const operation = this.pickOperation();
-      if (operation.isApplied || this.random.chance(0.5)) {
+  #turn(): void {
+    const stepCount = 1 + this.#random.below(STEPS_PER_TURN_MAX);
+    for (let step = 0; step < stepCount && this.#queue.length > 0 && !this.#isPaused; step += 1) {
+      if (this.#random.chance(0.25)) this.#landGhost();
+      const operation = this.#pickOperation();
+      if (operation.isApplied || this.#random.chance(0.5)) {
         this.finish(operation);
       } else {
-        // It reaches the view now and completes later: in between, others may see it, and no flush covers it.
+        // The operation reaches the view now and completes later. Meanwhile other processes may see it, and no flush
+        // covers it.
         operation.apply();
         if (!TRACELESS.has(operation.name)) this.version += 1;
       }
     }
   }
 
-  /** Any operation under way, in seeded order; a slow one lets others go first; a close waits for all else on its file. */
-  private pickOperation(): QueuedOperation {
-    const first = this.random.below(this.queue.length);
+  /**
+   * Picks an operation under way, in seeded order. A slow operation lets others go first. A close waits for all other
+   * operations on its file.
+   */
+  #pickOperation(): QueuedOperation {
+    const first = this.#random.below(this.#queue.length);
     let slow: QueuedOperation | null = null;
-    for (let step = 0; step < this.queue.length; step += 1) {
-      const operation = this.queue[(first + step) % this.queue.length] as QueuedOperation;
+    for (let step = 0; step < this.#queue.length; step += 1) {
+      const operation = this.#queue[(first + step) % this.#queue.length] as QueuedOperation;
       const mustWait = operation.name === 'close' && (operation.handle?.underWayCount ?? 0) > 1;
       if (mustWait) continue;
       if (operation.slowSteps === 0) return operation;
@@ -387,47 +402,42 @@ export class SimulatedDisk {
     throw new Error('Every operation on the simulated disk waits for another one.');
   }
 
-  private landGhost(): void {
-    if (this.ghosts.length === 0) return;
-    const [ghost] = this.ghosts.splice(this.random.below(this.ghosts.length), 1) as [WriteIntent];
-    landWrite(this.image, ghost);
+  #landGhost(): void {
+    if (this.#ghosts.length === 0) return;
+    const [ghost] = this.#ghosts.splice(this.#random.below(this.#ghosts.length), 1) as [WriteIntent];
+    landWrite(this.#image, ghost);
     this.version += 1;
-    this.boundary('complete', 'ghost', '', 0);
+    this.#boundary('complete', 'ghost', '', 0);
   }
 
-  private boundary(
-    phase: Boundary['phase'],
-    operation: Boundary['operation'],
-    path: string,
-    life: number,
-  ): void {
+  #boundary(phase: Boundary['phase'], operation: Boundary['operation'], path: string, life: number): void {
     if (operation === 'ghost' || !TRACELESS.has(operation)) this.version += 1;
-    const index = this.boundaryCount;
-    this.boundaryCount += 1;
+    const index = this.#boundaryCount;
+    this.#boundaryCount += 1;
     this.onBoundary?.({ index, phase, operation, path, life });
   }
 
   // ── Ends of lives ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  private takeOperationsOf(lifeId: number): QueuedOperation[] {
-    const taken = this.queue.filter((operation) => operation.lifeId === lifeId);
-    const left = this.queue.filter((operation) => operation.lifeId !== lifeId);
-    this.queue.splice(0, this.queue.length, ...left);
+  #takeOperationsOf(lifeId: number): QueuedOperation[] {
+    const taken = this.#queue.filter((operation) => operation.lifeId === lifeId);
+    const left = this.#queue.filter((operation) => operation.lifeId !== lifeId);
+    this.#queue.splice(0, this.#queue.length, ...left);
     return taken;
   }
 
-  private abandon(operation: QueuedOperation): void {
+  #abandon(operation: QueuedOperation): void {
     const intent = operation.intentLeft;
-    this.image.landed(operation.appliedOrder);
-    if (intent === null || this.random.chance(0.25)) return;
-    if (intent.kind === 'names') this.image.attempt(intent.names);
-    else if (this.random.chance(0.4)) this.ghosts.push(intent);
-    else landWrite(this.image, { ...intent, data: somePart(intent.data, this.random), isDurable: false });
+    this.#image.landed(operation.appliedOrder);
+    if (intent === null || this.#random.chance(0.25)) return;
+    if (intent.kind === 'names') this.#image.attempt(intent.names);
+    else if (this.#random.chance(0.4)) this.#ghosts.push(intent);
+    else landWrite(this.#image, { ...intent, data: somePart(intent.data, this.#random), isDurable: false });
   }
 
-  private forgetHandlesOf(lifeId: number): void {
-    for (const handle of this.openHandles.keys()) {
-      if ((handle as { lifeId?: number }).lifeId === lifeId) this.openHandles.delete(handle);
+  #forgetHandlesOf(lifeId: number): void {
+    for (const handle of this.#openHandles.keys()) {
+      if ((handle as { lifeId?: number }).lifeId === lifeId) this.#openHandles.delete(handle);
     }
   }
 }

@@ -1,4 +1,4 @@
-// A directory of a simulated disk that is held by its inode, and the locks and announcements of the lives on it.
+// A held directory of a simulated disk, known by its inode, with the lock and the announcements of its process.
 
 import type {
   Announcement,
@@ -12,40 +12,40 @@ import type { HeldView } from './life-context.js';
 
 export class SimulatedHeldDirectory implements HeldDirectory {
   readonly path: string;
-  private readonly view: HeldView;
-  private readonly inodeId: number;
-  private readonly announcements: Announcement[] = [];
+  readonly #view: HeldView;
+  readonly #inodeId: number;
+  readonly #announcements: Announcement[] = [];
 
   constructor(path: string, view: HeldView, inodeId: number) {
     this.path = path;
-    this.view = view;
-    this.inodeId = inodeId;
+    this.#view = view;
+    this.#inodeId = inodeId;
   }
 
   get storage(): Storage {
-    return this.view;
+    return this.#view;
   }
 
   lock(): LockAttempt {
-    return this.view.disk.lockDirectory(this.inodeId, this, this.view.lifeId) ? 'locked' : 'held';
+    return this.#view.disk.lockDirectory(this.#inodeId, this, this.#view.lifeId) ? 'locked' : 'held';
   }
 
   probeLock(): LockState {
-    return this.view.disk.isDirectoryLocked(this.inodeId) ? 'held' : 'free';
+    return this.#view.disk.isDirectoryLocked(this.#inodeId) ? 'held' : 'free';
   }
 
   async announce(name: string): Promise<Announcement> {
-    const announcement = await this.view.announce(`${this.path}/${name}`);
-    this.announcements.push(announcement);
+    const announcement = await this.#view.announce(`${this.path}/${name}`);
+    this.#announcements.push(announcement);
     return announcement;
   }
 
   probe(name: string): Promise<Liveness> {
-    return this.view.probe(`${this.path}/${name}`);
+    return this.#view.probe(`${this.path}/${name}`);
   }
 
   async close(): Promise<void> {
-    for (const announcement of this.announcements.splice(0)) await announcement.close();
-    this.view.disk.unlockDirectory(this.inodeId, this);
+    for (const announcement of this.#announcements.splice(0)) await announcement.close();
+    this.#view.disk.unlockDirectory(this.#inodeId, this);
   }
 }

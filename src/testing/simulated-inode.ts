@@ -1,36 +1,41 @@
-// A file of the simulated disk: what reads see, what would survive a power cut for certain, and what is in between.
+// A file of the simulated disk: its view, its durable contents, and the pending writes in between.
 //
-// The in-between is a list of pending writes in the order in which they reached the view. Each holds whole sectors as
-// they were after it, so that a sector with several pending versions can come back as any of them.
+// Pending writes are listed in the order in which they reached the view. Each holds whole sectors as they were after
+// that write, so that a power cut can bring back any pending version of a sector.
 
 import { SECTOR_BYTES, SectorMap, sectorsFor, ZERO_SECTOR } from './sector-map.js';
 
-/** A write that reached the view and is not durable. Immutable: captured states share it. */
+/** A write that has reached the view and is not durable. Immutable, because captured states share it. */
 export interface PendingWrite {
-  /** Its place in the order of everything that happened to this disk. */
+  /** Place of the write in the sequence of all changes on the disk. */
   readonly order: number;
   readonly firstSector: number;
-  /** Null where a later version of the sector is durable already: the older one can never come back. */
+  /**
+   * Sectors after the write. Null where a later version of a sector is durable already, so that this one can never
+   * return.
+   */
   readonly sectors: readonly (Uint8Array | null)[];
-  /** The file size that is needed to read it. */
+  /** File size in bytes that is needed to read the write. */
   readonly endBytes: number;
 }
 
+/** A size that the file has in the view and not durably. */
 export interface PendingSize {
   readonly order: number;
   readonly sizeBytes: number;
-  /** The file was cut to that size, and did not grow to it. */
+  /** True if the file was truncated to this size, false if it grew to it. */
   readonly isCut: boolean;
 }
 
-/** What to write: bytes, or so many zeros without anyone having to hold them. */
+/** Data to write: bytes, or a number of zeros that take no memory. */
 export type WriteData = Uint8Array | { readonly zerosLength: number };
 
+/** A file: its view, its durable contents, and its pending writes and sizes. */
 export class FileInode {
   readonly kind = 'file';
   view = new SectorMap();
   viewSizeBytes = 0;
-  /** A sector that is absent here, within the durable size, was never made durable: after a power cut it is garbage. */
+  /** A sector within the durable size that is absent here was never made durable. After a power cut it is garbage. */
   durable = new SectorMap();
   durableSizeBytes = 0;
   pending: PendingWrite[] = [];
@@ -53,7 +58,7 @@ export class FileInode {
     return copy;
   }
 
-  /** Fills `into` from the view; returns the bytes read. Holes read as zeros, as they do on a running system. */
+  /** Reads from the view into `into`. Returns the number of bytes read. Holes read as zeros, as on a running system. */
   read(into: Uint8Array, position: number): number {
     const length = Math.max(0, Math.min(into.length, this.viewSizeBytes - position));
     let done = 0;
@@ -68,7 +73,7 @@ export class FileInode {
     return length;
   }
 
-  /** The write reaches the view; from now on a power cut may find any part of it. */
+  /** Writes to the view. From now on a power cut may find any part of the write. */
   write(order: number, position: number, data: WriteData): void {
     const length = data instanceof Uint8Array ? data.length : data.zerosLength;
     if (length === 0) return;
@@ -76,7 +81,7 @@ export class FileInode {
     const firstSector = Math.floor(position / SECTOR_BYTES);
     const sectors: Uint8Array[] = [];
     for (let index = firstSector; index < sectorsFor(endBytes); index += 1) {
-      const sector = this.sectorAfter(index, position, endBytes, data);
+      const sector = this.#sectorAfter(index, position, endBytes, data);
       sectors.push(sector);
       this.view.set(index, sector);
     }
@@ -87,7 +92,7 @@ export class FileInode {
     }
   }
 
-  /** The cut reaches the view. After a power cut the file has the one size or the other. */
+  /** Truncates the view. After a power cut the file has its former size or the new one. */
   cut(order: number, sizeBytes: number): void {
     if (sizeBytes >= this.viewSizeBytes) return;
     this.view.cutTo(sectorsFor(sizeBytes));
@@ -100,7 +105,7 @@ export class FileInode {
     this.pendingSizes.push({ order, sizeBytes, isCut: true });
   }
 
-  /** A flush has made the cuts durable, too. */
+  /** Makes pending truncations durable, as a flush does. */
   makeCutsDurable(): void {
     for (const { sizeBytes, isCut } of this.pendingSizes) {
       if (!isCut || sizeBytes > this.durableSizeBytes) continue;
@@ -110,7 +115,7 @@ export class FileInode {
     this.pendingSizes = this.pendingSizes.filter(({ isCut }) => !isCut);
   }
 
-  private sectorAfter(index: number, position: number, end: number, data: WriteData): Uint8Array {
+  #sectorAfter(index: number, position: number, end: number, data: WriteData): Uint8Array {
     const sectorStart = index * SECTOR_BYTES;
     const from = Math.max(position, sectorStart);
     const to = Math.min(end, sectorStart + SECTOR_BYTES);
@@ -126,7 +131,7 @@ export class FileInode {
     return mixed;
   }
 
-  /** Sectors between these bytes that take no space yet. */
+  /** Returns the number of sectors in this range that use no space yet. */
   sectorsMissing(position: number, length: number): number {
     let missing = 0;
     for (let index = Math.floor(position / SECTOR_BYTES); index < sectorsFor(position + length); index += 1) {
@@ -135,7 +140,7 @@ export class FileInode {
     return missing;
   }
 
-  /** Everything behind this size is gone, durably, and what is before it is durable: for damage, not for processes. */
+  /** Truncates the file durably and makes everything before the end durable. For damage, not for processes. */
   cutDurably(sizeBytes: number): void {
     this.makeDurable(new Set(this.pending.map(({ order }) => order)));
     this.makeHolesDurable();
@@ -150,7 +155,7 @@ export class FileInode {
     this.viewSizeBytes = sizeBytes;
   }
 
-  /** The pending writes among `orders` are durable, with the size needed to read them. */
+  /** Makes the pending writes in `orders` durable, with the sizes needed to read them. */
   makeDurable(orders: ReadonlySet<number>): void {
     const left: PendingWrite[] = [];
     let sizeBytes = this.durableSizeBytes;
@@ -163,21 +168,21 @@ export class FileInode {
         if (sector !== null) this.durable.set(write.firstSector + at, sector);
       });
       sizeBytes = Math.max(sizeBytes, write.endBytes);
-      // An older write that is still in flight holds an older version of these sectors: it must not undo this one.
+      // An older write in flight must not replace these sectors by its older versions.
       for (let at = 0; at < left.length; at += 1) left[at] = withoutOverlap(left[at] as PendingWrite, write);
     }
     this.pending = left;
-    this.growDurableSize(sizeBytes);
+    this.#growDurableSize(sizeBytes);
   }
 
-  private growDurableSize(sizeBytes: number): void {
+  #growDurableSize(sizeBytes: number): void {
     this.durableSizeBytes = sizeBytes;
     this.pendingSizes = this.pendingSizes.filter((pending) => pending.isCut || pending.sizeBytes > sizeBytes);
   }
 
   /**
-   * Sectors nobody ever wrote, within the durable size, are holes, and a flush makes a hole durable as well.
-   * A durable write does not: what lies below it and was not flushed is whatever the medium held.
+   * Makes holes within the durable size durable, as a flush does. A hole is a sector that was never written. A
+   * durable write does not do this: below it, sectors that were not flushed hold what the medium held.
    */
   makeHolesDurable(): void {
     const sectorCount = sectorsFor(this.durableSizeBytes);
@@ -190,14 +195,14 @@ export class FileInode {
   }
 
   /**
-   * These writes will never become durable, whatever is flushed later. The view keeps them, as a page cache does
-   * after a failed write-back. Their sizes stay pending: metadata often survives the loss of its data.
+   * Drops writes: they never become durable. The view keeps them, like a page cache after a failed write-back. Their
+   * sizes stay pending, because metadata often survives the loss of its data.
    */
   drop(orders: ReadonlySet<number>): void {
     this.pending = this.pending.filter((write) => !orders.has(write.order));
   }
 
-  /** These writes never happened: the view shows what is durable, and what else is pending on top. */
+  /** Reverts writes: the view shows the durable contents with all other pending writes on top. */
   revert(orders: ReadonlySet<number>): void {
     this.drop(orders);
     this.pendingSizes = this.pendingSizes.filter((pending) => !orders.has(pending.order));
@@ -208,14 +213,14 @@ export class FileInode {
         if (sector !== null) this.view.set(write.firstSector + at, sector);
       });
       if (write.endBytes <= this.viewSizeBytes) continue;
-      // The write that carried this size may be among the reverted ones; the size is needed all the same.
+      // The write that first brought this size may be reverted, but this write needs the size as well.
       this.viewSizeBytes = write.endBytes;
       this.pendingSizes.push({ order: write.order, sizeBytes: write.endBytes, isCut: false });
     }
   }
 }
 
-/** `older` without the sectors that `newer` has too. */
+/** Returns `older` without the sectors that `newer` writes as well. */
 function withoutOverlap(older: PendingWrite, newer: PendingWrite): PendingWrite {
   const from = Math.max(older.firstSector, newer.firstSector);
   const to = Math.min(older.firstSector + older.sectors.length, newer.firstSector + newer.sectors.length);

@@ -1,4 +1,4 @@
-// The storage interface as one process sees it on a simulated disk: the names part. simulated-file.ts has the files.
+// Storage of one process on a simulated disk: names and directories. simulated-file.ts has the contents of files.
 
 import { isKeelsonError } from '../errors.js';
 import { type FrameSeal, sealFrames } from '../storage/frame-seal.js';
@@ -31,17 +31,21 @@ const REPORT: EngineReport = {
   retryPausesMs: 0,
 };
 
+/**
+ * Storage of one process on a simulated disk. It has no `#` members: the views of held directories and wrappers of
+ * the journal inherit from it as a prototype, and the inheriting object would lack them.
+ */
 export class SimulatedStorage implements Storage, LifeContext {
   readonly report = REPORT;
   readonly allocations = new WeakMap<ArrayBufferLike, number>();
-  private readonly random: Random;
 
   readonly disk: LifeDisk;
   readonly image: DiskImage;
   readonly lifeId: number;
   readonly processIdentity: ProcessIdentity;
-  /** Set in a view of a directory that is held: the path that names it, and its inode. */
-  protected readonly heldDirectory: { readonly path: string; readonly inodeId: number } | null = null;
+  readonly random: Random;
+  /** Path and inode of the held directory; null in the storage of the whole disk. */
+  readonly heldDirectory: { readonly path: string; readonly inodeId: number } | null = null;
 
   constructor(
     disk: LifeDisk,
@@ -58,21 +62,21 @@ export class SimulatedStorage implements Storage, LifeContext {
   }
 
   kind(path: string): Promise<PathKind> {
-    return this.run({ name: 'kind', path, apply: () => this.image.kindOf(this.locate(path)) });
+    return this.run({ name: 'kind', path, apply: () => this.image.kindOf(locate(this, path)) });
   }
 
-  /** There are no links on this disk. */
+  /** Resolves to `path`: the disk has no links. */
   async realPath(path: string): Promise<string> {
     return path;
   }
 
-  /** This disk has no users. */
+  /** Resolves to null: the disk has no users. */
   async permissionsOf(): Promise<number | null> {
     return null;
   }
 
   async makeDirectory(path: string): Promise<boolean> {
-    const { order } = await this.run(this.changing('makeDirectory', { kind: 'makeDirectory', path }));
+    const { order } = await this.run(changeRequest(this, 'makeDirectory', { kind: 'makeDirectory', path }));
     return order !== null;
   }
 
@@ -81,66 +85,66 @@ export class SimulatedStorage implements Storage, LifeContext {
       name: 'list',
       path,
       apply: () => {
-        const directory = this.showing(path, () => this.image.directory(this.locate(path), 'readdir'));
+        const directory = showingPath(this, path, () => this.image.directory(locate(this, path), 'readdir'));
         const names = [...directory.entries.keys()];
-        // A directory has no order, so nobody may come to rely on the one of creation.
+        // The system gives names in no order. An arbitrary order keeps code from relying on the order of creation.
         return names.sort((one, other) => nameOrder(one) - nameOrder(other));
       },
     });
   }
 
   flushDirectory(path: string): Promise<void> {
-    return this.run(this.flushingDirectory(path));
+    return this.run(directoryFlushRequest(this, path));
   }
 
   flushDirectorySync(path: string): void {
-    this.runSync(this.flushingDirectory(path));
+    this.runSync(directoryFlushRequest(this, path));
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.run(this.changing('rename', { kind: 'rename', path: from, to }));
+    await this.run(changeRequest(this, 'rename', { kind: 'rename', path: from, to }));
   }
 
   renameSync(from: string, to: string): void {
-    this.runSync(this.changing('rename', { kind: 'rename', path: from, to }));
+    this.runSync(changeRequest(this, 'rename', { kind: 'rename', path: from, to }));
   }
 
   async link(existing: string, name: string): Promise<void> {
-    await this.run(this.changing('link', { kind: 'link', path: existing, to: name }));
+    await this.run(changeRequest(this, 'link', { kind: 'link', path: existing, to: name }));
   }
 
   linkSync(existing: string, name: string): void {
-    this.runSync(this.changing('link', { kind: 'link', path: existing, to: name }));
+    this.runSync(changeRequest(this, 'link', { kind: 'link', path: existing, to: name }));
   }
 
   async remove(path: string): Promise<void> {
-    await this.run(this.changing('remove', { kind: 'remove', path }));
+    await this.run(changeRequest(this, 'remove', { kind: 'remove', path }));
   }
 
   removeSync(path: string): void {
-    this.runSync(this.changing('remove', { kind: 'remove', path }));
+    this.runSync(changeRequest(this, 'remove', { kind: 'remove', path }));
   }
 
   identityOf(path: string): string | null {
-    const inode = this.image.inodeAt(this.locate(path));
+    const inode = this.image.inodeAt(locate(this, path));
     return inode === null ? null : String(inode.id);
   }
 
-  /** Holds the directory by its inode: a rename, of it or of one above, changes nothing. */
+  /** Holds a directory by its inode, whatever is renamed. */
   async holdDirectory(path: string): Promise<HeldDirectory> {
     const { id: inodeId } = await this.run({
       name: 'kind',
       path,
-      apply: () => this.showing(path, () => this.image.directory(this.locate(path), 'open')),
+      apply: () => showingPath(this, path, () => this.image.directory(locate(this, path), 'open')),
     });
     const view = Object.create(this) as SimulatedStorage;
     Object.assign(view, { heldDirectory: { path, inodeId } });
     return new SimulatedHeldDirectory(path, view, inodeId);
   }
 
-  /** @internal For a directory that is held: a name in it shows that this life lives. */
+  /** @internal Announces in a held directory that this process lives. */
   async announce(path: string): Promise<Announcement> {
-    const { inode } = await this.run(this.changing('createFile', { kind: 'create', path }));
+    const { inode } = await this.run(changeRequest(this, 'createFile', { kind: 'create', path }));
     this.disk.announce(inode.id, this.lifeId);
     let closing: Promise<void> | null = null;
     const close = async (keepsName: boolean): Promise<void> => {
@@ -155,7 +159,7 @@ export class SimulatedStorage implements Storage, LifeContext {
     };
   }
 
-  /** @internal */
+  /** @internal Resolves to whether the process announced by a file lives. */
   probe(path: string): Promise<Liveness> {
     const apply = (): Liveness => {
       const identity = this.identityOf(path);
@@ -165,30 +169,30 @@ export class SimulatedStorage implements Storage, LifeContext {
   }
 
   async openFile(path: string, writable: boolean): Promise<StorageFile> {
-    return this.opened(path, await this.run(this.opening('openFile', path)), writable);
+    return newHandle(this, path, await this.run(openRequest(this, 'openFile', path)), writable);
   }
 
   async createFile(path: string): Promise<StorageFile> {
-    const { inode } = await this.run(this.changing('createFile', { kind: 'create', path }));
-    return this.opened(path, inode as FileInode, true);
+    const { inode } = await this.run(changeRequest(this, 'createFile', { kind: 'create', path }));
+    return newHandle(this, path, inode as FileInode, true);
   }
 
   async createLogFile(path: string): Promise<LogFile> {
-    const { inode } = await this.run(this.changing('createLogFile', { kind: 'create', path }));
-    return this.opened(path, inode as FileInode, true);
+    const { inode } = await this.run(changeRequest(this, 'createLogFile', { kind: 'create', path }));
+    return newHandle(this, path, inode as FileInode, true);
   }
 
   createLogFileSync(path: string): LogFile {
-    const { inode } = this.runSync(this.changing('createLogFile', { kind: 'create', path }));
-    return this.opened(path, inode as FileInode, true);
+    const { inode } = this.runSync(changeRequest(this, 'createLogFile', { kind: 'create', path }));
+    return newHandle(this, path, inode as FileInode, true);
   }
 
   async openLogFile(path: string): Promise<LogFile> {
-    return this.opened(path, await this.run(this.opening('openLogFile', path)), true);
+    return newHandle(this, path, await this.run(openRequest(this, 'openLogFile', path)), true);
   }
 
   openLogFileSync(path: string): LogFile {
-    return this.opened(path, this.runSync(this.opening('openLogFile', path)), true);
+    return newHandle(this, path, this.runSync(openRequest(this, 'openLogFile', path)), true);
   }
 
   allocate(length: number): Uint8Array {
@@ -213,7 +217,6 @@ export class SimulatedStorage implements Storage, LifeContext {
     return this.disk.nowMs();
   }
 
-  /** An operation of this process. After it was killed nobody hears of anything any more. */
   run<T>(request: Request<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.disk.enqueue(request, this.lifeId, (error, value) => {
@@ -226,66 +229,79 @@ export class SimulatedStorage implements Storage, LifeContext {
   runSync<T>(request: Request<T>): T {
     return this.disk.perform(request, this.lifeId);
   }
+}
 
-  private opened(path: string, inode: FileInode, writable: boolean): SimulatedFile {
-    const file = new SimulatedFile(this, path, inode, writable);
-    this.disk.opened(file, path, inode);
-    return file;
-  }
+/** Opens a handle on an inode and registers it with the disk. */
+function newHandle(
+  storage: SimulatedStorage,
+  path: string,
+  inode: FileInode,
+  writable: boolean,
+): SimulatedFile {
+  const file = new SimulatedFile(storage, path, inode, writable);
+  storage.disk.opened(file, path, inode);
+  return file;
+}
 
-  private opening(name: OperationName, path: string): Request<FileInode> {
-    return { name, path, apply: () => this.showing(path, () => this.image.file(this.locate(path), 'open')) };
-  }
+function openRequest(storage: SimulatedStorage, name: OperationName, path: string): Request<FileInode> {
+  const find = () => storage.image.file(locate(storage, path), 'open');
+  return { name, path, apply: () => showingPath(storage, path, find) };
+}
 
-  /** Where the image finds a path. */
-  private locate(path: string): string {
-    const held = this.heldDirectory;
-    if (held === null || (path !== held.path && !path.startsWith(`${held.path}/`))) return path;
-    return pathOfInode(held.inodeId) + path.slice(held.path.length);
-  }
+/** Returns the path under which the image finds `path`. */
+function locate({ heldDirectory: held }: SimulatedStorage, path: string): string {
+  if (held === null || (path !== held.path && !path.startsWith(`${held.path}/`))) return path;
+  return pathOfInode(held.inodeId) + path.slice(held.path.length);
+}
 
-  /** Errors of the image name what it looked for; those of a storage name the path as it was given. */
-  private showing<T>(path: string, apply: () => T): T {
-    try {
-      return apply();
-    } catch (error) {
-      if (this.heldDirectory === null || !isKeelsonError(error)) throw error;
-      throw simulatedError(error.facts.errno ?? 'EIO', error.facts.syscall ?? 'open', path);
-    }
+/** Runs `apply`. Its errors name `path`, which the caller gave, and not the path within the image. */
+function showingPath<T>({ heldDirectory }: SimulatedStorage, path: string, apply: () => T): T {
+  try {
+    return apply();
+  } catch (error) {
+    if (heldDirectory === null || !isKeelsonError(error)) throw error;
+    throw simulatedError(error.facts.errno ?? 'EIO', error.facts.syscall ?? 'open', path);
   }
+}
 
-  private changing(name: OperationName, names: NameIntent): Request<NamesChanged> {
-    const located: NameIntent =
-      'to' in names
-        ? { ...names, path: this.locate(names.path), to: this.locate(names.to) }
-        : { ...names, path: this.locate(names.path) };
-    return {
-      name,
-      path: names.path,
-      intent: { kind: 'names', names: located },
-      apply: () => this.showing('to' in names ? names.to : names.path, () => this.image.changeNames(located)),
-      orderOf: (changed) => changed.order,
-      complete: (changed) => this.image.landed(changed.order),
-    };
-  }
+function changeRequest(
+  storage: SimulatedStorage,
+  name: OperationName,
+  names: NameIntent,
+): Request<NamesChanged> {
+  const { image } = storage;
+  const located: NameIntent =
+    'to' in names
+      ? { ...names, path: locate(storage, names.path), to: locate(storage, names.to) }
+      : { ...names, path: locate(storage, names.path) };
+  const shown = 'to' in names ? names.to : names.path;
+  return {
+    name,
+    path: names.path,
+    intent: { kind: 'names', names: located },
+    apply: () => showingPath(storage, shown, () => image.changeNames(located)),
+    orderOf: (changed) => changed.order,
+    complete: (changed) => image.landed(changed.order),
+  };
+}
 
-  private flushingDirectory(path: string): Request<void> {
-    // What it covers is settled when it is submitted: names that change while it is under way are not.
-    const located = this.locate(path);
-    const found = this.image.kindOf(located) === 'directory' ? this.image.directory(located, 'open') : null;
-    const upToOrder = found === null ? 0 : this.image.flushableNames(found);
-    return {
-      name: 'flushDirectory',
-      path,
-      faultKinds: ['dropped', 'kept', 'reverted'],
-      apply: () => {
-        if (found === null) this.showing(path, () => this.image.directory(located, 'open'));
-      },
-      complete: (_, fault) => {
-        if (found !== null) finishDirectoryFlush(this.image, found, upToOrder, fault);
-      },
-    };
-  }
+function directoryFlushRequest(storage: SimulatedStorage, path: string): Request<void> {
+  const { image } = storage;
+  // A flush covers the changes that have completed when it is submitted, and no later one.
+  const located = locate(storage, path);
+  const found = image.kindOf(located) === 'directory' ? image.directory(located, 'open') : null;
+  const upToOrder = found === null ? 0 : image.flushableNames(found);
+  return {
+    name: 'flushDirectory',
+    path,
+    faultKinds: ['dropped', 'kept', 'reverted'],
+    apply: () => {
+      if (found === null) showingPath(storage, path, () => image.directory(located, 'open'));
+    },
+    complete: (_, fault) => {
+      if (found !== null) finishDirectoryFlush(image, found, upToOrder, fault);
+    },
+  };
 }
 
 function finishDirectoryFlush(
@@ -299,7 +315,7 @@ function finishDirectoryFlush(
   else if (fault === 'reverted') directory.revert();
 }
 
-/** A fixed order that has nothing to do with the alphabet or with time. */
+/** Returns a sort key that is fixed, and unrelated to the alphabet and to time. */
 function nameOrder(name: string): number {
   let hash = 0;
   for (let at = 0; at < name.length; at += 1) hash = (Math.imul(hash, 31) + name.charCodeAt(at)) | 0;

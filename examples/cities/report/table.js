@@ -1,7 +1,9 @@
 // @ts-check
-// A table of two columns, and how numbers look in it.
+// Formats a table of two columns, and the numbers in it.
 
 /**
+ * Returns a table of labels and values.
+ *
  * @param {string} title
  * @param {readonly (readonly [label: string, value: string])[]} rows
  */
@@ -25,7 +27,11 @@ export const milliseconds = (ms) => `${WHOLE.format(ms)} ms`;
 /** @param {number} bytes */
 export const mebibytes = (bytes) => `${(bytes / BYTES_PER_MIB).toFixed(1)} MiB`;
 
-/** @param {readonly number[]} numbers */
+/**
+ * Returns the median.
+ *
+ * @param {readonly number[]} numbers
+ */
 export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
