@@ -102,19 +102,17 @@ export class DiskImage {
     if (order !== null) this.inFlightOrders.delete(order);
   }
 
-  /** Returns the orders of writes that a flush of this file covers if it is submitted now. */
+  /** Returns the orders of the writes and truncations that a flush of this file covers if it is submitted now. */
   flushable(inode: FileInode): Set<number> {
     const orders = new Set<number>();
-    for (const write of inode.pending) {
-      if (!this.inFlightOrders.has(write.order)) orders.add(write.order);
-    }
+    for (const { order } of inode.pending) if (!this.inFlightOrders.has(order)) orders.add(order);
+    for (const { order, isCut } of inode.pendingSizes) if (isCut) orders.add(order);
     return orders;
   }
 
-  /** Makes the writes in `orders` durable, and the file's truncations and holes. */
+  /** Makes the writes and truncations in `orders` durable, and the file's holes. */
   flushFile(inode: FileInode, orders: ReadonlySet<number>): void {
     inode.makeDurable(orders);
-    inode.makeCutsDurable();
     inode.makeHolesDurable();
   }
 

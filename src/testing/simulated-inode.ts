@@ -96,23 +96,9 @@ export class FileInode {
   cut(order: number, sizeBytes: number): void {
     if (sizeBytes >= this.viewSizeBytes) return;
     this.view.cutTo(sectorsFor(sizeBytes));
-    const index = Math.floor(sizeBytes / SECTOR_BYTES);
-    const last = this.view.get(index);
-    if (last !== undefined && sizeBytes % SECTOR_BYTES !== 0) {
-      this.view.set(index, last.slice().fill(0, sizeBytes % SECTOR_BYTES));
-    }
+    zeroTail(this.view, sizeBytes);
     this.viewSizeBytes = sizeBytes;
     this.pendingSizes.push({ order, sizeBytes, isCut: true });
-  }
-
-  /** Makes pending truncations durable, as a flush does. */
-  makeCutsDurable(): void {
-    for (const { sizeBytes, isCut } of this.pendingSizes) {
-      if (!isCut || sizeBytes > this.durableSizeBytes) continue;
-      this.durable.cutTo(sectorsFor(sizeBytes));
-      this.durableSizeBytes = sizeBytes;
-    }
-    this.pendingSizes = this.pendingSizes.filter(({ isCut }) => !isCut);
   }
 
   #sectorAfter(index: number, position: number, end: number, data: WriteData): Uint8Array {
@@ -145,21 +131,23 @@ export class FileInode {
     this.makeDurable(new Set(this.pending.map(({ order }) => order)));
     this.makeHolesDurable();
     this.pendingSizes = [];
-    const last = this.durable.get(Math.floor(sizeBytes / SECTOR_BYTES));
     this.durable.cutTo(sectorsFor(sizeBytes));
-    if (last !== undefined && sizeBytes % SECTOR_BYTES !== 0) {
-      this.durable.set(Math.floor(sizeBytes / SECTOR_BYTES), last.slice().fill(0, sizeBytes % SECTOR_BYTES));
-    }
+    zeroTail(this.durable, sizeBytes);
     this.durableSizeBytes = sizeBytes;
     this.view = this.durable.fork();
     this.viewSizeBytes = sizeBytes;
   }
 
-  /** Makes the pending writes in `orders` durable, with the sizes needed to read them. */
+  /** Makes the pending writes and truncations in `orders` durable, in their order, with the sizes needed to read them. */
   makeDurable(orders: ReadonlySet<number>): void {
-    const left: PendingWrite[] = [];
-    let sizeBytes = this.durableSizeBytes;
+    let left: PendingWrite[] = [];
+    const cuts = this.pendingSizes.filter(({ order, isCut }) => isCut && orders.has(order));
+    this.pendingSizes = this.pendingSizes.filter((pending) => !cuts.includes(pending));
+    const cutBefore = (order: number) => {
+      while (cuts[0] !== undefined && cuts[0].order < order) left = this.#makeCutDurable(cuts.shift()!, left);
+    };
     for (const write of this.pending) {
+      cutBefore(write.order);
       if (!orders.has(write.order)) {
         left.push(write);
         continue;
@@ -167,17 +155,29 @@ export class FileInode {
       write.sectors.forEach((sector, at) => {
         if (sector !== null) this.durable.set(write.firstSector + at, sector);
       });
-      sizeBytes = Math.max(sizeBytes, write.endBytes);
+      this.#growDurableSize(write.endBytes);
       // An older write in flight must not replace these sectors by its older versions.
       for (let at = 0; at < left.length; at += 1) left[at] = withoutOverlap(left[at] as PendingWrite, write);
     }
+    cutBefore(Number.POSITIVE_INFINITY);
     this.pending = left;
-    this.#growDurableSize(sizeBytes);
+  }
+
+  /** Makes a truncation durable, and returns the older writes that are in flight without what it cuts off. */
+  #makeCutDurable({ sizeBytes }: PendingSize, older: readonly PendingWrite[]): PendingWrite[] {
+    if (sizeBytes < this.durableSizeBytes) {
+      this.durable.cutTo(sectorsFor(sizeBytes));
+      zeroTail(this.durable, sizeBytes);
+      this.durableSizeBytes = sizeBytes;
+    }
+    return older.map((write) => cutOff(write, sizeBytes)).filter(({ sectors }) => sectors.length > 0);
   }
 
   #growDurableSize(sizeBytes: number): void {
-    this.durableSizeBytes = sizeBytes;
-    this.pendingSizes = this.pendingSizes.filter((pending) => pending.isCut || pending.sizeBytes > sizeBytes);
+    this.durableSizeBytes = Math.max(this.durableSizeBytes, sizeBytes);
+    this.pendingSizes = this.pendingSizes.filter(
+      (pending) => pending.isCut || pending.sizeBytes > this.durableSizeBytes,
+    );
   }
 
   /**
@@ -230,4 +230,18 @@ function withoutOverlap(older: PendingWrite, newer: PendingWrite): PendingWrite 
     return index >= from && index < to ? null : sector;
   });
   return { ...older, sectors };
+}
+
+/** Returns a write without what lies at or beyond this size. */
+function cutOff(write: PendingWrite, sizeBytes: number): PendingWrite {
+  const count = Math.max(0, sectorsFor(sizeBytes) - write.firstSector);
+  return { ...write, sectors: write.sectors.slice(0, count), endBytes: Math.min(write.endBytes, sizeBytes) };
+}
+
+/** Zeros the rest of the last sector of a file that was truncated to this size. */
+function zeroTail(sectors: SectorMap, sizeBytes: number): void {
+  const index = Math.floor(sizeBytes / SECTOR_BYTES);
+  const last = sectors.get(index);
+  if (last === undefined || sizeBytes % SECTOR_BYTES === 0) return;
+  sectors.set(index, last.slice().fill(0, sizeBytes % SECTOR_BYTES));
 }

@@ -134,3 +134,39 @@ describe('order and seeds', () => {
     }
   });
 });
+
+// A flush made writes durable first and truncations then, so that a power cut took what was written behind a truncation;
+// and it made truncations durable that came after it.
+describe('a flush after a truncation', () => {
+  test('keeps what was written behind it', async () => {
+    const { disk, storage } = newDisk();
+    const file = await durableFile(storage, '/d/f', 3);
+    await file.truncate(SECTOR_BYTES);
+    await file.write(sectors(1, 98), SECTOR_BYTES);
+    await file.flush();
+    expect(await foundAfterCuts(disk.capture(), '/d/f')).toEqual(new Set(['ab']));
+  });
+
+  test('does not cover a truncation that came after its submission', async () => {
+    const { disk, storage } = newDisk();
+    const file = await durableFile(storage, '/d/f', 2);
+    await file.write(sectors(1, 98), 0);
+    disk.pause();
+    const flushing = file.flush();
+    disk.resume();
+    const cutting = file.truncate(SECTOR_BYTES);
+    await flushing;
+    await cutting;
+    expect(await foundAfterCuts(disk.capture(), '/d/f')).toEqual(new Set(['ba', 'b']));
+  });
+
+  test('zeros the rest of the last sector, which a later growth shows', async () => {
+    const { disk, storage } = newDisk();
+    const file = await durableFile(storage, '/d/f', 1);
+    await file.truncate(100);
+    await file.write(sectors(1, 98), SECTOR_BYTES);
+    await file.flush();
+    // The first sector is 100 times 'a', and zeros.
+    expect(await foundAfterCuts(disk.capture(), '/d/f')).toEqual(new Set(['?b']));
+  });
+});
