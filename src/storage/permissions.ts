@@ -11,6 +11,7 @@ export const PERMISSIONS = 0o777;
 const READ_AND_WRITE = 0o666;
 const OWNER_READS_AND_WRITES = 0o600;
 const GROUP_READS = 0o040;
+const OTHERS_ENTER = 0o001;
 const GROUP_AND_OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
@@ -30,6 +31,8 @@ export interface FileAccess {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** True if users who are neither the owner nor in the group may enter the directory, and so open names they know. */
+  readonly othersEnter: boolean;
 }
 
 /**
@@ -39,9 +42,10 @@ export interface FileAccess {
 export function fileAccessIn(directory: string, permissionsMax: number): FileAccess {
   try {
     const { mode, uid, gid } = fs.statSync(directory);
-    return { mode: fileModeFor(mode, permissionsMax), uid, gid };
+    const othersEnter = (mode & OTHERS_ENTER) !== 0;
+    return { mode: fileModeFor(mode, permissionsMax), uid, gid, othersEnter };
   } catch {
-    return { mode: OWNER_READS_AND_WRITES, uid: -1, gid: -1 };
+    return { mode: OWNER_READS_AND_WRITES, uid: -1, gid: -1, othersEnter: true };
   }
 }
 
@@ -102,10 +106,10 @@ function ownerFor({ uid, gid }: FileAccess): { readonly uid: number; readonly gi
 
 /**
  * Returns the mode for a file. If the file could not get the directory's group, everybody gets the group's right to
- * read, so that the group's members have it; only users whom the directory admits reach the file.
+ * read, so that the group's members have it, unless the directory lets users in who are not in its group.
  */
-function modeFor({ mode }: FileAccess, hasGroup: boolean): number {
-  return hasGroup ? mode : mode | ((mode & GROUP_READS) >> 3);
+function modeFor({ mode, othersEnter }: FileAccess, hasGroup: boolean): number {
+  return hasGroup || othersEnter ? mode : mode | ((mode & GROUP_READS) >> 3);
 }
 
 function isDone(change: () => void): boolean {

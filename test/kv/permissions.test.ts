@@ -208,7 +208,7 @@ asRoot('a link in the place of a socket gives nothing to what it leads to', () =
   fs.writeFileSync(victim, '', { mode: 0o600 });
   const link = path.join(folder, 'LIVE.0000000000000000.tmp');
   fs.symlinkSync(victim, link);
-  giveSocketAccess(link, { mode: 0o666, uid: 1001, gid: 1001 });
+  giveSocketAccess(link, { mode: 0o666, uid: 1001, gid: 1001, othersEnter: true });
   const { mode, uid } = fs.statSync(victim);
   expect([mode & 0o777, uid]).toEqual([0o600, 0]);
 });
@@ -220,3 +220,25 @@ test('a segment that is made while the caller waits has the mode of its director
   await file.close();
   expect(modesIn(directory)).toEqual({ segment: '644' });
 });
+
+// In a directory that others may enter, but not list, files whose group could not be set were readable by everybody.
+asRoot.each([
+  [0o750, '644'],
+  [0o751, '640'],
+])(
+  'files in a directory of mode %o, of a group that their maker is not in, have mode %s',
+  async (mode, expected) => {
+    fs.chmodSync(folder, 0o755);
+    const directory = directoryWith('store', mode);
+    fs.chownSync(directory, 65_534, 1001);
+    process.seteuid!(65_534);
+    try {
+      const db = await open<number>(directory, { engine: 'fs' });
+      await db.put('a', 1);
+      await db.close();
+    } finally {
+      process.seteuid!(0);
+    }
+    expect(new Set(Object.values(modesIn(directory)))).toEqual(new Set([expected]));
+  },
+);
