@@ -22,6 +22,9 @@ import {
 import { processLiveness, readProcessIdentity } from './process-identity.js';
 import type { EngineReport, LogFile, PathKind, Storage } from './storage.js';
 
+/** Date.now() as it was before a test faked it. */
+const { now: wallMs } = Date;
+
 /** Flags that create a file and fail if it exists (O_EXCL), so that creating never touches another file's contents. */
 const CREATE_FLAGS = 'wx+';
 const READ_WRITE_FLAGS = 'r+';
@@ -59,6 +62,7 @@ export function createFsStorage(
       liveness: (identity) => processLiveness(identity, processIdentity),
       randomBytes: (length) => new Uint8Array(randomBytes(length)),
       nowMs: () => performance.now(),
+      wallMs,
     };
     return decorate(storage, locate);
   };

@@ -148,6 +148,8 @@ export interface Storage {
   randomBytes(length: number): Uint8Array;
   /** Returns milliseconds since an arbitrary start; never goes back. For statistics, never for decisions about data. */
   nowMs(): number;
+  /** Returns the wall-clock time in whole milliseconds since 1970. It may jump, forwards and back. */
+  wallMs(): number;
 }
 
 /**

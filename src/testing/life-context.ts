@@ -12,6 +12,7 @@ export interface LifeDisk {
   readonly capacityBytes: number;
   usedBytes(): number;
   nowMs(): number;
+  wallMs(): number;
   liveness(identity: ProcessIdentity): Liveness;
   lockDirectory(inodeId: number, holder: object, lifeId: number): boolean;
   isDirectoryLocked(inodeId: number): boolean;

@@ -55,6 +55,9 @@ export interface Boundary {
 /** A captured state of a disk, from which any number of crashes can be tried. */
 export type DiskState = CapturedDisk<SimulatedDisk>;
 
+/** Wall-clock time at which a simulated machine starts: 2026-01-01, in ms since 1970. */
+const WALL_START_MS = 1_767_225_600_000;
+
 /** Limit of operations that make progress in one turn of the event loop. */
 const STEPS_PER_TURN_MAX = 3;
 /** Chance that an operation is slow, and the limit of steps of other operations that go before it. */
@@ -304,6 +307,11 @@ export class SimulatedDisk {
   nowMs(): number {
     this.#clockMs += 0.001;
     return this.#clockMs;
+  }
+
+  /** @internal Returns the wall-clock time of the simulated machine. It advances with operations. */
+  wallMs(): number {
+    return WALL_START_MS + Math.floor(this.nowMs());
   }
 
   /** @internal Registers an open file. */

@@ -217,6 +217,10 @@ export class SimulatedStorage implements Storage, LifeContext {
     return this.disk.nowMs();
   }
 
+  wallMs(): number {
+    return this.disk.wallMs();
+  }
+
   run<T>(request: Request<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.disk.enqueue(request, this.lifeId, (error, value) => {

@@ -398,6 +398,7 @@ function fittingStranger({ files, blockBytes, now }: World): [string, Uint8Array
     lineageStart: null,
     isRecycled: false,
     durableLsn: now.lsn,
+    wallMs: 0,
   };
   const seed = segmentSeed(header);
   // A write record without an operation is as good as any.

@@ -32,6 +32,9 @@ function exampleOf(page: string): Uint8Array {
   return bytes;
 }
 
+/** The start of 2026. */
+const MADE_MS = Date.UTC(2026, 0, 1);
+
 describe('the worked example of FORMAT.md', () => {
   const bytes = exampleOf(PAGE);
   let header: SegmentHeader;
@@ -52,6 +55,7 @@ describe('the worked example of FORMAT.md', () => {
       lineageStart: null,
       isRecycled: false,
       durableLsn: 0,
+      wallMs: MADE_MS,
     });
   });
 
@@ -72,6 +76,7 @@ describe('the worked example of FORMAT.md', () => {
     const storage = disk.life();
     // The journal asks for its id first, then for the lock's instance and the salt of its first segment.
     storage.randomBytes = (length) => Uint8Array.from({ length }, (_, i) => (length === 16 ? i : 0xa0 + i));
+    storage.wallMs = () => MADE_MS;
     const options = {
       blockBytes: BLOCK_BYTES,
       segmentBytesMin: SEGMENT_BYTES,

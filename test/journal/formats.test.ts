@@ -50,6 +50,7 @@ describe('the segment header', () => {
     lineageStart: fc.option(anyLsn),
     isRecycled: fc.boolean(),
     durableLsn: anyLsn,
+    wallMs: anyLsn,
   });
 
   test('is read as it was written, from its first 512 bytes', () => {

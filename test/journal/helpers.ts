@@ -161,6 +161,7 @@ export function segmentHeader(changes: Partial<SegmentHeader> = {}): SegmentHead
     lineageStart: null,
     isRecycled: false,
     durableLsn: 0,
+    wallMs: 0,
     ...changes,
   };
 }

@@ -48,6 +48,12 @@ export function storageContract(name: string, makeEnvironment: MakeEnvironment):
       }
     });
 
+    test('the wall clock shows whole milliseconds since 1970', () => {
+      const wallMs = here.storage.wallMs();
+      expect(Number.isSafeInteger(wallMs)).toBe(true);
+      expect(new Date(wallMs).getUTCFullYear()).toBeGreaterThanOrEqual(2025);
+    });
+
     test('the report says which engine runs, and why in a sentence', () => {
       expect(['fs', 'io_uring', 'simulated']).toContain(here.storage.report.engine);
       expect(here.storage.report.engineReason).toMatch(/^\p{Lu}.* .*\.$/u);

@@ -26,7 +26,8 @@ const FLAGS_AT = 52;
 const SALT_AT = 56;
 const LINEAGE_START_AT = 64;
 const DURABLE_LSN_AT = 72;
-const ZEROS_FROM = 80;
+const WALL_MS_AT = 80;
+const ZEROS_FROM = 88;
 
 const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
@@ -46,6 +47,8 @@ export interface SegmentHeader {
   readonly isRecycled: boolean;
   /** What was known to be durable when the segment was made: so what is missing before it is missed. */
   readonly durableLsn: number;
+  /** The wall-clock time when the segment was made, in ms since 1970. */
+  readonly wallMs: number;
 }
 
 export type SegmentHeaderVerdict = { readonly ok: true; readonly header: SegmentHeader } | HeaderRefusal;
@@ -63,6 +66,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   bytes.set(header.salt, SALT_AT);
   view.setBigUint64(LINEAGE_START_AT, BigInt(header.lineageStart ?? 0), true);
   view.setBigUint64(DURABLE_LSN_AT, BigInt(header.durableLsn), true);
+  view.setBigUint64(WALL_MS_AT, BigInt(header.wallMs), true);
   HEADERS.seal(bytes);
   return bytes;
 }
@@ -88,7 +92,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   if (hasReserved || (!hasLineage && view.getBigUint64(LINEAGE_START_AT, true) !== 0n)) {
     return refuse('KEELSON_CORRUPT', 'the segment header has something in fields that must be zero');
   }
-  const numbers = [SEQUENCE_AT, LINEAGE_START_AT, DURABLE_LSN_AT].map((at) => view.getBigUint64(at, true));
+  const numbers = [SEQUENCE_AT, LINEAGE_START_AT, DURABLE_LSN_AT, WALL_MS_AT].map((at) => view.getBigUint64(at, true));
   if (numbers.some((number) => number > NUMBER_MAX)) {
     return refuse(
       'KEELSON_CORRUPT',
@@ -106,6 +110,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
       lineageStart: hasLineage ? Number(view.getBigUint64(LINEAGE_START_AT, true)) : null,
       isRecycled: (flags & FLAG_RECYCLED) !== 0,
       durableLsn: Number(view.getBigUint64(DURABLE_LSN_AT, true)),
+      wallMs: Number(view.getBigUint64(WALL_MS_AT, true)),
     },
   };
 }

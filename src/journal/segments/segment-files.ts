@@ -71,7 +71,7 @@ export function* prepareSegment(
 ): Steps<WritableSegment> {
   const path = pathOf(plan);
   const temporary = temporaryPath(path);
-  const header = { ...headerOf(plan), salt: storage.randomBytes(SALT_BYTES), isRecycled: false };
+  const header = { ...headerOf(storage, plan), salt: storage.randomBytes(SALT_BYTES), isRecycled: false };
   const seed = segmentSeed(header);
   const head = encodeSegmentHeader(header);
   const body = contents?.(seed);
@@ -124,7 +124,7 @@ export function* recycleSegment(
   const path = pathOf(plan);
   const { temporaryPath: temporary, sizeBytes, usedSeeds } = recycled;
   const salt = unusedSalt(storage.randomBytes(SALT_BYTES), plan.journalId, usedSeeds);
-  const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: true };
+  const header = { ...headerOf(storage, plan), sizeBytes, salt, isRecycled: true };
   const seed = segmentSeed(header);
   const head = encodeSegmentHeader(header);
   let file: LogFile;
@@ -158,8 +158,11 @@ function pathOf({ directory, sequence }: SegmentPlan): string {
   );
 }
 
-function headerOf({ directory: _, ...inHeader }: SegmentPlan): Omit<SegmentHeader, 'salt' | 'isRecycled'> {
-  return inHeader;
+function headerOf(
+  storage: Storage,
+  { directory: _, ...inHeader }: SegmentPlan,
+): Omit<SegmentHeader, 'salt' | 'isRecycled'> {
+  return { ...inHeader, wallMs: Math.max(0, storage.wallMs()) };
 }
 
 /** A segment that is being made. */
