@@ -92,7 +92,9 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   if (hasReserved || (!hasLineage && view.getBigUint64(LINEAGE_START_AT, true) !== 0n)) {
     return refuse('KEELSON_CORRUPT', 'the segment header has something in fields that must be zero');
   }
-  const numbers = [SEQUENCE_AT, LINEAGE_START_AT, DURABLE_LSN_AT, WALL_MS_AT].map((at) => view.getBigUint64(at, true));
+  const numbers = [SEQUENCE_AT, LINEAGE_START_AT, DURABLE_LSN_AT, WALL_MS_AT].map((at) =>
+    view.getBigUint64(at, true),
+  );
   if (numbers.some((number) => number > NUMBER_MAX)) {
     return refuse(
       'KEELSON_CORRUPT',

@@ -1,17 +1,12 @@
 // The memory a record is built in: grows as the record does, and serves the next record again.
 
 import { KeelsonError } from '../../errors.js';
+import { writeUtf8 } from './utf8.js';
 
 const BYTES_INITIAL = 16 * 1024;
 
 /** Memory above this size, which one giant record has taken, is not kept for the next record. */
 export const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
-
-/**
- * A caller asks for the worst case and writes less: only what passes the limit by more than this slack is refused before
- * it is written.
- */
-const ESTIMATE_SLACK_BYTES = 256;
 
 /** Growing memory with a position. Writers fill `bytes` from `at` on, after reserve() has made room. */
 export class Scratch {
@@ -27,21 +22,33 @@ export class Scratch {
     this.#bytesMax = bytesMax;
   }
 
-  /** Makes room for `bytes` more bytes. Throws KEELSON_RECORD_TOO_LARGE when the record would surely pass its limit. */
+  /**
+   * Makes room for `bytes` more bytes. That may be the worst case, so it throws KEELSON_RECORD_TOO_LARGE only when more has
+   * been written than a record may hold.
+   */
   reserve(bytes: number): void {
     const needed = this.at + bytes;
     if (needed <= this.bytes.length) return;
-    this.#check(needed - ESTIMATE_SLACK_BYTES);
+    this.#check(this.at);
     const grown = allocate(Math.max(needed, this.bytes.length * 2));
     grown.set(this.bytes.subarray(0, this.at));
     this.#use(grown);
   }
 
-  /** Copies `bytes` behind what is there. */
+  /** Copies `bytes` behind what is there. Throws KEELSON_RECORD_TOO_LARGE before it takes memory for them. */
   append(bytes: Uint8Array): void {
+    this.#check(this.at + bytes.length);
     this.reserve(bytes.length);
     this.bytes.set(bytes, this.at);
     this.at += bytes.length;
+  }
+
+  /** Writes a well-formed text as UTF-8. Throws KEELSON_RECORD_TOO_LARGE before it takes memory for it. */
+  appendText(text: string): void {
+    const lengthBytes = Buffer.byteLength(text);
+    this.#check(this.at + lengthBytes);
+    this.reserve(lengthBytes);
+    this.at += writeUtf8(this.bytes, text, this.at);
   }
 
   /** Throws KEELSON_RECORD_TOO_LARGE when more has been written than a record may hold. */

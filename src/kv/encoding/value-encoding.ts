@@ -6,7 +6,7 @@ import { markAsUntransferable } from 'node:worker_threads';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED, whatHappened } from '../../errors.js';
 import { unsharedBytes } from '../../unshared-bytes.js';
 import type { Scratch } from './scratch.js';
-import { readUtf8, writeUtf8 } from './utf8.js';
+import { readUtf8 } from './utf8.js';
 
 export const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as const;
 
@@ -66,7 +66,7 @@ const jsonValueCodec: ValueCodec<unknown> = {
     if (text === undefined) {
       throw misuse(argument, 'what JSON can hold', value, 'Store null in its place, or delete the key');
     }
-    writeText(text, out);
+    out.appendText(text);
   },
 
   decode(bytes, start, end) {
@@ -84,7 +84,7 @@ const utf8ValueCodec: ValueCodec<string> = {
   encode(value: unknown, argument, out) {
     if (typeof value !== 'string') throw misuse(argument, 'a string', value, OTHER_ENCODING);
     if (!value.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', value, WELL_FORMED);
-    writeText(value, out);
+    out.appendText(value);
   },
 
   decode: readUtf8,
@@ -147,11 +147,6 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
       }
     },
   };
-}
-
-function writeText(text: string, out: Scratch): void {
-  out.reserve(Buffer.byteLength(text));
-  out.at += writeUtf8(out.bytes, text, out.at);
 }
 
 /** A plain Uint8Array of its own, whatever kind `bytes` is. */

@@ -62,7 +62,7 @@ export class Schema {
 
   /** All spaces, in the order of their ids. */
   get spaces(): readonly Space[] {
-    return [...this.#spaces.values()];
+    return [...this.#spaces.values()].sort((a, b) => a.id - b.id);
   }
 
   /** The id of the next space that is created. Ids never return. */
@@ -80,7 +80,7 @@ export class Schema {
     return new Space(id, definition, new Entries(this.seed, this.links));
   }
 
-  /** Adds a space. Spaces are added in the order of their ids. */
+  /** Adds a space. */
   add(space: Space): void {
     this.#spaces.set(space.id, space);
     this.#nextSpaceId = Math.max(this.#nextSpaceId, space.id + 1);

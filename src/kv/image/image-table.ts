@@ -1,15 +1,9 @@
 // The table of spaces in an image: it stands first, and again before the end. Pure. docs/FORMAT.md is the authority.
 
 import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
-import {
-  LEB128_BYTES_MAX,
-  type ReadCursor,
-  readLeb128,
-  readLength,
-  writeLeb128,
-} from '../encoding/leb128.js';
+import { type ReadCursor, readLeb128, readLength, writeLeb128 } from '../encoding/leb128.js';
 import type { Scratch } from '../encoding/scratch.js';
-import { readUtf8, writeUtf8 } from '../encoding/utf8.js';
+import { readUtf8 } from '../encoding/utf8.js';
 import { SpaceDefinition, type StoreView } from '../entries/space.js';
 import { damagedBlock, IMAGE_BLOCK_HEADER_BYTES } from './image-format.js';
 
@@ -39,7 +33,10 @@ export function writeImageTable(view: StoreView, out: Scratch): void {
   for (const number of [view.nextSpaceId, 0, 0, view.spaces.length]) writeNumber(number, out);
   for (const { space, entries, bytes, lastLsn } of view.spaces) {
     writeNumber(space.id, out);
-    for (const text of [space.name, space.keyCodec.name, space.valueEncodingName]) writeText(text, out);
+    for (const text of [space.name, space.keyCodec.name, space.valueEncodingName]) {
+      writeNumber(Buffer.byteLength(text), out);
+      out.appendText(text);
+    }
     for (const number of [entries.size, bytes, lastLsn]) writeNumber(number, out);
   }
 }
@@ -70,13 +67,6 @@ export function readImageTable(block: Uint8Array): ImageTable {
 function writeNumber(value: number, out: Scratch): void {
   out.reserve(NUMBER_BYTES_MAX);
   out.at = writeLeb128(out.bytes, value, out.at);
-}
-
-function writeText(text: string, out: Scratch): void {
-  const lengthBytes = Buffer.byteLength(text);
-  out.reserve(LEB128_BYTES_MAX + lengthBytes);
-  out.at = writeLeb128(out.bytes, lengthBytes, out.at);
-  out.at += writeUtf8(out.bytes, text, out.at);
 }
 
 function readText(block: Uint8Array, cursor: ReadCursor): string {

@@ -121,6 +121,8 @@ export class ImageExamination {
     this.isForeign = id === null || journalId === null || Buffer.compare(id, journalId) !== 0;
     if (id === null) return;
     this.#seed = imageSeed({ journalId: id, lsn: this.lsn });
+    // An image of another journal says nothing of this store.
+    const own = this.isForeign ? null : schema;
     const outline = header === null ? null : new ImageOutline(header);
     let last: LastKey | null = null;
     for await (const piece of this.pieces()) {
@@ -133,7 +135,7 @@ export class ImageExamination {
       try {
         // Behind damage the outline is not whole, which is told already.
         if (this.isWhole) outline?.take(piece.bytes, piece.head);
-        if (schema !== null) last = this.#readBlock(piece, schema, last);
+        if (own !== null) last = this.#readBlock(piece, own, last);
       } catch (error) {
         if (!isKeelsonError(error)) throw error;
         this.#damage({ offset: piece.offset, what: whatHappened(error) });

@@ -6,7 +6,7 @@ import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { LEB128_BYTES_MAX, leb128Bytes, writeLeb128 } from '../encoding/leb128.js';
 import { Scratch } from '../encoding/scratch.js';
-import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from '../encoding/utf8.js';
+import { UTF8_BYTES_PER_UNIT_MAX } from '../encoding/utf8.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import { DEFINITION_BYTES_MAX, type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
@@ -105,7 +105,7 @@ export class RecordWriter {
 
   /** Returns the record: a view of memory that the next begin() overwrites. Throws KEELSON_RECORD_TOO_LARGE. */
   finish(): Uint8Array {
-    // reserve() refuses only what is surely too long.
+    // reserve() asks for the worst case, and refuses nothing that may still fit.
     this.#out.check();
     return this.#out.bytes.subarray(0, this.#out.at);
   }
@@ -218,9 +218,7 @@ export class RecordWriter {
   }
 
   #text(text: string): void {
-    const lengthBytes = Buffer.byteLength(text);
-    this.#number(lengthBytes);
-    this.#out.reserve(lengthBytes);
-    this.#out.at += writeUtf8(this.#out.bytes, text, this.#out.at);
+    this.#number(Buffer.byteLength(text));
+    this.#out.appendText(text);
   }
 }
