@@ -1,28 +1,29 @@
-// The memory a record is built in: grows as the record does, and serves the next record again.
+// A scratch: growing memory in which a record or a block is built, and which serves the next one again.
 
 import { KeelsonError } from '../../errors.js';
 
 const BYTES_INITIAL = 16 * 1024;
 
-/** Memory above this size, which one giant record has taken, is not kept for the next record. */
+/** Memory above this size is freed after use, so that one giant record does not keep it. */
 export const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 
 /**
- * A caller asks for the worst case and writes less: only what passes the limit by more than this slack is refused before
- * it is written.
+ * reserve() allows this many bytes above the limit, because callers reserve the most bytes that they may write and often
+ * write less. check() has the exact limit.
  */
 const ESTIMATE_SLACK_BYTES = 256;
 
-/** Growing memory with a position. Writers fill `bytes` from `at` on, after reserve() has made room. */
+/** Growing memory with a position. A writer calls reserve(), fills `bytes` from `at` on, and advances `at`. */
 export class Scratch {
-  /** A plain Uint8Array: a view of a Buffer takes three times as long to make. */
+  /** The memory. It is a plain Uint8Array, because subarray() of a Buffer takes longer. */
   bytes = allocate(BYTES_INITIAL);
+  /** A view of the same memory. */
   view = new DataView(this.bytes.buffer);
   /** The position of the next byte. */
   at = 0;
   readonly #bytesMax: number;
 
-  /** `bytesMax` is the limit of a record, in bytes. */
+  /** `bytesMax` is the most bytes that may be written. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }
@@ -37,19 +38,19 @@ export class Scratch {
     this.#use(grown);
   }
 
-  /** Copies `bytes` behind what is there. */
+  /** Appends a copy of `bytes`. Throws KEELSON_RECORD_TOO_LARGE. */
   append(bytes: Uint8Array): void {
     this.reserve(bytes.length);
     this.bytes.set(bytes, this.at);
     this.at += bytes.length;
   }
 
-  /** Throws KEELSON_RECORD_TOO_LARGE when more has been written than a record may hold. */
+  /** Throws KEELSON_RECORD_TOO_LARGE when more bytes have been written than the limit allows. */
   check(): void {
     this.#check(this.at);
   }
 
-  /** Starts over at position 0, and gives back the memory that a giant record has taken. */
+  /** Starts over at position 0. Frees memory above SCRATCH_BYTES_KEPT_MAX. */
   reset(): void {
     this.at = 0;
     if (this.bytes.length > SCRATCH_BYTES_KEPT_MAX) this.#use(allocate(BYTES_INITIAL));
@@ -69,7 +70,7 @@ export class Scratch {
   }
 }
 
-/** Allocates memory without zeroing it: only bytes that were written are ever read. */
+/** Allocates memory without zeroing it, because readers see only bytes that were written. */
 function allocate(bytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }
