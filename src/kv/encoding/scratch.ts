@@ -4,7 +4,7 @@ import { KeelsonError } from '../../errors.js';
 
 const BYTES_INITIAL = 16 * 1024;
 
-/** Memory above this size is freed after use, so that one giant record does not keep it. */
+/** The most memory that a scratch keeps for the next record. One giant record does not keep its memory. */
 export const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 
 /**

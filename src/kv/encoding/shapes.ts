@@ -25,13 +25,14 @@ const SHAPE_NAMES_BYTES_MAX = 1024;
 /** The most bytes of the definition of a shape: its id and its names. */
 export const SHAPE_DEFINITION_BYTES_MAX = ID_BYTES + SHAPE_NAMES_BYTES_MAX;
 
-/** A list of names gets a shape when this many values have had it, because it will likely come again. */
+/** The number of values that must have had a list of names before the list gets a shape. Then it will likely come again. */
 const SIGHTINGS_MIN = 4;
 
 /** The number of buckets that count lists of names. */
 const BUCKETS = 256;
 /**
- * The most lists in a bucket. A full bucket forgets a list without a shape, because a program may use lists without end.
+ * The most lists of names in a bucket. A full bucket forgets a list without a shape, because there may be lists without
+ * end.
  */
 const BUCKET_SIGHTINGS_MAX = 4;
 

@@ -4,7 +4,7 @@
 import { isUtf8 } from 'node:buffer';
 import { KeelsonError } from '../../errors.js';
 
-/** A loop over at most this many units or bytes is faster than a call into C++. */
+/** The longest text for which a loop is faster than a call into C++, in units or bytes. */
 const LOOP_LENGTH_MAX = 32;
 
 /** The character that decoding puts in the place of bytes that are not UTF-8. */

@@ -66,14 +66,14 @@ export interface ValueCodec<V> {
  * memory.
  */
 const POOL_BYTES = 8192;
-/** The size of the largest value in a pool. */
+/** The largest binary value that gets a part of a pool. */
 const POOLED_BYTES_MAX = POOL_BYTES / 8;
-/** V8 puts a typed array of at most this many bytes on its own heap, so it needs no pool. */
+/** The largest binary value that V8 keeps on its own heap, where it needs no pool. */
 const HEAP_BYTES_MAX = 64;
 /** The alignment of values in a pool, so that a typed array of any kind can view their memory. */
 const POOL_ALIGNMENT_BYTES = 8;
 
-/** The longest name of an encoding, because the header of an image has 512 bytes for two names and other fields. */
+/** The longest name of an encoding, in UTF-8. The header of an image has 512 bytes for two names and other fields. */
 export const ENCODING_NAME_BYTES_MAX = 128;
 
 const OTHER_ENCODING = 'Convert it, or use a store that was made with another valueEncoding';

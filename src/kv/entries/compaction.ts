@@ -14,22 +14,22 @@ import { type EntryHandle, type EntrySlabs, NoSlabMemory } from './entry-slabs.j
 
 /** A pass starts when at least this part of all slab bytes is waste: see also WASTE_SLABS_MIN. */
 const WASTE_FRACTION = 1 / 4;
-/** A pass starts when the waste would fill at least this many slabs of the largest size. */
+/** The least waste at which a pass of compaction starts, in slabs of the largest size. */
 const WASTE_SLABS_MIN = 4;
 /** The victims of a pass hold about this part of all live bytes at most: a moved entry takes memory twice for a while. */
 const MOVED_FRACTION = 1 / 10;
 /** The walk of a pass ends when new waste reaches about this part of all slab bytes, or earlier. */
 const PACE_FRACTION = 1 / 16;
 
-/** A step of the walk starts when at least this many ids are due, because fewer are not worth its start. */
+/** The number of ids that must be due before a step of compaction starts. Fewer are not worth the start. */
 const STEP_IDS_MIN = 128;
-/** A step of the walk visits at most this many ids in use, because one write waits for the whole step. */
+/** The most ids in use that a step of compaction visits. One write waits for the whole step. */
 const STEP_IDS_MAX = 4096;
 /** This many free ids count as one id in use: a visit to a free id is cheap, and a store that has shrunk has many. */
 const FREE_IDS_PER_ID = 16;
-/** A step of the walk moves at most this many entries. */
+/** The most entries that a step of compaction moves. */
 const STEP_MOVES_MAX = 256;
-/** A step of the walk ends when it has moved this many bytes of entries. */
+/** The bytes of moved entries after which a step of compaction ends. */
 const STEP_BYTES_MAX = 256 * 1024;
 
 /** Called when an entry has been copied to another handle, before its old handle is released. */

@@ -37,7 +37,7 @@ export interface EntriesSizes {
   readonly chunkKeys?: number;
 }
 
-/** Entries that become empty keep the memory of at most this many ids for later keys. */
+/** The most ids whose memory is kept for later keys when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
 
 /** The live entries of one space. Only the write path changes them (src/kv/write/write-path.ts). */

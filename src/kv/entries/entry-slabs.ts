@@ -38,15 +38,15 @@ export const SLAB_BYTES_MIN = 64 * KIB;
 export const SLAB_BYTES_MAX = 1024 * KIB;
 /** An entry above this part of the largest slab gets a slab of its own, so little stays unused at the end of a slab. */
 const OWN_SLAB_FRACTION = 1 / 8;
-/** A loop copies values of at most this many bytes faster than TypedArray.set(), which needs a view of the source. */
+/** The largest value that a loop copies faster into a slab than TypedArray.set(), which needs a view of the source. */
 const LOOP_BYTES_MAX = 16;
 
 /** Spare slabs are at most this part of the slabs in use: about as many as one pass of compaction empties. */
 const SPARE_FRACTION = 1 / 12;
-/** A store may keep this many spare slabs, however few are in use. */
+/** The number of spare slabs that a space may keep, however few slabs are in use. */
 const SPARE_SLABS_MIN = 2;
 
-/** A victim of compaction wastes at least this part of its bytes. */
+/** The part of a slab that must be waste before compaction empties the slab. */
 const VICTIM_WASTE_MIN = 1 / 8;
 
 const HIGH_HALF = 0x1_0000_0000;

@@ -14,15 +14,18 @@ import type { EntryHandle } from './entry-slabs.js';
 export const HASH_BITS = 28;
 const HASH_MASK = 2 ** HASH_BITS - 1;
 const LOW_RANGE = 2 ** 32;
-/** The highest handle in a slot, which stands for 512 GiB of entries. The index refuses higher handles. */
+/** The highest handle that the hash index takes. It stands for 512 GiB of entries. */
 const HANDLE_MAX = 2 ** 36 - 2;
 
 const WORDS_PER_SLOT = 2;
-/** The number of slots of the first table, which a small store pays for. */
+/** The number of slots in the first table of a hash index, which a small store pays for. */
 const SLOTS_MIN = 16;
 /** The table of an empty index: a single empty slot. The table counts as full, so the first insert() replaces it. */
 const NO_SLOTS = new Uint32Array(WORDS_PER_SLOT);
-/** The most slots of a table: 128 KiB. A table of this size is split instead of doubled, so each step is short. */
+/**
+ * The most slots in a table of a hash index: 128 KiB. A table of this size is split instead of doubled, so each step is
+ * short.
+ */
 export const SLOTS_MAX = 16_384;
 /** A table is full when this part of its slots is taken. */
 const FULL_FRACTION = 3 / 4;

@@ -8,7 +8,7 @@ import { readLatin1, readUtf16 } from '../encoding/utf8.js';
 
 const NARROW_UNIT_MAX = 0xff;
 
-/** V8 makes a substring of at least this many units without a copy; it then keeps the whole string in memory. */
+/** The shortest substring that V8 makes without a copy, in units. Such a substring keeps the whole string in memory. */
 const SLICED_UNITS_MIN = 13;
 
 /** Returns the key field of a key. */

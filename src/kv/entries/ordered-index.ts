@@ -8,7 +8,7 @@ import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
 
-/** The most keys of a node of the tree. Smaller nodes make a large tree slower, and larger ones gain nothing. */
+/** The most keys in a node of the ordered index. Smaller nodes make a large index slower, and larger nodes gain nothing. */
 const NODE_ENTRIES_MAX = 64;
 
 /** A loader fills nodes to this part, because the first insertions would split every full node. */
@@ -17,9 +17,12 @@ const LOAD_FACTOR = 0.9;
 /** A loader gathers this many keys before it makes nodes of them, which bounds the time of a single add(). */
 const LOAD_CHUNK_KEYS = 16_384;
 
-/** A tail of this many keys goes into the tree. A longer tail gains little, and the next read waits for all of it. */
+/** The most keys in the tail of the ordered index. A longer tail gains little, and the next read waits for all of it. */
 const TAIL_KEYS_MAX = 1024;
-/** A tail of fewer keys goes into the tree key by key, because whole nodes of so few keys gain nothing. */
+/**
+ * The shortest tail of the ordered index that goes into the tree as whole nodes. A shorter tail goes key by key, which is
+ * as fast.
+ */
 const TAIL_KEYS_MIN = 32;
 
 /** The lowest of all possible keys. */
@@ -28,9 +31,9 @@ const LOWEST_KEY: IndexKey = '';
 /** A key with this suffix is the next possible key, so an exclusive low bound becomes an inclusive one. */
 const SUCCESSOR_SUFFIX = '\0';
 
-/** The first chunk of a walk upwards, in keys. It is small because a walk may end soon. */
+/** The first chunk of a walk upwards over the ordered index, in keys. It is small because a walk may end soon. */
 const WALK_CHUNK_KEYS_MIN = 16;
-/** The largest chunk of a walk upwards, in keys. Each chunk costs a descent in the tree. */
+/** The largest chunk of a walk upwards over the ordered index, in keys. Each chunk costs a descent in the tree. */
 const WALK_CHUNK_KEYS_MAX = 1024;
 /** A chunk of a walk upwards is this many times as large as the chunk before. */
 const WALK_CHUNK_GROWTH = 4;

@@ -47,12 +47,13 @@ const DECODED: Readonly<Record<number, (payload: Uint8Array) => unknown>> = {
   [EXTENSION.object]: (payload) => Object.fromEntries(decodeMap(payload)),
 };
 
-/** The most arrays, objects, maps and sets that may be inside each other. */
+/** The most levels of a value: arrays, objects, maps and sets inside each other. */
 export const VALUE_DEPTH_MAX = 100;
 
 const SCRATCH_BYTES_INITIAL = 16 * 1024;
 /**
- * The largest scratch buffer that an encoder keeps. An encoder with a larger one, which a giant value needed, is dropped.
+ * The largest scratch buffer that the msgpack encoder keeps. An encoder whose buffer a giant value has made larger is
+ * dropped.
  */
 const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 

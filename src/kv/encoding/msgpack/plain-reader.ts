@@ -11,7 +11,7 @@ import { readUtf8 } from '../utf8.js';
 /** The result for bytes that are no plain value. */
 export const NOT_PLAIN = Symbol('not plain');
 
-/** The most levels that the reader reads. The library reads deeper values. */
+/** The most levels of a value that the plain reader reads. The library reads deeper values. */
 const DEPTH_MAX = 16;
 
 /** The number of property names in a cache by hash: most values of a store have the same names. */

@@ -12,13 +12,13 @@ import type { Shape, Shapes } from '../shapes.js';
 import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from '../utf8.js';
 import { INHERITED_NAMES, lookupGetter, startsWithBom } from './check.js';
 
-/** The most bytes of a value that the writer writes. The library writes larger values, in memory that it grows. */
+/** The most bytes of a value that the plain writer writes. The library writes larger values, in memory that it grows. */
 const VALUE_BYTES_MAX = 16 * 1024;
-/** The most levels that the writer writes. The library writes deeper values. */
+/** The most levels of a value that the plain writer writes. The library writes deeper values. */
 const DEPTH_MAX = 16;
 /** The most bytes of a number with its type, and of the header of a string, an array or an object. */
 const HEADER_BYTES_MAX = 9;
-/** The longest text whose length stands in its first byte, in units of ASCII. */
+/** The longest text whose length fits into the byte of its type, in ASCII characters. */
 const SHORT_TEXT_UNITS_MAX = 31;
 
 const { getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
