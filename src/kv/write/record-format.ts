@@ -4,7 +4,7 @@
 //   birth    u8 record format version, key encoding name, value encoding name
 //   write    operations to the end of the record
 //
-//   operation: one byte, the opcode in its low four bits and flags above; after flag 0x10 follows the id of a space (LEB128)
+//   operation: one byte, the opcode in its low four bits and flags above; flag 0x10: the id of a space follows (LEB128)
 //   1 put         key, value
 //   2 delete      key
 //   3 clear       u8 bounds (1 low present, 2 low inclusive, 4 high present, 8 high inclusive), low key, high key
