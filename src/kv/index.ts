@@ -1,4 +1,4 @@
-// The door of the store: open() in its typed forms, and the types it speaks of.
+// The door of the store: open() in its typed forms, and all public types of the store.
 
 import '../node-version.js';
 
@@ -19,16 +19,18 @@ type RequiredKeys<KeyEncoding> = { readonly keyEncoding: KeyEncoding };
 type RequiredValues<ValueEncoding> = { readonly valueEncoding: ValueEncoding };
 
 /**
- * Opens the store in `directory`, creates it when it is not there, recovers it when its last owner died.
+ * Opens the store in `directory`. Creates the store when it is not there, and recovers it when its last owner died. When
+ * this resolves, the store and all its entries are durable, unless it is opened with `readOnly`.
  *
- * `open<User>(dir)` is a `Store<string, User>`. `keyEncoding: 'bytes'` makes keys `Uint8Array`s; `valueEncoding: 'utf8'`,
- * `'bytes'` or an encoding of your own decides what values are.
- *
- * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN,
- * KEELSON_FORMAT_VERSION, KEELSON_ENCODING_MISMATCH, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_EXISTS,
- * KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
+ * `open<User>(dir)` resolves with a `Store<string, User>`. With `keyEncoding: 'bytes'` keys are Uint8Arrays. With
+ * `valueEncoding: 'utf8'` values are strings, with `'bytes'` they are Uint8Arrays, and an encoding of your own has its
+ * own type of values.
  *
  * @param directory A path or a `file:` URL.
+ * @param options The options, with their defaults and limits, are in StoreOptions.
+ * @throws Rejects with a TypeError for misuse, KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN, KEELSON_INCOMPLETE,
+ * KEELSON_FORMAT_VERSION, KEELSON_ENCODING_MISMATCH, KEELSON_DECODE, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND,
+ * KEELSON_EXISTS, KEELSON_ENGINE_UNAVAILABLE, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
  * @example
  * const db = await open<User>('./data');
  * await db.put('user:ada', { name: 'Ada', logins: 1 });

@@ -1,4 +1,4 @@
-// What the testing floor uses of the store beyond its public door: opening one on a disk of the caller's. Nobody else's.
+// The inner door of the store, for src/testing only: opening a store on a storage of the caller.
 
 export { absoluteDirectory } from '../journal/internal.js';
 export { openStoreOn } from './open-store.js';

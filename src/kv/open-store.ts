@@ -1,4 +1,4 @@
-// Opening a store: loads the newest whole image, and replays the records of the log after it.
+// Opens a store: loads the newest whole image, and replays the records of the log after it.
 
 import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../errors.js';
 import {
@@ -32,16 +32,16 @@ import { RecordWriter } from './write/record-writer.js';
 import { applyWrites } from './write/write-path.js';
 import { WriteSet } from './write/write-set.js';
 
-/** A read-only open takes no lock: images and segments may be retired under it, and it then starts over. */
+/** The most tries of a read-only open. It takes no lock, so files may be retired meanwhile, and it starts over. */
 const READ_ONLY_TRIES_MAX = 20;
 
-/** Opens the store in `directory`; the typed forms are in index.ts. */
+/** Opens the store in `directory`. index.ts has the typed forms. */
 export async function openStore(directory: unknown, options: unknown): Promise<Store<unknown, unknown>> {
   const resolved = resolveStoreOptions(options);
   return openStoreOn(openStorage(resolved.engine), absoluteDirectory(directory), resolved);
 }
 
-/** The same on a storage of the caller's: for tests on a simulated disk. Journal options are for those tests, too. */
+/** Opens a store on a storage of the caller. For tests on a simulated disk, which may also give options of the journal. */
 export async function openStoreOn(
   storage: Storage,
   directory: string,
@@ -71,6 +71,7 @@ export async function openStoreOn(
   return openUnderLock({ ...opening, storage: lock.storage }, lock, forJournal);
 }
 
+/** What the steps of an open share. */
 interface Opening {
   readonly storage: Storage;
   readonly directory: string;
@@ -81,8 +82,8 @@ interface Opening {
 }
 
 /**
- * Looks at what is there before anything is made or changed, the lock included. What it refuses here, it refuses
- * for good; what it lets pass is checked again, under the lock.
+ * Refuses a directory before anything is made or changed there, the lock included. Whatever passes is checked again under
+ * the lock.
  */
 async function inspectDirectory({ storage, directory, options, codecs }: Opening): Promise<void> {
   const kind = await storage.kind(directory);
@@ -108,6 +109,7 @@ async function inspectDirectory({ storage, directory, options, codecs }: Opening
   if (images.length === 0 && journal?.firstRecord) checkBirth(journal.firstRecord, codecs, directory);
 }
 
+/** Opens the store for writing. The caller has locked the directory; a failure releases the lock. */
 async function openUnderLock(
   opening: Opening,
   lock: DirectoryLock,
@@ -119,7 +121,7 @@ async function openUnderLock(
     for (const name of await storage.list(directory)) {
       if (isTemporaryImage(name)) await storage.remove(`${directory}/${name}`);
     }
-    // Somebody may have made a store between the look and the lock. All else is met again by loading and replaying.
+    // Another process may have made a store before the lock was taken. Loading and replaying repeat the other checks.
     if (opening.options.errorIfExists) await inspectDirectory(opening);
     loaded = await loadNewestImage(opening);
   } catch (error) {
@@ -145,21 +147,19 @@ async function openUnderLock(
   }
 }
 
-/**
- * Makes it durable that there is a store, and what its keys and values are: the first record of its log. The directories
- * that were made for it are durable already.
- */
+/** Writes the birth record, and makes it durable. The directories that were made for the store are durable already. */
 async function giveBirth(journal: LocalLog, { schema, codecs }: Opening): Promise<void> {
   try {
     await journal.prepareNow();
     const writer = new RecordWriter(RECORD_BYTES_MAX, schema);
     await journal.commit(writer.birth(codecs.key.name, codecs.value.name));
   } catch (error) {
-    // Nobody has seen this journal yet: what failed is the news, and not that it takes no more writes.
+    // Nobody has seen this journal yet, so the cause is a better error than KEELSON_POISONED.
     throw isKeelsonError(error, 'KEELSON_POISONED') ? (error.cause ?? error) : error;
   }
 }
 
+/** Opens the store without a lock. Starts over when an owner has retired or changed files meanwhile. */
 async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> {
   const { storage, directory } = opening;
   let lastPlace: string | null = null;
@@ -170,7 +170,7 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
       return await replayInto(opening, loaded, source, null);
     } catch (error) {
       const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
-      // The same at the same place twice is damage: where an owner writes, the place moves on.
+      // The same error at the same place twice is damage. If an owner writes, the place changes.
       const place = mayPass ? JSON.stringify([error.code, error.facts, error.message]) : null;
       if (!mayPass || place === lastPlace || tries === READ_ONLY_TRIES_MAX) throw error;
       lastPlace = place;
@@ -178,21 +178,24 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
   }
 }
 
+/** The image that was loaded, and the facts about the other images. */
 interface LoadedImage {
-  /** Null when no image could be loaded, or there is none. */
+  /** The LSN of the image, or null when none was loaded. */
   readonly lsn: number | null;
+  /** The size of its file, or 0. */
   readonly bytes: number;
   /** The LSN of the next older image, which was not read; 0 when there is none. */
   readonly olderLsn: number;
-  /** The LSN of the newest image, readable or not: it got its name when the log was durable through it. */
+  /** The LSN of the newest image, damaged or not. It has its name, so the log was once durable through this LSN. */
   readonly newestLsn: number;
   readonly journalId: Uint8Array | null;
+  /** The errors of newer images that are damaged. */
   readonly damaged: readonly KeelsonError[];
 }
 
 /**
- * Loads the newest image that is whole into the schema, or else an empty root space. An older image will do if the log still
- * holds everything after it.
+ * Loads the newest whole image into the schema, or else an empty root space. An older image is good enough if the log
+ * still has all records after it, which recovery checks.
  */
 async function loadNewestImage(opening: Opening): Promise<LoadedImage> {
   const { storage, directory, options, codecs, schema } = opening;
@@ -217,7 +220,7 @@ async function loadNewestImage(opening: Opening): Promise<LoadedImage> {
       schema.replaceAll(spaces, nextSpaceId);
       return { lsn, bytes, olderLsn: lsns[at + 1] ?? 0, newestLsn, journalId: header.journalId, damaged };
     } catch (error) {
-      // An image that the disk cannot read is damaged like any other: another image may serve.
+      // An image that the disk cannot read counts as damaged: an older image may serve.
       const isDamage =
         isKeelsonError(error, 'KEELSON_CORRUPT') ||
         isKeelsonError(error, 'KEELSON_IO') ||
@@ -239,7 +242,7 @@ function anchorOf({ lsn, newestLsn, journalId }: LoadedImage): RecoveryAnchor {
   return { lsn: lsn ?? 0, provenLsn: newestLsn, journalId };
 }
 
-/** When the journal alone does not reach back far enough, the damaged image is the news. */
+/** Returns the error to report when recovery fails: a damaged image may be the reason why the log does not suffice. */
 function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
   const [image] = damaged;
   if (image === undefined || !isKeelsonError(error, 'KEELSON_CORRUPT')) return error;
@@ -252,7 +255,7 @@ function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
   );
 }
 
-/** What replay needs of a journal, open for writing or not. */
+/** A journal that can be replayed, open for writing or not. */
 interface Replayable {
   readonly recovery: JournalRecovery;
   replay(
@@ -261,6 +264,7 @@ interface Replayable {
   ): Promise<void>;
 }
 
+/** Replays the log after the image, and returns the store. `journal` is null in a read-only open. */
 async function replayInto(
   opening: Opening,
   image: LoadedImage,
@@ -316,9 +320,12 @@ async function replayInto(
   return new Store({ storage, directory, codecs, schema, log: journal, recovery, options, images });
 }
 
+/** The records between two reports of progress, at most. */
 const PROGRESS_RECORDS = 65_536;
+/** The bytes of log between two reports of progress, about. */
 const PROGRESS_BYTES = 4 * 1024 * 1024;
 
+/** Reads the header of an image. Throws when it does not verify, or names other encodings than the options. */
 async function readHeader(
   storage: Storage,
   path: string,
@@ -330,7 +337,10 @@ async function readHeader(
   return { header: verdict.header, fileBytes };
 }
 
-/** A damaged header is for later: another image may serve. That of a newer version or of another store is not. */
+/**
+ * Checks the header of an image. Does not throw for a damaged header, because an older image may serve. Throws for the
+ * header of a newer Keelson, and for other encodings than those of the options.
+ */
 async function readHeaderIfSound(
   storage: Storage,
   path: string,
@@ -349,7 +359,7 @@ async function readHeaderIfSound(
   }
 }
 
-/** The first record of a store says what its keys and values are. */
+/** Throws unless `record` is a birth record that names the encodings of the options. */
 function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, directory: string): void {
   if (!isBirth(record)) {
     throw new KeelsonError('KEELSON_FOREIGN', `The journal in ${directory} is not that of a store`, {
@@ -359,6 +369,7 @@ function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, direct
   checkEncodings(readBirth(record, directory), codecs, directory);
 }
 
+/** Throws KEELSON_ENCODING_MISMATCH when `path` names other encodings than the options. */
 function checkEncodings(
   recorded: { readonly keyEncodingName: string; readonly valueEncodingName: string },
   { key, value }: Codecs<unknown, unknown>,

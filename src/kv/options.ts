@@ -1,4 +1,4 @@
-// The options of a store: names, defaults, limits.
+// The options of a store: their names, defaults and limits.
 
 import { type ResolvedJournalOptions, WAIT_FOR_LOCK_MS_MAX } from '../journal/internal.js';
 import {
@@ -14,48 +14,72 @@ import { ENGINE_CHOICES } from '../storage/index.js';
 import type { KeyEncodingName } from './encoding/key-encoding.js';
 import type { CustomValueEncoding, ValueEncodingName } from './encoding/value-encoding.js';
 
-/** How far a long open has come. */
+/**
+ * The progress of open(), for `onProgress`.
+ *
+ * @example
+ * const onProgress = ({ phase, done, total }: OpenProgress) => console.log(phase, done / total);
+ */
 export interface OpenProgress {
-  /** First the image is loaded, then the journal is checked, then what it has after the image is replayed. */
+  /**
+   * The phase: first the image is loaded, then the files of the journal are scanned, then the records after the image are
+   * replayed.
+   */
   readonly phase: 'image' | 'scan' | 'replay';
-  /** Entries of the image, bytes of the journal's files, or bytes of records. */
+  /** The part that is done: entries of the image, bytes of the files, or bytes of records. */
   readonly done: number;
+  /** The value of `done` at the end of the phase. */
   readonly total: number;
 }
 
+/** The options of open(), all of them given. */
 export interface ResolvedStoreOptions {
-  /** Create the store when it is not there, durably, before open() resolves. Default true. */
+  /** Creates the store when it is not there. It is durable when open() resolves. Default true. */
   create: boolean;
-  /** Refuse a store that is there, with KEELSON_EXISTS. Default false. */
+  /** Refuses a store that is there with KEELSON_EXISTS. Default false. */
   errorIfExists: boolean;
-  /** Take no lock and write nothing: the store as of now. Default false. */
+  /** Opens the store as it is now, without a lock and without writing anything. Default false. */
   readOnly: boolean;
   /**
-   * How long to wait for a live owner to leave before KEELSON_LOCKED: for a deploy that starts the next process before the
-   * last one has ended. Milliseconds, at most a day, default 0. Without effect when `readOnly`, which takes no lock.
+   * The time to wait for a live owner to close the store, before KEELSON_LOCKED. It is for deployments that start a process
+   * before the last one has ended. 0 to 86,400,000 milliseconds, default 0. With `readOnly` it has no effect.
    */
   waitForLockMs: number;
-  /** The engine: 'auto' takes the fastest that works here. Default 'auto'. */
+  /** The engine that does the I/O: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: ResolvedJournalOptions['engine'];
-  /** What keys are. Recorded in the store; opening it with another is an error. Default 'utf8'. */
+  /**
+   * The type of keys: 'utf8' for strings, 'bytes' for Uint8Arrays. A store keeps the encoding of its creation. Default
+   * 'utf8'.
+   */
   keyEncoding: KeyEncodingName;
-  /** What values are, likewise. Default 'msgpack'. */
+  /** The type of values and their bytes on the disk. A store keeps the encoding of its creation. Default 'msgpack'. */
   valueEncoding: ValueEncodingName | CustomValueEncoding<unknown>;
-  /** Put but not durable: the put that would pass it waits for the disk first, blocking. Bytes, default 64 MiB. */
+  /**
+   * The most bytes of the journal that are written and not durable. A write that would exceed them blocks the event loop
+   * until the writes before it are durable. 1 KiB to 4 GiB, default 64 MiB.
+   */
   maxUndurableBytes: number;
-  /** Start checkpoints in the background when the journal has outgrown the image. Default true. */
+  /** Starts checkpoints in the background when the journal has outgrown the last image. Default true. */
   autoCheckpoint: boolean;
-  /** Journal behind the last image below which none starts by itself. Bytes, default 16 MiB. */
+  /** The least journal after the last image with which a checkpoint starts by itself. 1 KiB to 1 TiB, default 16 MiB. */
   checkpointBytesMin: number;
-  /** None starts by itself before the journal holds this many times the bytes of the last image. Default 1. */
+  /**
+   * The least ratio of the journal after the last image to the size of the image with which a checkpoint starts by
+   * itself. 0 to 1,000, default 1.
+   */
   checkpointRatio: number;
-  /** Keep the image before the last, and the journal behind it, in case the last is damaged. Default false. */
+  /** Keeps the image before the last one, and the journal after it, in case the last image is damaged. Default false. */
   keepOlderGeneration: boolean;
-  /** Told now and then while a long open goes on. */
+  /** Called now and then during a long open(). Default none. */
   onProgress: ((progress: OpenProgress) => void) | undefined;
 }
 
-/** What open() takes. */
+/**
+ * The options of open(). Each has a default.
+ *
+ * @example
+ * const db = await open('./data', { valueEncoding: 'json', waitForLockMs: 10_000 });
+ */
 export type StoreOptions = Partial<ResolvedStoreOptions>;
 
 const MIB = 1024 * 1024;
@@ -67,7 +91,7 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   waitForLockMs: integerOption(0, 0, WAIT_FOR_LOCK_MS_MAX),
   engine: choiceOption('auto', ENGINE_CHOICES),
   keyEncoding: choiceOption('utf8', ['utf8', 'bytes']),
-  // Checked by resolveValueEncoding(), which also makes the codec.
+  // resolveValueEncoding() checks this option, because it makes the codec from it.
   valueEncoding: { default: 'msgpack', check: () => undefined },
   maxUndurableBytes: integerOption(64 * MIB, 1024, 4096 * MIB),
   autoCheckpoint: booleanOption(true),
@@ -77,7 +101,10 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   onProgress: functionOption(),
 };
 
-/** Throws a TypeError for what the table refuses. */
+/**
+ * Returns the options with defaults for those that are not given. Throws a TypeError for an option that is wrong or
+ * unknown.
+ */
 export function resolveStoreOptions(given: unknown): ResolvedStoreOptions {
   return resolveOptions('open', STORE_OPTIONS, given);
 }

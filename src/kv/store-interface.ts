@@ -1,5 +1,5 @@
-// What "keelson" promises of an open store and of a snapshot: the surface of the classes in store.ts and snapshot.ts.
-// Interfaces, because editors show the docstring of a member where it is declared, and not that of what a class implements.
+// The public interfaces of an open store and of a snapshot. The classes in store.ts and read/snapshot.ts implement them.
+// Callers get interfaces, because editors show the docstring of a member where it is declared.
 
 import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
@@ -13,42 +13,61 @@ import type { Reads } from './read/reads.js';
 import type { StoreRecovery } from './store-recovery.js';
 import type { BatchOperation } from './write/batch.js';
 
-/** `'disk'`: the promise resolves when the write would survive a power cut. `'memory'`: at once, and never rejects. */
+/**
+ * The moment at which the promise of a write resolves. With `'disk'` it resolves when the write is durable. With
+ * `'memory'` it does not wait for the disk, and never rejects.
+ */
 export type Durability = 'disk' | 'memory';
 
+/**
+ * The options of a write.
+ *
+ * @example
+ * db.put('visits', 7, { durability: 'memory' });
+ */
 export interface WriteOptions {
-  /** When the promise resolves; never when, or in which order, the write goes to disk. Default 'disk'. */
+  /**
+   * The moment at which the promise resolves. It changes neither when nor in which order writes go to the disk. Default
+   * `'disk'`.
+   */
   readonly durability?: Durability | undefined;
 }
 
 /**
- * What can be read and written. A write is visible when its call returns. Its promise resolves with the LSN of the write:
- * when it would survive a power cut, or at once with `durability: 'memory'`.
+ * The reads and writes of a store. A write is visible when its call returns. Its promise resolves with the LSN of the
+ * write when the write is durable; with `durability: 'memory'`, it does not wait for that. Durable means that the write
+ * survives `kill -9`, a crash of the kernel and a power cut.
  *
- * A write throws at once, with nothing changed, on misuse and with KEELSON_CLOSED, KEELSON_POISONED, KEELSON_NO_SPACE,
- * KEELSON_READ_ONLY, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE or KEELSON_EXHAUSTED. Its promise rejects, with
- * KEELSON_POISONED, only when an accepted write will not become durable.
+ * Every write throws at once, with nothing changed: a TypeError for misuse, KEELSON_CLOSED, KEELSON_POISONED,
+ * KEELSON_READ_ONLY, KEELSON_NO_SPACE, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE, KEELSON_EXHAUSTED, or a
+ * RangeError when there is no memory. Its promise rejects with KEELSON_POISONED, and only when an accepted write will not
+ * become durable.
+ *
+ * A write blocks the event loop when more than `maxUndurableBytes` would not be durable: see drained().
  */
 export interface Collection<K, V> extends Reads<K, V> {
   /**
-   * Sets the value of a key. Visible when the call returns; durable when the promise resolves.
+   * Sets the value of a key. The value is visible when the call returns, and durable when the promise resolves.
    *
-   * @param key A string, or a Uint8Array where the store's keys are bytes; at most 65,536 bytes on the disk.
-   * @param value What the store's value encoding takes; with its key at most 2^28 − 1 bytes. It is copied.
-   * @returns The LSN of the write, which getEntry() calls the version of the value.
+   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes. It is copied.
+   * @param value A value that the value encoding takes. It is copied. Key and value have at most 2^28 − 1 bytes together.
+   * @param options By default, the promise resolves when the write is durable.
+   * @returns The LSN of the write, which is the version of the value in getEntry().
    * @throws At once, with nothing changed, a TypeError that names the place in a value that would not come back exactly,
-   * and the codes that every write throws. Rejects with KEELSON_POISONED.
+   * and what every write throws. Rejects with KEELSON_POISONED.
    * @example
    * await db.put('user:ada', { name: 'Ada', logins: 1 });
    */
   put(key: K, value: V, options?: WriteOptions): Promise<Lsn>;
 
   /**
-   * Deletes a key. Visible when the call returns; durable when the promise resolves. Of an absent key it writes nothing, and
-   * resolves when its absence is durable.
+   * Deletes a key. The deletion is visible when the call returns, and durable when the promise resolves. For an absent key
+   * nothing is written, and the promise resolves when the absence of the key is durable.
    *
-   * @param key A string, or a Uint8Array where the store's keys are bytes; at most 65,536 bytes on the disk.
-   * @throws At once, with nothing changed, a TypeError and the codes that every write throws. Rejects with
+   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @param options By default, the promise resolves when the write is durable.
+   * @returns The LSN of the write, or of the last write when the key was absent.
+   * @throws At once, with nothing changed, a TypeError for a wrong key, and what every write throws. Rejects with
    * KEELSON_POISONED.
    * @example
    * await db.delete('user:ada');
@@ -56,11 +75,15 @@ export interface Collection<K, V> extends Reads<K, V> {
   delete(key: K, options?: WriteOptions): Promise<Lsn>;
 
   /**
-   * Applies all operations in their order, or none of them: now, after a crash, and in every snapshot.
+   * Applies all operations in their order as one write, or none of them. That holds for reads, for snapshots, and after a
+   * crash. The operations are visible when the call returns, and durable when the promise resolves.
    *
-   * @param operations Puts, deletes and clears: at most 2^28 − 1 bytes together. Of none it writes nothing.
-   * @throws At once, with nothing changed, a TypeError that names the place, as in `operations[3].key`, and the codes that
-   * every write throws. Rejects with KEELSON_POISONED.
+   * @param operations An array of puts, deletes and clears, which have at most 2^28 − 1 bytes together. For an empty
+   * array nothing is written.
+   * @param options By default, the promise resolves when the write is durable.
+   * @returns The LSN of the write, or of the last write when there are no operations.
+   * @throws At once, with nothing changed, a TypeError that names the place, as in `operations[3].key`, and what every
+   * write throws. Rejects with KEELSON_POISONED.
    * @example
    * await db.batch([
    *   { type: 'put', key: 'ann', value: 90 },
@@ -70,10 +93,13 @@ export interface Collection<K, V> extends Reads<K, V> {
   batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn>;
 
   /**
-   * Deletes the keys in a range, by default all, as one write: all of them or none.
+   * Deletes all keys in a range as one write. The deletion is visible when the call returns, and durable when the promise
+   * resolves. For a range without keys nothing is written.
    *
-   * @param range Which keys. `reverse` and `limit` are unknown here.
-   * @throws At once, with nothing changed, a TypeError and the codes that every write throws. Rejects with
+   * @param range The range. By default all keys. `reverse` and `limit` are unknown options here.
+   * @param options By default, the promise resolves when the write is durable.
+   * @returns The LSN of the write, or of the last write when the range has no keys.
+   * @throws At once, with nothing changed, a TypeError for a wrong range, and what every write throws. Rejects with
    * KEELSON_POISONED.
    * @example
    * await db.clear({ prefix: 'session:' });
@@ -81,36 +107,42 @@ export interface Collection<K, V> extends Reads<K, V> {
   clear(range?: KeyRange<K>, options?: WriteOptions): Promise<Lsn>;
 }
 
-/** Figures of a store, as of one call of stats(). */
+/**
+ * Figures of a store at the time of a call of stats().
+ *
+ * @example
+ * const { entries, memory } = db.stats();
+ * console.log(entries, memory.slabBytes);
+ */
 export interface StoreStats {
-  /** How many keys there are. */
+  /** The number of keys. */
   readonly entries: number;
-  /** What keys and values take outside the JavaScript heap, in bytes. */
+  /** The memory of keys and values outside the JavaScript heap, in bytes. */
   readonly memory: EntriesMemory;
   /** The LSN of the last write. */
   readonly lastLsn: number;
-  /** Every write up to here would survive a power cut. */
+  /** The durable LSN: every write up to it is durable. */
   readonly durableLsn: number;
-  /** Which engine runs, and why. */
+  /** The engine that runs, and the reason. */
   readonly engine: EngineReport;
-  /** Figures of the journal; null in a store that was opened read-only. */
+  /** Figures of the journal, or null in a store that was opened read-only. */
   readonly journal: JournalStats | null;
-  /** Figures of the checkpoints; null in a store that was opened read-only. */
+  /** Figures of the checkpoints, or null in a store that was opened read-only. */
   readonly checkpoints: CheckpointStats | null;
 }
 
 /** The events of a store, with the arguments of their listeners. */
 export interface StoreEvents {
-  /** A checkpoint has started, come further, been completed, or failed. */
+  /** A checkpoint has started, made progress, completed or failed. */
   checkpoint: [event: CheckpointEvent];
-  /** No more writes are taken, because of this error. */
+  /** The store takes no more writes, because of this error. */
   poisoned: [error: KeelsonError];
   /** The store is closed. */
   close: [];
 }
 
 /**
- * An open store. Made by open().
+ * An open store, which open() returns.
  *
  * @example
  * const db = await open<number>('./data');
@@ -118,24 +150,27 @@ export interface StoreEvents {
  * await db.close();
  */
 export interface Store<K, V> extends Collection<K, V> {
-  /** What opening found and did. */
+  /** A report of what opening the store found and did. */
   readonly recovery: StoreRecovery;
 
-  /** Where the store is, as an absolute path. */
+  /** The absolute path of the store. */
   readonly directory: string;
 
-  /** The LSN of the last write; before the first that of the store's birth, above 0. Also of a closed store. */
+  /** The LSN of the last write. A store without writes has the LSN of its birth record. A closed store has it, too. */
   readonly lastLsn: Lsn;
 
-  /** Every write up to here would survive a power cut. Also of a closed store. */
+  /** The durable LSN: every write up to it is durable. A closed store has it, too. */
   readonly durableLsn: Lsn;
 
-  /** Why no more writes are taken, or null. Reads go on, and show what was visible. */
+  /**
+   * The error because of which the store takes no more writes, or null. Reads still show every accepted write. Only if
+   * JavaScript was stopped in the middle of a write do reads throw, too: see KEELSON_INTERRUPTED.
+   */
   readonly poisoned: KeelsonError | null;
 
   /**
-   * Returns the store as it is now, for as long as the snapshot is held. O(1). Later overwrites take memory of their own
-   * until it is closed or collected.
+   * Returns a snapshot: the store as it is now, for as long as the snapshot is held. O(1). Entries that are overwritten or
+   * deleted later keep their memory until the snapshot is closed or garbage.
    *
    * @throws KEELSON_CLOSED.
    * @example
@@ -147,9 +182,9 @@ export interface Store<K, V> extends Collection<K, V> {
   snapshot(): Snapshot<K, V>;
 
   /**
-   * Resolves with `lsn` when every write up to it would survive a power cut.
+   * Resolves with `lsn` when every write up to it is durable.
    *
-   * @param lsn From 0 to that of the last write, which is the default.
+   * @param lsn An LSN from 0 to the LSN of the last write, which is the default.
    * @throws A RangeError for another LSN, KEELSON_CLOSED, KEELSON_READ_ONLY, KEELSON_POISONED. Rejects with
    * KEELSON_POISONED.
    * @example
@@ -159,7 +194,7 @@ export interface Store<K, V> extends Collection<K, V> {
   flush(lsn?: number): Promise<Lsn>;
 
   /**
-   * Returns the LSN of the last write when it would survive a power cut, blocking the event loop: for exit paths.
+   * Blocks the event loop until every write is durable, and returns the LSN of the last write. For exit paths.
    *
    * @throws KEELSON_CLOSED, KEELSON_READ_ONLY, KEELSON_POISONED.
    * @example
@@ -168,8 +203,8 @@ export interface Store<K, V> extends Collection<K, V> {
   flushSync(): Lsn;
 
   /**
-   * Resolves when less than half of `maxUndurableBytes` is put and not yet durable. A loop that does not await its writes
-   * waits here now and then, instead of blocking the event loop in the write that reaches the limit.
+   * Resolves when less than half of `maxUndurableBytes` is written and not yet durable. A loop that does not await its
+   * writes awaits this now and then. Otherwise, the write that reaches the limit blocks the event loop.
    *
    * @throws KEELSON_CLOSED, KEELSON_READ_ONLY, KEELSON_POISONED. Rejects with KEELSON_POISONED.
    * @example
@@ -182,35 +217,35 @@ export interface Store<K, V> extends Collection<K, V> {
   drained(): Promise<void>;
 
   /**
-   * Writes an image of the store as it is now, and retires what it replaces: opening then loads the image and replays
-   * only what came after. One at a time: a call during another waits for it and then takes its own. CheckpointSchedule also
-   * start by themselves, see the option `autoCheckpoint`. Throws at once what a write would: KEELSON_CLOSED,
-   * KEELSON_POISONED, KEELSON_READ_ONLY. Rejects with KEELSON_ABORTED when the store is closed meanwhile, and with what
-   * went wrong on the disk, which then has harmed nothing.
+   * Writes an image of the store, and retires the older images and segments that the image replaces. Opening the store
+   * then loads the image and replays only later writes. Resolves when the image is durable. Checkpoints run one at a
+   * time: a call during another checkpoint waits for it, and then writes an image of its own. Checkpoints also start by
+   * themselves: see the option `autoCheckpoint`.
    *
+   * @throws KEELSON_CLOSED, KEELSON_POISONED, KEELSON_READ_ONLY. Rejects with KEELSON_ABORTED when the store is closed
+   * meanwhile, and with errors of the disk. A checkpoint that fails has harmed nothing, unless the store is poisoned.
    * @example
    * const { lsn, bytesWritten } = await db.checkpoint();
    */
   checkpoint(): Promise<CheckpointResult>;
 
   /**
-   * Writes the store as it is now into `directory`, as a store of its own with the same entries, versions and LSN, while
-   * writes go on. The directory is made, or is empty. Resolves when all of it is durable. Until then, also after a
-   * crash, opening it is KEELSON_INCOMPLETE; a backup that fails removes what it made, as far as it can.
+   * Writes the store as it is now into another directory, as a store of its own with the same entries, versions and LSN.
+   * Writes go on meanwhile. Resolves when the backup is durable. Until then, also after a crash, opening the backup is
+   * KEELSON_INCOMPLETE. A backup that fails removes its files, as far as it can, and does not harm the store.
    *
-   * Throws at once with KEELSON_CLOSED and KEELSON_POISONED, and a TypeError for a directory inside of the store's own
-   * (where a link leads into it, it rejects with one). Rejects with KEELSON_EXISTS when the directory is not empty, KEELSON_ABORTED when the store is closed meanwhile, and
-   * with what went wrong on the disk. None of it harms the store.
-   *
-   * @param directory A path or a `file:` URL, outside of the store's own directory.
+   * @param directory A path or a `file:` URL. The directory must be absent or empty, and outside of the directory of the
+   * store.
+   * @throws A TypeError for a directory inside that of the store, KEELSON_CLOSED, KEELSON_POISONED. Rejects with a
+   * TypeError when a link leads into the directory of the store, KEELSON_EXISTS when `directory` is not empty,
+   * KEELSON_ABORTED when the store is closed meanwhile, and with errors of the disk.
    * @example
    * const { lsn, entries } = await db.backup('./backup-of-today');
    */
   backup(directory: DirectoryPath): Promise<BackupResult>;
 
   /**
-   * Returns figures as of now: entries, memory, LSNs, the engine that runs and why, the journal, checkpoints. Cheap enough
-   * for every second; also of a closed store.
+   * Returns figures of the store as of now. It is cheap enough to be called every second. A closed store has figures, too.
    *
    * @example
    * const { entries, engine } = db.stats();
@@ -219,9 +254,11 @@ export interface Store<K, V> extends Collection<K, V> {
   stats(): StoreStats;
 
   /**
-   * Adds a listener for `'checkpoint'`, `'poisoned'` or `'close'`. It is called in a turn of its own, so what it throws is
-   * uncaught, and breaks off nothing of the store.
+   * Adds a listener for an event. A listener is called outside of the calls of the store, so an error that it throws is an
+   * uncaught exception, and interrupts nothing in the store.
    *
+   * @param event `'checkpoint'`, `'poisoned'` or `'close'`.
+   * @param listener A function that takes the arguments in StoreEvents.
    * @throws A TypeError for another event, and for a listener that is no function.
    * @example
    * db.on('poisoned', (error) => console.error(error));
@@ -229,17 +266,20 @@ export interface Store<K, V> extends Collection<K, V> {
   on<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this;
 
   /**
-   * Removes a listener that on() has added. Nothing happens when it is not there.
+   * Removes a listener that on() has added, if it is there.
    *
-   * @throws A TypeError for an unknown event, and for a listener that is no function.
+   * @param event `'checkpoint'`, `'poisoned'` or `'close'`.
+   * @param listener The function that was given to on().
+   * @throws A TypeError for another event, and for a listener that is no function.
    * @example
    * db.off('poisoned', listener);
    */
   off<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this;
 
   /**
-   * Makes accepted writes durable and gives the store back. Running checkpoints and backups are aborted, but for a small
-   * checkpoint that many short lives have made due; later calls, and further steps of iterations, throw KEELSON_CLOSED. Idempotent. Never rejects: writes that could not be made durable have rejected themselves.
+   * Makes all accepted writes durable, and closes the store. Later calls and further steps of iterations throw
+   * KEELSON_CLOSED. Running checkpoints and backups are aborted, apart from a small checkpoint that many short sessions
+   * have made due. Idempotent. Never rejects: the promise of a write that could not be made durable rejects itself.
    *
    * @example
    * await db.close();
@@ -251,7 +291,7 @@ export interface Store<K, V> extends Collection<K, V> {
 }
 
 /**
- * A store as it was at one LSN. Made by db.snapshot(). It ends with its store.
+ * A store as it was at one LSN, which db.snapshot() returns. A snapshot ends when its store is closed.
  *
  * @example
  * const before = db.snapshot();
@@ -260,11 +300,12 @@ export interface Store<K, V> extends Collection<K, V> {
  * before.close();
  */
 export interface Snapshot<K, V> extends Reads<K, V> {
-  /** Everything up to here is in it, and nothing after. Not necessarily durable: see flush(lsn). */
+  /** The LSN of the last write in the snapshot. That write may not be durable yet: see flush(lsn). */
   readonly lsn: Lsn;
 
   /**
-   * Lets go of the memory it holds. Idempotent. Iterations over it that have not ended throw KEELSON_CLOSED.
+   * Closes the snapshot and frees the memory that only it held. Idempotent. Later reads, and further steps of iterations
+   * over the snapshot, throw KEELSON_CLOSED.
    *
    * @example
    * snapshot.close();

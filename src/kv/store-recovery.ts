@@ -1,23 +1,40 @@
-// What opening a store found and did.
+// The report of what opening a store found and did.
 
 import type { KeelsonError } from '../errors.js';
 
-/** What opening found and did; `db.recovery`. */
+/**
+ * The report of what opening a store found and did: `db.recovery`.
+ *
+ * @example
+ * const { kind, tornBytes, durationMs } = db.recovery;
+ */
 export interface StoreRecovery {
-  /** `created`: nothing was there. `clean`: it had been closed well. `repaired`: it had not; nothing acknowledged is lost. */
+  /**
+   * The state in which the store was: `created` when there was none, `clean` when it had been closed, and `repaired` when
+   * its last owner died. No acknowledged write is lost in any of them.
+   */
   readonly kind: 'created' | 'clean' | 'repaired';
-  /** The image that was loaded, by its LSN; null when there is none. */
+  /** The LSN of the image that was loaded, or null when none was. */
   readonly imageLsn: number | null;
-  /** Newer images that are damaged and were not needed: what they hold came from an older one and the journal. */
+  /** The errors of newer images that are damaged. Their entries came from an older image and the journal. */
   readonly damagedImages: readonly KeelsonError[];
+  /** The number of records that were replayed. */
   readonly recordsReplayed: number;
+  /** The bytes of the journal that were replayed. */
   readonly bytesReplayed: number;
-  /** Bytes at the end of the journal that had not been finished, and were dropped. None was acknowledged. */
+  /**
+   * The bytes at the end of the journal that were dropped, because their commit was torn. None of them was acknowledged.
+   */
   readonly tornBytes: number;
-  /** Where and why the journal was cut, a sentence; null when nothing was dropped. */
+  /** A sentence that says where and why the journal was cut, or null when nothing was dropped. */
   readonly tornWhy: string | null;
+  /** The LSN of the last write. */
   readonly lastLsn: number;
-  /** What is durable of that: all of it, but in a read-only open, which makes nothing durable, what can be proven. */
+  /**
+   * The durable LSN: `lastLsn`, or in a read-only open, which makes nothing durable, the LSN that is proven to be
+   * durable.
+   */
   readonly durableLsn: number;
+  /** The duration of open(), in milliseconds. */
   readonly durationMs: number;
 }

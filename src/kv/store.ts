@@ -1,4 +1,4 @@
-// The store: the public object over the schema, the write path, checkpoints and backups.
+// The store: the object that open() returns. It joins the schema, the write path, checkpoints and backups.
 
 import { EventEmitter } from 'node:events';
 import { KeelsonError, misuse } from '../errors.js';
@@ -31,37 +31,37 @@ import type { WriteSet } from './write/write-set.js';
 
 const EVENTS: readonly (keyof StoreEvents)[] = ['checkpoint', 'poisoned', 'close'];
 
+/** What a store works with. */
 export interface StoreParts<K, V> {
   readonly storage: Storage;
   readonly directory: string;
   readonly codecs: Codecs<K, V>;
   readonly schema: Schema;
-  /** Null: read-only. */
+  /** The log, or null for a store that is opened read-only. */
   readonly log: LocalLog | null;
   readonly recovery: StoreRecovery;
   readonly options: ResolvedStoreOptions;
   readonly images: FoundImages;
 }
 
-/** A KiB of a record counts as one more write when the event loop gets its turn. */
+/** Each KiB of a record counts as one more unit of work: see FairTurns. */
 const BYTES_PER_WORK_LOG2 = 10;
 
-/** What a store has that takes writes. */
+/** The parts of a store that takes writes. */
 interface Writer {
   readonly log: LocalLog;
   readonly path: WritePath;
   readonly checkpoints: CheckpointSchedule;
 }
 
-/** An open store. store-interface.ts has what callers see of it. */
+/** An open store. store-interface.ts documents it for callers. */
 export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> {
-  /** What opening found and did. */
   readonly recovery: StoreRecovery;
   readonly directory: string;
   readonly #storage: Storage;
   readonly #schema: Schema;
   readonly #root: Space;
-  /** Null in a store that was opened read-only. */
+  /** The parts for writes, or null in a store that was opened read-only. */
   readonly #writer: Writer | null;
   readonly #events = new EventEmitter<StoreEvents>();
   readonly #turns = new FairTurns();
@@ -96,17 +96,14 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     return { log, path, checkpoints };
   }
 
-  /** The LSN of the last write. */
   get lastLsn(): Lsn {
     return this.#writer?.log.nextLsn ?? (this.recovery.lastLsn as Lsn);
   }
 
-  /** Every write up to here would survive a power cut. */
   get durableLsn(): Lsn {
     return this.#writer?.log.syncedLsn ?? (this.recovery.durableLsn as Lsn);
   }
 
-  /** Why no more writes are taken, or null. Reads go on, and show what was visible. */
   get poisoned(): KeelsonError | null {
     return this.#writer?.log.poisoned ?? null;
   }
@@ -233,7 +230,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     return this.close();
   }
 
-  /** Returns the promise of a write at `lsn`. `work` is what the write counts for when the event loop gets its turn. */
+  /** Returns the promise of the write at `lsn`. `work` is the work of the write, for FairTurns. */
   #whenDurable(log: LocalLog, lsn: Lsn, durability: Durability, work = 1): Promise<Lsn> {
     return durability === 'memory' ? this.#turns.resolved(lsn, work) : log.syncThrough(lsn);
   }
@@ -245,7 +242,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     this.#emit('close');
   }
 
-  /** Emits an event in a turn of its own, so that a listener that throws breaks nothing off. */
+  /** Emits an event outside of this call, so that an error of a listener interrupts nothing. */
   #emit<E extends keyof StoreEvents>(event: E, ...args: StoreEvents[E]): void {
     nextTick(() => this.#events.emit(event, ...(args as never)));
   }
@@ -258,6 +255,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
     throw this.poisoned ?? stopped;
   }
 
+  /** Returns the parts for writes. Throws when the store takes no writes. */
   #writable(): Writer {
     this.#assertOpen();
     if (this.#writer === null) {
@@ -270,6 +268,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   }
 }
 
+/** Returns the units of work of a write with `count` changes. */
 function workOf(count: number, { bytes }: WriteSet): number {
   return count + (bytes.length >> BYTES_PER_WORK_LOG2);
 }

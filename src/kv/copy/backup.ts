@@ -1,4 +1,4 @@
-// The backup: a view of the store, written as a store of its own into another directory, while writes go on.
+// The backup: writes a view of the store into another directory, as a store of its own, while writes go on.
 
 import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -8,35 +8,43 @@ import type { Schema } from '../entries/schema.js';
 import type { StoreView } from '../entries/space.js';
 import { refuseInside, refuseInsideByLinks, writeNewStore } from './new-store.js';
 
-/** What a backup has written. */
+/**
+ * The result of a backup, which is durable.
+ *
+ * @example
+ * const { directory, entries, bytesWritten } = await db.backup('./backup-of-today');
+ */
 export interface BackupResult {
   /** The absolute path of the backup. */
   readonly directory: string;
   /** The LSN of the last write in the backup. */
   readonly lsn: Lsn;
+  /** The number of entries in the backup. */
   readonly entries: number;
+  /** The size of the image in the backup, in bytes. */
   readonly bytesWritten: number;
 }
 
+/** What a backup needs. */
 export interface BackupPlan {
   readonly storage: Storage;
   /** The directory of the store. */
   readonly source: string;
-  /** Null for a store that was opened read-only: everything in it came from the disk. */
+  /** The log, or null for a store that was opened read-only, whose entries all came from the disk. */
   readonly log: StoreLog | null;
   readonly schema: Schema;
-  /** What the backup will hold. */
+  /** The content of the backup. */
   readonly view: StoreView;
 }
 
-/** The backups of one store: any number at a time, each to a directory of its own. */
+/** The running backups of one store. Any number may run at a time, each to a directory of its own. */
 export class Backups {
   readonly #running = new Set<Promise<unknown>>();
   #isClosed = false;
 
   /**
-   * Starts a backup. Throws a TypeError for a directory that is no path, or that is inside of the store's; rejects with one
-   * when a link leads there.
+   * Starts a backup. Throws a TypeError for a directory that is no path or lies inside the directory of the store.
+   * Rejects with a TypeError when a symbolic link leads there, and with what writeNewStore() throws.
    */
   start(directory: unknown, plan: BackupPlan): Promise<BackupResult> {
     const target = absoluteDirectory(directory);
@@ -51,7 +59,7 @@ export class Backups {
     return backup;
   }
 
-  /** Aborts the running backups, and waits for their ends. */
+  /** Aborts the running backups, and waits for their end. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all(this.#running);
@@ -59,7 +67,7 @@ export class Backups {
 
   async #write(directory: string, plan: BackupPlan): Promise<BackupResult> {
     const { storage, source, log, schema, view } = plan;
-    // Not on the stack of the call, which may be stopped: a backup that has begun must come to its end.
+    // The backup leaves the stack of its caller, which may be stopped: a backup that has begun must come to its end.
     await null;
     await refuseInsideByLinks(storage, directory, source);
     const bytesWritten = await writeNewStore(storage, {
@@ -70,7 +78,7 @@ export class Backups {
       assertGoingOn: () => {
         if (this.#isClosed) throw closedMeanwhile(directory);
       },
-      // A backup must never hold what its source may yet lose.
+      // A backup must not have a write that its source may still lose.
       whenAllowed: async () => log?.syncThrough(view.lsn),
     });
     return { directory, lsn: view.lsn as Lsn, entries: view.size, bytesWritten };

@@ -1,8 +1,9 @@
-// Making a whole store out of a content that is at hand, in a directory that is empty: what a backup and a salvage do.
+// Writes a whole new store into an empty directory: backups and salvage use it.
 //
-// A marker is there, durably, before anything else, and goes when everything else is durable. So at every moment the
-// directory holds nothing, or something that every open refuses, or the whole store. The marker names the journal that
-// is being made: in a directory that another store has taken meanwhile it says nothing (src/journal/directory/incomplete.ts).
+// A marker file is durable before anything else is written, and is removed when everything else is durable. So at every
+// moment the directory holds nothing, or files that every open refuses, or the whole store. The marker names the journal
+// of the new store. So it does not count in a directory that another store has taken meanwhile
+// (src/journal/directory/incomplete.ts).
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import {
@@ -24,21 +25,25 @@ import type { StoreView } from '../entries/space.js';
 import { imageLsn, isTemporaryImage } from '../image/image-names.js';
 import { publishImage } from '../image/image-writer.js';
 
+/** What the writing of a new store needs. */
 export interface NewStorePlan {
-  /** What the new store will hold. Its log goes on at the LSN of the view. */
+  /** The content of the new store. Its log continues at the LSN of the view. */
   readonly view: StoreView;
   readonly schema: Schema;
-  /** Absolute. Absent, or a directory without a single name in it. */
+  /** The absolute path of the directory, which is absent or empty. */
   readonly directory: string;
-  /** The directory of the store that it is made of: nobody may read more in the new one than in that. */
+  /** The directory of the store whose content it is. The new directory gets the permissions of this one. */
   readonly source: string;
-  /** Called now and then; what it throws ends the writing. */
+  /** Called after every block and before the end. An error that it throws aborts the writing. */
   readonly assertGoingOn: () => void;
-  /** Resolves when the content may be in the world: before that nothing of it can be opened. */
+  /** Resolves when the image may get its name. */
   readonly whenAllowed: () => Promise<unknown>;
 }
 
-/** Whoever makes it must be able to. Of a source that is gone, only a reader holds what was in it: private then. */
+/**
+ * Returns the permissions for the new directory: those of `source`, and always all for its owner, who writes into it. When
+ * `source` is gone, only its owner gets permissions.
+ */
 async function permissionsFrom(storage: Storage, source: string): Promise<number | undefined> {
   try {
     const permissions = await storage.permissionsOf(source);
@@ -49,13 +54,15 @@ async function permissionsFrom(storage: Storage, source: string): Promise<number
   }
 }
 
-/** Its owner reads, writes and enters a directory. */
+/** The permissions with which the owner of a directory reads, writes and enters it. */
 const PRIVATE = 0o700;
 
 /**
- * Writes the store, with a journal id of its own, and returns the bytes of its image. All of it is durable then. Throws
- * KEELSON_EXISTS when the directory is not empty, KEELSON_NOT_A_DIRECTORY, what `assertGoingOn` throws, and what the disk says.
- * After a failure what was made is removed, as far as that is possible; what stays is refused by every open.
+ * Writes a new store with a journal id of its own, and returns the bytes of its image. The store is durable when this
+ * resolves. After a failure, the files are removed. Every open refuses files that cannot be removed.
+ *
+ * @throws KEELSON_EXISTS when the directory is not empty, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND when the directory was
+ * moved meanwhile, what `assertGoingOn` throws, and errors of the disk.
  */
 export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promise<number> {
   const { directory, source } = plan;
@@ -87,13 +94,14 @@ async function writeInto(
     await removeAll(storage, directory, marker);
     throw error;
   }
-  // From here on nothing is taken back: what is there is whole, whether the marker's removal lasts or not.
+  // From here on, nothing is removed after a failure. The store is whole, whether the removal of the marker is durable or
+  // not.
   await storage.remove(marker);
   await storage.flushDirectory(directory);
   return bytesWritten;
 }
 
-/** Throws KEELSON_NOT_FOUND when the path does not lead to the directory that was written into. */
+/** Throws KEELSON_NOT_FOUND when the path no longer leads to the directory that was written into. */
 function assertStillThere(storage: Storage, held: HeldDirectory): void {
   const { path } = held;
   if (storage.identityOf(path) === held.storage.identityOf(path)) return;
@@ -107,13 +115,16 @@ function assertStillThere(storage: Storage, held: HeldDirectory): void {
   );
 }
 
-/** A copy in the directory that it is to outlive would be lost with it; and a store's directory is the store's alone. */
+/**
+ * Throws a TypeError for a directory inside the directory of the store, which belongs to the store alone. A copy there
+ * would be lost together with the store.
+ */
 export function refuseInside(directory: string, source: string): void {
   if (!isInside(directory, source)) return;
   throw new TypeError(`directory: expected one outside of ${source}, got ${directory}`);
 }
 
-/** The same where a symbolic link leads into it. */
+/** Throws a TypeError for a directory that a symbolic link leads into the directory of the store. */
 export async function refuseInsideByLinks(
   storage: Storage,
   directory: string,
@@ -124,12 +135,15 @@ export async function refuseInsideByLinks(
   throw new TypeError(`directory: expected one outside of ${source}, got ${directory}, which is ${real}`);
 }
 
-/** The directory itself is not inside of it: there, writing fails because it is not empty. */
+/** Returns true for a path below `source`. For `source` itself, writing fails because it is not empty. */
 function isInside(directory: string, source: string): boolean {
   return directory !== source && directory.startsWith(source.endsWith('/') ? source : `${source}/`);
 }
 
-/** Of all who want to make a store here, one succeeds in making the marker; of an open at the same time, at most one of both. */
+/**
+ * Makes the marker, and its name durable. At most one caller can make it in a directory. If a store is opened there at
+ * the same time, at most one of both succeeds.
+ */
 async function makeMarker(
   storage: Storage,
   directory: string,
@@ -140,8 +154,9 @@ async function makeMarker(
     throw isKeelsonError(error, 'KEELSON_EXISTS') ? notEmpty(directory, INCOMPLETE_MARKER) : error;
   });
   try {
-    // An owner makes its lock and then looks for the marker; here it is the other way round. Nothing has been flushed
-    // yet: in a directory that turns out to be another one's, we also flush nothing, whose failure would be theirs to meet.
+    // An owner makes its lock and then looks for the marker. This code makes the marker and then looks for other names,
+    // such as a lock. Nothing is flushed before, because a failed flush in the directory of another owner would harm that
+    // owner.
     await assertAlone(storage, directory);
   } catch (error) {
     await storage.remove(path).catch(() => {});
@@ -179,13 +194,13 @@ async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uin
     await whenAllowed();
     assertGoingOn();
   });
-  // It flushes the directory when it is done, and with it the name of the image.
+  // writeSealedSegment() flushes the directory at its end, and so the name of the image, too.
   await writeSealedSegment(storage, { directory, journalId, lsn: view.lsn });
   assertGoingOn();
   return bytesWritten;
 }
 
-/** Best effort, and only what we made. The marker goes last, and only when it is durable that nothing else is left. */
+/** Removes the files of the new store as far as possible. The marker goes last, after the other removals are durable. */
 async function removeAll(storage: Storage, directory: string, marker: string): Promise<void> {
   try {
     for (const name of await storage.list(directory)) {
@@ -196,7 +211,7 @@ async function removeAll(storage: Storage, directory: string, marker: string): P
     await storage.remove(marker);
     await storage.flushDirectory(directory);
   } catch {
-    // The first error is the one to report, and what stays is marked.
+    // The caller reports the error before this one. Every open refuses the files that stay, because of the marker.
   }
 }
 

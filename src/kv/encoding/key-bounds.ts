@@ -1,8 +1,8 @@
-// A range of keys in the index's terms. Pure.
+// The bounds of a range of index keys. Pure.
 
 import type { IndexKey } from './key-encoding.js';
 
-/** A range of index keys. An absent bound is open; its inclusive flag then says nothing. */
+/** A range of index keys. A range without a bound is open at that end, whatever the flag of the bound says. */
 export interface KeyBounds {
   readonly low: IndexKey | undefined;
   readonly lowInclusive: boolean;
@@ -10,6 +10,7 @@ export interface KeyBounds {
   readonly highInclusive: boolean;
 }
 
+/** The range of all keys. */
 export const ALL_KEYS: KeyBounds = {
   low: undefined,
   lowInclusive: true,

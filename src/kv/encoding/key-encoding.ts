@@ -1,9 +1,9 @@
-// What a key may be, and its two other forms: the string the index orders by, and the bytes on disk.
-// Pure. The names of the encodings are recorded in the store's first record and in every image.
+// The key encodings: turn a key of a caller into a string for the index and into bytes for the disk, and back. Pure.
 //
-// Inside the store a key is always a string, compared by code unit with `<`. For 'utf8' it is the key itself;
-// for 'bytes' it is the string whose code units are the bytes ("latin1"), whose order is the bytewise order.
-// So a caller's buffer is never kept, what goes out is a fresh Uint8Array, and there is one index to test.
+// In the index, every key is a string, and `<` compares it by code units. For 'utf8' the string is the key itself. For
+// 'bytes' the code units of the string are the bytes of the key (latin1), so the order of strings is the order of bytes. So
+// the store never keeps a buffer of a caller, and there is one kind of index. The first record of a store and every image
+// have the name of the encoding.
 
 import { types } from 'node:util';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../errors.js';
@@ -12,36 +12,39 @@ import { readLatin1, readUtf8, UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8
 /** A key as the index holds it. */
 export type IndexKey = string;
 
+/** The names of all key encodings. */
 export const KEY_ENCODING_NAMES = ['utf8', 'bytes'] as const;
 
+/** The name of a key encoding: with `'utf8'` keys are strings, with `'bytes'` they are Uint8Arrays. */
 export type KeyEncodingName = (typeof KEY_ENCODING_NAMES)[number];
 
-/** The longest key, in bytes on disk. A range bound counts as a key. */
+/** The longest key, in bytes on disk. The bounds of a range have the same limit. */
 export const KEY_BYTES_MAX = 65_536;
 
-/** A key encoding: from the caller's key to the index's, and from that to bytes, and back. */
+/** A key encoding. */
 export interface KeyCodec<K> {
   readonly name: KeyEncodingName;
   /**
-   * The index's key of a caller's key. A wrong key is a TypeError that names `argument`;
-   * a key over KEY_BYTES_MAX is KEELSON_KEY_TOO_LARGE.
+   * Returns the index key of a caller's key. Throws a TypeError that calls a wrong key `argument`, and
+   * KEELSON_KEY_TOO_LARGE for a key above KEY_BYTES_MAX.
    */
   toIndexKey(argument: ArgumentName, key: unknown): IndexKey;
-  /** The caller's key: for 'bytes' a fresh Uint8Array. */
+  /** Returns the key as callers see it. For 'bytes' it is a new Uint8Array. */
   fromIndexKey(indexKey: IndexKey): K;
-  /** The length that write() will write. */
+  /** Returns the number of bytes that write() writes. */
   byteLength(indexKey: IndexKey): number;
-  /** Writes the key's bytes at `at` and returns their number. The target has room for byteLength(). */
+  /** Writes the bytes of a key at `at`, and returns their number. The target must have room for byteLength() bytes. */
   write(indexKey: IndexKey, target: Uint8Array, at: number): number;
-  /** The key of `bytes[start, end)`, which shares no memory with them. KEELSON_DECODE when they are no key. */
+  /** Returns the key in `bytes[start, end)`, which it does not share memory with. Throws KEELSON_DECODE for other bytes. */
   read(bytes: Uint8Array, start: number, end: number): IndexKey;
   /**
-   * The smallest key above every key that starts with `prefix`; undefined when no key is.
-   * For 'utf8' it is a well-formed string again, so that a range that ends there can be written to disk.
+   * Returns the smallest key above all keys that start with `prefix`, or undefined when there is no key above them. For
+   * 'utf8' the result is a well-formed string, so that it can be written to the disk as the bound of a range.
    */
   afterPrefix(prefix: IndexKey): IndexKey | undefined;
 }
 
+/** The codec for keys that are strings. */
 export const utf8KeyCodec: KeyCodec<string> = {
   name: 'utf8',
 
@@ -72,11 +75,12 @@ export const utf8KeyCodec: KeyCodec<string> = {
   },
 };
 
+/** The codec for keys that are Uint8Arrays. */
 export const bytesKeyCodec: KeyCodec<Uint8Array> = {
   name: 'bytes',
 
   toIndexKey(argument, key) {
-    // Not `instanceof`: a Buffer of another realm (a test runner's sandbox) is a Uint8Array too.
+    // `instanceof` would refuse a Uint8Array of another realm, such as the sandbox of a test runner.
     if (!types.isUint8Array(key)) throw misuse(argument, 'a Uint8Array', key, bytesInstead(key));
     checkKeyLength(argument, key.length);
     return readLatin1(key, 0, key.length);
@@ -103,14 +107,14 @@ export const bytesKeyCodec: KeyCodec<Uint8Array> = {
   },
 };
 
-/** The codec of a name from the options or from disk; a TypeError that names `argument` for any other. */
+/** Returns the codec of the key encoding with this name. Throws a TypeError that names `argument` for any other name. */
 export function resolveKeyEncoding(argument: string, name: unknown): KeyCodec<string> | KeyCodec<Uint8Array> {
   if (name === undefined || name === 'utf8') return utf8KeyCodec;
   if (name === 'bytes') return bytesKeyCodec;
   throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, name);
 }
 
-/** Throws KEELSON_FORMAT_VERSION for the name of a key encoding that only a newer Keelson knows; `path` has it. */
+/** Throws KEELSON_FORMAT_VERSION for an unknown name of a key encoding, which a newer Keelson wrote into `path`. */
 export function assertKnownKeyEncoding(name: string, path: string): asserts name is KeyEncodingName {
   if (KEY_ENCODING_NAMES.includes(name as KeyEncodingName)) return;
   const text = `${path} has ${name} keys, which this Keelson does not know`;
@@ -143,8 +147,8 @@ function isLowSurrogate(unit: number): boolean {
 }
 
 /**
- * The code point that follows in the order of UTF-16 code units, where the code points above U+FFFF (written
- * as surrogates, D800 to DFFF) stand between U+D7FF and U+E000; undefined after the last, U+FFFF.
+ * Returns the next code point in the order of UTF-16 code units, or undefined after the last one, U+FFFF. In this order,
+ * the code points above U+FFFF stand between U+D7FF and U+E000, because surrogates (D800 to DFFF) encode them.
  */
 function nextInCodeUnitOrder(codePoint: number): number | undefined {
   switch (codePoint) {

@@ -1,19 +1,19 @@
-// Unsigned LEB128, the lengths and ids inside records and images: seven bits a byte, low bits first. Pure.
-// One number has one form: a longer form is refused, so equal records are equal bytes.
+// Unsigned LEB128: the form of lengths and ids in records and images. Pure. Each byte has seven bits, the low bits first.
+// Each number has one form, and readers refuse a longer form, so equal records are equal bytes.
 
 import { KeelsonError } from '../../errors.js';
 
-/** The most bytes of a length: five bytes hold 35 bits, more than any Buffer needs. */
+/** The most bytes of a length. Five bytes hold 35 bits, which is more than any Buffer needs. */
 export const LEB128_BYTES_MAX = 5;
 
-/** The most bytes of a safe integer. */
+/** The most bytes of a safe integer, which has 53 bits. */
 const NUMBER_BYTES_MAX = 8;
 
-/** Writes a safe integer, not below zero, at `at`, and returns the position after it. A length is below 2^35. */
+/** Writes a safe integer of 0 or more at `at`, and returns the position after it. A length must be below 2^35. */
 export function writeLeb128(target: Uint8Array, value: number, at: number): number {
   let rest = value;
   let end = at;
-  // Division and not a shift: a length may pass 2^31.
+  // A shift would be wrong for numbers of 2^31 and more.
   for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) target[end++] = (rest % 0x80) | 0x80;
   target[end++] = rest;
   return end;
@@ -31,7 +31,10 @@ export interface ReadCursor {
   at: number;
 }
 
-/** Reads a length at the cursor that must fit into what follows it, before `end`, and moves past it. */
+/**
+ * Reads a length at the cursor, and moves past it. Throws KEELSON_DECODE when it is malformed, or when fewer bytes follow
+ * it before `end`.
+ */
 export function readLength(bytes: Uint8Array, cursor: ReadCursor, end: number): number {
   const start = cursor.at;
   const length = readLeb128(bytes, cursor, end);
@@ -39,7 +42,7 @@ export function readLength(bytes: Uint8Array, cursor: ReadCursor, end: number): 
   return length;
 }
 
-/** Reads a safe integer at the cursor, before `end`, and moves past it. */
+/** Reads a safe integer at the cursor, before `end`, and moves past it. Throws KEELSON_DECODE when it is malformed. */
 export function readLeb128(bytes: Uint8Array, cursor: ReadCursor, end: number): number {
   const start = cursor.at;
   const first = start < end ? bytes[start]! : 0;

@@ -1,28 +1,39 @@
-// Range options, as callers give them, checked and turned into the bounds of index keys. Pure.
+// The range options of callers: checks them and turns them into bounds of index keys. Pure.
 
 import { misuse } from '../../errors.js';
 import { ALL_KEYS, type KeyBounds } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 
-/** Which keys. With a prefix and bounds, the keys that satisfy both. */
+/**
+ * A range of keys. A key is in the range when it satisfies every option that is given. Each bound is a key and has the
+ * limits of one.
+ *
+ * @example
+ * const range = { gte: 'user:a', lt: 'user:n' };
+ */
 export interface KeyRange<K> {
-  /** Keys greater than this. */
+  /** Only keys above this key. Not together with `gte`. */
   readonly gt?: K | undefined;
-  /** Keys greater than or equal to this. */
+  /** Only this key and the keys above it. Not together with `gt`. */
   readonly gte?: K | undefined;
-  /** Keys less than this. */
+  /** Only keys below this key. Not together with `lte`. */
   readonly lt?: K | undefined;
-  /** Keys less than or equal to this. */
+  /** Only this key and the keys below it. Not together with `lt`. */
   readonly lte?: K | undefined;
-  /** Keys that start with this. */
+  /** Only keys that start with this key. */
   readonly prefix?: K | undefined;
 }
 
-/** Which keys, in which order, and how many. */
+/**
+ * A range of keys, with the order and the number of keys of an iteration.
+ *
+ * @example
+ * const newest = { prefix: 'log:', reverse: true, limit: 10 };
+ */
 export interface RangeOptions<K> extends KeyRange<K> {
-  /** From the highest key to the lowest. Default false. */
+  /** Iterates from the highest key to the lowest. Default false. */
   readonly reverse?: boolean | undefined;
-  /** At most so many. Default Infinity. */
+  /** The most keys to iterate over: an integer of 0 or more, or Infinity. Default Infinity. */
   readonly limit?: number | undefined;
 }
 
@@ -33,17 +44,18 @@ export interface ResolvedRange {
   readonly limit: number;
 }
 
-/** What count() and clear() take: an order or a limit would mean nothing there. */
+/** The options of count() and clear(), which have no order and no limit. */
 export const BOUND_NAMES = ['gt', 'gte', 'lt', 'lte', 'prefix'] as const;
-/** What an iteration takes. */
+/** The options of an iteration. */
 export const RANGE_NAMES = [...BOUND_NAMES, 'reverse', 'limit'] as const;
 
 const WHOLE_RANGE: ResolvedRange = { bounds: ALL_KEYS, reverse: false, limit: Number.POSITIVE_INFINITY };
 
 /**
- * Checks a range and resolves it. `argument` names it in TypeErrors; `names` are the options that are known
- * here, and `alsoKnown` those of an object that carries a range and more, such as a batch's clear.
- * An option given as undefined counts as not given.
+ * Checks a range and resolves it. `names` are the options of a range here. `alsoKnown` are other fields that the object may
+ * have, as a clear in a batch has. An option that is undefined counts as not given.
+ *
+ * @throws A TypeError that calls the range `argument`, and KEELSON_KEY_TOO_LARGE.
  */
 export function resolveRange(
   codec: KeyCodec<unknown>,
@@ -88,7 +100,7 @@ function resolveBounds(
   return start === undefined ? bounds : withPrefix(codec, bounds, start);
 }
 
-/** The bounds cut to the keys that start with `prefix`. */
+/** Returns the bounds of the keys that are within `bounds` and start with `prefix`. */
 function withPrefix(codec: KeyCodec<unknown>, bounds: KeyBounds, prefix: IndexKey): KeyBounds {
   const after = codec.afterPrefix(prefix);
   const keepLow = bounds.low !== undefined && bounds.low >= prefix;

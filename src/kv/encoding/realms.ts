@@ -1,31 +1,33 @@
-// Plain values of other realms: what a `vm` context makes, or structuredClone() there, has prototypes of its own. Pure.
+// Plain values of other realms: objects from a `vm` context have prototypes of their own. Pure.
 //
-// Callers compare with the prototypes of this realm first: these checks are for what that comparison does not know.
+// Callers compare a prototype with the prototypes of this realm first, and call these functions for any other prototype.
 
 import { types } from 'node:util';
 
+/** The names of the intrinsic constructors whose instances are plain values. */
 export type IntrinsicName = 'Object' | 'Array' | 'Date' | 'Map' | 'Set' | 'Uint8Array';
 
 const { getOwnPropertyDescriptor } = Object;
 const { toString: sourceOf } = Function.prototype;
 const { toString: tagOf } = Object.prototype;
 
-/** Prototypes that have been proved to be intrinsic: whatever becomes of their properties, they stay so. */
+/** Prototypes that are known to be intrinsic. They stay intrinsic, whatever a program does to their properties. */
 const known = new Map<IntrinsicName, WeakSet<object>>();
 
 /**
- * Returns true for an ordinary object without a prototype, or with the Object.prototype of some realm. One of another kind
- * that was given such a prototype, a Map for one, would lose what it holds.
+ * Returns true for an ordinary object whose prototype is null or the Object.prototype of some realm. Returns false for an
+ * object of another kind with such a prototype, such as a Map, because a copy of its properties would lose its content.
  */
 export function isPlainElsewhere(value: object, prototype: object | null): boolean {
   return (prototype === null || isIntrinsicPrototype('Object', prototype)) && isOrdinary(value);
 }
 
 /**
- * Returns true for the prototype that some realm gives to its plain objects, arrays and so on.
+ * Returns true for the intrinsic prototype of this name in some realm.
  *
- * The proof: its constructor is native code of that name, and has it as its `prototype`. Of an intrinsic constructor that
- * property cannot be changed, and no function that a program writes has this source: it is no JavaScript.
+ * Such a prototype has a constructor that is native code of this name, and the constructor has it as its `prototype`. No
+ * program can forge that: the `prototype` of an intrinsic constructor cannot be changed, and the source of a native
+ * function is no JavaScript, so no function of a program has it.
  */
 export function isIntrinsicPrototype(name: IntrinsicName, prototype: object | null): boolean {
   if (prototype === null) return false;
@@ -40,13 +42,13 @@ export function isIntrinsicPrototype(name: IntrinsicName, prototype: object | nu
 }
 
 function isNative(maker: object, name: IntrinsicName): boolean {
-  // Engines differ in the space around it.
+  // Engines differ in the white space of this text.
   return sourceOf.call(maker).replace(/\s+/g, ' ') === `function ${name}() { [native code] }`;
 }
 
 function isOrdinary(value: object): boolean {
   return (
-    // Arrays, dates, errors, regular expressions, boxed primitives and `arguments` have another tag.
+    // Arrays, dates, errors, regular expressions, boxed primitives and `arguments` have other tags.
     tagOf.call(value) === '[object Object]' &&
     !ArrayBuffer.isView(value) &&
     !types.isMap(value) &&

@@ -1,23 +1,24 @@
-// The memory a record is built in: grows as the record does, and serves the next record again.
+// A scratch: growing memory in which a record or a block is built, and which serves the next one again.
 
 import { KeelsonError } from '../../errors.js';
 import { writeUtf8 } from './utf8.js';
 
 const BYTES_INITIAL = 16 * 1024;
 
-/** Memory above this size, which one giant record has taken, is not kept for the next record. */
+/** The most memory that a scratch keeps for the next record. One giant record does not keep its memory. */
 export const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 
-/** Growing memory with a position. Writers fill `bytes` from `at` on, after reserve() has made room. */
+/** Growing memory with a position. A writer calls reserve(), fills `bytes` from `at` on, and advances `at`. */
 export class Scratch {
-  /** A plain Uint8Array: a view of a Buffer takes three times as long to make. */
+  /** The memory. It is a plain Uint8Array, because subarray() of a Buffer takes longer. */
   bytes = allocate(BYTES_INITIAL);
+  /** A view of the same memory. */
   view = new DataView(this.bytes.buffer);
   /** The position of the next byte. */
   at = 0;
   readonly #bytesMax: number;
 
-  /** `bytesMax` is the limit of a record, in bytes. */
+  /** `bytesMax` is the most bytes that may be written. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }
@@ -56,7 +57,7 @@ export class Scratch {
     this.#check(this.at);
   }
 
-  /** Starts over at position 0, and gives back the memory that a giant record has taken. */
+  /** Starts over at position 0. Frees memory above SCRATCH_BYTES_KEPT_MAX. */
   reset(): void {
     this.at = 0;
     if (this.bytes.length > SCRATCH_BYTES_KEPT_MAX) this.#use(allocate(BYTES_INITIAL));
@@ -76,7 +77,7 @@ export class Scratch {
   }
 }
 
-/** Allocates memory without zeroing it: only bytes that were written are ever read. */
+/** Allocates memory without zeroing it, because readers see only bytes that were written. */
 function allocate(bytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }

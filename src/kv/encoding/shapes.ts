@@ -1,34 +1,42 @@
-// Shapes: lists of property names that many values of a store have in common. The log and the images define a shape now
-// and then, and a value refers to it by its id instead of repeating the names. docs/FORMAT.md has the bytes. Leaving names
-// out is the idea of msgpackr's records; where definitions stand is ours.
+// Shapes: lists of property names that many values of a store have in common. A value refers to a shape by its id instead
+// of repeating the names. The log and the images have the definitions of shapes. docs/FORMAT.md has the bytes. The
+// records of msgpackr had the idea of leaving the names out.
 //
-// Ids are 48 random bits, so two sessions cannot give one id to different names. A checksum of the names would let
-// whoever chooses names make two lists with one id.
+// Ids are 48 random bits, so two sessions cannot give one id to different names. With a checksum of the names as id, a
+// program that takes names from its users could be made to have two lists with one id.
 
 import { KeelsonError } from '../../errors.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
 import { readUtf8, writeUtf8 } from './utf8.js';
 
-/** Starts a value that refers to a shape: a byte that MessagePack never uses. The id follows, low bytes first. */
+/** The first byte of a value that refers to a shape. MessagePack never uses it. The id follows, low bytes first. */
 export const SHAPED = 0xc1;
 const ID_BYTES = 6;
 const HALF = 2 ** 24;
+/** The bytes before the values of a shaped value: SHAPED and the id. */
 export const SHAPED_HEADER_BYTES = 1 + ID_BYTES;
 
-/** A store makes at most this many shapes, so that their table stays small. Other names are written with every value. */
+/** The most shapes that a store makes, so that their table stays small. Other names are written with every value. */
 export const SHAPES_MAX = 256;
+/** The most names of a shape. */
 export const SHAPE_NAMES_MAX = 64;
+/** The most bytes of the names of a shape, with their number and their lengths. */
 const SHAPE_NAMES_BYTES_MAX = 1024;
-/** The most bytes of an id and its names. */
+/** The most bytes of the definition of a shape: its id and its names. */
 export const SHAPE_DEFINITION_BYTES_MAX = ID_BYTES + SHAPE_NAMES_BYTES_MAX;
 
-/** Names get a shape when they have been seen in this many values: then they are likely to come again. */
+/** The number of values that must have had a list of names before the list gets a shape. Then it will likely come again. */
 const SIGHTINGS_MIN = 4;
 
-/** Sightings are kept in this many buckets. A full bucket forgets names without a shape: there may be no end of names. */
+/** The number of buckets that count lists of names. */
 const BUCKETS = 256;
+/**
+ * The most lists of names in a bucket. A full bucket forgets a list without a shape, because there may be lists without
+ * end.
+ */
 const BUCKET_SIGHTINGS_MAX = 4;
 
+/** A list of property names with an id. */
 export interface Shape {
   readonly id: number;
   /** The first bytes of a value with this shape. */
@@ -38,19 +46,19 @@ export interface Shape {
   readonly definition: Uint8Array;
   /** The last epoch of the log that defines this shape; see Schema. */
   epoch: number;
-  /** Reads the values and makes the object; null until the first value is read. */
+  /** Reads the values behind the header and makes the object (plain-reader.ts). Null until the first value is read. */
   read: (() => unknown) | null;
 }
 
-/** Property names, and how many values have had them. */
+/** A list of property names, and the number of values that have had it. */
 interface Sighting {
   readonly names: readonly string[];
   count: number;
-  /** Null before enough sightings, and for ever where these names can have no shape. */
+  /** Null before the list has come often enough, and for ever when it can have no shape. */
   shape: Shape | null;
 }
 
-/** Returns random bytes. They come from the storage, so that a simulated disk decides them. */
+/** A function that returns random bytes. It comes from the storage, so that a simulated disk decides what it returns. */
 export type RandomBytes = (length: number) => Uint8Array;
 
 /** The dictionary of the shapes of one store. */
@@ -64,7 +72,7 @@ export class Shapes {
     this.#randomBytes = randomBytes;
   }
 
-  /** Counts a value with these names, and returns their shape; null while they have none. */
+  /** Counts a value with these names, and returns their shape, or null when they have none. */
   shapeOf(names: readonly string[]): Shape | null {
     const last = this.#last;
     if (last !== null && isSame(last.names, names)) return last;
@@ -76,7 +84,7 @@ export class Shapes {
     return sighting.shape;
   }
 
-  /** Returns the shape of an id. Throws KEELSON_DECODE when nothing has defined it. */
+  /** Returns the shape with this id. Throws KEELSON_DECODE when there is none. */
   get(id: number): Shape {
     const last = this.#last;
     if (last !== null && last.id === id) return last;
@@ -87,8 +95,8 @@ export class Shapes {
   }
 
   /**
-   * Adds a shape that was read from the disk, however many there are. Throws KEELSON_DECODE when its id stands for other
-   * names already.
+   * Adds a shape that was read from the disk, even above SHAPES_MAX. Throws KEELSON_DECODE when another shape has the
+   * same id and other names.
    */
   enter(shape: Shape): void {
     const known = this.#byId.get(shape.id);
@@ -101,6 +109,7 @@ export class Shapes {
     if (sighting !== null) Object.assign(sighting, { count: SIGHTINGS_MIN, shape });
   }
 
+  /** Makes a shape of these names. Returns null when they can have none, or there are too many. */
   #give(names: readonly string[]): Shape | null {
     const shape =
       this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null;
@@ -109,7 +118,7 @@ export class Shapes {
     return shape;
   }
 
-  /** Returns where names are counted; null when there is no place for them. */
+  /** Returns the sighting that counts a list of names, or null when its bucket has no place for it. */
   #sightingOf(names: readonly string[]): Sighting | null {
     const bucket = this.#bucketOf(names);
     if (bucket === null) return null;
@@ -119,20 +128,20 @@ export class Shapes {
     else {
       const at = bucket.findIndex(({ shape }) => shape === null);
       if (at < 0) return null;
-      // At the end of the bucket, so that the next names take the place of other ones.
+      // The list goes to the end of the bucket, so that the next list takes the place of another one.
       bucket.splice(at, 1);
       bucket.push(sighting);
     }
     return sighting;
   }
 
-  /** Returns null for names that are too long to have a shape. */
+  /** Returns the bucket of a list of names, or null when the names are too long for a shape. */
   #bucketOf(names: readonly string[]): Sighting[] | null {
     let hash = names.length;
     let units = 0;
     for (const name of names) {
       units += name.length;
-      // Names differ mostly in their length or their end.
+      // Most names differ in their length or in their last character.
       hash = (hash * 31 + name.length * 7 + (name.charCodeAt(name.length - 1) | 0)) | 0;
     }
     if (units > SHAPE_NAMES_BYTES_MAX) return null;
@@ -156,14 +165,14 @@ function writeId(target: Uint8Array, id: number, at: number): void {
   for (let rest = id, to = at; to < at + ID_BYTES; rest = Math.floor(rest / 0x100), to++) target[to] = rest;
 }
 
-/** Writes a definition, at most SHAPE_DEFINITION_BYTES_MAX bytes, at `at`. Returns the position after it. */
+/** Writes the definition of a shape at `at`: at most SHAPE_DEFINITION_BYTES_MAX bytes. Returns the position after it. */
 export function writeShape(target: Uint8Array, { id, definition }: Shape, at: number): number {
   writeId(target, id, at);
   target.set(definition, at + ID_BYTES);
   return at + ID_BYTES + definition.length;
 }
 
-/** Reads a definition at the cursor, before `end`, and moves past it. Throws KEELSON_DECODE when it is malformed. */
+/** Reads the definition of a shape at the cursor, before `end`, and moves past it. Throws KEELSON_DECODE. */
 export function readShape(bytes: Uint8Array, cursor: ReadCursor, end: number): Shape {
   const start = cursor.at;
   if (start + ID_BYTES > end) throw undecodable('the id of a shape is cut off', start);
@@ -182,8 +191,9 @@ export function readShape(bytes: Uint8Array, cursor: ReadCursor, end: number): S
 }
 
 /**
- * Returns a shape; null where an object literal with these names would be another object, or the names are too many or too
- * long. Depends on the names alone, not on what Object.prototype has at the moment: the same bytes always read alike.
+ * Returns a shape of these names, or null. Names have no shape when they are too many or too long, or when an object
+ * literal with them would make another object. The result depends only on the names, and not on what a program has put on
+ * Object.prototype, so the same bytes always decode alike.
  */
 function shapeFrom(id: number, names: readonly string[]): Shape | null {
   if (names.length === 0 || names.length > SHAPE_NAMES_MAX || new Set(names).size !== names.length)

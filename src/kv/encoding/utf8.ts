@@ -1,17 +1,19 @@
-// UTF-8, exactly: every well-formed string goes out and comes back as it was (a leading U+FEFF too, which a
-// TextDecoder would eat), and bytes that are not UTF-8 are refused instead of being replaced. Pure.
+// UTF-8 without loss: every well-formed string comes back as it was, and bytes that are not UTF-8 are refused instead of
+// replaced. Pure. A TextDecoder would strip a leading U+FEFF.
 
 import { isUtf8 } from 'node:buffer';
 import { KeelsonError } from '../../errors.js';
 
-/** Below this a loop over the bytes is cheaper than the call into C++. */
+/** The longest text for which a loop is faster than a call into C++, in units or bytes. */
 const LOOP_LENGTH_MAX = 32;
 
+/** The character that decoding puts in the place of bytes that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 
-/** UTF-8 needs at most three bytes for one UTF-16 code unit. */
+/** The most bytes that UTF-8 needs for one UTF-16 code unit. */
 export const UTF8_BYTES_PER_UNIT_MAX = 3;
 
+/** Methods of Buffer that Node.js does not document. */
 interface BufferInternals {
   utf8Slice?: (this: Uint8Array, start: number, end: number) => string;
   utf8Write?: (this: Uint8Array, text: string, at: number, length: number) => number;
@@ -19,8 +21,8 @@ interface BufferInternals {
   ucs2Slice?: (this: Uint8Array, start: number, end: number) => string;
 }
 
-// Buffer's own methods are what Buffer.toString() and Buffer.write() call, and they take any Uint8Array.
-// They spare a Buffer object for every string that is read; should a later Node lack them, one is made.
+// Buffer.toString() and Buffer.write() call these methods, which take any Uint8Array. So no string needs a Buffer object.
+// If a later Node.js lacks a method, the function beside it makes a Buffer.
 const internals = Buffer.prototype as BufferInternals;
 const sliceUtf8 =
   internals.utf8Slice ??
@@ -43,15 +45,14 @@ const writeUtf8Native =
     return asBuffer(this).write(text, at, length, 'utf8');
   };
 
-/** The same memory as a Buffer. */
+/** Returns a Buffer of the same memory. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /**
- * Writes a well-formed string at `at` and returns the number of bytes.
- * The caller has made sure that the target has room for `UTF8_BYTES_PER_UNIT_MAX` bytes a code unit,
- * or for the exact `Buffer.byteLength(text)`.
+ * Writes a well-formed string at `at`, and returns the number of bytes. The target must have room for
+ * `Buffer.byteLength(text)` bytes.
  */
 export function writeUtf8(target: Uint8Array, text: string, at: number): number {
   const length = text.length;
@@ -64,7 +65,7 @@ export function writeUtf8(target: Uint8Array, text: string, at: number): number 
   return length;
 }
 
-/** The string of `bytes[start, end)`. Throws KEELSON_DECODE when the bytes are not UTF-8. */
+/** Returns the string in `bytes[start, end)`. Throws KEELSON_DECODE when the bytes are not UTF-8. */
 export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
   if (end - start <= LOOP_LENGTH_MAX) {
     let at = start;
@@ -72,19 +73,19 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
     if (at === end) return sliceLatin1.call(bytes, start, end);
   }
   const text = sliceUtf8.call(bytes, start, end);
-  // What is not UTF-8 comes out as this: without it there is nothing to look for, at half the price.
+  // Bytes that are not UTF-8 decode to the replacement, so a text without it needs no check.
   if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end))) {
     throw new KeelsonError('KEELSON_DECODE', `Bytes ${start} to ${end} are not UTF-8`, { offset: start });
   }
   return text;
 }
 
-/** The string whose code units are `bytes[start, end)`. */
+/** Returns the string whose code units are `bytes[start, end)`, one byte each. */
 export function readLatin1(bytes: Uint8Array, start: number, end: number): string {
   return sliceLatin1.call(bytes, start, end);
 }
 
-/** The string whose code units are `bytes[start, end)`, two bytes each, the low one first. */
+/** Returns the string whose code units are `bytes[start, end)`, two bytes each, the low byte first. */
 export function readUtf16(bytes: Uint8Array, start: number, end: number): string {
   return sliceUtf16.call(bytes, start, end);
 }

@@ -1,5 +1,8 @@
-// The value encodings: built-in ones by name, or a caller's own. Pure.
-// The name is recorded in the store's first record and in every image.
+// The value encodings: the built-in encodings by name, and encodings of callers. The first record of a store and every
+// image have the name of the encoding.
+//
+// Small binaries come from a pool, which is module state that all stores share. Each part of a pool is given out once, so
+// values never share bytes.
 
 import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
@@ -8,17 +11,37 @@ import { unsharedBytes } from '../../unshared-bytes.js';
 import type { Scratch } from './scratch.js';
 import { readUtf8 } from './utf8.js';
 
+/** The names of the built-in value encodings. */
 export const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as const;
 
+/** The name of a built-in value encoding. */
 export type ValueEncodingName = (typeof VALUE_ENCODING_NAMES)[number];
 
-/** A caller's own encoding. */
+/**
+ * A value encoding of your own, for the option `valueEncoding`.
+ *
+ * @example
+ * const dates: CustomValueEncoding<Date> = {
+ *   name: 'date',
+ *   encode: (date) => Buffer.from(date.toISOString()),
+ *   decode: (bytes) => new Date(Buffer.from(bytes).toString()),
+ * };
+ */
 export interface CustomValueEncoding<V> {
-  /** Recorded in the store: opening it under another name is refused. */
+  /**
+   * The name, which the store records: 1 to 128 bytes of UTF-8, and no name of a built-in encoding. Opening the store with
+   * another name is refused.
+   */
   readonly name: string;
-  /** The bytes are copied before put() returns, so the encoder may use its buffer again. */
+  /**
+   * Returns the bytes of a value, in a buffer that may be reused: put() copies them. put() throws the errors of this
+   * method.
+   */
   encode(value: V): Uint8Array;
-  /** The bytes are a copy of the decoder's own: the value may refer to them. */
+  /**
+   * Returns the value of bytes. They are a copy, which the value may keep. An error here makes get() throw
+   * KEELSON_DECODE.
+   */
   decode(bytes: Uint8Array): V;
 }
 
@@ -26,26 +49,31 @@ export interface CustomValueEncoding<V> {
 export interface ValueCodec<V> {
   readonly name: string;
   /**
-   * Writes the bytes of a value behind what is in `out`. Throws a TypeError that calls the value `argument` when it cannot be
-   * encoded; `out` is then of no more use. May run foreign code: getters, Proxies, a caller's encoder.
+   * Appends the bytes of a value to `out`. Throws a TypeError that calls the value `argument` when it cannot be encoded,
+   * and KEELSON_RECORD_TOO_LARGE; the content of `out` is then undefined. May run foreign code: getters, Proxies, a
+   * caller's encoder.
    */
   encode(value: V, argument: ArgumentName, out: Scratch): void;
   /**
-   * Returns the value of `bytes[start, end)`, which shares no memory with them. Throws KEELSON_DECODE when they are no value.
-   * Needs no `this`, so that it can be passed on.
+   * Returns the value of `bytes[start, end)`, which it shares no memory with. Throws KEELSON_DECODE for bytes that are no
+   * value. Does not use `this`.
    */
   readonly decode: (bytes: Uint8Array, start: number, end: number) => V;
 }
 
-/** Buffer's own pool is as large. One small value that is kept keeps all of it. */
+/**
+ * The size of a pool, as large as that of Buffer. A program that keeps one value of a pool keeps the whole pool in
+ * memory.
+ */
 const POOL_BYTES = 8192;
+/** The largest binary value that gets a part of a pool. */
 const POOLED_BYTES_MAX = POOL_BYTES / 8;
-/** Up to this V8 has typed arrays on its own heap, at no such price. */
+/** The largest binary value that V8 keeps on its own heap, where it needs no pool. */
 const HEAP_BYTES_MAX = 64;
-/** So that a value can be looked at as numbers of any kind. */
+/** The alignment of values in a pool, so that a typed array of any kind can view their memory. */
 const POOL_ALIGNMENT_BYTES = 8;
 
-/** An encoding's name lies in the 512-byte header of an image, beside another one. */
+/** The longest name of an encoding, in UTF-8. The header of an image has 512 bytes for two names and other fields. */
 export const ENCODING_NAME_BYTES_MAX = 128;
 
 const OTHER_ENCODING = 'Convert it, or use a store that was made with another valueEncoding';
@@ -104,8 +132,8 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
 const BUILT_IN = { json: jsonValueCodec, utf8: utf8ValueCodec, bytes: bytesValueCodec };
 
 /**
- * Returns the codec of the `valueEncoding` option. `msgpack` is the codec for that encoding and for no option, which
- * belongs to the store. Throws a TypeError that names `argument` for an option that is no encoding.
+ * Returns the codec for the option `valueEncoding`. `msgpack` is the msgpack codec of the store, which is also the default.
+ * Throws a TypeError that calls the option `argument` when it is no encoding.
  */
 export function resolveValueEncoding<V = unknown>(
   option: ValueEncodingName | CustomValueEncoding<V> | undefined,
@@ -149,24 +177,25 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
   };
 }
 
-/** A plain Uint8Array of its own, whatever kind `bytes` is. */
+/** Returns a copy of `bytes[start, end)`: a plain Uint8Array with memory of its own, whatever class `bytes` has. */
 function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.subarray(start, end));
 }
 
+/** The pool that is given out now, and the position of its free part. */
 let pool = new Uint8Array(0);
 let poolAt = 0;
 
 /**
- * The same, with a part of an ArrayBuffer that other small values have parts of, as Buffer's pool does it: memory of its own
- * takes six times as long.
+ * Returns a copy of `bytes[start, end)`. A small value gets a part of a pool, as with Buffer, because an ArrayBuffer of
+ * its own takes V8 much longer.
  */
 function pooledCopyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const length = end - start;
   if (length <= HEAP_BYTES_MAX || length > POOLED_BYTES_MAX) return copyOf(bytes, start, end);
   if (poolAt + length > pool.length) {
     pool = new Uint8Array(POOL_BYTES);
-    // Who transferred one value would take the others away.
+    // A transfer of one value would take the other values of the pool away.
     markAsUntransferable(pool.buffer);
     poolAt = 0;
   }
@@ -184,7 +213,7 @@ function checkCustomName(argument: string, name: unknown): void {
   if (!isEncodingName(name)) throw misuse(argument, `at most ${ENCODING_NAME_BYTES_MAX} bytes`, name);
 }
 
-/** True for what may be recorded as the name of an encoding, built in or not. */
+/** Returns true for a text that may be the name of a value encoding, built-in or not. */
 export function isEncodingName(name: unknown): name is string {
   return (
     typeof name === 'string' &&
@@ -194,6 +223,7 @@ export function isEncodingName(name: unknown): name is string {
   );
 }
 
+/** Returns true for the name of a built-in value encoding. */
 export function isBuiltInName(name: unknown): name is ValueEncodingName {
   return VALUE_ENCODING_NAMES.includes(name as ValueEncodingName);
 }

@@ -1,47 +1,51 @@
-// Compaction: getting back what slabs hold of released values, a little with every write. Pure: no timers, no chance.
+// Compaction: reclaims the memory of released entries in the slabs, a little with every write. Pure.
 //
-// A pass chooses the emptiest slabs as victims and then walks all entries by their ids, moving every value that lies in
-// a victim. When it has come to the end nothing of them is live, and they are gone. What is set meanwhile is never
-// in a victim, wherever the walk is; what is deleted needs no moving. Views keep their slabs: that costs memory until
-// they are dropped, and nothing else. After a clear a pass finds nothing to move, and ends.
+// A pass marks the emptiest slabs as victims. Then it walks over all ids and moves every entry that lies in a victim. A
+// victim is freed when its last entry has moved, so the end of the walk is the end of the victims. A new entry never goes
+// into a victim, and a deleted entry needs no move. A view keeps the slabs that it shows until the view itself is
+// garbage. After a clear, a pass finds nothing to move and ends.
 //
-// Its pace is that of the waste: the walk has gone all the way when as much new waste has come about as the pass
-// reclaims. So work and memory are in proportion to what is written, also in a loop that never yields.
+// Waste is memory in slabs that no live entry uses. A pass keeps pace with new waste: its walk ends when writes have made
+// as much new waste as the pass reclaims, or earlier. So work and memory stay in proportion to what is written, also in a
+// loop that never yields to the event loop.
 
 import { type EntryHandles, type EntryId, isFree } from './entry-handles.js';
 import { type EntryHandle, type EntrySlabs, NoSlabMemory } from './entry-slabs.js';
 
-/** A pass starts when this part of all slab bytes is waste … */
+/** A pass starts when at least this part of all slab bytes is waste: see also WASTE_SLABS_MIN. */
 const WASTE_FRACTION = 1 / 4;
-/** … and at least so many of the largest slabs' bytes: 4 MiB. */
+/** The least waste at which a pass of compaction starts, in slabs of the largest size. */
 const WASTE_SLABS_MIN = 4;
-/** The victims of a pass hold at most about this part of all live bytes: until it ends, what it moved is there twice. */
+/** The victims of a pass hold about this part of all live bytes at most: a moved entry takes memory twice for a while. */
 const MOVED_FRACTION = 1 / 10;
-/** The new waste during a pass is at most this part of all slab bytes. */
+/** The walk of a pass ends when new waste reaches about this part of all slab bytes, or earlier. */
 const PACE_FRACTION = 1 / 16;
 
-/** The ids of one step of the walk: fewer are not worth its start … */
+/** The number of ids that must be due before a step of compaction starts. Fewer are not worth the start. */
 const STEP_IDS_MIN = 128;
-/** … and more, or more moves, or more bytes, would be felt by the one write that does them. */
+/** The most ids in use that a step of compaction visits. One write waits for the whole step. */
 const STEP_IDS_MAX = 4096;
-/** Of a store that was larger once most ids are free: so many of them are looked at in the time of one that is not. */
+/** This many free ids count as one id in use: a visit to a free id is cheap, and a store that has shrunk has many. */
 const FREE_IDS_PER_ID = 16;
+/** The most entries that a step of compaction moves. */
 const STEP_MOVES_MAX = 256;
+/** The bytes of moved entries after which a step of compaction ends. */
 const STEP_BYTES_MAX = 256 * 1024;
 
-/** Told that the value of an entry lies elsewhere now; where it was is released after that. */
+/** Called when an entry has been copied to another handle, before its old handle is released. */
 export type OnMoved = (id: EntryId, from: EntryHandle, to: EntryHandle) => void;
 
+/** The compaction of the slabs of one space. */
 export class Compaction {
   readonly #handles: EntryHandles;
   readonly #values: EntrySlabs;
   readonly #onMoved: OnMoved;
   #isWalking = false;
-  /** The walk has visited the ids below. */
+  /** The walk has visited all ids below this one. */
   #cursor = 0;
   #idsAtStart = 0;
   #wasteMadeAtStart = 0;
-  /** The waste that may come about during the pass. */
+  /** The new waste at which the walk must be at its end, in bytes. */
   #paceBytes = 0;
 
   constructor(handles: EntryHandles, values: EntrySlabs, onMoved: OnMoved) {
@@ -50,7 +54,7 @@ export class Compaction {
     this.#values = values;
   }
 
-  /** Called after every write: does the work that is due, well under a millisecond of it. */
+  /** Does the part of a pass that is due after a write, and starts a pass when there is enough waste. */
   step(): void {
     if (!this.#isWalking && !this.#start()) return;
     const wasteMade = this.#values.wasteMadeBytes - this.#wasteMadeAtStart;
@@ -73,7 +77,7 @@ export class Compaction {
     return true;
   }
 
-  /** Visits so many ids, as far as one step may, and moves what lies in victims. */
+  /** Visits up to `idsMax` ids within the limits of a step, and moves the entries that lie in victims. */
   #walk(idsMax: number): void {
     const end = Math.min(this.#handles.end, this.#cursor + idsMax);
     let cost = 0;
@@ -99,7 +103,7 @@ export class Compaction {
     this.#values.forgetVictims();
   }
 
-  /** False when there is no memory for another slab: the write that brought us here has succeeded, and must not fail. */
+  /** Moves an entry. Returns false without memory for it, because the write that runs this step has succeeded already. */
   #move(id: EntryId, handle: EntryHandle): boolean {
     try {
       const moved = this.#values.copy(handle);

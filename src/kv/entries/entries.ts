@@ -1,9 +1,9 @@
-// The live entries of one namespace: slabs that hold them, a hash index of their handles, an ordered index of their ids, and
-// the handles by id. In memory, without I/O. An entry is in an index only when it is whole in its slab; a released entry is
-// in no index any more.
+// The live entries of one space: slabs that hold the entries, a hash index of their handles, an ordered index of their ids,
+// and a table from ids to handles. All of it is in memory. An entry is whole in its slab before it is in an index, and it
+// leaves the indexes before its slab releases it.
 //
-// Reads and writes of one key go through the hash index. The ordered index serves ranges and views, and changes only when
-// keys come and go.
+// Reads and writes of single keys use the hash index. Ranges and views use the ordered index, which changes only when a key
+// is added or deleted.
 
 import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
@@ -18,28 +18,29 @@ import { type IndexIterator, type IndexWalk, OrderedIndex, OrderedIndexLoader } 
 import type { View } from './view.js';
 import { ViewEpoch } from './view-epoch.js';
 
-/** The parts of entries that a loader has filled. */
+/** The parts of Entries, empty or filled by a loader. */
 interface EntriesParts {
   readonly index: OrderedIndex<EntryId>;
   readonly table: HashIndex<IndexKey>;
   readonly handles: EntryHandles;
   readonly slabs: EntrySlabs;
-  /** True when there was no memory for a key in the table: a key that is not found there may be in the ordered index. */
+  /** True when the table lacks a key because of missing memory. A lookup then goes on in the ordered index. */
   readonly isTablePartial: boolean;
 }
 
+/** The sizes of the parts. Tests give small sizes. */
 export interface EntriesSizes {
   readonly nodeEntriesMax?: number;
   readonly slabBytesMax?: number;
   readonly tableSlotsMax?: number;
-  /** How many keys a loader makes into nodes at a time. */
+  /** The number of keys that a loader makes into nodes at a time. */
   readonly chunkKeys?: number;
 }
 
-/** Entries that become empty keep the memory of this many ids: they will need it again. */
+/** The most ids whose memory is kept for later keys when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
 
-/** The live entries of one namespace. Only the write path changes them (src/kv/write/write-path.ts). */
+/** The live entries of one space. Only the write path changes them (src/kv/write/write-path.ts). */
 export class Entries implements View {
   readonly #index: OrderedIndex<EntryId>;
   readonly #table: HashIndex<IndexKey>;
@@ -49,12 +50,12 @@ export class Entries implements View {
   readonly #links: LinkQueue;
   #isTablePartial: boolean;
   readonly #compaction: Compaction;
-  /** How many entries are staged, and neither linked nor discarded. */
+  /** The number of entries that are staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
   /**
-   * `seed` is the seed of the hashes of keys. `links` is the queue of the store. Tests give sizes; a loader gives the parts
-   * that it has filled.
+   * `seed` is the seed of the hashes of keys. `links` is the link queue of the store. Tests give sizes. A loader gives the
+   * parts that it has filled.
    */
   constructor(
     seed: number,
@@ -75,6 +76,7 @@ export class Entries implements View {
     );
   }
 
+  /** The memory that the entries take outside of the ordered index. */
   get memory(): EntriesMemory {
     return {
       ...this.#slabs.memory,
@@ -122,22 +124,21 @@ export class Entries implements View {
   }
 
   view(): FrozenEntries {
-    // A checkpoint that waited for its turn may be the first to come after a stop: it must not see torn entries.
+    // A waiting checkpoint may be the first caller after a change was stopped, and must not see half of the change.
     this.#links.guard.assertIdle();
     this.#settle();
     return new FrozenEntries(this.#index.clone(), this.#handles.view(), this.#slabs.view());
   }
 
-  /** Returns the keys in a range and their handles. For tests, and for entries that do not change meanwhile. */
+  /** Yields the keys in a range with their handles. For tests, while the entries do not change. */
   *iterate(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexIterator<EntryHandle> {
     const walk = this.walk(bounds, reverse, limit);
     while (walk.advance()) yield [walk.key, this.handleOf(walk.value)];
   }
 
   /**
-   * Copies a key and its value, `bytes[start, end)`, into a slab, where nobody sees them before link(). Takes all memory that
-   * the entry needs, so a write that has been staged can be accepted. Throws NoSlabMemory, with nothing changed, when
-   * there is none.
+   * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). A staged entry
+   * has all the memory that it needs, so link() does not fail. Throws NoSlabMemory, with nothing changed.
    */
   stage(key: IndexKey, bytes: Uint8Array, start: number, end: number): EntryHandle {
     const handle = this.#slabs.append(key, hashKey(key, this.#seed), bytes, start, end);
@@ -145,20 +146,20 @@ export class Entries implements View {
     return handle;
   }
 
-  /** Loads the part of the hash index that link() will change into the cache, without waiting for it. */
+  /** Loads the slot of the hash index that link() will need into the cache, without waiting for it. */
   prefetchLink(staged: EntryHandle): void {
     this.#table.prefetch(this.#slabs.stagedHashOf(staged));
   }
 
-  /** Gives up a staged entry. Its memory is free at once when it was staged last. */
+  /** Gives up a staged entry. The memory of the entry that was staged last is free at once. */
   discard(staged: EntryHandle): void {
     this.#stagedCount--;
     this.#slabs.discard(staged);
   }
 
   /**
-   * Makes a staged entry the entry of its key. Copies a key that is new, because it may be a part of a longer string, unless
-   * `isOwnKey` says that it is not.
+   * Makes a staged entry the entry of its key. The ordered index keeps a new key. Unless `isOwnKey` is true, a long key is
+   * copied first, because it may be a substring that keeps a longer string in memory.
    */
   link(key: IndexKey, version: number, staged: EntryHandle, isOwnKey = false): void {
     this.#stagedCount--;
@@ -189,7 +190,7 @@ export class Entries implements View {
   }
 
   /**
-   * Deletes the keys in a range, and returns how many there were. O(1) for all keys with nothing staged, otherwise O(keys in
+   * Deletes the keys in a range, and returns their number. O(1) for all keys when no entry is staged, otherwise O(keys in
    * the range).
    */
   deleteRange(bounds: KeyBounds): number {
@@ -216,7 +217,7 @@ export class Entries implements View {
     this.#slabs.checkValid(handles);
   }
 
-  /** Links what was put off, and has the ordered index take in the keys that it keeps beside its tree. */
+  /** Links what was put off, and moves the tail of the ordered index into its tree. */
   #settle(): void {
     this.#links.run();
     if (this.#index.isSettled) return;
@@ -244,7 +245,7 @@ export class Entries implements View {
     if (!this.#table.replace(hash, from, to)) this.#isTablePartial = true;
   }
 
-  /** Removes an entry from everything but the ordered index. */
+  /** Removes an entry from all parts but the ordered index. */
   #forget(hash: number, id: EntryId, handle: EntryHandle): void {
     this.#table.remove(hash, handle);
     this.#slabs.release(handle);
@@ -252,7 +253,7 @@ export class Entries implements View {
   }
 
   #deleteAll(): number {
-    // A batch that clears and then puts has staged its puts: they must stay.
+    // A batch that clears and then puts has staged its puts before. Their slabs must stay.
     if (this.#stagedCount === 0) this.#slabs.clear();
     else {
       const walk = this.#index.walk(ALL_KEYS);
@@ -263,7 +264,7 @@ export class Entries implements View {
     return count;
   }
 
-  /** Gives back the memory that grew with the entries, now that there are none. */
+  /** Frees the memory that grew with the entries. There are none any more. */
   #forgetAll(): void {
     this.#table.clear();
     this.#isTablePartial = false;
@@ -271,10 +272,11 @@ export class Entries implements View {
   }
 }
 
+/** The memory of entries outside the JavaScript heap, and of their handles, without the keys in the ordered index. */
 export interface EntriesMemory extends SlabMemory {
-  /** Bytes of the index by which single keys are found. */
+  /** The bytes of the hash index, which finds single keys. */
   readonly hashIndexBytes: number;
-  /** Bytes of the table that leads from the ordered index to the values. */
+  /** The bytes of the table that leads from the ordered index to the entries. */
   readonly handleBytes: number;
 }
 
@@ -289,7 +291,7 @@ function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes)
   };
 }
 
-/** Builds entries from keys in ascending order, from an image. No call takes longer than about a millisecond. */
+/** Builds the entries of a space from keys in ascending order, as an image has them. No call takes long. */
 export class EntriesLoader {
   readonly #seed: number;
   readonly #links: LinkQueue;
@@ -297,7 +299,7 @@ export class EntriesLoader {
   readonly #index: OrderedIndexLoader<EntryId>;
   #isTablePartial = false;
 
-  /** `seed` and `links` are those of the entries to be. Tests give sizes. */
+  /** `seed` and `links` are those of the entries that finish() returns. Tests give sizes. */
   constructor(seed: number, links: LinkQueue, sizes: EntriesSizes = {}) {
     this.#seed = seed;
     this.#links = links;
@@ -305,11 +307,15 @@ export class EntriesLoader {
     this.#parts = newParts(sizes);
   }
 
+  /** The number of entries that have been added. */
   get size(): number {
     return this.#index.size;
   }
 
-  /** Copies an entry. Returns false for a key that is not above the last one: the loader is then of no more use. */
+  /**
+   * Adds an entry with the value `bytes[start, end)`, which is copied. Returns false for a key that is not above the last
+   * key; the loader must not be used any more then. Throws NoSlabMemory.
+   */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
     const { slabs, handles, table } = this.#parts;
     const hash = hashKey(key, this.#seed);
@@ -320,7 +326,7 @@ export class EntriesLoader {
     return this.#index.add(key, id);
   }
 
-  /** Returns the entries. The loader is of no more use. */
+  /** Returns the entries. The loader must not be used any more. */
   finish(): Entries {
     const parts = { ...this.#parts, index: this.#index.finish(), isTablePartial: this.#isTablePartial };
     return new Entries(this.#seed, this.#links, {}, parts);

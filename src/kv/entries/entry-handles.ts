@@ -1,36 +1,39 @@
-// Which value an entry has: from its id, which is its own for as long as its key is there, to the handle of its value.
-// The ordered index knows ids, so a key that is overwritten leaves it, and the views that share it, as it is. Pure, in memory.
+// The table of handles: leads from the id of an entry to its handle. An entry keeps its id for as long as its key is there,
+// and gets a new handle when it is overwritten or moved. The ordered index holds ids, so an overwrite changes neither the
+// index nor the views that share it. Pure, in memory.
 //
-// Pages of handles in groups of pages: whatever a view shares is copied before it is written to, a page (8 KiB), its
-// group and the list of groups. So a view is O(1), and the first write after it costs about a microsecond.
+// Handles stand in pages, pages in groups, and groups in a list. Views share them. Before the first write after a view, the
+// table copies the page that it writes to, the group of the page, and the list. So a view is O(1).
 
 import type { EntryHandle } from './entry-slabs.js';
 import { ViewEpoch } from './view-epoch.js';
 
+/** The id of an entry: a small integer. Another entry may get it when the key is deleted. */
 export type EntryId = number;
 
 const PAGE_BITS = 10;
 const PAGE_HANDLES = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_HANDLES - 1;
-/** In an array of V8's. */
+/** The size of a handle in an array of numbers in V8. */
 const HANDLE_BYTES = 8;
 const GROUP_BITS = 8;
 const GROUP_MASK = (1 << GROUP_BITS) - 1;
 
-/** The place of an id that is free holds this minus the next one that is; a handle is never negative. */
+/** A free id has the handle FREE minus the next free id, so the free ids form a list. Other handles are never negative. */
 const FREE = -2;
+/** Ends the list of free ids. */
 const NO_ID = -1;
 
-/** Arrays of numbers: V8 keeps them without a pointer each, copies them as memory, and grows no buffers for them. */
+/** A plain array: V8 stores its numbers without pointers, copies it as memory, and needs no ArrayBuffer for it. */
 type Page = EntryHandle[];
 type Group = Page[];
 
-/** Of what get() returns for an id below `end`. */
+/** Returns true when `handle`, which get() returned, says that its id is free. */
 export function isFree(handle: EntryHandle): boolean {
   return handle < 0;
 }
 
-/** Reads the handles as they were at one moment. */
+/** A view of the table of handles as it was at one moment. */
 export class EntryHandlesView {
   protected groups: Group[];
 
@@ -38,19 +41,20 @@ export class EntryHandlesView {
     this.groups = groups;
   }
 
-  /** The handle of an id that is in use. Of the owner, any id below `end` may be asked for: see isFree(). */
+  /** Returns the handle of an id in use. EntryHandles also takes a free id below `end`: see isFree(). */
   get(id: EntryId): EntryHandle {
     return this.groups[id >>> (PAGE_BITS + GROUP_BITS)]![(id >>> PAGE_BITS) & GROUP_MASK]![id & PAGE_MASK]!;
   }
 }
 
+/** The live table of handles. */
 export class EntryHandles extends EntryHandlesView {
   readonly #epoch: ViewEpoch;
-  /** The epochs in which the list of groups, each group and each page were last owned. */
+  /** The view epochs in which the list of groups, each group and each page were last copied or made. */
   #groupsEpoch = 0;
   #groupEpochs: number[] = [];
   #pageEpochs: number[] = [];
-  /** So many ids have been given out since the last clear(). */
+  /** The number of ids that have been given out since the last clear(). */
   #end = 0;
   #firstFree = NO_ID;
 
@@ -59,17 +63,17 @@ export class EntryHandles extends EntryHandlesView {
     this.#epoch = epoch;
   }
 
-  /** Above every id in use. */
+  /** The first id above all ids in use. */
   get end(): EntryId {
     return this.#end;
   }
 
-  /** Of the pages that are this owner's own or shared with views. */
+  /** The bytes of all pages, shared with views or not. */
   get memoryBytes(): number {
     return this.#pageEpochs.length * PAGE_HANDLES * HANDLE_BYTES;
   }
 
-  /** Reads what is here now, whatever becomes of it. O(1). */
+  /** Returns a view of the table as it is now. O(1). */
   view(): EntryHandlesView {
     this.#epoch.current++;
     return new EntryHandlesView(this.groups);
@@ -80,7 +84,7 @@ export class EntryHandles extends EntryHandlesView {
     this.groups[id >>> (PAGE_BITS + GROUP_BITS)]![(id >>> PAGE_BITS) & GROUP_MASK]![id & PAGE_MASK] = handle;
   }
 
-  /** An id for a new entry. */
+  /** Returns an id for a new entry with this handle. */
   add(handle: EntryHandle): EntryId {
     let id = this.#firstFree;
     if (id === NO_ID) id = this.#end++;
@@ -89,7 +93,7 @@ export class EntryHandles extends EntryHandlesView {
     return id;
   }
 
-  /** The id may be given to another entry. */
+  /** Frees an id, so that another entry may get it. */
   remove(id: EntryId): void {
     this.set(id, FREE - this.#firstFree);
     this.#firstFree = id;

@@ -1,56 +1,57 @@
-// The memory of the values: large slabs outside the JavaScript heap, where a value is a number, its handle.
-// A million values are then a hundred buffers for the garbage collector, and not a million. Pure, in memory.
+// The slabs: large pieces of memory outside the JavaScript heap, which hold the entries. The garbage collector sees one
+// buffer for each slab, however many entries are in it. Pure, in memory.
 //
-// A slab is only ever appended to: a value is never changed and never moved under its handle. The table of slabs is
-// copied before it changes while a view shares it. So a view (of a snapshot, an iteration, a checkpoint) reads what
-// it saw, and one that nobody closes is simply collected as garbage: nothing counts references.
+// A linked entry never changes under its handle. Views (of snapshots, iterations and checkpoints) share the table of slabs,
+// and the table is copied before a slab comes or goes. So a view reads what was there when it was taken. Nothing counts
+// references: a view that nobody closes is garbage like any other object, and its slabs with it.
 //
-// An entry is a 20-byte header (value length, low and high half of the version, key field, id; 32 bits each), the key
-// (key-units.ts), the value, and padding to the unit of 8 bytes. The key is there so that who finds an entry by a hash can
-// tell whose it is in the cache line that is read anyway, and the id leads from there to everything else.
+// An entry is a header of 20 bytes (value length, low and high half of the version, key field, id; 32 bits each), the key
+// (key-units.ts), the value, and padding to units of 8 bytes. The key stands there so that a lookup by hash can compare
+// it: it is in the cache line that the lookup reads anyway. The id leads to the handle table and the ordered index.
 //
-// A handle is the slab's place in the table times the units of a slab, plus the unit: a small integer for V8 up to
-// 16 GiB, and right beyond.
+// A handle is the place of the slab in the table, times the units of a slab, plus the first unit of the entry. It is a
+// small integer of V8 up to 16 GiB, and still exact above.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { hashKeyBytes, isSameKey, keyBytesOf, keyFieldOf, readKey, writeKey } from './key-units.js';
 import { ViewEpoch } from './view-epoch.js';
 
+/** The handle of an entry: where the entry lies in the slabs. */
 export type EntryHandle = number;
 
 const KIB = 1024;
 const UNIT_BYTES = 8;
 const HEADER_BYTES = 20;
 
-/** Of a header, in words. */
+/** The places of the fields in a header, in words of 32 bits. */
 const VALUE_LENGTH = 0;
 const VERSION_LOW = 1;
 const VERSION_HIGH = 2;
 const KEY_FIELD = 3;
 const ID = 4;
-/** Before there is one. */
+/** A staged entry has no id yet, and the hash of its key in the place of the id. */
 const HASH = ID;
 
-/** The first slab: what a store with little in it costs. The next is as large as all before it together. */
+/** The size of the first slab, which a small store pays for. Each later slab is as large as all before it together. */
 export const SLAB_BYTES_MIN = 64 * KIB;
-/** Larger ones save nothing, and would be felt when they are allocated: 1 MiB of zeros takes about 0.1 ms. */
+/** The largest size of a slab that entries share. Larger slabs would save nothing, and allocating one would take longer. */
 export const SLAB_BYTES_MAX = 1024 * KIB;
-/** An entry above this part of a slab gets one of its own: what is left unused at a slab's end is never more. */
+/** An entry above this part of the largest slab gets a slab of its own, so little stays unused at the end of a slab. */
 const OWN_SLAB_FRACTION = 1 / 8;
-/** Up to this a loop is cheaper than a view of the source for TypedArray.set: 22 ns of 44. */
+/** The largest value that a loop copies faster into a slab than TypedArray.set(), which needs a view of the source. */
 const LOOP_BYTES_MAX = 16;
 
-/** Spare slabs are at most this part of those in use, about what one pass of the compaction empties … */
+/** Spare slabs are at most this part of the slabs in use: about as many as one pass of compaction empties. */
 const SPARE_FRACTION = 1 / 12;
-/** … or so many. */
+/** The number of spare slabs that a space may keep, however few slabs are in use. */
 const SPARE_SLABS_MIN = 2;
 
-/** Of a slab's bytes that a victim of compaction has to waste, at least. */
+/** The part of a slab that must be waste before compaction empties the slab. */
 const VICTIM_WASTE_MIN = 1 / 8;
 
 const HIGH_HALF = 0x1_0000_0000;
 
-/** Of a line of the processor's cache. */
+/** The size of a cache line, in words. */
 const LINE_WORDS = 16;
 
 /** Exported so that V8 cannot drop the reads in prefetch(). */
@@ -58,26 +59,28 @@ export let touched = 0;
 
 interface Slab {
   readonly bytes: Uint8Array;
-  /** The same memory: entries are aligned for it. */
+  /** The memory of `bytes` as words, to which entries are aligned. */
   readonly words: Uint32Array;
-  /** Of entries that are not released, headers and padding included. Bookkeeping of the owner: no view looks at it. */
+  /** The bytes of entries that are not released, with headers and padding. Views do not read this field. */
   liveBytes: number;
-  /** To be emptied by the compaction that goes on. Likewise. */
+  /** True while a pass of compaction empties the slab. Views do not read this field. */
   isVictim: boolean;
-  /** The epoch in which it was taken into use: no view that was taken in the same epoch has seen it. */
+  /** The view epoch in which the slab came into use. As long as the epoch lasts, no view has seen the slab. */
   epoch: number;
 }
 
+/** The slabs by their place. An empty place serves a later slab. */
 type SlabTable = (Slab | undefined)[];
 
+/** The memory that slabs take. */
 export interface SlabMemory {
-  /** Of the values that are live, each with its key, header and padding. */
+  /** The bytes of the entries: keys, values, headers and padding. */
   readonly valueBytes: number;
-  /** Allocated for slabs, in use or spare. What only snapshots and iterations still hold is not in it. */
+  /** The bytes that are allocated for entries. Memory that only snapshots and iterations still hold is not counted. */
   readonly slabBytes: number;
 }
 
-/** Reads the entries of a table of slabs. */
+/** A view of the slabs: reads entries by their handles. */
 export class SlabsView {
   readonly slabBytesMax: number;
   protected readonly unitsPerSlab: number;
@@ -89,6 +92,7 @@ export class SlabsView {
     this.unitsPerSlab = slabBytesMax / UNIT_BYTES;
   }
 
+  /** Returns the version that stamp() gave the entry: the LSN of its write. */
   versionOf(handle: EntryHandle): number {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[at]!;
@@ -96,7 +100,7 @@ export class SlabsView {
     return words[word + VERSION_HIGH]! * HIGH_HALF + words[word + VERSION_LOW]!;
   }
 
-  /** Has the cache hold the first lines of the entry. */
+  /** Loads the first two cache lines of the entry, so that a later read does not wait for them. */
   prefetch(handle: EntryHandle): void {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[at]!;
@@ -104,7 +108,7 @@ export class SlabsView {
     touched = words[word]! ^ words[Math.min(word + LINE_WORDS, words.length - 1)]!;
   }
 
-  /** Calls `decode` with the memory the value lies in, and returns what it returns. Nothing is copied. */
+  /** Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Copies nothing. */
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[at]!;
@@ -113,7 +117,7 @@ export class SlabsView {
     return decode(bytes, start, start + words[word + VALUE_LENGTH]!);
   }
 
-  /** Whether the entry was appended with this key. */
+  /** Returns true when the entry was appended with this key. */
   isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[at]!;
@@ -121,7 +125,7 @@ export class SlabsView {
     return isSameKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, key);
   }
 
-  /** The entry's key, as a string that shares memory with no other. */
+  /** Returns the key of the entry, as a string that shares memory with no other string. */
   keyOf(handle: EntryHandle): IndexKey {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[at]!;
@@ -129,7 +133,7 @@ export class SlabsView {
     return readKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!);
   }
 
-  /** The hash of the entry's key. */
+  /** Returns the hash of the entry's key: see hashKey(). */
   hashOf(handle: EntryHandle, seed: number): number {
     const at = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[at]!;
@@ -137,34 +141,34 @@ export class SlabsView {
     return hashKeyBytes(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, seed);
   }
 
-  /** What stamp() gave it. */
+  /** Returns the id that stamp() gave the entry. */
   idOf(handle: EntryHandle): number {
     const at = Math.floor(handle / this.unitsPerSlab);
     return this.table[at]!.words[(handle - at * this.unitsPerSlab) * 2 + ID]!;
   }
 }
 
-/** The slabs and who may write to them. */
+/** The live slabs, which take new entries and release old ones. */
 export class EntrySlabs extends SlabsView {
   readonly #slabBytesMin: number;
   readonly #epoch: ViewEpoch;
-  /** The epoch in which the table was last owned: a table that a view shares is copied before a slab comes or goes. */
+  /** The view epoch in which the table was last copied or made. In a later epoch, a view may share the table. */
   #tableEpoch = 0;
-  /** Places in the table that are empty. */
+  /** The empty places in the table. */
   #freePlaces: number[] = [];
   /**
-   * Slabs that are empty, and that no view has seen, kept for use again: buffers that come and go make V8 collect
-   * garbage, and that stops the program for as long as it takes to mark the whole index.
+   * Empty slabs of the largest size that no view has seen, kept for reuse: each new buffer makes V8 collect garbage sooner,
+   * and a full collection marks the whole index.
    */
   #spares: Slab[] = [];
-  /** The slab that is appended to, its place, and how far it is filled; -1 before there is one. */
+  /** The slab that new entries go into, its place (-1 before the first slab), and how far it is filled. */
   #current: Slab = NO_SLAB;
   #currentPlace = -1;
   #fillBytes = 0;
   #slabBytes = 0;
   #liveBytes = 0;
   #wasteMadeBytes = 0;
-  /** Of chooseVictims(), which comes when a write has been accepted: that must not fail for want of memory. */
+  /** Memory for chooseVictims(), which must not need any: it runs after a write was accepted. */
   readonly #liveByClass = new Float64Array(FULLNESS_CLASSES);
 
   /** Tests give small sizes, multiples of 64. */
@@ -186,30 +190,31 @@ export class EntrySlabs extends SlabsView {
     return this.#liveBytes;
   }
 
-  /** Of the slabs in use. */
+  /** The bytes of the slabs in use. */
   get slabBytes(): number {
     return this.#slabBytes;
   }
 
-  /** What slabs hold that is of no use any more; only compaction gets it back. */
+  /** The bytes of slabs that no entry uses and no entry will use. Only compaction reclaims them. */
   get wasteBytes(): number {
     return this.#slabBytes - this.#liveBytes - (this.#current.bytes.length - this.#fillBytes);
   }
 
-  /** All waste that ever came about in slabs that are not being emptied anyway: what compaction paces itself by. */
+  /** All waste that was ever made outside of victims, in bytes. Compaction keeps pace with it. */
   get wasteMadeBytes(): number {
     return this.#wasteMadeBytes;
   }
 
-  /** Reads what is there now, whatever becomes of it here. O(1). */
+  /** Returns a view of the entries as they are now. O(1). */
   view(): SlabsView {
     this.#epoch.current++;
     return new SlabsView(this.table, this.slabBytesMax);
   }
 
   /**
-   * Copies a key and its value in, without a version and an id yet, and returns the handle. Until it has them it keeps the
-   * hash of its key. Throws a RangeError, with nothing changed, when there is no memory for another slab.
+   * Copies a key and its value, `source[start, end)`, into a slab, and returns the handle. The entry holds `hash`, which is
+   * the hash of its key, until stamp() gives it an id. Throws NoSlabMemory, with nothing changed, when there is no memory
+   * for another slab.
    */
   append(key: IndexKey, hash: number, source: Uint8Array, start: number, end: number): EntryHandle {
     const keyField = keyFieldOf(key);
@@ -222,13 +227,13 @@ export class EntrySlabs extends SlabsView {
     return handle;
   }
 
-  /** Of an entry that has no id yet. */
+  /** Returns the hash that a staged entry holds. */
   stagedHashOf(handle: EntryHandle): number {
     const place = Math.floor(handle / this.unitsPerSlab);
     return this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2 + HASH]!;
   }
 
-  /** Gives a version and an id to an entry that no view can know yet. */
+  /** Gives a version and an id to a staged entry, which no view can know yet. */
   stamp(handle: EntryHandle, version: number, id: number): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[place]!;
@@ -238,7 +243,7 @@ export class EntrySlabs extends SlabsView {
     words[word + ID] = id;
   }
 
-  /** The entry is not wanted any more. A slab without one that is goes at once. */
+  /** Releases an entry. A slab that has no entry left is freed at once, unless new entries go into it. */
   release(handle: EntryHandle): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const slab = this.table[place]!;
@@ -249,7 +254,7 @@ export class EntrySlabs extends SlabsView {
     else if (!slab.isVictim) this.#wasteMadeBytes += entryBytes;
   }
 
-  /** The same of an entry that no view can know: when it is the last one, its memory is used again at once. */
+  /** Releases a staged entry, which no view can know. The memory of the entry that came last serves the next entry. */
   discard(handle: EntryHandle): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES;
@@ -260,7 +265,7 @@ export class EntrySlabs extends SlabsView {
     this.#wasteMadeBytes -= entryBytes;
   }
 
-  /** Lets go of everything. */
+  /** Frees all slabs, the spare ones, too. */
   clear(): void {
     this.table = [];
     this.#tableEpoch = this.#epoch.current;
@@ -273,19 +278,20 @@ export class EntrySlabs extends SlabsView {
     this.#liveBytes = 0;
   }
 
-  /** The memory an entry takes. */
+  /** Returns the bytes that an entry takes, with header and padding. */
   entryBytes(handle: EntryHandle): number {
     const place = Math.floor(handle / this.unitsPerSlab);
     return entryBytesAt(this.table[place]!, (handle - place * this.unitsPerSlab) * 2);
   }
 
+  /** Returns true when the entry lies in a victim. */
   isVictim(handle: EntryHandle): boolean {
     return this.table[Math.floor(handle / this.unitsPerSlab)]!.isVictim;
   }
 
   /**
-   * Chooses the emptiest slabs, as many as hold `liveBytesMax` of live entries, to be emptied by relocate(). Returns how
-   * much waste they hold. O(slabs), without sorting: a store of 10 GB has ten thousand.
+   * Marks the emptiest slabs as victims of compaction: as many as hold `liveBytesMax` bytes of live entries. Returns the
+   * bytes that emptying them reclaims. O(slabs), without sorting: a store of 10 GiB has ten thousand slabs.
    */
   chooseVictims(liveBytesMax: number): number {
     const liveByClass = this.#liveByClass.fill(0);
@@ -308,19 +314,19 @@ export class EntrySlabs extends SlabsView {
     return reclaimable;
   }
 
-  /** A slab that is all but full, one of a single large value above all, would be copied for nothing. */
+  /** Returns false for a slab that is nearly full, such as one with a single large entry: emptying it would gain little. */
   #isWorthEmptying(slab: Slab): boolean {
     return (
       slab !== this.#current && slab.bytes.length - slab.liveBytes >= slab.bytes.length * VICTIM_WASTE_MIN
     );
   }
 
-  /** Those that are left, because of an entry that is not in the index yet, are not emptied any more. */
+  /** Ends a pass: no slab is a victim any more. A victim that held an entry without an id may be left. */
   forgetVictims(): void {
     for (const slab of this.table) if (slab !== undefined) slab.isVictim = false;
   }
 
-  /** Copies an entry, version and id included, elsewhere. Throws as append() does. */
+  /** Copies an entry, with its version and id, and returns the handle of the copy. Throws what append() throws. */
   copy(handle: EntryHandle): EntryHandle {
     const place = Math.floor(handle / this.unitsPerSlab);
     const from = this.table[place]!;
@@ -354,7 +360,7 @@ export class EntrySlabs extends SlabsView {
     if (slabBytes !== this.#slabBytes || liveBytes !== this.#liveBytes) throw new Error('the sums are wrong');
   }
 
-  /** Memory for an entry, which is the caller's to fill. */
+  /** Takes memory for an entry, which the caller fills. Returns the handle of the entry. */
   #take(entryBytes: number): EntryHandle {
     if (entryBytes > this.slabBytesMax * OWN_SLAB_FRACTION) return this.#takeAlone(entryBytes);
     if (this.#fillBytes + entryBytes > this.#current.bytes.length) this.#openSlab(entryBytes);
@@ -373,7 +379,7 @@ export class EntrySlabs extends SlabsView {
     return place * this.unitsPerSlab;
   }
 
-  /** As large as all there are together, up to the maximum. The one before is full. */
+  /** Has new entries go into another slab. It is as large as all slabs together, up to the largest size. */
   #openSlab(entryBytes: number): void {
     const grown = Math.min(this.slabBytesMax, Math.max(this.#slabBytesMin, this.#slabBytes, entryBytes));
     const slab = (grown === this.slabBytesMax ? this.#spares.pop() : undefined) ?? allocate(grown);
@@ -388,7 +394,7 @@ export class EntrySlabs extends SlabsView {
     else this.#wasteMadeBytes += unusedBytes;
   }
 
-  /** A place in the table. */
+  /** Puts a slab into the table, and returns its place. */
   #enter(slab: Slab): number {
     this.#ownTable();
     slab.epoch = this.#epoch.current;
@@ -435,20 +441,20 @@ const NO_SLAB: Slab = {
   epoch: 0,
 };
 
-/** How finely chooseVictims() tells slabs apart by the part of them that is live. */
+/** The number of classes into which chooseVictims() sorts slabs by the part of them that is live. */
 const FULLNESS_CLASSES = 64;
 
 function fullnessClass({ liveBytes, bytes }: Slab): number {
   return Math.min(FULLNESS_CLASSES - 1, Math.floor((liveBytes / bytes.length) * FULLNESS_CLASSES));
 }
 
-/** There is no memory for another slab. Thrown before anything has changed. */
+/** An error that says there is no memory for another slab. It is thrown before anything has changed. */
 export class NoSlabMemory extends RangeError {}
 
 function allocate(lengthBytes: number): Slab {
   let buffer: ArrayBuffer;
   try {
-    // Not zeroed: a reader is only ever given what was written.
+    // The memory is not zeroed, because readers see only bytes that were written.
     ({ buffer } = Buffer.allocUnsafeSlow(lengthBytes));
   } catch (cause) {
     throw new NoSlabMemory(`No memory for ${lengthBytes} bytes of values: ${String(cause)}`, { cause });

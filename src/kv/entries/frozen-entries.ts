@@ -1,5 +1,5 @@
-// The entries of a namespace as they were at one moment. Nothing changes them, so they may be read for as long as they are
-// held: by a snapshot, an iteration, a checkpoint, a backup.
+// The frozen entries of a space: its entries as they were at one moment. They never change, so snapshots, iterations,
+// checkpoints and backups can read them for any time.
 
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
@@ -8,6 +8,7 @@ import type { EntryHandle, SlabsView } from './entry-slabs.js';
 import type { IndexWalk, OrderedIndex } from './ordered-index.js';
 import type { View } from './view.js';
 
+/** The entries of a space at the moment of a view. */
 export class FrozenEntries implements View {
   readonly #index: OrderedIndex<EntryId>;
   readonly #handles: EntryHandlesView;
@@ -57,12 +58,12 @@ export class FrozenEntries implements View {
     return this;
   }
 
-  /** Returns true when the entry was put under this key, which its slab holds, too. */
+  /** Returns true when the slab of the entry says that this is its key. */
   isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
     return this.#slabs.isKeyOf(handle, key);
   }
 
-  /** Loads the memory of an entry into the cache without waiting for it, so that many cache misses are under way at once. */
+  /** Loads the memory of an entry into the cache without waiting for it, so that many cache misses overlap. */
   prefetch(handle: EntryHandle): void {
     this.#slabs.prefetch(handle);
   }

@@ -1,58 +1,65 @@
-// The hash index: from a key to the handle of its entry, in one cache miss, where a descent into the ordered index takes
-// twenty. Pure, in memory. It holds no keys: whether an entry is that of a key, its owner says.
+// The hash index: leads from a key to the handle of its entry, in one cache miss where a descent in the ordered index
+// takes many. Pure, in memory. The index holds no keys; a KeyOwner compares them.
 //
-// It is an extendible hash table (Fagin et al., 1979): a directory of small tables with open addressing, of which one
-// at a time is split in two when it is full. So no step takes more than a fraction of a millisecond, however many keys
-// there are; a JavaScript Map stops the program for seconds when it grows, and ends at 2^24 entries.
+// It is an extendible hash table (Fagin et al., 1979): a directory of small tables with open addressing. A full table is
+// split in two, and the other tables stay as they are. So each step is short, however many keys there are. A JavaScript
+// Map moves all entries when it grows, and ends at 2^24 entries.
 //
-// A slot is two 32-bit words: the low bits of the handle plus one, and its high bits above a hash of 28 bits. Zero is an
-// empty slot. The low bits of a hash choose the slot and the next ones the table. Removing moves what follows back, so
-// there are no tombstones.
+// A slot is two words of 32 bits. The first word has the low bits of the handle plus one. The second word has the high
+// bits of the handle plus one above a hash of 28 bits. Two zeros are an empty slot. The low bits of the hash choose the
+// slot, and the bits above them the table. A removal moves later slots back, so there are no tombstones.
 
 import type { EntryHandle } from './entry-slabs.js';
 
 export const HASH_BITS = 28;
 const HASH_MASK = 2 ** HASH_BITS - 1;
 const LOW_RANGE = 2 ** 32;
-/** 512 GiB of values; an entry beyond is not in the table. */
+/** The highest handle that the hash index takes. It stands for 512 GiB of entries. */
 const HANDLE_MAX = 2 ** 36 - 2;
 
 const WORDS_PER_SLOT = 2;
-/** What a store with little in it costs. */
+/** The number of slots in the first table of a hash index, which a small store pays for. */
 const SLOTS_MIN = 16;
-/** What one with nothing in it has: it is full, and never written to. */
+/** The table of an empty index: a single empty slot. The table counts as full, so the first insert() replaces it. */
 const NO_SLOTS = new Uint32Array(WORDS_PER_SLOT);
-/** 128 KiB: to split one takes about 0.1 ms. */
+/**
+ * The most slots in a table of a hash index: 128 KiB. A table of this size is split instead of doubled, so each step is
+ * short.
+ */
 export const SLOTS_MAX = 16_384;
+/** A table is full when this part of its slots is taken. */
 const FULL_FRACTION = 3 / 4;
 
-/** What find() returns when there is no such key. */
+/** The result of find() for a key that is not in the index. */
 export const NOT_FOUND = -1;
 
 /** Exported so that V8 cannot drop the reads in prefetch(). */
 export let touched = 0;
 
-/** Knows the keys of the entries. */
+/** The owner of the entries, who knows their keys. */
 export interface KeyOwner<K> {
+  /** Returns true when the entry is that of the key. */
   isKeyOf(handle: EntryHandle, key: K): boolean;
 }
 
 interface Table {
   words: Uint32Array;
   count: number;
-  /** So many bits of the directory's choice are the same in all of its hashes. */
+  /** The number of directory bits that all hashes in this table have in common. */
   readonly depth: number;
 }
 
+/** An index of the handles of entries by the hashes of their keys. */
 export class HashIndex<K> {
   readonly #slotsMax: number;
-  /** Of a hash, which the slot takes; those above are the directory's. */
+  /** The number of low bits of a hash that choose the slot. The bits above them choose the place in the directory. */
   readonly #slotBits: number;
-  /** One table for every value of the bits that choose it; one of less depth stands in several places. */
+  /** The table for each value of the directory bits. A table of lower depth stands in several places. */
   #directory: Table[];
-  /** A copy of the table that is being split. */
+  /** Memory for a copy of the table that is being split. */
   #scratch: Uint32Array | null = null;
   #size = 0;
+  /** The number of words in all tables. */
   #words = 0;
 
   /** Tests give `slotsMax`, a power of two of at least SLOTS_MIN. */
@@ -62,15 +69,17 @@ export class HashIndex<K> {
     this.#directory = [emptyTable()];
   }
 
+  /** The number of keys in the index. */
   get size(): number {
     return this.#size;
   }
 
+  /** The bytes of all tables. */
   get memoryBytes(): number {
     return this.#words * Uint32Array.BYTES_PER_ELEMENT;
   }
 
-  /** The handle that is there for the key, or NOT_FOUND. Of a hash, the lowest HASH_BITS count, here and everywhere. */
+  /** Returns the handle of a key, or NOT_FOUND. All methods use only the lowest HASH_BITS bits of a hash. */
   find(key: K, fullHash: number, owner: KeyOwner<K>): EntryHandle {
     const hash = fullHash & HASH_MASK;
     const { words } = this.#tableOf(hash);
@@ -85,7 +94,7 @@ export class HashIndex<K> {
     }
   }
 
-  /** Loads the place where find() will begin into the cache, without waiting for it. */
+  /** Loads the slot where find() will begin into the cache, so that find() does not wait for it. */
   prefetch(fullHash: number): void {
     const hash = fullHash & HASH_MASK;
     const { words } = this.#tableOf(hash);
@@ -93,15 +102,15 @@ export class HashIndex<K> {
   }
 
   /**
-   * Enters a key that is not there. False, with nothing changed, when there is no room and none to be had: it is then for
-   * the caller to find the key another way.
+   * Adds a key that is not in the index. Returns false, without adding it, when the handle is above HANDLE_MAX, or when
+   * there is no room and no memory for more. The caller must then find the key another way.
    */
   insert(fullHash: number, handle: EntryHandle): boolean {
     if (handle > HANDLE_MAX) return false;
     const hash = fullHash & HASH_MASK;
     while (isFull(this.#tableOf(hash)) && this.#grow(hash));
     const table = this.#tableOf(hash);
-    // One slot stays empty, for it ends every search.
+    // One slot stays empty, because an empty slot ends a search.
     if (table.count + 1 >= table.words.length / WORDS_PER_SLOT) return false;
     const stored = handle + 1;
     place(table, stored % LOW_RANGE, Math.floor(stored / LOW_RANGE) * 2 ** HASH_BITS + hash);
@@ -109,7 +118,10 @@ export class HashIndex<K> {
     return true;
   }
 
-  /** The key has another handle now. False, with nothing changed, when it is not here, or the handle is beyond the table. */
+  /**
+   * Replaces the handle of a key. Returns false when the key is not in the index. Removes the key and returns false when
+   * the new handle is above HANDLE_MAX.
+   */
   replace(fullHash: number, handle: EntryHandle, by: EntryHandle): boolean {
     const hash = fullHash & HASH_MASK;
     const { words } = this.#tableOf(hash);
@@ -124,7 +136,7 @@ export class HashIndex<K> {
     return true;
   }
 
-  /** Takes a key out again. Nothing, when it is not here. */
+  /** Removes a key, if it is in the index. */
   remove(fullHash: number, handle: EntryHandle): void {
     const hash = fullHash & HASH_MASK;
     const table = this.#tableOf(hash);
@@ -135,7 +147,7 @@ export class HashIndex<K> {
     this.#size--;
   }
 
-  /** Needs no memory: a clear that has been accepted must not fail. */
+  /** Removes all keys. Allocates no table, because a clear that was accepted must not fail. */
   clear(): void {
     this.#size = 0;
     this.#words = 0;
@@ -146,7 +158,7 @@ export class HashIndex<K> {
     return this.#directory[(hash >>> this.#slotBits) & (this.#directory.length - 1)]!;
   }
 
-  /** False when there is no memory for it, or when more keys have one hash than a table holds. */
+  /** Makes room in the table of a hash. Returns false without memory for it, or when one hash alone fills a table. */
   #grow(hash: number): boolean {
     const table = this.#tableOf(hash);
     const slots = table.words.length / WORDS_PER_SLOT;
@@ -166,8 +178,8 @@ export class HashIndex<K> {
   }
 
   /**
-   * Two tables in the place of one, by the first bit that its hashes do not have in common. One of the two has the memory of
-   * the one: memory that comes and goes outside of its heap makes V8 collect garbage.
+   * Splits a table in two by the first directory bit that its hashes do not have in common. One half keeps the memory of
+   * the table, because each new buffer makes V8 collect garbage sooner.
    */
   #split(table: Table, { words }: Table, hash: number): void {
     const depth = table.depth + 1;
@@ -183,7 +195,7 @@ export class HashIndex<K> {
     }
   }
 
-  /** All that growing takes; null when there is no memory for it. */
+  /** Allocates all memory that growing needs. Returns null when there is none. */
   #allocate(slots: number, depth: number): Table | null {
     try {
       if (slots === this.#slotsMax) this.#scratch ??= new Uint32Array(slots * WORDS_PER_SLOT);
@@ -209,7 +221,7 @@ function handleOf(low: number, high: number): EntryHandle {
   return (high >>> HASH_BITS) * LOW_RANGE + low - 1;
 }
 
-/** The place of the slot with that hash and handle, or NOT_FOUND. */
+/** Returns the first word of the slot with this hash and handle, or NOT_FOUND. */
 function slotOf(words: Uint32Array, hash: number, handle: EntryHandle): number {
   const mask = words.length - WORDS_PER_SLOT;
   for (let at = (hash * WORDS_PER_SLOT) & mask; ; at = (at + WORDS_PER_SLOT) & mask) {
@@ -220,7 +232,7 @@ function slotOf(words: Uint32Array, hash: number, handle: EntryHandle): number {
   }
 }
 
-/** In the first empty slot from its own on. There is one. */
+/** Puts a slot at its own place, or at the first empty place after it. The table has one. */
 function place(table: Table, low: number, high: number): void {
   const { words } = table;
   const mask = words.length - WORDS_PER_SLOT;
@@ -231,7 +243,7 @@ function place(table: Table, low: number, high: number): void {
   table.count++;
 }
 
-/** Empties a slot, and moves into it whatever could no more be reached over it. */
+/** Empties a slot. Moves later slots back into it that a search would no longer reach over the gap. */
 function closeGap(words: Uint32Array, gap: number): void {
   const mask = words.length - WORDS_PER_SLOT;
   let hole = gap;

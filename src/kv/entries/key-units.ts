@@ -1,14 +1,17 @@
-// A key as bytes in memory, beside its value, and its hash. Pure. One byte a code unit, or two where one does not do: the key
-// field of an entry is the number of units times two, plus one where they have two bytes.
+// The bytes of a key in a slab, and the hash of a key. Pure.
+//
+// A narrow key takes one byte for each code unit. A wide key, which has a unit above U+00FF, takes two. The key field of an
+// entry is the number of units times two, plus one for a wide key.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { readLatin1, readUtf16 } from '../encoding/utf8.js';
 
 const NARROW_UNIT_MAX = 0xff;
 
-/** V8 makes a part of a string without a copy, which keeps all of that string in memory, from this length on. */
+/** The shortest substring that V8 makes without a copy, in units. Such a substring keeps the whole string in memory. */
 const SLICED_UNITS_MIN = 13;
 
+/** Returns the key field of a key. */
 export function keyFieldOf(key: IndexKey): number {
   for (let index = 0; index < key.length; index++) {
     if (key.charCodeAt(index) > NARROW_UNIT_MAX) return key.length * 2 + 1;
@@ -16,11 +19,12 @@ export function keyFieldOf(key: IndexKey): number {
   return key.length * 2;
 }
 
-/** The bytes that writeKey() writes. */
+/** Returns the number of bytes that writeKey() writes. */
 export function keyBytesOf(keyField: number): number {
   return (keyField >>> 1) << (keyField & 1);
 }
 
+/** Writes a key, whose key field is `keyField`, at `at`. */
 export function writeKey(bytes: Uint8Array, at: number, key: IndexKey, keyField: number): void {
   const isWide = (keyField & 1) === 1;
   let target = at;
@@ -31,17 +35,18 @@ export function writeKey(bytes: Uint8Array, at: number, key: IndexKey, keyField:
   }
 }
 
-/** Returns true for a key that may be a part of a longer string, and then keeps all of that in memory. */
+/** Returns true for a key that may be a substring that keeps a longer string in memory. */
 export function mayBeSlice(key: IndexKey): boolean {
   return key.length >= SLICED_UNITS_MIN;
 }
 
-/** The key that writeKey() has written, as a string of its own. */
+/** Returns the key that writeKey() wrote at `start`. The string shares no memory with another one. */
 export function readKey(bytes: Uint8Array, start: number, keyField: number): IndexKey {
   const end = start + keyBytesOf(keyField);
   return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);
 }
 
+/** Returns true when writeKey() wrote this key at `start`. */
 export function isSameKey(bytes: Uint8Array, start: number, keyField: number, key: IndexKey): boolean {
   const { length } = key;
   if (keyField >>> 1 !== length) return false;
@@ -63,14 +68,14 @@ function wideUnitAt(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8);
 }
 
-/** A hash of 32 bits. Nobody who chooses keys, and does not know the seed, can know which of them collide. */
+/** Returns a hash of 32 bits. Without the seed, which is secret, nobody can choose keys that collide. */
 export function hashKey(key: IndexKey, seed: number): number {
   let hash = seed ^ key.length;
   for (let index = 0; index < key.length; index++) hash = mixed(hash, key.charCodeAt(index));
   return finished(hash);
 }
 
-/** The same of a key as writeKey() has written it. */
+/** Returns the hashKey() of the key that writeKey() wrote at `start`. */
 export function hashKeyBytes(bytes: Uint8Array, start: number, keyField: number, seed: number): number {
   const units = keyField >>> 1;
   const isWide = (keyField & 1) === 1;
@@ -86,7 +91,7 @@ function mixed(hash: number, unit: number): number {
   return product ^ (product >>> 15);
 }
 
-/** The finalizer of MurmurHash3: every bit depends on every bit of the last units, too. */
+/** Applies the finalizer of MurmurHash3, so that every bit of the hash depends on every unit of the key. */
 function finished(hash: number): number {
   let bits = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
   bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2_ae35);

@@ -1,12 +1,14 @@
-// Links that a commit has put off. A large batch goes to the disk first and changes the entries while the disk works; it is
-// linked before anybody looks at entries. One queue serves all namespaces of a store, so a look at one links them all.
+// The link queue: links that a commit has put off. A large batch goes to the disk first and changes the entries while the
+// disk works. It is linked before the next look at entries. All spaces of a store share one queue, because one batch may
+// write to several spaces.
 
 import { CommitGuard } from '../../commit-guard.js';
 
+/** The links that are put off, and the guard around every change of entries. */
 export class LinkQueue {
-  /** Set around every change of entries. Code outside of a change that finds it set knows that a change was stopped. */
+  /** Set during every change of entries. Code outside of a change that finds it set knows that a change was stopped. */
   readonly guard = new CommitGuard((cause) => this.onStopped(cause));
-  /** Called with the cause when a change was stopped half-way. The store poisons its log here. */
+  /** Called with the cause when a change was stopped half-way. The store sets it to poison its log. */
   onStopped: (cause: unknown) => void = () => {};
   #due: (() => void) | null = null;
 
@@ -15,7 +17,7 @@ export class LinkQueue {
     return this.#due !== null;
   }
 
-  /** Puts `link` off until run(). Called inside a commit, after the queue was run. */
+  /** Puts `link` off until run(). The caller is inside a commit, and has run the queue before. */
   defer(link: () => void): void {
     this.#due = link;
   }
@@ -29,7 +31,7 @@ export class LinkQueue {
     this.guard.leave();
   }
 
-  /** Links what was put off, unless a commit is under way: inside of a commit nobody else looks. */
+  /** Links what was put off, unless a change is under way or was stopped, where run() would throw. */
   runOutsideOfCommits(): void {
     if (this.#due !== null && !this.guard.isInside) this.run();
   }

@@ -1,74 +1,78 @@
-// The ordered index, on the B+ tree of `sorted-btree`. Pure, in memory.
+// The ordered index: an ordered map in memory, on the B+ tree of `sorted-btree`. Pure.
 //
-// A clone is O(1) and copy-on-write in both directions: the tree marks the root as shared, and before it changes
-// a shared node it copies that node and marks its children as shared. No shared node's arrays are ever
-// changed in place, so an iteration over a clone sees what the clone saw, whatever happens to the original.
+// A clone is O(1) and copy-on-write in both directions. The tree marks the root as shared. Before the tree changes a shared
+// node, it copies the node and marks the children as shared. The arrays of a shared node never change, so a walk over a
+// clone is not affected by writes to the original.
 
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
 
-/** With a million keys about a tenth faster than sorted-btree's own 32; 128 gains nothing more. */
+/** The most keys in a node of the ordered index. Smaller nodes make a large index slower, and larger nodes gain nothing. */
 const NODE_ENTRIES_MAX = 64;
 
-/** Of a tree that is loaded in bulk. Not full: the first insertions would split every node they meet. */
+/** A loader fills nodes to this part, because the first insertions would split every full node. */
 const LOAD_FACTOR = 0.9;
 
-/** How many keys a loader gathers before it makes nodes of them: about a millisecond of work. */
+/** A loader gathers this many keys before it makes nodes of them, which bounds the time of a single add(). */
 const LOAD_CHUNK_KEYS = 16_384;
 
-/** The same of keys that are set in ascending order above all others. More gain little, and wait on the first reader. */
+/** The most keys in the tail of the ordered index. A longer tail gains little, and the next read waits for all of it. */
 const TAIL_KEYS_MAX = 1024;
-/** Fewer go into the tree one by one: it has been asked something in between. */
+/**
+ * The shortest tail of the ordered index that goes into the tree as whole nodes. A shorter tail goes key by key, which is
+ * as fast.
+ */
 const TAIL_KEYS_MIN = 32;
 
-/** The lowest key there is. */
+/** The lowest of all possible keys. */
 const LOWEST_KEY: IndexKey = '';
 
-/** A key followed by this is the next key there is: so an exclusive low bound becomes an inclusive one. */
+/** A key with this suffix is the next possible key, so an exclusive low bound becomes an inclusive one. */
 const SUCCESSOR_SUFFIX = '\0';
 
-/**
- * A walk upwards takes so many keys out of the tree at a time, each time four times as many: a descent costs about as much
- * as forty keys, and one that ends soon has asked for little.
- */
+/** The first chunk of a walk upwards over the ordered index, in keys. It is small because a walk may end soon. */
 const WALK_CHUNK_KEYS_MIN = 16;
+/** The largest chunk of a walk upwards over the ordered index, in keys. Each chunk costs a descent in the tree. */
 const WALK_CHUNK_KEYS_MAX = 1024;
+/** A chunk of a walk upwards is this many times as large as the chunk before. */
 const WALK_CHUNK_GROWTH = 4;
 
-/** Ends a walk of sorted-btree, which returns what it holds. Otherwise it returns how many keys there were. */
+/** Ends forRange() of sorted-btree, which then returns `break`. Without it, forRange() returns the number of keys. */
 const STOP = { break: -1 };
 
 /**
- * An ordered map from index keys to values, in code-unit order. Keys that come in ascending order, above all that are
- * there, gather beside the tree and go into it many at a time: that takes a fifth of the time.
+ * An ordered map from index keys to values, in the order of code units. New keys in ascending order above all others gather
+ * beside the tree, in the tail. The tail goes into the tree as whole nodes, which is faster than key by key.
  */
 export class OrderedIndex<V extends object | number> {
   readonly #nodeEntriesMax: number;
   readonly #tailKeysMax: number;
   #tree: Tree<V>;
-  /** Above every key in the tree. */
+  /** The tail: ascending keys above every key in the tree. */
   #tailKeys: IndexKey[] = [];
   #tailValues: V[] = [];
-  /** No key of both is above it; undefined where nobody knows yet. */
+  /** No key in tree and tail is above this key. Undefined when it is not known. */
   #highest: IndexKey | undefined;
 
-  /** Tests give the sizes: they want deep trees of few keys. */
+  /** Tests give small sizes, which make deep trees of few keys. */
   constructor(nodeEntriesMax = NODE_ENTRIES_MAX, tailKeysMax = TAIL_KEYS_MAX) {
     this.#tree = new BTree<V>(undefined, compareCodeUnits, nodeEntriesMax);
     this.#nodeEntriesMax = nodeEntriesMax;
     this.#tailKeysMax = tailKeysMax;
   }
 
+  /** The number of keys. */
   get size(): number {
     return this.#tree.size + this.#tailKeys.length;
   }
 
+  /** Returns the value of a key, or undefined. */
   get(key: IndexKey): V | undefined {
     return this.#wholeTree.get(key);
   }
 
-  /** Sets. True when the key was not there. */
+  /** Sets the value of a key. Returns true when the key was not there. */
   set(key: IndexKey, value: V): boolean {
     this.#highest ??= this.#wholeTree.maxKey() ?? LOWEST_KEY;
     if (key > this.#highest) {
@@ -83,24 +87,27 @@ export class OrderedIndex<V extends object | number> {
     return (isBelowTail ? this.#tree : this.#wholeTree).set(key, value);
   }
 
-  /** Deletes. False when the key was not there, though the path to its place is copied then, too, while a clone exists. */
+  /**
+   * Deletes a key. Returns false when it was not there. While a clone shares the tree, the path to the place of the key is
+   * copied in either case.
+   */
   delete(key: IndexKey): boolean {
     return this.#wholeTree.delete(key);
   }
 
-  /** @internal For OrderedIndexLoader. */
+  /** Returns an index of a tree, which the index then owns. @internal For OrderedIndexLoader. */
   static ofTree<V extends object | number>(tree: Tree<V>, tailKeysMax?: number): OrderedIndex<V> {
     const index = new OrderedIndex<V>(tree.maxNodeSize, tailKeysMax);
     index.#tree = tree;
     return index;
   }
 
-  /** An independent index of the same content. O(1): nodes are copied when one of the two changes them. */
+  /** Returns an independent index with the same content. O(1): a node is copied when one of the two changes it. */
   clone(): OrderedIndex<V> {
     return OrderedIndex.ofTree(this.#wholeTree.clone(), this.#tailKeysMax);
   }
 
-  /** The number of keys in the range. O(1) for the whole index, otherwise O(nodes in the range). */
+  /** Returns the number of keys in the range. O(1) for the whole index, otherwise O(nodes in the range). */
   count(bounds: KeyBounds): number {
     if (isUnbounded(bounds)) return this.size;
     const tree = this.#wholeTree;
@@ -118,7 +125,7 @@ export class OrderedIndex<V extends object | number> {
     return tree.deleteRange(range.low, range.high, range.highInclusive);
   }
 
-  /** Without a tree of what is to go: a clear that has been accepted asks for no memory. */
+  /** Deletes all keys. Needs no memory, because a clear that was accepted must not fail. */
   #deleteAll(): number {
     const { size } = this;
     this.#tree.clear();
@@ -127,17 +134,17 @@ export class OrderedIndex<V extends object | number> {
     return size;
   }
 
-  /** True when every key is in the tree, so that looking at it changes nothing. */
+  /** True when the tail is empty, so that a read does not change the tree. */
   get isSettled(): boolean {
     return this.#tailKeys.length === 0;
   }
 
-  /** Takes the keys that gather beside the tree into it. */
+  /** Moves the tail into the tree. */
   settle(): void {
     if (this.#tailKeys.length > 0) this.#appendTail();
   }
 
-  /** With every key in it. */
+  /** The tree with every key in it. */
   get #wholeTree(): Tree<V> {
     this.settle();
     return this.#tree;
@@ -153,30 +160,27 @@ export class OrderedIndex<V extends object | number> {
   }
 
   /**
-   * The entries in the range, lazily, at most `limit`. The order is undefined when the index is changed while
-   * it is iterated: iterate a clone. Every pair is a fresh array.
+   * Yields at most `limit` keys in the range with their values, lazily, each pair in a fresh array. The order is undefined
+   * when the index changes meanwhile: iterate over a clone.
    */
   *iterate(bounds: KeyBounds, reverse = false, limit = Number.POSITIVE_INFINITY): IndexIterator<V> {
     const walk = this.walk(bounds, reverse, limit);
     while (walk.advance()) yield [walk.key, walk.value];
   }
 
-  /** The same without an object for every pair. */
+  /** Returns a walk over at most `limit` keys in the range, which makes no object for each key. */
   walk(bounds: KeyBounds, reverse = false, limit = Number.POSITIVE_INFINITY): IndexWalk<V> {
     const tree = this.#wholeTree;
     return reverse ? new WalkDown(tree, bounds, limit) : new WalkUp(tree, bounds, limit);
   }
 
-  /** Throws when the tree's own bookkeeping is damaged. O(n), for tests. */
+  /** Throws when the bookkeeping of the tree is damaged. O(n), for tests. */
   checkValid(): void {
     this.#wholeTree.checkValid(true);
   }
 }
 
-/**
- * Builds an index of keys that come in ascending order: about five times as fast as set(), and never at work for
- * more than about a millisecond.
- */
+/** Builds an index of keys in ascending order. It is faster than set(), and no call takes long. */
 export class OrderedIndexLoader<V extends object | number> {
   readonly #nodeEntriesMax: number;
   readonly #chunkKeys: number;
@@ -185,18 +189,19 @@ export class OrderedIndexLoader<V extends object | number> {
   #values: V[] = [];
   #lastKey: IndexKey | undefined;
 
-  /** Tests give the sizes. */
+  /** Tests give small sizes. */
   constructor(nodeEntriesMax = NODE_ENTRIES_MAX, chunkKeys = LOAD_CHUNK_KEYS) {
     this.#tree = new BTree<V>(undefined, compareCodeUnits, nodeEntriesMax);
     this.#nodeEntriesMax = nodeEntriesMax;
     this.#chunkKeys = chunkKeys;
   }
 
+  /** The number of keys that have been added. */
   get size(): number {
     return this.#tree.size + this.#keys.length;
   }
 
-  /** False, with nothing added, when the key is not above the last one. */
+  /** Adds a key with its value. Returns false, without adding it, for a key that is not above the last key. */
   add(key: IndexKey, value: V): boolean {
     if (this.#lastKey !== undefined && key <= this.#lastKey) return false;
     this.#lastKey = key;
@@ -206,7 +211,7 @@ export class OrderedIndexLoader<V extends object | number> {
     return true;
   }
 
-  /** The index. The loader is done with. */
+  /** Returns the index. The loader must not be used any more. */
   finish(): OrderedIndex<V> {
     this.#appendChunk();
     return OrderedIndex.ofTree(this.#tree);
@@ -220,7 +225,7 @@ export class OrderedIndexLoader<V extends object | number> {
   }
 }
 
-/** The tree, which is done with, and keys above all of its, in ascending order. */
+/** Returns a tree with `keys` added, which are ascending and above all others. `tree` must not be used any more. */
 function withKeysAbove<V extends object | number>(
   tree: Tree<V>,
   keys: IndexKey[],
@@ -228,20 +233,21 @@ function withKeysAbove<V extends object | number>(
   nodeEntriesMax: number,
 ): Tree<V> {
   const above = bulkLoad(keys, values, nodeEntriesMax, compareCodeUnits, LOAD_FACTOR);
-  // Two ranges of keys that do not meet: the union takes whole nodes of both, and works at the seam only.
+  // The two ranges of keys do not overlap, so the union takes whole nodes of both and works only where they meet.
   return tree.size === 0 ? above : union(tree, above, (_, value) => value);
 }
 
-/** A walk over a range. The order is undefined when the index is changed meanwhile: walk a clone. */
+/** A walk over a range. The order is undefined when the index changes meanwhile: walk over a clone. */
 export interface IndexWalk<V> {
-  /** To the next entry; false when there is none. */
+  /** Moves to the next key. Returns false when there is none. */
   advance(): boolean;
-  /** Of the entry that the last advance() came to. */
+  /** The key that the last advance() moved to. */
   readonly key: IndexKey;
+  /** The value of that key. */
   readonly value: V;
 }
 
-/** Upwards, in chunks: sorted-btree visits a range at a few nanoseconds a key, and its iterator takes fifty. */
+/** A walk upwards, in chunks. forRange() of sorted-btree takes less time for a key than the iterator of sorted-btree. */
 class WalkUp<V> implements IndexWalk<V> {
   readonly #tree: Tree<V>;
   #bounds: KeyBounds;
@@ -297,7 +303,7 @@ class WalkUp<V> implements IndexWalk<V> {
   }
 }
 
-/** Downwards, for which sorted-btree has its iterator only. */
+/** A walk downwards, with the iterator of sorted-btree: forRange() goes upwards only. */
 class WalkDown<V> implements IndexWalk<V> {
   readonly #pairs: Iterator<[IndexKey, V]>;
   readonly #low: IndexKey;
@@ -340,13 +346,13 @@ interface ClosedRange {
 }
 
 function compareCodeUnits(a: IndexKey, b: IndexKey): number {
-  // Equality and not a second `>`: strings of unequal length are told apart without a look at their characters.
+  // `===` is faster than a second `<` or `>`: it tells strings of unequal length apart without reading their characters.
   return a < b ? -1 : a === b ? 0 : 1;
 }
 
 /**
- * The range as sorted-btree wants it, low included and both ends present; undefined when it holds nothing.
- * An inverted range must not reach the tree: it would count a negative number of keys.
+ * Returns a range in the form that sorted-btree takes: low inclusive, and both ends present. Returns undefined for an empty
+ * range, because sorted-btree counts a negative number of keys in an inverted one.
  */
 function closedRange<V>(tree: Tree<V>, bounds: KeyBounds): ClosedRange | undefined {
   const low = lowestOf(bounds);
@@ -360,7 +366,7 @@ function isUnbounded(bounds: KeyBounds): boolean {
   return bounds.low === undefined && bounds.high === undefined;
 }
 
-/** The lowest key that is in the range, were it in the index. */
+/** Returns the lowest possible key in the range. */
 function lowestOf(bounds: KeyBounds): IndexKey {
   if (bounds.low === undefined) return LOWEST_KEY;
   return bounds.lowInclusive ? bounds.low : bounds.low + SUCCESSOR_SUFFIX;

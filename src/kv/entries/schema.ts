@@ -1,9 +1,10 @@
-// The schema of a store: its spaces, and the definitions that values refer to. Readers of the log and of images need it
-// before they can read keys and values.
+// The schema of a store: its spaces, and the definitions that values refer to. Keys and values in the log and in images
+// can be read only with the schema.
 //
-// A definition is the list of property names of a shape (src/kv/encoding/shapes.ts). The log defines it before the first
-// value that refers to it, and again in every epoch of the log; an image defines it in every block that refers to it. So
-// the log behind a checkpoint, and each block of an image, can be read without what comes before.
+// A definition is the list of property names of a shape (src/kv/encoding/shapes.ts). The log has a definition before the
+// first value that refers to it, and again in every epoch of the log. An image has a definition in every block with a
+// value that refers to it. So the log after a checkpoint can be read without the log before it, and each block of an
+// image without the other blocks.
 
 import type { ReadCursor } from '../encoding/leb128.js';
 import { msgpackCodec } from '../encoding/msgpack/profile.js';
@@ -25,37 +26,38 @@ import { ROOT_ID, Space, type SpaceDefinition, StoreView } from './space.js';
 /** The id of a definition. */
 export type DefinitionId = number;
 
-/** No definition: the value can be read by itself. */
+/** The result of referenceIn() for a value that refers to no definition. */
 export const NO_DEFINITION = -1;
 
-/** The most bytes of one definition. */
+/** The most bytes of one definition in a record or a block. */
 export const DEFINITION_BYTES_MAX = SHAPE_DEFINITION_BYTES_MAX;
 
 /** Definitions are repeated after this much log, so that losing one makes at most 256 KiB of records unreadable. */
 const EPOCH_BYTES = 256 * 1024;
 
+/** The spaces and definitions of one store. */
 export class Schema {
-  /** The links that commits have put off, of all spaces. */
+  /** The links that commits have put off, in all spaces. */
   readonly links = new LinkQueue();
   /** The msgpack codec of this store, whose values may refer to definitions. */
   readonly msgpack: ValueCodec<unknown>;
-  /** The seed of the hashes of keys. Nobody who chooses keys can know it: see hashKey(). */
+  /** The seed of the hashes of keys. It is secret: see hashKey(). */
   readonly seed: number;
   readonly #shapes: Shapes;
   #spaces = new Map<number, Space>();
   #nextSpaceId = ROOT_ID + 1;
   #epoch = 1;
-  /** A write at or above this LSN starts an epoch. */
+  /** The LSN at which the epoch ends. A write at or above it starts the next epoch. */
   #epochEndLsn = EPOCH_BYTES;
 
-  /** `randomBytes` comes from the storage, so that a simulated disk decides it. */
+  /** `randomBytes` comes from the storage, so that a simulated disk decides what it returns. */
   constructor(randomBytes: RandomBytes) {
     this.#shapes = new Shapes(randomBytes);
     this.msgpack = msgpackCodec(this.#shapes);
     this.seed = randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);
   }
 
-  /** The space of the store itself. It is added before anything is read or written. */
+  /** The root space. Call reset() or replaceAll() first, which add it. */
   get root(): Space {
     return this.#spaces.get(ROOT_ID)!;
   }
@@ -65,17 +67,17 @@ export class Schema {
     return [...this.#spaces.values()].sort((a, b) => a.id - b.id);
   }
 
-  /** The id of the next space that is created. Ids never return. */
+  /** The id of the next space that is created. No id is used twice. */
   get nextSpaceId(): number {
     return this.#nextSpaceId;
   }
 
-  /** Returns a space, or undefined. */
+  /** Returns the space with this id, or undefined. */
   space(id: number): Space | undefined {
     return this.#spaces.get(id);
   }
 
-  /** Makes an empty space, without adding it. */
+  /** Returns a new and empty space. The caller adds it. */
   newSpace(id: number, definition: SpaceDefinition): Space {
     return new Space(id, definition, new Entries(this.seed, this.links));
   }
@@ -86,7 +88,7 @@ export class Schema {
     this.#nextSpaceId = Math.max(this.#nextSpaceId, space.id + 1);
   }
 
-  /** Removes a space and its entries. O(1) for the caller. */
+  /** Removes a space and its entries. O(1). */
   drop(id: number): void {
     this.#spaces.delete(id);
   }
@@ -96,7 +98,7 @@ export class Schema {
     this.replaceAll([this.newSpace(ROOT_ID, root)], ROOT_ID + 1);
   }
 
-  /** Replaces all spaces by those of an image. */
+  /** Replaces all spaces by the spaces of an image, whose root space is one of them. */
   replaceAll(spaces: readonly Space[], nextSpaceId: number): void {
     this.#spaces = new Map(spaces.map((space) => [space.id, space]));
     this.#nextSpaceId = nextSpaceId;
@@ -123,41 +125,41 @@ export class Schema {
       : NO_DEFINITION;
   }
 
-  /** Throws KEELSON_DECODE when nothing has defined the id. */
+  /** Throws KEELSON_DECODE when the schema has no definition with this id. */
   assertDefined(id: DefinitionId): void {
     this.#shapes.get(id);
   }
 
-  /** Returns true when the log defines the id in this epoch. */
+  /** Returns true when the log has the definition in this epoch. */
   isRecorded(id: DefinitionId): boolean {
     return this.#shapes.get(id).epoch === this.#epoch;
   }
 
-  /** Says that a record with the definition is in the log. */
+  /** Notes that the log has the definition in this epoch. */
   recorded(id: DefinitionId): void {
     this.#shapes.get(id).epoch = this.#epoch;
   }
 
-  /** Starts an epoch at `lsn`: the log defines everything again. A checkpoint calls it, and so does committed(). */
+  /** Starts an epoch at `lsn`: later records repeat each definition that they need. Every checkpoint starts one. */
   startEpoch(lsn: number): void {
     this.#epoch++;
     this.#epochEndLsn = lsn + EPOCH_BYTES;
   }
 
-  /** Called after every commit. */
+  /** Starts an epoch when the last one is long enough. Called after every commit with its LSN. */
   committed(lsn: number): void {
     if (lsn >= this.#epochEndLsn) this.startEpoch(lsn);
   }
 
-  /** Writes a definition behind what is in `out`. */
+  /** Appends a definition to `out`. */
   writeDefinition(id: DefinitionId, out: Scratch): void {
     out.reserve(DEFINITION_BYTES_MAX);
     out.at = writeShape(out.bytes, this.#shapes.get(id), out.at);
   }
 
   /**
-   * Reads a definition at the cursor, moves past it, and adds it: definitions are good wherever they stand. Throws
-   * KEELSON_DECODE when it is malformed, or its id stands for something else already.
+   * Reads a definition at the cursor, moves past it, adds it, and returns its id. Throws KEELSON_DECODE when the
+   * definition is malformed, or contradicts another definition of its id.
    */
   readDefinition(bytes: Uint8Array, cursor: ReadCursor, end: number): DefinitionId {
     const shape = readShape(bytes, cursor, end);

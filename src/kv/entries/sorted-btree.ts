@@ -1,27 +1,30 @@
-// The door to `sorted-btree`, which is CommonJS with `__esModule`. Node and webpack give its `module.exports` as the
-// default import, so the class is `default` of that. Rollup, Vite, Vitest, esbuild's and Bun's interop may give the class
-// itself. Both are taken, and the types are the same under every `moduleResolution`.
+// The door to `sorted-btree`: finds its classes and functions in every module system. The package is CommonJS with
+// `__esModule`. Node and webpack give its `module.exports` as the default import, so the class is `default` of that.
+// Rollup, Vite, Vitest, esbuild and Bun may give the class itself. The types are the same under every `moduleResolution`.
 
 import * as btreeModule from 'sorted-btree';
 import { bulkLoad } from 'sorted-btree/extended/bulkLoad.js';
 import * as unionModule from 'sorted-btree/extended/union.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 
-/** A copy-on-write B+ tree of index keys. Named by a function's result: what `default` is depends on the compiler. */
+/**
+ * A copy-on-write B+ tree of index keys. The type comes from the result of a function, because the type of `default`
+ * depends on the compiler.
+ */
 export type Tree<V> = ReturnType<typeof bulkLoad<IndexKey, V>>;
 
 type Compare = (a: IndexKey, b: IndexKey) => number;
 
 type TreeClass = new <V>(entries: undefined, compare: Compare, nodeEntriesMax: number) => Tree<V>;
 
-/** Takes whole nodes of both trees where their ranges do not meet. */
+/** A function that joins two trees. It takes whole nodes of both where their ranges do not overlap. */
 type Union = <V>(a: Tree<V>, b: Tree<V>, combine: (key: IndexKey, a: V, b: V) => V) => Tree<V>;
 
 export const BTree = functionIn(btreeModule) as TreeClass;
 export const union = functionIn(unionModule) as Union;
 export { bulkLoad };
 
-/** The class or function that a module exports by default, however many times the interop has wrapped it. */
+/** Returns the default export of a module, however many times the interop has wrapped it. */
 function functionIn(module: unknown): unknown {
   let inner = module;
   while (typeof inner === 'object' && inner !== null && 'default' in inner) inner = inner.default;

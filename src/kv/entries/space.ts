@@ -1,14 +1,16 @@
-// A space: one namespace of a store, with entries of its own. The store itself is the root space, with id 0 and no name.
+// A space: a namespace of a store, with its own entries, key encoding and value encoding. The root space is the store
+// itself; it has id 0 and no name.
 
 import type { KeyCodec } from '../encoding/key-encoding.js';
 import type { Entries } from './entries.js';
 import type { FrozenEntries } from './frozen-entries.js';
 
+/** The id of the root space. */
 export const ROOT_ID = 0;
 
-/** The name and the encodings of a space. */
+/** The definition of a space: its name and encodings, as the log and images have them. */
 export class SpaceDefinition {
-  /** '' for the root space. */
+  /** The name; '' for the root space. */
   readonly name: string;
   readonly keyCodec: KeyCodec<unknown>;
   readonly valueEncodingName: string;
@@ -22,12 +24,13 @@ export class SpaceDefinition {
     this.hasReferences = valueEncodingName === 'msgpack';
   }
 
-  /** Returns true when both say the same. */
+  /** Returns true when both definitions have the same name and encodings. */
   equals({ name, keyCodec, valueEncodingName }: SpaceDefinition): boolean {
     return this.name === name && this.keyCodec === keyCodec && this.valueEncodingName === valueEncodingName;
   }
 }
 
+/** A space of an open store. */
 export class Space extends SpaceDefinition {
   readonly id: number;
   readonly entries: Entries;
@@ -41,12 +44,13 @@ export class Space extends SpaceDefinition {
   }
 }
 
-/** A space as it was at the moment of a view. */
+/** A view of a space. */
 export interface SpaceView {
   readonly space: Space;
   readonly entries: FrozenEntries;
-  /** The memory that the entries took then. */
+  /** The bytes that the entries took at that moment. */
   readonly bytes: number;
+  /** The LSN of the last write to the space at that moment. */
   readonly lastLsn: number;
 }
 
@@ -55,7 +59,7 @@ export class StoreView {
   readonly lsn: number;
   /** The id of the next space that is created. Ids never return. */
   readonly nextSpaceId: number;
-  /** In the order of their ids. */
+  /** The spaces in the order of their ids. */
   readonly spaces: readonly SpaceView[];
 
   constructor(lsn: number, nextSpaceId: number, spaces: readonly SpaceView[]) {
@@ -69,7 +73,7 @@ export class StoreView {
     return this.spaces.reduce((sum, { entries }) => sum + entries.size, 0);
   }
 
-  /** Returns the entries of a space; undefined when the space was not there. */
+  /** Returns the entries of a space, or undefined when the space was not there. */
   in(id: number): FrozenEntries | undefined {
     return this.spaces.find(({ space }) => space.id === id)?.entries;
   }

@@ -1,5 +1,5 @@
-// A view of one namespace: what reads need of its entries, whatever holds them. Live entries and frozen ones implement it;
-// a transaction's overlay can.
+// The interface of a view: all that reads need of the entries of one space. Entries and FrozenEntries implement it, and the
+// overlay of a transaction can.
 
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
@@ -7,11 +7,15 @@ import type { EntryId } from './entry-handles.js';
 import type { EntryHandle } from './entry-slabs.js';
 import type { IndexWalk } from './ordered-index.js';
 
+/** Readable entries of one space, live or as of one moment. */
 export interface View {
   /** The number of keys. */
   readonly size: number;
 
-  /** Returns the handle of a key's entry. The handle is good until the next write, in a frozen view for ever. */
+  /**
+   * Returns the handle of the entry of a key, or undefined. The handle is valid until the next write; in a frozen view,
+   * for ever.
+   */
   find(key: IndexKey): EntryHandle | undefined;
 
   /** Returns true when the key is there. */
@@ -30,12 +34,12 @@ export interface View {
   count(bounds: KeyBounds): number;
 
   /**
-   * Walks over the keys in a range, lazily, without an object for each: keys, and ids for handleOf(). Walk a frozen view where
-   * entries may change meanwhile.
+   * Returns a walk over at most `limit` keys in a range, lazily. It gives keys, and ids for handleOf(), without an object
+   * for each key. Walk over a frozen view if entries may change meanwhile.
    */
   walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId>;
 
-  /** Returns the handle of an id that a walk gave. */
+  /** Returns the handle of an id from a walk. */
   handleOf(id: EntryId): EntryHandle;
 
   /** Returns a view that shows these entries for as long as it is held. O(1). */

@@ -1,5 +1,5 @@
-// The schedule of checkpoints: they run one at a time, on request, or by themselves when the log has outgrown the image. The
-// schedule also decides which older files they let go. checkpoint.ts has the steps of one.
+// The schedule of checkpoints: runs them one at a time, on request or when the log has outgrown the image. The schedule
+// also decides which older files a checkpoint retires. checkpoint.ts has the steps of one checkpoint.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -11,73 +11,105 @@ import type { StoreView } from '../entries/space.js';
 import type { WriteObserver } from '../write/write-path.js';
 import { type CheckpointResult, retireReplaced, type WrittenImage, writeCheckpoint } from './checkpoint.js';
 
-/** A segment is at most this part of the log that may gather before a checkpoint: only whole segments are retired. */
+/** The least number of segments in a log that makes a checkpoint due. Smaller segments can be retired sooner. */
 const SEGMENTS_PER_CHECKPOINT_MIN = 4;
 
-/** After a failure, the next try comes when the log has grown by this part of what makes a checkpoint due. */
+/** The number of failing checkpoints that start while the log grows by the bytes that make one due. */
 const RETRIES_PER_CHECKPOINT = 4;
 
 /**
- * A checkpoint is due at this many segments behind the image, whatever their size: a program that dies soon after each start
- * leaves one or two segments each time.
+ * The number of segments after the image that makes a checkpoint due, whatever their size. A program that dies soon after
+ * each start leaves one or two segments each time.
  */
 const SEGMENTS_UNTIL_CHECKPOINT_MAX = 16;
 
 /**
- * close() completes a running checkpoint of at most this many bytes of keys and values for each segment behind the image: it
- * takes milliseconds. Otherwise a program that always ends before its checkpoint would gather files for ever.
+ * close() completes a running checkpoint of at most this many bytes of entries for each segment after the image, because it
+ * does not take long. Otherwise, a program that always ends before its checkpoint would gather segments for ever.
  */
 const CLOSING_BYTES_PER_SEGMENT = 2 ** 16;
 
-/** An event of `db.on('checkpoint', …)`: each checkpoint has one `started`, some `progress`, and one `completed` or `failed`. */
+/**
+ * An event of `db.on('checkpoint', …)`. Each checkpoint has one `started`, some `progress`, and one `completed` or
+ * `failed`.
+ *
+ * @example
+ * db.on('checkpoint', (event) => {
+ *   if (event.type === 'failed') console.error(event.error);
+ * });
+ */
 export type CheckpointEvent =
   | {
       readonly type: 'started';
+      /** The LSN of the image. */
       readonly lsn: Lsn;
+      /** The number of entries in the image. */
       readonly entries: number;
-      /** False when the program asked for it. */
+      /** False when the program called checkpoint(). */
       readonly isAutomatic: boolean;
     }
   | {
       readonly type: 'progress';
+      /** The LSN of the image. */
       readonly lsn: Lsn;
+      /** The number of entries that have been written. */
       readonly entriesDone: number;
+      /** The number of entries in the image. */
       readonly entries: number;
+      /** The bytes that have been written. */
       readonly bytesWritten: number;
     }
   | ({ readonly type: 'completed' } & CheckpointResult)
-  | { readonly type: 'failed'; readonly lsn: Lsn; readonly error: Error };
+  | {
+      readonly type: 'failed';
+      /** The LSN of the image that was not completed. */
+      readonly lsn: Lsn;
+      /** The reason. It has harmed nothing unless the store is poisoned. */
+      readonly error: Error;
+    };
 
+/**
+ * Figures of the checkpoints of an open store.
+ *
+ * @example
+ * const { checkpoints } = db.stats();
+ * if (checkpoints?.lastFailure) console.error(checkpoints.lastFailure);
+ */
 export interface CheckpointStats {
+  /** The number of checkpoints that this session has completed. */
   readonly completed: number;
+  /** The number of checkpoints of this session that have failed. */
   readonly failed: number;
+  /** True while a checkpoint runs or waits for its turn. */
   readonly isRunning: boolean;
+  /** The result of the last checkpoint that was completed, or null. */
   readonly last: CheckpointResult | null;
-  /** The error of the last checkpoint if it failed; null after a success. It is tried again when the log has grown. */
+  /** The error of the last checkpoint if it failed; null after a success. The next try comes when the log has grown. */
   readonly lastFailure: Error | null;
   /** The error that kept files which the last image replaces; null when they are gone. The next checkpoint tries again. */
   readonly retireFailure: Error | null;
-  /** The next checkpoint starts by itself when `lastLsn` reaches this LSN; null with `autoCheckpoint: false`. */
+  /** The `lastLsn` at which the next checkpoint starts by itself; null with `autoCheckpoint: false`. */
   readonly dueLsn: number | null;
 }
 
-/** An image that was loaded at open, or written since. */
+/** An image that open() loaded, or that a checkpoint has written. */
 export interface KnownImage {
   readonly lsn: number;
+  /** The size of the file. */
   readonly bytes: number;
 }
 
-/** The images that opening found. */
+/** The images that open() found. */
 export interface FoundImages {
-  /** The image that was loaded; null when the log alone made the store. */
+  /** The image that was loaded, or null when the log alone made the store. */
   readonly loaded: KnownImage | null;
-  /** The LSN of the next older image, read or not; 0 when there is none. */
+  /** The LSN of the next older image, which may be damaged; 0 when there is none. */
   readonly olderLsn: number;
-  /** True when a newer image could not be read: the next write makes a checkpoint due. */
+  /** True when a newer image than the loaded one is damaged. The first write then makes a checkpoint due. */
   readonly isNewestDamaged: boolean;
 }
 
-/** The options of open() that say when checkpoints start by themselves, and what they keep. */
+/** The options of open() about checkpoints. */
 export interface CheckpointOptions {
   readonly autoCheckpoint: boolean;
   readonly checkpointBytesMin: number;
@@ -85,6 +117,7 @@ export interface CheckpointOptions {
   readonly keepOlderGeneration: boolean;
 }
 
+/** What a schedule works with. */
 export interface CheckpointScheduleParts {
   readonly storage: Storage;
   readonly directory: string;
@@ -101,21 +134,22 @@ interface QueuedCheckpoint {
   readonly reject: (error: unknown) => void;
 }
 
-/** A checkpoint that started by itself: nobody waits for it, and its end is in the event and in stats(). */
+/** A checkpoint that starts by itself. Nobody waits for it; events and stats() have its result. */
 const UNATTENDED: QueuedCheckpoint = { isAutomatic: true, resolve: () => {}, reject: () => {} };
 
+/** The checkpoints of one store. */
 export class CheckpointSchedule implements WriteObserver {
   readonly #parts: CheckpointScheduleParts;
   /** The newest whole image; null when there is none. */
   #image: KnownImage | null;
-  /** The LSN of the image before, which the options may keep with its log; 0 when there is none. */
+  /** The LSN of the image before it, which `keepOlderGeneration` keeps together with its log; 0 when there is none. */
   #olderImageLsn: number;
-  /** The checkpoint that runs, and those that wait for their turn. */
+  /** The running checkpoint, and the checkpoints that wait for their turn. */
   readonly #queue: QueuedCheckpoint[] = [];
   #isWorking = false;
   readonly #whenIdle: (() => void)[] = [];
   #isClosed = false;
-  /** True when close() waits for the running checkpoint: see CLOSING_BYTES_PER_SEGMENT. */
+  /** True when close() lets the running checkpoint complete: see CLOSING_BYTES_PER_SEGMENT. */
   #outlivesClose = false;
   #completed = 0;
   #failed = 0;
@@ -134,11 +168,12 @@ export class CheckpointSchedule implements WriteObserver {
     this.#dueLsn = this.#nextDueLsn();
     this.#limitSegments();
     const { log, options, images } = parts;
-    // At the next write and not now: an open without writes creates nothing.
+    // The checkpoint is due at the next write, because an open without writes creates no files.
     if (options.autoCheckpoint && (this.#hasManySegments || images.isNewestDamaged))
       this.#dueLsn = log.nextLsn + 1;
   }
 
+  /** The figures of checkpoints as of now. */
   get stats(): CheckpointStats {
     return {
       completed: this.#completed,
@@ -151,13 +186,13 @@ export class CheckpointSchedule implements WriteObserver {
     };
   }
 
-  /** Starts a checkpoint when the log has outgrown the image. Called after every write. */
+  /** Queues a checkpoint when the log has outgrown the image. Called after every commit with its LSN. */
   committed(lsn: number): void {
     if (lsn < this.#dueLsn || this.#queue.length > 0) return;
     this.#enqueue(UNATTENDED);
   }
 
-  /** Tries to free room after a write found none: starts a checkpoint, which retires files. Once for each LSN. */
+  /** Queues a checkpoint after a write has found no room, because it retires files. At most one for each LSN. */
   foundNoRoom(): void {
     const { log } = this.#parts;
     const { nextLsn } = log;
@@ -170,14 +205,17 @@ export class CheckpointSchedule implements WriteObserver {
     this.#enqueue(UNATTENDED);
   }
 
-  /** Resolves when a checkpoint of the state at its start is complete. Checkpoints run one at a time. */
+  /**
+   * Queues a checkpoint, and resolves when it is completed. It has the state of the store at its start, which may be
+   * later.
+   */
   request(): Promise<CheckpointResult> {
     return new Promise((resolve, reject) => this.#enqueue({ isAutomatic: false, resolve, reject }));
   }
 
   /**
-   * Aborts the running checkpoint and waits for its end. A small checkpoint that many segments have made due is completed
-   * instead: see CLOSING_BYTES_PER_SEGMENT.
+   * Aborts the running and the queued checkpoints, and waits for their end. A small checkpoint that many segments have
+   * made due is completed instead: see CLOSING_BYTES_PER_SEGMENT.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -193,16 +231,15 @@ export class CheckpointSchedule implements WriteObserver {
   }
 
   /**
-   * Queues a checkpoint. It does not start within the call, because the write that made it due has more to do. The microtask
-   * comes first: hooks run while it is queued, and a call that is stopped there must leave nothing in the queue without
-   * somebody to run it.
+   * Queues a checkpoint. It starts in a microtask, because the write that made it due is not finished. The microtask is
+   * queued first: hooks run meanwhile, and a stop there must not leave a checkpoint in the queue that nothing starts.
    */
   #enqueue(checkpoint: QueuedCheckpoint): void {
     queueMicrotask(this.#work);
     this.#queue.push(checkpoint);
   }
 
-  /** Runs the queued checkpoints, one after the other. */
+  /** Runs the queued checkpoints one after the other. */
   readonly #work = async (): Promise<void> => {
     if (this.#isWorking) return;
     this.#isWorking = true;
@@ -226,7 +263,7 @@ export class CheckpointSchedule implements WriteObserver {
     this.#assertOpen();
     if (log.poisoned !== null) throw log.poisoned;
     const lsn = log.nextLsn;
-    // Also in a store that was never written to: an image of LSN 0 would carry the id of a log that is not there.
+    // The image is current. In a store without writes, both LSNs are 0: an image would name a log that is not there.
     if (lsn === this.#imageLsn) {
       await this.#retire();
       log.tryRoomAgain();
@@ -234,7 +271,7 @@ export class CheckpointSchedule implements WriteObserver {
     }
     const startedMs = storage.nowMs();
     const view = schema.view(lsn);
-    // The log behind the image is read without the log before it.
+    // Later records repeat definitions, because the log before the image will be retired.
     schema.startEpoch(lsn);
     emit({ type: 'started', lsn, entries: view.size, isAutomatic });
     const written = await this.#writeWithRoom(lsn, view).catch((error) => {
@@ -258,7 +295,7 @@ export class CheckpointSchedule implements WriteObserver {
     this.#parts.emit({ type: 'completed', ...result });
   }
 
-  /** Writes the image; on a full disk once more, without the retired segments that wait to be used again. */
+  /** Writes the image. On a full disk, releases the segments that wait to be recycled, and tries once more. */
   async #writeWithRoom(lsn: Lsn, view: StoreView): Promise<WrittenImage> {
     try {
       return await this.#write(lsn, view);
@@ -284,7 +321,7 @@ export class CheckpointSchedule implements WriteObserver {
     });
   }
 
-  /** Notes a failure, which has harmed nothing. The next try waits, so that a full disk is not tried at every write. */
+  /** Notes a failed checkpoint. The next one is due later, so that not every write tries again on a full disk. */
   #failedAt(lsn: Lsn, error: Error): void {
     const { log, emit } = this.#parts;
     this.#failed++;
@@ -293,7 +330,10 @@ export class CheckpointSchedule implements WriteObserver {
     emit({ type: 'failed', lsn, error });
   }
 
-  /** Retires what the image replaces. A file that cannot be removed harms nothing, and the next checkpoint tries again. */
+  /**
+   * Retires the files that the image replaces. A file that cannot be removed is harmless: the next checkpoint tries
+   * again.
+   */
   async #retire(): Promise<void> {
     const { storage, directory, log, options } = this.#parts;
     const olderLsn = options.keepOlderGeneration ? this.#olderImageLsn : this.#imageLsn;
@@ -322,7 +362,7 @@ export class CheckpointSchedule implements WriteObserver {
     return this.#parts.options.autoCheckpoint;
   }
 
-  /** The bytes of log that may gather behind the image. */
+  /** The bytes of log after the image that make a checkpoint due. */
   get #dueBytes(): number {
     const { checkpointBytesMin, checkpointRatio } = this.#parts.options;
     return Math.max(checkpointBytesMin, Math.ceil(checkpointRatio * (this.#image?.bytes ?? 0)));
@@ -332,7 +372,7 @@ export class CheckpointSchedule implements WriteObserver {
     return this.#isAutomatic ? this.#imageLsn + this.#dueBytes : Number.POSITIVE_INFINITY;
   }
 
-  /** Bounds the size of segments: the newest stays when all others are retired. */
+  /** Limits the size of segments, because a checkpoint retires only whole ones and never the newest. */
   #limitSegments(): void {
     if (this.#isAutomatic) this.#parts.log.limitSegments(this.#dueBytes / SEGMENTS_PER_CHECKPOINT_MIN);
   }

@@ -1,6 +1,6 @@
-// The checkpoint: the state at one LSN becomes an image, and what the image replaces is retired. In this order: the image is
-// written under a temporary name and flushed; the log is durable through its LSN; the image gets its name; the name is
-// durable; only then do older images and segments go.
+// The checkpoint: writes an image of the store as of one LSN, and retires the images and segments that it replaces. The
+// order of steps is fixed: the image is written under a temporary name and flushed; the log becomes durable through the
+// LSN; the image gets its name; the name becomes durable; older images and segments are removed.
 
 import { isKeelsonError } from '../../errors.js';
 import type { LocalLog, StoreLog } from '../../journal/internal.js';
@@ -10,61 +10,71 @@ import type { StoreView } from '../entries/space.js';
 import { imagePath, listImages } from './image-names.js';
 import { publishImage } from './image-writer.js';
 
-/** What a checkpoint has written. */
+/**
+ * The result of a checkpoint, which is durable.
+ *
+ * @example
+ * const { lsn, bytesWritten, durationMs } = await db.checkpoint();
+ */
 export interface CheckpointResult {
   /** The LSN of the last write in the image. */
   readonly lsn: number;
+  /** The number of entries in the image. */
   readonly entries: number;
-  /** Bytes of the image; 0 when the image that was there was still current. */
+  /** The size of the image in bytes, or 0 when the image that was there is still current. */
   readonly bytesWritten: number;
+  /** The duration of the checkpoint, in milliseconds. */
   readonly durationMs: number;
 }
 
+/** The result of writeCheckpoint(). */
 export type WrittenImage = Omit<CheckpointResult, 'durationMs'>;
 
+/** What a checkpoint needs. */
 export interface CheckpointPlan {
   readonly storage: Storage;
   readonly directory: string;
   readonly log: StoreLog;
   readonly schema: Schema;
-  /** What the image will hold. */
+  /** The content of the image. */
   readonly view: StoreView;
-  /** Called after every block. An error that it throws ends the checkpoint. */
+  /** Called after every block of the image. An error that it throws aborts the checkpoint. */
   readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
 }
 
 /**
- * Writes a checkpoint. When it has succeeded, what the image replaces may be retired. A failure before the image has its
- * name harms nothing and leaves nothing. A failed flush of the directory poisons the log, because then nobody knows which
- * names are durable.
+ * Writes the image of a checkpoint. When this resolves, the image is durable, and retireReplaced() may be called. A failure
+ * before the image has its name harms nothing and leaves no file. A failed flush of the directory poisons the log, because
+ * nobody knows which names are durable then.
  */
 export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImage> {
   const { storage, directory, log, schema, view, onBlock } = plan;
   const image = { journalId: log.journalId, view, schema, onBlock };
   const bytesWritten = await publishImage(storage, directory, image, async () => {
-    // An image must never be ahead of its log: reopened, it would bring back what was never acknowledged.
+    // An image must never be ahead of its log. Otherwise it could bring writes back that were never acknowledged.
     await log.syncThrough(view.lsn);
     assertSound(log);
   }).catch((error) => {
-    // The memory contradicts itself, so nothing that comes of it can be believed.
+    // The memory contradicts itself, so nothing that is made from it can be trusted.
     if (isKeelsonError(error, 'KEELSON_INVARIANT')) log.poison(error);
     throw error;
   });
   try {
     await storage.flushDirectory(directory);
   } catch (error) {
-    // A directory that could not even be opened has harmed nothing, and nothing has been retired.
+    // An error before the flush, such as that of opening the directory, is harmless: no name has been lost.
     if (isFailedFlush(error)) log.poison(error);
     throw error;
   }
-  // The flush of a segment's name may have failed meanwhile: then the success of this flush says nothing.
+  // The log may have failed to flush the directory meanwhile. Then the success of a later flush proves nothing.
   assertSound(log);
   return { lsn: view.lsn, entries: view.size, bytesWritten };
 }
 
 /**
- * Retires what the image at `lsn`, whose name is durable, replaces: older images, oldest first, then segments. The image at
- * `olderLsn` and the log behind it stay; `olderLsn` is `lsn` to keep no older image, and 0 to keep the whole log.
+ * Retires the files that the image at `lsn` replaces: older images, oldest first, then segments. The name of that image
+ * must be durable. The image at `olderLsn` and the log after it stay. With `olderLsn` equal to `lsn`, no older image
+ * stays; with 0, the whole log stays.
  */
 export async function retireReplaced(
   storage: Storage,

@@ -1,4 +1,7 @@
-// Reads the blocks of an image. Pure.
+// Reads the blocks of an image: verifies a block, and visits its entries.
+//
+// The key of the current entry is module state, because each key needs the first bytes of the key before it. A block is
+// read without a turn of the event loop, and its visitors read no other block, so one key is enough.
 
 import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
@@ -13,12 +16,12 @@ import {
   readImageBlockHead,
 } from './image-format.js';
 
-/** Called for every entry of a block. The value is `block[valueStart, valueEnd)`. */
+/** A visitor of the entries of a block. The value is `block[valueStart, valueEnd)`. It must not read another block. */
 export type EntryVisitor = (key: IndexKey, version: number, valueStart: number, valueEnd: number) => void;
 
 /**
- * Returns the header of a whole block. Throws KEELSON_CORRUPT when the block is damaged, or is not the `number`th of the
- * image with this seed.
+ * Verifies a whole block, and returns its header. Throws KEELSON_CORRUPT when the block is damaged, or is not the block
+ * with this number in the image with this seed.
  */
 export function verifyImageBlock(block: Uint8Array, number: number, seed: number): ImageBlockHead {
   if (!imageBlockHolds(block, seed)) throw damagedBlock(`the checksum of block ${number} fails`);
@@ -34,9 +37,9 @@ export function verifyImageBlock(block: Uint8Array, number: number, seed: number
 }
 
 /**
- * Calls `visit` for every entry of a verified block of entries, and adds its definitions to the schema. `lsn` is the LSN of
- * the image. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer makes; some entries may have been visited
- * then.
+ * Calls `visit` for every entry of a verified block of entries, and then adds the definitions of the block to the schema.
+ * `lsn` is the LSN of the image. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer writes; some entries
+ * may have been visited before.
  */
 export function readImageEntries(
   block: Uint8Array,
@@ -65,10 +68,10 @@ export function readImageEntries(
   readDefinitions(block, cursor, number, schema, referred);
 }
 
-/** The key of the entry that is being read. A block is read without a turn of the event loop, so one is enough. */
+/** The key of the current entry. */
 const keyRead = new Uint8Array(KEY_BYTES_MAX);
 
-/** Reads a key over the key before, with which it shares its first bytes. Returns its length. */
+/** Reads the key of an entry over the key before it, whose first bytes it shares. Returns the length of the key. */
 function readKey(block: Uint8Array, cursor: ReadCursor, lastBytes: number, number: number): number {
   const shared = readLeb128(block, cursor, block.length);
   const rest = readLength(block, cursor, block.length);
@@ -79,7 +82,7 @@ function readKey(block: Uint8Array, cursor: ReadCursor, lastBytes: number, numbe
   return shared + rest;
 }
 
-/** Reads the definitions of a block: those that its values refer to, and no others. */
+/** Reads the definitions of a block. Throws KEELSON_CORRUPT unless they are exactly those that the values refer to. */
 function readDefinitions(
   block: Uint8Array,
   cursor: ReadCursor,

@@ -1,4 +1,4 @@
-// Writes the blocks of an image, one after the other, in memory that serves the next block again. Pure.
+// Writes the blocks of an image one after the other, in memory that serves the next block again. Pure.
 
 import { invariant } from '../../errors.js';
 import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
@@ -18,12 +18,13 @@ import {
 import type { ImageHeader } from './image-header.js';
 import { writeImageTable } from './image-table.js';
 
-/** A loop copies values of at most this many bytes faster than a call does. */
+/** The largest value that a loop copies faster into a block than TypedArray.set(). */
 const LOOP_BYTES_MAX = 32;
 
-/** More than the three lengths and the age of an entry take. */
+/** Room for the three lengths and the age of an entry. */
 const ENTRY_OVERHEAD_BYTES = 24;
 
+/** A writer of the blocks of one image. */
 export class ImageBlockWriter {
   readonly #seed: number;
   readonly #lsn: number;
@@ -32,9 +33,10 @@ export class ImageBlockWriter {
   /** The definitions that the values in the block refer to. */
   readonly #definitions = new Set<DefinitionId>();
   #lastDefinition: DefinitionId = NO_DEFINITION;
-  /** The key of the entry before, and memory for the key of the next. */
+  /** The key of the last entry in the block. */
   #lastKey = new Uint8Array(KEY_BYTES_MAX);
   #lastKeyBytes = 0;
+  /** Memory for the key of the next entry. */
   #key = new Uint8Array(KEY_BYTES_MAX);
   #entries = 0;
   #number = 0;
@@ -46,16 +48,17 @@ export class ImageBlockWriter {
     this.#out.at = IMAGE_BLOCK_HEADER_BYTES;
   }
 
-  /** True when the block should be finished before another entry comes. */
+  /** True when the block takes no more entries: call finish(). */
   get isFull(): boolean {
     return this.#out.at >= IMAGE_BLOCK_BYTES_TARGET || this.#entries >= IMAGE_BLOCK_ENTRIES_TARGET;
   }
 
+  /** True when the block has no entry. */
   get isEmpty(): boolean {
     return this.#entries === 0;
   }
 
-  /** Adds an entry of the space that finish() will name. The value is `bytes[start, end)`. */
+  /** Adds an entry with the value `bytes[start, end)`. All entries of a block belong to the space that finish() gets. */
   add(space: Space, key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
     invariant(version <= this.#lsn, 'an entry is newer than the image it goes into');
     const out = this.#out;
@@ -73,7 +76,7 @@ export class ImageBlockWriter {
     this.#definitions.add(definition);
   }
 
-  /** Returns the block of the entries that were added, all of one space. It is good until the next call. */
+  /** Returns the block of the entries that were added. It is valid until the next call. */
   finish({ id }: Space): Uint8Array {
     const out = this.#out;
     out.reserve(ENTRY_OVERHEAD_BYTES);
@@ -85,14 +88,16 @@ export class ImageBlockWriter {
     return this.#seal(BLOCK_KIND.entries, id);
   }
 
-  /** Returns the block with the table of all spaces. It is good until the next call. */
+  /** Returns a block with the table of all spaces. It is valid until the next call. */
   table(view: StoreView): Uint8Array {
     writeImageTable(view, this.#out);
     this.#entries = view.spaces.length;
     return this.#seal(BLOCK_KIND.table, 0);
   }
 
-  /** Returns the end block: an image that was cut off between two blocks has none. */
+  /**
+   * Returns the end block, which is missing when an image is cut off between two blocks. It is valid until the next call.
+   */
   end(): Uint8Array {
     return this.#seal(BLOCK_KIND.end, 0);
   }
@@ -108,7 +113,7 @@ export class ImageBlockWriter {
     return block;
   }
 
-  /** Writes a key without the bytes that it has in common with the key before. */
+  /** Writes the key of an entry without the first bytes that it has in common with the key of the entry before. */
   #addKey(keyBytes: number): void {
     const out = this.#out;
     const [key, last] = [this.#key, this.#lastKey];

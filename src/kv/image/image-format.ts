@@ -1,11 +1,11 @@
-// The blocks of an image: their header, their checksum, their limits. Pure. docs/FORMAT.md is the authority.
+// The format of the blocks of an image: their header, checksum and limits. Pure. docs/FORMAT.md is the authority.
 //
 //   block 0      table of the spaces
 //   block 1 …    entries, in the order of space and key
 //   block n - 1  the same table again
 //   block n      the end
 //
-// Written by image-block-writer.ts, read by image-block-reader.ts.
+// image-block-writer.ts writes blocks, and image-block-reader.ts reads them.
 
 import { CRC32C_START, crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../../crc32c.js';
 import { KeelsonError } from '../../errors.js';
@@ -14,17 +14,20 @@ import type { ImageHeader } from './image-header.js';
 
 export const IMAGE_BLOCK_HEADER_BYTES = 24;
 
-/** A block of this size is closed. One entry may be larger, and then has a block of its own. */
+/** A block of at least this many bytes takes no more entries. The entry that fills it may be of any size. */
 export const IMAGE_BLOCK_BYTES_TARGET = 256 * 1024;
 
-/** A block of this many entries is closed: tiny entries, too, make blocks that are written or read in about a millisecond. */
+/** A block of this many entries takes no more. So a block of tiny entries does not take long to write or read either. */
 export const IMAGE_BLOCK_ENTRIES_TARGET = 2048;
 
-/** The most bytes behind a block header: a block that is nearly full, the value of one record, and a definition for each entry. */
+/**
+ * The most bytes behind a block header: those of a nearly full block, of the value of one record, and of a definition for
+ * each entry.
+ */
 export const IMAGE_BLOCK_PAYLOAD_BYTES_MAX =
   IMAGE_BLOCK_BYTES_TARGET + 2 ** 28 + IMAGE_BLOCK_ENTRIES_TARGET * DEFINITION_BYTES_MAX;
 
-/** What is in a block. A block of zeros is none of them. */
+/** The kinds of blocks. 0 is none of them, so zeroed memory is no block. */
 export const BLOCK_KIND = { entries: 1, table: 2, end: 3 } as const;
 
 const CHECKSUM_AT = 4;
@@ -37,21 +40,24 @@ const JOURNAL_ID_BYTES = 16;
 /** The content of a block header. */
 export interface ImageBlockHead {
   readonly payloadBytes: number;
-  /** The number of entries in the block; of spaces in a table; 0 in the end block. */
+  /** The number of entries in a block of entries, and of spaces in a table. 0 in the end block. */
   readonly entries: number;
   /** The number of the block in the image, from 0. */
   readonly number: number;
-  /** The space of the entries; 0 in other blocks. */
+  /** The id of the space of the entries. 0 in other blocks. */
   readonly spaceId: number;
   readonly kind: number;
 }
 
-/** Returns the checksum register that every block of an image starts from: a block of another image never verifies. */
+/**
+ * Returns the checksum register from which every block of an image starts, so that a block of another image does not
+ * verify.
+ */
 export function imageSeed({ journalId, lsn }: Pick<ImageHeader, 'journalId' | 'lsn'>): number {
   return crc32cUpdateUint64(crc32cUpdate(CRC32C_START, journalId, 0, JOURNAL_ID_BYTES), lsn);
 }
 
-/** Writes the header of a block, whose payload is written, and its checksum. */
+/** Writes the header and the checksum of a block, whose payload is there already. */
 export function sealImageBlock(block: Uint8Array, head: ImageBlockHead, seed: number): void {
   const view = viewOf(block);
   view.setUint32(0, head.payloadBytes, true);
@@ -62,7 +68,7 @@ export function sealImageBlock(block: Uint8Array, head: ImageBlockHead, seed: nu
   view.setUint32(CHECKSUM_AT, checksumOf(block, seed), true);
 }
 
-/** Reads the header of a block at `at`. It is not verified. */
+/** Reads the header of a block at `at`, without verifying it. */
 export function readImageBlockHead(bytes: Uint8Array, at: number): ImageBlockHead {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, IMAGE_BLOCK_HEADER_BYTES);
   return {
@@ -74,16 +80,17 @@ export function readImageBlockHead(bytes: Uint8Array, at: number): ImageBlockHea
   };
 }
 
-/** Returns true when the checksum of a block holds. The block is as long as its header says. */
+/** Returns true when the checksum of a block holds. `block` must be as long as its header says. */
 export function imageBlockHolds(block: Uint8Array, seed: number): boolean {
   return viewOf(block).getUint32(CHECKSUM_AT, true) === checksumOf(block, seed);
 }
 
+/** Returns the error for a damaged image. */
 export function damagedBlock(why: string): KeelsonError {
   return new KeelsonError('KEELSON_CORRUPT', `The image is damaged: ${why}`);
 }
 
-/** Returns the checksum over the seed and all of the block but the checksum itself. */
+/** Returns the checksum of the seed and of the whole block but the checksum itself. */
 function checksumOf(block: Uint8Array, seed: number): number {
   const register = crc32cUpdate(seed, block, 0, CHECKSUM_AT);
   return crc32cFinish(crc32cUpdate(register, block, CHECKSUM_AT + 4, block.length));

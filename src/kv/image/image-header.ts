@@ -1,4 +1,4 @@
-// The header of an image: which log it belongs to, where in it, and the encodings of the store. Pure. docs/FORMAT.md is the
+// The header of an image: the id of its log, its LSN, and the encodings of the store. Pure. docs/FORMAT.md is the
 // authority.
 
 import { invariant, isKeelsonError } from '../../errors.js';
@@ -24,19 +24,23 @@ const ENTRY_COUNT_AT = 40;
 const NAMES_AT = 48;
 const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
+/** The content of an image header. */
 export interface ImageHeader {
   readonly journalId: Uint8Array;
-  /** The image holds the effect of every record up to here. */
+  /** The image holds the effect of every record up to this LSN. */
   readonly lsn: number;
   /** The number of entries in all spaces. */
   readonly entryCount: number;
-  /** The encodings of the root space. */
+  /** The key encoding of the root space. */
   readonly keyEncodingName: string;
+  /** The value encoding of the root space. */
   readonly valueEncodingName: string;
 }
 
+/** A header, or the reason why the bytes are none. */
 export type ImageHeaderVerdict = { readonly ok: true; readonly header: ImageHeader } | HeaderRefusal;
 
+/** Returns the IMAGE_HEADER_BYTES bytes of a header. */
 export function encodeImageHeader(header: ImageHeader): Uint8Array {
   const bytes = new Uint8Array(IMAGE_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
@@ -57,7 +61,7 @@ export function encodeImageHeader(header: ImageHeader): Uint8Array {
   return bytes;
 }
 
-/** Reads the first IMAGE_HEADER_BYTES of a file. */
+/** Reads a header from the first IMAGE_HEADER_BYTES bytes of a file. `bytes` is shorter when the file is. */
 export function decodeImageHeader(bytes: Uint8Array): ImageHeaderVerdict {
   const refusal = HEADERS.check(bytes);
   if (refusal !== null) return refusal;
@@ -78,7 +82,7 @@ export function decodeImageHeader(bytes: Uint8Array): ImageHeaderVerdict {
   return { ok: true, header };
 }
 
-/** Returns null where the names are not whole, or bytes other than zero follow them, which no writer makes. */
+/** Reads the names of the encodings. Returns null when they are malformed, or other bytes than zeros follow them. */
 function readNames(bytes: Uint8Array): Pick<ImageHeader, 'keyEncodingName' | 'valueEncodingName'> | null {
   const cursor: ReadCursor = { at: NAMES_AT };
   try {

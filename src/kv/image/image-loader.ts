@@ -1,5 +1,5 @@
-// Loads a whole image, with turns of the event loop between its blocks. An image with any damage is refused as a whole;
-// src/kv/repair reads damaged ones.
+// Loads a whole image, with turns of the event loop between its blocks. It refuses an image with any damage. src/kv/repair
+// reads damaged images.
 
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import { nextTurn } from '../../schedulers.js';
@@ -25,13 +25,15 @@ import {
 import { ImageOutline } from './image-outline.js';
 import type { ImageTableRow } from './image-table.js';
 
-/** An image is read in pieces of this size. */
+/** The size of the pieces in which an image is read. */
 const PIECE_BYTES = 4 * 1024 * 1024;
 
-/** After this many entries, a few milliseconds of work, a load lets the event loop have its turn. */
+/** The number of entries after which the event loop has a turn. */
 const TURN_ENTRIES = 4096;
 
-/** Reads the header of an image file, and the size of the file. The header may not hold: see the verdict. */
+/**
+ * Reads the header of an image and the size of its file. A header that does not verify is in the verdict, and not thrown.
+ */
 export async function readImageHeader(
   storage: Storage,
   path: string,
@@ -46,14 +48,15 @@ export async function readImageHeader(
 
 /** The spaces of an image, with their entries. */
 export interface LoadedSpaces {
+  /** The spaces in the order of their ids. */
   readonly spaces: readonly Space[];
   readonly nextSpaceId: number;
 }
 
 /**
- * Loads a whole image: its spaces, whose entries use the links and the seed of `schema`. Adds its definitions to the schema,
- * but not its spaces. `onEntries` is told after every block how many entries have been read. Throws KEELSON_CORRUPT, with
- * path and offset, when any of the image is damaged.
+ * Loads the spaces of an image. Their entries use the link queue and the seed of `schema`. The definitions in the image
+ * are added to the schema; the spaces are not. `onEntries` is called after every block with the number of entries so far.
+ * Throws KEELSON_CORRUPT, with path and offset, when any part of the image is damaged.
  */
 export async function loadImage(
   storage: Storage,
@@ -125,8 +128,8 @@ async function readHeader(file: StorageFile): Promise<ImageHeaderVerdict> {
 }
 
 /**
- * Reads the blocks from `from` on, in order and unverified, while there are whole ones. Reads large pieces, the next while the
- * blocks of this one are used. A block is good until the next is asked for.
+ * Yields the blocks from the offset `from` on, in order and not verified, to the end of the file. It reads large pieces:
+ * the next piece while the caller uses the blocks of this one. A block is valid until the next one is asked for.
  */
 async function* readBlocks(
   file: StorageFile,
@@ -149,7 +152,7 @@ async function* readBlocks(
     }
     offset += bytes;
     [buffer, other] = [other, buffer];
-    // The next piece starts with the block that this piece cuts off.
+    // The next piece starts with the block that is cut off at the end of this piece.
     if (offset < fileBytes) reading = startRead(file, buffer, offset);
     for (const [at, end] of ends.entries()) yield piece.subarray(ends[at - 1] ?? 0, end);
   }
@@ -159,7 +162,7 @@ function newPiece(bytesLeft: number): Uint8Array {
   return new Uint8Array(Math.max(0, Math.min(PIECE_BYTES, bytesLeft)));
 }
 
-/** Returns where the whole blocks at the start of a piece end, by their headers. */
+/** Returns the ends of the whole blocks in a piece, according to their headers. */
 function blockEnds(piece: Uint8Array): number[] {
   const ends: number[] = [];
   for (let at = 0; at + IMAGE_BLOCK_HEADER_BYTES <= piece.length; ) {
@@ -170,7 +173,7 @@ function blockEnds(piece: Uint8Array): number[] {
   return ends;
 }
 
-/** Reads a block that is larger than a piece. Bounds the length in its header before it takes memory for it. */
+/** Reads a block that is larger than a piece. Checks the length in its header before memory is taken for it. */
 async function readLargeBlock(
   file: StorageFile,
   offset: number,
@@ -187,6 +190,7 @@ async function readLargeBlock(
   return block;
 }
 
+/** Returns an error about damage with its path and offset, as KEELSON_CORRUPT. Returns any other error as it is. */
 function atPlace(error: unknown, path: string, offset: number): unknown {
   const isDamage = isKeelsonError(error, 'KEELSON_CORRUPT') || isKeelsonError(error, 'KEELSON_DECODE');
   if (!isDamage) return error;

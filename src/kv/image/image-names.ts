@@ -1,4 +1,4 @@
-// The names of image files in a directory. Pure, but for listing them.
+// The names of image files, and the list of those in a directory.
 
 import type { Storage } from '../../storage/index.js';
 
@@ -6,19 +6,19 @@ const NAME_PATTERN = /^(\d{16})\.image$/;
 const TEMPORARY_PATTERN = /^\d{16}\.image\.tmp$/;
 const LSN_DIGITS = 16;
 
-/** Returns the path of the image at an LSN. */
+/** Returns the path of the image of an LSN. */
 export function imagePath(directory: string, lsn: number): string {
   return `${directory}/${String(lsn).padStart(LSN_DIGITS, '0')}.image`;
 }
 
-/** Returns the LSN in an image's name, or null when the name is not one. */
+/** Returns the LSN in the name of an image, or null for another name. */
 export function imageLsn(name: string): number | null {
   const lsn = Number(NAME_PATTERN.exec(name)?.[1]);
-  // No log goes as far as sixteen nines: such a name is not ours.
+  // Sixteen digits can exceed the highest LSN. Such a name is no name of an image.
   return Number.isSafeInteger(lsn) ? lsn : null;
 }
 
-/** Returns true for the name of an image that was never finished. */
+/** Returns true for the name of an image that is being written, or was never finished. */
 export function isTemporaryImage(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);
 }

@@ -1,17 +1,17 @@
-// The outline of an image: its blocks stand in one order, and as many entries are there as its table says. Pure.
+// The outline of an image: checks the order of its blocks, and the number of entries in each space. Pure.
 
 import { isDeepStrictEqual } from 'node:util';
 import { BLOCK_KIND, damagedBlock, type ImageBlockHead } from './image-format.js';
 import type { ImageHeader } from './image-header.js';
 import { type ImageTable, type ImageTableRow, readImageTable } from './image-table.js';
 
-/** Checks the outline of one image, block by block. All of it throws KEELSON_CORRUPT or KEELSON_DECODE. */
+/** A checker of the outline of one image, block by block. */
 export class ImageOutline {
   readonly #header: ImageHeader;
   #table: ImageTable | null = null;
   #isTableRepeated = false;
   #isEnded = false;
-  /** The place in the table of the space whose blocks come now, and how many of its entries have come. */
+  /** The row of the table whose blocks come now, and the number of its entries that have come. */
   #at = 0;
   #entries = 0;
 
@@ -29,7 +29,10 @@ export class ImageOutline {
     return this.#isEnded;
   }
 
-  /** Takes the next block, which is verified. Returns the row of its entries; null for a block without entries. */
+  /**
+   * Takes the next block, which is verified. Returns the row of the table for its entries, or null for a block without
+   * entries. Throws KEELSON_CORRUPT or KEELSON_DECODE when the block may not stand here.
+   */
   take(block: Uint8Array, head: ImageBlockHead): ImageTableRow | null {
     const { kind } = head;
     if (this.#table === null) {

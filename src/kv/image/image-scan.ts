@@ -1,4 +1,4 @@
-// Scans an image that may be damaged: finds every block in it that verifies, also behind damage.
+// Scans an image that may be damaged: finds every block that verifies, also after damage.
 
 import { FileWindow, SearchBudget, type StorageFile } from '../../storage/index.js';
 import {
@@ -13,7 +13,10 @@ import {
 } from './image-format.js';
 import { IMAGE_HEADER_BYTES } from './image-header.js';
 
-/** A block that verifies, or a stretch in which none does. The memory is good until the next piece is asked for. */
+/**
+ * A block that verifies, or a range of the file in which none does. Its bytes are valid until the next piece is asked
+ * for.
+ */
 export type ImagePiece =
   | {
       readonly kind: 'block';
@@ -30,10 +33,10 @@ interface Place {
   readonly number: number;
 }
 
-/** Three lengths and an age: no entry is shorter. */
+/** The fewest bytes of an entry in a block: three lengths and an age. */
 const ENTRY_BYTES_MIN = 4;
 
-/** Yields the blocks of an image in order, and the damage between them. `seed` is made of its journal id and its LSN. */
+/** Yields the blocks of an image that verify, in order, and the damage between them. imageSeed() makes the seed. */
 export async function* scanImage(
   file: StorageFile,
   fileBytes: number,
@@ -70,7 +73,7 @@ export async function* scanImage(
   }
 }
 
-/** Returns the block at a place; null when anything else stands there, or the block is damaged. */
+/** Returns the block at a place, or null when no block that verifies stands there. */
 async function blockAt(window: FileWindow, { offset, number }: Place, seed: number): Promise<Block | null> {
   const headAt = await window.at(offset, IMAGE_BLOCK_HEADER_BYTES);
   if (headAt < 0) return null;
@@ -83,7 +86,7 @@ async function blockAt(window: FileWindow, { offset, number }: Place, seed: numb
   return imageBlockHolds(bytes, seed) ? { kind: 'block', offset, head, bytes } : null;
 }
 
-/** Bounds the length before memory is taken for it. */
+/** Returns true when the header may be that of a block. This limits the length before memory is taken for a block. */
 function mayBeBlock({ payloadBytes, entries, kind, spaceId }: ImageBlockHead): boolean {
   if (kind === BLOCK_KIND.end) return payloadBytes === 0 && entries === 0 && spaceId === 0;
   if (kind === BLOCK_KIND.table && spaceId !== 0) return false;
@@ -93,7 +96,7 @@ function mayBeBlock({ payloadBytes, entries, kind, spaceId }: ImageBlockHead): b
   );
 }
 
-/** Returns where the blocks go on behind a damaged one: where its header says, or else at the next place that looks like one. */
+/** Returns the next block after a damaged one: where the header says that it starts, or else where search() finds one. */
 async function findNext(
   window: FileWindow,
   file: StorageFile,
@@ -109,8 +112,8 @@ async function findNext(
 }
 
 /**
- * Searches every byte for the header of a later block. Values may look like one, so the header of the block behind has to fit,
- * too, before the checksum is computed; and the bytes that are checksummed in vain are bounded.
+ * Searches every byte for the header of a later block. Values may look like a header. So the header of the block after it
+ * must fit, too, before a checksum is computed, and a budget limits the bytes that are checksummed in vain.
  */
 async function search(
   window: FileWindow,
@@ -126,7 +129,7 @@ async function search(
     const { bytes } = window;
     const last = bytes.length - IMAGE_BLOCK_HEADER_BYTES;
     for (let here = at; here <= last; here++) {
-      // Cheap, and rules out most bytes: the last byte of a header is the highest of the kind.
+      // This check is cheap and excludes most bytes: the last byte of a header is the highest byte of the kind, which is 0.
       if (bytes[here + IMAGE_BLOCK_HEADER_BYTES - 1] !== 0) continue;
       const head = readImageBlockHead(bytes, here);
       if (head.number <= number || !mayBeBlock(head)) continue;
@@ -139,7 +142,7 @@ async function search(
         continue;
       if ((await blockAt(window, place, seed)) !== null) return place;
       budget.waste(cost);
-      // The window may have moved.
+      // blockAt() may have moved the window.
       from = place.offset + 1;
       continue windows;
     }
@@ -147,17 +150,17 @@ async function search(
   }
 }
 
-/** The cost of a small read, in bytes that could be checksummed meanwhile. */
+/** The cost of a small read, in bytes that could be checksummed in the same time. */
 const READ_COST_BYTES = 64 * 1024;
 
-/** Returns true when a block at this place may end where its header says. */
+/** Returns true when a block at this place may end where its header says, considering the size of the file. */
 function mayEndThere(fileBytes: number, { offset }: Place, { payloadBytes, kind }: ImageBlockHead): boolean {
   const end = offset + IMAGE_BLOCK_HEADER_BYTES + payloadBytes;
-  // The end block ends the file, and every other block has one behind it.
+  // The end block ends the file. Another block follows every other block.
   return kind === BLOCK_KIND.end ? end === fileBytes : end + IMAGE_BLOCK_HEADER_BYTES <= fileBytes;
 }
 
-/** Returns true when the header behind a block is one that can follow it. */
+/** Returns true when the header after a block is that of a block that can follow it. */
 async function isFollowed(
   file: StorageFile,
   fileBytes: number,
@@ -171,7 +174,7 @@ async function isFollowed(
   const next = readImageBlockHead(bytes, 0);
   if (next.number !== number + 1 || !mayBeBlock(next)) return false;
   const nextPlace = { offset: nextOffset, number: next.number };
-  // A block of entries that is not full is the last of its space.
+  // A block of entries that is not full must be the last block of its space.
   const isLastOfSpace = next.kind !== BLOCK_KIND.entries || next.spaceId > head.spaceId;
   const mayEnd = head.kind === BLOCK_KIND.table || isFull(head) || isLastOfSpace;
   return mayEnd && mayEndThere(fileBytes, nextPlace, next);

@@ -1,4 +1,5 @@
-// The table of spaces in an image: it stands first, and again before the end. Pure. docs/FORMAT.md is the authority.
+// The table of spaces in an image. Pure. It is the first block, and stands again before the end block. docs/FORMAT.md is
+// the authority.
 
 import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength, writeLeb128 } from '../encoding/leb128.js';
@@ -7,29 +8,32 @@ import { readUtf8 } from '../encoding/utf8.js';
 import { SpaceDefinition, type StoreView } from '../entries/space.js';
 import { damagedBlock, IMAGE_BLOCK_HEADER_BYTES } from './image-format.js';
 
-/** The most bytes of a number in the table: a safe integer. */
+/** The most bytes of a number in the table, which is a safe integer. */
 const NUMBER_BYTES_MAX = 8;
 
+/** The content of the table. */
 export interface ImageTable {
   /** The id of the next space that is created. */
   readonly nextSpaceId: number;
-  /** In the order of their ids. */
+  /** The spaces in the order of their ids. The root space is the first. */
   readonly spaces: readonly ImageTableRow[];
 }
 
+/** A space in the table. */
 export interface ImageTableRow {
   readonly id: number;
   readonly definition: SpaceDefinition;
+  /** The number of its entries. */
   readonly entries: number;
-  /** The memory that the entries took when the image was written, in bytes. */
+  /** The bytes that the entries took in memory when the image was written. */
   readonly bytes: number;
   /** The LSN of the last write to the space. */
   readonly lastLsn: number;
 }
 
-/** Writes the table behind what is in `out`. */
+/** Appends the table of a view to `out`. */
 export function writeImageTable(view: StoreView, out: Scratch): void {
-  // The highest time that was seen, and the highest id that was drawn: reserved.
+  // The two zeros are reserved for the highest time that was seen and the highest id that was given out.
   for (const number of [view.nextSpaceId, 0, 0, view.spaces.length]) writeNumber(number, out);
   for (const { space, entries, bytes, lastLsn } of view.spaces) {
     writeNumber(space.id, out);
@@ -41,7 +45,10 @@ export function writeImageTable(view: StoreView, out: Scratch): void {
   }
 }
 
-/** Reads the table in a verified block. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer makes. */
+/**
+ * Reads the table from a block that is verified. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer
+ * writes.
+ */
 export function readImageTable(block: Uint8Array): ImageTable {
   const cursor: ReadCursor = { at: IMAGE_BLOCK_HEADER_BYTES };
   const number = () => readLeb128(block, cursor, block.length);

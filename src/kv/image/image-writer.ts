@@ -1,4 +1,4 @@
-// Writes an image from a view of the store, with a turn of the event loop after every block.
+// Writes an image from a view of the store. The event loop has a turn after every block.
 
 import { invariant } from '../../errors.js';
 import { nextTurn } from '../../schedulers.js';
@@ -21,25 +21,28 @@ import { ImageBlockWriter } from './image-block-writer.js';
 import { encodeImageHeader, IMAGE_HEADER_BYTES } from './image-header.js';
 import { imagePath } from './image-names.js';
 
-/** An image is flushed as it grows: flushing all of it at once would keep the disk from the commits of a second or more. */
+/**
+ * The bytes of an image after which it is flushed. One flush of a large image would keep commits from the disk for long.
+ */
 const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** This many entries are looked up before the first of them is copied. */
+/** The most entries that are looked up before the first of them is copied, so that their cache misses overlap. */
 const GATHERED_ENTRIES_MAX = 1024;
 
+/** What the writing of an image needs. */
 export interface ImagePlan {
   readonly journalId: Uint8Array;
-  /** What the image holds. Its LSN is the LSN of the image. */
+  /** The content of the image. The LSN of the view is the LSN of the image. */
   readonly view: StoreView;
   readonly schema: Schema;
-  /** Called after every block. An error that it throws ends the writing. */
+  /** Called after every block. An error that it throws aborts the writing. */
   readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
 }
 
 /**
- * Writes an image into `directory`, and gives it its name when it is durable and `whenAllowed` has resolved. The name is
- * durable when the directory has been flushed after this. A failure leaves nothing, as far as it can be removed. Returns the
- * bytes written.
+ * Writes an image into `directory`. The image gets its name when it is durable and `whenAllowed` has resolved. The name
+ * is durable when the caller has flushed the directory. Returns the bytes of the image. After a failure, no file is left,
+ * unless it cannot be removed.
  */
 export async function publishImage(
   storage: Storage,
@@ -49,7 +52,7 @@ export async function publishImage(
 ): Promise<number> {
   const path = imagePath(directory, plan.view.lsn);
   const temporary = `${path}.tmp`;
-  // A checkpoint that failed at this LSN may have left its file, if that could not be removed either.
+  // A failed checkpoint at this LSN may have left a file that could not be removed.
   await storage.remove(temporary).catch(() => {});
   const contents = backgroundStep(async () => {
     const bytesWritten = await writeImage(storage, temporary, plan);
@@ -60,9 +63,8 @@ export async function publishImage(
 }
 
 /**
- * Writes an image to `path`, which must not be there, and flushes it. Returns the bytes written. The event loop has its turn
- * after every block, and after GATHERED_ENTRIES_MAX entries that fill none: half a millisecond of work. The caller removes
- * what a failure leaves.
+ * Writes an image to the new file `path`, and flushes it. Returns the bytes of the image. The event loop has a turn after
+ * every block, and after GATHERED_ENTRIES_MAX entries that fill no block. After a failure, the caller removes the file.
  */
 export async function writeImage(storage: Storage, path: string, plan: ImagePlan): Promise<number> {
   const file = await storage.createFile(path);
@@ -73,7 +75,7 @@ export async function writeImage(storage: Storage, path: string, plan: ImagePlan
   }
 }
 
-/** One image while it is written. */
+/** The writing of one image. */
 class ImageWriting {
   readonly #file: StorageFile;
   readonly #plan: ImagePlan;
@@ -123,7 +125,7 @@ class ImageWriting {
         const lastKey = key;
         key = gathered.keys[at]!;
         const handle = gathered.handles[at]!;
-        // Memory is not believed: an image retires the log behind it.
+        // Memory is not trusted here, because the image replaces the log before it.
         invariant(
           (key > lastKey || done === 0) && entries.isKeyOf(handle, key),
           'the indexes in memory disagree about the entries',
@@ -134,7 +136,7 @@ class ImageWriting {
         this.#entriesDone++;
         if (blocks.isFull) await this.#write(blocks.finish(space));
       }
-      // These entries were so small that they filled no block, after which the event loop would have had its turn.
+      // These small entries filled no block, so the event loop has not had a turn.
       if (this.#offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();
     }
     invariant(done === size, 'the index in memory miscounts the entries');
@@ -152,13 +154,13 @@ class ImageWriting {
   }
 }
 
-/** The next entries of a walk. The arrays are never emptied, because that would give back their memory. */
+/** The next entries of a walk. The arrays are overwritten and never emptied, so that they keep their memory. */
 interface GatheredEntries {
   readonly keys: IndexKey[];
   readonly handles: EntryHandle[];
 }
 
-/** Takes the next entries of the walk, and loads their memory into the cache. Returns how many there are. */
+/** Takes the next entries of the walk, and loads their memory into the cache. Returns their number. */
 function gather(
   entries: FrozenEntries,
   walk: IndexWalk<EntryId>,

@@ -1,4 +1,4 @@
-// Reads of a store and of a snapshot: one interface, and its one implementation over a view.
+// The reads of stores and snapshots: their interface, and its implementation over a view.
 
 import { misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -16,27 +16,33 @@ import type { EntryHandle } from '../entries/entry-slabs.js';
 import type { IndexWalk } from '../entries/ordered-index.js';
 import type { View } from '../entries/view.js';
 
-/** A value and the LSN of the write that put it there. */
+/**
+ * A value, and the LSN of the write that put it there.
+ *
+ * @example
+ * const entry = db.getEntry('user:ada');
+ * if (entry !== undefined) console.log(entry.value, entry.version);
+ */
 export interface VersionedValue<V> {
-  /** A copy, as get() returns it. */
+  /** The value: a copy, as get() returns it. */
   readonly value: V;
-  /** The LSN of the write: no two writes of a store have the same, and a later one has a greater. */
+  /** The LSN of the write. No two writes of a store have the same LSN, and a later write has a greater one. */
   readonly version: Lsn;
 }
 
 /**
- * What can be read, of a store as of a snapshot. All reads are synchronous, and show every write whose call has returned,
- * durable or not. Everything that is handed out is a copy.
+ * The reads of a store and of a snapshot. They are synchronous. Reads of a store show every write whose call has returned,
+ * durable or not. Reads of a snapshot show the store as of one LSN. All keys and values are copies.
  *
- * All of them throw a TypeError that names a wrong key or range, KEELSON_KEY_TOO_LARGE, and KEELSON_CLOSED.
+ * Reads throw a TypeError that names a wrong key or range, KEELSON_KEY_TOO_LARGE, and KEELSON_CLOSED.
  */
 export interface Reads<K, V> {
   /**
-   * Returns the value of a key, or undefined when it is absent.
+   * Returns the value of a key, or undefined when the key is absent.
    *
-   * @param key A string, or a Uint8Array where the store's keys are bytes; at most 65,536 bytes on the disk.
-   * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED, and KEELSON_DECODE for a value that its
-   * encoding does not read.
+   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED, and KEELSON_DECODE for a value that the
+   * encoding cannot decode.
    * @example
    * const user = db.get('user:ada');
    */
@@ -45,17 +51,19 @@ export interface Reads<K, V> {
   /**
    * Returns the value of a key with the LSN of the write that put it there, or undefined when the key is absent.
    *
+   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
    * @throws What get() throws.
    * @example
    * const before = db.getEntry('user:ada');
-   * // … later: has somebody written it meanwhile?
+   * // Later: is the value still the same?
    * const isUnchanged = db.getEntry('user:ada')?.version === before?.version;
    */
   getEntry(key: K): VersionedValue<V> | undefined;
 
   /**
-   * Returns true when the key is there. Does not read its value.
+   * Returns true when the key is there. Does not decode its value.
    *
+   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
    * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED.
    * @example
    * if (!db.has('user:ada')) await db.put('user:ada', { logins: 0 });
@@ -63,30 +71,33 @@ export interface Reads<K, V> {
   has(key: K): boolean;
 
   /**
-   * Returns the values of many keys, in the order of the keys; undefined for those that are absent.
+   * Returns the values of many keys, in the order of the keys, with undefined for absent keys.
    *
-   * @param keys An array of keys. A key may come more than once.
-   * @throws What get() throws. A TypeError names the place: `keys[3]`.
+   * @param keys An array of keys. A key may stand in it more than once.
+   * @throws What get() throws. A TypeError names the place, as in `keys[3]`.
    * @example
    * const [ada, alan] = db.getMany(['user:ada', 'user:alan']);
    */
   getMany(keys: readonly K[]): (V | undefined)[];
 
   /**
-   * Iterates over keys and values in key order, lazily, as of the call: later writes are not seen.
+   * Returns an iterator over keys and their values, in the order of keys. It is lazy, and shows the entries at the time
+   * of the call: later writes do not change it.
    *
-   * @param range Which keys, in which order, and how many; by default all, upwards.
-   * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED. A step throws KEELSON_CLOSED
-   * when the store was closed before the last entry, and KEELSON_DECODE for a value that its encoding does not read.
+   * @param range The range, the order and the number of keys. By default all keys, upwards.
+   * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED. A step of the iterator
+   * throws KEELSON_CLOSED when the store is closed before the last entry, and KEELSON_DECODE for a value that the
+   * encoding cannot decode.
    * @example
    * for (const [key, value] of db.entries({ prefix: 'user:', limit: 10 })) console.log(key, value);
    */
   entries(range?: RangeOptions<K>): IteratorObject<[K, V], undefined>;
 
   /**
-   * Iterates over keys in key order, lazily, as of the call. Does not read values.
+   * Returns an iterator over keys, in their order. It is lazy, shows the keys at the time of the call, and decodes no
+   * values.
    *
-   * @param range Which keys, in which order, and how many; by default all, upwards.
+   * @param range The range, the order and the number of keys. By default all keys, upwards.
    * @throws What entries() throws, apart from KEELSON_DECODE.
    * @example
    * const newest = db.keys({ prefix: 'log:', reverse: true, limit: 1 }).next().value;
@@ -94,9 +105,9 @@ export interface Reads<K, V> {
   keys(range?: RangeOptions<K>): IteratorObject<K, undefined>;
 
   /**
-   * Iterates over values in the order of their keys, lazily, as of the call.
+   * Returns an iterator over values, in the order of their keys. It is lazy, and shows the values at the time of the call.
    *
-   * @param range Which keys, in which order, and how many; by default all, upwards.
+   * @param range The range, the order and the number of keys. By default all keys, upwards.
    * @throws What entries() throws.
    * @example
    * const users = [...db.values({ prefix: 'user:' })];
@@ -113,9 +124,9 @@ export interface Reads<K, V> {
   readonly size: number;
 
   /**
-   * Returns the number of keys in a range, without a look at each of them.
+   * Returns the number of keys in a range, without visiting each key.
    *
-   * @param range Which keys; by default all. `reverse` and `limit` are unknown here.
+   * @param range The range. By default all keys. `reverse` and `limit` are unknown options here.
    * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED.
    * @example
    * const users = db.count({ prefix: 'user:' });
@@ -123,17 +134,19 @@ export interface Reads<K, V> {
   count(range?: KeyRange<K>): number;
 }
 
+/** The codecs of the root space, by the options of open(). */
 export interface Codecs<K, V> {
   readonly key: KeyCodec<K>;
   readonly value: ValueCodec<V>;
 }
 
+/** The reads of one space, over a view of its entries. */
 export class IndexReads<K, V> implements Reads<K, V> {
   protected readonly codecs: Codecs<K, V>;
   readonly #view: () => View;
   readonly #assertOpen: () => void;
 
-  /** `access.assertOpen` is asked at every call, and at every step of an iteration: it throws when reading is over. */
+  /** `access.assertOpen` is called at every read and at every step of an iteration. It throws when reads are over. */
   constructor(codecs: Codecs<K, V>, access: { view: () => View; assertOpen: () => void }) {
     this.codecs = codecs;
     this.#view = access.view;
@@ -154,7 +167,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
     const handle = this.#find('key', key);
     if (handle === undefined) return undefined;
     const entries = this.#view();
-    // First the version: a handle is good until the next write, and a decoder may be the caller's own code.
+    // The version is read first. A handle is valid until the next write, and a decoder may be foreign code that writes.
     const version = entries.versionOf(handle) as Lsn;
     return { value: entries.read(handle, this.codecs.value.decode), version };
   }
@@ -201,7 +214,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
     return this.#view().find(this.codecs.key.toIndexKey(argument, key));
   }
 
-  /** The view is taken here, at the call; the iterator only walks it. */
+  /** Returns an iterator over a view that is taken now. `project` makes the items. */
   #iterate<T>(range: unknown, project: Projection<T>): IteratorObject<T, undefined> {
     this.#assertOpen();
     const { bounds, reverse, limit } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
@@ -210,10 +223,10 @@ export class IndexReads<K, V> implements Reads<K, V> {
   }
 }
 
-/** Of the entry that the walk has come to. */
+/** A function that makes an item of the entry at which a walk stands. */
 type Projection<T> = (view: View, walk: IndexWalk<EntryId>) => T;
 
-/** Not a generator: one of those takes longer to go on than a key to be read. */
+/** The iterator over a range. It is no generator, because resuming a generator takes longer than reading a key. */
 class RangeIterator<T> implements IteratorObject<T, undefined> {
   readonly #project: Projection<T>;
   readonly #assertOpen: () => void;
@@ -233,18 +246,18 @@ class RangeIterator<T> implements IteratorObject<T, undefined> {
     if (!walk.advance()) return this.return();
     let isDone = true;
     try {
-      // There is another entry, and it cannot be read any more: to end here would look like the end of all.
+      // There is another entry that cannot be read any more. An end without an error would look like the end of the range.
       this.#assertOpen();
       const value = this.#project(view, walk);
       isDone = false;
       return { done: false, value };
     } finally {
-      // Of a value that does not decode: nobody steps over it unawares.
+      // After an error the iterator has ended, so nobody skips a value that does not decode without noticing.
       if (isDone) this.return();
     }
   }
 
-  /** It lets go of what it has held. */
+  /** Ends the iterator, and drops its view. */
   return(value?: undefined): IteratorReturnResult<undefined> {
     this.#walk = null;
     this.#view = null;
@@ -260,5 +273,5 @@ class RangeIterator<T> implements IteratorObject<T, undefined> {
   }
 }
 
-// As generators have it: what a newer Node gives to all iterators (map, filter, take …) is there on these, too.
+// The iterator inherits from Iterator.prototype, as generators do. So it has the methods of a newer Node.js, such as map().
 Object.setPrototypeOf(RangeIterator.prototype, Object.getPrototypeOf(Object.getPrototypeOf([].values())));

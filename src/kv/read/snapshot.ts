@@ -1,4 +1,4 @@
-// A snapshot: a view of the store at one LSN, for as long as somebody holds it. O(1) to take.
+// A snapshot: reads over a view of the store at one LSN.
 
 import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -7,13 +7,16 @@ import type { FrozenEntries } from '../entries/frozen-entries.js';
 import { ROOT_ID, type StoreView } from '../entries/space.js';
 import { type Codecs, IndexReads } from './reads.js';
 
-/** A snapshot of an open store. store-interface.ts has what callers see of it. */
+/** A snapshot of an open store. store-interface.ts documents it for callers. */
 export class Snapshot<K, V> extends IndexReads<K, V> {
-  /** The LSN of the last write in the snapshot. That write need not be durable yet: see flush(lsn). */
+  /** The LSN of the last write in the snapshot. That write may not be durable yet: see flush(lsn). */
   readonly lsn: Lsn;
   #root: FrozenEntries | null;
 
-  /** `view` is a view of the store in `directory`. `storeIsOpen` is asked at every read: a snapshot ends with its store. */
+  /**
+   * `view` is a view of the store in `directory`. `storeIsOpen` is called at every read, because a snapshot ends with its
+   * store.
+   */
   constructor(codecs: Codecs<K, V>, view: StoreView, directory: string, storeIsOpen: () => boolean) {
     super(codecs, {
       view: () => this.#root as FrozenEntries,
@@ -27,7 +30,8 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
   }
 
   /**
-   * Lets go of the memory it holds. Idempotent. Iterations over it that have not ended throw KEELSON_CLOSED.
+   * Closes the snapshot and frees the memory that only it held. Idempotent. Later reads, and the next steps of iterations
+   * over the snapshot, throw KEELSON_CLOSED.
    *
    * @example
    * snapshot.close();

@@ -1,4 +1,4 @@
-// The examination of one image that may be damaged: finds what of it is whole, and puts that over older entries.
+// The examination of one image that may be damaged: finds the blocks that are whole, and notes the damage.
 
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import type { Damage } from '../../journal/internal.js';
@@ -15,41 +15,50 @@ import { ImageOutline } from '../image/image-outline.js';
 import { type ImagePiece, scanImage } from '../image/image-scan.js';
 import { type ImageTable, readImageTable } from '../image/image-table.js';
 
+/** The findings of verify() and salvage() about one image. */
 export interface ImageFindings {
+  /** The name of the file. */
   readonly file: string;
+  /** The size of the file. */
   readonly bytes: number;
-  /** The LSN of the image, by its name. */
+  /** The LSN in the name of the image. */
   readonly lsn: number;
-  /** The number of entries in whole blocks. */
+  /** The number of entries in the blocks that are whole. */
   readonly entries: number;
+  /** True when no part of the image is damaged. */
   readonly isWhole: boolean;
 }
 
+/** A damaged place, before it is known whether open() needs it. */
 type ImageDamage = Omit<Damage, 'isNeeded'>;
 
+/** A block that verifies. */
 export type Block = Extract<ImagePiece, { kind: 'block' }>;
 
 interface ExaminedImageParts {
   readonly storage: Storage;
   readonly path: string;
   readonly file: string;
-  /** The LSN in its name. */
+  /** The LSN in the name of the image. */
   readonly lsn: number;
   readonly bytes: number;
   readonly header: ImageHeader | null;
+  /** The reason why there is no header, or null. */
   readonly why: string | null;
   readonly isForeignFile: boolean;
 }
 
+/** The examination of one image: of() examines the header, and read() the rest. */
 export class ImageExamination {
-  /** The LSN in its header, or else in its name. */
+  /** The LSN in the header, or the LSN in the name if the header does not verify. */
   readonly lsn: number;
-  /** Null when the header does not verify. */
+  /** The header, or null when it does not verify. */
   readonly header: ImageHeader | null;
+  /** The size of the file. */
   readonly bytes: number;
-  /** True when the file does not even start as an image. */
+  /** True when the file does not start like an image. */
   readonly isForeignFile: boolean;
-  /** True when the image belongs to another journal, or nothing says to which. */
+  /** True when the image belongs to another journal, or to an unknown one. */
   isForeign = false;
   readonly #parts: ExaminedImageParts;
   readonly #damages: ImageDamage[] = [];
@@ -57,7 +66,7 @@ export class ImageExamination {
   #blocks = 0;
   #seed: number | null = null;
 
-  /** Examines the header. Throws KEELSON_FORMAT_VERSION for a newer format. */
+  /** Examines the header of an image. Throws KEELSON_FORMAT_VERSION for an image of a newer Keelson. */
   static async of(storage: Storage, directory: string, lsn: number): Promise<ImageExamination> {
     const path = imagePath(directory, lsn);
     const file = path.slice(directory.length + 1);
@@ -80,36 +89,38 @@ export class ImageExamination {
     this.isForeignFile = parts.isForeignFile;
   }
 
-  /** The LSN in its name. */
+  /** The LSN in the name of the image. */
   get nameLsn(): number {
     return this.#parts.lsn;
   }
 
-  /** True when nothing in it is damaged: an open would load it, whosever it is. */
+  /** True when no part of the image is damaged. open() loads such an image, even of another journal. */
   get isWhole(): boolean {
     return this.#damages.length === 0;
   }
 
-  /** True when something in it verifies: then the journal was durable through its LSN once. */
+  /** True when the header or a block verifies, which proves that the journal was once durable through the LSN. */
   get isProven(): boolean {
     return !this.isForeign && (this.header !== null || this.#blocks > 0);
   }
 
+  /** The damaged places of the image. An image of another journal counts as damaged. */
   get damages(): ImageDamage[] {
     if (!this.isForeign) return this.#damages;
     const what = 'the image belongs to another journal, or nothing says to which';
     return [{ file: this.#parts.file, offset: 0, what }, ...this.#damages];
   }
 
+  /** The findings for the report. */
   get findings(): ImageFindings {
     const { file, bytes, lsn } = this.#parts;
     return { file, bytes, lsn, entries: this.#entries, isWhole: this.isWhole };
   }
 
   /**
-   * Reads the whole image and notes its damages. Adds its spaces and definitions to the schema. `journalId` is that of the
-   * store, and stands in for a header that does not verify; so does the LSN in the name. With `schema: null`, the entries
-   * are only counted.
+   * Reads the whole image and notes its damages. Adds its spaces and definitions to the schema. If the header does not
+   * verify, `journalId`, which is that of the store, and the LSN in the name take its place. With `schema` null, the
+   * entries are counted and not decoded.
    */
   async read(journalId: Uint8Array | null, schema: Schema | null): Promise<void> {
     const { lsn, header, why } = this.#parts;
@@ -133,7 +144,7 @@ export class ImageExamination {
       this.#blocks++;
       if (piece.head.kind === BLOCK_KIND.entries) this.#entries += piece.head.entries;
       try {
-        // Behind damage the outline is not whole, which is told already.
+        // After damage, the outline cannot hold, and the damage is noted already.
         if (this.isWhole) outline?.take(piece.bytes, piece.head);
         if (own !== null) last = this.#readBlock(piece, own, last);
       } catch (error) {
@@ -143,7 +154,7 @@ export class ImageExamination {
     }
   }
 
-  /** Reads a block without effect but on the schema, and returns the last key so far. */
+  /** Reads a block, adds its spaces or definitions to the schema, and returns the last key so far. */
   #readBlock(piece: Block, schema: Schema, last: LastKey | null): LastKey | null {
     const { head, bytes } = piece;
     if (head.kind === BLOCK_KIND.table) addSpaces(schema, readImageTable(bytes));
@@ -158,7 +169,7 @@ export class ImageExamination {
     return { spaceId: head.spaceId, key: lastKey! };
   }
 
-  /** Yields the blocks and damages of the image, when read() has found out whose it is. */
+  /** Yields the blocks and damages of the image. Yields nothing when read() found no journal id. */
   async *pieces(): AsyncGenerator<ImagePiece, void, undefined> {
     const { storage, path } = this.#parts;
     if (this.#seed === null) return;
@@ -170,12 +181,12 @@ export class ImageExamination {
     }
   }
 
-  /** Calls `visit` for every entry of a block of entries that pieces() gave. */
+  /** Calls `visit` for every entry of a block of entries from pieces(). */
   visitEntries({ bytes, head }: Block, schema: Schema, space: Space, visit: EntryVisitor): void {
     readImageEntries(bytes, head, { schema, space, lsn: this.lsn }, visit);
   }
 
-  /** Loads the spaces of an image that is whole. */
+  /** Loads the spaces of the image, which must be whole. */
   load(schema: Schema): Promise<LoadedSpaces> {
     const { storage, path } = this.#parts;
     return loadImage(storage, path, this.header!, schema, () => {});
@@ -188,12 +199,15 @@ export class ImageExamination {
   }
 }
 
+/** The last key that was read, and its space. */
 interface LastKey {
   readonly spaceId: number;
   readonly key: IndexKey;
 }
 
-/** Adds the spaces of an image that the schema does not have yet. */
+/**
+ * Adds the spaces of a table that the schema does not have yet. Throws KEELSON_CORRUPT when the two differ about a space.
+ */
 function addSpaces(schema: Schema, { spaces }: ImageTable): void {
   for (const { id, definition } of spaces) {
     const known = schema.space(id);
@@ -206,6 +220,7 @@ function notInOrder(number: number): KeelsonError {
   return new KeelsonError('KEELSON_CORRUPT', `block ${number} is not in key order`);
 }
 
+/** Returns the error for a block of a space that no table has. */
 export function unknownSpace({ number, spaceId }: ImageBlockHead): KeelsonError {
   return new KeelsonError(
     'KEELSON_CORRUPT',

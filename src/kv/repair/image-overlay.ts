@@ -1,4 +1,4 @@
-// Puts a damaged image over older entries: what its whole blocks say of the store at its LSN.
+// The overlay of a damaged image: applies its whole blocks to the older entries of a store that is examined.
 
 import { isKeelsonError } from '../../errors.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
@@ -13,9 +13,9 @@ import { WriteSet } from '../write/write-set.js';
 import { type Block, type ImageExamination, unknownSpace } from './image-examination.js';
 
 /**
- * Puts what is whole of a damaged image over entries that are as old as it, or older. A whole block says what all keys from its
- * first to its last are; whole blocks that follow each other also say what is between them. Keys that they do not have
- * are deleted, and so are spaces that its table does not have.
+ * Applies the whole blocks of a damaged image to entries that are as old as the image, or older. A whole block has all
+ * keys from its first key to its last. Whole blocks that follow each other also have all keys between them. Keys in these
+ * ranges that the blocks do not have are deleted, and so are spaces that the table does not have.
  */
 export async function overlayImage(image: ImageExamination, schema: Schema): Promise<void> {
   const overlay = new Overlay(image, schema);
@@ -31,17 +31,18 @@ export async function overlayImage(image: ImageExamination, schema: Schema): Pro
   }
 }
 
-/** Everything up to this key of this space is known; without a key, nothing of the space is. */
+/** A position in the image: all keys up to `key` of this space have been applied. Without a key, none of the space has. */
 interface Position {
   readonly spaceId: number;
   readonly key: IndexKey | undefined;
 }
 
+/** The overlay of one image. */
 class Overlay {
   readonly #image: ImageExamination;
   readonly #schema: Schema;
   readonly #writes: WriteSet;
-  /** Null behind damage. */
+  /** The end of the last block, or null after damage. */
   #position: Position | null = null;
 
   constructor(image: ImageExamination, schema: Schema) {
@@ -50,12 +51,12 @@ class Overlay {
     this.#writes = new WriteSet(RECORD_BYTES_MAX, schema);
   }
 
-  /** Goes past damage: nothing says what is between the block before and the block behind it. */
+  /** Notes damage: the keys between the blocks around it are not known. */
   skip(): void {
     this.#position = null;
   }
 
-  /** Applies a table: which spaces there are; and in front of the end, that no keys follow. */
+  /** Applies a table: drops spaces that it does not have. The table before the end also says that no keys follow. */
   table({ spaces, nextSpaceId }: ImageTable, { number }: ImageBlockHead): void {
     const ids = new Set(spaces.map(({ id }) => id));
     for (const space of this.#schema.spaces) {
@@ -70,7 +71,7 @@ class Overlay {
   entries(block: Block): void {
     const space = this.#schema.space(block.head.spaceId);
     if (space === undefined) throw unknownSpace(block.head);
-    // All of it is read before any of it counts.
+    // The whole block is read before any of its entries is applied.
     const found: { key: IndexKey; version: number; start: number; end: number }[] = [];
     this.#image.visitEntries(block, this.#schema, space, (key, version, start, end) =>
       found.push({ key, version, start, end }),
@@ -84,7 +85,7 @@ class Overlay {
     this.#position = { spaceId: space.id, key: high };
   }
 
-  /** Clears from the position to another one, and keys at that one. */
+  /** Deletes the keys above the position, up to the key of another position. */
   #clearUpTo(to: Position): void {
     const from = this.#position!;
     for (const space of this.#schema.spaces) {

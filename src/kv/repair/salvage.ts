@@ -1,5 +1,5 @@
-// Salvage: everything that is whole in a store that may be damaged, written as a new store into another directory. The
-// old one is left as it is.
+// Salvage: writes all that is whole in a store that may be damaged into another directory, as a new store. The old store
+// stays as it is.
 
 import { KeelsonError } from '../../errors.js';
 import type { DirectoryPath } from '../../journal/index.js';
@@ -12,17 +12,22 @@ import { ENCODING_NAME_BYTES_MAX, isEncodingName } from '../encoding/value-encod
 import { type ExaminationProgress, examineStore } from './store-examination.js';
 
 interface ResolvedSalvageOptions {
-  /** Which engine reads and writes. Default 'auto'. */
+  /** The engine that reads and writes: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: EngineChoice;
-  /** What keys are, where nothing that is left of the store says it. */
+  /** The key encoding of a store in which no file that is left names it. Give `valueEncoding`, too. */
   keyEncoding: KeyEncodingName | undefined;
-  /** The name of what values are, likewise. */
+  /** The name of the value encoding of a store in which no file that is left names it. Give `keyEncoding`, too. */
   valueEncoding: string | undefined;
-  /** Told now and then how many bytes of how many have been read. */
+  /** Called after every file, and now and then within a segment, with the bytes that have been read and will be read. */
   onProgress: ((progress: ExaminationProgress) => void) | undefined;
 }
 
-/** What salvage() takes. */
+/**
+ * The options of salvage().
+ *
+ * @example
+ * await salvage('./damaged', './rescued', { keyEncoding: 'utf8', valueEncoding: 'msgpack' });
+ */
 export type SalvageOptions = Partial<ResolvedSalvageOptions>;
 
 const SALVAGE_OPTIONS: OptionTable<ResolvedSalvageOptions> = {
@@ -36,31 +41,35 @@ const SALVAGE_OPTIONS: OptionTable<ResolvedSalvageOptions> = {
   onProgress: functionOption(),
 };
 
-/** What salvage() has found and written. */
+/** The result of salvage(). */
 export interface SalvageReport {
-  /** The new store. */
+  /** The absolute path of the new store. */
   readonly directory: string;
+  /** The number of entries in the new store. */
   readonly entries: number;
-  /** Where the log of the new store goes on. */
+  /** The LSN at which the log of the new store continues. */
   readonly lsn: number;
-  /** As verify() would report them. */
+  /** The damages of the old store, as verify() reports them. */
   readonly damages: readonly Damage[];
   /**
-   * Writes of which nothing is left: what they put is not there, and what they deleted or overwrote may be there as it
-   * was before. Empty when the new store holds all that was ever acknowledged, as far as its files tell.
+   * The ranges of the log of which nothing is left. What writes in these ranges put is lost; what they deleted or
+   * overwrote may be there as it was before. Empty when the new store has all that was ever acknowledged, as far as the
+   * files show.
    */
   readonly missing: readonly LsnRange[];
 }
 
 /**
- * Reads all that is whole in the store in `directory`, which nobody has open, and writes it as a new store into `out`,
- * which is absent or empty. Never changes anything in `directory`. Takes the memory that opening takes.
+ * Reads all that is whole in the store in `directory`, which nobody has open, and writes it as a new store into `out`.
+ * Changes nothing in `directory`. Resolves when the new store is durable. Takes as much memory as open().
  *
- * Of every key the newest value that is whole is kept, with its version. Of a sound store that is exactly what it holds.
+ * The new store has the newest whole value of every key, with its version. The copy of a sound store is complete.
  *
- * Throws a TypeError for misuse, and a KeelsonError as verify() does; also KEELSON_EXISTS when `out` is not empty,
- * KEELSON_NO_SPACE, and KEELSON_DECODE when nothing says what keys and values are and the options do not either.
- *
+ * @param directory The path of the old store, or a `file:` URL.
+ * @param out The path of the new store, or a `file:` URL. The directory must be absent or empty, and outside of
+ * `directory`.
+ * @throws A TypeError for misuse, what verify() throws, KEELSON_EXISTS when `out` is not empty, KEELSON_NO_SPACE, and
+ * KEELSON_DECODE when neither a file nor the options name the encodings.
  * @example
  * const { entries, missing } = await salvage('./damaged', './rescued');
  * console.log(entries, missing);
@@ -79,7 +88,7 @@ export async function salvage(
   );
 }
 
-/** The same on a storage of the caller's: for tests on a simulated disk. */
+/** Does what salvage() does, on a storage of the caller. For tests on a simulated disk. */
 export async function salvageOn(
   storage: Storage,
   directory: string,

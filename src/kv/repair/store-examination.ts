@@ -1,8 +1,10 @@
-// The examination of a store that may be damaged: puts everything that is whole together, and notes every place that is not.
-// verify() reports it and salvage() writes it. Changes nothing on the disk.
+// The examination of a store that may be damaged: rebuilds the entries from all that is whole, and notes each damaged
+// place. verify() reports the result, and salvage() writes it as a new store. The examination changes nothing on the
+// disk.
 //
-// The entries are built in the order of the log. They start from the newest whole image. Records above it follow as far as
-// they are there. A damaged image counts, at its LSN, for the keys that its whole blocks span.
+// The entries are built in the order of the log. They start with the newest whole image. The records above its LSN
+// follow, as far as they are whole. A damaged image is applied when its LSN is reached, for the keys that its whole
+// blocks span.
 
 import { basename } from 'node:path';
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
@@ -41,49 +43,57 @@ import { WriteSet } from '../write/write-set.js';
 import { ImageExamination, type ImageFindings } from './image-examination.js';
 import { overlayImage } from './image-overlay.js';
 
-/** What keys and values are, by the names that the store recorded. */
+/** The names of the encodings of a store. */
 export interface EncodingNames {
   readonly keyEncodingName: string;
   readonly valueEncodingName: string;
 }
 
+/** What an examination needs. */
 export interface ExaminationPlan {
   readonly storage: Storage;
   readonly directory: string;
-  /** Taken where nothing in the store says it. */
+  /** The encodings of a store in which no file names them. */
   readonly encodings: EncodingNames | null;
-  /** Told after every file, and now and then within a segment. */
+  /** Called after every file, and now and then within a segment. */
   readonly onProgress: ((progress: ExaminationProgress) => void) | undefined;
 }
 
+/** The progress of verify() and salvage(). */
 export interface ExaminationProgress {
-  /** Bytes of the files that have been read, and of all. */
+  /** The bytes of files that have been read. A segment is read twice, and counts twice. */
   readonly done: number;
+  /** The bytes of files that will have been read at the end. */
   readonly total: number;
 }
 
+/** The result of an examination. */
 export interface StoreExamination {
-  /** Everything that is whole. Without a space where nothing says what keys and values are. */
+  /** All that is whole. The schema has no space if the encodings are not known. */
   readonly schema: Schema;
   /** The number of entries in all spaces. */
   readonly entries: number;
+  /** The encodings, or null when nothing names them. */
   readonly encodings: EncodingNames | null;
   /** The number of records of the log that are whole and count. */
   readonly records: number;
   readonly lastLsn: number;
+  /** The bytes at the end of the log that a killed owner did not finish. */
   readonly tornBytes: number;
   readonly damages: readonly Damage[];
+  /** The ranges of the log of which nothing is left. */
   readonly missing: readonly LsnRange[];
   readonly images: readonly ImageFindings[];
   readonly segments: readonly SegmentFindings[];
-  /** Names in the directory that are not of the store, or of files that were never finished. */
+  /** The names in the directory that are not names of the store, or are names of files that were never finished. */
   readonly otherNames: readonly string[];
 }
 
 /**
- * Examines the store in a directory that nobody has open. Throws KEELSON_LOCKED, KEELSON_NOT_FOUND,
- * KEELSON_NOT_A_DIRECTORY, KEELSON_INCOMPLETE, KEELSON_FOREIGN where nothing is of a store, KEELSON_FORMAT_VERSION where
- * a newer Keelson has written, and what the disk says.
+ * Examines the store in a directory that nobody has open.
+ *
+ * @throws KEELSON_LOCKED, KEELSON_NOT_FOUND, KEELSON_NOT_A_DIRECTORY, KEELSON_INCOMPLETE, KEELSON_FOREIGN when no file
+ * belongs to a store, KEELSON_FORMAT_VERSION for files of a newer Keelson, and errors of the disk.
  */
 export async function examineStore(plan: ExaminationPlan): Promise<StoreExamination> {
   const { storage, directory } = plan;
@@ -106,7 +116,7 @@ async function examineUnowned(plan: ExaminationPlan, held: HeldDirectory): Promi
   try {
     found = await new Examiner(plan).run();
   } catch (error) {
-    // What failed may have been changed under us: then that is the news.
+    // If another owner changed the files meanwhile, that is the better error.
     await assertUntaken(held, lock);
     throw error;
   }
@@ -114,7 +124,7 @@ async function examineUnowned(plan: ExaminationPlan, held: HeldDirectory): Promi
   return found;
 }
 
-/** What was read while an owner wrote is worth nothing, whether it looks whole or not. */
+/** Throws KEELSON_LOCKED when another owner has opened the store meanwhile: nothing that was read counts then. */
 async function assertUntaken(held: HeldDirectory, lock: number): Promise<void> {
   if ((await assertUnowned(held)) === lock) return;
   const { path } = held;
@@ -125,25 +135,29 @@ async function assertUntaken(held: HeldDirectory, lock: number): Promise<void> {
   throw new KeelsonError('KEELSON_LOCKED', text, { path });
 }
 
+/** A record of a batch that the journal gives. */
 type FoundRecord = RecordBatch['records'][number];
 
+/** One examination. */
 class Examiner {
   readonly #plan: ExaminationPlan;
   readonly #storage: Storage;
-  /** By their places: a file is read more than once. */
+  /** The places that the disk cannot read, by file and offset, because files are read more than once. */
   readonly #unreadable = new Map<string, Omit<Damage, 'isNeeded'>>();
+  /** The damages that are found while encodings are compared and records are applied. */
   readonly #damages: Damage[] = [];
-  /** What records did that do not decode. */
+  /** The ranges of records that do not decode. */
   readonly #undecodable: LsnRange[] = [];
   readonly #schema: Schema;
   readonly #writes: WriteSet;
-  /** Null until something says what keys and values are: then the schema has no space. */
+  /** The encodings, or null until a file names them. Until then, the schema has no space. */
   #encodings: EncodingNames | null = null;
   #records = 0;
-  /** Everything up to here has been put in; a record that comes a second time is not. */
+  /** The LSN up to which the entries are built. A record up to it is not applied again. */
   #appliedLsn = 0;
   #done = 0;
   #total = 0;
+  /** The progress that was last reported. */
   #toldAt = 0;
 
   constructor(plan: ExaminationPlan) {
@@ -158,6 +172,7 @@ class Examiner {
     });
   }
 
+  /** Examines all files, and returns the result. */
   async run(): Promise<StoreExamination> {
     const { directory } = this.#plan;
     const storage = this.#storage;
@@ -212,7 +227,7 @@ class Examiner {
     };
   }
 
-  /** Segments are read twice: here as recovery does, and leniently for what is in them. */
+  /** Scans the segments as recovery does. They are read a second time, leniently, for their records. */
   async #scanSegments(images: readonly ImageExamination[]): Promise<FoundSegment[]> {
     const { directory } = this.#plan;
     const imageBytes = images.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -230,7 +245,7 @@ class Examiner {
     return found;
   }
 
-  /** What keys and values are, before anything is decoded. */
+  /** Learns the encodings before anything is decoded, and notes each image that names others. */
   #learnFrom(
     images: readonly ImageExamination[],
     journalId: Uint8Array | null,
@@ -250,7 +265,7 @@ class Examiner {
     }
   }
 
-  /** An open is for one pair of encodings, and asks every file that says which they are. */
+  /** Notes a file that names other encodings, because open() checks every file that names encodings. */
   #compareEncodings(names: EncodingNames, place: Pick<Damage, 'file' | 'offset'>, isNeeded: boolean): void {
     const { keyEncodingName, valueEncodingName } = names;
     const known = this.#encodings ?? names;
@@ -259,12 +274,13 @@ class Examiner {
     this.#damages.push({ ...place, what, isNeeded });
   }
 
+  /** Returns the damages of all files. */
   #damagesOf(
     images: readonly ImageExamination[],
     baseLsn: number,
     { decision, damages }: JournalExamination,
   ): Damage[] {
-    // An open stops at the first place that cannot be read, whatever stands there.
+    // open() fails at the first place that the disk cannot read, whatever stands there.
     const unreadable = [...this.#unreadable.values()].map((damage) => ({ ...damage, isNeeded: true }));
     const inImages = images.flatMap((image) => {
       const isNeeded = decision.kind === 'refuse' && image.lsn > baseLsn;
@@ -273,14 +289,14 @@ class Examiner {
     return [...unreadable, ...inImages, ...damages, ...this.#damages];
   }
 
-  /** The records of the journal in their order, and each damaged image at its LSN. */
+  /** Applies the records of the log in their order, and each damaged image when its LSN is reached. */
   async #apply(
     examination: JournalExamination,
     overlays: ImageExamination[],
     baseLsn: number | null,
     hasImages: boolean,
   ): Promise<void> {
-    // An open that starts from nothing has the first record tell what keys and values are.
+    // Without an image, open() needs the birth record.
     const isBirthNeeded = baseLsn === null || baseLsn === 0;
     for await (const batch of examination.readRecords()) {
       for (const record of batch.records) {
@@ -297,7 +313,9 @@ class Examiner {
     this.#progress(this.#total);
   }
 
-  /** What a disk cannot read may have been the end of the log. */
+  /**
+   * Returns the missing ranges. If the disk cannot read a place where the log may have ended, the last range has no end.
+   */
   #missingOf(examination: JournalExamination): readonly LsnRange[] {
     const { lastLsn } = examination;
     const missing = merged([...examination.missing, ...this.#undecodable]);
@@ -308,18 +326,20 @@ class Examiner {
     return mayBeEnd && !isOpen ? [...missing, { lsn: lastLsn, lsnEnd: null }] : missing;
   }
 
-  /** Now and then, and at the end. */
+  /** Reports progress now and then, and at the end. */
   #progress(done: number): void {
     if (done < this.#total && done - this.#toldAt < PROGRESS_BYTES) return;
     this.#toldAt = done;
     this.#plan.onProgress?.({ done, total: this.#total });
   }
 
+  /** Applies a damaged image. */
   async #overlay(image: ImageExamination): Promise<void> {
     if (this.#encodings !== null) await overlayImage(image, this.#schema);
     this.#appliedLsn = Math.max(this.#appliedLsn, image.lsn);
   }
 
+  /** Applies a record, or notes that it does not decode. */
   #applyRecord(batch: RecordBatch, record: FoundRecord, isBirthNeeded: boolean): void {
     const { bytes, file, offset } = batch;
     const { startLsn, lsn, start, end } = record;
@@ -355,7 +375,7 @@ class Examiner {
     this.#schema.reset(new SpaceDefinition('', keyCodec, valueEncodingName));
   }
 
-  /** A journal is not a store: its first record says nothing of keys. */
+  /** Throws KEELSON_FOREIGN for a first record that is no birth record: the journal does not belong to a store. */
   #refuseForeign({ bytes }: RecordBatch, { start, end }: FoundRecord): void {
     if (isBirth(bytes, start, end)) return;
     const { directory } = this.#plan;
@@ -365,7 +385,7 @@ class Examiner {
   }
 }
 
-/** The record at the start of that journal, where it is held and whole. Throws KEELSON_FORMAT_VERSION. */
+/** Returns the first record of the journal, or null when it is not there or not whole. Throws KEELSON_FORMAT_VERSION. */
 async function firstRecordOf(
   storage: Storage,
   directory: string,
@@ -374,13 +394,13 @@ async function firstRecordOf(
   try {
     return (await inspectJournal(storage, directory, journalId))?.firstRecord ?? null;
   } catch (error) {
-    // All of its segments are scribbled over; an image may still be there.
+    // No segment looks like one any more. An image may still be whole.
     if (isKeelsonError(error, 'KEELSON_FOREIGN')) return null;
     throw error;
   }
 }
 
-/** What a first record says; null when it is another one, or malformed: that is told when it is met in the log. */
+/** Returns the encodings in a birth record, or null for another record or a malformed one, which #applyRecord() reports. */
 function birthOf(record: Uint8Array, directory: string): EncodingNames | null {
   try {
     const birth = readBirth(record, directory);
@@ -391,7 +411,7 @@ function birthOf(record: Uint8Array, directory: string): EncodingNames | null {
   }
 }
 
-/** What an open would know of the images. */
+/** Returns the anchor that open() would give to recovery. */
 function anchorOf(images: readonly ImageExamination[]): RecoveryAnchor {
   const loaded = images.find(({ isWhole }) => isWhole);
   return {
@@ -405,19 +425,21 @@ function isSegmentOfOurs({ verdict }: FoundSegment): boolean {
   return verdict.ok || verdict.code !== 'KEELSON_FOREIGN';
 }
 
-/** After so many records, a few milliseconds, the event loop has its turn. */
+/** The number of records after which the event loop has a turn. */
 const TURN_RECORDS = 2048;
 
+/** The bytes between two reports of progress. */
 const PROGRESS_BYTES = 4 * 1024 * 1024;
 
 const NO_BIRTH = 'the first record does not say what keys and values are';
 
+/** Returns true for a name that is not of the store, or of a file that was never finished. */
 function isOther(name: string): boolean {
   const isUnfinished = isTemporaryImage(name) || isTemporarySegment(name);
   return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !isLockName(name));
 }
 
-/** In their order, without overlaps; an open end stays for itself. */
+/** Returns the ranges in order, with overlapping ranges merged. A range without an end stays by itself. */
 function merged(ranges: readonly LsnRange[]): LsnRange[] {
   const result: { lsn: number; lsnEnd: number | null }[] = [];
   for (const { lsn, lsnEnd } of ranges.toSorted((a, b) => a.lsn - b.lsn)) {

@@ -1,5 +1,4 @@
-// Verifying a store that nobody has open: reads everything there is, changes nothing, and names every place where
-// something is not as it was written.
+// The verification of a store that nobody has open: reads all its files, changes nothing, and reports each damaged place.
 
 import type { DirectoryPath } from '../../journal/index.js';
 import { absoluteDirectory, type Damage, type SegmentFindings } from '../../journal/internal.js';
@@ -9,13 +8,18 @@ import type { ImageFindings } from './image-examination.js';
 import { type ExaminationProgress, examineStore } from './store-examination.js';
 
 interface ResolvedVerifyOptions {
-  /** Which engine reads. Default 'auto'. */
+  /** The engine that reads: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: EngineChoice;
-  /** Told now and then how many bytes of how many have been read. */
+  /** Called after every file, and now and then within a segment, with the bytes that have been read and will be read. */
   onProgress: ((progress: ExaminationProgress) => void) | undefined;
 }
 
-/** What verify() takes. */
+/**
+ * The options of verify().
+ *
+ * @example
+ * await verify('./data', { onProgress: ({ done, total }) => console.log(done / total) });
+ */
 export type VerifyOptions = Partial<ResolvedVerifyOptions>;
 
 const VERIFY_OPTIONS: OptionTable<ResolvedVerifyOptions> = {
@@ -23,34 +27,41 @@ const VERIFY_OPTIONS: OptionTable<ResolvedVerifyOptions> = {
   onProgress: functionOption(),
 };
 
-/** What verify() has found. */
+/** The result of verify(). */
 export interface VerifyReport {
+  /** The absolute path of the store. */
   readonly directory: string;
-  /** There are no damages: open() gives everything. */
+  /** True when there is no damage, so that open() shows every entry. */
   readonly ok: boolean;
+  /** The damaged places. */
   readonly damages: readonly Damage[];
+  /** The images of the store, newest first. */
   readonly images: readonly ImageFindings[];
+  /** The segments of the journal. */
   readonly segments: readonly SegmentFindings[];
-  /** Of the store, made of all that is whole. */
+  /** The number of entries that all whole images and records make. */
   readonly entries: number;
-  /** Records of the journal that are whole and count. */
+  /** The number of records of the journal that are whole and count. */
   readonly records: number;
+  /** The LSN of the last write, as far as the files show. */
   readonly lastLsn: number;
-  /** Bytes at the end of the journal that a killed owner had not finished. Nobody was told of them: no damage. */
+  /**
+   * The bytes at the end of the journal that a killed owner did not finish. They were not acknowledged, so they are no
+   * damage.
+   */
   readonly tornBytes: number;
-  /** Names in the directory that are not the store's, or of files that were never finished. No damage either. */
+  /** The names in the directory that are not names of the store, or are names of unfinished files. They are no damage. */
   readonly otherNames: readonly string[];
 }
 
 /**
- * Reads all files of the store in `directory`, which nobody has open, and checks all of it. Takes no lock and changes
- * nothing; takes the memory that opening takes.
+ * Reads and checks all files of the store in `directory`, which nobody has open. Takes no lock and changes nothing. Takes
+ * as much memory as open(). Damage is in the report, and is not thrown.
  *
- * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED while an owner lives, KEELSON_NOT_FOUND,
- * KEELSON_NOT_A_DIRECTORY, KEELSON_INCOMPLETE, KEELSON_FOREIGN (nothing there is of a store, or of two that are mixed),
+ * @param directory A path or a `file:` URL.
+ * @throws A TypeError for misuse, KEELSON_LOCKED while an owner lives, KEELSON_NOT_FOUND, KEELSON_NOT_A_DIRECTORY,
+ * KEELSON_INCOMPLETE, KEELSON_FOREIGN when no file belongs to a store or the files of two stores are mixed,
  * KEELSON_FORMAT_VERSION, KEELSON_ACCESS, KEELSON_IO.
- * Damage is not thrown: it is in the report.
- *
  * @example
  * const { ok, damages } = await verify('./data');
  * if (!ok) console.error(damages);
@@ -60,7 +71,7 @@ export async function verify(directory: DirectoryPath, options?: VerifyOptions):
   return verifyOn(openStorage(engine), absoluteDirectory(directory), onProgress);
 }
 
-/** The same on a storage of the caller's: for tests on a simulated disk. */
+/** Does what verify() does, on a storage of the caller. For tests on a simulated disk. */
 export async function verifyOn(
   storage: Storage,
   directory: string,

@@ -1,4 +1,4 @@
-// A batch as callers give it. It is checked as a whole, and on the way added to a write set.
+// The operations of a batch as callers give them: checks them and adds them to a write set.
 
 import { describeValue, misuse } from '../../errors.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
@@ -6,11 +6,22 @@ import type { Space } from '../entries/space.js';
 import type { Codecs } from '../read/reads.js';
 import type { WriteSet } from './write-set.js';
 
+/**
+ * An operation of a batch: a put, a delete, or a clear of a range. A clear without bounds deletes all keys.
+ *
+ * @example
+ * const operations: BatchOperation<string, number>[] = [
+ *   { type: 'put', key: 'ann', value: 90 },
+ *   { type: 'delete', key: 'bob' },
+ *   { type: 'clear', prefix: 'session:' },
+ * ];
+ */
 export type BatchOperation<K, V> =
   | { readonly type: 'put'; readonly key: K; readonly value: V }
   | { readonly type: 'delete'; readonly key: K }
   | ({ readonly type: 'clear' } & KeyRange<K>);
 
+/** The fields of an operation by its type. */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   put: ['type', 'key', 'value'],
   delete: ['type', 'key'],
@@ -18,8 +29,11 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Adds all operations to a write set that has begun. Throws a TypeError that names the operation and its field, as in
- * `operations[3].key`. Encoders may be the caller's own code and may write, too: `writes` belongs to this batch alone.
+ * Adds all operations to `writes`, which has begun. May run foreign code, which may write: so `writes` serves this batch
+ * alone.
+ *
+ * @throws A TypeError that names the operation and its field, as in `operations[3].key`; KEELSON_KEY_TOO_LARGE and
+ * KEELSON_RECORD_TOO_LARGE.
  */
 export function addBatch<K, V>(
   space: Space,
@@ -35,7 +49,7 @@ export function addBatch<K, V>(
   }
 }
 
-/** A place in the operations: an ArgumentName that makes its text only for an error. */
+/** The place of an operation or of its field. Its text, as in `operations[3].key`, is made only for an error. */
 class OperationPlace {
   #at = 0;
   #field = '';

@@ -1,10 +1,10 @@
-// The numbers in a store's records. docs/FORMAT.md is the authority.
+// The format of the records of a store. docs/FORMAT.md is the authority.
 //
 //   byte 0   kind: 1 birth, 2 write
 //   birth    u8 record format version, key encoding name, value encoding name
 //   write    operations to the end of the record
 //
-//   operation: one byte, the opcode in its low four bits and flags above; with flag 0x10 the id of a space follows (LEB128)
+//   operation: one byte, the opcode in its low four bits and flags above; flag 0x10: the id of a space follows (LEB128)
 //   1 put         key, value
 //   2 delete      key
 //   3 clear       u8 bounds (1 low present, 2 low inclusive, 4 high present, 8 high inclusive), low key, high key
@@ -12,7 +12,7 @@
 //   5 create      id of a space (LEB128), its name, key encoding name, value encoding name
 //   6 drop        id of a space (LEB128)
 //
-//   A key, a value and a name have their length in front (LEB128).
+//   The length of a key, of a value and of a name stands before it (LEB128).
 
 export const RECORD_FORMAT_VERSION = 1;
 
@@ -21,8 +21,9 @@ export const RECORD_KIND_WRITE = 2;
 
 export const OPCODE = { put: 1, delete: 2, clear: 3, definition: 4, create: 5, drop: 6 } as const;
 export const OPCODE_MASK = 0x0f;
-/** The id of a space follows the opcode. Without the flag an operation is of the root space. */
+/** The flag of an operation in another space than the root space. The id of the space follows the opcode. */
 export const IN_SPACE = 0x10;
 
+/** The flags of the bounds of a clear. */
 export const BOUND = { low: 1, lowInclusive: 2, high: 4, highInclusive: 8 } as const;
 export const BOUND_MASK = 0x0f;

@@ -1,7 +1,7 @@
-// Reads a record of the store. readWriteSet() is the one decoder of writes: replay, salvage and verify use it. Pure.
+// Reads the records of a store. Pure. readWriteSet() is the only decoder of writes: replay, salvage and verify use it.
 //
-// The checksum of the frame vouches for the bytes, so a record that does not decode was written by a newer version or by
-// something else. Either way it is KEELSON_DECODE, and never a guess.
+// The checksum of the frame vouches for the bytes. So a newer version or another program wrote a record that does not
+// decode. Such a record is KEELSON_DECODE: the reader never guesses.
 
 import { isKeelsonError, KeelsonError, NEXT_STEPS } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -38,14 +38,14 @@ function assertKind(kindExpected: number, bytes: Uint8Array, start: number, end:
   throw kind === undefined ? undecodable('the record is empty', 0) : newerVersion(`record kind ${kind}`, 0);
 }
 
-/** Returns true for a record that says what the keys and values of a store are. */
+/** Returns true for a birth record, which names the encodings of a store. */
 export function isBirth(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
   return start < end && bytes[start] === RECORD_KIND_BIRTH;
 }
 
 /**
  * Reads the birth record of the store in `directory`. Throws KEELSON_DECODE for another record, and KEELSON_FORMAT_VERSION
- * for the format version of a newer Keelson.
+ * for a record of a newer Keelson.
  */
 export function readBirth(record: Uint8Array, directory: string): Birth {
   assertKind(RECORD_KIND_BIRTH, record, 0, record.length);
@@ -66,9 +66,9 @@ export function readBirth(record: Uint8Array, directory: string): Birth {
 }
 
 /**
- * Reads the write record `bytes[start, end)` into a write set, which then refers to `bytes`. Adds the definitions that stand
- * in it to the schema, and changes nothing else. Throws KEELSON_DECODE, with nothing else changed, for a record that does
- * not decode.
+ * Reads the write record `bytes[start, end)` into a write set, which then refers to `bytes`. Adds the definitions in the
+ * record to the schema, and changes nothing else there. Throws KEELSON_DECODE for a record that does not decode;
+ * definitions before the fault have been added then.
  */
 export function readWriteSet(
   schema: Schema,
@@ -80,7 +80,7 @@ export function readWriteSet(
   try {
     readOperations(schema, bytes, start, end, into);
   } catch (error) {
-    // Read again, for offsets that count from the start of the record and not of the memory around it.
+    // The record is read again by itself, because the offset in the error must count from the start of the record.
     if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
       readOperations(schema, bytes.slice(start, end), 0, end - start, into);
     }
@@ -128,7 +128,7 @@ function readOperations(
   }
 }
 
-/** Reads what a definition, a creation or a drop says. */
+/** Reads a definition, a creation of a space, or a drop of one. */
 function readOfSchema(
   opcode: number,
   schema: Schema,
@@ -153,11 +153,12 @@ function readOfSchema(
   const keyCodec = readKeyEncoding(record, cursor, end);
   const definition = new SpaceDefinition(name, keyCodec, readText(record, cursor, end));
   const known = schema.space(id) ?? into.created(id);
-  // The log may define a space again, so that it can be read from here.
+  // The log may repeat the creation of a space, so that it can be read from this record on.
   if (known === undefined) into.addCreate(schema.newSpace(id, definition));
   else if (!known.equals(definition)) throw undecodable(`space ${id} is defined as another one, too`, at);
 }
 
+/** Reads the id of a space other than the root space. The schema or the write set has it. */
 function readSpace(
   schema: Schema,
   record: Uint8Array,
@@ -213,7 +214,7 @@ function readBounds(
   cursor.at++;
   const low = (flags & BOUND.low) === 0 ? undefined : readKey(codec, record, cursor, end);
   const high = (flags & BOUND.high) === 0 ? undefined : readKey(codec, record, cursor, end);
-  // An open end counts as inclusive, as in the bounds of a resolved range.
+  // An absent bound counts as inclusive, as in the bounds that resolveRange() returns.
   return {
     low,
     lowInclusive: low === undefined || lowInclusive,

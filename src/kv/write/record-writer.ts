@@ -1,5 +1,5 @@
-// Builds a record of the store in memory that serves the next record again. The value of a put is encoded right into
-// the record. Numbers are in record-format.ts.
+// Writes the records of a store, one after the other, in memory that serves the next record again. The value of a put is
+// encoded right into the record.
 
 import type { ArgumentName } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -19,28 +19,31 @@ import {
   RECORD_KIND_WRITE,
 } from './record-format.js';
 
-/** The length of a key with at most this many code units takes one byte, whatever its characters. */
+/** The longest key, in units, whose length surely takes one byte, whatever its characters. */
 const SHORT_KEY_UNITS_MAX = Math.floor(0x7f / UTF8_BYTES_PER_UNIT_MAX);
 
-/** An opcode, such a key with its length, and the length of a value. */
+/** The most bytes of an operation with a short key: the opcode, the key with its length, and the length of a value. */
 const SHORT_OPERATION_BYTES_MAX = 2 + 0x7f + LEB128_BYTES_MAX;
 
 const NONE_DEFINED: readonly DefinitionId[] = [];
 
 /**
- * Builds one record at a time: begin(), operations, finish(). After a throw the record is abandoned, and the next begin()
- * starts afresh.
+ * A writer of one record at a time: begin(), operations, finish(). A throw abandons the record; the next begin() starts
+ * anew.
  */
 export class RecordWriter {
   readonly #schema: Schema;
   readonly #out: Scratch;
-  /** The definitions in this record. Nearly always none; emptying a Set would take a tenth of a put. */
+  /**
+   * The definitions in this record, of which most have none. An array, because emptying a Set for each record takes
+   * longer.
+   */
   #defined = NONE_DEFINED;
-  /** How many bytes the length of the last value took: most likely those of the next one. */
+  /** The number of bytes that the length of the last value took, as a guess for the next value. */
   #lengthBytes = 1;
   #valueStart = 0;
 
-  /** `recordBytesMax` is the limit of the log: a longer record is KEELSON_RECORD_TOO_LARGE. */
+  /** `recordBytesMax` is the longest record that the log takes, in bytes. */
   constructor(recordBytesMax: number, schema: Schema) {
     this.#schema = schema;
     this.#out = new Scratch(recordBytesMax);
@@ -51,23 +54,26 @@ export class RecordWriter {
     return this.#out.at;
   }
 
-  /** Where the value of the last put starts in the record; it ends where the record ended then. */
+  /** Where the value of the last put starts in the record. Right after put(), it ends at `length`. */
   get valueStart(): number {
     return this.#valueStart;
   }
 
-  /** Starts a record of writes. It overwrites the record that finish() returned before. */
+  /** Starts a write record. It overwrites the record that finish() returned before. */
   begin(): void {
     this.#start(RECORD_KIND_WRITE);
   }
 
-  /** Adds a put. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code: see ValueCodec. */
+  /**
+   * Adds a put, and before it the definition that its value refers to, if the log lacks it in this epoch. Throws what the
+   * codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code: see ValueCodec.
+   */
   put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
     const out = this.#out;
     const start = out.at;
     this.#operation(OPCODE.put, space, key);
     const lengthAt = out.at;
-    // The value goes where its length will end, if that takes as many bytes as the length before.
+    // The value is written where it belongs if its length takes as many bytes as guessed.
     out.at = lengthAt + this.#lengthBytes;
     codec.encode(value, argument, out);
     this.#finishValue(lengthAt);
@@ -91,7 +97,7 @@ export class RecordWriter {
     if (high !== undefined) this.#key(space, high);
   }
 
-  /** Adds the creation of a space, which comes before everything that is done in it. */
+  /** Adds the creation of a space. It must stand before all operations in the space. */
   create({ id, name, keyCodec, valueEncodingName }: Space): void {
     this.#byte(OPCODE.create);
     this.#number(id);
@@ -110,7 +116,7 @@ export class RecordWriter {
     return this.#out.bytes.subarray(0, this.#out.at);
   }
 
-  /** Returns a whole birth record, as finish() does. */
+  /** Returns a whole birth record: a view of memory that the next begin() overwrites. */
   birth(keyEncodingName: string, valueEncodingName: string): Uint8Array {
     this.#start(RECORD_KIND_BIRTH);
     this.#byte(RECORD_FORMAT_VERSION);
@@ -119,14 +125,14 @@ export class RecordWriter {
     return this.finish();
   }
 
-  /** Says that the record is in the log, and the definitions with it. */
+  /** Notes that the record is in the log, and so are its definitions. */
   appended(): void {
     if (this.#defined === NONE_DEFINED) return;
     for (const id of this.#defined) this.#schema.recorded(id);
     this.#defined = NONE_DEFINED;
   }
 
-  /** Gives back memory that a giant record has taken. The record is gone. */
+  /** Drops the record, and frees memory that a giant record took. */
   release(): void {
     this.#out.reset();
   }
@@ -137,7 +143,10 @@ export class RecordWriter {
     this.#byte(kind);
   }
 
-  /** Fills in the length of the value that was written behind `lengthAt`, and moves the value if the length is of other size. */
+  /**
+   * Writes the length of the value at `lengthAt`, before the value, which moves if its length takes other bytes than
+   * guessed.
+   */
   #finishValue(lengthAt: number): void {
     const out = this.#out;
     const guessedStart = lengthAt + this.#lengthBytes;
@@ -152,11 +161,11 @@ export class RecordWriter {
     this.#valueStart = writeLeb128(out.bytes, valueBytes, lengthAt);
   }
 
-  /** Inserts a definition before the put at `start`, whose value refers to it. */
+  /** Inserts a definition before the put at `start`, which is the last operation and whose value refers to it. */
   #defineBefore(start: number, id: DefinitionId): void {
     const out = this.#out;
     const putBytes = out.at - start;
-    // The definition is written behind the put, and then both change places.
+    // The definition is written behind the put. Then a copy of the put goes behind it, and both move to `start`.
     out.reserve(1 + DEFINITION_BYTES_MAX + putBytes);
     const definitionAt = out.at;
     this.#byte(OPCODE.definition);
@@ -170,7 +179,7 @@ export class RecordWriter {
     this.#defined = [...this.#defined, id];
   }
 
-  /** Writes an opcode and a key, and leaves room for the length of a value. */
+  /** Writes an opcode and a key, and reserves room for the length of a value. */
   #operation(opcode: number, space: Space, key: IndexKey): void {
     const out = this.#out;
     if (space.id !== ROOT_ID || key.length > SHORT_KEY_UNITS_MAX) {
@@ -182,7 +191,7 @@ export class RecordWriter {
     out.reserve(SHORT_OPERATION_BYTES_MAX);
     const { bytes, at } = out;
     bytes[at] = opcode;
-    // The length of the key takes one byte and is filled in after the key: one walk over the key instead of two.
+    // The length of a short key takes one byte. It is filled in after the key, which is read once instead of twice.
     const keyBytes = space.keyCodec.write(key, bytes, at + 2);
     bytes[at + 1] = keyBytes;
     out.at = at + 2 + keyBytes;

@@ -1,9 +1,9 @@
-// The write path: the only code that changes entries. commit() brings a write set into the log and into the entries;
-// applyWrites() brings one into the entries that a log or an image holds already: replay, salvage, a replica.
+// The write path: the only code that changes entries. commit() brings a write set into the log and into the entries.
+// applyWrites() brings a write set that a log or an image holds already into the entries: replay and salvage use it.
 //
-// A commit has phases. The caller fills the write set, which may run foreign code. Then the log makes room, where hooks of
-// the program may run. Between enter() and leave() of the guard nothing foreign runs: log and entries change together.
-// Then observers are told. docs/ARCHITECTURE.md has the reasons.
+// A commit has four phases. First, the caller fills the write set, which may run foreign code. Second, the log makes
+// room, which may run hooks of the program. Third, between enter() and leave() of the guard, log and entries change
+// together, and no foreign code runs. Fourth, the observers are told. docs/ARCHITECTURE.md has the reasons.
 
 import { isKeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -13,39 +13,45 @@ import { NoSlabMemory } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
 import { CLEAR, CREATE, DELETE, DROP, PUT, WriteSet } from './write-set.js';
 
-/** A record of at least this size goes to the disk before its keys go into the indexes. */
+/**
+ * A record of at least this size is submitted to the disk before its entries are linked, so that the disk works
+ * meanwhile.
+ */
 const SUBMIT_FIRST_BYTES = 32 * 1024;
 
-/** Hears of every write when it is in the log and in the entries, or put off until somebody looks at entries. */
+/** An observer of commits. */
 export interface WriteObserver {
-  /** `lsn` is the LSN of the record. Must not throw. */
+  /** Called after a commit with the LSN of its record. Must not throw. */
   committed(lsn: Lsn): void;
 }
 
+/** What a write path works with. */
 export interface WritePathParts {
   readonly log: StoreLog;
   readonly schema: Schema;
-  /** Throws when the store takes no writes. Asked again after hooks have run. */
+  /** Throws when the store takes no writes. */
   readonly assertWritable: () => void;
-  /** Called when the log has found no room. */
+  /** Called when the log finds no room for a record. */
   readonly onNoSpace: () => void;
 }
 
+/** The write path of one store. */
 export class WritePath {
   readonly #parts: WritePathParts;
   readonly #observers: WriteObserver[] = [];
-  /** A write set at rest; null while a write has it, for encoders and hooks may write meanwhile. */
+  /** A write set for the next write, or null. Encoders and hooks may write during a write, so a write takes it away. */
   #resting: WriteSet | null = null;
 
   constructor(parts: WritePathParts) {
     this.#parts = parts;
   }
 
+  /** Adds an observer of all later commits. */
   observe(observer: WriteObserver): void {
     this.#observers.push(observer);
   }
 
-  /** Returns a write set to fill. The caller gives it back, whether the write succeeds or throws. */
+  /** Returns a write set to fill. The caller calls giveBack() for it, whether the write succeeds or throws. */
   take(): WriteSet {
     const writes = this.#resting ?? new WriteSet(RECORD_BYTES_MAX, this.#parts.schema);
     this.#resting = null;
@@ -53,24 +59,26 @@ export class WritePath {
     return writes;
   }
 
+  /** Takes a write set back for the next write. */
   giveBack(writes: WriteSet): void {
-    // A write that was stopped between its record and its links still needs the set.
+    // This commit was stopped before its links, which still need the write set.
     if (this.#parts.schema.links.isDue) return;
-    // Not at the next write, which may never come.
+    // Memory is freed now, because the next write may never come.
     writes.release();
     this.#resting = writes;
   }
 
   /**
-   * Appends a write to the log and applies it. Returns the LSN of its record, which is not durable yet. Throws, with nothing
-   * changed, what the log throws, KEELSON_RECORD_TOO_LARGE, and NoSlabMemory.
+   * Appends a write to the log and applies it to the entries. Returns the LSN of its record, which is not durable yet.
+   * Throws, with nothing changed, what the log throws, what `assertWritable` throws, KEELSON_RECORD_TOO_LARGE, and
+   * NoSlabMemory.
    */
   commit(writes: WriteSet): Lsn {
     const { log, schema } = this.#parts;
     const record = writes.finish();
     const records = [record];
     const frameBytes = this.#ensureRoom(records);
-    // Encoders and hooks may have closed the store.
+    // Encoders and hooks may have closed the store meanwhile.
     this.#parts.assertWritable();
     const lsn = this.#change(writes, records, frameBytes);
     writes.appended();
@@ -83,6 +91,7 @@ export class WritePath {
     return lsn;
   }
 
+  /** Makes room in the log, and returns the bytes that the records take there. */
   #ensureRoom(records: readonly Uint8Array[]): number {
     try {
       return this.#parts.log.ensureRoom(records);
@@ -93,8 +102,8 @@ export class WritePath {
   }
 
   /**
-   * Changes log and entries together. An error before the record has its place has changed nothing. A stop after that leaves
-   * the guard set, and the next caller poisons the log.
+   * Changes log and entries together. NoSlabMemory comes before anything has changed. Any other error, and a stop of
+   * JavaScript, leaves the guard set: memory may disagree with the log then, so the log is poisoned.
    */
   #change(writes: WriteSet, records: readonly Uint8Array[], frameBytes: number): Lsn {
     const { log, schema } = this.#parts;
@@ -126,7 +135,7 @@ export function applyWrites(schema: Schema, writes: WriteSet, lsn: number): void
   link(schema, writes, lsn);
 }
 
-/** Copies all values into slabs; or throws NoSlabMemory, and none is there. */
+/** Stages the entries of all puts. Throws NoSlabMemory, with none of them staged. */
 function stage(writes: WriteSet): void {
   const { count, kinds, spaces, keys, bytes, valueStarts, valueEnds, handles } = writes;
   let at = 0;
@@ -143,13 +152,13 @@ function stage(writes: WriteSet): void {
   for (at = 0; at < count; at++) if (kinds[at] === PUT) spaces[at]!.entries.prefetchLink(handles[at]!);
 }
 
-/** Applies all operations, in their order, to entries in which stage() has put the values. */
+/** Applies all operations, in their order, after stage(). */
 function link(schema: Schema, writes: WriteSet, lsn: number): void {
   const { count, kinds, spaces, keys, handles, bounds, hasOwnKeys } = writes;
   let clears = 0;
   for (let at = 0; at < count; at++) {
     const space = spaces[at]!;
-    // An image that is put over older entries comes with versions in no order.
+    // A damaged image that is put over older entries has its versions in no order.
     if (lsn > space.lastLsn) space.lastLsn = lsn;
     switch (kinds[at]) {
       case PUT:

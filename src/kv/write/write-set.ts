@@ -1,7 +1,7 @@
-// A write set: the operations of one atomic write, which is one record of the log. A caller fills it and so builds the
-// record; or readWriteSet() fills it from a record. The write path applies it to the entries (write-path.ts).
+// The write set: the operations of one atomic write, which is one record of the log. A caller fills a write set and so
+// builds the record, or readWriteSet() fills it from a record. The write path applies it to the entries (write-path.ts).
 //
-// It is a structure of arrays that serve the next write again, so a put allocates nothing for it.
+// A write set is a structure of arrays that serve the next write again, so a put allocates nothing for it.
 
 import type { ArgumentName } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -12,58 +12,64 @@ import type { Schema } from '../entries/schema.js';
 import type { Space } from '../entries/space.js';
 import { RecordWriter } from './record-writer.js';
 
-/** What an operation does. */
+/** The kinds of operations. */
 export const PUT = 0;
 export const DELETE = 1;
 export const CLEAR = 2;
 export const CREATE = 3;
 export const DROP = 4;
 
-/** Arrays of at most this many operations serve the next write. Larger ones are let go, which frees their keys. */
+/**
+ * The most operations of a write whose arrays serve the next write. Larger arrays are dropped, and their keys with them.
+ */
 const OPERATIONS_KEPT_MAX = 1;
 
 const NO_BYTES = new Uint8Array(0);
 
+/** The operations of one atomic write. */
 export class WriteSet {
-  /** The memory that holds the values of puts: the record. */
+  /** The record, or other memory that holds the values of puts. */
   bytes: Uint8Array = NO_BYTES;
-  /** The number of operations. The arrays below have one place for each. */
+  /** The number of operations. Each array below but `bounds` has one place for each. */
   count = 0;
   kinds: number[] = [];
   spaces: Space[] = [];
   /** The keys of puts and deletes. */
   keys: IndexKey[] = [];
-  /** Where the values of puts start and end in `bytes`. */
+  /** Where the values of puts start in `bytes`. */
   valueStarts: number[] = [];
+  /** Where the values of puts end in `bytes`. */
   valueEnds: number[] = [];
   /** The staged entries of puts. */
   handles: EntryHandle[] = [];
-  /** The bounds of clears: a place for each clear only, in their order. */
+  /** The bounds of the clears, in their order. Other operations have no place here. */
   bounds: KeyBounds[] = [];
-  /** True for keys that were read from a disk, which are no parts of longer strings. */
+  /** True when the keys were read from a disk, so that they are not substrings of longer strings. */
   hasOwnKeys = false;
   readonly #writer: RecordWriter;
 
-  /** `recordBytesMax` is the limit of the log. */
+  /** `recordBytesMax` is the longest record that the log takes, in bytes. */
   constructor(recordBytesMax: number, schema: Schema) {
     this.#writer = new RecordWriter(recordBytesMax, schema);
   }
 
-  /** Starts a write that the caller fills. */
+  /** Starts a write with put(), delete(), clear(), create() and drop(), which build its record. */
   begin(): void {
     this.#empty();
     this.hasOwnKeys = false;
     this.#writer.begin();
   }
 
-  /** Starts a write whose record is at hand: `bytes` holds the values. */
+  /** Starts a write with the add methods, which build no record. `bytes` holds the values. */
   beginReading(bytes: Uint8Array): void {
     this.#empty();
     this.hasOwnKeys = true;
     this.bytes = bytes;
   }
 
-  /** Encodes a value into the record. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code. */
+  /**
+   * Adds a put, and encodes its value. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code.
+   */
   put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
     this.#writer.put(space, key, codec, value, argument);
     this.addPut(space, key, this.#writer.valueStart, this.#writer.length);
@@ -79,7 +85,7 @@ export class WriteSet {
     this.addClear(space, bounds);
   }
 
-  /** Creates a space, which the schema does not have yet. */
+  /** Adds the creation of a space that the schema does not have yet. */
   create(space: Space): void {
     this.#writer.create(space);
     this.addCreate(space);
@@ -114,7 +120,7 @@ export class WriteSet {
     this.#add(DROP, space);
   }
 
-  /** Returns the space of this id that the write creates, or undefined. */
+  /** Returns the space with this id that the write creates, or undefined. */
   created(id: number): Space | undefined {
     for (let at = 0; at < this.count; at++) {
       if (this.kinds[at] === CREATE && this.spaces[at]!.id === id) return this.spaces[at];
@@ -122,18 +128,18 @@ export class WriteSet {
     return undefined;
   }
 
-  /** Ends the record and returns it. It is good until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
+  /** Ends the record and returns it. The record is valid until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
   finish(): Uint8Array {
     this.bytes = this.#writer.finish();
     return this.bytes;
   }
 
-  /** Says that the record is in the log. */
+  /** Notes that the record is in the log, and so are its definitions. */
   appended(): void {
     this.#writer.appended();
   }
 
-  /** Lets go of keys, which belong to the caller and may be parts of longer strings, and of the memory of a giant write. */
+  /** Drops the keys, which may be substrings that keep longer strings in memory, and frees the memory of a giant write. */
   release(): void {
     this.#writer.release();
     this.bytes = NO_BYTES;

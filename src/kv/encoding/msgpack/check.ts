@@ -1,5 +1,8 @@
-// The walk over a value before it is encoded. It refuses what would not come back exactly, by its path, and puts
-// extensions in the place of what MessagePack or the library lacks. Pure.
+// The check of a value before the library encodes it: a walk that refuses parts that would not come back exactly, and puts
+// extensions in the place of parts that MessagePack or the library lacks.
+//
+// Walks are reused, and the walk at rest is module state. Proxies may encode another value during a walk: that call makes a
+// walk of its own.
 
 import { types } from 'node:util';
 import { ExtData } from '@msgpack/msgpack';
@@ -7,10 +10,10 @@ import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../../e
 import { type IntrinsicName, isIntrinsicPrototype, isPlainElsewhere } from '../realms.js';
 import { EXTENSION, encodeItems, VALUE_DEPTH_MAX } from './extensions.js';
 
-/** Where encoding gives up. A record of the journal is shorter, so memory for more would be spent in vain. */
+/** The most bytes of a value. Encoding gives up above this, because no record is as long. */
 export const VALUE_BYTES_MAX = 2 ** 28;
 
-/** A deep value has a path of very many steps; no one needs to read all of them. */
+/** The longest path of a value in an error message. A longer path is cut. */
 const PATH_CHARACTERS_MAX = 200;
 
 const SUPPORTED =
@@ -24,8 +27,8 @@ const UNDEFINED = new ExtData(EXTENSION.undefined, new Uint8Array());
 const NEGATIVE_ZERO = new ExtData(EXTENSION.negativeZero, new Uint8Array());
 
 /**
- * The library assigns properties, and where Object.prototype is frozen, an assignment to one of these fails. Node can be
- * told to take `__proto__` away: it is none that the library reads all the same.
+ * The property names that the library may not bring back. It assigns properties, which fails for a name of a frozen
+ * Object.prototype. It refuses `__proto__`, also when Node.js was started without that property.
  */
 export const INHERITED_NAMES: ReadonlySet<string> = new Set([
   ...Object.getOwnPropertyNames(Object.prototype),
@@ -33,34 +36,34 @@ export const INHERITED_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
-/** Where it has been removed, every property may have a getter. */
+/** Object.prototype.__lookupGetter__. If a program has removed it, every property may have a getter. */
 export const { __lookupGetter__: lookupGetter = () => true } = Object.prototype as unknown as {
   __lookupGetter__?(this: object, name: string): unknown;
 };
 const realDatePrototype = Date.prototype;
 
-/** The walk that is at rest; null while it walks, and a Proxy in its value may have another value encoded then. */
+/** The walk at rest, or null while it is in use. */
 let resting: PreparingWalk | null = null;
 
 /**
- * Prepares a value for the library. Where nothing in it needs an extension, what comes out is what went in. `argument` is
- * what a TypeError calls the value.
+ * Returns a value in the form that the library encodes: the value itself if no part of it needs an extension. Throws a
+ * TypeError that calls the value `argument`, and KEELSON_RECORD_TOO_LARGE.
  */
 export function prepareForMsgpack(value: unknown, argument: ArgumentName): unknown {
   const walk = resting ?? new PreparingWalk();
   resting = null;
   const prepared = walk.start(value, argument);
-  // One that has thrown still holds what it came by, and is not used again.
+  // A walk that has thrown is not reused, because it still holds parts of the value.
   resting = walk;
   return prepared;
 }
 
 class PreparingWalk {
   #argument: ArgumentName = '';
-  /** The containers around the place that is looked at, outermost first, and the name or index in each. */
+  /** The containers around the current place, outermost first, and the name or index of the place in each. */
   readonly #containers: (object | null)[] = [];
   readonly #places: (string | number)[] = [];
-  /** What has been seen takes this many bytes or more. */
+  /** The parts so far take at least this many bytes. */
   #bytesMin = 0;
 
   start(value: unknown, argument: ArgumentName): unknown {
@@ -70,7 +73,7 @@ class PreparingWalk {
   }
 
   prepare(value: unknown, depth: number): unknown {
-    // Counted on the way, and not only when all is encoded: a value that holds one thing many times can be endless.
+    // Bytes are counted during the walk, because a value that holds one part many times can be almost endless.
     this.#count(1);
     switch (typeof value) {
       case 'string':
@@ -104,8 +107,8 @@ class PreparingWalk {
   }
 
   #object(value: object, depth: number): unknown {
-    // The exact prototype, for an instance of a subclass would come back as one of the class above it; and the real
-    // type, for anyone can give an object a prototype.
+    // The exact prototype counts, because an instance of a subclass would come back as an instance of its base class. The
+    // real type counts, too, because a program can give any object any prototype.
     const prototype: object | null = getPrototypeOf(value);
     if (prototype === Object.prototype) return this.#plainObject(value, depth);
     if (Array.isArray(value) && isPrototype('Array', prototype)) return this.#array(value, depth);
@@ -119,7 +122,7 @@ class PreparingWalk {
     if (types.isSet(value) && isPrototype('Set', prototype)) {
       return this.#collection(EXTENSION.set, value, [...value], depth);
     }
-    // Fake timers put a Date of their own in the place of the real one: while they do, either is a plain Date.
+    // Fake timers replace globalThis.Date. Meanwhile, their dates and real dates are both plain dates.
     if (types.isDate(value) && (prototype === realDatePrototype || isPrototype('Date', prototype))) {
       return this.#date(value, depth);
     }
@@ -151,8 +154,9 @@ class PreparingWalk {
   }
 
   /**
-   * The value of a property. A getter must not run, and what is not enumerable would be lost. Descriptors tell, at a fifth
-   * of all the garbage of a put: so only where there is something to tell. Of a setter alone the value is undefined.
+   * Returns the value of a property. Refuses accessors, because a getter must not run, and properties that are not
+   * enumerable, because they would be lost. A descriptor is garbage, so a property with a value and without a getter
+   * needs none. A property with only a setter has the value undefined.
    */
   #property(object: object, name: string, isEnumerable: boolean, depth: number): unknown {
     if (isEnumerable && name !== '__proto__' && lookupGetter.call(object, name) === undefined) {
@@ -164,15 +168,15 @@ class PreparingWalk {
       this.#refuse(depth, 'a plain property, without getter and setter', get ?? set, SPREAD);
     }
     if (!enumerable) this.#refuse(depth, 'an enumerable property', value);
-    // An object literal and an assignment make something else of it, and the library does not read it.
+    // An object literal and an assignment would set the prototype, and the library refuses the name.
     if (name === '__proto__') this.#refuse(depth, `no property named ${name}`, value);
     return value;
   }
 
   #array(value: readonly unknown[], depth: number): unknown {
     const items = this.#items(value, depth);
-    // Values, for listing the names of a thousand indices costs more than encoding what is there. There are no
-    // holes, so an equal number leaves room for no named property.
+    // Object.values() is faster than Object.keys(), which lists the indices as strings. The array has no holes, so an equal
+    // number means that there are no named properties.
     if (Object.values(value).length !== value.length) {
       this.#refuse(depth, 'an array without named properties', value);
     }
@@ -203,7 +207,7 @@ class PreparingWalk {
   }
 
   #date(value: Date, depth: number): ExtData {
-    // Dates of fake timers have properties of their own, which are no one's data.
+    // Dates of fake timers have properties of their own, which are not data of the program.
     if (getPrototypeOf(value) === realDatePrototype) this.#refuseExtras(value, depth);
     const payload = Buffer.allocUnsafe(8);
     payload.writeDoubleBE(value.getTime());
@@ -233,7 +237,7 @@ class PreparingWalk {
     if (getOwnPropertyNames(value).length > 0) this.#refuse(depth, 'no properties of its own', value);
   }
 
-  /** A cycle is told by its shortest path, and not by the hundred turns that were made in it. */
+  /** Refuses a value that is too deep. Names a cycle by its shortest path. */
   #refuseDepth(value: object): never {
     const containers = [...this.#containers.slice(0, VALUE_DEPTH_MAX), value];
     const depth = containers.findIndex((at, level) => containers.indexOf(at) < level);
@@ -256,11 +260,12 @@ class PreparingWalk {
   }
 }
 
-/** In this realm, which is asked first, or in another one. */
+/** Returns true for the intrinsic prototype of this name, in this realm or in another one. */
 function isPrototype(name: IntrinsicName, prototype: object | null): boolean {
   return prototype === globalThis[name].prototype || isIntrinsicPrototype(name, prototype);
 }
 
+/** Returns the error for a value above VALUE_BYTES_MAX. */
 export function tooLarge(): KeelsonError {
   const message = `A value takes more than ${VALUE_BYTES_MAX} bytes, and no record holds as much`;
   return new KeelsonError('KEELSON_RECORD_TOO_LARGE', message);
@@ -295,7 +300,7 @@ function bigintPayload(value: bigint): Uint8Array {
   return Buffer.from(`${value < 0n ? '01' : '00'}${digits.length % 2 === 0 ? '' : '0'}${digits}`, 'hex');
 }
 
-/** The library strips it from long strings. */
+/** Returns true for a text that starts with U+FEFF, which the library strips from long strings. */
 export function startsWithBom(text: string): boolean {
   return text.charCodeAt(0) === 0xfeff;
 }

@@ -1,39 +1,44 @@
-// The extension types of the msgpack profile, and the library set up with them. Pure.
-// docs/FORMAT.md has the table too.
+// The extension types of the msgpack profile, and the library @msgpack/msgpack set up with them. docs/FORMAT.md has the
+// table of types, too.
+//
+// One encoder and some decoders are module state, because making one takes longer than using it. A call of one that runs
+// already makes another one for that call: the library sees to it. So nested calls, which Proxies and getters can make,
+// do not disturb each other.
 
 import { DecodeError, Decoder, Encoder, ExtData, type ExtensionCodecType } from '@msgpack/msgpack';
 import { asBuffer, readUtf8 } from '../utf8.js';
 
 /**
- * A number, once written to a disk, keeps its meaning for ever.
- * MessagePack leaves 0 to 127 to applications; 0 stays free, so that zeroed bytes never read as one of them.
+ * The numbers of the extension types. A number keeps its meaning for ever, because it is on disks. MessagePack leaves 0
+ * to 127 to applications. 0 stays free, so that zeroed bytes are no extension.
  */
 export const EXTENSION = {
-  /** Empty payload. Inside of arrays, objects, maps and sets only. */
+  /** undefined. The payload is empty. It stands only inside of arrays, objects, maps and sets. */
   undefined: 1,
-  /** u8 sign (0: zero or more, 1: negative), then the magnitude, big-endian, without leading zeros; none for 0n. */
+  /** A bigint: u8 sign (1 if negative, otherwise 0), then the magnitude, big-endian, without leading zeros. 0n has none. */
   bigint: 2,
-  /** 8 bytes: milliseconds since 1970, a big-endian float 64; NaN for an invalid Date. */
+  /** A Date: milliseconds since 1970 as a big-endian float 64 in 8 bytes. An invalid Date is NaN. */
   date: 3,
-  /** The bytes of a Node Buffer. A plain Uint8Array is msgpack's bin. */
+  /** A Buffer of Node.js: its bytes. A plain Uint8Array is a bin of MessagePack. */
   buffer: 4,
-  /** Key, value, key, value, … in insertion order, each in this profile, to the end of the payload. */
+  /** A Map: key, value, key, value and so on in insertion order, each in this profile, to the end of the payload. */
   map: 5,
-  /** The items in insertion order, each in this profile, to the end of the payload. */
+  /** A Set: its items in insertion order, each in this profile, to the end of the payload. */
   set: 6,
-  /** Empty payload: the number -0, of which the library makes 0. */
+  /** The number -0. The payload is empty. The library would write it as 0. */
   negativeZero: 7,
-  /** UTF-8: a string that starts with U+FEFF, which the library strips from long ones. */
+  /** A string that starts with U+FEFF, in UTF-8. The library strips U+FEFF from long strings. */
   markedString: 8,
-  /** As a map: an object with a property name that the library may not bring back. */
+  /** An object with a property name that the library may not bring back. The payload is that of a Map. */
   object: 9,
 } as const;
 
+/** The decoder of each extension type. */
 const DECODED: Readonly<Record<number, (payload: Uint8Array) => unknown>> = {
   [EXTENSION.undefined]: () => undefined,
   [EXTENSION.bigint]: decodeBigint,
   [EXTENSION.date]: (payload) => new Date(Buffer.prototype.readDoubleBE.call(payload)),
-  // The payload is a subarray of a CopiedOut, so it may be kept.
+  // The value may keep the payload, which is a subarray of a CopiedOut and so a copy.
   [EXTENSION.buffer]: asBuffer,
   [EXTENSION.map]: decodeMap,
   [EXTENSION.set]: (payload) => new Set(decodeItems(payload)),
@@ -42,14 +47,17 @@ const DECODED: Readonly<Record<number, (payload: Uint8Array) => unknown>> = {
   [EXTENSION.object]: (payload) => Object.fromEntries(decodeMap(payload)),
 };
 
-/** How many arrays, objects, maps and sets may be inside each other. */
+/** The most levels of a value: arrays, objects, maps and sets inside each other. */
 export const VALUE_DEPTH_MAX = 100;
 
 const SCRATCH_BYTES_INITIAL = 16 * 1024;
-/** An encoder whose scratch buffer a giant value has grown past this is let go. */
+/**
+ * The largest scratch buffer that the msgpack encoder keeps. An encoder whose buffer a giant value has made larger is
+ * dropped.
+ */
 const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 
-/** Not the library's own class, which would write every Date as MessagePack's timestamp. */
+/** The extension codec. The ExtensionCodec of the library would write every Date as a timestamp of MessagePack. */
 const extensionCodec: ExtensionCodecType<undefined> = {
   tryToEncode: (value) => (value instanceof ExtData ? value : null),
 
@@ -60,14 +68,16 @@ const extensionCodec: ExtensionCodecType<undefined> = {
   },
 };
 
-// An encoder or a decoder that is called while it runs makes another one for that call.
 let encoder = newEncoder();
 
-/** By the bit length of the input, which bounds what a decoder allocates for the length of an array. */
+/**
+ * The decoders by the bit length of the input. A decoder refuses an array longer than its input could hold, before it
+ * allocates memory for it.
+ */
 const decoders: (Decoder | undefined)[] = [];
 
 function newEncoder(): Encoder {
-  // One level more, for what is inside of the innermost.
+  // One level more, because the library counts the values inside the innermost container, too.
   const maxDepth = VALUE_DEPTH_MAX + 1;
   return new Encoder({ extensionCodec, maxDepth, initialBufferSize: SCRATCH_BYTES_INITIAL });
 }
@@ -78,29 +88,29 @@ function decoderFor(lengthBytes: number): Decoder {
   return decoders[bits];
 }
 
-/** The bytes of a value that has been prepared: a view of a scratch buffer, which the next call overwrites. */
+/** Returns the bytes of a prepared value (check.ts): a view of a scratch buffer, which the next call overwrites. */
 export function encodePrepared(value: unknown): Uint8Array {
   const bytes = encoder.encodeSharedRef(value);
   if (bytes.buffer.byteLength > SCRATCH_BYTES_KEPT_MAX) encoder = newEncoder();
   return bytes;
 }
 
-/** Prepared values one after the other: an array without its header. */
+/** Returns the bytes of prepared values, one after the other: an array of MessagePack without its header. */
 export function encodeItems(items: readonly unknown[]): Uint8Array {
   return encoder.encode(items).subarray(items.length < 16 ? 1 : items.length < 0x1_0000 ? 3 : 5);
 }
 
-/** Throws whatever the library or a payload throws when the bytes are no value. */
+/** Returns the value in `bytes[start, end)`. Throws errors of the library and of extensions for bytes that are no value. */
 export function decodeValue(bytes: Uint8Array, start: number, end: number): unknown {
   return decoderFor(end - start).decode(new CopiedOut(bytes.buffer, bytes.byteOffset + start, end - start));
 }
 
-/** How many payloads with items are being decoded, one inside the other. */
+/** The number of payloads of maps, sets and objects that are being decoded, one inside the other. */
 let depth = 0;
 
-/** What encodeItems() wrote. Throws as decodeValue() does. */
+/** Returns the values that encodeItems() wrote. Throws what decodeValue() throws. */
 export function decodeItems(payload: Uint8Array): unknown[] {
-  // Every level has a copy of its payload, and the library sets no limit.
+  // Each level copies its payload, and the library has no limit of levels.
   if (depth === VALUE_DEPTH_MAX) throw new DecodeError(`it is nested deeper than ${depth} levels`);
   depth++;
   try {
@@ -124,9 +134,9 @@ function decodeBigint(payload: Uint8Array): bigint {
 }
 
 /**
- * The library hands out binaries as subarrays of its input. Of this input they are copies, so that each has memory
- * of its own, and one that is kept or transferred takes nothing else along. A value without binaries pays nothing
- * for it, while a copy of the whole input would take longer than decoding it.
+ * An input for the library whose subarrays are copies. The library returns binaries as subarrays of its input. As copies,
+ * they have memory of their own, so a program can keep or transfer one without the rest. A value without binaries pays
+ * nothing for this; a copy of the whole input would take long.
  */
 class CopiedOut extends Uint8Array<ArrayBufferLike> {
   override subarray(start: number, end: number): Uint8Array<ArrayBuffer> {

@@ -1,15 +1,20 @@
-// Plain values out of MessagePack without the library, at half the cost: what plain-writer.ts writes. Pure. Of
-// anything else, malformed bytes included, it says so, and the library decides.
+// Reads plain values from MessagePack without the library, which is slower: the values that plain-writer.ts writes. For
+// other bytes, malformed ones, too, the reader gives up and the library decides.
+//
+// The bytes and the position are module state, because an object for them would be garbage of each read. Reads are
+// synchronous. Only a setter that a program puts on Object.prototype can run another read meanwhile. Then the first read
+// finds no more bytes and gives up.
 
 import { SHAPED_HEADER_BYTES, type Shape, type Shapes, shapeIdAt } from '../shapes.js';
 import { readUtf8 } from '../utf8.js';
 
-/** What decodePlain() returns of bytes that are no plain value. No value is this. */
+/** The result for bytes that are no plain value. */
 export const NOT_PLAIN = Symbol('not plain');
 
+/** The most levels of a value that the plain reader reads. The library reads deeper values. */
 const DEPTH_MAX = 16;
 
-/** Names of properties that have been read, by a hash: most values of a store have the same ones. */
+/** The number of property names in a cache by hash: most values of a store have the same names. */
 const KNOWN_NAMES = 1024;
 const knownNames = new Array<string | undefined>(KNOWN_NAMES).fill(undefined);
 
@@ -18,11 +23,15 @@ const floatBytes = new Uint8Array(floats.buffer);
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 const NOTHING = new Uint8Array(0) as Uint8Array;
+/** The bytes that are read, the position in them, and their end. */
 let bytes = NOTHING;
 let at = 0;
 let end = 0;
 
-/** The value of `input[start, inputEnd)`, sharing no memory with it; NOT_PLAIN, or KEELSON_DECODE for a text that is no UTF-8. */
+/**
+ * Returns the value in `input[start, inputEnd)`, which it shares no memory with, or NOT_PLAIN. Throws KEELSON_DECODE for
+ * a text that is no UTF-8.
+ */
 export function decodePlain(input: Uint8Array, start: number, inputEnd: number): unknown {
   bytes = input;
   at = start;
@@ -31,14 +40,15 @@ export function decodePlain(input: Uint8Array, start: number, inputEnd: number):
     const value = readValue(0);
     return at === end ? value : NOT_PLAIN;
   } finally {
-    // Memory of a store that may be gone tomorrow.
+    // The module must not keep the memory of a store that is closed.
     bytes = NOTHING;
   }
 }
 
 /**
- * Reads a value that is written by its shape. `decodeItems` decodes the values of its names where some are not plain.
- * Throws KEELSON_DECODE when nothing has defined the shape, and an Error when there is not one value for each name.
+ * Returns the value in `input[start, inputEnd)`, which refers to a shape. `decodeItems` decodes the values behind the
+ * header if some of them are not plain. Throws KEELSON_DECODE when `shapes` lacks the shape, and an Error when the number
+ * of values differs from that of the names.
  */
 export function decodeShaped(
   input: Uint8Array,
@@ -70,8 +80,9 @@ function readPlain(shape: Shape, input: Uint8Array, start: number, inputEnd: num
 }
 
 /**
- * An object literal in code of its own is made in a fifth of the time that properties take that are added one by one. The
- * names come from a disk: they are strings in it, escaped, and none has a meaning in a literal.
+ * Returns a function that reads the values of a shape and makes an object of them. The function is generated, because V8
+ * makes an object literal much faster than it adds properties one by one. The names come from a disk. They stand in the
+ * code as escaped strings, and no name of a shape has a meaning in an object literal.
  */
 function readerOf({ names }: Shape): () => unknown {
   const values = names.map((_, index) => `v${index}`);
@@ -81,7 +92,7 @@ function readerOf({ names }: Shape): () => unknown {
     const make = new Function('read', 'no', `return () => { ${reads.join('')} return {${properties}}; }`);
     return make(readValue, NOT_PLAIN);
   } catch (error) {
-    // Node can be told to make no code out of strings.
+    // Node.js can be started so that it makes no code from strings.
     if (!(error instanceof EvalError)) throw error;
     return () => readNamed(names);
   }
@@ -185,8 +196,8 @@ function readShortName(size: number): string | typeof NOT_PLAIN {
     return known;
   }
   const name = readText(size);
-  // Names in ASCII only: of those alone the bytes are the units. As a property has it: V8 keeps one string for all properties
-  // of a name.
+  // The cache has only ASCII names, whose bytes are their code units. Object.keys() returns the string that V8 shares
+  // among all properties of a name.
   if (name !== NOT_PLAIN && name.length === size) [knownNames[hash]] = Object.keys({ [name]: 0 });
   return name;
 }
@@ -205,7 +216,7 @@ function readText(size: number): string | typeof NOT_PLAIN {
   return readUtf8(bytes, start, at);
 }
 
-/** The length of what follows; more than there is where it is cut off. */
+/** Reads a length of `size` bytes. Returns Infinity when it is cut off, which is longer than any rest. */
 function readLength(size: number): number {
   const length = readUnsigned(size);
   return length === NOT_PLAIN ? Number.POSITIVE_INFINITY : length;
@@ -218,7 +229,7 @@ function readUnsigned(size: number): number | typeof NOT_PLAIN {
   return value;
 }
 
-/** An integer that no number is exactly is not written: what the library makes of one is its own affair. */
+/** Reads an unsigned integer of 64 bits. The writer writes safe integers only; the library decides about others. */
 function readLarge(): number | typeof NOT_PLAIN {
   const value = readUnsigned(8);
   return Number.isSafeInteger(value) ? value : NOT_PLAIN;
@@ -231,7 +242,7 @@ function readSigned(size: number): number | typeof NOT_PLAIN {
   return value < range / 2 ? value : value - range;
 }
 
-/** Likewise, as two halves, for no number is exactly 2^64 less. */
+/** Reads a signed integer of 64 bits as two halves, because a number is not exact above 2^53. */
 function readLargeSigned(): number | typeof NOT_PLAIN {
   const high = readSigned(4);
   const low = readUnsigned(4);

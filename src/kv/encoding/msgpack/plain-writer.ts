@@ -1,7 +1,10 @@
-// Writes plain values as MessagePack without the library: one pass checks and writes, at half the cost of two passes.
-// Plain are objects, arrays, strings, numbers, booleans and null that check.ts would pass as they are, in at most
-// VALUE_BYTES_MAX bytes. The bytes are those that the library would write, or those of the value's shape. For any other
-// value the writer gives up, and the library decides.
+// Writes plain values as MessagePack without the library: one pass checks and writes, where check.ts and the library take
+// two. Plain values are objects, arrays, strings, numbers, booleans and null that check.ts would leave as they are, in at
+// most VALUE_BYTES_MAX bytes. The writer writes the bytes that the library would write, or a reference to a shape with
+// the values. For any other value the writer gives up, and the library decides.
+//
+// The memory and the position are module state, because an object for them would be garbage of each write. A Proxy in a
+// value can run another write meanwhile. writePlain() notices that and gives up.
 
 import { isIntrinsicPrototype, isPlainElsewhere } from '../realms.js';
 import type { Scratch } from '../scratch.js';
@@ -9,27 +12,28 @@ import type { Shape, Shapes } from '../shapes.js';
 import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from '../utf8.js';
 import { INHERITED_NAMES, lookupGetter, startsWithBom } from './check.js';
 
-/** The library writes a larger value, in memory that it grows. */
+/** The most bytes of a value that the plain writer writes. The library writes larger values, in memory that it grows. */
 const VALUE_BYTES_MAX = 16 * 1024;
-/** The library writes a deeper value. */
+/** The most levels of a value that the plain writer writes. The library writes deeper values. */
 const DEPTH_MAX = 16;
-/** A number with its type, or the header of a string, an array or an object. */
+/** The most bytes of a number with its type, and of the header of a string, an array or an object. */
 const HEADER_BYTES_MAX = 9;
+/** The longest text whose length fits into the byte of its type, in ASCII characters. */
 const SHORT_TEXT_UNITS_MAX = 31;
 
 const { getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
 
-/** The memory that is written to, the position in it, and the position that is out of bounds. */
+/** The memory that is written to, the position in it, and the first position that must not be written to. */
 let bytes: Uint8Array = new Uint8Array(0);
 let view = new DataView(bytes.buffer);
 let at = 0;
 let limit = 0;
-/** Counts the values. A Proxy in a value may have another value written meanwhile, which changes all of the above. */
+/** The number of calls of writePlain(). A call during another call changes this, and all variables above. */
 let serial = 0;
 
 /**
- * Writes a plain value behind what is in `out`. Returns false, with the position of `out` as it was, for a value that is
- * not plain. With `shapes`, an object whose names have a shape is written without them.
+ * Appends a plain value to `out`. Returns false, without moving the position of `out`, for a value that is not plain. With
+ * `shapes`, an object whose property names have a shape is written without the names.
  */
 export function writePlain(value: unknown, shapes: Shapes | null, out: Scratch): boolean {
   const ownSerial = ++serial;
@@ -42,7 +46,7 @@ export function writePlain(value: unknown, shapes: Shapes | null, out: Scratch):
   return true;
 }
 
-/** Writes the whole of a value: an object by its shape, if there is one. */
+/** Writes a whole value. An object whose names have a shape is written by it. */
 function writeWhole(value: unknown, shapes: Shapes): boolean {
   if (typeof value !== 'object' || value === null) return writeValue(value, 0);
   const prototype: object | null = getPrototypeOf(value);
@@ -63,7 +67,10 @@ function writeShaped(value: object, { header, names }: Shape): boolean {
   return true;
 }
 
-/** Each of these functions returns false for what is not plain; the bytes that were written are then of no use. */
+/**
+ * Writes a value. Like all functions below, it returns false when the value is not plain; the bytes it wrote then do not
+ * count.
+ */
 function writeValue(value: unknown, depth: number): boolean {
   if (at + HEADER_BYTES_MAX > limit) return false;
   if (typeof value === 'string') return writeText(value);
@@ -93,7 +100,7 @@ function writeObject(value: object, depth: number): boolean {
   return names !== null && writeProperties(value, names, depth);
 }
 
-/** Returns the names of an object; null when it has other properties, too. */
+/** Returns the enumerable names of an object, or null when it has other properties, too. */
 function namesOf(value: object): readonly string[] | null {
   const names = Object.keys(value);
   const isAll =
@@ -115,7 +122,7 @@ function writeProperties(value: object, names: readonly string[], depth: number)
 
 function writeArray(value: readonly unknown[], depth: number): boolean {
   const size = value.length;
-  // A hole is undefined, which is not plain; and then an equal number leaves room for no named property.
+  // A hole reads as undefined, which is not plain. Without holes, an equal number means that there are no named properties.
   if (Object.values(value).length !== size || getOwnPropertySymbols(value).length > 0) return false;
   if (!writeSize(size, 0x90, 0xdc)) return false;
   for (let index = 0; index < size; index++) if (!writeValue(value[index], depth + 1)) return false;

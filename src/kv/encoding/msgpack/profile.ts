@@ -1,18 +1,21 @@
-// The default value encoding: @msgpack/msgpack, with what JavaScript has and MessagePack lacks in extension types.
-// Pure. This file owns the promise: a value comes back exactly as it was put, or put throws a TypeError that names
-// the place in it. check.ts sees to that; extensions.ts has the extensions and the library; what is
-// plain goes past both of them (plain-writer.ts, plain-reader.ts), to and from the same bytes; or, in a store,
-// to and from bytes without the names of its properties (shapes.ts).
+// The msgpack profile, which is the default value encoding: MessagePack, with extension types for what JavaScript has and
+// MessagePack lacks. This file keeps the promise that a value comes back exactly as it was put, or put() throws a
+// TypeError that names the place in the value.
 //
-// Exactly: -0, undefined properties, the order of keys, the difference between a Buffer and a Uint8Array. Not kept:
-// that two places held the same object (each gets a copy), that an object was frozen, that it had no prototype, and that
-// it came from another realm (realms.ts). Not looked for, since that
-// would mean listing every index: named properties hung on a Uint8Array or Buffer, hidden (not enumerable) ones
-// on an array, and getters in the place of an array's elements. Those are read more than once, as is a Proxy, and
-// should answer the same each time.
+// check.ts refuses values that would not come back. extensions.ts has the extension types and the library
+// @msgpack/msgpack. plain-writer.ts and plain-reader.ts encode and decode plain values without the library, to and from
+// the same bytes. In a store, they leave out the property names of values with a shape (shapes.ts).
 //
-// What is read was written here and lies under a checksum. So other bytes are KEELSON_DECODE where no value can be
-// made of them; but one that is not as we write it, such as a key that comes twice, is not looked for.
+// "Exactly" includes -0, properties that are undefined, the order of keys, and the difference between a Buffer and a
+// Uint8Array. Four facts are lost: that two places held the same object (each gets a copy), that an object was frozen,
+// that it had no prototype, and that it came from another realm (realms.ts).
+//
+// Three things are not checked, because the check would have to list every index: named properties of a Uint8Array or
+// Buffer, properties of an array that are not enumerable, and getters in the place of elements of an array. Such getters
+// and Proxies are read more than once, and should return the same each time.
+//
+// A checksum vouches for the bytes that are decoded. Bytes of which no value can be made are KEELSON_DECODE. Bytes that
+// this profile would not write, such as a duplicate key, may decode.
 
 import { type ArgumentName, KeelsonError, whatHappened } from '../../../errors.js';
 import type { Scratch } from '../scratch.js';
@@ -26,7 +29,7 @@ import { writePlain } from './plain-writer.js';
 export { VALUE_BYTES_MAX } from './check.js';
 export { VALUE_DEPTH_MAX } from './extensions.js';
 
-/** What the msgpack encoding takes and gives back. */
+/** A value that the msgpack encoding takes and returns. */
 export type MsgpackValue =
   | null
   | undefined
@@ -42,8 +45,8 @@ export type MsgpackValue =
   | ReadonlySet<MsgpackValue>;
 
 /**
- * Returns the msgpack codec of a store. All namespaces of a store share its shapes; without them, every object is written
- * with its names.
+ * Returns the msgpack codec of a store. All spaces of the store share `shapes`. With null, every object is written with its
+ * property names.
  */
 export function msgpackCodec(shapes: Shapes | null): ValueCodec<unknown> {
   return {
@@ -60,7 +63,7 @@ function encodeMsgpack(value: unknown, argument: ArgumentName, shapes: Shapes | 
   out.append(bytes);
 }
 
-/** Throws KEELSON_DECODE for bytes that are not a value. */
+/** Returns the value in `bytes[start, end)`. Throws KEELSON_DECODE for bytes that are no value. */
 function decodeMsgpack(bytes: Uint8Array, start: number, end: number, shapes: Shapes | null): unknown {
   let value: unknown;
   try {
