@@ -1,9 +1,9 @@
 // The key encodings: turn a key of a caller into a string for the index and into bytes for the disk, and back. Pure.
 //
-// In the index, every key is a string, and `<` compares it by code units. For 'utf8' the string is the key itself. For
-// 'bytes' the code units of the string are the bytes of the key (latin1), so the order of strings is the order of bytes. So
-// the store never keeps a buffer of a caller, and there is one kind of index. The first record of a store and every image
-// have the name of the encoding.
+// In the index, every key is a string, and keys are compared with `<`, by code units. For 'utf8' the string is the key
+// itself. For 'bytes' the code units of the string are the bytes of the key (latin1), so the order of strings is the
+// order of bytes. The store never keeps a buffer of a caller, and there is only one kind of index. The first record of a
+// store and every image have the name of the encoding.
 
 import { types } from 'node:util';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../errors.js';
@@ -35,7 +35,7 @@ export interface KeyCodec<K> {
   byteLength(indexKey: IndexKey): number;
   /** Writes the bytes of a key at `at`, and returns their number. The target must have room for byteLength() bytes. */
   write(indexKey: IndexKey, target: Uint8Array, at: number): number;
-  /** Returns the key in `bytes[start, end)`, which it does not share memory with. Throws KEELSON_DECODE for other bytes. */
+  /** Returns the key in `bytes[start, end)`, without sharing their memory. Throws KEELSON_DECODE when there is none. */
   read(bytes: Uint8Array, start: number, end: number): IndexKey;
   /**
    * Returns the smallest key above all keys that start with `prefix`, or undefined when there is no key above them. For

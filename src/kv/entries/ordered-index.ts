@@ -19,10 +19,7 @@ const LOAD_CHUNK_KEYS = 16_384;
 
 /** The most keys in the tail of the ordered index. A longer tail gains little, and the next read waits for all of it. */
 const TAIL_KEYS_MAX = 1024;
-/**
- * The shortest tail of the ordered index that goes into the tree as whole nodes. A shorter tail goes key by key, which is
- * as fast.
- */
+/** The shortest tail of the ordered index that goes into the tree as whole nodes. A shorter tail goes key by key. */
 const TAIL_KEYS_MIN = 32;
 
 /** The lowest of all possible keys. */

@@ -1,4 +1,4 @@
-// Writes the blocks of an image one after the other, in memory that serves the next block again. Pure.
+// Writes the blocks of an image one after the other, in memory that is reused. Pure.
 
 import { invariant } from '../../errors.js';
 import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
@@ -95,9 +95,7 @@ export class ImageBlockWriter {
     return this.#seal(BLOCK_KIND.table, 0);
   }
 
-  /**
-   * Returns the end block, which is missing when an image is cut off between two blocks. It is valid until the next call.
-   */
+  /** Returns the end block, without which an image is cut off. It is valid until the next call. */
   end(): Uint8Array {
     return this.#seal(BLOCK_KIND.end, 0);
   }
