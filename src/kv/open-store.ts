@@ -71,7 +71,7 @@ export async function openStoreOn(
   return openUnderLock({ ...opening, storage: lock.storage }, lock, forJournal);
 }
 
-/** What the steps of an open share. */
+/** The values that all steps of an open share. */
 interface Opening {
   readonly storage: Storage;
   readonly directory: string;

@@ -25,7 +25,7 @@ import type { StoreView } from '../entries/space.js';
 import { imageLsn, isTemporaryImage } from '../image/image-names.js';
 import { publishImage } from '../image/image-writer.js';
 
-/** What the writing of a new store needs. */
+/** The input of writeNewStore(). */
 export interface NewStorePlan {
   /** The content of the new store. Its log continues at the LSN of the view. */
   readonly view: StoreView;

@@ -49,7 +49,7 @@ export class OrderedIndex<V extends object | number> {
   /** The tail: ascending keys above every key in the tree. */
   #tailKeys: IndexKey[] = [];
   #tailValues: V[] = [];
-  /** No key in tree and tail is above this key. Undefined when it is not known. */
+  /** An upper bound of all keys in tree and tail, or undefined when none is known. */
   #highest: IndexKey | undefined;
 
   /** Tests give small sizes, which make deep trees of few keys. */

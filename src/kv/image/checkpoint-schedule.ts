@@ -117,7 +117,7 @@ export interface CheckpointOptions {
   readonly keepOlderGeneration: boolean;
 }
 
-/** What a schedule works with. */
+/** The parts of a store on which a schedule works. */
 export interface CheckpointScheduleParts {
   readonly storage: Storage;
   readonly directory: string;

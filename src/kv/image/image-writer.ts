@@ -27,7 +27,7 @@ const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
 /** The most entries that are looked up before the first of them is copied, so that their cache misses overlap. */
 const GATHERED_ENTRIES_MAX = 1024;
 
-/** What the writing of an image needs. */
+/** The input of publishImage() and writeImage(). */
 export interface ImagePlan {
   readonly journalId: Uint8Array;
   /** The content of the image. The LSN of the view is the LSN of the image. */

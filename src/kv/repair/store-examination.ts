@@ -48,7 +48,7 @@ export interface EncodingNames {
   readonly valueEncodingName: string;
 }
 
-/** What an examination needs. */
+/** The input of examineStore(). */
 export interface ExaminationPlan {
   readonly storage: Storage;
   readonly directory: string;
@@ -137,7 +137,7 @@ async function assertUntaken(held: HeldDirectory, lock: number): Promise<void> {
 /** A record of a batch that the journal gives. */
 type FoundRecord = RecordBatch['records'][number];
 
-/** One examination. */
+/** The examination of one store. */
 class Examiner {
   readonly #plan: ExaminationPlan;
   readonly #storage: Storage;

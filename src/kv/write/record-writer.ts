@@ -48,7 +48,7 @@ export class RecordWriter {
     return this.#out.at;
   }
 
-  /** Where the value of the last put starts in the record. Right after put(), it ends at `length`. */
+  /** The start of the value of the last put in the record. Right after put(), the value ends at `length`. */
   get valueStart(): number {
     return this.#valueStart;
   }

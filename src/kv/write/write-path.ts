@@ -22,7 +22,7 @@ export interface WriteObserver {
   committed(lsn: Lsn): void;
 }
 
-/** What a write path works with. */
+/** The parts of a store on which a write path works. */
 export interface WritePathParts {
   readonly log: StoreLog;
   readonly schema: Schema;

@@ -34,9 +34,9 @@ export class WriteSet {
   spaces: Space[] = [];
   /** The keys of puts and deletes. */
   keys: IndexKey[] = [];
-  /** Where the values of puts start in `bytes`. */
+  /** The starts of the values of puts in `bytes`. */
   valueStarts: number[] = [];
-  /** Where the values of puts end in `bytes`. */
+  /** The ends of the values of puts in `bytes`. */
   valueEnds: number[] = [];
   /** The staged entries of puts. */
   handles: EntryHandle[] = [];
