@@ -71,7 +71,7 @@ export async function openStoreOn(
   return openUnderLock({ ...opening, storage: lock.storage }, lock, forJournal);
 }
 
-/** What the steps of an open share. */
+/** The values that all steps of an open share. */
 interface Opening {
   readonly storage: Storage;
   readonly directory: string;
@@ -81,10 +81,7 @@ interface Opening {
   readonly startedMs: number;
 }
 
-/**
- * Refuses a directory before anything is made or changed there, the lock included. Whatever passes is checked again under
- * the lock.
- */
+/** Refuses a directory before anything is made or changed there, even the lock. The lock holder repeats the checks. */
 async function inspectDirectory({ storage, directory, options, codecs }: Opening): Promise<void> {
   const kind = await storage.kind(directory);
   const images = kind === 'directory' ? await listImages(storage, directory) : [];
@@ -369,7 +366,7 @@ function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, direct
   checkEncodings(readBirth(record, directory), codecs, directory);
 }
 
-/** Throws KEELSON_ENCODING_MISMATCH when `path` names other encodings than the options. */
+/** Throws KEELSON_ENCODING_MISMATCH when `path` names other encodings than the options, or an unknown one. */
 function checkEncodings(
   recorded: { readonly keyEncodingName: string; readonly valueEncodingName: string },
   { key, value }: Codecs<unknown, unknown>,

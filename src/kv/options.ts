@@ -21,10 +21,7 @@ import type { CustomValueEncoding, ValueEncodingName } from './encoding/value-en
  * const onProgress = ({ phase, done, total }: OpenProgress) => console.log(phase, done / total);
  */
 export interface OpenProgress {
-  /**
-   * The phase: first the image is loaded, then the files of the journal are scanned, then the records after the image are
-   * replayed.
-   */
+  /** The phase: loading the image, then scanning the files of the journal, then replaying the records after the image. */
   readonly phase: 'image' | 'scan' | 'replay';
   /** The part that is done: entries of the image, bytes of the files, or bytes of records. */
   readonly done: number;
@@ -47,12 +44,9 @@ export interface ResolvedStoreOptions {
   waitForLockMs: number;
   /** The engine that does the I/O: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: ResolvedJournalOptions['engine'];
-  /**
-   * The type of keys: 'utf8' for strings, 'bytes' for Uint8Arrays. A store keeps the encoding of its creation. Default
-   * 'utf8'.
-   */
+  /** The type of keys: 'utf8' for strings, 'bytes' for Uint8Arrays. A store keeps its first encoding. Default 'utf8'. */
   keyEncoding: KeyEncodingName;
-  /** The type of values and their bytes on the disk. A store keeps the encoding of its creation. Default 'msgpack'. */
+  /** The type of values and their bytes on the disk. A store keeps its first encoding. Default 'msgpack'. */
   valueEncoding: ValueEncodingName | CustomValueEncoding<unknown>;
   /**
    * The most bytes of the journal that are written and not durable. A write that would exceed them blocks the event loop
@@ -101,10 +95,7 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   onProgress: functionOption(),
 };
 
-/**
- * Returns the options with defaults for those that are not given. Throws a TypeError for an option that is wrong or
- * unknown.
- */
+/** Returns the options with their defaults. Throws a TypeError for a wrong or unknown option. */
 export function resolveStoreOptions(given: unknown): ResolvedStoreOptions {
   return resolveOptions('open', STORE_OPTIONS, given);
 }

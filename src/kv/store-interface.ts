@@ -27,8 +27,7 @@ export type Durability = 'disk' | 'memory';
  */
 export interface WriteOptions {
   /**
-   * The moment at which the promise resolves. It changes neither when nor in which order writes go to the disk. Default
-   * `'disk'`.
+   * The moment at which the promise resolves. It changes nothing about how the write goes to the disk. Default `'disk'`.
    */
   readonly durability?: Durability | undefined;
 }
@@ -38,10 +37,10 @@ export interface WriteOptions {
  * write when the write is durable; with `durability: 'memory'`, it does not wait for that. Durable means that the write
  * survives `kill -9`, a crash of the kernel and a power cut.
  *
- * Every write throws at once, with nothing changed: a TypeError for misuse, KEELSON_CLOSED, KEELSON_POISONED,
- * KEELSON_READ_ONLY, KEELSON_NO_SPACE, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE, KEELSON_EXHAUSTED, or a
- * RangeError when there is no memory. Its promise rejects with KEELSON_POISONED, and only when an accepted write will not
- * become durable.
+ * A write that is not accepted throws at once, with nothing changed: a TypeError for misuse, KEELSON_CLOSED,
+ * KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_NO_SPACE, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE,
+ * KEELSON_EXHAUSTED, or a RangeError when there is no memory. The promise of an accepted write rejects only when the write
+ * will not become durable, with KEELSON_POISONED.
  *
  * A write blocks the event loop when more than `maxUndurableBytes` would not be durable: see drained().
  */
@@ -49,12 +48,12 @@ export interface Collection<K, V> extends Reads<K, V> {
   /**
    * Sets the value of a key. The value is visible when the call returns, and durable when the promise resolves.
    *
-   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes. It is copied.
+   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
    * @param value A value that the value encoding takes. It is copied. Key and value have at most 2^28 − 1 bytes together.
    * @param options By default, the promise resolves when the write is durable.
    * @returns The LSN of the write, which is the version of the value in getEntry().
-   * @throws At once, with nothing changed, a TypeError that names the place in a value that would not come back exactly,
-   * and what every write throws. Rejects with KEELSON_POISONED.
+   * @throws At once, with nothing changed: a TypeError that names the place in a value that would not come back exactly,
+   * and the errors that all writes have in common. Rejects with KEELSON_POISONED.
    * @example
    * await db.put('user:ada', { name: 'Ada', logins: 1 });
    */
@@ -67,8 +66,8 @@ export interface Collection<K, V> extends Reads<K, V> {
    * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
    * @param options By default, the promise resolves when the write is durable.
    * @returns The LSN of the write, or of the last write when the key was absent.
-   * @throws At once, with nothing changed, a TypeError for a wrong key, and what every write throws. Rejects with
-   * KEELSON_POISONED.
+   * @throws At once, with nothing changed: a TypeError for a wrong key, and the errors that all writes have in common.
+   * Rejects with KEELSON_POISONED.
    * @example
    * await db.delete('user:ada');
    */
@@ -82,8 +81,8 @@ export interface Collection<K, V> extends Reads<K, V> {
    * array nothing is written.
    * @param options By default, the promise resolves when the write is durable.
    * @returns The LSN of the write, or of the last write when there are no operations.
-   * @throws At once, with nothing changed, a TypeError that names the place, as in `operations[3].key`, and what every
-   * write throws. Rejects with KEELSON_POISONED.
+   * @throws At once, with nothing changed: a TypeError that names the place, as in `operations[3].key`, and the errors that
+   * all writes have in common. Rejects with KEELSON_POISONED.
    * @example
    * await db.batch([
    *   { type: 'put', key: 'ann', value: 90 },
@@ -99,8 +98,8 @@ export interface Collection<K, V> extends Reads<K, V> {
    * @param range The range. By default all keys. `reverse` and `limit` are unknown options here.
    * @param options By default, the promise resolves when the write is durable.
    * @returns The LSN of the write, or of the last write when the range has no keys.
-   * @throws At once, with nothing changed, a TypeError for a wrong range, and what every write throws. Rejects with
-   * KEELSON_POISONED.
+   * @throws At once, with nothing changed: a TypeError for a wrong range, and the errors that all writes have in common.
+   * Rejects with KEELSON_POISONED.
    * @example
    * await db.clear({ prefix: 'session:' });
    */

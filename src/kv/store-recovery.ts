@@ -22,18 +22,13 @@ export interface StoreRecovery {
   readonly recordsReplayed: number;
   /** The bytes of the journal that were replayed. */
   readonly bytesReplayed: number;
-  /**
-   * The bytes at the end of the journal that were dropped, because their commit was torn. None of them was acknowledged.
-   */
+  /** The bytes of torn commits at the end of the journal, which were dropped. None of them was acknowledged. */
   readonly tornBytes: number;
   /** A sentence that says where and why the journal was cut, or null when nothing was dropped. */
   readonly tornWhy: string | null;
   /** The LSN of the last write. */
   readonly lastLsn: number;
-  /**
-   * The durable LSN: `lastLsn`, or in a read-only open, which makes nothing durable, the LSN that is proven to be
-   * durable.
-   */
+  /** The durable LSN: equal to `lastLsn`. A read-only open makes nothing durable and has the LSN that is proven durable. */
   readonly durableLsn: number;
   /** The duration of open(), in milliseconds. */
   readonly durationMs: number;

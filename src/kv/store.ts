@@ -31,7 +31,7 @@ import type { WriteSet } from './write/write-set.js';
 
 const EVENTS: readonly (keyof StoreEvents)[] = ['checkpoint', 'poisoned', 'close'];
 
-/** What a store works with. */
+/** The parts of which a store is made. */
 export interface StoreParts<K, V> {
   readonly storage: Storage;
   readonly directory: string;

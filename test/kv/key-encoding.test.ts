@@ -195,3 +195,17 @@ describe('the end of a prefix', () => {
     expect(utf8KeyCodec.afterPrefix('a\u{10ffff}')).toBe('a\ue000');
   });
 });
+
+// The length was read once for the limit and once for the copy: a key of 70,000 bytes got into the log, and its image could
+// not be loaded.
+test('a bytes key whose length lies is as long as its memory', () => {
+  class Liar extends Uint8Array {
+    #looks = 0;
+    override get length(): number {
+      return this.#looks++ === 0 ? 1 : 70_000;
+    }
+  }
+  const key = new Liar(70_000);
+  expect(() => bytesKeyCodec.toIndexKey('key', key)).toThrow(/at most 65536 bytes, this one has 70000/);
+  expect(bytesKeyCodec.toIndexKey('key', new Liar(3).fill(65))).toBe('AAA');
+});

@@ -25,7 +25,7 @@ export interface BackupResult {
   readonly bytesWritten: number;
 }
 
-/** What a backup needs. */
+/** The input of a backup. */
 export interface BackupPlan {
   readonly storage: Storage;
   /** The directory of the store. */

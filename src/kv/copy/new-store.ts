@@ -25,7 +25,7 @@ import type { StoreView } from '../entries/space.js';
 import { imageLsn, isTemporaryImage } from '../image/image-names.js';
 import { publishImage } from '../image/image-writer.js';
 
-/** What the writing of a new store needs. */
+/** The input of writeNewStore(). */
 export interface NewStorePlan {
   /** The content of the new store. Its log continues at the LSN of the view. */
   readonly view: StoreView;
@@ -41,8 +41,8 @@ export interface NewStorePlan {
 }
 
 /**
- * Returns the permissions for the new directory: those of `source`, and always all for its owner, who writes into it. When
- * `source` is gone, only its owner gets permissions.
+ * Returns the permissions of the new directory: those of `source`, with all permissions for its owner, who writes into
+ * it. If `source` is gone, only the owner gets permissions.
  */
 async function permissionsFrom(storage: Storage, source: string): Promise<number | undefined> {
   try {
@@ -94,8 +94,7 @@ async function writeInto(
     await removeAll(storage, directory, marker);
     throw error;
   }
-  // From here on, nothing is removed after a failure. The store is whole, whether the removal of the marker is durable or
-  // not.
+  // From here on, a failure removes nothing: the store is whole, whether the removal of the marker is durable or not.
   await storage.remove(marker);
   await storage.flushDirectory(directory);
   return bytesWritten;
@@ -124,7 +123,7 @@ export function refuseInside(directory: string, source: string): void {
   throw new TypeError(`directory: expected one outside of ${source}, got ${directory}`);
 }
 
-/** Throws a TypeError for a directory that a symbolic link leads into the directory of the store. */
+/** Throws a TypeError for a directory that lies inside the directory of the store because of a symbolic link. */
 export async function refuseInsideByLinks(
   storage: Storage,
   directory: string,
@@ -155,8 +154,7 @@ async function makeMarker(
   });
   try {
     // An owner makes its lock and then looks for the marker. This code makes the marker and then looks for other names,
-    // such as a lock. Nothing is flushed before, because a failed flush in the directory of another owner would harm that
-    // owner.
+    // such as a lock. Nothing is flushed before, because a failed flush would harm another owner of the directory.
     await assertAlone(storage, directory);
   } catch (error) {
     await storage.remove(path).catch(() => {});

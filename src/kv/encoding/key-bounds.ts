@@ -2,7 +2,7 @@
 
 import type { IndexKey } from './key-encoding.js';
 
-/** A range of index keys. A range without a bound is open at that end, whatever the flag of the bound says. */
+/** A range of index keys. A bound that is undefined leaves its end open, and its flag has no meaning. */
 export interface KeyBounds {
   readonly low: IndexKey | undefined;
   readonly lowInclusive: boolean;

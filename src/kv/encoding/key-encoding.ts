@@ -1,12 +1,13 @@
 // The key encodings: turn a key of a caller into a string for the index and into bytes for the disk, and back. Pure.
 //
-// In the index, every key is a string, and `<` compares it by code units. For 'utf8' the string is the key itself. For
-// 'bytes' the code units of the string are the bytes of the key (latin1), so the order of strings is the order of bytes. So
-// the store never keeps a buffer of a caller, and there is one kind of index. The first record of a store and every image
-// have the name of the encoding.
+// In the index, every key is a string, and keys are compared with `<`, by code units. For 'utf8' the string is the key
+// itself. For 'bytes' the code units of the string are the bytes of the key (latin1), so the order of strings is the
+// order of bytes. The store never keeps a buffer of a caller, and there is only one kind of index. The first record of a
+// store and every image have the name of the encoding.
 
 import { types } from 'node:util';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../errors.js';
+import { unsharedBytes } from '../../unshared-bytes.js';
 import { readLatin1, readUtf8, UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 /** A key as the index holds it. */
@@ -35,7 +36,7 @@ export interface KeyCodec<K> {
   byteLength(indexKey: IndexKey): number;
   /** Writes the bytes of a key at `at`, and returns their number. The target must have room for byteLength() bytes. */
   write(indexKey: IndexKey, target: Uint8Array, at: number): number;
-  /** Returns the key in `bytes[start, end)`, which it does not share memory with. Throws KEELSON_DECODE for other bytes. */
+  /** Returns the key in `bytes[start, end)`, without sharing their memory. Throws KEELSON_DECODE when there is none. */
   read(bytes: Uint8Array, start: number, end: number): IndexKey;
   /**
    * Returns the smallest key above all keys that start with `prefix`, or undefined when there is no key above them. For
@@ -82,8 +83,9 @@ export const bytesKeyCodec: KeyCodec<Uint8Array> = {
   toIndexKey(argument, key) {
     // `instanceof` would refuse a Uint8Array of another realm, such as the sandbox of a test runner.
     if (!types.isUint8Array(key)) throw misuse(argument, 'a Uint8Array', key, bytesInstead(key));
-    checkKeyLength(argument, key.length);
-    return readLatin1(key, 0, key.length);
+    const bytes = unsharedBytes(key);
+    checkKeyLength(argument, bytes.length);
+    return readLatin1(bytes, 0, bytes.length);
   },
 
   fromIndexKey(indexKey) {

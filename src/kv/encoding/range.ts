@@ -5,8 +5,8 @@ import { ALL_KEYS, type KeyBounds } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 
 /**
- * A range of keys. A key is in the range when it satisfies every option that is given. Each bound is a key and has the
- * limits of one.
+ * A range of keys. A key is in the range when it satisfies every option that is given. Each bound is a key, with the limits
+ * of a key.
  *
  * @example
  * const range = { gte: 'user:a', lt: 'user:n' };
@@ -52,8 +52,8 @@ export const RANGE_NAMES = [...BOUND_NAMES, 'reverse', 'limit'] as const;
 const WHOLE_RANGE: ResolvedRange = { bounds: ALL_KEYS, reverse: false, limit: Number.POSITIVE_INFINITY };
 
 /**
- * Checks a range and resolves it. `names` are the options of a range here. `alsoKnown` are other fields that the object may
- * have, as a clear in a batch has. An option that is undefined counts as not given.
+ * Checks a range and resolves it. `names` are the options that are known. `alsoKnown` are other fields that the object may
+ * have, such as those of a clear in a batch. An option that is undefined counts as not given.
  *
  * @throws A TypeError that calls the range `argument`, and KEELSON_KEY_TOO_LARGE.
  */

@@ -1,4 +1,4 @@
-// Plain values of other realms: objects from a `vm` context have prototypes of their own. Pure.
+// Recognizes plain values of other realms, such as a `vm` context, whose prototypes are not those of this realm. Pure.
 //
 // Callers compare a prototype with the prototypes of this realm first, and call these functions for any other prototype.
 

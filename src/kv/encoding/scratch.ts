@@ -1,11 +1,11 @@
-// A scratch: growing memory in which a record or a block is built, and which serves the next one again.
+// A scratch: memory that grows, in which one record or block after the other is built.
 
 import { KeelsonError } from '../../errors.js';
 import { writeUtf8 } from './utf8.js';
 
 const BYTES_INITIAL = 16 * 1024;
 
-/** The most memory that a scratch keeps for the next record. One giant record does not keep its memory. */
+/** The most memory that a scratch keeps for the next record. So a giant record does not keep its memory. */
 export const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 
 /** Growing memory with a position. A writer calls reserve(), fills `bytes` from `at` on, and advances `at`. */

@@ -1,9 +1,9 @@
 // Shapes: lists of property names that many values of a store have in common. A value refers to a shape by its id instead
-// of repeating the names. The log and the images have the definitions of shapes. docs/FORMAT.md has the bytes. The
-// records of msgpackr had the idea of leaving the names out.
+// of repeating the names. The log and the images have the definitions of shapes. docs/FORMAT.md has the bytes. msgpackr
+// had the idea of leaving names out first.
 //
-// Ids are 48 random bits, so two sessions cannot give one id to different names. With a checksum of the names as id, a
-// program that takes names from its users could be made to have two lists with one id.
+// Ids are 48 random bits, so two sessions cannot give one id to different names. A checksum of the names would be a bad
+// id: whoever chooses names could make two lists with one checksum.
 
 import { KeelsonError } from '../../errors.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
@@ -30,10 +30,7 @@ const SIGHTINGS_MIN = 4;
 
 /** The number of buckets that count lists of names. */
 const BUCKETS = 256;
-/**
- * The most lists of names in a bucket. A full bucket forgets a list without a shape, because there may be lists without
- * end.
- */
+/** The most lists of names in a bucket. A full bucket forgets a list without a shape, because there may be any number. */
 const BUCKET_SIGHTINGS_MAX = 4;
 
 /** A list of property names with an id. */

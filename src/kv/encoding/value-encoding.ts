@@ -34,14 +34,10 @@ export interface CustomValueEncoding<V> {
    */
   readonly name: string;
   /**
-   * Returns the bytes of a value, in a buffer that may be reused: put() copies them. put() throws the errors of this
-   * method.
+   * Returns the bytes of a value. put() copies them, so the buffer may be reused. If this throws, put() throws the same.
    */
   encode(value: V): Uint8Array;
-  /**
-   * Returns the value of bytes. They are a copy, which the value may keep. An error here makes get() throw
-   * KEELSON_DECODE.
-   */
+  /** Returns the value of bytes, which are a copy that the value may keep. If this throws, get() throws KEELSON_DECODE. */
   decode(bytes: Uint8Array): V;
 }
 
@@ -50,21 +46,18 @@ export interface ValueCodec<V> {
   readonly name: string;
   /**
    * Appends the bytes of a value to `out`. Throws a TypeError that calls the value `argument` when it cannot be encoded,
-   * and KEELSON_RECORD_TOO_LARGE; the content of `out` is then undefined. May run foreign code: getters, Proxies, a
-   * caller's encoder.
+   * and KEELSON_RECORD_TOO_LARGE; the record in `out` is lost then. May run foreign code: getters, Proxies, an encoder of
+   * the caller.
    */
   encode(value: V, argument: ArgumentName, out: Scratch): void;
   /**
-   * Returns the value of `bytes[start, end)`, which it shares no memory with. Throws KEELSON_DECODE for bytes that are no
+   * Returns the value in `bytes[start, end)`, without sharing their memory. Throws KEELSON_DECODE for bytes that are no
    * value. Does not use `this`.
    */
   readonly decode: (bytes: Uint8Array, start: number, end: number) => V;
 }
 
-/**
- * The size of a pool, as large as that of Buffer. A program that keeps one value of a pool keeps the whole pool in
- * memory.
- */
+/** The size of a pool, which is that of Buffer, too. A program that keeps one value keeps its whole pool in memory. */
 const POOL_BYTES = 8192;
 /** The largest binary value that gets a part of a pool. */
 const POOLED_BYTES_MAX = POOL_BYTES / 8;

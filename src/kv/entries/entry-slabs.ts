@@ -3,7 +3,7 @@
 //
 // A linked entry never changes under its handle. Views (of snapshots, iterations and checkpoints) share the table of slabs,
 // and the table is copied before a slab comes or goes. So a view reads what was there when it was taken. Nothing counts
-// references: a view that nobody closes is garbage like any other object, and its slabs with it.
+// references: a view that nobody closes becomes garbage like any other object, and its slabs with it.
 //
 // An entry is a header of 20 bytes (value length, low and high half of the version, key field, id; 32 bits each), the key
 // (key-units.ts), the value, and padding to units of 8 bytes. The key stands there so that a lookup by hash can compare

@@ -2,8 +2,8 @@
 // takes many. Pure, in memory. The index holds no keys; a KeyOwner compares them.
 //
 // It is an extendible hash table (Fagin et al., 1979): a directory of small tables with open addressing. A full table is
-// split in two, and the other tables stay as they are. So each step is short, however many keys there are. A JavaScript
-// Map moves all entries when it grows, and ends at 2^24 entries.
+// doubled or split in two, and the other tables stay as they are. So each step is short, however many keys there are. A
+// JavaScript Map moves all entries when it grows, and ends at 2^24 entries.
 //
 // A slot is two words of 32 bits. The first word has the low bits of the handle plus one. The second word has the high
 // bits of the handle plus one above a hash of 28 bits. Two zeros are an empty slot. The low bits of the hash choose the
@@ -23,8 +23,7 @@ const SLOTS_MIN = 16;
 /** The table of an empty index: a single empty slot. The table counts as full, so the first insert() replaces it. */
 const NO_SLOTS = new Uint32Array(WORDS_PER_SLOT);
 /**
- * The most slots in a table of a hash index: 128 KiB. A table of this size is split instead of doubled, so each step is
- * short.
+ * The most slots in a table of a hash index: 128 KiB. A table of this size is split and not doubled: each step is short.
  */
 export const SLOTS_MAX = 16_384;
 /** A table is full when this part of its slots is taken. */

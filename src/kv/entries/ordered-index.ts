@@ -19,10 +19,7 @@ const LOAD_CHUNK_KEYS = 16_384;
 
 /** The most keys in the tail of the ordered index. A longer tail gains little, and the next read waits for all of it. */
 const TAIL_KEYS_MAX = 1024;
-/**
- * The shortest tail of the ordered index that goes into the tree as whole nodes. A shorter tail goes key by key, which is
- * as fast.
- */
+/** The shortest tail of the ordered index that goes into the tree as whole nodes. A shorter tail goes key by key. */
 const TAIL_KEYS_MIN = 32;
 
 /** The lowest of all possible keys. */
@@ -52,7 +49,7 @@ export class OrderedIndex<V extends object | number> {
   /** The tail: ascending keys above every key in the tree. */
   #tailKeys: IndexKey[] = [];
   #tailValues: V[] = [];
-  /** No key in tree and tail is above this key. Undefined when it is not known. */
+  /** An upper bound of all keys in tree and tail, or undefined when none is known. */
   #highest: IndexKey | undefined;
 
   /** Tests give small sizes, which make deep trees of few keys. */

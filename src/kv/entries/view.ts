@@ -12,10 +12,7 @@ export interface View {
   /** The number of keys. */
   readonly size: number;
 
-  /**
-   * Returns the handle of the entry of a key, or undefined. The handle is valid until the next write; in a frozen view,
-   * for ever.
-   */
+  /** Returns the handle of the entry of a key, or undefined. A handle of live entries is valid until the next write. */
   find(key: IndexKey): EntryHandle | undefined;
 
   /** Returns true when the key is there. */

@@ -11,10 +11,10 @@ import type { StoreView } from '../entries/space.js';
 import type { WriteObserver } from '../write/write-path.js';
 import { type CheckpointResult, retireReplaced, type WrittenImage, writeCheckpoint } from './checkpoint.js';
 
-/** The least number of segments in a log that makes a checkpoint due. Smaller segments can be retired sooner. */
+/** The log that makes a checkpoint due has at least this many segments, because only whole segments can be retired. */
 const SEGMENTS_PER_CHECKPOINT_MIN = 4;
 
-/** The number of failing checkpoints that start while the log grows by the bytes that make one due. */
+/** The number of tries while checkpoints fail and the log grows by the bytes that make a checkpoint due. */
 const RETRIES_PER_CHECKPOINT = 4;
 
 /**
@@ -30,8 +30,8 @@ const SEGMENTS_UNTIL_CHECKPOINT_MAX = 16;
 const CLOSING_BYTES_PER_SEGMENT = 2 ** 16;
 
 /**
- * An event of `db.on('checkpoint', …)`. Each checkpoint has one `started`, some `progress`, and one `completed` or
- * `failed`.
+ * An event of `db.on('checkpoint', …)`. A checkpoint has a `started`, any number of `progress`, and
+ * a `completed` or `failed`.
  *
  * @example
  * db.on('checkpoint', (event) => {
@@ -117,7 +117,7 @@ export interface CheckpointOptions {
   readonly keepOlderGeneration: boolean;
 }
 
-/** What a schedule works with. */
+/** The parts of a store on which a schedule works. */
 export interface CheckpointScheduleParts {
   readonly storage: Storage;
   readonly directory: string;
@@ -192,7 +192,7 @@ export class CheckpointSchedule implements WriteObserver {
     this.#enqueue(UNATTENDED);
   }
 
-  /** Queues a checkpoint after a write has found no room, because it retires files. At most one for each LSN. */
+  /** Queues a checkpoint after a write has found no room, because checkpoints retire files. At most one for each LSN. */
   foundNoRoom(): void {
     const { log } = this.#parts;
     const { nextLsn } = log;
@@ -205,10 +205,7 @@ export class CheckpointSchedule implements WriteObserver {
     this.#enqueue(UNATTENDED);
   }
 
-  /**
-   * Queues a checkpoint, and resolves when it is completed. It has the state of the store at its start, which may be
-   * later.
-   */
+  /** Queues a checkpoint, and resolves when it is completed. Its image shows the store as the checkpoint starts. */
   request(): Promise<CheckpointResult> {
     return new Promise((resolve, reject) => this.#enqueue({ isAutomatic: false, resolve, reject }));
   }
@@ -331,8 +328,7 @@ export class CheckpointSchedule implements WriteObserver {
   }
 
   /**
-   * Retires the files that the image replaces. A file that cannot be removed is harmless: the next checkpoint tries
-   * again.
+   * Retires the files that the image replaces. A file that cannot be removed is harmless: a later checkpoint removes it.
    */
   async #retire(): Promise<void> {
     const { storage, directory, log, options } = this.#parts;

@@ -30,7 +30,7 @@ export interface CheckpointResult {
 /** The result of writeCheckpoint(). */
 export type WrittenImage = Omit<CheckpointResult, 'durationMs'>;
 
-/** What a checkpoint needs. */
+/** The input of writeCheckpoint(). */
 export interface CheckpointPlan {
   readonly storage: Storage;
   readonly directory: string;

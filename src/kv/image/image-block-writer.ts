@@ -1,9 +1,10 @@
-// Writes the blocks of an image one after the other, in memory that serves the next block again. Pure.
+// Writes the blocks of an image one after the other, in memory that is reused. Pure.
 
 import { invariant } from '../../errors.js';
 import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
 import { writeLeb128 } from '../encoding/leb128.js';
 import { Scratch } from '../encoding/scratch.js';
+import { UTF8_BYTES_PER_UNIT_MAX } from '../encoding/utf8.js';
 import { type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
 import type { Space, StoreView } from '../entries/space.js';
 import {
@@ -23,6 +24,9 @@ const LOOP_BYTES_MAX = 32;
 
 /** Room for the three lengths and the age of an entry. */
 const ENTRY_OVERHEAD_BYTES = 24;
+
+/** Keys of at most this many code units fit, whatever their characters. */
+const ANY_KEY_UNITS_MAX = Math.floor(KEY_BYTES_MAX / UTF8_BYTES_PER_UNIT_MAX);
 
 /** A writer of the blocks of one image. */
 export class ImageBlockWriter {
@@ -63,6 +67,9 @@ export class ImageBlockWriter {
     invariant(version <= this.#lsn, 'an entry is newer than the image it goes into');
     const out = this.#out;
     const valueBytes = end - start;
+    // Longer keys would be cut off without a word.
+    if (key.length > ANY_KEY_UNITS_MAX)
+      invariant(space.keyCodec.byteLength(key) <= KEY_BYTES_MAX, 'a key is longer than an image can hold');
     const keyBytes = space.keyCodec.write(key, this.#key, 0);
     out.reserve(ENTRY_OVERHEAD_BYTES + keyBytes + valueBytes);
     this.#addKey(keyBytes);
@@ -95,9 +102,7 @@ export class ImageBlockWriter {
     return this.#seal(BLOCK_KIND.table, 0);
   }
 
-  /**
-   * Returns the end block, which is missing when an image is cut off between two blocks. It is valid until the next call.
-   */
+  /** Returns the end block, without which an image is cut off. It is valid until the next call. */
   end(): Uint8Array {
     return this.#seal(BLOCK_KIND.end, 0);
   }

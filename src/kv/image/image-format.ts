@@ -17,13 +17,12 @@ export const IMAGE_BLOCK_HEADER_BYTES = 24;
 /** A block of at least this many bytes takes no more entries. The entry that fills it may be of any size. */
 export const IMAGE_BLOCK_BYTES_TARGET = 256 * 1024;
 
-/** A block of this many entries takes no more. So a block of tiny entries does not take long to write or read either. */
+/**
+ * A block of this many entries takes no more entries, so that a block of tiny entries, too, is written and read quickly.
+ */
 export const IMAGE_BLOCK_ENTRIES_TARGET = 2048;
 
-/**
- * The most bytes behind a block header: those of a nearly full block, of the value of one record, and of a definition for
- * each entry.
- */
+/** The most bytes behind a block header: a nearly full block, the value of one record, and a definition for each entry. */
 export const IMAGE_BLOCK_PAYLOAD_BYTES_MAX =
   IMAGE_BLOCK_BYTES_TARGET + 2 ** 28 + IMAGE_BLOCK_ENTRIES_TARGET * DEFINITION_BYTES_MAX;
 
@@ -49,10 +48,7 @@ export interface ImageBlockHead {
   readonly kind: number;
 }
 
-/**
- * Returns the checksum register from which every block of an image starts, so that a block of another image does not
- * verify.
- */
+/** Returns the checksum register from which all blocks of an image start. So a block of another image does not verify. */
 export function imageSeed({ journalId, lsn }: Pick<ImageHeader, 'journalId' | 'lsn'>): number {
   return crc32cUpdateUint64(crc32cUpdate(CRC32C_START, journalId, 0, JOURNAL_ID_BYTES), lsn);
 }

@@ -1,5 +1,4 @@
-// The header of an image: the id of its log, its LSN, and the encodings of the store. Pure. docs/FORMAT.md is the
-// authority.
+// The header of an image: the id of its log, its LSN, and the encodings of the store. Pure. See docs/FORMAT.md.
 
 import { invariant, isKeelsonError } from '../../errors.js';
 import { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from '../../journal/internal.js';

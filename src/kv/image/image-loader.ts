@@ -31,9 +31,7 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 /** The number of entries after which the event loop has a turn. */
 const TURN_ENTRIES = 4096;
 
-/**
- * Reads the header of an image and the size of its file. A header that does not verify is in the verdict, and not thrown.
- */
+/** Reads the header of an image and the size of its file. The verdict says why a header does not verify. */
 export async function readImageHeader(
   storage: Storage,
   path: string,

@@ -13,10 +13,7 @@ import {
 } from './image-format.js';
 import { IMAGE_HEADER_BYTES } from './image-header.js';
 
-/**
- * A block that verifies, or a range of the file in which none does. Its bytes are valid until the next piece is asked
- * for.
- */
+/** A block that verifies, or a range of the file in which none does. Bytes are valid until the next piece is asked for. */
 export type ImagePiece =
   | {
       readonly kind: 'block';

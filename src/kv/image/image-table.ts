@@ -1,5 +1,4 @@
-// The table of spaces in an image. Pure. It is the first block, and stands again before the end block. docs/FORMAT.md is
-// the authority.
+// The table of spaces in an image. Pure. It is the first block, and stands again before the end block. See docs/FORMAT.md.
 
 import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength, writeLeb128 } from '../encoding/leb128.js';
@@ -45,10 +44,7 @@ export function writeImageTable(view: StoreView, out: Scratch): void {
   }
 }
 
-/**
- * Reads the table from a block that is verified. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer
- * writes.
- */
+/** Reads the table from a verified block. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer writes. */
 export function readImageTable(block: Uint8Array): ImageTable {
   const cursor: ReadCursor = { at: IMAGE_BLOCK_HEADER_BYTES };
   const number = () => readLeb128(block, cursor, block.length);

@@ -21,15 +21,13 @@ import { ImageBlockWriter } from './image-block-writer.js';
 import { encodeImageHeader, IMAGE_HEADER_BYTES } from './image-header.js';
 import { imagePath } from './image-names.js';
 
-/**
- * The bytes of an image after which it is flushed. One flush of a large image would keep commits from the disk for long.
- */
+/** The bytes after which an image is flushed. One flush of a large image would keep commits from the disk for long. */
 const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
 
 /** The most entries that are looked up before the first of them is copied, so that their cache misses overlap. */
 const GATHERED_ENTRIES_MAX = 1024;
 
-/** What the writing of an image needs. */
+/** The input of publishImage() and writeImage(). */
 export interface ImagePlan {
   readonly journalId: Uint8Array;
   /** The content of the image. The LSN of the view is the LSN of the image. */

@@ -94,8 +94,7 @@ export interface Reads<K, V> {
   entries(range?: RangeOptions<K>): IteratorObject<[K, V], undefined>;
 
   /**
-   * Returns an iterator over keys, in their order. It is lazy, shows the keys at the time of the call, and decodes no
-   * values.
+   * Returns an iterator over keys, in their order. It is lazy, shows the keys at the time of the call, and reads no values.
    *
    * @param range The range, the order and the number of keys. By default all keys, upwards.
    * @throws What entries() throws, apart from KEELSON_DECODE.
@@ -246,13 +245,13 @@ class RangeIterator<T> implements IteratorObject<T, undefined> {
     if (!walk.advance()) return this.return();
     let isDone = true;
     try {
-      // There is another entry that cannot be read any more. An end without an error would look like the end of the range.
+      // The range has another entry. If reads are over, an end without an error would look like the end of the range.
       this.#assertOpen();
       const value = this.#project(view, walk);
       isDone = false;
       return { done: false, value };
     } finally {
-      // After an error the iterator has ended, so nobody skips a value that does not decode without noticing.
+      // An error ends the iterator, so that nobody steps over a value that does not decode.
       if (isDone) this.return();
     }
   }

@@ -14,8 +14,7 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
   #root: FrozenEntries | null;
 
   /**
-   * `view` is a view of the store in `directory`. `storeIsOpen` is called at every read, because a snapshot ends with its
-   * store.
+   * `view` is a view of the store in `directory`. Every read calls `storeIsOpen`, because a snapshot ends with its store.
    */
   constructor(codecs: Codecs<K, V>, view: StoreView, directory: string, storeIsOpen: () => boolean) {
     super(codecs, {

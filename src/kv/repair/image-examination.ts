@@ -144,7 +144,7 @@ export class ImageExamination {
       this.#blocks++;
       if (piece.head.kind === BLOCK_KIND.entries) this.#entries += piece.head.entries;
       try {
-        // After damage, the outline cannot hold, and the damage is noted already.
+        // After damage, the outline does not match any more, and the damage is noted already.
         if (this.isWhole) outline?.take(piece.bytes, piece.head);
         if (own !== null) last = this.#readBlock(piece, own, last);
       } catch (error) {
@@ -205,9 +205,7 @@ interface LastKey {
   readonly key: IndexKey;
 }
 
-/**
- * Adds the spaces of a table that the schema does not have yet. Throws KEELSON_CORRUPT when the two differ about a space.
- */
+/** Adds the spaces of a table to the schema. Throws KEELSON_CORRUPT when the schema has another definition of a space. */
 function addSpaces(schema: Schema, { spaces }: ImageTable): void {
   for (const { id, definition } of spaces) {
     const known = schema.space(id);

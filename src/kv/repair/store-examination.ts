@@ -1,6 +1,5 @@
 // The examination of a store that may be damaged: rebuilds the entries from all that is whole, and notes each damaged
-// place. verify() reports the result, and salvage() writes it as a new store. The examination changes nothing on the
-// disk.
+// place. verify() reports the result, and salvage() writes it as a new store. Nothing on the disk changes.
 //
 // The entries are built in the order of the log. They start with the newest whole image. The records above its LSN
 // follow, as far as they are whole. A damaged image is applied when its LSN is reached, for the keys that its whole
@@ -49,7 +48,7 @@ export interface EncodingNames {
   readonly valueEncodingName: string;
 }
 
-/** What an examination needs. */
+/** The input of examineStore(). */
 export interface ExaminationPlan {
   readonly storage: Storage;
   readonly directory: string;
@@ -138,7 +137,7 @@ async function assertUntaken(held: HeldDirectory, lock: number): Promise<void> {
 /** A record of a batch that the journal gives. */
 type FoundRecord = RecordBatch['records'][number];
 
-/** One examination. */
+/** The examination of one store. */
 class Examiner {
   readonly #plan: ExaminationPlan;
   readonly #storage: Storage;
@@ -265,7 +264,7 @@ class Examiner {
     }
   }
 
-  /** Notes a file that names other encodings, because open() checks every file that names encodings. */
+  /** Notes a damage when a file names other encodings than the store, because open() refuses such a file. */
   #compareEncodings(names: EncodingNames, place: Pick<Damage, 'file' | 'offset'>, isNeeded: boolean): void {
     const { keyEncodingName, valueEncodingName } = names;
     const known = this.#encodings ?? names;
@@ -313,9 +312,7 @@ class Examiner {
     this.#progress(this.#total);
   }
 
-  /**
-   * Returns the missing ranges. If the disk cannot read a place where the log may have ended, the last range has no end.
-   */
+  /** Returns the missing ranges. The last range has no end if the disk cannot read a place where the log may have ended. */
   #missingOf(examination: JournalExamination): readonly LsnRange[] {
     const { lastLsn } = examination;
     const missing = merged([...examination.missing, ...this.#undecodable]);

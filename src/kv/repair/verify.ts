@@ -46,8 +46,7 @@ export interface VerifyReport {
   /** The LSN of the last write, as far as the files show. */
   readonly lastLsn: number;
   /**
-   * The bytes at the end of the journal that a killed owner did not finish. They were not acknowledged, so they are no
-   * damage.
+   * The bytes at the end of the journal that a killed owner did not finish. None was acknowledged, so they are no damage.
    */
   readonly tornBytes: number;
   /** The names in the directory that are not names of the store, or are names of unfinished files. They are no damage. */

@@ -29,8 +29,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Adds all operations to `writes`, which has begun. May run foreign code, which may write: so `writes` serves this batch
- * alone.
+ * Adds all operations to `writes`, which has begun. May run foreign code, which may write meanwhile with another one.
  *
  * @throws A TypeError that names the operation and its field, as in `operations[3].key`; KEELSON_KEY_TOO_LARGE and
  * KEELSON_RECORD_TOO_LARGE.

@@ -1,7 +1,7 @@
 // Reads the records of a store. Pure. readWriteSet() is the only decoder of writes: replay, salvage and verify use it.
 //
-// The checksum of the frame vouches for the bytes. So a newer version or another program wrote a record that does not
-// decode. Such a record is KEELSON_DECODE: the reader never guesses.
+// The checksum of the frame vouches for the bytes. So if a record does not decode, a newer version or another program wrote
+// it. Such a record is KEELSON_DECODE: the reader never guesses.
 
 import { isKeelsonError, KeelsonError, NEXT_STEPS } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';

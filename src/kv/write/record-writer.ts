@@ -1,5 +1,5 @@
-// Writes the records of a store, one after the other, in memory that serves the next record again. The value of a put is
-// encoded right into the record.
+// Writes the records of a store, one after the other, in memory that is reused. The value of a put is encoded right into
+// the record.
 
 import type { ArgumentName } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -27,17 +27,11 @@ const SHORT_OPERATION_BYTES_MAX = 2 + 0x7f + LEB128_BYTES_MAX;
 
 const NONE_DEFINED: readonly DefinitionId[] = [];
 
-/**
- * A writer of one record at a time: begin(), operations, finish(). A throw abandons the record; the next begin() starts
- * anew.
- */
+/** A writer of one record at a time: begin(), operations, finish(). After a throw, only begin() may be called. */
 export class RecordWriter {
   readonly #schema: Schema;
   readonly #out: Scratch;
-  /**
-   * The definitions in this record, of which most have none. An array, because emptying a Set for each record takes
-   * longer.
-   */
+  /** The definitions in this record. Most records have none, and emptying a Set for each record would take longer. */
   #defined = NONE_DEFINED;
   /** The number of bytes that the length of the last value took, as a guess for the next value. */
   #lengthBytes = 1;
@@ -54,7 +48,7 @@ export class RecordWriter {
     return this.#out.at;
   }
 
-  /** Where the value of the last put starts in the record. Right after put(), it ends at `length`. */
+  /** The start of the value of the last put in the record. Right after put(), the value ends at `length`. */
   get valueStart(): number {
     return this.#valueStart;
   }
@@ -143,10 +137,7 @@ export class RecordWriter {
     this.#byte(kind);
   }
 
-  /**
-   * Writes the length of the value at `lengthAt`, before the value, which moves if its length takes other bytes than
-   * guessed.
-   */
+  /** Writes the length of a value at `lengthAt`. Moves the value if the length takes other bytes than guessed. */
   #finishValue(lengthAt: number): void {
     const out = this.#out;
     const guessedStart = lengthAt + this.#lengthBytes;

@@ -13,10 +13,7 @@ import { NoSlabMemory } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
 import { CLEAR, CREATE, DELETE, DROP, PUT, WriteSet } from './write-set.js';
 
-/**
- * A record of at least this size is submitted to the disk before its entries are linked, so that the disk works
- * meanwhile.
- */
+/** A record of at least this size is submitted before its entries are linked, so that the disk works meanwhile. */
 const SUBMIT_FIRST_BYTES = 32 * 1024;
 
 /** An observer of commits. */
@@ -25,7 +22,7 @@ export interface WriteObserver {
   committed(lsn: Lsn): void;
 }
 
-/** What a write path works with. */
+/** The parts of a store on which a write path works. */
 export interface WritePathParts {
   readonly log: StoreLog;
   readonly schema: Schema;
@@ -70,8 +67,7 @@ export class WritePath {
 
   /**
    * Appends a write to the log and applies it to the entries. Returns the LSN of its record, which is not durable yet.
-   * Throws, with nothing changed, what the log throws, what `assertWritable` throws, KEELSON_RECORD_TOO_LARGE, and
-   * NoSlabMemory.
+   * Throws, with nothing changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, and what the log and `assertWritable` throw.
    */
   commit(writes: WriteSet): Lsn {
     const { log, schema } = this.#parts;

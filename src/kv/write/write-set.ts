@@ -1,7 +1,7 @@
 // The write set: the operations of one atomic write, which is one record of the log. A caller fills a write set and so
 // builds the record, or readWriteSet() fills it from a record. The write path applies it to the entries (write-path.ts).
 //
-// A write set is a structure of arrays that serve the next write again, so a put allocates nothing for it.
+// A write set is a structure of arrays that are reused, so a put allocates nothing for it.
 
 import type { ArgumentName } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -19,9 +19,7 @@ export const CLEAR = 2;
 export const CREATE = 3;
 export const DROP = 4;
 
-/**
- * The most operations of a write whose arrays serve the next write. Larger arrays are dropped, and their keys with them.
- */
+/** The most operations of a write whose arrays are reused. Larger arrays are dropped, and their keys with them. */
 const OPERATIONS_KEPT_MAX = 1;
 
 const NO_BYTES = new Uint8Array(0);
@@ -36,9 +34,9 @@ export class WriteSet {
   spaces: Space[] = [];
   /** The keys of puts and deletes. */
   keys: IndexKey[] = [];
-  /** Where the values of puts start in `bytes`. */
+  /** The starts of the values of puts in `bytes`. */
   valueStarts: number[] = [];
-  /** Where the values of puts end in `bytes`. */
+  /** The ends of the values of puts in `bytes`. */
   valueEnds: number[] = [];
   /** The staged entries of puts. */
   handles: EntryHandle[] = [];
@@ -67,9 +65,7 @@ export class WriteSet {
     this.bytes = bytes;
   }
 
-  /**
-   * Adds a put, and encodes its value. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code.
-   */
+  /** Adds a put and encodes its value. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code. */
   put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
     this.#writer.put(space, key, codec, value, argument);
     this.addPut(space, key, this.#writer.valueStart, this.#writer.length);

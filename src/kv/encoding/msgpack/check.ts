@@ -1,8 +1,8 @@
-// The check of a value before the library encodes it: a walk that refuses parts that would not come back exactly, and puts
-// extensions in the place of parts that MessagePack or the library lacks.
+// The check of a value before the library encodes it: refuses parts that would not come back exactly, and replaces parts
+// that MessagePack or the library lacks by extensions.
 //
-// Walks are reused, and the walk at rest is module state. Proxies may encode another value during a walk: that call makes a
-// walk of its own.
+// A walk over a value is reused, so the walk at rest is module state. A Proxy in a value can have another value encoded
+// during a walk. That call makes a walk of its own.
 
 import { types } from 'node:util';
 import { ExtData } from '@msgpack/msgpack';
@@ -27,8 +27,8 @@ const UNDEFINED = new ExtData(EXTENSION.undefined, new Uint8Array());
 const NEGATIVE_ZERO = new ExtData(EXTENSION.negativeZero, new Uint8Array());
 
 /**
- * The property names that the library may not bring back. It assigns properties, which fails for a name of a frozen
- * Object.prototype. It refuses `__proto__`, also when Node.js was started without that property.
+ * The property names that the library may not bring back. The library assigns properties, which fails for names that a
+ * frozen Object.prototype has. It also refuses `__proto__`, even if Node.js was started without that property.
  */
 export const INHERITED_NAMES: ReadonlySet<string> = new Set([
   ...Object.getOwnPropertyNames(Object.prototype),
@@ -36,7 +36,7 @@ export const INHERITED_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
-/** Object.prototype.__lookupGetter__. If a program has removed it, every property may have a getter. */
+/** Object.prototype.__lookupGetter__. If a program has removed it, every property counts as one that may have a getter. */
 export const { __lookupGetter__: lookupGetter = () => true } = Object.prototype as unknown as {
   __lookupGetter__?(this: object, name: string): unknown;
 };

@@ -1,9 +1,8 @@
 // The extension types of the msgpack profile, and the library @msgpack/msgpack set up with them. docs/FORMAT.md has the
 // table of types, too.
 //
-// One encoder and some decoders are module state, because making one takes longer than using it. A call of one that runs
-// already makes another one for that call: the library sees to it. So nested calls, which Proxies and getters can make,
-// do not disturb each other.
+// One encoder and some decoders are module state, because making them takes long. A Proxy in a value can call the encoder
+// while it runs. The library then uses another one for that call, so nested calls do not disturb each other.
 
 import { DecodeError, Decoder, Encoder, ExtData, type ExtensionCodecType } from '@msgpack/msgpack';
 import { asBuffer, readUtf8 } from '../utf8.js';
@@ -13,7 +12,7 @@ import { asBuffer, readUtf8 } from '../utf8.js';
  * to 127 to applications. 0 stays free, so that zeroed bytes are no extension.
  */
 export const EXTENSION = {
-  /** undefined. The payload is empty. It stands only inside of arrays, objects, maps and sets. */
+  /** The value undefined, which stands only inside of arrays, objects, maps and sets. The payload is empty. */
   undefined: 1,
   /** A bigint: u8 sign (1 if negative, otherwise 0), then the magnitude, big-endian, without leading zeros. 0n has none. */
   bigint: 2,
@@ -51,10 +50,7 @@ const DECODED: Readonly<Record<number, (payload: Uint8Array) => unknown>> = {
 export const VALUE_DEPTH_MAX = 100;
 
 const SCRATCH_BYTES_INITIAL = 16 * 1024;
-/**
- * The largest scratch buffer that the msgpack encoder keeps. An encoder whose buffer a giant value has made larger is
- * dropped.
- */
+/** The largest scratch buffer that the msgpack encoder keeps. An encoder with a larger buffer is dropped. */
 const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 
 /** The extension codec. The ExtensionCodec of the library would write every Date as a timestamp of MessagePack. */

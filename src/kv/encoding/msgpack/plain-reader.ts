@@ -1,9 +1,9 @@
-// Reads plain values from MessagePack without the library, which is slower: the values that plain-writer.ts writes. For
-// other bytes, malformed ones, too, the reader gives up and the library decides.
+// Reads the plain values that plain-writer.ts writes, without the slower library. For all other bytes, malformed bytes
+// included, the reader gives up and the library decides.
 //
-// The bytes and the position are module state, because an object for them would be garbage of each read. Reads are
-// synchronous. Only a setter that a program puts on Object.prototype can run another read meanwhile. Then the first read
-// finds no more bytes and gives up.
+// The bytes and the position are module state, because an object for each read would be garbage. Reads are synchronous.
+// Only a setter that a program puts on Object.prototype can run another read meanwhile. The outer read then finds no more
+// bytes and gives up.
 
 import { SHAPED_HEADER_BYTES, type Shape, type Shapes, shapeIdAt } from '../shapes.js';
 import { readUtf8 } from '../utf8.js';
@@ -29,8 +29,8 @@ let at = 0;
 let end = 0;
 
 /**
- * Returns the value in `input[start, inputEnd)`, which it shares no memory with, or NOT_PLAIN. Throws KEELSON_DECODE for
- * a text that is no UTF-8.
+ * Returns the value in `input[start, inputEnd)`, without sharing its memory, or NOT_PLAIN. Throws KEELSON_DECODE for a text
+ * that is no UTF-8.
  */
 export function decodePlain(input: Uint8Array, start: number, inputEnd: number): unknown {
   bytes = input;

@@ -3,8 +3,8 @@
 // most VALUE_BYTES_MAX bytes. The writer writes the bytes that the library would write, or a reference to a shape with
 // the values. For any other value the writer gives up, and the library decides.
 //
-// The memory and the position are module state, because an object for them would be garbage of each write. A Proxy in a
-// value can run another write meanwhile. writePlain() notices that and gives up.
+// The memory and the position are module state, because an object for each write would be garbage. A Proxy in a value can
+// run another write meanwhile. writePlain() notices that and gives up.
 
 import { isIntrinsicPrototype, isPlainElsewhere } from '../realms.js';
 import type { Scratch } from '../scratch.js';
@@ -68,8 +68,7 @@ function writeShaped(value: object, { header, names }: Shape): boolean {
 }
 
 /**
- * Writes a value. Like all functions below, it returns false when the value is not plain; the bytes it wrote then do not
- * count.
+ * Writes a value. Like all functions below, it returns false for a value that is not plain. Its bytes do not count then.
  */
 function writeValue(value: unknown, depth: number): boolean {
   if (at + HEADER_BYTES_MAX > limit) return false;

@@ -1,6 +1,6 @@
 // The msgpack profile, which is the default value encoding: MessagePack, with extension types for what JavaScript has and
-// MessagePack lacks. This file keeps the promise that a value comes back exactly as it was put, or put() throws a
-// TypeError that names the place in the value.
+// MessagePack lacks. This file makes one promise: a value comes back exactly as it was put, or put() throws a TypeError
+// that names the place in the value.
 //
 // check.ts refuses values that would not come back. extensions.ts has the extension types and the library
 // @msgpack/msgpack. plain-writer.ts and plain-reader.ts encode and decode plain values without the library, to and from
