@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KeelsonError, NEXT_STEPS } from '../src/errors.js';
 import { openJournal } from '../src/journal/index.js';
 import { open, type Store, salvage, verify } from '../src/kv/index.js';
-import { RECORD_FORMAT_VERSION, RECORD_KIND_BIRTH } from '../src/kv/write/record-codec.js';
+import { RECORD_FORMAT_VERSION, RECORD_KIND_BIRTH } from '../src/kv/write/record-format.js';
 import { SYSTEM_ERRORS, storageError } from '../src/storage/storage-errors.js';
 
 const NOBODY = 65534;

@@ -5,9 +5,12 @@
 // every case there is.
 
 import { describe, expect, it } from 'vitest';
+import { verifyOn } from '../../src/kv/repair/verify.js';
 import { Random } from '../../src/testing/random.js';
+import { blocksOf, loosened } from '../kv/image-tools.js';
 import { outcomeOf } from './outcome.js';
 import { makeTargets, numbersFrom, sampledNumbers, sweep, Tally } from './sweep.js';
+import { DIRECTORY } from './worlds.js';
 
 const SEED = Number(process.env['KEELSON_SEED'] ?? Date.now() % 1_000_000);
 const SAMPLES = 5_000;
@@ -18,7 +21,7 @@ const worlds = targets.map(({ world }) => world);
 const samplesPerWorld = Math.ceil(SAMPLES / targets.length);
 
 describe('the worlds of the damage tests', () => {
-  it('have segments, images, a lineage, recycled segments and killed owners', () => {
+  it('have segments, images, a lineage, recycled segments, killed owners and several spaces', () => {
     const names = worlds.flatMap(({ files }) => [...files.keys()]);
     expect(names.filter((name) => name.endsWith('.image')).length).toBeGreaterThanOrEqual(4);
     for (const { files, name } of worlds.slice(0, 4)) {
@@ -30,6 +33,16 @@ describe('the worlds of the damage tests', () => {
     expect(flags).toContain(1);
     expect(flags).toContain(2);
     expect(worlds.filter(({ beforeNewestCommit }) => beforeNewestCommit !== null)).toHaveLength(3);
+    const images = [...worlds.at(-1)!.files].filter(([name]) => name.endsWith('.image'));
+    // The first block of an image says how many spaces there are.
+    expect(images.map(([, bytes]) => loosened(blocksOf(bytes)[0]!).entries)).toEqual([5, 4]);
+  });
+
+  it('are sound for verify()', async () => {
+    for (const { name, disk } of worlds) {
+      const report = await verifyOn(disk.processKill(1).life(), DIRECTORY);
+      expect(report, name).toMatchObject({ ok: true, damages: [] });
+    }
   });
 
   it('are exact without damage, and a state that is another one is seen', async () => {

@@ -2,12 +2,14 @@
 // disk, where a copy of a whole disk costs nothing.
 
 import { setImmediate } from 'node:timers/promises';
+import { bytesKeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
 import type { DiskState } from '../../src/testing/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
+import { SpacesStore } from '../kv/damage-tools.js';
 import { type StoreState, stateOf } from '../simulation/store-workload.js';
 
 export const DIRECTORY = '/data/store';
@@ -45,6 +47,8 @@ interface WorldPlan {
   readonly options?: object;
   readonly blockBytes?: number;
   readonly segmentBytesMax: number;
+  /** Makes the store with spaces beside its own, which no call of an open store sees. */
+  readonly makeSpaces?: (store: SpacesStore) => Promise<void>;
   /** One after the other, each in a process of its own, with the store open. */
   readonly lives: readonly ((life: WorldLife) => Promise<void>)[];
 }
@@ -253,6 +257,34 @@ const PLANS: readonly WorldPlan[] = [
       },
     ],
   },
+  {
+    name: 'several spaces, in two images and in the journal',
+    options: { keepOlderGeneration: true },
+    segmentBytesMax: 8192,
+    makeSpaces: async (store) => {
+      const orders = await store.create('orders', bytesKeyCodec);
+      const users = await store.create('users');
+      const gone = await store.create('gone');
+      await store.create('empty');
+      for (let at = 0; at < 5; at++) {
+        for (const space of [orders, users, gone]) await store.put(space, `key ${at}`, 'x'.repeat(at * 40));
+        await store.put(store.root, `own ${at}`, { at });
+        if (at === 2) await store.checkpoint();
+      }
+      await store.drop(gone);
+    },
+    lives: [
+      async (life) => {
+        await life.put('a', 3, 100);
+      },
+      async (life) => {
+        await life.put('b', 4, 300);
+        await life.checkpoint();
+        await life.put('c', 4, 400);
+        await life.mix('d');
+      },
+    ],
+  },
 ];
 
 export async function makeWorlds(): Promise<World[]> {
@@ -271,6 +303,12 @@ async function makeWorld(plan: WorldPlan, seed: number): Promise<World> {
   const older: Files[] = [];
   const lives: WorldLife[] = [];
   let disk = new SimulatedDisk({ seed, directories: ['/data'] });
+  if (plan.makeSpaces !== undefined) {
+    const store = await SpacesStore.make(DIRECTORY, disk.life(), forJournal);
+    await plan.makeSpaces(store);
+    await store.close();
+    disk = nextLife(disk, seed);
+  }
   for (const live of plan.lives) {
     const storage = disk.life();
     const store = await open(storage);
@@ -281,9 +319,7 @@ async function makeWorld(plan: WorldPlan, seed: number): Promise<World> {
     await live(life);
     await life.end();
     lives.push(life);
-    const state = disk.capture();
-    disk.halt();
-    disk = state.processKill(seed);
+    disk = nextLife(disk, seed);
   }
   const moments = lives.flatMap((life) => life.moments);
   const ends = lives.map((life) => life.moments.at(-1)!);
@@ -292,6 +328,13 @@ async function makeWorld(plan: WorldPlan, seed: number): Promise<World> {
   const files = await readFiles(disk.life());
   const found = { disk: disk.capture(), files, older: older.toReversed(), blockBytes };
   return { name, ...found, now, beforeNewestCommit, earlierEnds: ends, moments, open };
+}
+
+/** The disk as a process leaves it that ends here. */
+function nextLife(disk: SimulatedDisk, seed: number): SimulatedDisk {
+  const state = disk.capture();
+  disk.halt();
+  return state.processKill(seed);
 }
 
 export async function readFiles(storage: Storage, directory = DIRECTORY): Promise<Map<string, Uint8Array>> {

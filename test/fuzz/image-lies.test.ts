@@ -1,64 +1,109 @@
-// Images that were taken apart and put together wrongly, under checksums that hold: exactly the entries that were written,
+// Images that were taken apart and put together wrongly, under checksums that hold: exactly the spaces that were written,
 // or a typed error; and verify()'s look at an image agrees with the load of it.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CRC32C_START, crc32cFinish, crc32cUpdate } from '../../src/crc32c.js';
 import { isKeelsonError } from '../../src/errors.js';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
-import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
-import { Shapes } from '../../src/kv/encoding/shapes.js';
-import type { Entries } from '../../src/kv/entries/entries.js';
-import { imagePath, loadImage, readImageHeader } from '../../src/kv/image/image-files.js';
+import { bytesKeyCodec, resolveKeyEncoding, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import type { Schema } from '../../src/kv/entries/schema.js';
+import { ImageBlockWriter } from '../../src/kv/image/image-block-writer.js';
 import {
   decodeImageHeader,
   encodeImageHeader,
   IMAGE_HEADER_BYTES,
-  ImageBlockWriter,
   type ImageHeader,
-  imageSeed,
-} from '../../src/kv/image/image-format.js';
+} from '../../src/kv/image/image-header.js';
+import { loadImage, readImageHeader } from '../../src/kv/image/image-loader.js';
+import { imagePath } from '../../src/kv/image/image-names.js';
 import { ImageExamination } from '../../src/kv/repair/image-examination.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
+import { BLOCK_FIELDS, BLOCK_HEADER_BYTES, seal, sealHeader } from '../kv/image-tools.js';
+import { addSpace, newSchema, type PlainSpace, plainSpaces, putEntry } from '../kv/schema-tools.js';
 import { anyBytes, codeOfError, fieldValue, runs } from './fuzz-tools.js';
 
 const JOURNAL_ID = new Uint8Array(16).fill(7);
 const LSN = 123_456;
-const BLOCK_HEADER_BYTES = 16;
-
-type Entry = readonly [key: string, version: number, value: string];
 
 interface Image {
   readonly header: Uint8Array;
   readonly blocks: Uint8Array[];
 }
 
-const names = { keyEncodingName: 'utf8', valueEncodingName: 'msgpack' };
+const NAMES = { keyEncodingName: 'utf8', valueEncodingName: 'msgpack' };
 
-/** Blocks of so many entries each. Their keys go up. */
-function makeImage(entries: readonly Entry[], entriesPerBlock: number): Image {
-  const header: ImageHeader = { journalId: JOURNAL_ID, lsn: LSN, entryCount: entries.length, ...names };
-  const writer = new ImageBlockWriter(header, utf8KeyCodec, new Shapes(randomBytes));
-  const blocks: Uint8Array[] = [];
-  for (const [at, [key, version, value]] of entries.entries()) {
-    const bytes = Buffer.from(value);
-    writer.add(key, version, bytes, 0, bytes.length);
-    if ((at + 1) % entriesPerBlock === 0) blocks.push(new Uint8Array(writer.finish()));
+/** Blocks of so many entries each. */
+function makeImage(schema: Schema, entriesPerBlock: number): Image {
+  const view = schema.view(LSN);
+  const header: ImageHeader = { journalId: JOURNAL_ID, lsn: LSN, entryCount: view.size, ...NAMES };
+  const writer = new ImageBlockWriter(header, schema);
+  const blocks = [writer.table(view).slice()];
+  for (const space of schema.spaces) {
+    let left = entriesPerBlock;
+    for (const [key, handle] of space.entries.iterate(ALL_KEYS)) {
+      const version = space.entries.versionOf(handle);
+      space.entries.read(handle, (bytes, start, end) => writer.add(space, key, version, bytes, start, end));
+      if (--left > 0) continue;
+      blocks.push(writer.finish(space).slice());
+      left = entriesPerBlock;
+    }
+    if (!writer.isEmpty) blocks.push(writer.finish(space).slice());
   }
-  if (!writer.isEmpty) blocks.push(new Uint8Array(writer.finish()));
-  blocks.push(new Uint8Array(writer.finish()));
+  blocks.push(writer.table(view).slice());
+  blocks.push(writer.end().slice());
   return { header: encodeImageHeader(header), blocks };
 }
 
-const anyEntries: fc.Arbitrary<Entry[]> = fc
-  .uniqueArray(fc.string({ unit: 'binary', maxLength: 20 }), { minLength: 1, maxLength: 40 })
-  .map((keys) => keys.sort())
-  .chain((keys) =>
-    fc.tuple(...keys.map((key) => fc.tuple(fc.constant(key), fc.nat(LSN), fc.string({ maxLength: 30 })))),
+type Put = readonly [key: string, version: number, value: string];
+
+const anyPuts = (puts: { minLength?: number; maxLength: number }): fc.Arbitrary<Put[]> =>
+  fc.array(
+    fc.tuple(fc.string({ unit: 'binary', maxLength: 20 }), fc.nat(LSN), fc.string({ maxLength: 30 })),
+    puts,
   );
+
+interface Plan {
+  readonly root: readonly Put[];
+  readonly others: readonly {
+    readonly idsLeftOut: number;
+    readonly name: string;
+    readonly hasBytesKeys: boolean;
+    readonly puts: readonly Put[];
+  }[];
+  readonly idsLeftOut: number;
+}
+
+/** A root space with entries, and up to four other spaces, which may be empty. */
+const anyPlan: fc.Arbitrary<Plan> = fc.record({
+  root: anyPuts({ minLength: 1, maxLength: 40 }),
+  others: fc.array(
+    fc.record({
+      idsLeftOut: fc.nat(3),
+      name: fc.string({ unit: 'binary', maxLength: 8 }),
+      hasBytesKeys: fc.boolean(),
+      puts: anyPuts({ maxLength: 12 }),
+    }),
+    { maxLength: 4 },
+  ),
+  idsLeftOut: fc.nat(3),
+});
+
+function schemaOf({ root, others, idsLeftOut }: Plan): Schema {
+  const schema = newSchema(utf8KeyCodec, 'msgpack');
+  for (const put of root) putEntry(schema.root, ...put);
+  for (const { name, hasBytesKeys, puts, idsLeftOut: before } of others) {
+    const codec = hasBytesKeys ? bytesKeyCodec : utf8KeyCodec;
+    const space = addSpace(schema, schema.nextSpaceId + before, name, codec);
+    for (const [key, version, value] of puts) {
+      const indexKey = hasBytesKeys ? bytesKeyCodec.toIndexKey('key', Buffer.from(key)) : key;
+      putEntry(space, indexKey, version, value);
+    }
+  }
+  schema.replaceAll(schema.spaces, schema.nextSpaceId + idsLeftOut);
+  return schema;
+}
 
 interface Lie {
   readonly about:
@@ -68,12 +113,14 @@ interface Lie {
     | 'payloadBytes'
     | 'entries'
     | 'number'
+    | 'spaceId'
+    | 'kind'
     | 'contents'
     | 'header';
   readonly block: number;
   readonly at: number;
   readonly to: (now: bigint) => bigint;
-  /** Whether the length in the block's header is the block's, and its checksum right. */
+  /** True when the checksum is right. Where blocks have other places, each is then numbered by its place. */
   readonly isSealed: boolean;
 }
 
@@ -85,6 +132,8 @@ const anyLie: fc.Arbitrary<Lie> = fc.record({
     'payloadBytes',
     'entries',
     'number',
+    'spaceId',
+    'kind',
     'contents',
     'header',
   ),
@@ -94,50 +143,75 @@ const anyLie: fc.Arbitrary<Lie> = fc.record({
   isSealed: fc.boolean(),
 });
 
-const BLOCK_FIELDS = { payloadBytes: 0, entries: 8, number: 12 } as const;
+/** Tells lies about one image, and knows whether any other contents lie under a checksum that holds. */
+class Liar {
+  readonly #image: Image;
+  /** Blocks with contents that nobody wrote. */
+  readonly #changed = new Set<Uint8Array>();
+  saysOther = false;
 
-function tell({ header, blocks }: Image, { about, block, at, to, isSealed }: Lie): void {
-  const index = block % blocks.length;
-  const told = blocks[index]!;
-  const view = new DataView(told.buffer, told.byteOffset, told.byteLength);
-  switch (about) {
-    case 'removed':
-      blocks.splice(index, 1);
-      // Always one to lie about.
-      if (blocks.length === 0) blocks.push(told);
-      return;
-    case 'twice':
-      blocks.splice(index, 0, new Uint8Array(told));
-      return;
-    case 'swapped':
-      blocks.push(...blocks.splice(index, 1));
-      return;
-    case 'header': {
-      // The version, the journal id, the LSN, the number of entries, the names and what follows them.
-      const field = 8 + (at % (IMAGE_HEADER_BYTES - 8));
-      header[field] = Number(BigInt.asUintN(8, to(BigInt(header[field]!))));
-      if (isSealed) sealHeader(header);
-      return;
+  constructor(image: Image) {
+    this.#image = image;
+  }
+
+  tell({ about, block, at, to, isSealed }: Lie): void {
+    const { header, blocks } = this.#image;
+    const index = block % blocks.length;
+    const told = blocks[index]!;
+    const view = new DataView(told.buffer, told.byteOffset, told.byteLength);
+    switch (about) {
+      case 'removed':
+        blocks.splice(index, 1);
+        // Always one to lie about.
+        if (blocks.length === 0) blocks.push(told);
+        if (isSealed) this.#renumber();
+        return;
+      case 'twice': {
+        const copy = new Uint8Array(told);
+        if (this.#changed.has(told)) this.#changed.add(copy);
+        blocks.splice(index, 0, copy);
+        if (isSealed) this.#renumber();
+        return;
+      }
+      case 'swapped':
+        blocks.splice(at % blocks.length, 0, ...blocks.splice(index, 1));
+        if (isSealed) this.#renumber();
+        return;
+      case 'header': {
+        // The version, the journal id, the LSN, the number of entries, the names and what follows them.
+        const field = 8 + (at % (IMAGE_HEADER_BYTES - 8));
+        header[field] = Number(BigInt.asUintN(8, to(BigInt(header[field]!))));
+        if (!isSealed) return;
+        sealHeader(header);
+        this.saysOther = true;
+        return;
+      }
+      case 'contents': {
+        const byte = BLOCK_HEADER_BYTES + (at % Math.max(1, told.length - BLOCK_HEADER_BYTES));
+        if (byte < told.length) told[byte] = Number(BigInt.asUintN(8, to(BigInt(told[byte]!))));
+        this.#changed.add(told);
+        break;
+      }
+      default: {
+        const field = BLOCK_FIELDS[about];
+        view.setUint32(field, Number(BigInt.asUintN(32, to(BigInt(view.getUint32(field, true))))), true);
+      }
     }
-    case 'contents': {
-      const byte = BLOCK_HEADER_BYTES + (at % Math.max(1, told.length - BLOCK_HEADER_BYTES));
-      if (byte < told.length) told[byte] = Number(BigInt.asUintN(8, to(BigInt(told[byte]!))));
-      break;
-    }
-    default: {
-      const field = BLOCK_FIELDS[about];
-      view.setUint32(field, Number(BigInt.asUintN(32, to(BigInt(view.getUint32(field, true))))), true);
+    if (isSealed) this.#seal(told);
+  }
+
+  /** Numbers every block by its place. */
+  #renumber(): void {
+    for (const [number, block] of this.#image.blocks.entries()) {
+      new DataView(block.buffer, block.byteOffset).setUint32(BLOCK_FIELDS.number, number, true);
+      this.#seal(block);
     }
   }
-  if (!isSealed) return;
-  const seed = imageSeed({ journalId: JOURNAL_ID, lsn: LSN });
-  const covered = crc32cUpdate(crc32cUpdate(seed, told, 0, 4), told, 8, told.length);
-  view.setUint32(4, crc32cFinish(covered), true);
-}
 
-function sealHeader(header: Uint8Array): void {
-  const covered = crc32cUpdate(crc32cUpdate(CRC32C_START, header, 0, 12), header, 16, IMAGE_HEADER_BYTES);
-  new DataView(header.buffer).setUint32(12, crc32cFinish(covered), true);
+  #seal(block: Uint8Array): void {
+    if (this.#changed.has(block)) this.saysOther = true;
+    seal(block, { journalId: JOURNAL_ID, lsn: LSN });
+  }
 }
 
 async function onDisk({ header, blocks }: Image): Promise<Storage> {
@@ -148,14 +222,25 @@ async function onDisk({ header, blocks }: Image): Promise<Storage> {
   return storage;
 }
 
-/** The entries of the image, or the error that says why not. */
-async function load(storage: Storage): Promise<Entry[] | Error> {
+interface Loaded {
+  readonly spaces: PlainSpace[];
+  readonly nextSpaceId: number;
+}
+
+const loadedLike = (schema: Schema): Loaded => ({
+  spaces: plainSpaces(schema.spaces),
+  nextSpaceId: schema.nextSpaceId,
+});
+
+/** The spaces of the image, or the error that says why not. */
+async function load(storage: Storage): Promise<Loaded | Error> {
   const path = imagePath('/data', LSN);
   try {
     const { verdict } = await readImageHeader(storage, path);
     if (!verdict.ok) return new Error(verdict.code);
-    const plan = { path, header: verdict.header, keyCodec: utf8KeyCodec, shapes: new Shapes(randomBytes) };
-    return entriesOf(await loadImage(storage, plan, () => {}));
+    const { spaces, nextSpaceId } = await loadImage(storage, path, verdict.header, newSchema(), () => {});
+    for (const { entries } of spaces) entries.checkValid();
+    return { spaces: plainSpaces(spaces), nextSpaceId };
   } catch (error) {
     codeOfError(error);
     assert(isKeelsonError(error) && error.facts.path === path, `no place: ${(error as Error).message}`);
@@ -163,23 +248,12 @@ async function load(storage: Storage): Promise<Entry[] | Error> {
   }
 }
 
-function entriesOf(entries: Entries): Entry[] {
-  const found: Entry[] = [];
-  for (const [key, handle] of entries.iterate(ALL_KEYS)) {
-    const value = entries.read(handle, (bytes, start, end) =>
-      Buffer.from(bytes.subarray(start, end)).toString(),
-    );
-    found.push([key, entries.versionOf(handle), value]);
-  }
-  return found;
-}
-
 describe('an image', () => {
-  test('gives back the entries it was made of, however they are put into blocks', async () => {
+  test('gives back the spaces it was made of, however their entries are put into blocks', async () => {
     await fc.assert(
-      fc.asyncProperty(anyEntries, fc.integer({ min: 1, max: 50 }), async (entries, perBlock) => {
-        const sorted = [...entries].sort(([one], [other]) => (one < other ? -1 : 1));
-        expect(await load(await onDisk(makeImage(sorted, perBlock)))).toEqual(sorted);
+      fc.asyncProperty(anyPlan, fc.integer({ min: 1, max: 50 }), async (plan, perBlock) => {
+        const schema = schemaOf(plan);
+        expect(await load(await onDisk(makeImage(schema, perBlock)))).toEqual(loadedLike(schema));
       }),
       runs(100),
     );
@@ -189,31 +263,26 @@ describe('an image', () => {
     const counts = { loaded: 0, refused: 0 };
     const anyLies = fc.array(anyLie, { minLength: 1, maxLength: 3 });
     await fc.assert(
-      fc.asyncProperty(
-        anyEntries,
-        fc.integer({ min: 1, max: 8 }),
-        anyLies,
-        async (entries, perBlock, lies) => {
-          const sorted = [...entries].sort(([one], [other]) => (one < other ? -1 : 1));
-          const image = makeImage(sorted, perBlock);
-          for (const lie of lies) tell(image, lie);
-          const storage = await onDisk(image);
-          const loaded = await load(storage);
-          const isWhole = await isWholeByExamination(storage);
-          if (loaded instanceof Error) {
-            counts.refused++;
-            assert.notEqual(isWhole, true, `examined it is whole; loaded it is refused: ${loaded.message}`);
-            return;
-          }
-          counts.loaded++;
-          assert.equal(isWhole, true, 'examined it is damaged; it loads');
-          const saysOther = lies.some(
-            ({ about, isSealed }) => isSealed && (about === 'contents' || about === 'header'),
-          );
-          if (!saysOther) expect(loaded).toEqual(sorted);
-          expect(loaded.map(([key]) => key)).toEqual(loaded.map(([key]) => key).sort());
-        },
-      ),
+      fc.asyncProperty(anyPlan, fc.integer({ min: 1, max: 8 }), anyLies, async (plan, perBlock, lies) => {
+        const schema = schemaOf(plan);
+        const image = makeImage(schema, perBlock);
+        const liar = new Liar(image);
+        for (const lie of lies) liar.tell(lie);
+        const storage = await onDisk(image);
+        const loaded = await load(storage);
+        const isWhole = await isWholeByExamination(storage);
+        if (loaded instanceof Error) {
+          counts.refused++;
+          assert.notEqual(isWhole, true, `examined it is whole; loaded it is refused: ${loaded.message}`);
+          return;
+        }
+        counts.loaded++;
+        assert.equal(isWhole, true, 'examined it is damaged; it loads');
+        if (!liar.saysOther) expect(loaded).toEqual(loadedLike(schema));
+        assertSorted(loaded.spaces.map(({ id }) => id));
+        for (const { entries } of loaded.spaces) assertSorted(entries.map(([key]) => key));
+        assert(loaded.spaces.at(-1)!.id < loaded.nextSpaceId, 'the id of the next space is there already');
+      }),
       runs(1200),
     );
     expect(Math.min(counts.loaded, counts.refused)).toBeGreaterThan(10);
@@ -238,10 +307,19 @@ describe('an image', () => {
   });
 });
 
+/** Each is above the one before. */
+function assertSorted(values: readonly (string | number)[]): void {
+  for (const [at, value] of values.entries()) assert(at === 0 || values[at - 1]! < value, 'out of order');
+}
+
 async function isWholeByExamination(storage: Storage): Promise<boolean> {
   try {
     const image = await ImageExamination.of(storage, '/data', LSN);
-    await image.read(image.header?.journalId ?? JOURNAL_ID, utf8KeyCodec, new Shapes(randomBytes));
+    const { keyEncodingName, valueEncodingName } = image.header ?? NAMES;
+    // The store learns what its keys and values are from the header, and refuses what it does not know.
+    if (keyEncodingName !== 'utf8' && keyEncodingName !== 'bytes') return false;
+    const schema = newSchema(resolveKeyEncoding('keyEncoding', keyEncodingName), valueEncodingName);
+    await image.read(image.header?.journalId ?? JOURNAL_ID, schema);
     return image.isWhole;
   } catch (error) {
     codeOfError(error);

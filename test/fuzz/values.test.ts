@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { inspect, isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeMsgpack, encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
+import { decodeMsgpack, encodeMsgpack } from '../kv/encoded.js';
 import { codeOf, runs } from './fuzz-tools.js';
 
 /** A length as its header says it, and how much more or less than what follows. */
@@ -77,7 +77,7 @@ const GOOD = {
   at: new Date(5),
   bytes: Buffer.from('xyz'),
 };
-const GOOD_BYTES = new Uint8Array(encodeMsgpack(GOOD));
+const GOOD_BYTES = encodeMsgpack(GOOD);
 
 describe('a value whose lengths, types and nesting lie', () => {
   test('is another value or KEELSON_DECODE, and leaves the next one alone', () => {

@@ -11,8 +11,9 @@ import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
 import { ENCODING_NAME_BYTES_MAX } from '../../src/kv/encoding/value-encoding.js';
 import { open } from '../../src/kv/index.js';
-import { RecordWriter } from '../../src/kv/write/record-codec.js';
+import { RecordWriter } from '../../src/kv/write/record-writer.js';
 import { openStorage } from '../../src/storage/index.js';
+import { newSchema } from '../kv/schema-tools.js';
 
 let base = '';
 let directory = '';
@@ -23,7 +24,7 @@ beforeEach(() => {
 afterEach(() => fs.rmSync(base, { recursive: true, force: true }));
 
 const birthOf = (key: string, value: string): Uint8Array =>
-  new RecordWriter(1000, null).birth(key, value).slice();
+  new RecordWriter(1000, newSchema()).birth(key, value).slice();
 
 async function expectRefused(): Promise<void> {
   const names = fs.readdirSync(directory);

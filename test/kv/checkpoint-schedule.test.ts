@@ -1,22 +1,20 @@
-// CheckpointSchedule by themselves: when they start, what they keep, what they let go, and what becomes of one that fails.
+// Checkpoints by themselves: when they start, what they keep, what they let go, and what becomes of one that fails.
 // On the simulated disk, with tiny limits, so that nothing here depends on how fast a machine is.
 
-import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { KeelsonError } from '../../src/errors.js';
 import type { LocalLog } from '../../src/journal/internal.js';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
-import { Shapes } from '../../src/kv/encoding/shapes.js';
-import { Entries } from '../../src/kv/entries/entries.js';
 import { retireReplaced, writeCheckpoint } from '../../src/kv/image/checkpoint.js';
 import type { CheckpointEvent } from '../../src/kv/image/checkpoint-schedule.js';
-import { loadImage, readImageHeader } from '../../src/kv/image/image-files.js';
+import { loadImage, readImageHeader } from '../../src/kv/image/image-loader.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
+import { newSchema } from './schema-tools.js';
 
 const DIRECTORY = '/data/store';
 const TINY_JOURNAL = { blockBytes: 512, segmentBytesMin: 4096, segmentBytesMax: 65_536 };
@@ -184,13 +182,9 @@ describe('a checkpoint by itself', () => {
     const image = `${DIRECTORY}/${(await filesOf(storage)).images[0]}`;
     const { verdict } = await readImageHeader(storage, image);
     if (!verdict.ok) throw new Error(verdict.why);
-    const plan = {
-      path: image,
-      header: verdict.header,
-      keyCodec: utf8KeyCodec,
-      shapes: new Shapes(randomBytes),
-    };
-    const loaded = await loadImage(storage, plan, () => {});
+    const schema = newSchema(utf8KeyCodec, 'msgpack');
+    const { spaces } = await loadImage(storage, image, verdict.header, schema, () => {});
+    const loaded = spaces[0]!.entries;
     const versions = [...loaded.iterate(ALL_KEYS)].map(([, handle]) => loaded.versionOf(handle));
     expect(versions).toHaveLength(entries);
     expect(Math.max(...versions)).toBe(lsn);
@@ -273,31 +267,26 @@ describe('a checkpoint that fails', () => {
     await store.checkpoint();
     await store.close();
     const { images } = await filesOf(storage);
-    const entries = new Entries(1);
+    const schema = newSchema(utf8KeyCodec, 'msgpack');
     const poisoned = new KeelsonError('KEELSON_POISONED', 'the flush for a segment failed');
-    const journal = { poisoned: null as KeelsonError | null, syncThrough: async () => {} };
-    disk.onBoundary = ({ operation, phase }) => {
-      if (operation === 'rename' && phase === 'complete') journal.poisoned = poisoned;
-    };
-    const header = {
+    const log = {
       journalId: new Uint8Array(16),
-      lsn: 1e6,
-      entryCount: 0,
-      keyEncodingName: 'utf8',
-      valueEncodingName: 'msgpack',
+      poisoned: null as KeelsonError | null,
+      syncThrough: async () => {},
+    } as unknown as LocalLog & { poisoned: KeelsonError | null };
+    disk.onBoundary = ({ operation, phase }) => {
+      if (operation === 'rename' && phase === 'complete') log.poisoned = poisoned;
     };
     const written = writeCheckpoint({
       storage,
       directory: DIRECTORY,
-      journal: journal as unknown as LocalLog,
-      header,
-      entries,
-      keyCodec: utf8KeyCodec,
-      shapes: null,
+      log,
+      schema,
+      view: schema.view(1e6),
       onBlock: () => {},
     });
     await expect(written).rejects.toBe(poisoned);
-    const retired = retireReplaced(storage, DIRECTORY, journal as unknown as LocalLog, 1e6, 1e6);
+    const retired = retireReplaced(storage, DIRECTORY, log, 1e6, 1e6);
     await expect(retired).rejects.toBe(poisoned);
     expect((await filesOf(storage)).images).toEqual(expect.arrayContaining(images));
   });

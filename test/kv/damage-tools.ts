@@ -4,12 +4,21 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Journal } from '../../src/journal/index.js';
+import type { LocalLog } from '../../src/journal/internal.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
+import { type KeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { resolveValueEncoding } from '../../src/kv/encoding/value-encoding.js';
+import type { Schema } from '../../src/kv/entries/schema.js';
+import { type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
+import { publishImage } from '../../src/kv/image/image-writer.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
-import { createFsStorage, type Storage } from '../../src/storage/index.js';
+import { applyWrites } from '../../src/kv/write/write-path.js';
+import { WriteSet } from '../../src/kv/write/write-set.js';
+import { createFsStorage, RECORD_BYTES_MAX, type Storage } from '../../src/storage/index.js';
+import { newSchema } from './schema-tools.js';
 
 /** So small that a few writes fill a segment. */
 export const TINY = { blockBytes: 512, segmentBytesMin: 4096, segmentBytesMax: 8192, commitBytesMax: 1024 };
@@ -158,5 +167,81 @@ export function copyStore(from: string, to: string): void {
   fs.mkdirSync(to);
   for (const name of fs.readdirSync(from)) {
     if (!/^(LOCK|LIVE)\./.test(name)) fs.copyFileSync(path.join(from, name), path.join(to, name));
+  }
+}
+
+/** A store of several spaces, made below its public API: what it writes into its log and its images is written as it stands. */
+export class SpacesStore {
+  readonly schema: Schema = newSchema(utf8KeyCodec, 'msgpack');
+  readonly #storage: Storage;
+  readonly #directory: string;
+  readonly #log: LocalLog;
+  readonly #writes = new WriteSet(RECORD_BYTES_MAX, this.schema);
+
+  /** Makes the store, with its birth record. */
+  static async make(
+    directory: string,
+    storage: Storage = createFsStorage(),
+    journal: object = TINY,
+  ): Promise<SpacesStore> {
+    await (await openTiny(directory, {}, storage, journal)).close();
+    const options = resolveJournalOptions('openJournal', journal);
+    return new SpacesStore(storage, directory, await openJournalOn(storage, directory, options));
+  }
+
+  private constructor(storage: Storage, directory: string, log: LocalLog) {
+    this.#storage = storage;
+    this.#directory = directory;
+    this.#log = log;
+  }
+
+  get root(): Space {
+    return this.schema.root;
+  }
+
+  async create(name: string, keyCodec: KeyCodec<unknown> = utf8KeyCodec, values = 'utf8'): Promise<Space> {
+    const space = this.schema.newSpace(this.schema.nextSpaceId, new SpaceDefinition(name, keyCodec, values));
+    await this.#write((writes) => writes.create(space));
+    return space;
+  }
+
+  /** Values of the root space are msgpack, all others are text. */
+  put(space: Space, key: string, value: unknown): Promise<number> {
+    const { msgpack } = this.schema;
+    const codec = space.hasReferences ? msgpack : resolveValueEncoding('utf8', 'values', msgpack);
+    return this.#write((writes) => writes.put(space, key, codec, value, 'value'));
+  }
+
+  delete(space: Space, key: string): Promise<number> {
+    return this.#write((writes) => writes.delete(space, key));
+  }
+
+  drop(space: Space): Promise<number> {
+    return this.#write((writes) => writes.drop(space));
+  }
+
+  /** Writes an image, and retires nothing. */
+  async checkpoint(): Promise<number> {
+    const lsn = this.#log.nextLsn;
+    const view = this.schema.view(lsn);
+    this.schema.startEpoch(lsn);
+    const plan = { journalId: this.#log.journalId, view, schema: this.schema, onBlock: () => {} };
+    await publishImage(this.#storage, this.#directory, plan, async () => {});
+    await this.#storage.flushDirectory(this.#directory);
+    return lsn;
+  }
+
+  close(): Promise<void> {
+    return this.#log.close();
+  }
+
+  async #write(fill: (writes: WriteSet) => void): Promise<number> {
+    const writes = this.#writes;
+    writes.begin();
+    fill(writes);
+    const lsn = await this.#log.commit(writes.finish().slice());
+    applyWrites(this.schema, writes, lsn);
+    writes.appended();
+    return lsn;
   }
 }

@@ -3,7 +3,12 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
-import { Entries, EntriesLoader, type EntriesView } from '../../src/kv/entries/entries.js';
+import { Entries, EntriesLoader, type EntriesSizes } from '../../src/kv/entries/entries.js';
+import type { EntryHandle } from '../../src/kv/entries/entry-slabs.js';
+import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
+import { LinkQueue } from '../../src/kv/entries/link-queue.js';
+import type { View } from '../../src/kv/entries/view.js';
+import { setEntry } from './encoded.js';
 
 const SMALL = { nodeEntriesMax: 4, slabBytesMax: 512, tableSlotsMax: 32 };
 
@@ -12,11 +17,36 @@ const MIB = 1024 * 1024;
 type Item = { readonly value: string; readonly version: number };
 type Model = Map<string, Item>;
 
-function contentOf(entries: EntriesView): [string, Item][] {
-  return [...entries.iterate(ALL_KEYS)].map(([key, handle]) => [key, itemOf(entries, handle)]);
+/** Returns the keys of a view and their handles, lazily. */
+function* handlesOf(view: View): Generator<[string, EntryHandle]> {
+  const walk = view.walk(ALL_KEYS);
+  while (walk.advance()) yield [walk.key, view.handleOf(walk.value)];
 }
 
-function itemOf(entries: EntriesView, handle: number): Item {
+function contentOf(view: View): [string, Item][] {
+  return [...handlesOf(view)].map(([key, handle]) => [key, itemOf(view, handle)]);
+}
+
+/** Expects that a view shows this content in every way. */
+function expectFrozen(view: FrozenEntries, expected: [string, Item][]): void {
+  expect(contentOf(view)).toEqual(expected);
+  expect([view.size, view.count(ALL_KEYS)]).toEqual([expected.length, expected.length]);
+  expect(view.view()).toBe(view);
+  const found = expected.map(([key]): [string, Item] => {
+    const handle = view.find(key)!;
+    view.prefetch(handle);
+    const isFound = view.has(key) && view.isKeyOf(handle, key) && !view.isKeyOf(handle, `${key}.`);
+    return [isFound ? key : `not ${key}`, itemOf(view, handle)];
+  });
+  expect(found).toEqual(expected);
+  expect(view.find('not there')).toBeUndefined();
+}
+
+function newEntries(sizes: EntriesSizes = {}): Entries {
+  return new Entries(1, new LinkQueue(), sizes);
+}
+
+function itemOf(entries: View, handle: EntryHandle): Item {
   const value = entries.read(handle, (bytes, start, end) => Buffer.from(bytes.slice(start, end)).toString());
   return { value, version: entries.versionOf(handle) };
 }
@@ -33,7 +63,7 @@ function isWithin(key: string, { low, lowInclusive, high, highInclusive }: KeyBo
 function set(entries: Entries, key: string, value: string, version: number): void {
   const bytes = Buffer.from(`before${value}after`);
   // A key that was read from a disk is kept as it is, one of a caller is copied.
-  if (version % 2 === 0) entries.set(key, version, bytes, 6, bytes.length - 5);
+  if (version % 2 === 0) setEntry(entries, key, version, bytes, 6, bytes.length - 5);
   else entries.link(key, version, entries.stage(key, bytes, 6, bytes.length - 5));
 }
 
@@ -91,25 +121,25 @@ describe('entries', () => {
   test('hold what a Map holds, and every view what it held when the view was taken', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 200, maxLength: 1500, size: 'max' }), (actions) => {
-        const entries = new Entries(1, SMALL);
+        const entries = newEntries(SMALL);
         const model: Model = new Map();
-        const views: { view: EntriesView; expected: [string, Item][] }[] = [];
+        const views: { view: FrozenEntries; expected: [string, Item][] }[] = [];
         actions.forEach((action, number) => {
           applyStep(entries, model, action, 2 ** 33 + number);
-          if (action.type === 'view') views.push({ view: entries.clone(), expected: sorted(model) });
+          if (action.type === 'view') views.push({ view: entries.view(), expected: sorted(model) });
           if (action.type === 'check') entries.checkValid();
         });
         entries.checkValid();
         expect(contentOf(entries)).toEqual(sorted(model));
         expect(entries.size).toBe(model.size);
-        for (const { view, expected } of views) expect(contentOf(view)).toEqual(expected);
+        for (const { view, expected } of views) expectFrozen(view, expected);
       }),
       { numRuns: 60 },
     );
   });
 
   test('compact while they are written: the model test does go through passes', () => {
-    const entries = new Entries(1, SMALL);
+    const entries = newEntries(SMALL);
     const random = seeded(1);
     let handlesMoved = 0;
     for (let number = 0; number < 200; number++) set(entries, `key ${number}`, 'some value', 1);
@@ -124,12 +154,12 @@ describe('entries', () => {
   });
 
   test('let an iteration of a view go on while every step of it writes', () => {
-    const entries = new Entries(1, SMALL);
+    const entries = newEntries(SMALL);
     for (let number = 0; number < 300; number++) set(entries, keyName(number), `value ${number}`, number);
     const expected = contentOf(entries);
-    const view = entries.clone();
+    const view = entries.view();
     const seen: [string, Item][] = [];
-    for (const [name, handle] of view.iterate(ALL_KEYS)) {
+    for (const [name, handle] of handlesOf(view)) {
       seen.push([name, itemOf(view, handle)]);
       for (let other = 0; other < 10; other++)
         set(entries, keyName((seen.length * 7 + other) % 300), 'changed', 1);
@@ -140,7 +170,7 @@ describe('entries', () => {
   });
 
   test('keep what is staged through a clear of everything: a batch may clear and then put', () => {
-    const entries = new Entries(1, SMALL);
+    const entries = newEntries(SMALL);
     for (let number = 0; number < 100; number++) set(entries, keyName(number), 'old', 1);
     const staged = ['a', 'b'].map((text) => entries.stage(text, Buffer.from(text), 0, 1));
     entries.link('a', 5, staged[0]!);
@@ -161,7 +191,8 @@ describe('the memory of entries', () => {
   const limit = (valueBytes: number) => 1.6 * valueBytes + 8 * MIB;
 
   function fill(entries: Entries, count: number): void {
-    for (let number = 0; number < count; number++) entries.set(keyName(number), 1, VALUE, 0, VALUE.length);
+    for (let number = 0; number < count; number++)
+      setEntry(entries, keyName(number), 1, VALUE, 0, VALUE.length);
   }
 
   /** Runs `write` so often, and gives the most memory there was above the limit; 0 for none. */
@@ -177,10 +208,10 @@ describe('the memory of entries', () => {
   }
 
   test('of one key that is overwritten a million times is that of a few slabs', () => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     let most = 0;
     for (let number = 0; number < 1_000_000; number++) {
-      entries.set('key', number, VALUE, 0, VALUE.length);
+      setEntry(entries, 'key', number, VALUE, 0, VALUE.length);
       most = Math.max(most, entries.memory.slabBytes);
     }
     expect(most).toBeLessThanOrEqual(MIB);
@@ -198,20 +229,22 @@ describe('the memory of entries', () => {
   ];
 
   test.each(overwrites)('stays within its limit when keys are overwritten for long: $name', ({ pick }) => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     const random = seeded(2);
     fill(entries, 200_000);
     const length = () => Math.floor(random() * 200);
     const value = Buffer.alloc(200, 'w');
     expect(
-      excess(entries, 600_000, (number) => entries.set(keyName(pick(random, number)), 2, value, 0, length())),
+      excess(entries, 600_000, (number) =>
+        setEntry(entries, keyName(pick(random, number)), 2, value, 0, length()),
+      ),
     ).toBe(0);
   });
 
   test.each(['ascending', 'at random'])(
     'falls with the keys when they are deleted one by one, %s',
     (order) => {
-      const entries = new Entries(1);
+      const entries = newEntries();
       const count = 300_000;
       fill(entries, count);
       const keys = Array.from({ length: count }, (_, number) => number);
@@ -223,7 +256,7 @@ describe('the memory of entries', () => {
   );
 
   test('falls when all but every tenth key go in one range after the other', () => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     fill(entries, 200_000);
     expect(
       excess(entries, 20_000, (number) =>
@@ -239,10 +272,10 @@ describe('the memory of entries', () => {
   });
 
   test('of a queue that is written at one end and read at the other does not grow', () => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     let most = 0;
     for (let number = 0; number < 500_000; number++) {
-      entries.set(keyName(number), 1, VALUE, 0, VALUE.length);
+      setEntry(entries, keyName(number), 1, VALUE, 0, VALUE.length);
       if (number >= 1000) entries.delete(keyName(number - 1000));
       most = Math.max(most, entries.memory.slabBytes);
     }
@@ -250,38 +283,39 @@ describe('the memory of entries', () => {
   });
 
   test('stays bounded when large values are overwritten among very many tiny ones', () => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     const random = seeded(4);
     const large = Buffer.alloc(100_000, 'l');
-    for (let number = 0; number < 300_000; number++) entries.set(keyName(number), 1, VALUE, 0, 8);
-    for (let number = 0; number < 100; number++) entries.set(`large ${number}`, 1, large, 0, large.length);
+    for (let number = 0; number < 300_000; number++) setEntry(entries, keyName(number), 1, VALUE, 0, 8);
+    for (let number = 0; number < 100; number++)
+      setEntry(entries, `large ${number}`, 1, large, 0, large.length);
     const most = excess(entries, 10_000, () => {
-      entries.set(`large ${Math.floor(random() * 100)}`, 2, large, 0, large.length);
+      setEntry(entries, `large ${Math.floor(random() * 100)}`, 2, large, 0, large.length);
       for (let tiny = 0; tiny < 3; tiny++)
-        entries.set(keyName(Math.floor(random() * 300_000)), 2, VALUE, 0, 8);
+        setEntry(entries, keyName(Math.floor(random() * 300_000)), 2, VALUE, 0, 8);
     });
     expect(most).toBe(0);
   });
 
   test('stays bounded when there are few keys with middling values', () => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     const random = seeded(6);
     const value = Buffer.alloc(60_000, 'm');
     const write = () =>
-      entries.set(keyName(Math.floor(random() * 400)), 1, value, 0, 1 + Math.floor(random() * 60_000));
+      setEntry(entries, keyName(Math.floor(random() * 400)), 1, value, 0, 1 + Math.floor(random() * 60_000));
     expect(excess(entries, 20_000, write)).toBe(0);
   });
 
   // A value that lies alone in its slab leaves nothing to reclaim, and was chosen as a victim all the same: sixty-four
   // megabytes were copied within some small write, and once more for every view that was held.
   test('of a large value is never moved by the waste around it', () => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     const large = new Uint8Array(8 * 1024 * 1024);
     const small = new Uint8Array(1000);
-    entries.set('!large', 1, large, 0, large.length);
+    setEntry(entries, '!large', 1, large, 0, large.length);
     const handle = entries.find('!large');
     for (let turn = 0; turn < 60_000; turn++) {
-      entries.set(turn % 900 === 0 ? `p${turn}` : `k${turn % 2000}`, turn, small, 0, small.length);
+      setEntry(entries, turn % 900 === 0 ? `p${turn}` : `k${turn % 2000}`, turn, small, 0, small.length);
     }
     expect(entries.find('!large')).toBe(handle);
     const { slabBytes, valueBytes } = entries.memory;
@@ -291,14 +325,15 @@ describe('the memory of entries', () => {
   // Compaction walks ids, and paced itself by the highest that had ever been given: a store that was large once, and was
   // emptied but for a few keys, walked millions of free ids for every pass, and held twenty times its live bytes meanwhile.
   test.each([0, 500_000])('is that of the keys there are, and not of %i that there were once', (peak) => {
-    const entries = new Entries(1);
-    for (let number = 0; number < 400; number++) entries.set(`small ${number}`, 1, VALUE, 0, VALUE.length);
-    for (let number = 0; number < peak; number++) entries.set(keyName(number), 1, VALUE, 0, 10);
+    const entries = newEntries();
+    for (let number = 0; number < 400; number++)
+      setEntry(entries, `small ${number}`, 1, VALUE, 0, VALUE.length);
+    for (let number = 0; number < peak; number++) setEntry(entries, keyName(number), 1, VALUE, 0, 10);
     entries.deleteRange({ low: 'key:', lowInclusive: true, high: 'key;', highInclusive: true });
     const large = Buffer.alloc(50_000, 'l');
     let most = 0;
     for (let number = 0; number < 3000; number++) {
-      entries.set(`large ${number % 40}`, 2, large, 0, large.length);
+      setEntry(entries, `large ${number % 40}`, 2, large, 0, large.length);
       if (number > 100) most = Math.max(most, entries.memory.slabBytes);
     }
     expect(most).toBeLessThanOrEqual(limit(entries.memory.valueBytes));
@@ -308,9 +343,9 @@ describe('the memory of entries', () => {
   test.each(['one by one', 'in a range'])(
     'of what leads to keys goes when the last of them does, %s',
     (way) => {
-      const entries = new Entries(1);
+      const entries = newEntries();
       fill(entries, 100_000);
-      const view = entries.clone();
+      const view = entries.view();
       if (way === 'one by one')
         for (let number = 0; number < 100_000; number++) entries.delete(keyName(number));
       else entries.deleteRange({ low: 'a', lowInclusive: true, high: 'z', highInclusive: true });
@@ -327,24 +362,24 @@ describe('the memory of entries', () => {
   );
 
   test('of everything that is cleared is free at once', () => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     fill(entries, 50_000);
     entries.discard(entries.stage('key', VALUE, 0, 50));
     expect(entries.deleteRange(ALL_KEYS)).toBe(50_000);
-    expect(entries.memory).toEqual({ ...new Entries(1).memory, valueBytes: 0, slabBytes: 0 });
+    expect(entries.memory).toEqual({ ...newEntries().memory, valueBytes: 0, slabBytes: 0 });
     fill(entries, 10);
     entries.checkValid();
   });
 
   test('does not depend on views, whatever they still show', () => {
-    const entries = new Entries(1);
+    const entries = newEntries();
     fill(entries, 100_000);
-    const views: EntriesView[] = [];
+    const views: FrozenEntries[] = [];
     const random = seeded(5);
     expect(
       excess(entries, 500_000, (number) => {
-        if (number % 50_000 === 0) views.push(entries.clone());
-        entries.set(keyName(Math.floor(random() * 100_000)), number, VALUE, 0, VALUE.length);
+        if (number % 50_000 === 0) views.push(entries.view());
+        setEntry(entries, keyName(Math.floor(random() * 100_000)), number, VALUE, 0, VALUE.length);
       }),
     ).toBe(0);
     for (const view of views) expect(view.size).toBe(100_000);
@@ -352,7 +387,7 @@ describe('the memory of entries', () => {
   });
 
   test('that is not there fails a write before it, and a compaction without a word', () => {
-    const entries = new Entries(1, { slabBytesMax: 4096 });
+    const entries = newEntries({ slabBytesMax: 4096 });
     for (let number = 0; number < 2000; number++) set(entries, keyName(number), 'value', 1);
     const before = contentOf(entries);
     const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation(() => {
@@ -386,13 +421,13 @@ describe('entries without memory for their hash index', () => {
 
   const LETTERS = Buffer.from('abcdefghij');
 
-  test.each(['set', 'loader'])('find every key all the same, by the ordered one: made by %s', (way) => {
-    const loader = new EntriesLoader(1, SMALL);
-    const made = new Entries(1, SMALL);
+  test.each(['writes', 'loader'])('find every key all the same, by the ordered one: made by %s', (way) => {
+    const loader = new EntriesLoader(1, new LinkQueue(), SMALL);
+    const made = newEntries(SMALL);
     const add = (number: number) =>
       way === 'loader'
         ? loader.add(keyName(number), number, LETTERS, 0, 10)
-        : made.set(keyName(number), number, LETTERS, 0, 10);
+        : setEntry(made, keyName(number), number, LETTERS, 0, 10);
     for (let number = 0; number < 300; number++) add(number);
     // Slabs have the views of their memory that they need.
     const real = globalThis.Uint32Array;
@@ -422,10 +457,10 @@ describe('entries without memory for their hash index', () => {
 });
 
 describe('a loader', () => {
-  test('makes the entries that set() makes, at every size', () => {
+  test('makes the entries that writes make, at every size', () => {
     fc.assert(
       fc.property(fc.nat({ max: 400 }), fc.array(step, { maxLength: 200, size: 'max' }), (count, actions) => {
-        const loader = new EntriesLoader(1, { ...SMALL, chunkKeys: 16 });
+        const loader = new EntriesLoader(1, new LinkQueue(), { ...SMALL, chunkKeys: 16 });
         const model: Model = new Map();
         for (let number = 0; number < count; number++) {
           const text = `value ${number}`;
@@ -436,7 +471,7 @@ describe('a loader', () => {
         const entries = loader.finish();
         entries.checkValid();
         expect(contentOf(entries)).toEqual(sorted(model));
-        const view = entries.clone();
+        const view = entries.view();
         const expected = sorted(model);
         actions.forEach((action, number) => {
           applyStep(entries, model, action, number);
@@ -449,7 +484,7 @@ describe('a loader', () => {
   });
 
   test.each(['b', 'a', ''])('refuses the key %j after "b"', (name) => {
-    const loader = new EntriesLoader(1);
+    const loader = new EntriesLoader(1, new LinkQueue());
     expect(loader.add('b', 1, VALUE_BYTES, 0, 1)).toBe(true);
     expect(loader.add(name, 1, VALUE_BYTES, 0, 1)).toBe(false);
   });

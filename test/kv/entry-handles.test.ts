@@ -3,6 +3,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EntryHandles, type EntryHandlesView, isFree } from '../../src/kv/entries/entry-handles.js';
+import { ViewEpoch } from '../../src/kv/entries/view-epoch.js';
+import { arraysCopiedBy } from './encoded.js';
 
 type Step =
   | { readonly type: 'add'; readonly times: number }
@@ -85,5 +87,43 @@ describe('the handles of entries', () => {
     expect(handles.end).toBe(0);
     expect(handles.add(9)).toBe(0);
     expect([view.get(0), view.get(300_000), view.get(count - 1)]).toEqual([0, 300_000, count - 1]);
+  });
+
+  test('are copied once after a view, a page with its group and the list of groups, and not at all without one', () => {
+    const handles = new EntryHandles();
+    const pageHandles = 1024;
+    const firstOfNextGroup = 256 * pageHandles;
+    for (let number = 0; number <= firstOfNextGroup; number++) handles.add(number);
+    const setPages = (pages: number) => {
+      for (let times = 0; times < 3; times++) {
+        for (let id = 0; id < pages * pageHandles; id += 100) handles.set(id, times);
+      }
+    };
+    expect(arraysCopiedBy(() => setPages(3))).toBe(0);
+    const views = [handles.view()];
+    expect(arraysCopiedBy(() => setPages(1))).toBe(3);
+    expect(arraysCopiedBy(() => setPages(3))).toBe(2);
+    // Its page and its group; the list is this epoch's already.
+    expect(arraysCopiedBy(() => handles.set(firstOfNextGroup, 1))).toBe(2);
+    expect(arraysCopiedBy(() => setPages(3))).toBe(0);
+    views.push(handles.view(), handles.view());
+    expect(arraysCopiedBy(() => setPages(3))).toBe(5);
+    // A view that nobody writes after costs no copy.
+    expect(arraysCopiedBy(() => views.push(handles.view()))).toBe(0);
+    expect(views.map((view) => view.get(firstOfNextGroup))).toEqual([firstOfNextGroup, 1, 1, 1]);
+    expect(views.map((view) => view.get(100))).toEqual([2, 2, 2, 2]);
+  });
+
+  test('are copied, too, when whoever shares their clock has taken a view', () => {
+    const epoch = new ViewEpoch();
+    const handles = new EntryHandles(epoch);
+    handles.add(1);
+    const { current } = epoch;
+    const view = handles.view();
+    expect(epoch.current).toBe(current + 1);
+    handles.set(0, 2);
+    epoch.current++;
+    expect(arraysCopiedBy(() => handles.set(0, 3))).toBe(3);
+    expect([view.get(0), handles.get(0)]).toEqual([1, 3]);
   });
 });

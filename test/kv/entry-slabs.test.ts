@@ -9,6 +9,8 @@ import {
   SLAB_BYTES_MIN,
 } from '../../src/kv/entries/entry-slabs.js';
 import { hashKey } from '../../src/kv/entries/key-units.js';
+import { ViewEpoch } from '../../src/kv/entries/view-epoch.js';
+import { arraysCopiedBy } from './encoded.js';
 
 /** A slab of so many bytes holds eight entries of 20 bytes, and one of its own what has more. */
 const SMALL_SLAB_BYTES = 320;
@@ -19,7 +21,7 @@ function bytesOf(length: number, fill: number): Uint8Array {
 
 function append(slabs: EntrySlabs, value: Uint8Array, version = 1): EntryHandle {
   const handle = slabs.append('', 0, value, 0, value.length);
-  slabs.entitle(handle, version, 7);
+  slabs.stamp(handle, version, 7);
   return handle;
 }
 
@@ -45,7 +47,7 @@ describe('value slabs', () => {
           const handles = items.map(({ length, version }, number) => {
             source.fill(number);
             const handle = slabs.append('', 0, source, 7, 7 + length);
-            slabs.entitle(handle, version, 7);
+            slabs.stamp(handle, version, 7);
             return handle;
           });
           items.forEach(({ length, version }, number) => {
@@ -66,7 +68,7 @@ describe('value slabs', () => {
         const value = Buffer.from('the value');
         const handles = keys.map((name) => slabs.append(name, 0, value, 4, 9));
         handles.forEach((handle, at) => {
-          slabs.entitle(handle, 2 ** 52 + at, 2 ** 32 - 1 - at);
+          slabs.stamp(handle, 2 ** 52 + at, 2 ** 32 - 1 - at);
         });
         handles.forEach((handle, at) => {
           expect(slabs.hashOf(handle, 12_345)).toBe(hashKey(keys[at]!, 12_345));
@@ -214,6 +216,34 @@ describe('value slabs', () => {
     const handles = Array.from({ length: 400 }, () => append(slabs, bytesOf(20, 1)));
     release(handles);
     expect(slabs.memory.slabBytes - slabs.slabBytes).toBeLessThanOrEqual(2 * SMALL_SLAB_BYTES);
+  });
+
+  test('have their table copied once after a view, when a slab comes or goes, and not at all without one', () => {
+    const epoch = new ViewEpoch();
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES, undefined, epoch);
+    // More than fit into a slab.
+    const fill = () => Array.from({ length: 20 }, (_, number) => append(slabs, bytesOf(20, number)));
+    let handles: EntryHandle[] = [];
+    expect(arraysCopiedBy(() => (handles = fill()))).toBe(0);
+    const view = slabs.view();
+    expect(epoch.current).toBe(1);
+    expect(arraysCopiedBy(() => slabs.discard(append(slabs, bytesOf(1, 1))))).toBe(0);
+    expect(arraysCopiedBy(fill)).toBe(1);
+    expect(arraysCopiedBy(fill)).toBe(0);
+    expect(
+      arraysCopiedBy(() => {
+        for (const handle of handles) slabs.release(handle);
+      }),
+    ).toBe(0);
+    slabs.view();
+    slabs.clear();
+    expect(arraysCopiedBy(fill)).toBe(0);
+    // Whoever shares the clock has taken a view.
+    epoch.current++;
+    expect(arraysCopiedBy(fill)).toBe(1);
+    handles.forEach((handle, number) => {
+      expect(readValue(view, handle)).toEqual(bytesOf(20, number));
+    });
   });
 
   test('move the values of victims, and only those count as waste that nobody is about to reclaim', () => {

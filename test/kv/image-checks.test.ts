@@ -9,11 +9,15 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
-import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
-import { Entries, type EntriesView, type EntryId } from '../../src/kv/entries/entries.js';
+import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
+import type { EntryId } from '../../src/kv/entries/entry-handles.js';
+import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
 import type { IndexWalk } from '../../src/kv/entries/ordered-index.js';
+import type { Schema } from '../../src/kv/entries/schema.js';
+import { StoreView } from '../../src/kv/entries/space.js';
 import { writeCheckpoint } from '../../src/kv/image/checkpoint.js';
 import { createFsStorage } from '../../src/storage/index.js';
+import { addSpace, newSchema, putEntry } from './schema-tools.js';
 
 let here = '';
 beforeEach(() => {
@@ -22,17 +26,21 @@ beforeEach(() => {
 afterEach(() => fs.rmSync(here, { recursive: true, force: true }));
 
 const KEYS = ['a', 'b', 'c', 'd'];
+const OTHER_ID = 3;
 
-function makeEntries(): Entries {
-  const entries = new Entries(1);
-  for (const key of KEYS) entries.set(key, 1, new TextEncoder().encode(`value of ${key}`), 0, 10);
-  return entries;
+/** The same entries in the root space and in another one. */
+function makeSchema(): Schema {
+  const schema = newSchema();
+  for (const space of [schema.root, addSpace(schema, OTHER_ID, 'other')]) {
+    for (const key of KEYS) putEntry(space, key, 1, `value of ${key}`);
+  }
+  return schema;
 }
 
 /** The view of an index that has come apart: it leads from these keys to the entries of those. */
-function torn(view: EntriesView, pairs: readonly (readonly [key: string, of: string])[]): EntriesView {
+function torn(view: FrozenEntries, pairs: readonly (readonly [key: string, of: string])[]): FrozenEntries {
   const ids = new Map<string, EntryId>();
-  const whole = view.walk({ low: undefined, lowInclusive: true, high: undefined, highInclusive: true });
+  const whole = view.walk(ALL_KEYS);
   while (whole.advance()) ids.set(whole.key, whole.value);
   let at = -1;
   const walk: IndexWalk<EntryId> = {
@@ -44,41 +52,47 @@ function torn(view: EntriesView, pairs: readonly (readonly [key: string, of: str
       return ids.get(pairs[at]![1])!;
     },
   };
-  return Object.create(view, { walk: { value: () => walk } });
+  return new Proxy(view, {
+    get(target, name) {
+      if (name === 'walk') return () => walk;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 
-async function checkpointOf(pairs: readonly (readonly [string, string])[]) {
+async function checkpointOf(pairs: readonly (readonly [string, string])[], tornId: number) {
   const storage = createFsStorage();
-  const journal = await openJournalOn(storage, here, resolveJournalOptions('openJournal', {}));
-  await journal.commit(new Uint8Array(100));
-  const entries = torn(makeEntries().clone(), pairs);
+  const log = await openJournalOn(storage, here, resolveJournalOptions('openJournal', {}));
+  await log.commit(new Uint8Array(100));
+  const schema = makeSchema();
+  const { lsn, nextSpaceId, spaces } = schema.view(log.nextLsn);
+  const tornSpaces = spaces.map((space) =>
+    space.space.id === tornId ? { ...space, entries: torn(space.entries, pairs) } : space,
+  );
   const failure: unknown = await writeCheckpoint({
     storage,
     directory: here,
-    journal,
-    header: {
-      journalId: journal.journalId,
-      lsn: journal.nextLsn,
-      entryCount: KEYS.length,
-      keyEncodingName: 'utf8',
-      valueEncodingName: 'bytes',
-    },
-    entries,
-    keyCodec: utf8KeyCodec,
-    shapes: null,
+    log,
+    schema,
+    view: new StoreView(lsn, nextSpaceId, tornSpaces),
     onBlock: () => {},
   }).then(
     () => null,
     (error: unknown) => error,
   );
-  const { poisoned } = journal;
-  await journal.close();
+  const { poisoned } = log;
+  await log.close();
   return { failure, poisoned, names: fs.readdirSync(here) };
 }
 
-describe('a checkpoint', () => {
+describe.each([
+  { space: 'the root space', tornId: 0 },
+  { space: 'another space', tornId: OTHER_ID },
+])('a checkpoint, by the entries of $space,', ({ tornId }) => {
   it('of indexes that agree has its image', async () => {
-    const { failure, poisoned, names } = await checkpointOf(KEYS.map((key) => [key, key]));
+    const pairs = KEYS.map((key) => [key, key] as const);
+    const { failure, poisoned, names } = await checkpointOf(pairs, tornId);
     expect(failure).toBeNull();
     expect(poisoned).toBeNull();
     expect(names.filter((name) => name.endsWith('.image'))).toHaveLength(1);
@@ -131,7 +145,7 @@ describe('a checkpoint', () => {
       ],
     ],
   ] as const)('of an index in which %s fails, poisons, and names and retires nothing', async (_, pairs) => {
-    const { failure, poisoned, names } = await checkpointOf(pairs);
+    const { failure, poisoned, names } = await checkpointOf(pairs, tornId);
     expect(failure).toMatchObject({ code: 'KEELSON_INVARIANT' });
     expect(poisoned).toMatchObject({ code: 'KEELSON_POISONED', cause: failure });
     expect(names.filter((name) => name.includes('.image'))).toEqual([]);

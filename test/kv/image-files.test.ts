@@ -1,83 +1,85 @@
 // Images: what is written is loaded, in whatever pieces; and whatever is damaged is refused, where it is damaged.
 
-import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { crc32cFinish, crc32cUpdate } from '../../src/crc32c.js';
 import { encodeSegmentHeader } from '../../src/journal/format/segment-format.js';
-import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
-import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
-import { encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
-import { encodeShapes, Shapes } from '../../src/kv/encoding/shapes.js';
-import { Entries, type EntriesView } from '../../src/kv/entries/entries.js';
-import { loadImage, writeImage } from '../../src/kv/image/image-files.js';
-import {
-  decodeImageHeader,
-  encodeImageHeader,
-  IMAGE_BLOCK_BYTES_TARGET,
-  IMAGE_BLOCK_ENTRIES_TARGET,
-  IMAGE_BLOCK_HEADER_BYTES,
-  IMAGE_HEADER_BYTES,
-  ImageBlockWriter,
-  type ImageHeader,
-  imageSeed,
-} from '../../src/kv/image/image-format.js';
+import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { Scratch } from '../../src/kv/encoding/scratch.js';
+import type { Schema } from '../../src/kv/entries/schema.js';
+import { ImageBlockWriter } from '../../src/kv/image/image-block-writer.js';
+import { IMAGE_BLOCK_BYTES_TARGET, IMAGE_BLOCK_ENTRIES_TARGET } from '../../src/kv/image/image-format.js';
+import { decodeImageHeader, encodeImageHeader, type ImageHeader } from '../../src/kv/image/image-header.js';
+import { type LoadedSpaces, loadImage } from '../../src/kv/image/image-loader.js';
+import { writeImage } from '../../src/kv/image/image-writer.js';
 import type { Storage, StorageFile } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
+import { Random } from '../../src/testing/random.js';
+import {
+  BLOCK_FIELDS,
+  BLOCK_HEADER_BYTES,
+  blockStarts,
+  blocksOf,
+  ENTRIES,
+  endBlock,
+  entriesBlock,
+  FILE_HEADER_BYTES,
+  imageOf,
+  type LooseBlock,
+  leb128,
+  lengthAnd,
+  loosened,
+  TABLE,
+  tableBlock,
+} from './image-tools.js';
+import { addSpace, contentOf, newSchema, type PlainEntry, plainSpaces, putEntry } from './schema-tools.js';
 
 const PATH = '/data/0000000000000777.image';
+const LSN = 2 ** 41;
+const JOURNAL_ID = new Uint8Array(16).fill(5);
 
 function newStorage(): Storage {
   return new SimulatedDisk({ seed: 3, directories: ['/data'] }).life();
 }
 
-function headerFor(entries: EntriesView): ImageHeader {
-  return {
-    journalId: new Uint8Array(16).fill(5),
-    lsn: 2 ** 41,
-    entryCount: entries.size,
-    keyEncodingName: 'utf8',
-    valueEncodingName: 'bytes',
-  };
+function headerFor(schema: Schema): ImageHeader {
+  const { keyCodec, valueEncodingName } = schema.root;
+  const entryCount = schema.view(LSN).size;
+  return { journalId: JOURNAL_ID, lsn: LSN, entryCount, keyEncodingName: keyCodec.name, valueEncodingName };
 }
 
 function write(
   storage: Storage,
-  entries: EntriesView,
-  keyCodec: KeyCodec<unknown> = utf8KeyCodec,
+  schema: Schema,
   onBlock: (entriesDone: number, bytesWritten: number) => void = () => {},
 ): Promise<number> {
-  return writeImage(storage, PATH, { header: headerFor(entries), entries, keyCodec, shapes: null, onBlock });
+  return writeImage(storage, PATH, { journalId: JOURNAL_ID, view: schema.view(LSN), schema, onBlock });
 }
 
 function load(
   storage: Storage,
   header: ImageHeader,
-  codec: KeyCodec<unknown> = utf8KeyCodec,
   onEntries = (_: number): void => {},
-): Promise<Entries> {
-  return loadImage(storage, { path: PATH, header, keyCodec: codec, shapes: null }, onEntries);
+): Promise<LoadedSpaces> {
+  return loadImage(storage, PATH, header, newSchema(), onEntries);
 }
 
-/** Every entry, its value as a digest: that of a large one is not what one wants to see in a failure. */
-function contentOf(entries: EntriesView): unknown[] {
-  return [...entries.iterate(ALL_KEYS)].map(([key, handle]) => {
-    const value = entries.read(handle, (bytes, start, end) => {
-      let sum = 0;
-      for (let at = start; at < end; at++) sum = (sum * 31 + bytes[at]!) | 0;
-      return `${end - start} bytes, ${sum}`;
-    });
-    return [key, entries.versionOf(handle), value];
-  });
+/** Loads an image of one space, and returns its entries. */
+async function loadRoot(storage: Storage, header: ImageHeader, onEntries?: (count: number) => void) {
+  const { spaces, nextSpaceId } = await load(storage, header, onEntries);
+  expect(spaces).toHaveLength(1);
+  expect(nextSpaceId).toBe(1);
+  return spaces[0]!;
 }
 
-function entriesOf(lengths: readonly number[]): Entries {
-  const entries = new Entries(1);
+const keyOf = (number: number) => `key ${String(number).padStart(6, '0')}`;
+
+/** A root space with values of these lengths. */
+function schemaOf(lengths: readonly number[]): Schema {
+  const schema = newSchema();
   lengths.forEach((length, number) => {
-    const bytes = new Uint8Array(length).fill(number + 1);
-    entries.set(`key ${String(number).padStart(6, '0')}`, 2 ** 40 + number, bytes, 0, length);
+    putEntry(schema.root, keyOf(number), 2 ** 40 + number, new Uint8Array(length).fill(number + 1));
   });
-  return entries;
+  return schema;
 }
 
 async function readAll(storage: Storage): Promise<Uint8Array> {
@@ -88,23 +90,12 @@ async function readAll(storage: Storage): Promise<Uint8Array> {
   return bytes;
 }
 
-/** The same file with other contents. */
+/** Gives the file other contents, or makes it. */
 async function replace(storage: Storage, bytes: Uint8Array): Promise<void> {
-  await storage.remove(PATH);
+  await storage.remove(PATH).catch(() => {});
   const file = await storage.createFile(PATH);
   await file.write(bytes, 0);
   await file.close();
-}
-
-/** Where the blocks start, and where the last ends. */
-function blockStarts(image: Uint8Array): number[] {
-  const view = new DataView(image.buffer, image.byteOffset);
-  const starts = [IMAGE_HEADER_BYTES];
-  while (starts.at(-1)! < image.length) {
-    const at = starts.at(-1)!;
-    starts.push(at + IMAGE_BLOCK_HEADER_BYTES + view.getUint32(at, true));
-  }
-  return starts;
 }
 
 async function damageOf(storage: Storage, header: ImageHeader): Promise<unknown> {
@@ -138,14 +129,15 @@ describe('an image', () => {
 
   test.each(mixes)('of $name is loaded as it was written', async ({ lengths }) => {
     const storage = newStorage();
-    const entries = entriesOf(lengths);
-    await write(storage, entries.clone());
+    const schema = schemaOf(lengths);
+    await write(storage, schema);
     const told: number[] = [];
-    const loaded = await load(storage, headerFor(entries), utf8KeyCodec, (count) => told.push(count));
-    loaded.checkValid();
-    expect(contentOf(loaded)).toEqual(contentOf(entries));
+    const { entries, lastLsn } = await loadRoot(storage, headerFor(schema), (count) => told.push(count));
+    entries.checkValid();
+    expect(contentOf(entries)).toEqual(contentOf(schema.root.entries));
+    expect(lastLsn).toBe(schema.root.lastLsn);
     expect(told.at(-1) ?? 0).toBe(lengths.length);
-    expect(loaded.memory.valueBytes).toBe(entries.memory.valueBytes);
+    expect(entries.memory.valueBytes).toBe(schema.root.entries.memory.valueBytes);
   });
 
   test('of any keys and values is loaded as it was written', async () => {
@@ -153,15 +145,15 @@ describe('an image', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(item, { maxLength: 30 }), async (items) => {
         const storage = newStorage();
-        const entries = new Entries(1);
+        const schema = newSchema(bytesKeyCodec);
         items.forEach(([key, length], number) => {
           const name = bytesKeyCodec.toIndexKey('key', key);
-          entries.set(name, number, new Uint8Array(length).fill(number), 0, length);
+          putEntry(schema.root, name, number, new Uint8Array(length).fill(number));
         });
-        await write(storage, entries.clone(), bytesKeyCodec);
-        const loaded = await load(storage, headerFor(entries), bytesKeyCodec);
-        loaded.checkValid();
-        expect(contentOf(loaded)).toEqual(contentOf(entries));
+        await write(storage, schema);
+        const loaded = await loadRoot(storage, headerFor(schema));
+        loaded.entries.checkValid();
+        expect(contentOf(loaded.entries)).toEqual(contentOf(schema.root.entries));
       }),
       { numRuns: 30 },
     );
@@ -169,34 +161,37 @@ describe('an image', () => {
 
   test('takes what is put into it after it was loaded, and keeps the rest', async () => {
     const storage = newStorage();
-    const entries = entriesOf(Array.from({ length: 5000 }, () => 50));
-    await write(storage, entries.clone());
-    const loaded = await load(storage, headerFor(entries));
-    for (const which of [entries, loaded]) {
+    const schema = schemaOf(Array.from({ length: 5000 }, () => 50));
+    await write(storage, schema);
+    const loaded = await loadRoot(storage, headerFor(schema));
+    for (const space of [schema.root, loaded]) {
       for (let number = 0; number < 5000; number += 3) {
-        which.set(`key ${String(number).padStart(6, '0')}.`, 1, new Uint8Array(70), 0, 70);
-        which.delete(`key ${String(number + 1).padStart(6, '0')}`);
+        putEntry(space, `${keyOf(number)}.`, 1, new Uint8Array(70));
+        space.entries.delete(keyOf(number + 1));
       }
     }
-    loaded.checkValid();
-    expect(contentOf(loaded)).toEqual(contentOf(entries));
+    loaded.entries.checkValid();
+    expect(contentOf(loaded.entries)).toEqual(contentOf(schema.root.entries));
   });
 
   test('has blocks of bounded bytes and entries, and tells after each how far it is', async () => {
     const storage = newStorage();
-    const entries = entriesOf(Array.from({ length: 6000 }, (_, number) => (number < 5000 ? 1 : 1000)));
+    const schema = schemaOf(Array.from({ length: 6000 }, (_, number) => (number < 5000 ? 1 : 1000)));
     const told: [number, number][] = [];
-    const bytes = await write(storage, entries.clone(), utf8KeyCodec, (...progress) => told.push(progress));
+    const bytes = await write(storage, schema, (...progress) => told.push(progress));
     const image = await readAll(storage);
     const starts = blockStarts(image);
     expect(told.map(([, bytesWritten]) => bytesWritten)).toEqual(starts.slice(1));
     expect(told.map(([done]) => done)).toEqual(told.map(([done]) => done).sort((a, b) => a - b));
     expect(told.at(-1)).toEqual([6000, bytes]);
-    const view = new DataView(image.buffer, image.byteOffset);
-    starts.slice(0, -1).forEach((start, number) => {
-      expect(starts[number + 1]! - start).toBeLessThan(IMAGE_BLOCK_BYTES_TARGET + 2000);
-      expect(view.getUint32(start + 8, true)).toBeLessThanOrEqual(IMAGE_BLOCK_ENTRIES_TARGET);
-    });
+    const blocks = blocksOf(image);
+    for (const block of blocks) {
+      expect(block.length).toBeLessThan(IMAGE_BLOCK_BYTES_TARGET + 2000);
+      expect(loosened(block).entries).toBeLessThanOrEqual(IMAGE_BLOCK_ENTRIES_TARGET);
+    }
+    const counts = blocks.map(loosened).filter(({ kind }) => kind === ENTRIES);
+    expect(counts.length).toBeGreaterThan(5);
+    expect(counts.reduce((sum, { entries }) => sum + entries, 0)).toBe(6000);
   });
 
   // Blocks of 100 bytes end where entries have been looked up and copied, those of 300 while some are looked up only.
@@ -204,21 +199,21 @@ describe('an image', () => {
     'with values of %i bytes is of the view it was given, whatever is written while it is',
     async (bytes) => {
       const storage = newStorage();
-      const entries = entriesOf(Array.from({ length: 6000 }, () => bytes));
+      const schema = schemaOf(Array.from({ length: 6000 }, () => bytes));
+      const { entries } = schema.root;
       const expected = contentOf(entries);
-      const header = headerFor(entries);
+      const header = headerFor(schema);
       let round = 0;
       const churn = () => {
         round++;
         for (let number = 0; number < 6000; number++) {
-          const key = `key ${String(number).padStart(6, '0')}`;
-          if ((number + round) % 5 === 0) entries.delete(key);
-          else entries.set(key, round, new Uint8Array(bytes + 50).fill(round), 0, bytes + 50);
+          if ((number + round) % 5 === 0) entries.delete(keyOf(number));
+          else putEntry(schema.root, keyOf(number), round, new Uint8Array(bytes + 50).fill(round));
         }
       };
-      await write(storage, entries.clone(), utf8KeyCodec, churn);
+      await write(storage, schema, churn);
       expect(round).toBeGreaterThan(2);
-      expect(contentOf(await load(storage, header))).toEqual(expected);
+      expect(contentOf((await loadRoot(storage, header)).entries)).toEqual(expected);
       entries.checkValid();
     },
   );
@@ -230,7 +225,7 @@ describe('an image', () => {
       close: async () => {},
     } as unknown as StorageFile;
     const storage = { createFile: async () => atOnce } as unknown as Storage;
-    const entries = entriesOf(Array.from({ length: 10_000 }, () => 1));
+    const schema = schemaOf(Array.from({ length: 10_000 }, () => 1));
     let turns = 0;
     let isWritten = false;
     const turn = () => {
@@ -238,9 +233,237 @@ describe('an image', () => {
       if (!isWritten) setImmediate(turn);
     };
     setImmediate(turn);
-    await write(storage, entries.clone());
+    await write(storage, schema);
     isWritten = true;
     expect(turns).toBeGreaterThanOrEqual(10_000 / IMAGE_BLOCK_ENTRIES_TARGET - 1);
+  });
+});
+
+/** A store of several spaces: empty ones, one that was dropped, other encodings, and ids that are not next to each other. */
+function severalSpaces(): Schema {
+  const schema = newSchema(utf8KeyCodec, 'msgpack');
+  for (const [at, key] of ['a', 'ab', 'b'].entries()) putEntry(schema.root, key, LSN - at, `value of ${key}`);
+  const orders = addSpace(schema, 3, 'orders', bytesKeyCodec);
+  for (const [at, key] of ['', '\x00', '\xff\xfe'].entries()) putEntry(orders, key, 9 + at, `order ${at}`);
+  addSpace(schema, 4, 'never written');
+  const cleared = addSpace(schema, 5, 'cleared', utf8KeyCodec, 'json');
+  cleared.lastLsn = 777;
+  const other = addSpace(schema, 300, 'Größe \u{1f4be}', utf8KeyCodec, 'an encoding of my own');
+  putEntry(other, 'a', 1, '');
+  addSpace(schema, 301, 'dropped');
+  schema.drop(301);
+  return schema;
+}
+
+describe('an image of several spaces', () => {
+  test('is loaded as it was written: empty spaces, their last LSNs, and the id of the next space', async () => {
+    const storage = newStorage();
+    const schema = severalSpaces();
+    await write(storage, schema);
+    const into = newSchema();
+    const told: number[] = [];
+    const loaded = await loadImage(storage, PATH, headerFor(schema), into, (count) => told.push(count));
+    for (const { entries } of loaded.spaces) entries.checkValid();
+    expect(plainSpaces(loaded.spaces)).toEqual(plainSpaces(schema.spaces));
+    expect(plainSpaces(loaded.spaces)).toMatchObject([
+      { id: 0, name: '', lastLsn: LSN },
+      { id: 3, name: 'orders', keyEncoding: 'bytes', valueEncoding: 'bytes', lastLsn: 11 },
+      { id: 4, name: 'never written', lastLsn: 0, entries: [] },
+      { id: 5, name: 'cleared', valueEncoding: 'json', lastLsn: 777, entries: [] },
+      { id: 300, name: 'Größe \u{1f4be}', valueEncoding: 'an encoding of my own', lastLsn: 1 },
+    ]);
+    expect(loaded.nextSpaceId).toBe(302);
+    expect(told.at(-1)).toBe(7);
+    // The caller decides whether the spaces count.
+    expect(into.spaces).toHaveLength(1);
+    expect(into.root.entries.size).toBe(0);
+  });
+
+  test('of any names, encodings, keys and values is loaded as it was written', async () => {
+    const anySpace = fc.record({
+      idsLeftOut: fc.nat(1000),
+      name: fc.string({ unit: 'binary', maxLength: 20 }),
+      keyCodec: fc.constantFrom(utf8KeyCodec, bytesKeyCodec),
+      valueEncodingName: fc.constantFrom('bytes', 'utf8', 'json', 'mine'),
+      isWritten: fc.boolean(),
+      entries: fc.array(fc.tuple(fc.uint8Array({ maxLength: 9 }), fc.nat(60_000)), { maxLength: 6 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(anySpace, { maxLength: 8 }), fc.nat(3), async (spaces, dropped) => {
+        const storage = newStorage();
+        const schema = newSchema();
+        let id = 0;
+        for (const { idsLeftOut, name, keyCodec, valueEncodingName, isWritten, entries } of spaces) {
+          id += 1 + idsLeftOut;
+          const space = addSpace(schema, id, name, keyCodec, valueEncodingName);
+          if (isWritten) space.lastLsn = 1000 + id;
+          for (const [key, length] of entries) {
+            const indexKey = bytesKeyCodec.toIndexKey('key', key);
+            putEntry(space, indexKey, length, new Uint8Array(length).fill(id));
+          }
+        }
+        for (let at = 0; at < dropped; at++) {
+          addSpace(schema, schema.nextSpaceId, 'dropped');
+          schema.drop(schema.nextSpaceId - 1);
+        }
+        await write(storage, schema);
+        const loaded = await load(storage, headerFor(schema));
+        for (const { entries } of loaded.spaces) entries.checkValid();
+        expect(plainSpaces(loaded.spaces)).toEqual(plainSpaces(schema.spaces));
+        expect(loaded.nextSpaceId).toBe(schema.nextSpaceId);
+      }),
+      { numRuns: 60, seed: 5 },
+    );
+  });
+
+  test('has the bytes that docs/FORMAT.md says', async () => {
+    const storage = newStorage();
+    const schema = newSchema(utf8KeyCodec, 'msgpack');
+    const orders = addSpace(schema, 3, 'orders', bytesKeyCodec);
+    addSpace(schema, 200, 'empty');
+    const content: Record<number, PlainEntry[]> = {
+      0: [
+        ['a', LSN, 'x'],
+        ['b', LSN - 200, ''],
+      ],
+      3: [['\x80', 5, 'order']],
+    };
+    for (const [key, version, value] of content[0]!) putEntry(schema.root, key, version, value);
+    for (const [key, version, value] of content[3]!) putEntry(orders, key, version, value);
+    await write(storage, schema);
+    const rows = schema.view(LSN).spaces.map(({ space, entries, bytes, lastLsn }) => ({
+      id: space.id,
+      name: space.name,
+      keyEncoding: space.keyCodec.name,
+      valueEncoding: space.valueEncodingName,
+      entries: entries.size,
+      bytes,
+      lastLsn,
+    }));
+    const table = tableBlock({ nextSpaceId: 201, rows });
+    const inOrders: LooseBlock = {
+      kind: ENTRIES,
+      spaceId: 3,
+      entries: 1,
+      payload: Uint8Array.of(0, 1, 0x80, ...leb128(LSN - 5), 5, ...Buffer.from('order'), 0),
+    };
+    const blocks = [table, entriesBlock(0, LSN, content[0]!), inOrders, table, endBlock];
+    expect(await readAll(storage)).toEqual(imageOf(headerFor(schema), blocks));
+  });
+
+  test('has blocks of one space each, in the order of ids, and none of an empty space', async () => {
+    const storage = newStorage();
+    const schema = severalSpaces();
+    for (let number = 0; number < 5000; number++) putEntry(schema.space(3)!, keyOf(number), 1, 'x');
+    await write(storage, schema);
+    const blocks = blocksOf(await readAll(storage)).map(loosened);
+    expect(blocks.map(({ kind, spaceId }) => [kind, spaceId])).toEqual([
+      [TABLE, 0],
+      [ENTRIES, 0],
+      [ENTRIES, 3],
+      [ENTRIES, 3],
+      [ENTRIES, 3],
+      [ENTRIES, 300],
+      [TABLE, 0],
+      [endBlock.kind, 0],
+    ]);
+    expect(blocks.at(-2)).toEqual(blocks[0]);
+    expect(blocks[0]!.entries).toBe(5);
+  });
+
+  test('of thousands of spaces, whose table is larger than a block of entries, is loaded as it was written', async () => {
+    const storage = newStorage();
+    const schema = newSchema();
+    for (let id = 1; id <= 3000; id++) addSpace(schema, id, `space ${id} `.padEnd(100, 'x'));
+    putEntry(schema.space(1500)!, 'key', 5, 'value');
+    const bytes = await write(storage, schema);
+    expect(bytes).toBeGreaterThan(2 * IMAGE_BLOCK_BYTES_TARGET);
+    const loaded = await load(storage, headerFor(schema));
+    expect(plainSpaces(loaded.spaces)).toEqual(plainSpaces(schema.spaces));
+  });
+
+  test('takes what is put into one space after it was loaded, and keeps the others', async () => {
+    const storage = newStorage();
+    const schema = severalSpaces();
+    await write(storage, schema);
+    const into = newSchema();
+    const { spaces, nextSpaceId } = await loadImage(storage, PATH, headerFor(schema), into, () => {});
+    into.replaceAll(spaces, nextSpaceId);
+    for (const each of [schema, into]) {
+      for (let number = 0; number < 3000; number++) putEntry(each.space(4)!, keyOf(number), number, 'new');
+      putEntry(each.root, 'ab', LSN + 1, 'new');
+      each.space(3)!.entries.delete('');
+      addSpace(each, each.nextSpaceId, 'new');
+    }
+    for (const { entries } of into.spaces) entries.checkValid();
+    expect(plainSpaces(into.spaces)).toEqual(plainSpaces(schema.spaces));
+    expect(into.spaces.map(({ id }) => id)).toEqual([0, 3, 4, 5, 300, 302]);
+  });
+
+  test('is of the view it was given, whatever is put, created and dropped while it is written', async () => {
+    const storage = newStorage();
+    const schema = severalSpaces();
+    for (let number = 0; number < 3000; number++)
+      putEntry(schema.space(4)!, keyOf(number), 1, 'x'.repeat(300));
+    const expected = plainSpaces(schema.spaces);
+    const header = headerFor(schema);
+    let round = 0;
+    await write(storage, schema, () => {
+      round++;
+      for (const { id, entries } of schema.spaces) {
+        for (const [key] of contentOf(entries)) putEntry(schema.space(id)!, key, LSN + round, 'another');
+        schema.space(id)!.entries.delete('a');
+      }
+      if (round === 2) schema.drop(4);
+      addSpace(schema, schema.nextSpaceId, `created ${round}`);
+    });
+    expect(round).toBeGreaterThan(6);
+    const loaded = await load(storage, header);
+    expect(plainSpaces(loaded.spaces)).toEqual(expected);
+    expect(loaded.nextSpaceId).toBe(302);
+  });
+
+  test('defines a shape in every block that refers to it, of whatever space; and in a space of bytes nothing refers', async () => {
+    const storage = newStorage();
+    const schema = newSchema(utf8KeyCodec, 'msgpack');
+    const { value, definition } = shapedValue(schema);
+    const people = addSpace(schema, 1, 'people', utf8KeyCodec, 'msgpack');
+    const bytes = addSpace(schema, 2, 'bytes', utf8KeyCodec, 'bytes');
+    for (const space of [schema.root, people, bytes]) putEntry(space, 'key', 5, value);
+    putEntry(bytes, 'cut off', 5, Uint8Array.of(value[0]!));
+    await write(storage, schema);
+    const blocks = blocksOf(await readAll(storage)).map((block) => Buffer.from(block));
+    const counts = blocks.map((block) => [block.indexOf(definition) > 0, block[BLOCK_FIELDS.spaceId]]);
+    expect(counts.slice(1, 4)).toEqual([
+      [true, 0],
+      [true, 1],
+      [false, 2],
+    ]);
+    const into = newSchema(utf8KeyCodec, 'msgpack', 2);
+    const loaded = await loadImage(storage, PATH, headerFor(schema), into, () => {});
+    expect(plainSpaces(loaded.spaces)).toEqual(plainSpaces(schema.spaces));
+    // The values decode with what the image defines.
+    const { entries } = loaded.spaces[1]!;
+    expect(entries.read(entries.find('key')!, into.msgpack.decode)).toEqual({ id: 9 });
+  });
+
+  test('is refused with any one bit wrong, at the block that has it, and wherever it is cut off', async () => {
+    const storage = newStorage();
+    const schema = severalSpaces();
+    await write(storage, schema);
+    const image = await readAll(storage);
+    const header = headerFor(schema);
+    const starts = blockStarts(image);
+    const random = new Random(11);
+    for (let at = FILE_HEADER_BYTES; at < image.length; at++) {
+      const damaged = image.slice();
+      damaged[at]! ^= 1 << random.below(8);
+      await replace(storage, damaged);
+      const start = starts.findLast((offset) => offset <= at)!;
+      expect(await damageOf(storage, header), `byte ${at}`).toEqual(damageAt(start));
+      await replace(storage, image.slice(0, at));
+      expect(await damageOf(storage, header), `${at} bytes`).toEqual(damageAt(start));
+    }
   });
 });
 
@@ -252,17 +475,17 @@ describe('a damaged image', () => {
     starts: number[];
   }> {
     const storage = newStorage();
-    const entries = entriesOf([...Array.from({ length: 3000 }, () => 200), 4_500_000, 10]);
-    await write(storage, entries.clone());
+    const schema = schemaOf([...Array.from({ length: 3000 }, () => 200), 4_500_000, 10]);
+    await write(storage, schema);
     const image = await readAll(storage);
-    return { storage, image, header: headerFor(entries), starts: blockStarts(image) };
+    return { storage, image, header: headerFor(schema), starts: blockStarts(image) };
   }
 
   test('is refused at the block in which a bit is wrong, whichever it is', async () => {
     const { storage, image, header, starts } = await written();
     const places = starts.slice(0, -1).flatMap((start, number) => {
       const end = starts[number + 1]!;
-      return [0, 3, 4, 8, 12, 15, 16, 17, Math.floor((end - start) / 2), end - start - 1]
+      return [0, 3, 4, 8, 12, 15, 16, 19, 20, 23, 24, 25, Math.floor((end - start) / 2), end - start - 1]
         .map((at) => start + at)
         .filter((at) => at < end);
     });
@@ -279,85 +502,111 @@ describe('a damaged image', () => {
     const { storage, image, header, starts } = await written();
     const lengths = starts
       .slice(0, -1)
-      .flatMap((start) => [start, start + 1, start + 15, start + 16, start + 17]);
+      .flatMap((start) => [start, start + 1, start + 23, start + 24, start + 25]);
     for (const length of lengths.filter((bytes) => bytes < image.length)) {
       await replace(storage, image.slice(0, length));
       const start = starts.findLast((offset) => offset <= length);
       expect(await damageOf(storage, header), `${length} bytes`).toEqual(damageAt(start!));
     }
-    for (const more of [1, 16, 100_000]) {
+    for (const more of [1, 24, 100_000]) {
       await replace(storage, Buffer.concat([image, new Uint8Array(more)]));
-      expect(await damageOf(storage, header)).toEqual(damageAt(image.length, /entries in \d+ of \d+ bytes/));
+      const why = new RegExp(`ends ${more} bytes before its file does`);
+      expect(await damageOf(storage, header)).toEqual(damageAt(image.length, why));
     }
   });
 
   test('whose block claims to be enormous is refused before memory is taken for it', async () => {
     const { storage, image, header, starts } = await written();
     for (const length of [0xffff_ffff, 0x7fff_ffff, image.length]) {
-      const damaged = image.slice();
-      new DataView(damaged.buffer).setUint32(starts[1]!, length, true);
-      await replace(storage, damaged);
-      expect(await damageOf(storage, header)).toEqual(damageAt(starts[1]!, /does not fit in the file/));
+      for (const start of starts.slice(0, 2)) {
+        const damaged = image.slice();
+        new DataView(damaged.buffer).setUint32(start, length, true);
+        await replace(storage, damaged);
+        expect(await damageOf(storage, header)).toEqual(damageAt(start, /does not fit in the file/));
+      }
     }
   });
 
   test('is refused when a block is missing, twice there, out of order, or of another image', async () => {
     const { storage, image, header, starts } = await written();
-    const blocks = starts.slice(0, -1).map((start, number) => image.subarray(start, starts[number + 1]));
-    const [first, second, ...rest] = blocks;
-    const head = image.subarray(0, IMAGE_HEADER_BYTES);
+    const [table, first, second, ...rest] = blocksOf(image);
+    const head = image.subarray(0, FILE_HEADER_BYTES);
     const mixes = [
-      { blocks: [second!, ...rest], at: IMAGE_HEADER_BYTES },
-      { blocks: [first!, first!, ...rest], at: starts[1]! },
-      { blocks: [second!, first!, ...rest], at: IMAGE_HEADER_BYTES },
-      { blocks: [first!, ...rest], at: starts[1]! },
+      { blocks: [first!, second!, ...rest], at: FILE_HEADER_BYTES },
+      { blocks: [table!, table!, first!, second!, ...rest], at: starts[1]! },
+      { blocks: [first!, table!, second!, ...rest], at: FILE_HEADER_BYTES },
+      { blocks: [table!, second!, ...rest], at: starts[1]! },
+      { blocks: [table!, first!, first!, second!, ...rest], at: starts[2]! },
+      { blocks: [table!, second!, first!, ...rest], at: starts[1]! },
+      { blocks: [table!, first!, ...rest], at: starts[2]! },
     ];
     for (const mix of mixes) {
       await replace(storage, Buffer.concat([head, ...mix.blocks]));
       expect(await damageOf(storage, header)).toEqual(damageAt(mix.at, /is another one/));
     }
     await replace(storage, image);
-    const other = { ...header, lsn: 778 };
-    expect(await damageOf(storage, other)).toEqual(damageAt(IMAGE_HEADER_BYTES, /checksum/));
+    for (const other of [{ lsn: 778 }, { journalId: new Uint8Array(16) }]) {
+      const damage = await damageOf(storage, { ...header, ...other });
+      expect(damage).toEqual(damageAt(FILE_HEADER_BYTES, /checksum/));
+    }
   });
 
   test.each([
     { keys: [['b', 'a']], name: 'within a block' },
+    { keys: [['a', 'a']], name: 'but equal within a block' },
     { keys: [['a', 'b'], ['b']], name: 'over two blocks' },
+    { keys: [['a', 'c'], ['d'], ['b']], name: 'over three blocks' },
   ])('is refused when its keys are not in order, $name', async ({ keys }) => {
     const storage = newStorage();
-    const header = { ...headerFor(new Entries(1)), entryCount: keys.flat().length };
-    const writer = new ImageBlockWriter(header, utf8KeyCodec, null);
-    const parts: Uint8Array[] = [encodeImageHeader(header)];
-    for (const block of [...keys, []]) {
-      for (const key of block) writer.add(key, 1, new Uint8Array(3), 0, 3);
-      parts.push(new Uint8Array(writer.finish()));
-    }
-    const file = await storage.createFile(PATH);
-    await file.write(Buffer.concat(parts), 0);
-    await file.close();
-    const at = keys.length === 1 ? IMAGE_HEADER_BYTES : IMAGE_HEADER_BYTES + parts[1]!.length;
+    const header = { ...headerFor(newSchema()), entryCount: keys.flat().length };
+    const table = tableBlock({ nextSpaceId: 1, rows: [{ ...ROOT_ROW, entries: header.entryCount }] });
+    const blocks = keys.map((block) =>
+      entriesBlock(
+        0,
+        LSN,
+        block.map((key) => [key, 1, 'xyz']),
+      ),
+    );
+    const image = imageOf(header, [table, ...blocks, table, endBlock]);
+    await replace(storage, image);
+    const at = blockStarts(image)[keys.length]!;
     expect(await damageOf(storage, header)).toEqual(damageAt(at, /not in key order/));
   });
 
   test('is refused when it has fewer or more entries than its header says', async () => {
-    const { storage, image, header } = await written();
+    const { storage, header } = await written();
     for (const entryCount of [header.entryCount - 1, header.entryCount + 1, 0]) {
       expect(await damageOf(storage, { ...header, entryCount })).toEqual(
-        damageAt(image.length, /entries in/),
+        damageAt(FILE_HEADER_BYTES, /header says \d+ entries, its table of spaces \d+/),
       );
+    }
+  });
+
+  test('is refused when it has fewer or more entries than its header and its table say', async () => {
+    const storage = newStorage();
+    const block = entriesBlock(0, LSN, [
+      ['a', 1, ''],
+      ['b', 1, ''],
+    ]);
+    for (const entryCount of [0, 1, 3]) {
+      const header = { ...headerFor(newSchema()), entryCount };
+      const table = tableBlock({ nextSpaceId: 1, rows: [{ ...ROOT_ROW, entries: entryCount }] });
+      const image = imageOf(header, [table, block, table, endBlock]);
+      await replace(storage, image);
+      const why = new RegExp(`has 2 of ${entryCount} entries of space 0`);
+      expect(await damageOf(storage, header)).toEqual(damageAt(blockStarts(image)[2]!, why));
     }
   });
 
   test('that cannot be read is an error of the disk, and no damage', async () => {
     const disk = new SimulatedDisk({ seed: 3, directories: ['/data'] });
     const storage = disk.life();
-    const entries = entriesOf(Array.from({ length: 20_000 }, () => 500));
-    await write(storage, entries.clone());
+    const schema = schemaOf(Array.from({ length: 20_000 }, () => 500));
+    await write(storage, schema);
     for (const failing of [1, 2, 3]) {
       let reads = 0;
       disk.faults = ({ name }) => (name === 'read' && ++reads === failing ? { errno: 'EIO' } : undefined);
-      expect(await damageOf(storage, headerFor(entries))).toMatchObject({ code: 'KEELSON_IO' });
+      expect(await damageOf(storage, headerFor(schema))).toMatchObject({ code: 'KEELSON_IO' });
       expect(reads).toBeGreaterThanOrEqual(failing);
     }
   });
@@ -365,17 +614,22 @@ describe('a damaged image', () => {
   test('is refused, and nothing else comes to light, when the read ahead of it fails as well', async () => {
     const disk = new SimulatedDisk({ seed: 3, directories: ['/data'] });
     const storage = disk.life();
-    const entries = entriesOf(Array.from({ length: 20_000 }, () => 500));
-    await write(storage, entries.clone());
+    const schema = schemaOf(Array.from({ length: 20_000 }, () => 500));
+    await write(storage, schema);
     const image = await readAll(storage);
-    image[IMAGE_HEADER_BYTES + 100]! ^= 1;
-    await replace(storage, image);
-    let reads = 0;
-    disk.faults = ({ name }) => (name === 'read' && ++reads === 2 ? { errno: 'EIO' } : undefined);
-    expect(await damageOf(storage, headerFor(entries))).toEqual(damageAt(IMAGE_HEADER_BYTES, /checksum/));
-    // An unhandled rejection would come after a turn of the event loop, and fail the run.
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(reads).toBe(2);
+    for (const block of [0, 1]) {
+      const start = blockStarts(image)[block]!;
+      const damaged = image.slice();
+      damaged[start + BLOCK_HEADER_BYTES + 1]! ^= 1;
+      disk.faults = undefined;
+      await replace(storage, damaged);
+      let reads = 0;
+      disk.faults = ({ name }) => (name === 'read' && ++reads === 2 ? { errno: 'EIO' } : undefined);
+      expect(await damageOf(storage, headerFor(schema))).toEqual(damageAt(start, /checksum/));
+      // An unhandled rejection would come after a turn of the event loop, and fail the run.
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(reads).toBe(2);
+    }
   });
 
   test('of a file that is large enough for a block that no record can make is refused all the same', async () => {
@@ -383,95 +637,154 @@ describe('a damaged image', () => {
       size: async () => 2 ** 40,
       read: async (into, position) => {
         into.fill(0xff);
-        return position === IMAGE_HEADER_BYTES ? into.length : 0;
+        return position === FILE_HEADER_BYTES ? into.length : 0;
       },
       close: async () => {},
     };
     const randomBytes = (length: number) => new Uint8Array(length);
     const storage = { openFile: async () => file, randomBytes } as unknown as Storage;
-    expect(await damageOf(storage, headerFor(new Entries(1)))).toEqual(
-      damageAt(IMAGE_HEADER_BYTES, /does not fit in the file/),
+    expect(await damageOf(storage, headerFor(newSchema()))).toEqual(
+      damageAt(FILE_HEADER_BYTES, /does not fit in the file/),
     );
   });
 });
 
+const ROOT_ROW = {
+  id: 0,
+  name: '',
+  keyEncoding: 'utf8',
+  valueEncoding: 'bytes',
+  entries: 0,
+  bytes: 0,
+  lastLsn: 0,
+};
+
+/** A value that refers to a shape, and what a block that holds it has to say of the shape. */
+function shapedValue(schema: Schema, name = 'id'): { value: Uint8Array; definition: Uint8Array } {
+  const out = new Scratch(1000);
+  for (let number = 0; number < 10; number++) {
+    out.at = 0;
+    schema.msgpack.encode({ [name]: number }, 'value', out);
+  }
+  const value = out.bytes.slice(0, out.at);
+  expect(value[0]).toBe(0xc1);
+  const definition = Uint8Array.of(...value.subarray(1, 7), 1, name.length, ...Buffer.from(name));
+  return { value, definition };
+}
+
 describe('a block that lies under a checksum that holds is refused', () => {
   const HEADER: ImageHeader = {
-    ...headerFor(new Entries(1)),
+    ...headerFor(newSchema()),
     lsn: 5,
     entryCount: 2,
     valueEncodingName: 'msgpack',
   };
 
-  /** Two entries, their values with the shape that the block defines. */
-  function makeBlock(): { readonly block: Uint8Array; readonly definitionsAt: number } {
-    const shapes = new Shapes(randomBytes);
-    const values = Array.from({ length: 10 }, (_, id) => encodeMsgpack({ id }, 'value', shapes).slice());
-    const writer = new ImageBlockWriter(HEADER, utf8KeyCodec, shapes);
-    for (const key of ['key 1', 'key 2']) writer.add(key, 5, values[9]!, 0, values[9]!.length);
-    const block = writer.finish().slice();
-    return { block, definitionsAt: block.length - encodeShapes([shapes.shapeOf(['id'])!]).length };
+  /** The payload of two entries, their values with the shape that the block defines. */
+  function makePayload(): { readonly payload: Uint8Array; readonly definitionsAt: number } {
+    const schema = newSchema(utf8KeyCodec, 'msgpack');
+    const { value, definition } = shapedValue(schema);
+    const writer = new ImageBlockWriter(HEADER, schema);
+    for (const key of ['key 1', 'key 2']) writer.add(schema.root, key, 5, value, 0, value.length);
+    const { payload } = loosened(writer.finish(schema.root).slice());
+    const definitionsAt = payload.length - 1 - definition.length;
+    expect(payload.subarray(definitionsAt)).toEqual(Uint8Array.of(1, ...definition));
+    return { payload, definitionsAt };
   }
 
-  async function loaded(block: Uint8Array): Promise<unknown> {
+  async function loaded(payload: Uint8Array, entries = 2): Promise<unknown> {
     const storage = newStorage();
-    const view = new DataView(block.buffer, block.byteOffset);
-    view.setUint32(0, block.length - IMAGE_BLOCK_HEADER_BYTES, true);
-    const covered = crc32cUpdate(crc32cUpdate(imageSeed(HEADER), block, 0, 4), block, 8, block.length);
-    view.setUint32(4, crc32cFinish(covered), true);
-    const file = await storage.createFile(PATH);
-    const end = new ImageBlockWriter(HEADER, utf8KeyCodec, null);
-    end.add('x', 1, new Uint8Array(), 0, 0);
-    end.finish();
-    await file.write(Buffer.concat([encodeImageHeader(HEADER), block, end.finish()]), 0);
-    await file.close();
-    const plan = { path: PATH, header: HEADER, keyCodec: utf8KeyCodec, shapes: new Shapes(randomBytes) };
-    return loadImage(storage, plan, () => {}).then(contentOf, (error) => error.message);
+    const table = tableBlock({
+      nextSpaceId: 1,
+      rows: [{ ...ROOT_ROW, valueEncoding: 'msgpack', entries: 2 }],
+    });
+    const block = { kind: ENTRIES, spaceId: 0, entries, payload };
+    const image = imageOf(HEADER, [table, block, table, endBlock]);
+    await replace(storage, image);
+    const schema = newSchema(utf8KeyCodec, 'msgpack', 2);
+    return loadImage(storage, PATH, HEADER, schema, () => {}).then(
+      ({ spaces }) => contentOf(spaces[0]!.entries),
+      (error) => {
+        expect(error).toEqual(damageAt(blockStarts(image)[1]!));
+        return error.message;
+      },
+    );
   }
 
   test('unless it does not', async () => {
-    expect(await loaded(makeBlock().block)).toHaveLength(2);
+    expect(await loaded(makePayload().payload)).toHaveLength(2);
   });
 
   test('when a key has more in common with the one before than that has', async () => {
-    const { block } = makeBlock();
-    block[IMAGE_BLOCK_HEADER_BYTES] = 1;
-    expect(await loaded(block)).toMatch(/a key of block 0 is no key/);
+    const { payload } = makePayload();
+    payload[0] = 1;
+    expect(await loaded(payload)).toMatch(/a key of block 1 is no key/);
+  });
+
+  test('when a key is longer than a key can be', async () => {
+    const long = 'x'.repeat(65_536);
+    const two = (second: number[]) =>
+      Buffer.concat([Buffer.of(0), Buffer.from(lengthAnd(long)), Buffer.from([0, 0, ...second, 0, 0, 0])]);
+    expect(await loaded(two([...leb128(65_535), 1, 0x79]))).toHaveLength(2);
+    expect(await loaded(two([...leb128(65_536), 1, 0x79]))).toMatch(/a key of block 1 is no key/);
+    expect(await loaded(two([...leb128(65_535), 2, 0x79, 0x79]))).toMatch(/a key of block 1 is no key/);
+  });
+
+  test('when a key is not what keys of its space are', async () => {
+    const { payload } = makePayload();
+    payload[2] = 0xff;
+    expect(await loaded(payload)).toMatch(/UTF-8/);
   });
 
   test('when an entry is older than the log', async () => {
-    const { block } = makeBlock();
-    const ageAt = IMAGE_BLOCK_HEADER_BYTES + 2 + 'key 1'.length;
-    expect(block[ageAt]).toBe(0);
-    block[ageAt] = 6;
-    expect(await loaded(block)).toMatch(/older than the log/);
+    const { payload } = makePayload();
+    const ageAt = 2 + 'key 1'.length;
+    expect(payload[ageAt]).toBe(0);
+    payload[ageAt] = 6;
+    expect(await loaded(payload)).toMatch(/older than the log/);
   });
 
   test('when it does not define what its values have, or more than that', async () => {
-    const { block, definitionsAt } = makeBlock();
-    const without = Buffer.concat([block.subarray(0, definitionsAt), Buffer.of(0)]);
-    expect(await loaded(without)).toMatch(/defines other shapes than its values have/);
-    const other = new Shapes(randomBytes);
-    for (let times = 0; times < 10; times++) encodeMsgpack({ other: 1 }, 'value', other);
-    const definitions = encodeShapes([other.shapeOf(['other'])!]);
-    const instead = Buffer.concat([block.subarray(0, definitionsAt), definitions]);
-    expect(await loaded(instead)).toMatch(/defines other shapes than its values have/);
-    const twice = Buffer.concat([
-      block.subarray(0, definitionsAt),
+    const { payload, definitionsAt } = makePayload();
+    const without = Buffer.concat([payload.subarray(0, definitionsAt), Buffer.of(0)]);
+    expect(await loaded(without)).toMatch(/has other definitions than its values refer to/);
+    const other = shapedValue(newSchema(utf8KeyCodec, 'msgpack', 7), 'other').definition;
+    const instead = Buffer.concat([payload.subarray(0, definitionsAt), Buffer.of(1), other]);
+    expect(await loaded(instead)).toMatch(/has other definitions than its values refer to/);
+    const both = [
+      payload.subarray(0, definitionsAt),
       Buffer.of(2),
-      block.subarray(definitionsAt + 1),
-      definitions.subarray(1),
+      payload.subarray(definitionsAt + 1),
+      other,
+    ];
+    expect(await loaded(Buffer.concat(both))).toMatch(/has other definitions than its values refer to/);
+  });
+
+  test('when a value ends within its reference', async () => {
+    const cut = Buffer.from([0, 1, 0x61, 0, 3, 0xc1, 1, 2, 0, 1, 0x62, 0, 0, 0]);
+    expect(await loaded(cut)).toMatch(/ends inside the id of its shape/);
+  });
+
+  test('when it has more entries or fewer than its header says, or bytes behind them', async () => {
+    const { payload } = entriesBlock(0, 5, [
+      ['a', 5, ''],
+      ['b', 5, 'value'],
     ]);
-    expect(await loaded(twice)).toMatch(/defines other shapes than its values have/);
+    expect(await loaded(payload)).toHaveLength(2);
+    expect(await loaded(payload, 1)).toMatch(/bytes follow the definitions of block 1/);
+    expect(await loaded(payload, 3)).toMatch(/The length at byte \d+ is not one that fits what follows/);
+    const more = Buffer.concat([payload, Buffer.of(0)]);
+    expect(await loaded(more)).toMatch(/bytes follow the definitions of block 1/);
+    expect(await loaded(payload, 0)).toMatch(/block 1 is of no known kind/);
   });
 });
 
 describe('the header of an image', () => {
-  const header = headerFor(new Entries(1));
+  const header = headerFor(newSchema());
 
   test('with any one bit flipped is damaged, in its magic and its version too', () => {
     const bytes = encodeImageHeader(header);
-    for (let bit = 0; bit < IMAGE_HEADER_BYTES * 8; bit++) {
+    for (let bit = 0; bit < FILE_HEADER_BYTES * 8; bit++) {
       bytes[bit >>> 3]! ^= 1 << (bit & 7);
       expect(decodeImageHeader(bytes), `bit ${bit}`).toMatchObject({ ok: false, code: 'KEELSON_CORRUPT' });
       bytes[bit >>> 3]! ^= 1 << (bit & 7);
@@ -481,7 +794,7 @@ describe('the header of an image', () => {
 
   test('that is cut off anywhere is damaged, never foreign', () => {
     const bytes = encodeImageHeader(header);
-    for (let length = 0; length < IMAGE_HEADER_BYTES; length++) {
+    for (let length = 0; length < FILE_HEADER_BYTES; length++) {
       const verdict = decodeImageHeader(bytes.subarray(0, length));
       expect(verdict, `${length} bytes`).toMatchObject({ ok: false, code: 'KEELSON_CORRUPT' });
     }
@@ -498,6 +811,7 @@ describe('the header of an image', () => {
   function segment(): Uint8Array {
     const sizes = { sequence: 1, sizeBytes: 8192, blockBytes: 512 };
     const ids = { journalId: header.journalId, salt: new Uint8Array(8) };
-    return encodeSegmentHeader({ ...sizes, ...ids, lineageStart: null, isRecycled: false, durableLsn: 0 });
+    const marks = { lineageStart: null, isRecycled: false, durableLsn: 0, wallMs: 0 };
+    return encodeSegmentHeader({ ...sizes, ...ids, ...marks });
   }
 });

@@ -3,13 +3,13 @@
 import { describe, expect, test } from 'vitest';
 import { writeNewStore } from '../../src/kv/copy/new-store.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
-import { Entries } from '../../src/kv/entries/entries.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import { salvageOn } from '../../src/kv/repair/salvage.js';
 import { verifyOn } from '../../src/kv/repair/verify.js';
 import type { Store } from '../../src/kv/store.js';
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js';
+import { newSchema } from './schema-tools.js';
 
 const LAST = Number.MAX_SAFE_INTEGER;
 /** A frame, a record's kind, an opcode, two lengths, a key and a value of one byte each. */
@@ -20,16 +20,14 @@ async function storeAt(
 ): Promise<{ disk: SimulatedDisk; open: () => Promise<Store<string, string>> }> {
   const disk = new SimulatedDisk({ seed: 1 });
   const storage = disk.life();
-  const plan = { shapes: null, assertGoingOn: () => {}, whenAllowed: async () => {} };
-  const entries = new Entries(1).clone();
+  const schema = newSchema(utf8KeyCodec, 'utf8');
   await writeNewStore(storage, {
     directory: '/s',
     source: '/s',
-    lsn,
-    entries,
-    keyCodec: utf8KeyCodec,
-    valueEncodingName: 'utf8',
-    ...plan,
+    schema,
+    view: schema.view(lsn),
+    assertGoingOn: () => {},
+    whenAllowed: async () => {},
   });
   const options = resolveStoreOptions({ valueEncoding: 'utf8' });
   return { disk, open: async () => (await openStoreOn(storage, '/s', options)) as Store<string, string> };

@@ -4,12 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { types } from 'node:util';
 import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { decodeMsgpack, encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
 import { isIntrinsicPrototype } from '../../src/kv/encoding/realms.js';
 import { Shapes } from '../../src/kv/encoding/shapes.js';
+import { decodeMsgpack, encodeMsgpack } from './encoded.js';
 
 const elsewhere = (code: string): unknown => vm.runInNewContext(code);
-const bytesOf = (value: unknown): Uint8Array => encodeMsgpack(value).slice();
+const bytesOf = (value: unknown): Uint8Array => encodeMsgpack(value);
 
 /** Each beside what it comes back as. Code, for it is made in either realm. */
 const PLAIN = [
@@ -44,7 +44,7 @@ describe('a value of another realm', () => {
 
   test('has a shape together with those of this realm', () => {
     const shapes = new Shapes(randomBytes);
-    const encode = (value: unknown) => encodeMsgpack(value, 'value', shapes).slice();
+    const encode = (value: unknown) => encodeMsgpack(value, 'value', shapes);
     for (let time = 0; time < 4; time++) encode({ id: time, name: 'x' });
     const own = encode({ id: 7, name: 'y' });
     expect(own).toHaveLength(1 + 6 + 1 + 2);

@@ -6,6 +6,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KeelsonError, type LsnRange, open, salvage, verify } from '../../src/index.js';
 import { openJournal } from '../../src/journal/index.js';
+import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { loadImage, readImageHeader } from '../../src/kv/image/image-loader.js';
 import { salvageOn } from '../../src/kv/repair/salvage.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
@@ -18,9 +20,12 @@ import {
   makeSmallStore,
   openStoreJournal,
   openTiny,
+  SpacesStore,
   stateAfter,
   stateOf,
 } from './damage-tools.js';
+import { BLOCK_FIELDS, BLOCK_HEADER_BYTES, blockStarts, ENTRIES } from './image-tools.js';
+import { newSchema, type PlainSpace, plainSpaces } from './schema-tools.js';
 
 let folder: string;
 let closed: string;
@@ -649,6 +654,112 @@ describe('salvage among files of several stores', () => {
   });
 });
 
+describe('salvage of a store of several spaces', () => {
+  let store: SpacesStore;
+
+  beforeEach(async () => {
+    fs.rmSync(victim, { recursive: true });
+    store = await SpacesStore.make(victim);
+  });
+
+  /** Salvages the victim. Returns the report, and the spaces in the image of the new store. */
+  async function salvagedSpaces() {
+    fs.rmSync(out, { recursive: true, force: true });
+    const before = fingerprint(victim);
+    const report = await salvage(victim, out, { engine: 'fs' });
+    expect(fingerprint(victim)).toEqual(before);
+    expect(await verify(out)).toMatchObject({ ok: true, entries: report.entries, lastLsn: report.lsn });
+    const image = path.join(out, filesOf(out, '.image')[0]!);
+    const storage = createFsStorage();
+    const { verdict } = await readImageHeader(storage, image);
+    if (!verdict.ok) throw new Error(verdict.why);
+    const into = newSchema(utf8KeyCodec, 'msgpack', 2);
+    const { spaces, nextSpaceId } = await loadImage(storage, image, verdict.header, into, () => {});
+    return { report, spaces: plainSpaces(spaces), nextSpaceId };
+  }
+
+  const whole = () => plainSpaces(store.schema.spaces);
+
+  it('gives exactly what a sound one holds: images, log, dropped and empty spaces', async () => {
+    const orders = await store.create('orders', bytesKeyCodec);
+    const gone = await store.create('gone');
+    for (const space of [store.root, orders, gone]) await store.put(space, 'a', 'before');
+    await store.checkpoint();
+    await store.drop(gone);
+    const again = await store.create('gone');
+    await store.put(again, 'b', 'in the second image');
+    await store.checkpoint();
+    await store.put(orders, 'c', 'in the log');
+    await store.create('empty');
+    const last = await store.create('created and dropped');
+    await store.drop(last);
+    const expected = whole();
+    await store.close();
+    const { report, spaces, nextSpaceId } = await salvagedSpaces();
+    expect(report).toMatchObject({ damages: [], missing: [] });
+    expect(spaces).toEqual(expected);
+    expect(spaces.map(({ name }) => name)).toEqual(['', 'orders', 'gone', 'empty']);
+    expect(nextSpaceId).toBe(6);
+  });
+
+  it('applies the log to the spaces of a damaged image, and gives everything when the log has all of it', async () => {
+    const orders = await store.create('orders');
+    for (const key of ['a', 'b', 'c']) await store.put(orders, key, `first ${key}`);
+    await store.checkpoint();
+    await store.delete(orders, 'b');
+    const users = await store.create('users');
+    await store.put(users, 'a', 'user');
+    await store.checkpoint();
+    await store.put(orders, 'd', 'last');
+    await store.put(store.root, 'a', 1);
+    const expected = whole();
+    await store.close();
+    for (const name of filesOf(victim, '.image')) {
+      const file = path.join(victim, name);
+      const bytes = fs.readFileSync(file);
+      for (const start of [0, ...blockStarts(bytes).slice(0, -1)]) {
+        flip(file, start + BLOCK_FIELDS.kind);
+        const { report, spaces } = await salvagedSpaces();
+        expect(
+          report.damages.map(({ file: damaged }) => damaged),
+          `${name} ${start}`,
+        ).toContain(name);
+        expect(report.missing, `${name} ${start}`).toEqual([]);
+        expect(contentsOf(spaces), `${name} ${start}`).toEqual(contentsOf(expected));
+        fs.writeFileSync(file, bytes);
+      }
+      fs.rmSync(file);
+      expect(contentsOf((await salvagedSpaces()).spaces), `without ${name}`).toEqual(contentsOf(expected));
+      fs.writeFileSync(file, bytes);
+    }
+  });
+
+  it('names the writes to a space as missing whose creation is lost, and gives all others', async () => {
+    await store.put(store.root, 'a', 1);
+    const orders = await store.create('the creation of orders');
+    const first = await store.put(orders, 'a', 'lost');
+    const second = await store.put(orders, 'b', 'lost');
+    await store.put(store.root, 'b', 2);
+    await store.close();
+    for (const name of filesOf(victim, '.journal')) {
+      const at = fs.readFileSync(path.join(victim, name)).indexOf('the creation of orders');
+      if (at >= 0) flip(path.join(victim, name), at);
+    }
+    const { report, spaces } = await salvagedSpaces();
+    expect(spaces.map(({ id, entries }) => [id, entries.map(([key]) => key)])).toEqual([[0, ['a', 'b']]]);
+    for (const lsn of [first, second]) expect(isMissing(lsn, report.missing)).toBe(true);
+  });
+
+  const contentsOf = (spaces: readonly PlainSpace[]) =>
+    spaces.map(({ id, name, keyEncoding, valueEncoding, entries }) => ({
+      id,
+      name,
+      keyEncoding,
+      valueEncoding,
+      entries,
+    }));
+});
+
 describe('an image of many blocks, damaged in one of them,', () => {
   /** About a block each. */
   const LARGE = 200_000;
@@ -701,17 +812,20 @@ describe('an image of many blocks, damaged in one of them,', () => {
     }
   });
 
-  // Every sixteen bytes of a value looked like the head of a block that reaches to a place where one is followed.
+  // Every few bytes of a value looked like the head of a block that reaches to a place where one is followed.
   it('is searched in proportion to its length, also where a value is made of heads of blocks', async () => {
     const heads = Buffer.alloc(6_000_000);
+    const writeHead = (at: number, payloadBytes: number, entries: number, number: number) => {
+      heads.writeUInt32LE(payloadBytes, at + BLOCK_FIELDS.payloadBytes);
+      heads.writeUInt32LE(entries, at + BLOCK_FIELDS.entries);
+      heads.writeUInt32LE(number, at + BLOCK_FIELDS.number);
+      heads.writeUInt32LE(ENTRIES, at + BLOCK_FIELDS.kind);
+    };
     // Each claims to end where this stands, in the middle of the value: the head of the block after it.
     const end = 5_900_000;
-    heads.writeUInt32LE(100, end + 12);
-    for (let at = 0; at + 16 < end; at += 16) {
-      heads.writeUInt32LE(end - at - 16, at);
-      heads.writeUInt32LE(3000, at + 8);
-      heads.writeUInt32LE(99, at + 12);
-    }
+    writeHead(end, 400, 100, 100);
+    for (let at = 0; at + 2 * BLOCK_HEADER_BYTES < end; at += BLOCK_HEADER_BYTES)
+      writeHead(at, end - at - BLOCK_HEADER_BYTES, 3000, 99);
     fs.rmSync(victim, { recursive: true });
     const store = await openTiny(victim, { valueEncoding: 'bytes', keepOlderGeneration: false });
     await store.put('a', heads);
@@ -720,13 +834,20 @@ describe('an image of many blocks, damaged in one of them,', () => {
     await store.close();
     const file = path.join(victim, filesOf(victim, '.image')[0]!);
     const bytes = fs.readFileSync(file);
-    bytes[512] ^= 1;
-    fs.writeFileSync(file, bytes);
+    const [table, first, second] = blockStarts(bytes);
+    expect(second! - first!).toBeGreaterThan(heads.length);
     for (const name of filesOf(victim, '.journal')) fs.rmSync(path.join(victim, name));
     fs.rmSync(path.join(victim, 'LOCK.1'));
-    const report = await salvage(victim, out);
-    await using db = await open(out, { valueEncoding: 'bytes' });
-    expect([...db.keys()]).toContain('d');
-    expect(report.damages[0]).toMatchObject({ offset: 512, offsetEnd: expect.any(Number) });
+    // The length of the block with the value; and that of the table in front of it, too.
+    for (const damaged of [[first!], [table!, first!]]) {
+      const copy = Buffer.from(bytes);
+      for (const at of damaged) copy[at]! ^= 1;
+      fs.writeFileSync(file, copy);
+      fs.rmSync(out, { recursive: true, force: true });
+      const report = await salvage(victim, out);
+      await using db = await open(out, { valueEncoding: 'bytes' });
+      expect([...db.keys()]).toEqual(['b', 'c', 'd']);
+      expect(report.damages[0]).toMatchObject({ offset: damaged[0], offsetEnd: second });
+    }
   });
 });

@@ -8,24 +8,46 @@ import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeMsgpack, encodeMsgpack } from '../../src/kv/encoding/msgpack/profile.js';
+import type { ReadCursor } from '../../src/kv/encoding/leb128.js';
 import {
-  encodeShapes,
+  readShape,
+  SHAPE_DEFINITION_BYTES_MAX,
   SHAPE_NAMES_MAX,
   SHAPED,
   SHAPED_HEADER_BYTES,
   SHAPES_MAX,
+  type Shape,
   Shapes,
+  writeShape,
 } from '../../src/kv/encoding/shapes.js';
 import { linesOf, runProgram } from '../native/native-tools.js';
+import { decodeMsgpack, encodeMsgpack } from './encoded.js';
 
 const ENOUGH = 10;
 
 /** As often as it takes for the names to have a shape. */
 function encodedAtLast(shapes: Shapes, value: unknown): Uint8Array {
   let bytes: Uint8Array = new Uint8Array();
-  for (let times = 0; times < ENOUGH; times++) bytes = encodeMsgpack(value, 'value', shapes).slice();
+  for (let times = 0; times < ENOUGH; times++) bytes = encodeMsgpack(value, 'value', shapes);
   return bytes;
+}
+
+/** Returns the definitions of shapes, one behind the other. */
+function definitionsOf(shapes: readonly Shape[]): Uint8Array {
+  const bytes = new Uint8Array(shapes.length * SHAPE_DEFINITION_BYTES_MAX);
+  return bytes.subarray(
+    0,
+    shapes.reduce((at, shape) => writeShape(bytes, shape, at), 0),
+  );
+}
+
+/** Adds the definitions `bytes[start, end)`, and returns how many there were. */
+function define(shapes: Shapes, bytes: Uint8Array, start = 0, end = bytes.length): number {
+  const cursor: ReadCursor = { at: start };
+  let count = 0;
+  for (; cursor.at < end; count++) shapes.enter(readShape(bytes, cursor, end));
+  expect(cursor.at).toBe(end);
+  return count;
 }
 
 const isShaped = (bytes: Uint8Array) => bytes[0] === SHAPED;
@@ -41,7 +63,7 @@ describe('an object', () => {
   test('whose names have come often enough is written without them, and comes back as it was', () => {
     const shapes = new Shapes(randomBytes);
     const value = { id: 7, name: 'Ada', tags: ['a', { deep: null }], ok: true };
-    const plain = encodeMsgpack(value).slice();
+    const plain = encodeMsgpack(value);
     expect(encodeMsgpack(value, 'value', shapes)).toEqual(plain);
     const bytes = encodedAtLast(shapes, value);
     expect(isShaped(bytes)).toBe(true);
@@ -82,7 +104,7 @@ describe('an object', () => {
       fc.property(value, (given) => {
         const bytes = encodedAtLast(shapes, given);
         const found = decoded(shapes, bytes);
-        expect(isDeepStrictEqual(found, decodeMsgpack(encodeMsgpack(given).slice()))).toBe(true);
+        expect(isDeepStrictEqual(found, decodeMsgpack(encodeMsgpack(given)))).toBe(true);
         expect(Object.keys(found as object)).toEqual(Object.keys(given));
       }),
       { numRuns: 2000 },
@@ -107,8 +129,8 @@ describe('an object', () => {
     const shapes = new Shapes(randomBytes);
     shapeOf(shapes, ['a', 'b']);
     const value = { a: new Date(5), b: new Map([[1, 2n]]) };
-    const bytes = encodeMsgpack(value, 'value', shapes).slice();
-    expect(bytes).toEqual(encodeMsgpack(value).slice());
+    const bytes = encodeMsgpack(value, 'value', shapes);
+    expect(bytes).toEqual(encodeMsgpack(value));
     expect(decoded(shapes, bytes)).toEqual(value);
   });
 
@@ -256,12 +278,12 @@ describe('the shapes of a store', () => {
     const [one, other] = [new Shapes(randomBytes), new Shapes(randomBytes)];
     const values = [named(['a', 'b']), named(['é', '\u2028', '"']), named(['0', '1', 'x'])];
     const encoded = values.map((value) => encodedAtLast(one, value));
-    const definitions = encodeShapes(values.map((value) => one.shapeOf(Object.keys(value))!));
+    const definitions = definitionsOf(values.map((value) => one.shapeOf(Object.keys(value))!));
     expect(() => decoded(other, encoded[0]!)).toThrow(expect.objectContaining({ code: 'KEELSON_DECODE' }));
-    expect(other.define(definitions, 0, definitions.length)).toHaveLength(3);
+    expect(define(other, definitions)).toBe(3);
     expect(encoded.map((bytes) => decoded(other, bytes))).toEqual(values);
     // It writes them so at once.
-    expect(values.map((value) => encodeMsgpack(value, 'value', other).slice())).toEqual(encoded);
+    expect(values.map((value) => encodeMsgpack(value, 'value', other))).toEqual(encoded);
   });
 });
 
@@ -270,7 +292,7 @@ describe('damage', () => {
   const value = { id: 7, name: 'Ada' };
   const bytes = encodedAtLast(shapes, value);
   const shape = shapes.shapeOf(['id', 'name'])!;
-  const definitions = encodeShapes([shape]);
+  const definition = definitionsOf([shape]);
 
   test('to a value is KEELSON_DECODE', () => {
     const wrong = [
@@ -289,20 +311,34 @@ describe('damage', () => {
     }
   });
 
-  test('to definitions is KEELSON_DECODE, and nothing is known by it', () => {
-    const wrong: Uint8Array[] = [];
-    for (let end = 0; end < definitions.length; end++) wrong.push(definitions.subarray(0, end));
-    wrong.push(Buffer.concat([definitions, Buffer.of(0)]));
+  test('to a definition is KEELSON_DECODE, and nothing is known by it', () => {
+    const wrong: { bytes: Uint8Array; end: number }[] = [];
+    const add = (bytes: Uint8Array, end = bytes.length) => wrong.push({ bytes, end });
+    for (let end = 0; end < definition.length; end++) {
+      add(definition.subarray(0, end));
+      // What follows is there, and none of it.
+      add(definition, end);
+    }
     for (const names of [[], ['a', 'a'], ['a', '__proto__'], Array.from({ length: 65 }, (_, n) => `${n}`)]) {
       const texts = names.map((name) => Buffer.concat([Buffer.of(name.length), Buffer.from(name)]));
-      wrong.push(Buffer.concat([definitions.subarray(0, 7), Buffer.of(names.length), ...texts]));
+      add(Buffer.concat([definition.subarray(0, 6), Buffer.of(names.length), ...texts]));
     }
-    for (const each of wrong) {
+    for (const { bytes: each, end } of wrong) {
       const other = new Shapes(randomBytes);
-      expect(() => other.define(each, 0, each.length), Buffer.from(each).toString('hex')).toThrow(
+      const message = `${Buffer.from(each).toString('hex')} to ${end}`;
+      expect(() => other.enter(readShape(each, { at: 0 }, end)), message).toThrow(
         expect.objectContaining({ code: 'KEELSON_DECODE' }),
       );
       expect(() => decoded(other, bytes)).toThrow(expect.objectContaining({ code: 'KEELSON_DECODE' }));
     }
+  });
+
+  test('behind a definition is no part of it', () => {
+    const other = new Shapes(randomBytes);
+    const cursor: ReadCursor = { at: 2 };
+    const around = Buffer.concat([Buffer.of(9, 9), definition, Buffer.of(0, 1)]);
+    other.enter(readShape(around, cursor, around.length));
+    expect(cursor.at).toBe(2 + definition.length);
+    expect(decoded(other, bytes)).toEqual(value);
   });
 });

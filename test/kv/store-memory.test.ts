@@ -1,17 +1,18 @@
 // The store and the memory of its values: what is refused takes none and changes nothing, and what a reader was given
 // stays, whatever is written and compacted meanwhile.
 
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { types } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { msgpackCodec } from '../../src/kv/encoding/msgpack/profile.js';
+import { SCRATCH_BYTES_KEPT_MAX, Scratch } from '../../src/kv/encoding/scratch.js';
 import { resolveValueEncoding } from '../../src/kv/encoding/value-encoding.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
-import { RecordWriter, SCRATCH_BYTES_KEPT_MAX } from '../../src/kv/write/record-codec.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
+import { encodedBy } from './encoded.js';
 
 const MIB = 1024 * 1024;
 
@@ -104,12 +105,16 @@ describe('what a store holds', () => {
   test('is not the record of a large batch, whatever comes after it', async () => {
     const disk = newDisk();
     const store = await openOn(disk);
-    const trims = vi.spyOn(RecordWriter.prototype, 'trim');
-    await store.batch([{ type: 'put', key: 'large', value: new Uint8Array(5 * 1024 * 1024) }]);
-    expect((trims.mock.contexts.at(-1) as RecordWriter).scratchBytes).toBeLessThanOrEqual(
-      SCRATCH_BYTES_KEPT_MAX,
-    );
-    vi.restoreAllMocks();
+    const large = { type: 'put' as const, key: 'large', value: new Uint8Array(5 * MIB) };
+    for (const write of [() => store.batch([large]), () => store.put('large', large.value)]) {
+      const resets = vi.spyOn(Scratch.prototype, 'reset');
+      const lsn = write();
+      const scratches = resets.mock.contexts as Scratch[];
+      expect(scratches.length).toBeGreaterThan(0);
+      for (const { bytes } of scratches) expect(bytes.length).toBeLessThanOrEqual(SCRATCH_BYTES_KEPT_MAX);
+      vi.restoreAllMocks();
+      await lsn;
+    }
     await store.close();
   });
 
@@ -242,10 +247,11 @@ describe('what a store holds', () => {
       const shared = new Shared(8 * 1024, { maxByteLength: bytesMax });
       const growing = new Uint8Array(shared);
       // Of what is copied once, before anybody asks for its length.
-      const encoded = resolveValueEncoding(valueEncoding as 'bytes', 'valueEncoding', randomBytes).encode(
-        growing,
-      );
-      expect(types.isSharedArrayBuffer(encoded.buffer)).toBe(false);
+      const appends = vi.spyOn(Scratch.prototype, 'append');
+      encodedBy(resolveValueEncoding(valueEncoding as 'bytes', 'valueEncoding', msgpackCodec(null)), growing);
+      const [encoded] = appends.mock.calls.at(-1)!;
+      appends.mockRestore();
+      expect([encoded.length, types.isSharedArrayBuffer(encoded.buffer)]).toEqual([8 * 1024, false]);
       const worker = new Worker(GROW, { eval: true, workerData: shared });
       const exited = once(worker, 'exit');
       await once(worker, 'online');

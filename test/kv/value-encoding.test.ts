@@ -1,21 +1,24 @@
 // Value encodings: exact, in the caller's own memory, and clear about what they refuse.
 
-import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KeelsonError } from '../../src/errors.js';
+import { msgpackCodec } from '../../src/kv/encoding/msgpack/profile.js';
 import {
   type CustomValueEncoding,
   ENCODING_NAME_BYTES_MAX,
   resolveValueEncoding as resolveWith,
   type ValueCodec,
 } from '../../src/kv/encoding/value-encoding.js';
+import { encodedBy } from './encoded.js';
+
+const MSGPACK = msgpackCodec(null);
 
 function resolveValueEncoding<V = unknown>(
   option: Parameters<typeof resolveWith<V>>[0],
   argument = "option 'valueEncoding'",
 ): ValueCodec<V> {
-  return resolveWith(option, argument, randomBytes);
+  return resolveWith(option, argument, MSGPACK);
 }
 
 /** Decodes as the store does: from the middle of a slab that holds much else. */
@@ -46,8 +49,9 @@ const point: CustomValueEncoding<{ x: number }> = {
 };
 
 describe('the value encoding option', () => {
-  test('is msgpack when it is not given', () => {
-    expect(resolveValueEncoding(undefined).name).toBe('msgpack');
+  test('is the msgpack of the store when it is not given, and when it is named', () => {
+    expect(resolveValueEncoding(undefined)).toBe(MSGPACK);
+    expect(resolveValueEncoding('msgpack')).toBe(MSGPACK);
     for (const name of ['msgpack', 'json', 'utf8', 'bytes'] as const) {
       expect(resolveValueEncoding(name).name).toBe(name);
     }
@@ -91,14 +95,14 @@ describe('json', () => {
   test('reads back what JSON reads back', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        expect(decoded(json, json.encode(value))).toEqual(JSON.parse(JSON.stringify(value)));
+        expect(decoded(json, encodedBy(json, value))).toEqual(JSON.parse(JSON.stringify(value)));
       }),
     );
-    expect(decoded(json, json.encode('\ud800'))).toBe('\ud800');
+    expect(decoded(json, encodedBy(json, '\ud800'))).toBe('\ud800');
   });
 
   test.each([undefined, () => 1, Symbol('s')])('refuses %s by name', (value) => {
-    const error = thrownBy(() => json.encode(value));
+    const error = thrownBy(() => encodedBy(json, value));
     expect(error).toBeInstanceOf(TypeError);
     expect(error.message).toMatch(
       /^value: expected what JSON can hold, got (undefined|a function|a symbol)\. Store null/,
@@ -109,7 +113,7 @@ describe('json', () => {
     const cycle: { self?: unknown } = {};
     cycle.self = cycle;
     for (const value of [1n, cycle]) {
-      const error = thrownBy(() => json.encode(value, 'operations[2].value'));
+      const error = thrownBy(() => encodedBy(json, value, 'operations[2].value'));
       expect(error).toBeInstanceOf(TypeError);
       expect(error.message).toMatch(/^operations\[2\]\.value: expected what JSON can hold/);
       expect(error.cause).toBeInstanceOf(TypeError);
@@ -138,7 +142,7 @@ describe('utf8', () => {
         fc.string({ unit: 'binary' }),
         fc.constantFrom('', '\ufeff', 'x'.repeat(300)),
         (text, start) => {
-          expect(decoded(utf8, utf8.encode(start + text))).toBe(start + text);
+          expect(decoded(utf8, encodedBy(utf8, start + text))).toBe(start + text);
         },
       ),
     );
@@ -148,7 +152,7 @@ describe('utf8', () => {
     { value: 5, message: /^value: expected a string, got the number 5\. Convert it/ },
     { value: 'a\udc00', message: /^value: expected a string without lone surrogates/ },
   ])('refuses $value', ({ value, message }) => {
-    const error = thrownBy(() => utf8.encode(value as string));
+    const error = thrownBy(() => encodedBy(utf8, value as string));
     expect(error).toBeInstanceOf(TypeError);
     expect(error.message).toMatch(message);
   });
@@ -196,7 +200,7 @@ describe('bytes', () => {
   });
 
   test.each(['abc', [1], new Uint16Array(1), new ArrayBuffer(1), null])('refuse %s', (value) => {
-    const error = thrownBy(() => bytes.encode(value as unknown as Uint8Array));
+    const error = thrownBy(() => encodedBy(bytes, value as unknown as Uint8Array));
     expect(error).toBeInstanceOf(TypeError);
     expect(error.message).toMatch(/^value: expected a Uint8Array, got /);
   });
@@ -206,7 +210,7 @@ describe('a custom encoding', () => {
   test('encodes and decodes under its own name', () => {
     const codec = resolveValueEncoding(point);
     expect(codec.name).toBe('point');
-    expect(decoded(codec, codec.encode({ x: 7 }))).toEqual({ x: 7 });
+    expect(decoded(codec, encodedBy(codec, { x: 7 }))).toEqual({ x: 7 });
   });
 
   test('keeps its `this`', () => {
@@ -221,7 +225,7 @@ describe('a custom encoding', () => {
       }
     }
     const codec = resolveValueEncoding(new Doubling());
-    expect([...codec.encode(4)]).toEqual([8]);
+    expect([...encodedBy(codec, 4)]).toEqual([8]);
     expect(decoded(codec, Uint8Array.of(8))).toBe(4);
   });
 
@@ -246,7 +250,7 @@ describe('a custom encoding', () => {
         encode: () => result as unknown as Uint8Array,
         decode: () => 1,
       });
-      const error = thrownBy(() => codec.encode(1));
+      const error = thrownBy(() => encodedBy(codec, 1));
       expect(error).toBeInstanceOf(TypeError);
       expect(error.message).toMatch(/^the result of bad\.encode\(\): expected a Uint8Array, got /);
     }
@@ -261,7 +265,7 @@ describe('a custom encoding', () => {
       },
       decode: () => 1,
     });
-    expect(thrownBy(() => codec.encode(1))).toBe(own);
+    expect(thrownBy(() => encodedBy(codec, 1))).toBe(own);
   });
 
   test('whose decode throws is KEELSON_DECODE, with the cause', () => {

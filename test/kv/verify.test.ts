@@ -8,8 +8,8 @@ import { crc32c } from '../../src/crc32c.js';
 import { isKeelsonError, open, verify } from '../../src/index.js';
 import { openJournal } from '../../src/journal/index.js';
 import { writeNewStore } from '../../src/kv/copy/new-store.js';
-import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
-import { Entries } from '../../src/kv/entries/entries.js';
+import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { decodeImageHeader } from '../../src/kv/image/image-header.js';
 import { verifyOn } from '../../src/kv/repair/verify.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
@@ -21,9 +21,20 @@ import {
   makeDamageFolder,
   openStoreJournal,
   openTiny,
+  SpacesStore,
   stateAfter,
   stateOf,
 } from './damage-tools.js';
+import {
+  blocksOf,
+  endBlock,
+  FILE_HEADER_BYTES,
+  imageOf,
+  type LooseBlock,
+  loosened,
+  tableBlock,
+} from './image-tools.js';
+import { newSchema } from './schema-tools.js';
 
 let folder: string;
 let closed: string;
@@ -237,14 +248,12 @@ describe('verify', () => {
       fs.rmSync(victim, { recursive: true });
       if (!isFromNothing) {
         // As no open leaves it: an image in front of the first record.
+        const schema = newSchema(utf8KeyCodec, 'msgpack');
         await writeNewStore(createFsStorage(), {
           directory: victim,
           source: folder,
-          lsn: 0,
-          entries: new Entries(1).clone(),
-          keyCodec: utf8KeyCodec,
-          valueEncodingName: 'msgpack',
-          shapes: null,
+          schema,
+          view: schema.view(0),
           assertGoingOn: () => {},
           whenAllowed: async () => {},
         });
@@ -255,6 +264,94 @@ describe('verify', () => {
       const { report, found } = await expectAgreement(what);
       expect(found, what).toMatch(/^KEELSON_/);
       expect(report.ok, what).toBe(false);
+    }
+  });
+
+  it('finds nothing in a store of several spaces, and counts the entries of all of them', async () => {
+    fs.rmSync(victim, { recursive: true });
+    const store = await SpacesStore.make(victim);
+    const orders = await store.create('orders', bytesKeyCodec);
+    const users = await store.create('users');
+    for (let at = 0; at < 5; at++) {
+      await store.put(store.root, `k${at}`, at);
+      await store.put(orders, `k${at}`, `order ${at}`);
+      if (at === 2) await store.checkpoint();
+    }
+    await store.delete(orders, 'k0');
+    await store.create('empty');
+    await store.put(users, 'k', 'user');
+    await store.close();
+    expect(await verify(victim)).toMatchObject({ ok: true, damages: [], entries: 10 });
+    expect((await opened(victim)) as KnownState).toHaveProperty('size', 5);
+  });
+
+  // What stands in the log before the image needs not be readable without the log before that, which is gone.
+  it('finds nothing in a log that, before the image, writes to spaces that are gone', async () => {
+    fs.rmSync(victim, { recursive: true });
+    const store = await SpacesStore.make(victim);
+    const gone = await store.create('gone');
+    await store.put(gone, 'k', 'x'.repeat(100));
+    await store.drop(gone);
+    const stays = await store.create('gone');
+    await store.put(stays, 'k', 'stays');
+    await store.checkpoint();
+    await store.put(stays, 'l', 'stays');
+    await store.close();
+    expect(await verify(victim)).toMatchObject({ ok: true, damages: [], entries: 2 });
+  });
+
+  it('finds nothing in a log that, before the image, has values whose shape was defined in a segment that is gone', async () => {
+    for (let puts = 20; puts < 26; puts++) {
+      fs.rmSync(victim, { recursive: true });
+      const store = await openTiny(victim, { keepOlderGeneration: false });
+      for (let at = 0; at < puts; at++) await store.put(`k${at}`, { id: at, text: 'x'.repeat(50) });
+      await store.clear();
+      await store.checkpoint();
+      await store.close();
+      expect(await verify(victim), `${puts} puts`).toMatchObject({ ok: true, damages: [], entries: 0 });
+    }
+  });
+
+  it('calls an image damaged whose tables say what no store does, as open() does', async () => {
+    const image = path.join(victim, filesOf(victim, '.image').at(-1)!);
+    const bytes = fs.readFileSync(image);
+    const verdict = decodeImageHeader(bytes.subarray(0, FILE_HEADER_BYTES));
+    if (!verdict.ok) throw new Error(verdict.why);
+    const { header } = verdict;
+    const [table, ...rest] = blocksOf(bytes).map(loosened);
+    const inner = rest.slice(0, -2);
+    const withTables = (first: LooseBlock, second: LooseBlock) =>
+      imageOf(header, [first, ...inner, second, endBlock]);
+    const row = {
+      id: 0,
+      name: '',
+      keyEncoding: 'utf8',
+      valueEncoding: 'msgpack',
+      entries: header.entryCount,
+      bytes: 0,
+      lastLsn: 1,
+    };
+    const sound = tableBlock({ nextSpaceId: 1, rows: [row] });
+    const named = tableBlock({ nextSpaceId: 1, rows: [{ ...row, name: 'root' }] });
+    const ofBytes = tableBlock({ nextSpaceId: 1, rows: [{ ...row, keyEncoding: 'bytes' }] });
+    const more = tableBlock({ nextSpaceId: 1, rows: [{ ...row, entries: row.entries + 1 }] });
+    const other = tableBlock({ nextSpaceId: 2, rows: [row] });
+    const cases: [string, Uint8Array, boolean][] = [
+      ['as it was', withTables(table!, table!), true],
+      ['other tables that say the same', withTables(sound, sound), true],
+      ['a name of the root space', withTables(named, named), false],
+      ['another key encoding', withTables(ofBytes, ofBytes), false],
+      ['more entries', withTables(more, more), false],
+      ['two tables that differ', withTables(sound, other), false],
+      ['no second table', imageOf(header, [sound, ...inner, endBlock]), false],
+      ['no table', imageOf(header, [...inner, endBlock]), false],
+    ];
+    for (const [what, changed, isSound] of cases) {
+      fs.writeFileSync(image, changed);
+      const { report, found } = await expectAgreement(what);
+      expect(report.ok, what).toBe(isSound);
+      // The older image is there, and the journal behind it.
+      expect(found, what).toEqual(whole);
     }
   });
 

@@ -9,10 +9,13 @@ const HOOKS = 'test/kv/stops-in-hooks.test.ts';
 const NESTED = 'test/kv/nested-writes.test.ts';
 const IMAGE_CHECKS = 'test/kv/image-checks.test.ts';
 const WAITERS = 'test/journal/durable-waiters.test.ts';
+const WRITES = 'test/kv/write-path.test.ts';
+const LINKS = 'test/kv/link-queue.test.ts';
 
 const GUARD = 'src/commit-guard.ts';
 const PIPELINE = 'src/journal/commit/commit-pipeline.ts';
-const STORE = 'src/kv/store.ts';
+const WRITE_PATH = 'src/kv/write/write-path.ts';
+const IMAGE_WRITER = 'src/kv/image/image-writer.ts';
 
 function mutant(name: string, file: string, find: string, replace: string, ...tests: string[]): Mutant {
   return { name, edits: [{ file, find, replace }], tests };
@@ -30,16 +33,16 @@ const stops: readonly Mutant[] = [
   ),
   mutant(
     'who reads or writes a store after a stop goes on',
-    STORE,
-    'if (this.#entries.guard.isInside) throw this.#stopped();',
-    '',
+    'src/kv/store.ts',
+    'if (!guard.isInside) return;',
+    'if (guard.isInside || !guard.isInside) return;',
     STOPS,
   ),
   mutant(
     'what is thrown in a commit is taken for a call that has changed nothing',
-    STORE,
-    'if (!(error instanceof NoSlabMemory)) throw this.#stopped(error);',
-    '',
+    WRITE_PATH,
+    'if (!(error instanceof NoSlabMemory)) {',
+    'if (error === undefined) {',
     STOPS,
   ),
   mutant(
@@ -73,6 +76,106 @@ const stops: readonly Mutant[] = [
   ),
 ];
 
+/** A write is staged, claimed, linked, and told, in this order. */
+const order: readonly Mutant[] = [
+  mutant(
+    'a write is linked before the log has its record',
+    WRITE_PATH,
+    `      lsn = log.claim(records, frameBytes);
+      if (writes.bytes.length < SUBMIT_FIRST_BYTES) link(schema, writes, lsn);
+      else links`,
+    `      const isSmall = writes.bytes.length < SUBMIT_FIRST_BYTES;
+      if (isSmall) link(schema, writes, log.nextLsn + frameBytes);
+      lsn = log.claim(records, frameBytes);
+      if (!isSmall) links`,
+    WRITES,
+  ),
+  mutant(
+    'a write is staged when the log has its record already',
+    WRITE_PATH,
+    '      stage(writes);\n      lsn = log.claim(records, frameBytes);\n',
+    '      lsn = log.claim(records, frameBytes);\n      stage(writes);\n',
+    WRITES,
+  ),
+  mutant(
+    'the guard is left before the write is linked',
+    WRITE_PATH,
+    '      lsn = log.claim(records, frameBytes);\n',
+    '      lsn = log.claim(records, frameBytes);\n      links.guard.leave();\n',
+    WRITES,
+  ),
+  {
+    name: 'observers hear of a write before the log has it',
+    edits: [
+      {
+        file: WRITE_PATH,
+        find: '    const lsn = this.#change(writes, records, frameBytes);\n',
+        replace: `    for (const observer of this.#observers) observer.committed((log.nextLsn + frameBytes) as Lsn);
+    const lsn = this.#change(writes, records, frameBytes);\n`,
+      },
+      {
+        file: WRITE_PATH,
+        find: '    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn);\n',
+        replace: '',
+      },
+    ],
+    tests: [WRITES],
+  },
+  {
+    name: 'observers hear of a write before its definitions count as recorded',
+    edits: [
+      {
+        file: WRITE_PATH,
+        find: '    writes.appended();\n',
+        replace: `    for (const observer of this.#observers) observer.committed(lsn);
+    writes.appended();\n`,
+      },
+      {
+        file: WRITE_PATH,
+        find: '    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn);\n',
+        replace: '',
+      },
+    ],
+    tests: [WRITES],
+    filter: 'the definitions of a write',
+  },
+  mutant(
+    'definitions count as recorded before the log has their record',
+    WRITE_PATH,
+    '    const lsn = this.#change(writes, records, frameBytes);\n    writes.appended();\n',
+    '    writes.appended();\n    const lsn = this.#change(writes, records, frameBytes);\n',
+    WRITES,
+  ),
+  mutant(
+    'a store is not asked again whether it takes writes when hooks have run',
+    WRITE_PATH,
+    '    this.#parts.assertWritable();\n',
+    '',
+    WRITES,
+  ),
+  mutant(
+    'a write set is used again before it is linked',
+    WRITE_PATH,
+    '    if (this.#parts.schema.links.isDue) return;\n',
+    '',
+    WRITES,
+  ),
+  mutant(
+    'links that were put off are not run before a view',
+    'src/kv/entries/entries.ts',
+    '    this.#links.guard.assertIdle();\n    this.#settle();\n',
+    '    this.#links.guard.assertIdle();\n    if (!this.#index.isSettled) this.#index.settle();\n',
+    LINKS,
+  ),
+  mutant(
+    'links that were put off are not run before a walk or a count',
+    'src/kv/entries/entries.ts',
+    '    this.#links.run();\n    if (this.#index.isSettled) return;\n',
+    '    if (this.#index.isSettled) return;\n',
+    LINKS,
+  ),
+];
+
 const nested: readonly Mutant[] = [
   mutant(
     'room is not looked at again after hooks have run',
@@ -90,9 +193,9 @@ const nested: readonly Mutant[] = [
   ),
   mutant(
     'a write is linked before a batch that comes before it in the log',
-    STORE,
-    '    entries.linkDue();\n    entries.guard.enter();',
-    '    entries.guard.enter();',
+    WRITE_PATH,
+    '    links.run();\n    links.guard.enter();',
+    '    links.guard.enter();',
     NESTED,
   ),
   mutant(
@@ -176,32 +279,32 @@ const nested: readonly Mutant[] = [
 const images: readonly Mutant[] = [
   mutant(
     'an image is written of keys that are not those of their entries',
-    'src/kv/image/image-files.ts',
-    '(key > lastKey || entriesDone === 0) && entries.isKeyOf(handle, key),',
-    'key > lastKey || entriesDone === 0,',
+    IMAGE_WRITER,
+    '(key > lastKey || done === 0) && entries.isKeyOf(handle, key),',
+    'key > lastKey || done === 0,',
     IMAGE_CHECKS,
   ),
   mutant(
     'an image is written of keys that are out of order',
-    'src/kv/image/image-files.ts',
-    '(key > lastKey || entriesDone === 0) && entries.isKeyOf(handle, key),',
+    IMAGE_WRITER,
+    '(key > lastKey || done === 0) && entries.isKeyOf(handle, key),',
     'entries.isKeyOf(handle, key),',
     IMAGE_CHECKS,
   ),
   mutant(
     'an image holds fewer entries than the index says',
-    'src/kv/image/image-files.ts',
-    "invariant(entriesDone === header.entryCount, 'the index in memory miscounts the entries');",
+    IMAGE_WRITER,
+    "invariant(done === size, 'the index in memory miscounts the entries');",
     '',
     IMAGE_CHECKS,
   ),
   mutant(
     'a checkpoint that finds memory in two minds is just another failed one',
     'src/kv/image/checkpoint.ts',
-    "if (isKeelsonError(error, 'KEELSON_INVARIANT')) journal.poison(error);",
+    "if (isKeelsonError(error, 'KEELSON_INVARIANT')) log.poison(error);",
     '',
     IMAGE_CHECKS,
   ),
 ];
 
-export const stopMutants: readonly Mutant[] = [...stops, ...nested, ...images];
+export const stopMutants: readonly Mutant[] = [...stops, ...order, ...nested, ...images];

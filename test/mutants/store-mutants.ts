@@ -6,6 +6,7 @@ const CHECKPOINTS = 'test/kv/checkpoint-schedule.test.ts';
 const ORDER = 'test/simulation/durable-order.test.ts';
 const MODEL = 'test/simulation/store-model.test.ts';
 const IMAGES = 'test/kv/image-files.test.ts';
+const OUTLINE = 'test/kv/image-outline.test.ts';
 const ENTRIES = 'test/kv/entries.test.ts';
 const KEY_TABLE = 'test/kv/hash-index.test.ts';
 const HANDLES = 'test/kv/entry-handles.test.ts';
@@ -16,16 +17,26 @@ const CUT = 'test/journal/cut-segments.test.ts';
 const CONTRACT = 'test/kv/store-simulated.test.ts';
 const DRAINED = 'test/kv/drained.test.ts';
 const TURNS = 'test/kv/fair-turns.test.ts';
+const WRITES = 'test/kv/write-path.test.ts';
+const RECORDS = 'test/kv/records.test.ts';
+const SCHEMA = 'test/kv/schema.test.ts';
+
+const WRITE_PATH = 'src/kv/write/write-path.ts';
+const WRITE_SET = 'src/kv/write/write-set.ts';
+const RECORD_READER = 'src/kv/write/record-reader.ts';
+const IMAGE_WRITER = 'src/kv/image/image-writer.ts';
+const IMAGE_OUTLINE = 'src/kv/image/image-outline.ts';
+const IMAGE_OVERLAY = 'src/kv/repair/image-overlay.ts';
 
 const writes: readonly Mutant[] = [
   {
     name: 'a put is visible before the journal has accepted it',
     edits: [
       {
-        file: 'src/kv/store.ts',
+        file: WRITE_PATH,
         find: '    const records = [record];\n',
-        replace: `    writes.stage(this.#entries, record);
-    writes.link(this.#entries, journal.nextLsn);
+        replace: `    stage(writes);
+    link(schema, writes, log.nextLsn);
     const records = [record];\n`,
       },
     ],
@@ -35,9 +46,9 @@ const writes: readonly Mutant[] = [
     name: 'a delete is visible before the journal has accepted it',
     edits: [
       {
-        file: 'src/kv/store.ts',
+        file: WRITE_PATH,
         find: '    const records = [record];\n',
-        replace: `    writes.link(this.#entries, journal.nextLsn);
+        replace: `    if (!writes.kinds.includes(PUT)) link(schema, writes, log.nextLsn);
     const records = [record];\n`,
       },
     ],
@@ -48,8 +59,8 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/store.ts',
-        find: "return durability === 'memory' ? this.#turns.resolved(lsn, work) : journal.syncThrough(lsn);",
-        replace: 'void durability;\n    return Promise.resolve(lsn);',
+        find: "return durability === 'memory' ? this.#turns.resolved(lsn, work) : log.syncThrough(lsn);",
+        replace: 'void log;\n    void durability;\n    void work;\n    return Promise.resolve(lsn);',
       },
     ],
     tests: [CONTRACT, MODEL],
@@ -59,7 +70,7 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/open-store.ts',
-        find: 'if (store.lastLsn === 0) await giveBirth(journal, opening.codecs);',
+        find: 'if (store.lastLsn === 0) await giveBirth(journal, opening);',
         replace: 'void giveBirth;',
       },
     ],
@@ -70,11 +81,32 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'if (this.#stagedCount === 0) this.values.clear();',
-        replace: 'if (this.#stagedCount >= 0) this.values.clear();',
+        find: 'if (this.#stagedCount === 0) this.#slabs.clear();',
+        replace: 'if (this.#stagedCount >= 0) this.#slabs.clear();',
       },
     ],
     tests: [ENTRIES],
+  },
+  {
+    name: 'a write set keeps the key of its caller',
+    edits: [{ file: WRITE_SET, find: "      this.keys[0] = '';\n", replace: '' }],
+    tests: [WRITES],
+  },
+  {
+    name: 'a write set keeps the keys of a batch',
+    edits: [{ file: WRITE_SET, find: '    this.keys = [];\n', replace: '' }],
+    tests: [WRITES],
+  },
+  {
+    name: 'a write set keeps the bounds of its caller',
+    edits: [
+      {
+        file: WRITE_SET,
+        find: '    this.bytes = NO_BYTES;\n    if (this.bounds.length > 0) this.bounds = [];\n',
+        replace: '    this.bytes = NO_BYTES;\n',
+      },
+    ],
+    tests: [WRITES],
   },
 ];
 
@@ -163,7 +195,7 @@ const pressure: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/checkpoint-schedule.ts',
-        find: `entries.memory.valueBytes <= closingBytes`,
+        find: `this.#valueBytes <= closingBytes`,
         replace: `closingBytes > 0`,
       },
     ],
@@ -236,19 +268,17 @@ const pressure: readonly Mutant[] = [
 const checkpoints: readonly Mutant[] = [
   {
     name: 'an image gets its name before its LSN is durable in the journal',
-    edits: [
-      { file: 'src/kv/image/checkpoint.ts', find: 'await journal.syncThrough(header.lsn);', replace: '' },
-    ],
+    edits: [{ file: 'src/kv/image/checkpoint.ts', find: 'await log.syncThrough(view.lsn);', replace: '' }],
     tests: [ORDER],
   },
   {
     name: 'an image gets its name without a flush of its end',
     edits: [
       {
-        file: 'src/kv/image/image-files.ts',
-        find: `await file.flush();
-    return offset;`,
-        replace: 'return offset;',
+        file: IMAGE_WRITER,
+        find: `await this.#file.flush();
+    return this.#offset;`,
+        replace: 'return this.#offset;',
       },
     ],
     tests: [ORDER],
@@ -257,7 +287,7 @@ const checkpoints: readonly Mutant[] = [
     name: 'an image is written under its name, and flushed after that',
     edits: [
       {
-        file: 'src/kv/image/image-files.ts',
+        file: IMAGE_WRITER,
         find: 'await writeImage(storage, temporary, plan);',
         replace: 'await writeImage(storage, path, plan);',
       },
@@ -282,7 +312,7 @@ const checkpoints: readonly Mutant[] = [
       {
         file: 'src/kv/image/checkpoint.ts',
         find: 'await storage.flushDirectory(directory);',
-        replace: `await journal.retireBehindImage(header.lsn);
+        replace: `await (log as LocalLog).retireBehindImage(view.lsn);
     await storage.flushDirectory(directory);`,
       },
     ],
@@ -295,7 +325,7 @@ const checkpoints: readonly Mutant[] = [
         file: 'src/kv/image/checkpoint.ts',
         find: 'await storage.flushDirectory(directory);',
         replace: `for (const lsn of await listImages(storage, directory)) {
-      if (lsn < header.lsn) await storage.remove(imagePath(directory, lsn));
+      if (lsn < view.lsn) await storage.remove(imagePath(directory, lsn));
     }
     await storage.flushDirectory(directory);`,
       },
@@ -307,7 +337,7 @@ const checkpoints: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/checkpoint.ts',
-        find: 'if (isFailedFlush(error)) journal.poison(error);',
+        find: 'if (isFailedFlush(error)) log.poison(error);',
         replace: 'void isFailedFlush;',
       },
     ],
@@ -318,13 +348,13 @@ const checkpoints: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/checkpoint.ts',
-        find: `  assertSound(journal);
-  return { lsn: header.lsn`,
-        replace: '  return { lsn: header.lsn',
+        find: `  assertSound(log);
+  return { lsn: view.lsn`,
+        replace: '  return { lsn: view.lsn',
       },
       {
         file: 'src/kv/image/checkpoint.ts',
-        find: `  assertSound(journal);
+        find: `  assertSound(log);
   const retired`,
         replace: '  const retired',
       },
@@ -347,8 +377,8 @@ const checkpoints: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/checkpoint.ts',
-        find: 'await journal.retireBehindImage(olderLsn);',
-        replace: 'await journal.retireBehindImage(lsn);',
+        find: 'await log.retireBehindImage(olderLsn);',
+        replace: 'await log.retireBehindImage(lsn);',
       },
     ],
     tests: [CHECKPOINTS],
@@ -357,9 +387,10 @@ const checkpoints: readonly Mutant[] = [
     name: 'an image is of what is there while it is written, and not of one moment',
     edits: [
       {
-        file: 'src/kv/image/checkpoint-schedule.ts',
-        find: 'const view = entries.clone();',
-        replace: 'const view: EntriesView = entries;',
+        file: IMAGE_WRITER,
+        find: '  async #writeSpace({ space, entries }: SpaceView): Promise<void> {\n',
+        replace: `  async #writeSpace({ space }: SpaceView): Promise<void> {
+    const entries = space.entries.view();\n`,
       },
     ],
     tests: [CHECKPOINTS],
@@ -369,16 +400,22 @@ const checkpoints: readonly Mutant[] = [
 const opening: readonly Mutant[] = [
   {
     name: 'replay gives every entry the version 0',
-    edits: [{ file: 'src/kv/open-store.ts', find: '    version = lsn;', replace: '' }],
+    edits: [
+      {
+        file: 'src/kv/open-store.ts',
+        find: 'applyWrites(schema, writes, lsn);',
+        replace: 'applyWrites(schema, writes, 0);',
+      },
+    ],
     tests: [CONTRACT],
   },
   {
     name: 'replay leaves out clears',
     edits: [
       {
-        file: 'src/kv/open-store.ts',
-        find: 'clear: (bounds) => entries.deleteRange(bounds),',
-        replace: 'clear: () => {},',
+        file: RECORD_READER,
+        find: 'into.addClear(space, readBounds(keyCodec, record, cursor, end));',
+        replace: 'readBounds(keyCodec, record, cursor, end);',
       },
     ],
     tests: [CONTRACT],
@@ -387,9 +424,9 @@ const opening: readonly Mutant[] = [
     name: 'replay leaves out deletes',
     edits: [
       {
-        file: 'src/kv/open-store.ts',
-        find: 'delete: (key) => entries.delete(key),',
-        replace: 'delete: () => {},',
+        file: RECORD_READER,
+        find: 'into.addDelete(space, readKey(keyCodec, record, cursor, end));',
+        replace: 'readKey(keyCodec, record, cursor, end);',
       },
     ],
     tests: [CONTRACT],
@@ -410,12 +447,13 @@ const opening: readonly Mutant[] = [
     name: 'a block of an image counts although its checksum fails',
     edits: [
       {
-        file: 'src/kv/image/image-format.ts',
-        find: 'if (!imageBlockHolds(block, seed)) {',
-        replace: 'if (Number.isNaN(+imageBlockHolds(block, seed))) {',
+        file: 'src/kv/image/image-block-reader.ts',
+        find: 'if (!imageBlockHolds(block, seed)) throw',
+        replace: 'if (Number.isNaN(+imageBlockHolds(block, seed))) throw',
       },
     ],
     tests: [IMAGES],
+    filter: 'of another image',
   },
   {
     name: 'the checksums of an image leave out its LSN',
@@ -428,28 +466,241 @@ const opening: readonly Mutant[] = [
       },
     ],
     tests: [IMAGES],
+    filter: 'of another image',
   },
   {
     name: 'an image of small entries is written without the program having its turn',
     edits: [
       {
-        file: 'src/kv/image/image-files.ts',
-        find: 'if (offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();',
+        file: IMAGE_WRITER,
+        find: 'if (this.#offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();',
         replace: '',
       },
     ],
     tests: [IMAGES],
+    filter: 'lets the program have its turn',
   },
   {
     name: 'an image with fewer entries than it says is whole',
     edits: [
       {
-        file: 'src/kv/image/image-files.ts',
-        find: 'if (loader.size !== header.entryCount || offset !== fileBytes) {',
-        replace: 'if (offset !== fileBytes) {',
+        file: IMAGE_OUTLINE,
+        find: 'if (this.#entries !== entries)\n',
+        replace: 'if (this.#entries > entries)\n',
       },
     ],
-    tests: [IMAGES],
+    tests: [OUTLINE],
+  },
+];
+
+const spaces: readonly Mutant[] = [
+  {
+    name: 'an applied record is linked with what the record before has staged',
+    edits: [
+      {
+        file: WRITE_PATH,
+        find: '  stage(writes);\n  link(schema, writes, lsn);\n}',
+        replace: `  if (writes.handles.length < writes.count) stage(writes);
+  link(schema, writes, lsn);\n}`,
+      },
+    ],
+    tests: [WRITES],
+  },
+  {
+    name: 'an unknown space is taken for the root',
+    edits: [
+      {
+        file: RECORD_READER,
+        find: 'if (space === undefined) throw undecodable(',
+        replace: 'if (space === undefined) return schema.root;\n  if (id < 0) throw undecodable(',
+      },
+    ],
+    tests: [RECORDS],
+  },
+  {
+    name: 'a space stays that is created in a record that does not decode',
+    edits: [
+      {
+        file: RECORD_READER,
+        find: 'if (known === undefined) into.addCreate(schema.newSpace(id, definition));',
+        replace: `if (known === undefined) {
+    const space = schema.newSpace(id, definition);
+    schema.add(space);
+    into.addCreate(space);
+  }`,
+      },
+    ],
+    tests: [RECORDS],
+  },
+  {
+    name: 'a space may be another one when the log defines it again',
+    edits: [
+      {
+        file: RECORD_READER,
+        find: 'else if (!known.equals(definition)) throw',
+        replace: 'else if (known.id !== id) throw',
+      },
+    ],
+    tests: [RECORDS],
+  },
+  {
+    name: 'two spaces are alike whose names are',
+    edits: [
+      {
+        file: 'src/kv/entries/space.ts',
+        find: 'this.name === name && this.keyCodec === keyCodec && this.valueEncodingName === valueEncodingName',
+        replace: 'this.name === name',
+      },
+    ],
+    tests: [SCHEMA],
+  },
+  {
+    name: 'a space may be another one in a damaged image',
+    edits: [
+      {
+        file: 'src/kv/repair/image-examination.ts',
+        find: 'else if (!known.equals(definition)) throw',
+        replace: 'else if (known.id !== id) throw',
+      },
+    ],
+    tests: [WRITES],
+  },
+  {
+    name: 'replay leaves out creations of spaces',
+    edits: [
+      {
+        file: WRITE_PATH,
+        find: '        schema.add(space);\n',
+        replace: '',
+      },
+    ],
+    tests: [WRITES],
+  },
+  {
+    name: 'a record that drops a space is read as one that does not',
+    edits: [{ file: RECORD_READER, find: 'into.addDrop(space);', replace: '' }],
+    tests: [RECORDS],
+  },
+  {
+    name: 'replay leaves out drops of spaces',
+    edits: [{ file: WRITE_PATH, find: '        schema.drop(space.id);\n', replace: '' }],
+    tests: [WRITES],
+  },
+  {
+    name: 'the id of a space that was dropped returns',
+    edits: [
+      {
+        file: 'src/kv/entries/schema.ts',
+        find: 'this.#spaces.delete(id);',
+        replace: 'if (this.#spaces.delete(id)) this.#nextSpaceId = Math.max(...this.#spaces.keys()) + 1;',
+      },
+    ],
+    tests: [SCHEMA],
+  },
+  {
+    name: 'the last LSN of a space goes back',
+    edits: [
+      {
+        file: WRITE_PATH,
+        find: 'if (lsn > space.lastLsn) space.lastLsn = lsn;',
+        replace: 'space.lastLsn = lsn;',
+      },
+    ],
+    tests: [WRITES],
+  },
+  {
+    name: 'a table of an image is not compared with its repetition',
+    edits: [
+      {
+        file: IMAGE_OUTLINE,
+        find: 'if (!isDeepStrictEqual(readImageTable(block), this.#table))',
+        replace: 'if (isDeepStrictEqual(readImageTable(block), null))',
+      },
+    ],
+    tests: [OUTLINE],
+  },
+  {
+    name: 'a space of an image may have more or fewer entries than its table says',
+    edits: [
+      {
+        file: IMAGE_OUTLINE,
+        find: 'if (this.#entries !== entries)\n',
+        replace: 'if (this.#entries < 0)\n',
+      },
+    ],
+    tests: [OUTLINE],
+  },
+  {
+    name: 'the last spaces of an image may have fewer entries than its table says',
+    edits: [
+      {
+        file: IMAGE_OUTLINE,
+        find: 'while (this.#at < this.#table.spaces.length) this.#finishRow(this.#table);',
+        replace: '',
+      },
+    ],
+    tests: [OUTLINE],
+  },
+  {
+    name: 'the header and the table of an image may count differently',
+    edits: [{ file: IMAGE_OUTLINE, find: 'if (entries !== entryCount)\n', replace: 'if (entries < 0)\n' }],
+    tests: [OUTLINE],
+  },
+  {
+    name: 'a space that is loaded from an image does not know its last LSN',
+    edits: [{ file: 'src/kv/image/image-loader.ts', find: '  space.lastLsn = lastLsn;\n', replace: '' }],
+    tests: [OUTLINE],
+  },
+  {
+    name: 'an overlay leaves the end of a space behind its last block',
+    edits: [
+      {
+        file: IMAGE_OVERLAY,
+        find: 'if (space.id < from.spaceId || space.id > to.spaceId) continue;',
+        replace: `if (space.id < from.spaceId || space.id > to.spaceId) continue;
+      if (space.id === from.spaceId && space.id < to.spaceId) continue;`,
+      },
+    ],
+    tests: [WRITES],
+  },
+  {
+    name: 'an overlay leaves the spaces between two blocks',
+    edits: [
+      {
+        file: IMAGE_OVERLAY,
+        find: 'if (space.id < from.spaceId || space.id > to.spaceId) continue;',
+        replace: `if (space.id < from.spaceId || space.id > to.spaceId) continue;
+      if (space.id > from.spaceId && space.id < to.spaceId) continue;`,
+      },
+    ],
+    tests: [WRITES],
+  },
+  {
+    name: 'an overlay takes the last key of a space for one of the next',
+    edits: [
+      {
+        file: IMAGE_OVERLAY,
+        find: 'const low = space.id === from.spaceId ? from.key : undefined;',
+        replace: 'const low = from.key;',
+      },
+    ],
+    tests: [WRITES],
+  },
+  {
+    name: 'an overlay knows what is behind damage',
+    edits: [{ file: IMAGE_OVERLAY, find: 'this.#position = null;', replace: '' }],
+    tests: [WRITES],
+  },
+  {
+    name: 'an overlay leaves the spaces that its table does not have',
+    edits: [
+      {
+        file: IMAGE_OVERLAY,
+        find: 'if (space.id >= nextSpaceId || ids.has(space.id)) continue;',
+        replace: 'if (ids.size > 0) continue;',
+      },
+    ],
+    tests: [WRITES],
   },
 ];
 
@@ -464,7 +715,7 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entry-slabs.ts',
-        find: 'if (slab.bytes.length === this.slabBytesMax && slab.viewsBefore === this.#viewCount) {',
+        find: 'if (slab.bytes.length === this.slabBytesMax && slab.epoch === this.#epoch.current) {',
         replace: 'if (slab.bytes.length === this.slabBytesMax) {',
       },
     ],
@@ -475,8 +726,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());',
-        replace: 'return new EntriesView(this.index.clone(), this.handles, this.values.view());',
+        find: 'return new FrozenEntries(this.#index.clone(), this.#handles.view(), this.#slabs.view());',
+        replace: 'return new FrozenEntries(this.#index.clone(), this.#handles, this.#slabs.view());',
       },
     ],
     tests: [ENTRIES],
@@ -497,9 +748,9 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: `      this.#setHandle(hash, id, previous, handle);
-      this.values.release(previous);`,
-        replace: '      this.#setHandle(hash, id, previous, handle);',
+        find: `      this.#setHandle(hash, id, previous, staged);
+      this.#slabs.release(previous);`,
+        replace: '      this.#setHandle(hash, id, previous, staged);',
       },
     ],
     tests: [ENTRIES],
@@ -509,8 +760,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'return new EntriesView(this.index.clone(), this.handles.view(), this.values.view());',
-        replace: 'return new EntriesView(this.index, this.handles.view(), this.values.view());',
+        find: 'return new FrozenEntries(this.#index.clone(), this.#handles.view(), this.#slabs.view());',
+        replace: 'return new FrozenEntries(this.#index, this.#handles.view(), this.#slabs.view());',
       },
     ],
     tests: [ENTRIES],
@@ -536,6 +787,18 @@ const memory: readonly Mutant[] = [
       },
     ],
     tests: [HANDLES],
+  },
+  {
+    name: 'a view does not start an epoch',
+    edits: [
+      {
+        file: 'src/kv/entries/entry-handles.ts',
+        find: '    this.#epoch.current++;\n',
+        replace: '',
+      },
+      { file: 'src/kv/entries/entry-slabs.ts', find: '    this.#epoch.current++;\n', replace: '' },
+    ],
+    tests: [HANDLES, SLABS],
   },
   {
     name: 'two keys of one hash are one',
@@ -564,8 +827,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'this.index.set(key, id);\n    if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;',
-        replace: 'this.index.set(key, id);\n    this.#table.insert(hash, handle);',
+        find: 'this.#index.set(key, id);\n    if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;',
+        replace: 'this.#index.set(key, id);\n    this.#table.insert(hash, handle);',
       },
     ],
     tests: [ENTRIES],
@@ -614,8 +877,8 @@ const backups: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/copy/backup.ts',
-        find: 'whenAllowed: async () => journal?.syncThrough(lsn),',
-        replace: 'whenAllowed: async () => void journal,',
+        find: 'whenAllowed: async () => log?.syncThrough(view.lsn),',
+        replace: 'whenAllowed: async () => void log,',
       },
     ],
     tests: [BACKUP_CRASHES],
@@ -706,6 +969,7 @@ export const storeMutants: readonly Mutant[] = [
   ...pressure,
   ...checkpoints,
   ...opening,
+  ...spaces,
   ...memory,
   ...backups,
   ...encodings,
