@@ -18,9 +18,9 @@ import {
 } from '../recovery/log-geometry.js';
 import { whyMixed } from '../recovery/mixed-histories.js';
 import { decideRecovery, type RecoveryAnchor, type RecoveryDecision } from '../recovery/recovery-decision.js';
-import type { FoundRecord } from './frame-search.js';
+import type { FoundRecord } from './frame-scan.js';
 import { type SegmentPiece, scanLeniently } from './lenient-scan.js';
-import { LogCourse } from './log-course.js';
+import { LogCourse } from './log-gaps.js';
 
 /** A place in the files of a store where something is damaged or missing. */
 export interface Damage {

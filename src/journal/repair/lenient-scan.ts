@@ -9,7 +9,7 @@ import {
   decodeCommitHeader,
 } from '../format/commit-format.js';
 import { BLOCK_BYTES_MAX, type SegmentHeader, segmentSeed } from '../format/segment-format.js';
-import { type FoundRecord, FrameSearch, type HeadlessCommits } from './frame-search.js';
+import { type FoundRecord, FrameSearch, type HeadlessCommits } from './frame-scan.js';
 
 /**
  * A stretch of a segment that is more than zeros, with the records in it that verify. `commit` is the header that stands

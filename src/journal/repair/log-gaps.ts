@@ -3,7 +3,7 @@
 // or not.
 
 import type { CommitHeader } from '../format/commit-format.js';
-import type { FoundRecord } from './frame-search.js';
+import type { FoundRecord } from './frame-scan.js';
 import type { SegmentPiece } from './lenient-scan.js';
 
 /** Where the log breaks off at `lsn`; it goes on, or is known to have been durable, at `lsnEnd`. */
