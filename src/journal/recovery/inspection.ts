@@ -22,7 +22,7 @@ export interface JournalInspection {
 }
 
 /** One segment, as far as its first commit. */
-interface SegmentGlimpse {
+interface SegmentStart {
   readonly header: SegmentHeader | null;
   readonly firstRecord: Uint8Array | null;
   readonly anyFirstRecord: Uint8Array | null;
@@ -42,24 +42,24 @@ export async function inspectJournal(
   await refuseIncomplete(storage, directory, names);
   const sequences = segmentSequences(names);
   if (sequences.length === 0) return null;
-  const glimpses: SegmentGlimpse[] = [];
+  const starts: SegmentStart[] = [];
   let foreign: KeelsonError | null = null;
   for (const sequence of sequences) {
     const path = segmentPath(directory, sequence);
     try {
-      glimpses.push(await inspectSegment(storage, path));
+      starts.push(await inspectSegment(storage, path));
     } catch (error) {
       if (isKeelsonError(error, 'KEELSON_FOREIGN')) foreign ??= error;
       // An owner may be retiring what we look at.
       else if (!isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
     }
   }
-  if (foreign !== null && !glimpses.some(({ header }) => header !== null)) throw foreign;
-  const ours = glimpses.filter(({ header }) => header !== null && isOf(header, journalId));
+  if (foreign !== null && !starts.some(({ header }) => header !== null)) throw foreign;
+  const ours = starts.filter(({ header }) => header !== null && isOf(header, journalId));
   // A lineage may have declared the first commit dead; which one counts is recovery's to say.
   const mayBeDead = ours.some(({ header }) => header!.lineageStart !== null);
-  const firstRecord = ours.find((glimpse) => glimpse.firstRecord !== null)?.firstRecord ?? null;
-  const anyFirstRecord = ours.find((glimpse) => glimpse.anyFirstRecord !== null)?.anyFirstRecord ?? null;
+  const firstRecord = ours.find((start) => start.firstRecord !== null)?.firstRecord ?? null;
+  const anyFirstRecord = ours.find((start) => start.anyFirstRecord !== null)?.anyFirstRecord ?? null;
   return { firstRecord: mayBeDead ? null : firstRecord, anyFirstRecord };
 }
 
@@ -67,7 +67,7 @@ function isOf(header: SegmentHeader, journalId: Uint8Array | null): boolean {
   return journalId === null || Buffer.compare(header.journalId, journalId) === 0;
 }
 
-async function inspectSegment(storage: Storage, path: string): Promise<SegmentGlimpse> {
+async function inspectSegment(storage: Storage, path: string): Promise<SegmentStart> {
   const file = await storage.openFile(path, false);
   try {
     const bytes = new Uint8Array(Math.min(BLOCK_BYTES_MAX * 2, await file.size()));
@@ -84,10 +84,10 @@ async function inspectSegment(storage: Storage, path: string): Promise<SegmentGl
   }
 }
 
-const NO_RECORDS: Omit<SegmentGlimpse, 'header'> = { firstRecord: null, anyFirstRecord: null };
+const NO_RECORDS: Omit<SegmentStart, 'header'> = { firstRecord: null, anyFirstRecord: null };
 
 /** The record at LSN 0 if this segment has it, and whether its commit is whole and not too long to have been read. */
-function recordsAtStart(bytes: Uint8Array, header: SegmentHeader): Omit<SegmentGlimpse, 'header'> {
+function recordsAtStart(bytes: Uint8Array, header: SegmentHeader): Omit<SegmentStart, 'header'> {
   const seed = segmentSeed(header);
   const { blockBytes } = header;
   const commit = decodeCommitHeader(bytes, blockBytes, blockBytes, seed);

@@ -20,7 +20,7 @@ import { whyMixed } from '../recovery/mixed-histories.js';
 import { decideRecovery, type RecoveryAnchor, type RecoveryDecision } from '../recovery/recovery-decision.js';
 import type { FoundRecord } from './frame-scan.js';
 import { type SegmentPiece, scanLeniently } from './lenient-scan.js';
-import { LogCourse } from './log-gaps.js';
+import { LogGaps } from './log-gaps.js';
 
 /** A place in the files of a store where something is damaged or missing. */
 export interface Damage {
@@ -101,7 +101,7 @@ export class JournalExamination {
   readonly #provenLsn: number;
   /** Whole commits above it are not believed: recovery would drop them as torn. */
   readonly #endLsnMax: number;
-  readonly #course: LogCourse;
+  readonly #log: LogGaps;
   readonly #damages: Damage[] = [];
   /** Behind the last whole commit stands something that may have been one. */
   #isUnfinished = false;
@@ -114,7 +114,7 @@ export class JournalExamination {
     this.#provenLsn = provenLsnOf(found, provenLsn, journalId);
     const isUsable = this.decision.kind === 'clean' || this.decision.kind === 'repair';
     this.#endLsnMax = isUsable ? this.decision.endLsn : Number.POSITIVE_INFINITY;
-    this.#course = new LogCourse(baseLsn);
+    this.#log = new LogGaps(baseLsn);
   }
 
   /** Everything in the journal that verifies and counts, in the order of the log. To be asked for once, and to its end. */
@@ -129,19 +129,19 @@ export class JournalExamination {
       if (unsound !== null) this.#damages.push({ file, ...unsound, isNeeded });
       if (inLog !== null) yield* this.#readSegment(inLog, findings);
     }
-    this.#course.finish(this.#provenLsn);
+    this.#log.finish(this.#provenLsn);
   }
 
   /** Known when all records have been read. */
   get damages(): readonly Damage[] {
     // Recovery reads every segment that it needs from its start on, also what is below the image.
     const needed = this.segments.filter(({ isNeeded }) => isNeeded).map(({ file }) => file);
-    const gaps = this.#course.breaks.map((place) => ({
+    const gaps = this.#log.gaps.map((place) => ({
       ...place,
       isNeeded: place.lsnEnd > this.#baseLsn || needed.includes(place.file),
     }));
     const known = [...this.#damages, ...gaps];
-    const { firstLsn } = this.#course;
+    const { firstLsn } = this.#log;
     if (firstLsn !== null && firstLsn > this.#baseLsn) {
       const what = 'the oldest records are missing';
       known.unshift({ file: null, offset: 0, lsn: this.#baseLsn, lsnEnd: firstLsn, what, isNeeded: true });
@@ -153,7 +153,7 @@ export class JournalExamination {
   /** Records above the image that nothing in the journal holds. Known when all records have been read. */
   get missing(): LsnRange[] {
     const { lastLsn } = this;
-    const missing: LsnRange[] = this.#course.missing(this.#baseLsn, lastLsn);
+    const missing: LsnRange[] = this.#log.missing(this.#baseLsn, lastLsn);
     // Another history has records in their place; of these nothing is left.
     for (const { lsn, lsnEnd } of this.#mixed()) missing.push({ lsn, lsnEnd });
     if (this.#isEndLost()) missing.push({ lsn: lastLsn, lsnEnd: null });
@@ -164,7 +164,7 @@ export class JournalExamination {
   mayHaveEndedAt(file: string, offset: number): boolean {
     const at = this.#placed.findIndex(({ name }) => name === file);
     if (at < 0) return false;
-    const { last } = this.#course;
+    const { last } = this.#log;
     if (last === null) return true;
     const lastAt = this.#placed.findIndex(({ name }) => name === last.file);
     if (at !== lastAt) return at > lastAt;
@@ -174,7 +174,7 @@ export class JournalExamination {
   /** True when something that cannot be read came after all that can, or must have. */
   #isEndLost(): boolean {
     if (this.decision.kind !== 'refuse') return false;
-    const { last, lastLsn } = this.#course;
+    const { last, lastLsn } = this.#log;
     if (last === null)
       return this.#placed.length === 0 || this.#placed.some(({ unsound }) => unsound !== null);
     // An image that is newer than all that is left of the log: it went on, and nothing says how far.
@@ -197,7 +197,7 @@ export class JournalExamination {
   get lastLsn(): number {
     const { decision } = this;
     if (decision.kind === 'clean' || decision.kind === 'repair') return decision.endLsn;
-    return Math.max(this.#provenLsn, this.#baseLsn, this.#course.lastLsn);
+    return Math.max(this.#provenLsn, this.#baseLsn, this.#log.lastLsn);
   }
 
   async *#readSegment(
@@ -207,7 +207,7 @@ export class JournalExamination {
     const bytesBefore = this.segments.reduce((sum, { bytes }) => sum + bytes, -findings.bytes);
     const file = await this.#storage.openFile(found.path, false);
     const { fileBytes } = found;
-    const logLsn = this.#course.lastLsn;
+    const logLsn = this.#log.lastLsn;
     try {
       for await (const piece of scanLeniently({
         file,
@@ -217,7 +217,7 @@ export class JournalExamination {
         provenLsn: this.#provenLsn,
       })) {
         const records = this.#countingRecords(piece, deadFromLsn);
-        this.#course.pass(findings.file, piece, deadFromLsn, records);
+        this.#log.pass(findings.file, piece, deadFromLsn, records);
         if (piece.isWhole) this.#isUnfinished &&= piece.commit!.startLsn >= deadFromLsn;
         else this.#isUnfinished ||= isCommit(piece, header) && (piece.commit?.startLsn ?? 0) < deadFromLsn;
         if (records.length === 0) continue;

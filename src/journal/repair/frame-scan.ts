@@ -36,7 +36,7 @@ const TURN_BYTES = 4 * 1024 * 1024;
 
 const LOW_HALF = 0x1_0000_0000;
 
-export class FrameSearch {
+export class FrameScan {
   readonly records: FoundRecord[] = [];
   /** Where the log stands behind what has been found; null when that is not known. */
   lsn: number | null = null;

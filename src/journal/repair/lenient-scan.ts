@@ -9,7 +9,7 @@ import {
   decodeCommitHeader,
 } from '../format/commit-format.js';
 import { BLOCK_BYTES_MAX, type SegmentHeader, segmentSeed } from '../format/segment-format.js';
-import { type FoundRecord, FrameSearch, type HeadlessCommits } from './frame-scan.js';
+import { type FoundRecord, FrameScan, type HeadlessCommits } from './frame-scan.js';
 
 /**
  * A stretch of a segment that is more than zeros, with the records in it that verify. `commit` is the header that stands
@@ -86,9 +86,9 @@ async function readCommit(
   const offsetEnd = Math.min(offset + commitBytesOnDisk(bodyBytes, blockBytes), window.fileBytes);
   // The file has become shorter under us.
   if (at < 0) return { offset, offsetEnd, commit, isWhole: false, bytes: window.bytes, records: [] };
-  const search = new FrameSearch(window.bytes, at + COMMIT_HEADER_BYTES, at + bytesThere, seed);
-  await search.ofCommit(startLsn);
-  const { records } = search;
+  const scan = new FrameScan(window.bytes, at + COMMIT_HEADER_BYTES, at + bytesThere, seed);
+  await scan.ofCommit(startLsn);
+  const { records } = scan;
   const bytesFound = records.reduce((sum, { lsn, startLsn }) => sum + (lsn - startLsn), 0);
   const isWhole = bytesFound === bodyBytes && records.length === recordCount;
   return { offset, offsetEnd, commit, isWhole, bytes: window.bytes, records };
@@ -130,7 +130,7 @@ async function readHeadless(
   const length = Math.min(offsetEnd - offset, HEADLESS_BYTES_MAX);
   const at = commits.lsnMin < commits.lsnMax ? await window.at(offset, length) : -1;
   if (at < 0) return { ...piece, bytes: window.bytes, records: [] };
-  const search = new FrameSearch(window.bytes, at, at + length, seed);
-  await search.ofCommits(commits);
-  return { ...piece, bytes: window.bytes, records: search.records };
+  const scan = new FrameScan(window.bytes, at, at + length, seed);
+  await scan.ofCommits(commits);
+  return { ...piece, bytes: window.bytes, records: scan.records };
 }

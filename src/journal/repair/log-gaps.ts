@@ -7,7 +7,7 @@ import type { FoundRecord } from './frame-scan.js';
 import type { SegmentPiece } from './lenient-scan.js';
 
 /** Where the log breaks off at `lsn`; it goes on, or is known to have been durable, at `lsnEnd`. */
-export interface LogBreak {
+export interface LogGap {
   readonly file: string;
   readonly offset: number;
   readonly offsetEnd?: number;
@@ -22,7 +22,7 @@ interface Range {
 }
 
 /** What may be the end of the log, or of what one life wrote of it. */
-interface OpenBreak {
+interface OpenGap {
   readonly file: string;
   readonly offset: number;
   offsetEnd: number;
@@ -30,8 +30,8 @@ interface OpenBreak {
   readonly what: string;
 }
 
-export class LogCourse {
-  readonly breaks: LogBreak[] = [];
+export class LogGaps {
+  readonly gaps: LogGap[] = [];
   /** Where the oldest piece starts, as far as that is known; null before there is one. */
   firstLsn: number | null = null;
   /** Where the log stands: the end of the highest whole commit. */
@@ -41,7 +41,7 @@ export class LogCourse {
   readonly #baseLsn: number;
   readonly #ranges: Range[] = [];
   #place: { readonly file: string; readonly offset: number } | null = null;
-  #open: OpenBreak | null = null;
+  #open: OpenGap | null = null;
 
   /** `baseLsn`: from where on the log is wanted. */
   constructor(baseLsn: number) {
@@ -57,7 +57,7 @@ export class LogCourse {
     const { commit, isWhole, offset, offsetEnd } = piece;
     if (commit !== null && commit.startLsn >= deadFromLsn) return;
     if (!isWhole || commit === null) {
-      this.#breakOff(file, piece);
+      this.#openGap(file, piece);
       return;
     }
     this.#goOn(file, offset, commit.startLsn);
@@ -69,7 +69,7 @@ export class LogCourse {
   /** There are no more pieces. `provenLsn`: so far the log is known to have been durable. */
   finish(provenLsn: number): void {
     const lsn = this.#open?.lsn ?? this.lastLsn;
-    if (provenLsn > lsn) this.#broken(provenLsn);
+    if (provenLsn > lsn) this.#addGap(provenLsn);
   }
 
   /** The ranges above `lsn` and up to `lsnEnd` of which no record is there. */
@@ -91,7 +91,7 @@ export class LogCourse {
     else this.#ranges.push({ lsn, lsnEnd });
   }
 
-  #breakOff(file: string, { offset, offsetEnd, commit }: SegmentPiece): void {
+  #openGap(file: string, { offset, offsetEnd, commit }: SegmentPiece): void {
     if (this.#open?.file === file) {
       this.#open.offsetEnd = offsetEnd;
       return;
@@ -116,20 +116,20 @@ export class LogCourse {
     const isInside = this.#open?.file === file;
     if (startLsn > (this.#open?.lsn ?? this.lastLsn) || isInside) {
       if (isInside && this.#open !== null) this.#open.offsetEnd = offset;
-      this.#broken(startLsn);
+      this.#addGap(startLsn);
     }
     this.#open = null;
   }
 
-  #broken(lsnEnd: number): void {
+  #addGap(lsnEnd: number): void {
     if (this.#open !== null) {
       const { lsn, ...place } = this.#open;
-      this.breaks.push({ ...place, lsn: Math.min(lsn, lsnEnd), lsnEnd });
+      this.gaps.push({ ...place, lsn: Math.min(lsn, lsnEnd), lsnEnd });
       return;
     }
     // Below what is wanted segments are retired, and a power cut may leave any of them.
     if (this.#place === null || lsnEnd <= this.#baseLsn) return;
-    this.breaks.push({
+    this.gaps.push({
       ...this.#place,
       lsn: this.lastLsn,
       lsnEnd,
