@@ -6,7 +6,6 @@ import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import { FairTurns } from '../fair-turns.js';
 import { checkNames } from '../options.js';
 import '../platform-types.js';
-import { nextTurn } from '../schedulers.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit/commit-buffers.js';
@@ -25,13 +24,8 @@ import type {
 } from './journal-interface.js';
 import type { ResolvedJournalOptions } from './options.js';
 import { HeldSegments } from './read/held-segments.js';
-import {
-  type JournalRecord,
-  type ReaderPlace,
-  type RecordVisit,
-  readRecords,
-  replayRecords,
-} from './read/journal-reader.js';
+import { Iterations } from './read/iterations.js';
+import type { JournalRecord, RecordVisit } from './read/journal-reader.js';
 import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
 import { SegmentRoom } from './segments/segment-room.js';
 import type { LocalLog } from './store-log.js';
@@ -62,11 +56,10 @@ export class Journal implements JournalSurface, LocalLog {
   /** Those who wait until less than half of `maxUndurableBytes` is not durable; all of them with LSN 0. */
   readonly #drainWaiters = new DurableWaiters();
   readonly #turns = new FairTurns();
+  readonly #iterations: Iterations;
   readonly #buffers: CommitBuffers;
   readonly #closes = new BackgroundCloses();
   readonly #guard = new CommitGuard((cause) => this.#pipeline.poison(cause));
-  /** Woken at every durable commit and at the end: followers. */
-  readonly #watchers: (() => void)[] = [];
   #blockingDrains = 0;
   #closing: Promise<void> | null = null;
   #retiring: Promise<void> = Promise.resolve();
@@ -82,6 +75,12 @@ export class Journal implements JournalSurface, LocalLog {
     this.#lock = lock;
     lock.onLost((error) => this.#pipeline.poison(error));
     this.#held = new HeldSegments(recovered.live, recovered.stale);
+    this.#iterations = new Iterations(storage, this.#held, this.#turns, {
+      startLsn: () => this.startLsn,
+      syncedLsn: () => this.syncedLsn,
+      isClosed: () => this.#closing !== null,
+      assertOpen: () => this.#assertOpen(),
+    });
     const start = { directory, journalId, nextSequence, durableLsn: () => this.syncedLsn };
     this.#buffers = new CommitBuffers(storage);
     this.#room = new SegmentRoom(storage, options, start, this.#closes, (error) =>
@@ -226,7 +225,7 @@ export class Journal implements JournalSurface, LocalLog {
     const { from, to } = range;
     const fromLsn = checkLsn('from', from ?? this.startLsn, this.startLsn, this.syncedLsn);
     const toLsn = checkLsn('to', to ?? this.syncedLsn, fromLsn, this.syncedLsn);
-    return this.#read(fromLsn, toLsn);
+    return this.#iterations.read(fromLsn, toLsn);
   }
 
   /** The records above `from`, and then each new one when it is durable, until aborted or closed. */
@@ -235,18 +234,7 @@ export class Journal implements JournalSurface, LocalLog {
     checkNames('follow', options, ['from', 'signal']);
     const { from, signal } = options;
     const fromLsn = checkLsn('from', from, this.startLsn, this.syncedLsn);
-    const stop = new AbortController();
-    const records = this.#follow(
-      fromLsn,
-      signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
-    );
-    const { return: end } = records;
-    // A generator that waits for a record would not hear of its end before the record comes.
-    records.return = (value) => {
-      stop.abort();
-      return end.call(records, value);
-    };
-    return records;
+    return this.#iterations.follow(fromLsn, signal);
   }
 
   /**
@@ -283,14 +271,8 @@ export class Journal implements JournalSurface, LocalLog {
     return this.close();
   }
 
-  async replay(fromLsn: number, visit: RecordVisit): Promise<void> {
-    const place = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#held.pin(fromLsn);
-    try {
-      await replayRecords(this.#storage, this.#held, place, this.syncedLsn, visit);
-    } finally {
-      pin.release();
-    }
+  replay(fromLsn: number, visit: RecordVisit): Promise<void> {
+    return this.#iterations.replay(fromLsn, visit);
   }
 
   retireBehindImage(lsn: number): Promise<void> {
@@ -326,8 +308,8 @@ export class Journal implements JournalSurface, LocalLog {
     this.#onPoisoned = listener;
   }
 
-  #retireInTurn(lsn: number, isMarked: boolean): Promise<void> {
-    const retiring = this.#retiring.then(() => this.#retire(lsn, isMarked));
+  #retireInTurn(lsn: number, needsMark: boolean): Promise<void> {
+    const retiring = this.#retiring.then(() => this.#retire(lsn, needsMark));
     this.#retiring = retiring.catch(() => {});
     return retiring;
   }
@@ -405,62 +387,12 @@ export class Journal implements JournalSurface, LocalLog {
     });
   }
 
-  async *#read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {
-    const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#pin(fromLsn);
-    try {
-      for await (const record of readRecords(this.#storage, this.#held, place, toLsn)) {
-        yield record;
-        if (this.#turns.isDue()) await nextTurn();
-        this.#assertOpen();
-      }
-    } finally {
-      pin.release();
-    }
-  }
-
-  async *#follow(fromLsn: number, signal: AbortSignal): AsyncGenerator<JournalRecord, void, undefined> {
-    const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#pin(fromLsn);
-    const wake = () => this.#wakeWatchers();
-    signal.addEventListener('abort', wake);
-    try {
-      while (this.#closing === null && !signal.aborted) {
-        if (place.lsn === this.syncedLsn) {
-          await new Promise<void>((resolve) => {
-            // Asked again: a hook on the making of this promise may have made more durable, or closed.
-            if (place.lsn !== this.syncedLsn || this.#closing !== null || signal.aborted) resolve();
-            else this.#watchers.push(resolve);
-          });
-          continue;
-        }
-        for await (const record of readRecords(this.#storage, this.#held, place, this.syncedLsn)) {
-          yield record;
-          if (this.#turns.isDue()) await nextTurn();
-          if (this.#closing !== null || signal.aborted) return;
-          pin.move(place.lsn);
-        }
-      }
-    } catch (error) {
-      if (this.#closing === null || !isKeelsonError(error, 'KEELSON_CLOSED')) throw error;
-    } finally {
-      signal.removeEventListener('abort', wake);
-      pin.release();
-    }
-  }
-
-  /** At the first step of an iteration: an iterator that nobody steps must not keep segments. */
-  #pin(fromLsn: number): ReturnType<HeldSegments['pin']> {
-    checkLsn('from', fromLsn, this.startLsn, this.syncedLsn);
-    return this.#held.pin(fromLsn);
-  }
-
-  async #retire(lsn: number, isMarked: boolean): Promise<void> {
+  async #retire(lsn: number, needsMark: boolean): Promise<void> {
     const startLsn = this.#held.startLsnWithout(lsn);
     if (startLsn === null) return;
     this.#assertWritable();
     this.#pipeline.heldFromLsn = Math.max(this.#pipeline.heldFromLsn, startLsn);
-    if (isMarked) await this.#mark(0);
+    if (needsMark) await this.#mark(0);
     try {
       // Asked again, because a reader may have begun in a segment that was free before the mark was durable.
       for (const { path, writtenAs } of this.#held.retire(startLsn)) {
@@ -470,7 +402,7 @@ export class Journal implements JournalSurface, LocalLog {
       }
       await this.#storage.flushDirectory(this.directory);
       this.#room.retired();
-      if (isMarked) this.#room.startOver();
+      if (needsMark) this.#room.startOver();
     } catch (error) {
       this.#room.retiredInVain();
       if (isFailedFlush(error)) this.#pipeline.poison(error);
@@ -507,7 +439,7 @@ export class Journal implements JournalSurface, LocalLog {
   }
 
   async #close(): Promise<void> {
-    this.#wakeWatchers();
+    this.#iterations.wake();
     await this.#retiring;
     // In this order: what was accepted, then no empty segment left behind, then the seal that says all is well.
     await this.#pipeline.whenIdle();
@@ -532,18 +464,14 @@ export class Journal implements JournalSurface, LocalLog {
       this.#layout.openSegments.delete(segment);
       segment.closed = this.#closes.close(segment.file);
     }
-    this.#wakeWatchers();
+    this.#iterations.wake();
     if (this.#isDrained) this.#drainWaiters.settle(0);
   }
 
   #poisoned(error: KeelsonError): void {
-    this.#wakeWatchers();
+    this.#iterations.wake();
     this.#drainWaiters.end(-1, error);
     this.#onPoisoned(error);
-  }
-
-  #wakeWatchers(): void {
-    for (let wake = this.#watchers.pop(); wake !== undefined; wake = this.#watchers.pop()) wake();
   }
 
   #assertOpen(): void {

@@ -541,8 +541,8 @@ const segments: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/journal.ts',
-        find: 'if (isMarked) await this.#mark(0);',
-        replace: 'void isMarked;',
+        find: 'if (needsMark) await this.#mark(0);',
+        replace: 'void needsMark;',
       },
     ],
     tests: [SEGMENTS],
