@@ -434,10 +434,10 @@ export const lockMutants: readonly Mutant[] = [
       },
       {
         file: 'src/journal/open-journal.ts',
-        find: '/** A journal that is only replayed',
+        find: 'export interface ReadOnlyJournal {',
         replace: `const pathStorage = () => openStorage('fs');
 
-/** A journal that is only replayed`,
+export interface ReadOnlyJournal {`,
       },
     ],
     tests: [MOVED],

@@ -1,5 +1,5 @@
-// The iterations over the records of an open journal: read(), follow() and replay(). Each pins the segments that it still
-// needs, and gives the event loop a turn now and then.
+// The iterations over the records of an open journal: read(), follow() and replay(). Each one pins the segments
+// that it still needs, and gives the event loop a turn now and then.
 
 import { isKeelsonError } from '../../errors.js';
 import type { FairTurns } from '../../fair-turns.js';
@@ -15,14 +15,14 @@ import {
   replayRecords,
 } from './journal-reader.js';
 
-/** The journal that is read, as it is at each moment. */
+/** The state of the journal that is read. */
 export interface ReadJournal {
   /** Records above this LSN are held. */
   readonly startLsn: () => number;
   /** Records up to this LSN are durable. */
   readonly syncedLsn: () => number;
   readonly isClosed: () => boolean;
-  /** Throws KEELSON_CLOSED when the journal is closed. */
+  /** Throws KEELSON_CLOSED if the journal is closed. */
   readonly assertOpen: () => void;
 }
 
@@ -31,7 +31,7 @@ export class Iterations {
   readonly #held: HeldSegments;
   readonly #turns: FairTurns;
   readonly #journal: ReadJournal;
-  /** Wakes the iterations of follow() that wait for a record. */
+  /** Functions that wake the iterations of follow() which wait for a record. */
   readonly #wakes: (() => void)[] = [];
 
   constructor(storage: Storage, held: HeldSegments, turns: FairTurns, journal: ReadJournal) {
@@ -41,7 +41,7 @@ export class Iterations {
     this.#journal = journal;
   }
 
-  /** Iterates over the records above `fromLsn` up to `toLsn`, which are durable. */
+  /** Iterates over the records above `fromLsn` and up to `toLsn`, which are durable. */
   async *read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {
     const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
     const pin = this.#pin(fromLsn);
@@ -56,7 +56,10 @@ export class Iterations {
     }
   }
 
-  /** Iterates over the records above `fromLsn`, and over later ones when they are durable, until an abort or a close. */
+  /**
+   * Iterates over the records above `fromLsn`, and over later ones when they are durable. Ends at an abort or a
+   * close.
+   */
   follow(fromLsn: number, signal: AbortSignal | undefined): AsyncIterableIterator<JournalRecord> {
     const stop = new AbortController();
     const records = this.#follow(
@@ -64,7 +67,7 @@ export class Iterations {
       signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
     );
     const { return: end } = records;
-    // A generator that waits for a record would not hear of its end before the record comes.
+    // A generator that waits for a record would only hear of its end when the record comes.
     records.return = (value) => {
       stop.abort();
       return end.call(records, value);
@@ -83,7 +86,7 @@ export class Iterations {
     }
   }
 
-  /** Wakes every follow() that waits: a commit has become durable, or the journal has been closed or poisoned. */
+  /** Wakes every follow() that waits, because a commit is durable, or the journal is closed or poisoned. */
   wake(): void {
     for (let wake = this.#wakes.pop(); wake !== undefined; wake = this.#wakes.pop()) wake();
   }
@@ -98,7 +101,8 @@ export class Iterations {
       while (!isClosed() && !signal.aborted) {
         if (place.lsn === syncedLsn()) {
           await new Promise<void>((resolve) => {
-            // Asked again: a hook on the making of this promise may have made more durable, or closed.
+            // Checked again, because a hook on the new promise may have made more durable, or closed the
+            // journal.
             if (place.lsn !== syncedLsn() || isClosed() || signal.aborted) resolve();
             else this.#wakes.push(resolve);
           });
@@ -119,7 +123,7 @@ export class Iterations {
     }
   }
 
-  /** Pins at the first step of an iteration: an iterator that nobody steps must not keep segments. */
+  /** Pins at the first step of an iteration, because an iterator that nobody steps must not keep segments. */
   #pin(fromLsn: number): ReturnType<HeldSegments['pin']> {
     checkLsn('from', fromLsn, this.#journal.startLsn(), this.#journal.syncedLsn());
     return this.#held.pin(fromLsn);
