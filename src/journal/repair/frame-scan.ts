@@ -39,8 +39,6 @@ const LOW_HALF = 0x1_0000_0000;
 
 export class FrameScan {
   readonly records: FoundRecord[] = [];
-  /** The end of the last frame that was found, as an LSN. Null if that is unknown. */
-  lsn: number | null = null;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #from: number;
@@ -77,7 +75,6 @@ export class FrameScan {
   /** Finds the frames of several commits without headers that verify. The first commit starts at `from`. */
   async ofCommits(commits: HeadlessCommits): Promise<void> {
     const { blockBytes, startLsn } = commits;
-    this.lsn = startLsn;
     const isFound = this.#takeCommitStart(commits);
     if (!isFound && startLsn !== null) this.#enter(this.#from + COMMIT_HEADER_BYTES, startLsn);
     while (this.#at + FRAME_OVERHEAD_BYTES <= this.#end) {
@@ -114,7 +111,6 @@ export class FrameScan {
     else if (!wasFrameStart) return false;
     this.#at = start + length;
     this.#isFrameStart = true;
-    this.lsn = lsn;
     return true;
   }
 
