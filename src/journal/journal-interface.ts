@@ -7,6 +7,7 @@ import type { JournalRecord } from './read/journal-reader.js';
 import type { JournalRecovery } from './recovery/recovery.js';
 import type { SegmentRoomStats } from './segments/segment-room.js';
 
+/** The records that read() iterates over. */
 export interface ReadRange {
   /** Records above this LSN. Default: the oldest record that is held. */
   readonly from?: number;
@@ -14,6 +15,7 @@ export interface ReadRange {
   readonly to?: number;
 }
 
+/** The options of follow(). */
 export interface FollowOptions {
   /** Records above this LSN. */
   readonly from: number;
@@ -21,6 +23,7 @@ export interface FollowOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Figures of a journal. */
 export interface JournalStats extends CommitPipelineStats, SegmentRoomStats {
   /** Segments that hold records, the current one included. */
   readonly segments: number;
@@ -39,7 +42,7 @@ export interface JournalStats extends CommitPipelineStats, SegmentRoomStats {
  * record.
  */
 export interface Journal {
-  /** What opening found and did. */
+  /** The result of recovery when the journal was opened. */
   readonly recovery: JournalRecovery;
   /** The absolute path of the directory. */
   readonly directory: string;

@@ -30,6 +30,7 @@ import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
 import { SegmentRoom } from './segments/segment-room.js';
 import type { LocalLog } from './store-log.js';
 
+/** The parts of a journal that opening has made. */
 export interface JournalParts {
   readonly storage: Storage;
   readonly directory: string;

@@ -119,6 +119,13 @@ export interface ReadOnlyJournal {
   replay(fromLsn: number, visit: RecordVisit): Promise<void>;
 }
 
+/**
+ * Opens the journal in `directory` for replay alone, without a lock, and writes nothing.
+ *
+ * @param anchor What the store knows about its journal, or null.
+ * @throws KEELSON_NOT_FOUND and KEELSON_CORRUPT may be temporary while an owner writes: the caller tries
+ * again.
+ */
 export async function openReadOnlyJournal(
   storage: Storage,
   directory: string,

@@ -10,6 +10,7 @@ const MIB = 1024 * KIB;
 /** A day, in milliseconds. */
 export const WAIT_FOR_LOCK_MS_MAX = 24 * 60 * 60 * 1000;
 
+/** The options of a journal, with defaults filled in. */
 export interface ResolvedJournalOptions {
   /** Whether to create the directory if it is not there. Default true. */
   create: boolean;

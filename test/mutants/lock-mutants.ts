@@ -102,8 +102,8 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/directory/lock-judgement.ts',
-        find: 'const STRANGER_LOOKS_MAX = 20;',
-        replace: 'const STRANGER_LOOKS_MAX = 1;',
+        find: 'const STRANGER_PROBES_MAX = 20;',
+        replace: 'const STRANGER_PROBES_MAX = 1;',
       },
     ],
     tests: [LIFE],

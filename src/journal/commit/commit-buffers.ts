@@ -7,6 +7,7 @@ const BUFFER_BYTES_MIN = 64 * 1024;
 /** Bytes that are kept. A buffer that would exceed this is left to the garbage collector. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Hands out memory for commits, and takes it back. */
 export class CommitBuffers {
   readonly #storage: Storage;
   #kept: Uint8Array[] = [];

@@ -25,6 +25,7 @@ export interface CommitOptions {
   readonly commitBytesMax: number;
 }
 
+/** Lays out the records of a session in commits and segments. */
 export class CommitLayout {
   readonly #room: SegmentRoom;
   readonly #options: CommitOptions;
@@ -156,8 +157,9 @@ export class CommitLayout {
   }
 
   /**
-   * Adds a mark behind everything appended so far. May take a segment, and then throws what that throws. Hooks
-   * of the program may run before the mark is added.
+   * Adds a mark behind everything appended so far. Hooks of the program may run before the mark is added.
+   *
+   * @throws What SegmentRoom.take() throws, if the mark needs a segment.
    */
   addMark(mark: CommitMark): void {
     const { blockBytes } = this.#options;
@@ -174,8 +176,8 @@ export class CommitLayout {
   }
 
   /**
-   * Takes the commit that is to be submitted next, or null. A commit that still takes records is closed for it.
-   * The caller has entered the guard.
+   * Takes the commit that is to be submitted next, or null. Closes the commit that takes records if that is
+   * next. The caller has entered the guard.
    */
   takeNext(): PendingCommit | null {
     if (this.#closed.length === 0) this.#closeOpen();

@@ -23,6 +23,7 @@ import type { CommitLayout } from './commit-layout.js';
 import type { DurableWaiters } from './durable-waiters.js';
 import type { CommitMark, PendingCommit } from './pending-commit.js';
 
+/** The calls by which a pipeline reports to its journal. */
 export interface CommitPipelineEvents {
   /** Called when a commit is durable, before anything else. Runs no foreign code. */
   landed(commit: PendingCommit): void;
@@ -31,6 +32,7 @@ export interface CommitPipelineEvents {
   poisoned(error: KeelsonError): void;
 }
 
+/** Figures of the commits of a session. */
 export interface CommitPipelineStats {
   /** Durable writes that have completed. Each is one flush of the disk. */
   commits: number;
@@ -42,6 +44,7 @@ export interface CommitPipelineStats {
   blockingCommits: number;
 }
 
+/** Submits commits one at a time, and settles those who wait for them. */
 export class CommitPipeline {
   readonly #layout: CommitLayout;
   readonly #waiters: DurableWaiters;
@@ -135,7 +138,7 @@ export class CommitPipeline {
 
   /**
    * Calls the engine inside a call of the program, which may be stopped there. Then nobody knows whether the
-   * engine has taken a write, or has reported one. A microtask finds that out: it runs however the call ends.
+   * engine has taken a write, or has reported one. A microtask, which runs however the call ends, notices that.
    */
   #onCallersStack(run: () => void): void {
     if (this.#wasStopped()) return;
@@ -162,8 +165,8 @@ export class CommitPipeline {
   }
 
   /**
-   * Resolves when nothing is in flight and nothing waits to be submitted. In a poisoned journal only the first
-   * counts.
+   * Resolves when nothing is in flight and nothing waits to be submitted. In a poisoned journal, when nothing is
+   * in flight.
    */
   whenIdle(): Promise<void> {
     if (this.#isIdle) return Promise.resolve();

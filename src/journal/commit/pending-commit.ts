@@ -6,6 +6,7 @@ import { writeFrame } from '../format/frame.js';
 import type { WritableSegment } from '../segments/segment-files.js';
 import type { CommitBuffers } from './commit-buffers.js';
 
+/** The place of a commit on the disk and in the log. */
 export interface PendingCommitPlace {
   readonly segment: WritableSegment;
   readonly offset: number;
@@ -22,6 +23,7 @@ export interface CommitMark {
   readonly settled: (error: Error | null) => void;
 }
 
+/** Collects the frames of one commit. */
 export class PendingCommit {
   readonly segment: WritableSegment;
   readonly offset: number;

@@ -50,6 +50,7 @@ const WAIT_POLL_MS = 50;
 /** Errors of link() on a file system without hard links. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
+/** The lock of a directory, held by this owner. */
 export interface DirectoryLock {
   /**
    * The engine, for all operations in the locked directory. When the lock has been lost or its file was
@@ -64,7 +65,7 @@ export interface DirectoryLock {
    */
   release(): Promise<void>;
   /**
-   * Gives the lock up after an open that failed. Leaves nothing but a lock file that is marked as free. Never
+   * Gives the lock up after an open that failed. Leaves at most a lock file that is marked as free. Never
    * throws.
    */
   abandon(): Promise<void>;
@@ -88,8 +89,8 @@ export async function lockDirectory(storage: Storage, directory: string, waitMs 
 }
 
 /**
- * Returns the number of the newest lock if nobody owns the directory. Nobody has taken the directory since as
- * long as that number stays the same. For verify() and salvage(): makes and changes nothing.
+ * Returns the number of the newest lock if nobody owns the directory. As long as that number stays the same,
+ * nobody has taken the directory. For verify() and salvage(): makes and changes nothing.
  *
  * @throws KEELSON_LOCKED if an owner lives, or if nobody can tell.
  */

@@ -10,6 +10,7 @@ import type { Storage, StorageFile } from '../../storage/index.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../format/segment-format.js';
 import { segmentPath, segmentSequences } from '../format/segment-names.js';
 
+/** The name of the marker. */
 export const INCOMPLETE_MARKER = 'INCOMPLETE';
 
 /** The sequence of the only segment of a store that is being made. */

@@ -13,6 +13,7 @@ const LOCK_FILE_BYTES_MAX = 4096;
 const HELD = 'held';
 const FREE = 'free';
 
+/** The highest number of a lock. */
 export const LOCK_NUMBER_MAX = 10 ** 15 - 1;
 /** Random bytes in the name of a LIVE file. */
 export const INSTANCE_BYTES = 8;
@@ -28,6 +29,7 @@ export interface LockOwner extends ProcessIdentity {
 /** The contents of a LOCK file. */
 export type LockContents = { readonly kind: 'free' } | { readonly kind: 'held'; readonly owner: LockOwner };
 
+/** Returns the path of the lock with that number. */
 export function lockPath(directory: string, number: number): string {
   return `${directory}/LOCK.${number}`;
 }
@@ -38,10 +40,12 @@ export function lockNumber(name: string): number {
   return match === null ? 0 : Number(match[1]);
 }
 
+/** Returns the highest number of a lock among these names, or 0. */
 export function highestLock(names: readonly string[]): number {
   return Math.max(0, ...names.map(lockNumber));
 }
 
+/** Returns true for the name of a lock file that is not linked yet. */
 export function isTemporaryLock(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);
 }
@@ -56,10 +60,12 @@ export function isSocket(name: string): boolean {
   return isLiveName(name) || UNNAMED_LIVE_PATTERN.test(name);
 }
 
+/** Returns true for the final name of a socket. */
 export function isLiveName(name: string): boolean {
   return LIVE_PATTERN.test(name);
 }
 
+/** Returns the contents of the LOCK file of an owner. */
 export function encodeHeldLock(owner: LockOwner): Uint8Array {
   return new TextEncoder().encode(`${HELD} ${JSON.stringify(owner)}\n`);
 }

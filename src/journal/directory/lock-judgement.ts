@@ -18,11 +18,11 @@ export type LockVisitor = 'opener' | 'examiner';
 const FOR_EXAMINER = 'Close it first, or make a db.backup() in the program that has it open and use that';
 
 /**
- * Probes of a socket that no lock names, STRANGER_LOOK_MS apart. A contender announces itself for a moment,
+ * Probes of a socket that no lock names, STRANGER_PROBE_MS apart. A contender announces itself for a moment,
  * also when it fails.
  */
-const STRANGER_LOOKS_MAX = 20;
-const STRANGER_LOOK_MS = 5;
+const STRANGER_PROBES_MAX = 20;
+const STRANGER_PROBE_MS = 5;
 
 /**
  * Judges the newest lock in a directory.
@@ -107,10 +107,10 @@ async function assertDead(
 async function outlast(held: HeldDirectory, strangers: readonly string[]): Promise<boolean> {
   let wasSeen = false;
   for (const name of strangers) {
-    for (let looks = 1; (await held.probe(name)) === 'live'; looks++) {
+    for (let probes = 1; (await held.probe(name)) === 'live'; probes++) {
       wasSeen = true;
-      if (looks === STRANGER_LOOKS_MAX) throw strangerLives(held.path, name);
-      await delay(STRANGER_LOOK_MS);
+      if (probes === STRANGER_PROBES_MAX) throw strangerLives(held.path, name);
+      await delay(STRANGER_PROBE_MS);
     }
   }
   return wasSeen;

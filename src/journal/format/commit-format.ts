@@ -34,6 +34,7 @@ export function endsForGood(flags: number): boolean {
 
 const FLAGS_KNOWN = COMMIT_FLAGS.closed | COMMIT_FLAGS.rotated | COMMIT_FLAGS.recovered;
 
+/** The fields of a commit header. */
 export interface CommitHeader {
   /** The LSN at which the first frame starts. */
   readonly startLsn: number;
@@ -72,7 +73,7 @@ export function encodeCommitHeader(
 
 /**
  * Returns the commit header at `at` in `bytes`. Returns null if magic or checksum is wrong, or if the header
- * claims something that no writer writes.
+ * holds values that no writer writes.
  *
  * @param offset The place of the header in the segment. The checksum covers it, so a misdirected block is no
  * commit.
@@ -104,8 +105,8 @@ export function decodeCommitHeader(
  * null.
  *
  * Such a commit does not count, but the LSNs that its header claims are true wherever the header stands. The
- * offset is covered by the checksum and is not in the header. So the checksum gives the offset, which is then a
- * block of the segment or the header is invalid.
+ * checksum covers the offset, which the header does not hold. So the offset follows from the checksum. If it is
+ * not a block of the segment, the header is invalid.
  */
 export function decodeMisplacedHeader(
   bytes: Uint8Array,

@@ -11,7 +11,7 @@ const VERSION_AT = 8;
 const CHECKSUM_AT = 12;
 const FIELDS_AT = 16;
 
-/** A kind of file that has such a header. */
+/** A kind of file with a file header: segments or images. */
 export interface FileKind {
   /** The 8 ASCII characters that a file of this kind starts with. */
   readonly magic: string;

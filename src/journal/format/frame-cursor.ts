@@ -21,6 +21,7 @@ interface CutFrame {
   record: Uint8Array | null;
 }
 
+/** Finds the frames of one commit, one after the other, and verifies each. */
 export class FrameCursor {
   /** Holds the record that next() found, as `bytes[recordStart, recordEnd)`. Valid as long as the window is. */
   bytes: Uint8Array = NO_BYTES;
@@ -139,7 +140,7 @@ export class FrameCursor {
     return this.#found(cut.recordLength);
   }
 
-  /** Returns true if the header is whole and plausible. Only then memory for the record is allocated. */
+  /** Returns true if the header is whole and plausible. Memory for the record is allocated only then. */
   #readHead(cut: CutFrame): boolean {
     const part = this.#take(FRAME_OVERHEAD_BYTES - cut.seenBytes);
     cut.head.set(part, cut.seenBytes);

@@ -8,7 +8,9 @@ export const SEGMENT_FORMAT_VERSION = 1;
 export const SEGMENT_HEADER_BYTES = FILE_HEADER_BYTES;
 export const JOURNAL_ID_BYTES = 16;
 export const SALT_BYTES = 8;
+/** The smallest block, in bytes. */
 export const BLOCK_BYTES_MIN = 512;
+/** The largest block, in bytes. */
 export const BLOCK_BYTES_MAX = 65_536;
 
 const HEADERS = new FileHeaderCodec({
@@ -33,6 +35,7 @@ const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 const FLAG_LINEAGE = 1;
 const FLAG_RECYCLED = 2;
 
+/** The fields of a segment header. */
 export interface SegmentHeader {
   readonly journalId: Uint8Array;
   readonly sequence: number;
@@ -57,6 +60,7 @@ export interface SegmentHeader {
   readonly durableLsn: number;
 }
 
+/** The header of a segment, or why the file is not read as one. */
 export type SegmentHeaderVerdict = { readonly ok: true; readonly header: SegmentHeader } | HeaderRefusal;
 
 /** Returns the header block, of `header.blockBytes` bytes. */
@@ -119,6 +123,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   };
 }
 
+/** Returns true for a power of two from BLOCK_BYTES_MIN to BLOCK_BYTES_MAX. */
 export function isBlockSize(blockBytes: number): boolean {
   return (
     blockBytes >= BLOCK_BYTES_MIN && blockBytes <= BLOCK_BYTES_MAX && (blockBytes & (blockBytes - 1)) === 0
@@ -134,8 +139,8 @@ export function segmentSeed(header: Pick<SegmentHeader, 'journalId' | 'salt'>): 
 /**
  * Returns the first salt, counted up from `salt`, with which the segment has a seed that is not in `usedSeeds`.
  *
- * This makes the old bytes of a recycled file harmless. A CRC maps the register that it starts from to its
- * result one to one. So bytes whose checksum holds from one seed fail it from every other seed, with certainty.
+ * This makes the old bytes of a recycled file harmless. For given bytes a CRC maps the register that it starts
+ * from to its result one to one. So bytes whose checksum holds from one seed certainly fail it from every other.
  * (Bytes that no session sealed, such as a mixture of old and new sectors, fail with the probability with which
  * damage fails.)
  *

@@ -3,8 +3,10 @@
 const NAME_PATTERN = /^(\d{12})\.journal$/;
 const TEMPORARY_PATTERN = /^\d{12}\.journal\.tmp$/;
 const SEQUENCE_DIGITS = 12;
+/** The highest sequence that has a name. */
 export const SEQUENCE_MAX = 10 ** SEQUENCE_DIGITS - 1;
 
+/** Returns the path of the segment with that sequence. */
 export function segmentPath(directory: string, sequence: number): string {
   return `${directory}/${String(sequence).padStart(SEQUENCE_DIGITS, '0')}.journal`;
 }

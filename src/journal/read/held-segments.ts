@@ -7,6 +7,7 @@ import { segmentSeed } from '../format/segment-format.js';
 import type { LiveSegment } from '../recovery/recovery-decision.js';
 import type { WritableSegment } from '../segments/segment-files.js';
 
+/** A segment that the journal holds, as far as it is durable. */
 export interface HeldSegment {
   readonly path: string;
   readonly sequence: number;
@@ -29,6 +30,7 @@ export interface RetiredSegment {
   readonly writtenAs: WritableSegment | null;
 }
 
+/** Keeps the list of the segments that a journal holds, and the pins of its readers. */
 export class HeldSegments {
   #segments: HeldSegment[] = [];
   /** Files that the next retirement removes. */

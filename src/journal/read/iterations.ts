@@ -26,6 +26,7 @@ export interface ReadJournal {
   readonly assertOpen: () => void;
 }
 
+/** Iterates over the records of an open journal. */
 export class Iterations {
   readonly #storage: Storage;
   readonly #held: HeldSegments;

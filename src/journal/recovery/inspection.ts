@@ -14,7 +14,7 @@ import {
 } from '../format/segment-format.js';
 import { segmentPath, segmentSequences } from '../format/segment-names.js';
 
-/** What is known of a journal without its lock. */
+/** The result of an inspection. */
 export interface JournalInspection {
   /**
    * The record at the start of the log, if the journal holds it, its commit is whole, and it certainly counts;
@@ -22,8 +22,8 @@ export interface JournalInspection {
    */
   readonly firstRecord: Uint8Array | null;
   /**
-   * The record at the start of the log if only the record itself is known to be whole. Its commit may be torn
-   * or dead. Otherwise null.
+   * The record at the start of the log if the record itself is whole, otherwise null. Its commit may be torn or
+   * dead.
    */
   readonly anyFirstRecord: Uint8Array | null;
 }

@@ -39,7 +39,7 @@ export type ReplacesFrom = (segment: SegmentContents) => number;
 export const byLineage: ReplacesFrom = ({ header }) => header.lineageStart ?? Number.POSITIVE_INFINITY;
 
 /**
- * Returns the start of the first commit of any segment, or its lineage start. In a damaged log the later
+ * Returns the lineage start or the start of the first commit, whichever is lower. In a damaged log the later
  * segment counts.
  */
 export const byAnyLater: ReplacesFrom = (segment) =>

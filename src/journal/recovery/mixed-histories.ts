@@ -1,5 +1,5 @@
-// The search for two histories in one directory, which two owners wrote, or of which one came back with files
-// of a copy. Pure.
+// The check for two histories in one directory: two owners wrote there, or somebody put files of a copy back.
+// Pure.
 //
 // One history never goes back, whatever crashed: each later segment begins at or above what an earlier one
 // proves durable, and at or above what recovery left alive in it. A segment that begins below belongs to a
@@ -77,7 +77,7 @@ function livingEndOf({ living }: LogSegment): number {
   return living.at(-1)?.endLsn ?? -1;
 }
 
-/** Returns where the log stood when the segment was begun. A lineage segment repeats commits below that. */
+/** Returns where the log stood when the segment was begun. A lineage segment repeats commits from before. */
 function beginningOf({ header, scan }: LogSegment): number {
   if (header.lineageStart !== null) return header.durableLsn;
   return scan.commits[0]?.startLsn ?? NEVER.lsn;

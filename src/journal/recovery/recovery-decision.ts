@@ -1,7 +1,7 @@
 // The recovery decision: what is done about a journal, from what all its segments prove. Pure.
 //
 // The rule: everything that is known to have been durable (`provenLsn`) must be there, or recovery refuses.
-// Commits above it are kept as far as they are whole and contiguous; what is not was never acknowledged.
+// Commits above it are kept as far as they are whole and contiguous. Anything else above it was never acknowledged.
 // docs/DURABILITY.md has the table of decisions, and test/journal/recovery-decision.test.ts tries its inputs.
 
 import type { KeelsonErrorCode, KeelsonErrorFacts } from '../../errors.js';
@@ -22,7 +22,7 @@ import {
 import { findMixedSegments, type MixedSegment, whyMixed } from './mixed-histories.js';
 import type { ScanEnd, ScannedCommit } from './segment-scan.js';
 
-/** What the store knows about its journal. */
+/** The knowledge that a store has about its journal. */
 export interface RecoveryAnchor {
   /** An image holds everything up to this LSN. The journal must hold everything after it. */
   readonly lsn: number;
@@ -33,8 +33,8 @@ export interface RecoveryAnchor {
 
 /**
  * A segment that is needed, with the commits that count. A segment without such commits was never used, or a
- * later lineage has replaced it. It then starts and ends where the log stands at its place, and so is retired
- * in its turn.
+ * later lineage has replaced it. It starts and ends at the LSN that the log has reached there, so that it is
+ * retired in its turn.
  */
 export interface LiveSegment {
   readonly path: string;
@@ -47,6 +47,7 @@ export interface LiveSegment {
   readonly commits: readonly ScannedCommit[];
 }
 
+/** The decision: there is no journal (`fresh`), it can be used (`clean`, `repair`), or it is refused. */
 export type RecoveryDecision =
   | { readonly kind: 'fresh' }
   | {

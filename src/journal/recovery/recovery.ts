@@ -21,7 +21,7 @@ import {
 } from './recovery-decision.js';
 import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
 
-/** What recovery found and did: `journal.recovery`. */
+/** The result of recovery: `journal.recovery`. */
 export interface JournalRecovery {
   /**
    * `fresh`: there was no journal. `clean`: the last session ended well. `repaired`: it did not, and nothing
@@ -45,6 +45,7 @@ export interface JournalRecovery {
 /** Called with the bytes of segment files that recovery has read, and with the bytes of all segment files. */
 export type OnScan = (done: number, total: number) => void;
 
+/** A journal after recovery, ready to be opened. */
 export interface RecoveredJournal {
   readonly recovery: JournalRecovery;
   readonly journalId: Uint8Array | null;

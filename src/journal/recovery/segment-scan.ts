@@ -36,6 +36,7 @@ export interface ScannedCommit {
  */
 export type ScanEnd = 'full' | 'header' | 'gap' | 'cut off' | 'body';
 
+/** The result of scanning one segment. */
 export interface SegmentScan {
   /** The whole commits, each starting where the one before it ends. */
   readonly commits: readonly ScannedCommit[];

@@ -48,6 +48,7 @@ export interface LsnRange {
   readonly lsnEnd: number | null;
 }
 
+/** The result of an examination of one segment. */
 export interface SegmentFindings {
   readonly file: string;
   readonly bytes: number;
@@ -84,10 +85,11 @@ interface PlacedSegment {
   readonly inLog: LogSegment | null;
 }
 
+/** The journal that is examined, and what its images say about it. */
 export interface JournalExaminationParts {
   /** All segments, as scanSegments() returned them. */
   readonly found: readonly FoundSegment[];
-  /** What an open of the store would know. */
+  /** The knowledge with which an open of the store would recover the journal. */
   readonly anchor: RecoveryAnchor;
   /** An image of this journal holds everything up to this LSN. */
   readonly baseLsn: number;
@@ -97,6 +99,7 @@ export interface JournalExaminationParts {
   readonly journalId: Uint8Array | null;
 }
 
+/** Examines a journal: call readRecords() first, then ask for damages and missing records. */
 export class JournalExamination {
   readonly decision: RecoveryDecision;
   readonly segments: SegmentFindings[] = [];

@@ -22,7 +22,7 @@ export interface FoundRecord {
   readonly end: number;
 }
 
-/** Commits whose headers are damaged. Their frames say at which LSN they start, except for its high half. */
+/** Commits whose headers are damaged. A frame holds the low half of its LSN, and `lsnMin` gives the high half. */
 export interface HeadlessCommits {
   readonly blockBytes: number;
   /** The LSN at which the first commit starts if it continues the log; null if that is unknown. */
@@ -37,6 +37,7 @@ const TURN_BYTES = 4 * 1024 * 1024;
 
 const LOW_HALF = 0x1_0000_0000;
 
+/** Scans bytes that may be damaged for frames that verify. Call ofCommit() or ofCommits() once. */
 export class FrameScan {
   readonly records: FoundRecord[] = [];
   readonly #bytes: Uint8Array;

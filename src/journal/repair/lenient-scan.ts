@@ -30,6 +30,7 @@ export interface SegmentPiece {
  */
 const HEADLESS_BYTES_MAX = RECORD_BYTES_MAX + 2 * BLOCK_BYTES_MAX;
 
+/** The segment that is scanned, and what is known of the log around it. */
 export interface LenientScanPlan {
   readonly file: StorageFile;
   /** Bytes of the file, which may be fewer than the header says. */

@@ -31,6 +31,7 @@ interface OpenGap {
   readonly what: string;
 }
 
+/** Follows a log piece by piece, and collects its gaps. Call pass() for each piece, then finish(). */
 export class LogGaps {
   readonly gaps: LogGap[] = [];
   /** The LSN at which the oldest piece starts, or null before the first piece. */

@@ -11,6 +11,7 @@ export const RECYCLED_SEGMENTS_MAX = 8;
 /** Uses of one file. Each new seed is compared with all earlier seeds of the file. */
 export const FILE_USES_MAX = 1000;
 
+/** A retired segment file that waits to be recycled. */
 export interface RecycledSegment {
   /** The temporary path. The next open removes what this session leaves there. */
   readonly temporaryPath: string;

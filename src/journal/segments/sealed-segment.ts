@@ -8,11 +8,12 @@ import { writeLineageSegment } from './segment-files.js';
 
 const BLOCK_BYTES = 4096;
 
+/** The plan of the only segment of a new store. */
 export interface SealedSegmentPlan {
   /** The directory, which has no other segment. */
   readonly directory: string;
   readonly journalId: Uint8Array;
-  /** Where the journal ends. It holds no record below. The first record that is appended follows. */
+  /** The LSN at which the journal ends. The journal holds no record, and the first append continues here. */
   readonly lsn: number;
 }
 

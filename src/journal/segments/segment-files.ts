@@ -38,14 +38,15 @@ export interface WritableSegment {
   readonly usedSeeds: readonly number[];
   readonly file: LogFile;
   /**
-   * Null until the last commit is durable. Then resolves when nothing is under way on the file, with whether
-   * closing it succeeded.
+   * Null until the last commit is durable. Then a promise that resolves when nothing is under way on the file:
+   * with true if closing the file succeeded.
    */
   closed: Promise<boolean> | null;
   /** Where the next commit goes. Only CommitLayout moves it. */
   nextOffset: number;
 }
 
+/** The plan of a segment that is to be made. */
 export interface SegmentPlan {
   readonly directory: string;
   readonly sequence: number;
@@ -236,6 +237,7 @@ function* write(file: LogFile, bytes: Uint8Array, position: number): Steps<void>
   );
 }
 
+/** Returns a random id for a new journal. */
 export function newJournalId(storage: Storage): Uint8Array {
   return storage.randomBytes(JOURNAL_ID_BYTES);
 }

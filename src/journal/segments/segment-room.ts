@@ -31,6 +31,7 @@ export interface SegmentOptions {
   readonly segmentBytesMax: number;
 }
 
+/** The state in which a session starts to make segments. */
 export interface SegmentRoomStart {
   readonly directory: string;
   readonly journalId: Uint8Array;
@@ -40,6 +41,7 @@ export interface SegmentRoomStart {
   readonly durableLsn: () => number;
 }
 
+/** Figures of the segments that a session has prepared. */
 export interface SegmentRoomStats {
   /**
    * Segments that an append had to prepare itself, blocking. The first segment of a session is one, except when
@@ -54,6 +56,7 @@ export interface SegmentRoomStats {
   bytesPrepared: number;
 }
 
+/** Prepares the segments of a session, and recycles retired ones. */
 export class SegmentRoom {
   readonly #storage: Storage;
   readonly #options: SegmentOptions;
@@ -68,7 +71,7 @@ export class SegmentRoom {
   #ready: WritableSegment | null = null;
   /** The preparation under way. Its segment is removed if a blocking append has overtaken it. */
   #underWay: { abandoned: boolean; readonly done: Promise<void> } | null = null;
-  /** Removals under way. The next session must not meet them. */
+  /** Removals under way. close() waits for them, because the next session must not meet them. */
   readonly #discards = new Set<Promise<void>>();
   #closed = false;
   /** There was no room for a segment of the next size. */
@@ -159,8 +162,8 @@ export class SegmentRoom {
     this.stats.blockingPreparations++;
     try {
       const segment = runStepsSync(this.#prepare(commitBytes));
-      // The segment under way has a lower sequence, so it comes too late. If this one fails, that one stays: it
-      // may be what took the room.
+      // The preparation under way has a lower sequence, so its segment comes too late. If this preparation fails,
+      // the other one goes on: its file may be what took the room.
       if (this.#underWay !== null) this.#underWay.abandoned = true;
       return segment;
     } catch (error) {
@@ -238,8 +241,8 @@ export class SegmentRoom {
   }
 
   /**
-   * Lets sizes double from the smallest again if there was no room for the next segment. Not called when that
-   * is found: the last room on a full disk is for the image of the checkpoint that frees more.
+   * Lets sizes double from the smallest again if there was no room for the next segment. Not called as soon as
+   * the lack of room is found: the last room on a disk is for the image of the checkpoint that frees more.
    */
   restartSizes(): void {
     if (!this.#isShortOfRoom) return;
@@ -254,8 +257,8 @@ export class SegmentRoom {
   }
 
   /**
-   * Removes the files that wait to be recycled, because something else needs their room. Resolves when that
-   * room is free, and the room of a preparation that failed, whose file must be closed first.
+   * Removes the files that wait to be recycled, because something else needs their room. Resolves when their
+   * room is free. Also waits for the files of failed preparations, which take room until they are closed.
    */
   async releaseRecycled(): Promise<void> {
     this.#removeAll(this.#recycled.takeFree());
