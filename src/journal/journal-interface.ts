@@ -48,7 +48,7 @@ export interface Journal {
   readonly directory: string;
   /** The 16 random bytes in every segment of this journal. */
   readonly journalId: Uint8Array;
-  /** The LSN of the last append. */
+  /** The end of the log: the LSN of the last append. */
   readonly nextLsn: Lsn;
   /** Every record up to this LSN is durable. */
   readonly syncedLsn: Lsn;

@@ -15,7 +15,7 @@ export interface StoreLog {
   /** The 16 random bytes that identify this log. An image carries the id of its log. */
   readonly journalId: Uint8Array;
 
-  /** The LSN of the last append. */
+  /** The end of the log: the LSN of the last append. */
   readonly nextLsn: Lsn;
 
   /** Every record up to this LSN is durable. */
@@ -137,8 +137,8 @@ export interface LogFiles {
    * Retires the segments that hold only records up to `lsn`, oldest first. The newest segment stays, and so
    * does one that a reader still needs. Resolves when the removal is durable.
    *
-   * Unlike truncateBefore() of a journal it first writes nothing, so it can free a full disk. So call it only
-   * if an image that holds everything up to `lsn` has a durable name.
+   * An image that holds everything up to `lsn` must have a durable name. So no mark is written first, unlike in
+   * truncateBefore() of a journal, and a full disk can be freed.
    *
    * @throws KEELSON_POISONED, KEELSON_CLOSED. Rejects with what fails on the disk.
    */

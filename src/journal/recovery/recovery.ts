@@ -211,10 +211,9 @@ function recovered(
 /**
  * Copies the valid commits above the lineage start into a new segment, and makes it durable.
  *
- * A flush of the old file would prove nothing: after a failed flush of a dead owner the data looks clean and is
+ * A flush of the old file would prove nothing: if a flush of the dead owner failed, its data looks clean and is
  * not on the disk. The name of the new segment is the commit point. From then on commits at or above
- * `lineageStart` in older files are dead, also those that a write in flight of a dead owner may still put
- * there.
+ * `lineageStart` in older files are dead. That includes a write of the dead owner that is still in flight.
  */
 async function repair(
   storage: Storage,
