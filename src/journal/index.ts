@@ -1,4 +1,4 @@
-// The door of "keelson/journal": a write-ahead log of opaque records.
+// The entry point of "keelson/journal": a write-ahead log of opaque records.
 
 import '../node-version.js';
 

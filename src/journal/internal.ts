@@ -1,4 +1,4 @@
-// What the store uses of the journal beyond its public door. Nobody else's.
+// The exports of the journal for the store alone, beyond the public entry point.
 
 export { assertUnowned, type DirectoryLock, lockDirectory } from './directory/directory-lock.js';
 export { absoluteDirectory } from './directory/directory-path.js';

@@ -1,4 +1,4 @@
-// What "keelson/journal" promises of an open journal: the surface of the class in journal.ts without what is the store's.
+// The interface of an open journal that "keelson/journal" exports.
 
 import type { KeelsonError } from '../errors.js';
 import type { CommitPipelineStats } from './commit/commit-pipeline.js';
@@ -7,68 +7,73 @@ import type { JournalRecord } from './read/journal-reader.js';
 import type { JournalRecovery } from './recovery/recovery.js';
 import type { SegmentRoomStats } from './segments/segment-room.js';
 
+/** The records that read() iterates over. */
 export interface ReadRange {
-  /** Records above this LSN. Default: the oldest held. */
+  /** Records above this LSN. Default: the oldest record that is held. */
   readonly from?: number;
-  /** Records up to this LSN. Default: everything durable at the call. */
+  /** Records up to this LSN. Default: the last record that is durable at the call. */
   readonly to?: number;
 }
 
+/** The options of follow(). */
 export interface FollowOptions {
   /** Records above this LSN. */
   readonly from: number;
-  /** Ends the iteration when aborted. */
+  /** Ends the iteration when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
+/** Figures of a journal. */
 export interface JournalStats extends CommitPipelineStats, SegmentRoomStats {
-  /** Segments held, the one being written included. */
+  /** Segments that hold records, the current one included. */
   readonly segments: number;
-  /** What their files take on the disk, with those that are ready for what comes or wait to be used again. */
+  /** Bytes of all segment files on the disk, also of those that are prepared or wait to be recycled. */
   readonly segmentBytes: number;
-  /** Appends that had to wait for the disk, blocking, because `maxUndurableBytes` was reached. */
+  /** Appends that blocked until the disk had caught up, because `maxUndurableBytes` was reached. */
   readonly blockingDrains: number;
-  /** Appended and not yet durable, at this moment. */
+  /** Bytes that are appended and not durable now. */
   readonly undurableBytes: number;
 }
 
 /**
- * An open journal: a write-ahead log of records, which are any bytes. Made by openJournal().
+ * An open journal: a write-ahead log of records, which are any bytes. openJournal() returns it.
  *
- * The LSN of a record is the position just after its frame: the end of the record before it, plus 12, plus its length.
+ * The LSN of a record is the position right after its frame: the LSN before it, plus 12, plus the length of the
+ * record.
  */
 export interface Journal {
-  /** What opening found and did. */
+  /** The result of recovery when the journal was opened. */
   readonly recovery: JournalRecovery;
-  /** Where the journal is, as an absolute path. */
+  /** The absolute path of the directory. */
   readonly directory: string;
-  /** The 16 random bytes that stand in every segment of this journal. */
+  /** The 16 random bytes in every segment of this journal. */
   readonly journalId: Uint8Array;
-  /** The end of the last append. */
+  /** The end of the log: the LSN of the last append. */
   readonly nextLsn: Lsn;
-  /** Every record up to here would survive a power cut. */
+  /** Every record up to this LSN is durable. */
   readonly syncedLsn: Lsn;
-  /** Records above this LSN can be read: those below have been truncated. */
+  /** Records above this LSN can be read. Those up to it have been truncated. */
   readonly startLsn: Lsn;
-  /** Which engine does the I/O. */
+  /** The engine that does the I/O. */
   readonly engine: 'fs' | 'io_uring' | 'simulated';
-  /** Why this engine runs, and not a faster one: a sentence. */
+  /** A sentence that says why this engine runs and not a faster one. */
   readonly engineReason: string;
-  /** True when commits go through io_uring. */
+  /** True if commits go through io_uring. */
   readonly nativeIoUringActive: boolean;
-  /** True when commits bypass the cache of the operating system. */
+  /** True if commits bypass the page cache of the operating system. */
   readonly directIoActive: boolean;
-  /** Why no more records are taken, or null. Reading goes on. */
+  /** The error because of which no more records are taken, or null. Reading continues. */
   readonly poisoned: KeelsonError | null;
 
   /**
-   * Frames a copy of `record` and returns its LSN. The record becomes durable with the next commit; nobody waits for it.
+   * Appends a copy of `record` and returns its LSN. The record becomes durable with the next commit, which this
+   * call does not wait for.
    *
-   * Blocks only for a segment that could not be prepared in time, and to keep within `maxUndurableBytes`.
+   * Blocks only if no segment could be prepared in time, or if the record would exceed `maxUndurableBytes`.
    *
    * @param record At most 2^28 − 1 bytes.
-   * @throws With nothing changed, a TypeError for anything but a Uint8Array, KEELSON_RECORD_TOO_LARGE, KEELSON_NO_SPACE,
-   * KEELSON_EXHAUSTED, KEELSON_POISONED, KEELSON_CLOSED.
+   * @throws With nothing changed, a TypeError for anything but a Uint8Array, KEELSON_RECORD_TOO_LARGE,
+   * KEELSON_NO_SPACE, KEELSON_EXHAUSTED, KEELSON_POISONED, KEELSON_CLOSED.
    * @example
    * const lsn = journal.append(new TextEncoder().encode('paid'));
    * await journal.syncThrough(lsn);
@@ -78,8 +83,8 @@ export interface Journal {
   /**
    * Appends all records, or throws and appends none.
    *
-   * @param records At most 1 GiB together.
-   * @returns The LSN of the last record; of none, the current end.
+   * @param records At most 1 GiB together, frames included.
+   * @returns The LSN of the last record, or `nextLsn` if there are no records.
    * @throws What append() throws.
    * @example
    * await journal.syncThrough(journal.appendBatch([debit, credit]));
@@ -87,28 +92,30 @@ export interface Journal {
   appendBatch(records: readonly Uint8Array[]): Lsn;
 
   /**
-   * Resolves with `lsn` when everything up to it is durable.
+   * Resolves with `lsn` when every record up to it is durable.
    *
-   * @param lsn From 0 to the end of the last append, which is the default.
-   * @throws A RangeError for another LSN. Rejects with KEELSON_POISONED when it never will be durable.
+   * @param lsn From 0 to `nextLsn`, which is the default.
+   * @throws A RangeError for another LSN. Rejects with KEELSON_POISONED if it will never be durable.
    * @example
    * await journal.syncThrough();
    */
   syncThrough(lsn?: number): Promise<Lsn>;
 
   /**
-   * Returns `lsn` when everything up to it is durable, blocking the event loop: for exit paths and command-line tools.
+   * Returns `lsn` when every record up to it is durable, and blocks the event loop until then. For exit paths
+   * and command-line tools.
    *
-   * @param lsn From 0 to the end of the last append, which is the default.
-   * @throws A RangeError for another LSN, and KEELSON_POISONED.
+   * @param lsn From 0 to `nextLsn`, which is the default.
+   * @throws A RangeError for another LSN. KEELSON_POISONED if it will never be durable.
    * @example
    * process.on('exit', () => journal.syncThroughSync());
    */
   syncThroughSync(lsn?: number): Lsn;
 
   /**
-   * Resolves when less than half of `maxUndurableBytes` is appended and not yet durable. A loop that appends without
-   * awaiting durability waits here now and then, instead of blocking the event loop in append() when the limit is reached.
+   * Resolves when less than half of `maxUndurableBytes` is appended and not durable. A loop that appends
+   * without waiting for durability waits here now and then, so that append() does not block the event loop at
+   * the limit.
    *
    * @throws KEELSON_POISONED, KEELSON_CLOSED. Rejects with KEELSON_POISONED.
    * @example
@@ -120,48 +127,53 @@ export interface Journal {
   drained(): Promise<void>;
 
   /**
-   * Appends a record, and resolves with its LSN when it is durable: append() and syncThrough().
+   * Appends a record and resolves with its LSN when the record is durable.
    *
-   * @throws What append() throws, at once. Rejects with KEELSON_POISONED when the record will not become durable.
+   * @throws What append() throws, at once. Rejects with KEELSON_POISONED if the record will not become durable.
    * @example
    * const lsn = await journal.commit(new TextEncoder().encode('paid'));
    */
   commit(record: Uint8Array): Promise<Lsn>;
 
   /**
-   * Iterates over the durable records above `from` up to `to`, in order. Each is a copy. Later appends are not seen.
+   * Iterates over copies of the durable records above `from` and up to `to`, in order. Records that are
+   * appended later are not seen.
    *
-   * @param range `from`: the LSN of a record, or `startLsn`, the default. `to`: by default what is durable at the call.
-   * @throws A RangeError for a position that is not held or lies in the future; and while reading, for one that is not a
-   * record's. While reading KEELSON_CORRUPT for a record that does not verify, KEELSON_CLOSED when the journal is closed.
+   * @param range `from`: the LSN of a record, or `startLsn`, which is the default. `to`: the LSN of a record,
+   * by default `syncedLsn` at the call.
+   * @throws A RangeError if a position is not held or in the future. The iteration throws a RangeError if a
+   * position is not the LSN of a record, KEELSON_CORRUPT if a record does not verify, and KEELSON_CLOSED when
+   * the journal is closed.
    * @example
    * for await (const { lsn, record } of journal.read({ from: 0 })) console.log(lsn, record.length);
    */
   read(range?: ReadRange): AsyncIterableIterator<JournalRecord>;
 
   /**
-   * Iterates over the records above `from`, and then over each new one when it is durable. Ends when `signal` is aborted
-   * and when the journal is closed.
+   * Iterates over copies of the durable records above `from`, and then over each later record when it is
+   * durable. Ends when `signal` is aborted or the journal is closed.
    *
-   * @throws What read() throws.
+   * @throws KEELSON_CLOSED, and a RangeError if `from` is not held or in the future. The iteration throws a
+   * RangeError if `from` is not the LSN of a record, and KEELSON_CORRUPT if a record does not verify.
    * @example
    * for await (const { record } of journal.follow({ from: journal.syncedLsn })) send(record);
    */
   follow(options: FollowOptions): AsyncIterableIterator<JournalRecord>;
 
   /**
-   * Removes segments that hold only records up to `lsn`: whole segments, oldest first, never the newest, and none that a
-   * reader still needs. Resolves when that is done, and durable.
+   * Removes the segments that hold only records up to `lsn`, oldest first. The newest segment stays, and so
+   * does one that a reader still needs. Resolves when the removal is durable.
    *
    * @param lsn From 0 to `syncedLsn`.
-   * @throws A RangeError for another LSN, KEELSON_CLOSED, KEELSON_POISONED. Rejects with what went wrong on the disk.
+   * @throws A RangeError for another LSN, KEELSON_CLOSED, KEELSON_POISONED. Rejects with what fails on the
+   * disk.
    * @example
    * await journal.truncateBefore(lastApplied);
    */
   truncateBefore(lsn: number): Promise<void>;
 
   /**
-   * Returns figures as of now: commits, bytes, segments, and how often something had to wait. Also of a closed journal.
+   * Returns figures as of now: commits, bytes, segments, and how often something blocked. Also after close().
    *
    * @example
    * console.log(journal.stats().undurableBytes);
@@ -169,8 +181,8 @@ export interface Journal {
   stats(): JournalStats;
 
   /**
-   * Makes everything appended durable, seals the log and gives the lock back. Followers end. Idempotent, and never rejects:
-   * those who wait for what could not be made durable have been told.
+   * Makes everything appended durable, seals the log and releases the lock. Iterations of follow() end.
+   * Idempotent. Never rejects: what cannot become durable has rejected already for those who wait for it.
    *
    * @example
    * await journal.close();

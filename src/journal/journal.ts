@@ -1,4 +1,4 @@
-// The journal: the public surface over the commit path, the held segments and the reader.
+// The journal: it connects the commit pipeline, the segments that are held, and the iterations over records.
 
 import { types } from 'node:util';
 import { CommitGuard } from '../commit-guard.js';
@@ -6,7 +6,6 @@ import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import { FairTurns } from '../fair-turns.js';
 import { checkNames } from '../options.js';
 import '../platform-types.js';
-import { nextTurn } from '../schedulers.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit/commit-buffers.js';
@@ -25,17 +24,13 @@ import type {
 } from './journal-interface.js';
 import type { ResolvedJournalOptions } from './options.js';
 import { HeldSegments } from './read/held-segments.js';
-import {
-  type JournalRecord,
-  type ReaderPlace,
-  type RecordVisit,
-  readRecords,
-  replayRecords,
-} from './read/journal-reader.js';
+import { Iterations } from './read/iterations.js';
+import type { JournalRecord, RecordVisit } from './read/journal-reader.js';
 import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
 import { SegmentRoom } from './segments/segment-room.js';
 import type { LocalLog } from './store-log.js';
 
+/** The parts of a journal that opening has made. */
 export interface JournalParts {
   readonly storage: Storage;
   readonly directory: string;
@@ -45,9 +40,11 @@ export interface JournalParts {
   readonly lock: DirectoryLock;
 }
 
-/** An open journal. Made by openJournal(). */
+/**
+ * An open journal. The interfaces that it implements document its members: journal-interface.ts what users
+ * call, store-log.ts what a store calls.
+ */
 export class Journal implements JournalSurface, LocalLog {
-  /** What opening found and did. */
   readonly recovery: JournalRecovery;
   readonly directory: string;
   readonly journalId: Uint8Array;
@@ -59,14 +56,13 @@ export class Journal implements JournalSurface, LocalLog {
   readonly #layout: CommitLayout;
   readonly #pipeline: CommitPipeline;
   readonly #waiters = new DurableWaiters();
-  /** Those who wait until less than half of `maxUndurableBytes` is not durable; all of them with LSN 0. */
+  /** Those who wait in drained(). All wait for LSN 0. */
   readonly #drainWaiters = new DurableWaiters();
   readonly #turns = new FairTurns();
+  readonly #iterations: Iterations;
   readonly #buffers: CommitBuffers;
   readonly #closes = new BackgroundCloses();
   readonly #guard = new CommitGuard((cause) => this.#pipeline.poison(cause));
-  /** Woken at every durable commit and at the end: followers. */
-  readonly #watchers: (() => void)[] = [];
   #blockingDrains = 0;
   #closing: Promise<void> | null = null;
   #retiring: Promise<void> = Promise.resolve();
@@ -82,6 +78,12 @@ export class Journal implements JournalSurface, LocalLog {
     this.#lock = lock;
     lock.onLost((error) => this.#pipeline.poison(error));
     this.#held = new HeldSegments(recovered.live, recovered.stale);
+    this.#iterations = new Iterations(storage, this.#held, this.#turns, {
+      startLsn: () => this.startLsn,
+      syncedLsn: () => this.syncedLsn,
+      isClosed: () => this.#closing !== null,
+      assertOpen: () => this.#assertOpen(),
+    });
     const start = { directory, journalId, nextSequence, durableLsn: () => this.syncedLsn };
     this.#buffers = new CommitBuffers(storage);
     this.#room = new SegmentRoom(storage, options, start, this.#closes, (error) =>
@@ -102,17 +104,14 @@ export class Journal implements JournalSurface, LocalLog {
     );
   }
 
-  /** The end of the last append. */
   get nextLsn(): Lsn {
     return this.#layout.nextLsn;
   }
 
-  /** Everything up to here would survive a power cut. */
   get syncedLsn(): Lsn {
     return this.#pipeline.syncedLsn;
   }
 
-  /** Records above this LSN can be read. */
   get startLsn(): Lsn {
     return (this.#held.startLsn ?? this.recovery.endLsn) as Lsn;
   }
@@ -121,7 +120,6 @@ export class Journal implements JournalSurface, LocalLog {
     return this.#storage.report.engine;
   }
 
-  /** Why this engine runs, and not a faster one. */
   get engineReason(): string {
     return this.#storage.report.engineReason;
   }
@@ -134,17 +132,10 @@ export class Journal implements JournalSurface, LocalLog {
     return this.#storage.report.directIoActive;
   }
 
-  /** Why no more writes are taken, or null. */
   get poisoned(): KeelsonError | null {
     return this.#pipeline.poisonedBy;
   }
 
-  /**
-   * Frames a copy of `record` and returns its LSN: the end of the append before it, plus its length, plus 12. No
-   * waiting: it becomes durable with the next commit. Throws, with nothing changed, a TypeError for anything but
-   * a Uint8Array, KEELSON_RECORD_TOO_LARGE above 2^28−1 bytes, KEELSON_NO_SPACE, KEELSON_POISONED, KEELSON_CLOSED.
-   * Blocks only for a segment that could not be prepared in time, and to keep within `maxUndurableBytes`.
-   */
   append(record: Uint8Array): Lsn {
     if (!types.isUint8Array(record)) throw misuse('record', 'a Uint8Array', record);
     return this.#append([unsharedBytes(record)]);
@@ -168,10 +159,9 @@ export class Journal implements JournalSurface, LocalLog {
     this.#layout.prepareAhead();
   }
 
-  /** Appends all records, or throws and appends none. Returns the LSN of the last; of none, the current end. */
   appendBatch(records: readonly Uint8Array[]): Lsn {
     if (!Array.isArray(records)) throw misuse('records', 'an array of Uint8Arrays', records);
-    // Each element is read once: a Proxy, or a subclass, may answer something else the next time.
+    // Each element is read once, because a Proxy or a subclass may return something else the next time.
     const own: Uint8Array[] = [];
     for (let index = 0; index < records.length; index++) {
       const record: unknown = records[index];
@@ -181,78 +171,48 @@ export class Journal implements JournalSurface, LocalLog {
     return this.#append(own);
   }
 
-  /**
-   * Resolves with `lsn` (default: the last append's) when everything up to it is durable. Rejects with
-   * KEELSON_POISONED when it never will be. A RangeError at once for an LSN above the last append's.
-   */
   syncThrough(lsn: number = this.nextLsn): Promise<Lsn> {
     return this.#whenDurable(checkLsn('lsn', lsn, 0, this.nextLsn));
   }
 
-  /** The same, blocking the event loop: for exit paths and command-line tools. */
   syncThroughSync(lsn: number = this.nextLsn): Lsn {
     const checked = checkLsn('lsn', lsn, 0, this.nextLsn);
     this.#pipeline.drainThroughSync(checked);
     return checked;
   }
 
-  /**
-   * Resolves when less than half of `maxUndurableBytes` is appended and not durable, so that a loop can wait without
-   * blocking. Throws what append() throws in a closed or poisoned journal; rejects with KEELSON_POISONED.
-   */
   drained(): Promise<void> {
     this.#assertWritable();
     if (this.#isDrained) return this.#turns.resolved(undefined);
     return new Promise<void>((resolve, reject) => {
-      // Asked again: a hook on the making of this promise may have drained, or poisoned.
+      // Checked again, because a hook on the new promise may have drained or poisoned.
       if (this.poisoned !== null) reject(this.poisoned);
       else if (this.#isDrained) resolve();
       else this.#drainWaiters.add(new Waiter(0 as Lsn, () => resolve(), reject));
     });
   }
 
-  /** append() and syncThrough(): resolves with the record's LSN when it is durable. What append throws, it throws. */
   commit(record: Uint8Array): Promise<Lsn> {
     return this.#whenDurable(this.append(record));
   }
 
-  /**
-   * The records above `from` up to `to`, in order, each a copy. Only durable ones; a later append is not seen.
-   * A RangeError for a position that is not held, lies in the future, or is not a record's (found while reading).
-   */
   read(range: ReadRange = {}): AsyncIterableIterator<JournalRecord> {
     this.#assertOpen();
     checkNames('read', range, ['from', 'to']);
     const { from, to } = range;
     const fromLsn = checkLsn('from', from ?? this.startLsn, this.startLsn, this.syncedLsn);
     const toLsn = checkLsn('to', to ?? this.syncedLsn, fromLsn, this.syncedLsn);
-    return this.#read(fromLsn, toLsn);
+    return this.#iterations.read(fromLsn, toLsn);
   }
 
-  /** The records above `from`, and then each new one when it is durable, until aborted or closed. */
   follow(options: FollowOptions): AsyncIterableIterator<JournalRecord> {
     this.#assertOpen();
     checkNames('follow', options, ['from', 'signal']);
     const { from, signal } = options;
     const fromLsn = checkLsn('from', from, this.startLsn, this.syncedLsn);
-    const stop = new AbortController();
-    const records = this.#follow(
-      fromLsn,
-      signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
-    );
-    const { return: end } = records;
-    // A generator that waits for a record would not hear of its end before the record comes.
-    records.return = (value) => {
-      stop.abort();
-      return end.call(records, value);
-    };
-    return records;
+    return this.#iterations.follow(fromLsn, signal);
   }
 
-  /**
-   * Removes the segments that hold only records up to `lsn`: whole segments, oldest first, never the newest, and none
-   * that a reader still needs. Before anything is removed it is durable that nothing below is answered for.
-   */
   truncateBefore(lsn: number): Promise<void> {
     this.#assertWritable();
     checkLsn('lsn', lsn, 0, this.syncedLsn);
@@ -270,10 +230,6 @@ export class Journal implements JournalSurface, LocalLog {
     };
   }
 
-  /**
-   * Makes everything appended durable, seals the log and gives the lock back. Idempotent. Followers end. A journal
-   * that cannot be made durable is closed all the same: its waiters have been told.
-   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -283,14 +239,8 @@ export class Journal implements JournalSurface, LocalLog {
     return this.close();
   }
 
-  async replay(fromLsn: number, visit: RecordVisit): Promise<void> {
-    const place = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#held.pin(fromLsn);
-    try {
-      await replayRecords(this.#storage, this.#held, place, this.syncedLsn, visit);
-    } finally {
-      pin.release();
-    }
+  replay(fromLsn: number, visit: RecordVisit): Promise<void> {
+    return this.#iterations.replay(fromLsn, visit);
   }
 
   retireBehindImage(lsn: number): Promise<void> {
@@ -299,7 +249,7 @@ export class Journal implements JournalSurface, LocalLog {
   }
 
   limitSegments(bytes: number): void {
-    this.#room.limit(bytes);
+    this.#room.limitSizes(bytes);
   }
 
   submitAtOnce(): void {
@@ -307,7 +257,7 @@ export class Journal implements JournalSurface, LocalLog {
   }
 
   tryRoomAgain(): void {
-    this.#room.startOver();
+    this.#room.restartSizes();
   }
 
   releaseRecycled(): Promise<void> {
@@ -326,8 +276,8 @@ export class Journal implements JournalSurface, LocalLog {
     this.#onPoisoned = listener;
   }
 
-  #retireInTurn(lsn: number, isMarked: boolean): Promise<void> {
-    const retiring = this.#retiring.then(() => this.#retire(lsn, isMarked));
+  #retireInTurn(lsn: number, needsMark: boolean): Promise<void> {
+    const retiring = this.#retiring.then(() => this.#retire(lsn, needsMark));
     this.#retiring = retiring.catch(() => {});
     return retiring;
   }
@@ -337,7 +287,7 @@ export class Journal implements JournalSurface, LocalLog {
     const frameBytes = this.#layout.frameBytesOf(records);
     if (frameBytes === 0) return this.nextLsn;
     this.#ensureRoom(frameBytes, records.length);
-    // A hook that ran meanwhile may have transferred the memory of a record, which leaves it empty.
+    // A hook that ran meanwhile may have transferred the memory of a record, which is then empty.
     if (this.#layout.frameBytesOf(records) !== frameBytes) {
       throw new TypeError(
         'records: expected Uint8Arrays that keep their length, got one that a hook has changed',
@@ -354,7 +304,7 @@ export class Journal implements JournalSurface, LocalLog {
   }
 
   #ensureRoom(frameBytes: number, recordCount: number): void {
-    // Each round may run hooks that write, so all of it is asked for again, until one changes nothing.
+    // A round may run hooks that write. So everything is checked again, until a round changes nothing.
     for (let tries = 0; !this.#isReadyFor(frameBytes, recordCount); tries++) {
       assertTriesLeft(tries);
       this.#assertWritable();
@@ -367,7 +317,7 @@ export class Journal implements JournalSurface, LocalLog {
         if (!this.#layout.isReadyFor(frameBytes, recordCount))
           this.#layout.makeReadyFor(frameBytes, recordCount);
       } catch (error) {
-        // Preparing room may have poisoned; then the one error that everyone gets says more.
+        // If preparing room has poisoned, the error that everyone gets says more.
         throw this.poisoned ?? error;
       }
     }
@@ -398,81 +348,31 @@ export class Journal implements JournalSurface, LocalLog {
     const { poisoned } = this;
     if (poisoned !== null) return Promise.reject(poisoned);
     return new Promise<Lsn>((resolve, reject) => {
-      // Asked again: a hook on the making of this promise may have drained, or poisoned.
+      // Checked again, because a hook on the new promise may have drained or poisoned.
       if (lsn <= this.syncedLsn) resolve(lsn);
       else if (this.poisoned !== null) reject(this.poisoned);
       else this.#waiters.add(new Waiter(lsn, resolve, reject));
     });
   }
 
-  async *#read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {
-    const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#pin(fromLsn);
-    try {
-      for await (const record of readRecords(this.#storage, this.#held, place, toLsn)) {
-        yield record;
-        if (this.#turns.isDue()) await nextTurn();
-        this.#assertOpen();
-      }
-    } finally {
-      pin.release();
-    }
-  }
-
-  async *#follow(fromLsn: number, signal: AbortSignal): AsyncGenerator<JournalRecord, void, undefined> {
-    const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#pin(fromLsn);
-    const wake = () => this.#wakeWatchers();
-    signal.addEventListener('abort', wake);
-    try {
-      while (this.#closing === null && !signal.aborted) {
-        if (place.lsn === this.syncedLsn) {
-          await new Promise<void>((resolve) => {
-            // Asked again: a hook on the making of this promise may have made more durable, or closed.
-            if (place.lsn !== this.syncedLsn || this.#closing !== null || signal.aborted) resolve();
-            else this.#watchers.push(resolve);
-          });
-          continue;
-        }
-        for await (const record of readRecords(this.#storage, this.#held, place, this.syncedLsn)) {
-          yield record;
-          if (this.#turns.isDue()) await nextTurn();
-          if (this.#closing !== null || signal.aborted) return;
-          pin.move(place.lsn);
-        }
-      }
-    } catch (error) {
-      if (this.#closing === null || !isKeelsonError(error, 'KEELSON_CLOSED')) throw error;
-    } finally {
-      signal.removeEventListener('abort', wake);
-      pin.release();
-    }
-  }
-
-  /** At the first step of an iteration: an iterator that nobody steps must not keep segments. */
-  #pin(fromLsn: number): ReturnType<HeldSegments['pin']> {
-    checkLsn('from', fromLsn, this.startLsn, this.syncedLsn);
-    return this.#held.pin(fromLsn);
-  }
-
-  async #retire(lsn: number, isMarked: boolean): Promise<void> {
+  async #retire(lsn: number, needsMark: boolean): Promise<void> {
     const startLsn = this.#held.startLsnWithout(lsn);
     if (startLsn === null) return;
     this.#assertWritable();
     this.#pipeline.heldFromLsn = Math.max(this.#pipeline.heldFromLsn, startLsn);
-    if (isMarked) await this.#mark(0);
+    if (needsMark) await this.#mark(0);
     try {
-      // Asked again, because a reader may have begun in a segment that was free before the mark was durable.
+      // Asked now, because a reader may have pinned a segment while the mark became durable.
       for (const { path, writtenAs } of this.#held.retire(startLsn)) {
         const isRecycled = writtenAs !== null && (await this.#room.recycle(writtenAs));
         if (!isRecycled) await this.#remove(path);
         this.#held.forget(path);
       }
       await this.#storage.flushDirectory(this.directory);
-      this.#room.retired();
-      if (isMarked) this.#room.startOver();
+      this.#room.retirementFlushed();
+      if (needsMark) this.#room.restartSizes();
     } catch (error) {
-      this.#room.retiredInVain();
+      this.#room.retirementFailed();
       if (isFailedFlush(error)) this.#pipeline.poison(error);
       throw error;
     }
@@ -480,14 +380,14 @@ export class Journal implements JournalSurface, LocalLog {
 
   async #remove(path: string): Promise<void> {
     await this.#storage.remove(path).catch((error) => {
-      // Somebody was faster: gone is gone.
+      // The file is gone already.
       if (!isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
     });
   }
 
   #segmentBytes(): number {
     const held = [...this.#held];
-    // Those without a durable commit yet; when it comes, they are held.
+    // Segments without a durable commit. They are held when they have one.
     const open = [...this.#layout.openSegments].filter(
       ({ sequence }) => !held.some((segment) => segment.sequence === sequence),
     );
@@ -495,7 +395,10 @@ export class Journal implements JournalSurface, LocalLog {
     return sizes.reduce((total, sizeBytes) => total + sizeBytes, this.#room.segmentBytes);
   }
 
-  /** Writes an empty commit behind everything appended so far; `seal` when it is the last of its segment. */
+  /**
+   * Writes a mark behind everything appended so far. The mark without flags says up to where the journal holds
+   * nothing.
+   */
   #mark(flags: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const settled = (error: Error | null) => (error === null ? resolve() : reject(error));
@@ -507,15 +410,16 @@ export class Journal implements JournalSurface, LocalLog {
   }
 
   async #close(): Promise<void> {
-    this.#wakeWatchers();
+    this.#iterations.wake();
     await this.#retiring;
-    // In this order: what was accepted, then no empty segment left behind, then the seal that says all is well.
+    // The order matters: first what was accepted, then no empty segment is left behind, then the seal that says
+    // that all is well.
     await this.#pipeline.whenIdle();
     await this.#room.close();
     const { segment } = this.#layout;
     if (segment !== null && this.poisoned === null) await this.#mark(COMMIT_FLAGS.closed).catch(() => {});
     await this.#pipeline.whenIdle();
-    // Nobody writes behind the seal. A file that cannot be cut takes room, and harms nothing.
+    // Nobody writes behind the seal. A file that cannot be cut takes room and harms nothing.
     if (segment !== null && this.poisoned === null)
       await segment.file.truncate(segment.nextOffset).catch(() => {});
     for (const open of this.#layout.openSegments) this.#closes.close(open.file);
@@ -532,18 +436,14 @@ export class Journal implements JournalSurface, LocalLog {
       this.#layout.openSegments.delete(segment);
       segment.closed = this.#closes.close(segment.file);
     }
-    this.#wakeWatchers();
+    this.#iterations.wake();
     if (this.#isDrained) this.#drainWaiters.settle(0);
   }
 
   #poisoned(error: KeelsonError): void {
-    this.#wakeWatchers();
+    this.#iterations.wake();
     this.#drainWaiters.end(-1, error);
     this.#onPoisoned(error);
-  }
-
-  #wakeWatchers(): void {
-    for (let wake = this.#watchers.pop(); wake !== undefined; wake = this.#watchers.pop()) wake();
   }
 
   #assertOpen(): void {

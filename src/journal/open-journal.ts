@@ -1,4 +1,4 @@
-// Opening: from a path and options to a journal whose contents are known and durable.
+// Opening a journal: from a path and options to a journal whose contents are known and durable.
 
 import { KeelsonError } from '../errors.js';
 import { ensureDirectory, flushNameOf, openStorage, type Storage } from '../storage/index.js';
@@ -23,14 +23,14 @@ import type { LiveSegment, RecoveryAnchor } from './recovery/recovery-decision.j
 import { listSegments, newJournalId } from './segments/segment-files.js';
 
 /**
- * Opens the journal in `directory`, creating it when it is not there, and recovers it if its last owner died. Nothing
- * is replayed: read() does that. A journal that is opened and not written to gets no segment.
+ * Opens the journal in `directory`. Makes the directory if it is not there, and recovers the journal if its
+ * last owner died. Nothing is replayed: call read(). A journal that is opened and not written to gets no
+ * segment.
  *
- * Throws a TypeError for misuse, and a KeelsonError: KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN,
- * KEELSON_FORMAT_VERSION, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
- * KEELSON_FOREIGN is also the directory of a store: its journal is the store's alone.
- *
- * @param directory A path or a `file:` URL. It is made when it is not there, unless `create` is false.
+ * @param directory A path or a `file:` URL. The directory of a store is KEELSON_FOREIGN, because its journal
+ * belongs to the store.
+ * @throws A TypeError for misuse. KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN, KEELSON_FORMAT_VERSION,
+ * KEELSON_INCOMPLETE, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
  * @example
  * const journal = await openJournal('./log');
  * await journal.commit(new TextEncoder().encode('hello'));
@@ -44,7 +44,7 @@ export async function openJournal(directory: DirectoryPath, options?: JournalOpt
   await ensureDirectory(storage, path, resolved);
   const lock = await lockDirectory(storage, path, resolved.waitForLockMs);
   try {
-    // Asked again: whoever had the lock until now may have made a store.
+    // The owner who had the lock until now may have made a store.
     if ((await contentsOf(lock.storage, path)).join() !== names.join())
       await refuseStoreIn(lock.storage, path);
   } catch (error) {
@@ -54,7 +54,11 @@ export async function openJournal(directory: DirectoryPath, options?: JournalOpt
   return openLockedJournal(path, resolved, lock, null);
 }
 
-/** Returns the names of what is there, when none of it is a store's: the journal of a store is the store's alone. */
+/**
+ * Returns the names in the directory.
+ *
+ * @throws KEELSON_FOREIGN if it holds a store, whose journal belongs to the store.
+ */
 async function refuseStoreIn(storage: Storage, directory: string): Promise<readonly string[]> {
   if ((await storage.kind(directory)) !== 'directory') return [];
   const names = await contentsOf(storage, directory);
@@ -63,25 +67,29 @@ async function refuseStoreIn(storage: Storage, directory: string): Promise<reado
   return names;
 }
 
-/** The names in a directory that are not the lock's, in order. */
+/** Returns the names in a directory, sorted, without those of the lock. */
 async function contentsOf(storage: Storage, directory: string): Promise<string[]> {
   return (await storage.list(directory)).filter((name) => !isLockName(name)).sort();
 }
 
-/** The same on a storage of the caller's, also of the journal of a store: for tests. */
+/** Opens a journal on any storage, also that of a store. For tests. */
 export async function openJournalOn(
   storage: Storage,
   directory: string,
   options: ResolvedJournalOptions,
 ): Promise<FullJournal> {
-  // Nothing is made and no lock is taken before a look at what is there: see inspectJournal().
+  // Refuses what is not ours before anything is made or locked: see inspectJournal().
   if ((await storage.kind(directory)) === 'directory') await inspectJournal(storage, directory);
   await ensureDirectory(storage, directory, options);
   const lock = await lockDirectory(storage, directory, options.waitForLockMs);
   return openLockedJournal(directory, options, lock, null);
 }
 
-/** The same under a lock that the caller took, and knowing what the caller knows. Gives the lock up if it throws. */
+/**
+ * Opens the journal in a directory that the caller has locked. Gives the lock up if it throws.
+ *
+ * @param anchor What the store knows about its journal, or null.
+ */
 export async function openLockedJournal(
   directory: string,
   options: ResolvedJournalOptions,
@@ -92,7 +100,7 @@ export async function openLockedJournal(
   const { storage } = lock;
   try {
     for (const name of await storage.list(directory)) {
-      // One may be a second name of a segment: a crash fell between its two names. What it names stays.
+      // A crash may have left it as the second name of a segment. The other name stays.
       if (isTemporarySegment(name)) await storage.remove(`${directory}/${name}`);
     }
     const recovered = await recoverJournal(storage, directory, anchor, onScan);
@@ -105,12 +113,19 @@ export async function openLockedJournal(
   }
 }
 
-/** A journal that is only replayed: as of the call, without a lock, nothing written. */
+/** A journal as of one moment, for replay alone. It holds no lock, and writes nothing. */
 export interface ReadOnlyJournal {
   readonly recovery: JournalRecovery;
   replay(fromLsn: number, visit: RecordVisit): Promise<void>;
 }
 
+/**
+ * Opens the journal in `directory` for replay alone, without a lock, and writes nothing.
+ *
+ * @param anchor What the store knows about its journal, or null.
+ * @throws KEELSON_NOT_FOUND and KEELSON_CORRUPT may be temporary while an owner writes: the caller tries
+ * again.
+ */
 export async function openReadOnlyJournal(
   storage: Storage,
   directory: string,
@@ -126,8 +141,10 @@ export async function openReadOnlyJournal(
 }
 
 /**
- * An owner may have retired a file while it was read, and given it other contents: then a part of it seemed to be torn.
- * It loses its name before that, so one that still has it held what it seemed to hold.
+ * Throws KEELSON_NOT_FOUND if a file has been retired since it was scanned.
+ *
+ * An owner may have retired the file during the scan and given it other contents, so a part of it seemed to be
+ * torn. A retired file loses its name before that. So a file that still has its name held what the scan saw.
  */
 async function assertHeld(storage: Storage, directory: string, live: readonly LiveSegment[]): Promise<void> {
   const sequences = new Set(await listSegments(storage, directory));

@@ -7,29 +7,41 @@ import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, isBlockSize } from './format/segment-
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** A day. */
+/** A day, in milliseconds. */
 export const WAIT_FOR_LOCK_MS_MAX = 24 * 60 * 60 * 1000;
 
+/** The options of a journal, with defaults filled in. */
 export interface ResolvedJournalOptions {
-  /** Create the directory when it is not there. Default true. */
+  /** Whether to create the directory if it is not there. Default true. */
   create: boolean;
-  /** The engine: 'auto' takes the fastest that works here. Default 'auto'. */
+  /** The engine. 'auto' takes the fastest engine that works here. Default 'auto'. */
   engine: EngineChoice;
-  /** Size of a life's first segment; each next one doubles. Bytes, default 1 MiB. */
+  /** Size of the first segment of a session, in bytes. Each later segment has twice the size. Default 1 MiB. */
   segmentBytesMin: number;
-  /** Size at which doubling stops; only a record that does not fit gets a larger one. Bytes, default 64 MiB. */
+  /**
+   * Size at which doubling stops, in bytes. A record that does not fit gets a larger segment. Default 64 MiB.
+   */
   segmentBytesMax: number;
-  /** A commit is closed when it would grow past this. Bytes, default 4 MiB. */
+  /** Size of a commit at most, in bytes. A record that does not fit gets a larger commit. Default 4 MiB. */
   commitBytesMax: number;
-  /** Where commits start and what padding fills up: a power of two, at least the disk's. Bytes, default 4 KiB. */
+  /**
+   * Size of a block, in bytes: a power of two, at least the block size of the disk. Commits start at blocks and
+   * fill them. Default 4 KiB.
+   */
   blockBytes: number;
-  /** Appended but not durable: the append that would pass it waits for the disk first. Bytes, default 64 MiB. */
+  /**
+   * Bytes that may be appended and not durable. An append that would exceed this blocks until the disk has
+   * caught up. Default 64 MiB.
+   */
   maxUndurableBytes: number;
-  /** How long to wait for a live owner to leave before KEELSON_LOCKED. Milliseconds, at most a day, default 0. */
+  /**
+   * How long to wait for a live owner to leave before KEELSON_LOCKED, in milliseconds. At most a day, default
+   * 0.
+   */
   waitForLockMs: number;
 }
 
-/** What openJournal() takes. */
+/** The options of openJournal(). */
 export type JournalOptions = Partial<ResolvedJournalOptions>;
 
 const JOURNAL_OPTIONS: OptionTable<ResolvedJournalOptions> = {
@@ -49,7 +61,13 @@ const JOURNAL_OPTIONS: OptionTable<ResolvedJournalOptions> = {
   waitForLockMs: integerOption(0, 0, WAIT_FOR_LOCK_MS_MAX),
 };
 
-/** Throws a TypeError for what the table refuses, and a RangeError for sizes that contradict each other. */
+/**
+ * Returns the options with defaults filled in.
+ *
+ * @param where The function that is named in messages.
+ * @throws A TypeError for a name or value that the table refuses, and a RangeError if sizes contradict each
+ * other.
+ */
 export function resolveJournalOptions(where: string, given: unknown): ResolvedJournalOptions {
   const options = resolveOptions(where, JOURNAL_OPTIONS, given);
   if (options.segmentBytesMin > options.segmentBytesMax) {

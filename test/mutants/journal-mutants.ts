@@ -232,8 +232,8 @@ const framing: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/recovery/segment-scan.ts',
-        find: 'const hasCommit = this.#claimBlocks(this.#claims, this.#offset);',
-        replace: 'const hasCommit = this.#claimBlocks({ durableLsn: -1, heldFromLsn: -1 }, this.#offset);',
+        find: 'const hasCommit = this.#noteClaims(this.#claims, this.#offset);',
+        replace: 'const hasCommit = this.#noteClaims({ durableLsn: -1, heldFromLsn: -1 }, this.#offset);',
       },
     ],
     tests: [SCAN],
@@ -541,8 +541,8 @@ const segments: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/journal.ts',
-        find: 'if (isMarked) await this.#mark(0);',
-        replace: 'void isMarked;',
+        find: 'if (needsMark) await this.#mark(0);',
+        replace: 'void needsMark;',
       },
     ],
     tests: [SEGMENTS],
@@ -622,8 +622,8 @@ const recycling: readonly Mutant[] = [
       {
         file: 'src/journal/journal.ts',
         find: `await this.#storage.flushDirectory(this.directory);
-      this.#room.retired();`,
-        replace: 'this.#room.retired();',
+      this.#room.retirementFlushed();`,
+        replace: 'this.#room.retirementFlushed();',
       },
     ],
     tests: [FAILURES],

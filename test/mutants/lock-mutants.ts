@@ -102,8 +102,8 @@ export const lockMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/directory/lock-judgement.ts',
-        find: 'const STRANGER_LOOKS_MAX = 20;',
-        replace: 'const STRANGER_LOOKS_MAX = 1;',
+        find: 'const STRANGER_PROBES_MAX = 20;',
+        replace: 'const STRANGER_PROBES_MAX = 1;',
       },
     ],
     tests: [LIFE],
@@ -434,10 +434,10 @@ export const lockMutants: readonly Mutant[] = [
       },
       {
         file: 'src/journal/open-journal.ts',
-        find: '/** A journal that is only replayed',
+        find: 'export interface ReadOnlyJournal {',
         replace: `const pathStorage = () => openStorage('fs');
 
-/** A journal that is only replayed`,
+export interface ReadOnlyJournal {`,
       },
     ],
     tests: [MOVED],

@@ -221,8 +221,8 @@ const nested: readonly Mutant[] = [
   ),
   mutant(
     'a follower waits for what became durable while its promise was made',
-    'src/journal/journal.ts',
-    'if (place.lsn !== this.syncedLsn || this.#closing !== null || signal.aborted) resolve();\n            else this',
+    'src/journal/read/iterations.ts',
+    'if (place.lsn !== syncedLsn() || isClosed() || signal.aborted) resolve();\n            else this',
     'this',
     JOURNAL_STOPS,
   ),

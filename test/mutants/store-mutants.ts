@@ -256,9 +256,9 @@ const pressure: readonly Mutant[] = [
     name: 'a journal that is read leaves the event loop no turn',
     edits: [
       {
-        file: 'src/journal/journal.ts',
-        find: 'if (this.#turns.isDue()) await nextTurn();\n        this.#assertOpen();',
-        replace: 'this.#assertOpen();',
+        file: 'src/journal/read/iterations.ts',
+        find: 'if (this.#turns.isDue()) await nextTurn();\n        this.#journal.assertOpen();',
+        replace: 'this.#journal.assertOpen();',
       },
     ],
     tests: [TURNS],

@@ -1,12 +1,13 @@
-// The memory that commits are framed in, used again and again. An engine has a buffer from submit until it says
-// that the memory is free; only then does it come back here.
+// The memory of commits, which is used again. The engine owns a buffer from submit() until it says that the
+// memory is free.
 
 import type { Storage } from '../../storage/index.js';
 
 const BUFFER_BYTES_MIN = 64 * 1024;
-/** What is kept for reuse. A buffer that would pass it is left to the garbage collector. */
+/** Bytes that are kept. A buffer that would exceed this is left to the garbage collector. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Hands out memory for commits, and takes it back. */
 export class CommitBuffers {
   readonly #storage: Storage;
   #kept: Uint8Array[] = [];
@@ -16,7 +17,10 @@ export class CommitBuffers {
     this.#storage = storage;
   }
 
-  /** At least `bytes` long, contents arbitrary. Lengths are powers of two, so that buffers fit again. */
+  /**
+   * Returns memory of at least `bytes` bytes with any contents. Lengths are powers of two, so that buffers fit
+   * again.
+   */
   take(bytes: number): Uint8Array {
     const at = this.#kept.findLastIndex((buffer) => buffer.length >= bytes);
     if (at >= 0) {

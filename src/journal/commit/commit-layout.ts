@@ -1,5 +1,5 @@
-// The layout: every accepted record gets its place on disk when it is appended, in a segment that is ready.
-// So what is accepted always has room, and what has no room is refused before anything is framed.
+// The layout of commits: every record gets its place on the disk when it is appended, in a segment that is
+// ready. So an accepted record always has room, and a record without room is refused before anything is framed.
 
 import type { CommitGuard } from '../../commit-guard.js';
 import { KeelsonError } from '../../errors.js';
@@ -11,39 +11,42 @@ import { RESERVED_BLOCKS, type SegmentRoom } from '../segments/segment-room.js';
 import type { CommitBuffers } from './commit-buffers.js';
 import { type CommitMark, PendingCommit } from './pending-commit.js';
 
-/** All records of one appendBatch together. */
+/** Bytes of the frames of all records of one appendBatch(). */
 export const BATCH_BYTES_MAX = 2 ** 30;
 
-/** How often a write makes room for itself again, after hooks that ran meanwhile took it. */
+/** Times that a write makes room for itself again after hooks took that room. */
 const PREPARE_TRIES_MAX = 100;
 
 const NOBODY_ASKS = () => {};
 
-/** The sizes of commits: docs at the options of openJournal(). */
+/** The sizes of commits. The options of openJournal() document them. */
 export interface CommitOptions {
   readonly blockBytes: number;
   readonly commitBytesMax: number;
 }
 
+/** Lays out the records of a session in commits and segments. */
 export class CommitLayout {
   readonly #room: SegmentRoom;
   readonly #options: CommitOptions;
   readonly #buffers: CommitBuffers;
   readonly #storage: Storage;
-  /** Segments of this life whose files are open: the one above all, and those with commits still to be written. */
+  /**
+   * Segments of this session whose files are open: the current one, and those with commits still to be written.
+   */
   readonly openSegments = new Set<WritableSegment>();
-  /** The segment that the next commit goes into; null until this life's first append. */
+  /** The segment of the next commit. Null until the first append of this session. */
   #segment: WritableSegment | null = null;
-  /** The commit that gathers. */
+  /** The commit that takes the next records. */
   #open: PendingCommit | null = null;
-  /** Commits that gather no more and wait for their turn. */
+  /** Commits that take no more records and wait to be submitted. */
   #closed: PendingCommit[] = [];
-  /** The body of the last commit, as a guess at how much memory the next one wants. */
+  /** Bytes of the last commit's frames, as a guess at the memory that the next commit needs. */
   #bytesExpected = 0;
-  /** The segment is half used: see prepareAhead(). */
+  /** The segment is half used, so the next one should be prepared. */
   #isAheadDue = false;
   #nextLsn: number;
-  /** Stands around every change of the fields above. */
+  /** Entered around every change of the fields above. */
   readonly #guard: CommitGuard;
 
   constructor(
@@ -66,17 +69,22 @@ export class CommitLayout {
     return this.#nextLsn as Lsn;
   }
 
-  /** The segment that this life writes to, if it has written. */
+  /** The segment that this session writes to. Null until its first append. */
   get segment(): WritableSegment | null {
     return this.#segment;
   }
 
-  /** True when nothing waits to be written. */
+  /** True if no commit waits to be submitted. */
   get isEmpty(): boolean {
     return (this.#open === null || this.#open.recordCount === 0) && this.#closed.length === 0;
   }
 
-  /** The bytes of frames that these records need. Throws when one of them, or all together, are too large. */
+  /**
+   * Returns the bytes of frames that these records need.
+   *
+   * @throws KEELSON_RECORD_TOO_LARGE for a record or a batch above its limit, KEELSON_EXHAUSTED at the end of
+   * all LSNs.
+   */
   frameBytesOf(records: readonly Uint8Array[]): number {
     let total = 0;
     for (const { length } of records) {
@@ -99,7 +107,7 @@ export class CommitLayout {
     return total;
   }
 
-  /** Whether append() of these records needs neither a segment nor memory. */
+  /** Returns true if append() of these records needs neither a segment nor memory. */
   isReadyFor(frameBytes: number, recordCount: number): boolean {
     if (recordCount > 1) return this.#hasSegmentFor(this.#bytesForAll(frameBytes));
     const open = this.#open;
@@ -107,8 +115,10 @@ export class CommitLayout {
   }
 
   /**
-   * Sees to the segment and the memory of an append(). Throws KEELSON_NO_SPACE or a RangeError, with nothing changed.
-   * Hooks of the program may run, and write: so ask isReadyFor() afterwards, and come again.
+   * Prepares the segment and the memory of an append(). Hooks of the program may run, and may write. So the
+   * caller asks isReadyFor() afterwards, and calls this again if it must.
+   *
+   * @throws KEELSON_NO_SPACE, or a RangeError if there is no memory, with nothing changed.
    */
   makeReadyFor(frameBytes: number, recordCount: number): void {
     if (recordCount > 1) {
@@ -119,14 +129,19 @@ export class CommitLayout {
     else this.#takeSegment(this.#bytesForOne(frameBytes));
   }
 
-  /** Frames all records, for which the layout is ready. `frameBytes` is what frameBytesOf() said. */
+  /**
+   * Frames all records. The layout must be ready for them.
+   *
+   * @param frameBytes What frameBytesOf() returned.
+   * @returns The LSN of the last record.
+   */
   append(records: readonly Uint8Array[], frameBytes: number): Lsn {
     this.#guard.enter();
     try {
       if (records.length === 1) this.#open!.append(records[0]!);
       else for (const record of records) this.#commitFor(FRAME_OVERHEAD_BYTES + record.length).append(record);
     } catch (error) {
-      // What is framed cannot be taken back, and half a batch must not be written.
+      // A framed record cannot be taken back, and half a batch must not be written.
       throw this.#guard.stopped(error);
     }
     this.#nextLsn += frameBytes;
@@ -134,7 +149,7 @@ export class CommitLayout {
     return this.nextLsn;
   }
 
-  /** Has the next segment prepared when this one is half used. Hooks of the program may run. */
+  /** Starts to prepare the next segment if this one is half used. Hooks of the program may run. */
   prepareAhead(): void {
     if (!this.#isAheadDue) return;
     this.#isAheadDue = false;
@@ -142,8 +157,9 @@ export class CommitLayout {
   }
 
   /**
-   * Adds an empty commit that carries the mark, behind everything appended so far. May take a segment, and throw. Hooks
-   * of the program may run first.
+   * Adds a mark behind everything appended so far. Hooks of the program may run before the mark is added.
+   *
+   * @throws What SegmentRoom.take() throws, if the mark needs a segment.
    */
   addMark(mark: CommitMark): void {
     const { blockBytes } = this.#options;
@@ -154,18 +170,23 @@ export class CommitLayout {
     this.#addMarkTo(this.#segment!, mark);
   }
 
-  /** Adds the mark that ends the segment for good, in the block kept for it. */
+  /** Adds the mark that ends the segment, in the block that is reserved for it. */
   addSeal(mark: CommitMark): void {
     this.#addMarkTo(this.#segment!, mark);
   }
 
-  /** The commit whose turn it is; one that was gathering gathers no more. Under the guard of its caller. */
+  /**
+   * Takes the commit that is to be submitted next, or null. Closes the commit that takes records if that is
+   * next. The caller has entered the guard.
+   */
   takeNext(): PendingCommit | null {
     if (this.#closed.length === 0) this.#closeOpen();
     return this.#closed.shift() ?? null;
   }
 
-  /** Forgets everything that is not submitted: the journal is poisoned. Returns the marks nobody will write. */
+  /**
+   * Drops every commit that is not submitted, because the journal is poisoned. Returns the marks among them.
+   */
   drop(): CommitMark[] {
     const marks = this.#closed.flatMap(({ mark }) => (mark === null ? [] : [mark]));
     this.#open = null;
@@ -173,7 +194,10 @@ export class CommitLayout {
     return marks;
   }
 
-  /** The commit that gathers if it has room for a frame, or a new one, in a segment that has room for it. */
+  /**
+   * Returns the commit that takes records if a frame of `frameBytes` fits, or else a new one. The segment must
+   * have room for it.
+   */
   #commitFor(frameBytes: number): PendingCommit {
     if (!this.#open?.fits(frameBytes)) this.#switchTo(this.#newCommit(frameBytes));
     return this.#open!;
@@ -193,7 +217,7 @@ export class CommitLayout {
     this.#open = commit;
   }
 
-  /** A commit behind all there are. Changes nothing. */
+  /** Makes a commit behind all others. Changes nothing in the layout. */
   #newCommit(frameBytes: number): PendingCommit {
     const segment = this.#segment!;
     const offset = this.#endOffset;
@@ -208,7 +232,7 @@ export class CommitLayout {
     return new PendingCommit(place, expected, this.#buffers, null);
   }
 
-  /** Where the next commit goes in the segment. */
+  /** The offset behind all commits in the segment. */
   get #endOffset(): number {
     const open = this.#open;
     const isWritten = open !== null && open.recordCount > 0;
@@ -220,8 +244,9 @@ export class CommitLayout {
   }
 
   /**
-   * What a batch takes, which must not be refused half-way: any two commits in a row hold more than commitBytesMax
-   * between them, which bounds how many there can be, and so what headers and padding can take.
+   * Returns the bytes that a batch may take on the disk, because a batch must not be refused half-way. Two
+   * commits in a row hold more than `commitBytesMax` together. That bounds their number, and so their headers
+   * and padding.
    */
   #bytesForAll(frameBytes: number): number {
     const { commitBytesMax, blockBytes } = this.#options;
@@ -229,7 +254,10 @@ export class CommitLayout {
     return frameBytes + commitCountMax * (COMMIT_HEADER_BYTES + blockBytes);
   }
 
-  /** Whether so many bytes of new commits fit behind the open one, and its segment still has what is reserved. */
+  /**
+   * Returns true if `commitBytes` of new commits fit behind the open one, with `reservedBytes` left in the
+   * segment.
+   */
   #hasSegmentFor(commitBytes: number, reservedBytes = RESERVED_BLOCKS * this.#options.blockBytes): boolean {
     if (this.#segment === null) return false;
     const { sizeBytes } = this.#segment.header;
@@ -243,7 +271,7 @@ export class CommitLayout {
     this.#guard.assertIdle();
     const segment = this.#segment;
     const next = this.#room.take(commitBytes);
-    // A hook may have written meanwhile, and taken one: segments are used in the order of their sequences.
+    // A hook may have written, and taken a segment. Segments are used in the order of their sequences.
     if (this.#segment !== segment || (segment !== null && next.sequence < segment.sequence)) {
       this.#room.giveUp(next);
       return;
@@ -266,7 +294,7 @@ export class CommitLayout {
     this.#guard.leave();
   }
 
-  /** An empty commit behind everything in the segment, where nothing gathers any more. */
+  /** Makes a mark behind everything in the segment, and closes the commit that takes records. */
   #newMark(segment: WritableSegment, mark: CommitMark): PendingCommit {
     this.#guard.enter();
     this.#closeOpen();
@@ -281,7 +309,7 @@ export class CommitLayout {
     if (open === null) return;
     this.#open = null;
     if (open.recordCount === 0) {
-      // Nobody wrote into it: what it was made for was refused.
+      // The record that it was made for was refused.
       open.release();
       return;
     }
@@ -302,7 +330,10 @@ function tooLarge(what: string, bytesMax: number): KeelsonError {
   );
 }
 
-/** A hook that writes whenever a segment is taken would keep its caller busy for ever. */
+/**
+ * Throws a TypeError after too many tries. A hook that writes whenever a segment is taken would otherwise keep
+ * its caller busy for ever.
+ */
 export function assertTriesLeft(tries: number): void {
   if (tries < PREPARE_TRIES_MAX) return;
   throw new TypeError(

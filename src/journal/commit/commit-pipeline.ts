@@ -1,6 +1,9 @@
-// The commit path: one write in flight, everyone who came meanwhile in the next. No timer and no window: with nothing
-// in flight a commit goes at the end of the current microtask turn. The durable LSN moves here and nowhere else,
-// only over writes that have completed, in order. The first failure of accepted bytes poisons, for good.
+// The commit pipeline: one write is in flight, and everything that is appended meanwhile goes into the next
+// one.
+//
+// There is no timer. If nothing is in flight, a commit is submitted at the end of the current microtask turn.
+// The durable LSN moves only here, in order, when a write has completed. The first failure of accepted bytes
+// poisons the journal for good.
 
 import { type CommitGuard, interrupted, namedStop } from '../../commit-guard.js';
 import {
@@ -20,43 +23,46 @@ import type { CommitLayout } from './commit-layout.js';
 import type { DurableWaiters } from './durable-waiters.js';
 import type { CommitMark, PendingCommit } from './pending-commit.js';
 
+/** The calls by which a pipeline reports to its journal. */
 export interface CommitPipelineEvents {
-  /** A commit is durable: what is held changes, and no foreign code runs. */
+  /** Called when a commit is durable, before anything else. Runs no foreign code. */
   landed(commit: PendingCommit): void;
-  /** Told after that. */
+  /** Called after landed(). May run foreign code. */
   durable(commit: PendingCommit): void;
   poisoned(error: KeelsonError): void;
 }
 
+/** Figures of the commits of a session. */
 export interface CommitPipelineStats {
-  /** Durable writes completed: each is one flush of the disk. */
+  /** Durable writes that have completed. Each is one flush of the disk. */
   commits: number;
-  /** Records in them. */
+  /** Records in these commits. */
   records: number;
-  /** Bytes in them, headers and padding included. */
+  /** Bytes of these commits, headers and padding included. */
   bytesWritten: number;
-  /** Of the commits, those that an append or a blocking sync waited for with the event loop stopped. */
+  /** Commits that an append or a blocking sync waited for with the event loop stopped. */
   blockingCommits: number;
 }
 
+/** Submits commits one at a time, and settles those who wait for them. */
 export class CommitPipeline {
   readonly #layout: CommitLayout;
   readonly #waiters: DurableWaiters;
   readonly #events: CommitPipelineEvents;
   readonly stats: CommitPipelineStats = { commits: 0, records: 0, bytesWritten: 0, blockingCommits: 0 };
-  /** What every commit says of the oldest LSN the journal answers for. */
+  /** The oldest LSN that the journal holds, as every commit says it. */
   heldFromLsn: number;
   #syncedLsn: number;
   #inFlight: PendingCommit | null = null;
   #isScheduled = false;
-  /** Calls of the program that are in the engine now, one inside the other. */
+  /** Calls of the program that are inside the engine now. They may be nested. */
   #callersStackDepth = 0;
   #poisonedBy: KeelsonError | null = null;
   #isPoisonTold = false;
   #idle: (() => void)[] = [];
-  /** Of a poisoned journal: nobody will write them. */
+  /** Marks of a poisoned journal, whose waiters have not been told yet. */
   readonly #unwrittenMarks: CommitMark[] = [];
-  /** Stands around every change of the layout, and of what is in flight and durable. */
+  /** Entered around every change of the layout, of what is in flight, and of what is durable. */
   readonly #guard: CommitGuard;
 
   constructor(
@@ -82,16 +88,17 @@ export class CommitPipeline {
     return this.#poisonedBy;
   }
 
-  /** True when what is appended now goes out without anybody doing more: see schedule(). */
+  /** True if a record that is appended now will be submitted without another call. */
   get willSubmit(): boolean {
     return this.#isScheduled || this.#inFlight !== null;
   }
 
   /**
-   * What is appended goes out at the end of this microtask turn, together with what the rest of the turn appends. A
-   * microtask alone would run before continuations that are queued behind it; a tick queued by a microtask runs when
-   * the queue is empty. Called before the append, so that one that is stopped behind it goes out all the same. Hooks of
-   * the program may run.
+   * Plans the submission of everything that is appended until the end of this microtask turn.
+   *
+   * A microtask alone would run before continuations that are queued behind it. A tick that a microtask queues
+   * runs when the queue is empty. Call this before the append, so that an append that is stopped afterwards is
+   * submitted all the same. Hooks of the program may run.
    */
   schedule(): void {
     if (this.willSubmit) return;
@@ -99,12 +106,19 @@ export class CommitPipeline {
     this.#isScheduled = true;
   }
 
-  /** What was appended goes out now, unless a write is in flight: there is so much of it that waiting for more gains nothing. */
+  /**
+   * Submits what is appended now, unless a write is in flight. For so many bytes that waiting for more gains
+   * nothing.
+   */
   submitAtOnce(): void {
     this.#onCallersStack(() => this.#submitNext());
   }
 
-  /** Blocks until everything up to `lsn` is durable. Throws KEELSON_POISONED when it will not be. */
+  /**
+   * Blocks until everything up to `lsn` is durable.
+   *
+   * @throws KEELSON_POISONED if it will never be.
+   */
   drainThroughSync(lsn: number): void {
     this.#onCallersStack(() => this.#drain(lsn));
     if (!this.#layout.isEmpty) this.schedule();
@@ -117,14 +131,14 @@ export class CommitPipeline {
       const inFlight = this.#inFlight;
       if (inFlight === null) this.#writeNextSync();
       else inFlight.segment.file.drainSync();
-      // A completion that was lost, because the call that it came in was stopped, does not come again.
+      // A completion is lost for ever if the call that it came in was stopped.
       if (this.stats.commits === commits && this.#inFlight === inFlight) throw interrupted();
     }
   }
 
   /**
-   * Calls into the engine from a call of the program, which may be stopped in it: then nobody can tell whether the engine
-   * has taken a write, or told of one. A microtask, which runs when the call has ended in whatever way, finds out.
+   * Calls the engine inside a call of the program, which may be stopped there. Then nobody knows whether the
+   * engine has taken a write, or has reported one. A microtask, which runs however the call ends, notices that.
    */
   #onCallersStack(run: () => void): void {
     if (this.#wasStopped()) return;
@@ -133,20 +147,27 @@ export class CommitPipeline {
     try {
       run();
     } catch (error) {
-      // For want of stack this may fail as well: then the depth stays, and the microtask does it.
+      // This may fail as well if the stack is exhausted. Then the depth stays above zero, and the microtask
+      // abandons.
       this.#abandon(error);
     }
     this.#callersStackDepth--;
   }
 
-  /** In this order: where poisoning has no stack, what is in flight still shows that something is wrong. */
+  /**
+   * Poisons, and forgets the commit in flight. In this order: if the stack is too short to poison, the commit
+   * in flight still shows that something is wrong.
+   */
   #abandon(cause: unknown, segment?: WritableSegment): void {
     this.poison(cause, segment);
     this.#inFlight = null;
     this.#tellIdle();
   }
 
-  /** Resolves when nothing is in flight and nothing waits for its turn; in a poisoned journal, when nothing is in flight. */
+  /**
+   * Resolves when nothing is in flight and nothing waits to be submitted. In a poisoned journal, when nothing is
+   * in flight.
+   */
   whenIdle(): Promise<void> {
     if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => {
@@ -155,10 +176,10 @@ export class CommitPipeline {
     });
   }
 
-  /** Refuses everything from here on, and everyone who waits. The first call decides the cause. */
+  /** Refuses all later writes, and rejects everyone who waits. The first call decides the cause. */
   poison(cause: unknown, segment?: WritableSegment): void {
     if (this.#poisonedBy !== null) return;
-    // The file was opened under a temporary name, and knows no other.
+    // The file knows only the temporary name under which it was opened.
     const place = segment === undefined ? {} : { path: segment.path, segment: segment.sequence };
     const root = namedStop(isKeelsonError(cause, 'KEELSON_POISONED') ? (cause.cause ?? cause) : cause);
     const facts = { ...(root instanceof KeelsonError ? root.facts : {}), ...place };
@@ -176,7 +197,7 @@ export class CommitPipeline {
       { ...facts, lsn, lsnEnd },
       root,
     );
-    // First: whoever poisons may be stopped while it tells, or have no stack for it.
+    // Queued first, because the caller may be stopped while it tells, or may lack the stack for it.
     queueMicrotask(this.#tellPoisoned);
     this.#poisonedBy = error;
     this.#tellPoisoned();
@@ -198,7 +219,9 @@ export class CommitPipeline {
     });
   }
 
-  /** The blocking form goes past the event loop from the start: what it would submit there, it could only wait for. */
+  /**
+   * Writes the next commit, blocking. It does not submit, because it would then only wait for the event loop.
+   */
   #writeNextSync(): void {
     this.#startNext((commit, write) => {
       let failure: Error | null = null;
@@ -250,8 +273,8 @@ export class CommitPipeline {
     if (this.#isBlocking) this.stats.blockingCommits++;
     this.#events.landed(commit);
     this.#guard.leave();
-    // What gathered meanwhile goes first, so that the disk works while those who waited go on. Not while somebody
-    // blocks: a write handed to the event loop could not come back before they are done.
+    // The next commit is submitted before those who waited continue, so that the disk is busy meanwhile. Not
+    // during a blocking call: a write that needs the event loop could not complete before that call ends.
     if (!this.#isBlocking) this.#submitNext();
     this.#events.durable(commit);
     commit.mark?.settled(null);
@@ -259,7 +282,7 @@ export class CommitPipeline {
     this.#tellIdle();
   }
 
-  /** Poisons, and returns true, when a change of the log was stopped half-way. */
+  /** Returns true, and poisons, if a change of the log was stopped half-way. */
   #wasStopped(): boolean {
     if (!this.#guard.isInside) return false;
     this.#guard.stopped();
@@ -288,7 +311,10 @@ export class CommitPipeline {
     this.#tellPoisoned();
   };
 
-  /** Ends everybody's waiting. Where it was stopped, it goes on. */
+  /**
+   * Tells everyone who waits that the journal is poisoned. A later call continues where an earlier one was
+   * stopped.
+   */
   readonly #tellPoisoned = (): void => {
     const error = this.#poisonedBy;
     if (error === null) return;
@@ -305,7 +331,7 @@ export class CommitPipeline {
   };
 }
 
-/** Causes that know better than the code of a poisoned journal what to do next. */
+/** Causes whose own next step says more than that of a poisoned journal. */
 const CAUSES_WITH_STEPS: readonly KeelsonErrorCode[] = [
   'KEELSON_EXISTS',
   'KEELSON_INTERRUPTED',

@@ -1,10 +1,10 @@
-// Who waits for which LSN to be durable. A waiter costs one entry while it waits and is settled exactly once.
+// The queue of those who wait for an LSN to be durable. A waiter is settled exactly once.
 
 import type { Lsn } from '../format/lsn.js';
 
 /**
- * A class: V8 may make literals of one place in the code in its old space, when many of them have once survived, and
- * what hangs on one there is copied after it.
+ * A waiter. It is a class because V8 may pretenure an object literal: when many objects of one literal have
+ * survived, V8 allocates new ones in the old generation, and promotes what they reference.
  */
 export class Waiter {
   readonly lsn: Lsn;
@@ -18,18 +18,18 @@ export class Waiter {
   }
 }
 
-/** With so few left, or no more than have been settled, those are cut off. */
+/** Settled entries are cut off if at most this many waiters remain, or no more than were settled. */
 const CUT_ENTRIES_MAX = 4096;
 
-/** A queue in LSN order: nearly every waiter comes with the highest LSN so far, so adding is a push. */
+/** A queue in the order of LSNs. Nearly every waiter has the highest LSN so far, so adding is a push. */
 export class DurableWaiters {
   #waiters: Waiter[] = [];
   /**
-   * Entries before this are settled. They are cut off at every commit, if that is cheap: what an array holds that has lived
-   * for a while, the collector keeps, and copies, with all that hangs on it. And in bulk, so that settling stays linear.
+   * Entries before this index are settled. They are cut off at every commit if that is cheap, because V8 keeps
+   * and promotes whatever an old array references. They are cut off in bulk, so that settling stays linear.
    */
   #head = 0;
-  /** Taken out of the queue, and maybe not settled yet. */
+  /** A waiter that was taken out of the queue, and may not be settled yet. */
   #unsure: Waiter | null = null;
 
   get count(): number {
@@ -48,9 +48,9 @@ export class DurableWaiters {
     waiters.splice(at, 0, waiter);
   }
 
-  /** Resolves everyone who waits for `durableLsn` or less, each with the LSN it waits for. */
+  /** Resolves everyone who waits for `durableLsn` or less, with the LSN that each waits for. */
   settle(durableLsn: number): void {
-    // Read anew each time: a hook on promises may run the program's code, and that may add waiters, or settle.
+    // The queue is read again each time, because a hook on promises may add waiters, or settle.
     while (this.count > 0 && this.#waiters[this.#head]!.lsn <= durableLsn) {
       const waiter = this.#next();
       waiter.resolve(waiter.lsn);
@@ -59,7 +59,7 @@ export class DurableWaiters {
     this.#cut();
   }
 
-  /** Rejects everyone who still waits, all with the same error. */
+  /** Rejects everyone who waits, with the same error. */
   rejectAll(error: Error): void {
     while (this.count > 0) {
       const waiter = this.#next();
@@ -69,7 +69,10 @@ export class DurableWaiters {
     this.#cut();
   }
 
-  /** Settles everyone who waits, and whoever was being settled when a call was stopped. To settle a promise again changes nothing. */
+  /**
+   * Settles everyone who waits, and the waiter that was being settled when a call was stopped. Settling a
+   * promise twice is harmless.
+   */
   end(durableLsn: number, error: Error): void {
     const unsure = this.#unsure;
     if (unsure !== null && unsure.lsn <= durableLsn) unsure.resolve(unsure.lsn);

@@ -1,4 +1,4 @@
-// One commit before it is durable: the frames gathered so far, in memory laid out as they will be on disk.
+// A commit before it is durable: its frames, in memory that has the layout of the disk.
 
 import { FRAME_OVERHEAD_BYTES, type FrameSeal, type Storage } from '../../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from '../format/commit-format.js';
@@ -6,22 +6,24 @@ import { writeFrame } from '../format/frame.js';
 import type { WritableSegment } from '../segments/segment-files.js';
 import type { CommitBuffers } from './commit-buffers.js';
 
+/** The place of a commit on the disk and in the log. */
 export interface PendingCommitPlace {
   readonly segment: WritableSegment;
   readonly offset: number;
   readonly startLsn: number;
-  /** Header and frames never pass this: the room in the segment, or the limit of a commit. */
+  /** Bytes of header and frames at most: what the segment has room for, or the limit of a commit. */
   readonly lengthMax: number;
 }
 
-/** What an empty commit says, beside the LSNs that every commit carries. */
+/** A mark: what an empty commit says beside the LSNs that every commit carries. */
 export interface CommitMark {
   readonly flags: number;
   readonly nextSequence: number;
-  /** Told when the mark is durable (null), or that it never will be. */
+  /** Called with null when the mark is durable, or with the reason why it never will be. */
   readonly settled: (error: Error | null) => void;
 }
 
+/** Collects the frames of one commit. */
 export class PendingCommit {
   readonly segment: WritableSegment;
   readonly offset: number;
@@ -71,28 +73,35 @@ export class PendingCommit {
     return this.#length + frameBytes <= this.#lengthMax;
   }
 
-  /** Whether append() of so many bytes of frames needs no more memory. */
+  /** Returns true if append() of `frameBytes` of frames needs no more memory. */
   hasMemoryFor(frameBytes: number): boolean {
     return this.#length + frameBytes <= this.#bytes.length;
   }
 
-  /** Takes the memory that append() of so many bytes of frames needs. Throws a RangeError, with nothing changed. */
+  /**
+   * Takes the memory that append() of `frameBytes` of frames needs.
+   *
+   * @throws A RangeError if there is no memory, with nothing changed.
+   */
   reserve(frameBytes: number): void {
     if (!this.hasMemoryFor(frameBytes)) this.#grow(this.#length + frameBytes);
   }
 
-  /** Copies one record in, framed. The caller has asked fits(). */
+  /** Copies a record in, behind a frame header. It must fit: see fits(). */
   append(record: Uint8Array): void {
     const at = this.#length;
     const end = at + FRAME_OVERHEAD_BYTES + record.length;
     this.reserve(FRAME_OVERHEAD_BYTES + record.length);
-    // In this order: a sum above 2^53 on the way would be rounded.
+    // The order matters: an intermediate sum above 2^53 would be rounded.
     writeFrame(this.#bytes, this.#view, at, record, this.startLsn + (end - COMMIT_HEADER_BYTES));
     this.#length = end;
     this.recordCount++;
   }
 
-  /** The bytes as they go out, header and padding included; frame checksums are left to the engine's sealing. */
+  /**
+   * Returns the bytes of the commit, header and padding included. The engine fills in the checksums of the
+   * frames.
+   */
   finish(durableLsn: number, heldFromLsn: number): Uint8Array {
     const bytes = this.#bytes.subarray(0, this.bytesOnDisk);
     bytes.fill(0, this.#length);
@@ -115,7 +124,10 @@ export class PendingCommit {
     return bytes;
   }
 
-  /** Fills in the frames' checksums now, while the disk is busy with what comes before: nothing is added any more. */
+  /**
+   * Fills in the checksums of the frames while the disk is busy with another commit. Nothing may be appended
+   * after it.
+   */
   sealAhead(storage: Storage): void {
     const seal = this.sealWith();
     if (seal === null) return;
@@ -123,14 +135,17 @@ export class PendingCommit {
     this.#isSealed = true;
   }
 
-  /** What the engine needs to fill in the frames' checksums; null when there are none to fill in. */
+  /**
+   * Returns what the engine needs to fill in the checksums of the frames. Returns null if there are none to
+   * fill in.
+   */
   sealWith(): FrameSeal | null {
     if (this.recordCount === 0 || this.#isSealed) return null;
     const { startLsn, bodyBytes } = this;
     return { seed: this.segment.seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes };
   }
 
-  /** Hands the memory back for reuse. Only when no engine can still read it. */
+  /** Gives the memory back for use. No engine may be able to read it any more. */
   release(): void {
     this.#buffers.giveBack(this.#bytes);
   }
@@ -140,7 +155,7 @@ export class PendingCommit {
     const larger = this.#buffers.take(Math.ceil(length / this.#blockBytes) * this.#blockBytes);
     larger.set(smaller.subarray(0, this.#length));
     const view = new DataView(larger.buffer, larger.byteOffset, larger.byteLength);
-    // Both at once, with no call in between: a stop finds either the old memory or the new.
+    // Both fields change without a call in between, so a stop finds the old memory or the new memory.
     this.#bytes = larger;
     this.#view = view;
     this.#buffers.giveBack(smaller);

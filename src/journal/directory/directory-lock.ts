@@ -1,11 +1,13 @@
-// The lock: one owner per directory, across processes, containers and worker threads, in one protocol for every engine.
+// The lock of a directory: one owner at a time, across processes, containers and worker threads, with the same
+// protocol on every engine.
 //
-// The owner is whoever made LOCK.<n> with the highest n, by link()ing a finished file to that name: of many racers
-// one link succeeds. A next owner makes n+1, and only after it has judged n released or dead. Nothing is ever taken
-// away from a live owner, and nothing waits for a lock to become old.
+// The owner is the process that made LOCK.<n> with the highest n. It made the lock by link() of a finished
+// file, so one of many contenders succeeds. The next owner makes n+1, and only after it has judged the owner of
+// n to be released or dead. A live owner never loses the lock, and no lock expires.
 //
-// An owner shows that it lives by a socket, LIVE.<instance>, that listens before LOCK.<n> names it; where the addon is, the
-// directory itself is locked as well. All of it goes through the descriptor of the directory: see HeldDirectory.
+// An owner shows that it lives by a socket, LIVE.<instance>, which listens before LOCK.<n> names it. If the
+// addon is there, the owner also locks the directory itself. All operations use the descriptor of the
+// directory: see HeldDirectory.
 
 import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../../errors.js';
 import { delay } from '../../schedulers.js';
@@ -25,40 +27,55 @@ import {
 import { judgeOwner, refuseLocked } from './lock-judgement.js';
 import { withOwnedNames } from './owned-names.js';
 
-/** Each try that fails shows that somebody else made progress; this many in a row means a loop. */
+/**
+ * Tries to take the lock. A failed try means that another contender made progress, so this many failures in a
+ * row mean a loop.
+ */
 const LOCK_TRIES_MAX = 1000;
 /**
- * Older lock files that stay. A racer that read the directory long ago may make a number that has been cleared
- * away since; it finds the higher ones when it looks again, and these make sure there are some to find.
+ * Lock files that stay below the newest one. A slow contender can link a number that was cleared away
+ * meanwhile. It then lists the directory again, and must find a higher number there.
  */
 const OLDER_LOCKS_KEPT = 1;
-/** Whoever looks has the directory locked for a moment, shared, and is no owner. */
+/** Tries to lock the directory. A probe of the lock takes a shared lock for a moment, and is no owner. */
 const FLOCK_TRIES_MAX = 100;
-/** So often in a row only an owner has it locked exclusively, or another contender that is about to become it. */
+/**
+ * Probes in a row that find an exclusive lock. Only an owner, or a contender that is about to become the owner,
+ * holds one for so long.
+ */
 const FLOCK_EXCLUSIVE_MAX = 3;
 const FLOCK_RETRY_MS = 2;
-/** How often an open with `waitForLockMs` looks. */
+/** Milliseconds between the tries of an open with `waitForLockMs`. */
 const WAIT_POLL_MS = 50;
-/** What link() says on a file system without hard links. */
+/** Errors of link() on a file system without hard links. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
+/** The lock of a directory, held by this owner. */
 export interface DirectoryLock {
   /**
-   * The engine, for everything in the directory that is locked. It refuses to create, rename, link and remove with
-   * KEELSON_LOCK_LOST once the lock is somebody else's, or its file was removed.
+   * The engine, for all operations in the locked directory. When the lock has been lost or its file was
+   * removed, operations that create, rename, link or remove throw KEELSON_LOCK_LOST.
    */
   readonly storage: Storage;
-  /** Told once, before an operation on a name throws KEELSON_LOCK_LOST for the first time. */
+  /** Sets the listener that is called once, before the first operation throws KEELSON_LOCK_LOST. */
   onLost(listener: (error: KeelsonError) => void): void;
-  /** Marks the lock as released. Never throws: where that fails, what proves that its owner is gone stays. */
+  /**
+   * Marks the lock as free. Never throws. If the mark cannot be written, the socket keeps its name, and a
+   * refused connection proves that the owner is gone.
+   */
   release(): Promise<void>;
-  /** Gives the lock up: what could not be opened is left as it was, but for a lock that is marked as released. Never throws. */
+  /**
+   * Gives the lock up after an open that failed. Leaves at most a lock file that is marked as free. Never
+   * throws.
+   */
   abandon(): Promise<void>;
 }
 
 /**
- * Takes the lock of a directory that exists. Throws KEELSON_LOCKED, naming the owner and the file, when an owner still
- * lives after `waitMs`.
+ * Takes the lock of a directory that exists.
+ *
+ * @param waitMs How long to wait for a live owner, in milliseconds.
+ * @throws KEELSON_LOCKED, with the owner and the file, if an owner still lives after `waitMs`.
  */
 export async function lockDirectory(storage: Storage, directory: string, waitMs = 0): Promise<DirectoryLock> {
   for (let leftMs = waitMs; ; leftMs -= WAIT_POLL_MS) {
@@ -72,8 +89,10 @@ export async function lockDirectory(storage: Storage, directory: string, waitMs 
 }
 
 /**
- * For verify() and salvage(): throws KEELSON_LOCKED when a live owner has the directory, or nobody can tell. Makes and changes nothing. Returns the
- * number of the newest lock: as long as it stays the same, nobody has taken the directory since.
+ * Returns the number of the newest lock if nobody owns the directory. As long as that number stays the same,
+ * nobody has taken the directory. For verify() and salvage(): makes and changes nothing.
+ *
+ * @throws KEELSON_LOCKED if an owner lives, or if nobody can tell.
  */
 export async function assertUnowned(held: HeldDirectory): Promise<number> {
   for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
@@ -109,7 +128,11 @@ function changesHands(directory: string): KeelsonError {
   return new KeelsonError('KEELSON_LOCKED', text, { path: directory });
 }
 
-/** True when the directory is locked now; false where directories cannot be locked. Throws KEELSON_LOCKED. */
+/**
+ * Locks the directory. Returns false if directories cannot be locked here.
+ *
+ * @throws KEELSON_LOCKED if somebody else has it locked.
+ */
 async function lockExclusively(held: HeldDirectory): Promise<boolean> {
   let exclusiveCount = 0;
   for (let tries = 0; tries < FLOCK_TRIES_MAX && exclusiveCount < FLOCK_EXCLUSIVE_MAX; tries++) {
@@ -121,7 +144,7 @@ async function lockExclusively(held: HeldDirectory): Promise<boolean> {
   return refuseLocked(held, 'opener');
 }
 
-/** Null when somebody else was faster. */
+/** Makes the lock with this number. Returns null if another contender was faster. */
 async function tryLock(held: HeldDirectory, number: number, flock: boolean): Promise<OwnedLock | null> {
   const { storage, path: directory } = held;
   if (number > LOCK_NUMBER_MAX) {
@@ -138,12 +161,13 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
   try {
     announcement = await held.announce(live);
   } catch (error) {
-    // A new owner took the socket, which did not listen yet, for a dead one's, and removed it.
+    // A new owner took the socket for one of a dead owner, because it did not listen yet, and removed it.
     if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return null;
     throw namingDirectory(directory, error);
   }
   try {
-    // A power cut must not leave a lock that names a socket which is not there: the next opener may lack the addon.
+    // Without this flush a power cut could leave a lock whose socket is not there. An opener without the addon
+    // would be stuck.
     if (announcement !== null) await storage.flushDirectory(directory);
     const liveIdentity = announcement === null ? null : storage.identityOf(`${directory}/${live}`);
     const owner = { ...storage.processIdentity, live: announcement === null ? null : live, flock };
@@ -164,7 +188,10 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
   }
 }
 
-/** Whoever may not write in a directory knows the directory, and none of the files that the lock would make there. */
+/**
+ * Puts the directory into an error about a file of the lock. A user without write access knows the directory,
+ * and not the files that the lock makes there.
+ */
 function namingDirectory(directory: string, error: unknown): unknown {
   if (!isKeelsonError(error, 'KEELSON_ACCESS')) return error;
   const { path = '', errno, syscall } = error.facts;
@@ -190,7 +217,10 @@ interface LinkedLock {
   readonly identity: string | null;
 }
 
-/** Makes the file, whole, and then gives it its name. Null when that was taken, or a new owner cleared our file away. */
+/**
+ * Makes a complete lock file and links it to `name`. Returns null if `name` is taken, or if a new owner removed
+ * the temporary file.
+ */
 async function linkLock(
   storage: Storage,
   temporary: string,
@@ -201,14 +231,14 @@ async function linkLock(
   let linked: LinkedLock | null = null;
   try {
     await file.write(encodeHeldLock(owner), 0);
-    // Space that was used before may hold an older lock's contents until then: after a power cut they would count.
+    // Reused disk space may hold the contents of an older lock, which would count after a power cut.
     await file.flush();
     const identity = storage.identityOf(temporary);
     await storage.link(temporary, name);
     linked = { file, identity };
   } catch (error) {
     if (isKeelsonError(error) && NO_LINKS.includes(error.facts.errno ?? '')) throw needsLinks(name, error);
-    // EEXIST: somebody linked that number. Not found: a new owner cleared our temporary file away.
+    // EXISTS: another contender linked this number. NOT_FOUND: a new owner removed the temporary file.
     if (!isKeelsonError(error, 'KEELSON_EXISTS') && !isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
   } finally {
     await storage.remove(temporary).catch(() => {});
@@ -261,8 +291,9 @@ class OwnedLock implements DirectoryLock {
   }
 
   /**
-   * Whether this is the owner. The number may be one that had been cleared away: then a higher one is there, and its
-   * owner is the owner. And a new owner may have taken our socket for a dead one's, before it listened.
+   * Returns true if this lock is the newest and its socket is still there. The number may have been cleared
+   * away before, and then a higher one is there. And a new owner may have removed the socket before it
+   * listened.
    */
   async isConfirmed(liveIdentity: string | null): Promise<boolean> {
     const { storage, path: directory } = this.#held;
@@ -273,9 +304,11 @@ class OwnedLock implements DirectoryLock {
         const identity = storage.identityOf(`${directory}/${this.live}`);
         if (identity === null || identity !== liveIdentity) return false;
       }
-      // Whoever makes a store here looks for locks after its marker is there; we look for the marker after our lock is.
+      // A backup makes its marker and then looks for locks. An owner makes its lock and then looks for the
+      // marker. So one of them notices.
       await clearIncomplete(storage, directory, names);
-      // Before the socket of a dead owner goes: a power cut must not leave that owner's lock as the newest again.
+      // Otherwise a power cut could bring the lock of a dead owner back as the newest, without the socket that
+      // proves the death.
       if (names.some((name) => isSocket(name) && name !== this.live)) await storage.flushDirectory(directory);
       return true;
     } catch (error) {
@@ -299,7 +332,7 @@ class OwnedLock implements DirectoryLock {
     await this.#end();
   }
 
-  /** Somebody else is the owner: gives up what was made, and keeps the directory for another try. */
+  /** Gives up what was made, because another contender is the owner. Keeps the directory for another try. */
   async withdraw(): Promise<void> {
     await this.#giveUp();
     await this.#file.close().catch(() => {});
@@ -307,9 +340,11 @@ class OwnedLock implements DirectoryLock {
   }
 
   /**
-   * Marks the lock file, and removes it only below a newer one. The newest number is never given out twice: a slow opener
-   * that judged its first owner dead would take the next number from the second. Nor does an older lock become the newest
-   * again: that may be a dead owner's, whose socket, the proof of it, has been cleared away.
+   * Marks the lock file as free, and removes the file only if a newer lock is there.
+   *
+   * The newest number is never given out twice: a slow opener that judged its first owner dead would take the
+   * next number from the second owner. And an older lock must not become the newest: its owner may be dead, and
+   * the socket that proves it removed.
    */
   async #giveUp(): Promise<void> {
     const { storage, path: directory } = this.#held;
@@ -324,8 +359,10 @@ class OwnedLock implements DirectoryLock {
   }
 
   /**
-   * True when the file says so durably. The socket goes only then: a power cut must not leave a lock that says it is held,
-   * and no socket. Where it cannot be marked, the socket keeps its name, and refused connections say that its owner is gone.
+   * Marks the lock file as free, durably. Returns whether that succeeded.
+   *
+   * The socket goes only after that. Otherwise a power cut could leave a lock that says it is held, without a
+   * socket. If the mark fails, the socket keeps its name, and refused connections say that the owner is gone.
    */
   async #markFree(): Promise<boolean> {
     try {
@@ -338,13 +375,16 @@ class OwnedLock implements DirectoryLock {
     }
   }
 
-  /** While the file has its name nobody else can make that name: what is removed is ours. */
+  /**
+   * Removes the lock file. As long as the file has its name nobody can make that name, so the file is this
+   * owner's.
+   */
   async #removeOwn(): Promise<void> {
     const { storage } = this.#held;
     if (storage.identityOf(this.#path) === this.#identity) await storage.remove(this.#path);
   }
 
-  /** Throws KEELSON_LOCK_LOST, now and ever after, when this is not the owner any more. */
+  /** Throws KEELSON_LOCK_LOST if this is no longer the owner, and in every later call. */
   #assertOwner(): void {
     if (this.#lost !== null) throw this.#lost;
     const why = this.#whyLost();
@@ -367,7 +407,10 @@ class OwnedLock implements DirectoryLock {
   }
 }
 
-/** Best effort: what stays is small, and the next owner tries again. A socket goes only when it is proven dead. */
+/**
+ * Removes what earlier owners left. Failures are ignored: the files are small, and the next owner tries again.
+ * A socket goes only if its owner is proven dead.
+ */
 async function removeLeftovers(held: HeldDirectory, { storage, number, live }: OwnedLock): Promise<void> {
   const { path: directory } = held;
   for (const name of await storage.list(directory).catch(() => [])) {

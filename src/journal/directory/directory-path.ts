@@ -1,4 +1,4 @@
-// Where a journal or store is: a path or a `file:` URL as callers give it, made absolute. Pure.
+// The path of a journal or store: a path or a `file:` URL, made absolute. Pure.
 
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,12 @@ export type DirectoryPath = string | FileUrl;
 
 const EXPECTED = 'a non-empty path or a file: URL';
 
-/** The absolute, normal form of a path. Throws a TypeError, which calls it `argument`, for what is no path. */
+/**
+ * Returns the absolute, normalized form of a path.
+ *
+ * @param argument The name of the argument in messages.
+ * @throws A TypeError if `given` is not a path.
+ */
 export function absoluteDirectory(given: unknown, argument = 'directory'): string {
   const directory = isUrl(given) ? pathOf(given, argument) : given;
   if (typeof directory !== 'string' || directory === '') throw misuse(argument, EXPECTED, given);
@@ -24,7 +29,7 @@ export function absoluteDirectory(given: unknown, argument = 'directory'): strin
   return process.platform === 'win32' ? path.replaceAll('\\', '/') : path;
 }
 
-/** By what it has and not by its class: a URL may come from another realm. */
+/** Checks properties and not the class, because a URL may come from another realm. */
 function isUrl(given: unknown): given is FileUrl {
   if (typeof given !== 'object' || given === null) return false;
   const { href, protocol } = given as { href?: unknown; protocol?: unknown };

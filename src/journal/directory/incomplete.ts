@@ -1,17 +1,19 @@
-// The marker of a directory in which a store is being made: the first thing that is made there, and the last that goes.
+// The marker of a directory in which a store is being made: made first, and removed last.
 //
-// It names the journal of that store, and the one who makes it makes a single segment. So beside anything else the
-// marker says nothing: somebody who was refused, because another store was there already, left it behind when it was
-// killed, or a power cut took back its removal. A store that has acknowledged anything has a segment that tells.
+// The marker names the journal of that store. Its maker writes a single segment. So the marker means nothing
+// beside another segment: its maker was refused, because a store was there, and was killed before it could
+// remove the marker; or a power cut brought the marker back. A store that has acknowledged a write has a
+// segment that shows this.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { Storage, StorageFile } from '../../storage/index.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../format/segment-format.js';
 import { segmentPath, segmentSequences } from '../format/segment-names.js';
 
+/** The name of the marker. */
 export const INCOMPLETE_MARKER = 'INCOMPLETE';
 
-/** The sequence of the one segment of a store that is being made. */
+/** The sequence of the only segment of a store that is being made. */
 export const FIRST_SEQUENCE = 1;
 
 const ID_PATTERN = /^journal ([0-9a-f]{32})\n/;
@@ -20,14 +22,14 @@ const ID_LINE_BYTES = 41;
 const TEXT_FOR_PEOPLE =
   'A backup or a salvage is writing a store here. If none is running, it was interrupted: remove this directory.\n';
 
-/** What the marker of a store with that journal id says. */
+/** Returns the contents of the marker of a store with that journal id. */
 export function incompleteMarker(journalId: Uint8Array): Uint8Array {
   return new TextEncoder().encode(`journal ${Buffer.from(journalId).toString('hex')}\n${TEXT_FOR_PEOPLE}`);
 }
 
 /**
- * Throws KEELSON_INCOMPLETE when what is in a directory with those names was not finished. A marker that was left in
- * another store is passed over.
+ * Throws KEELSON_INCOMPLETE if the directory holds a store that is not finished. Ignores a marker that was left
+ * behind in another store.
  */
 export async function refuseIncomplete(
   storage: Storage,
@@ -43,8 +45,9 @@ export async function refuseIncomplete(
 }
 
 /**
- * The same for who has just taken the lock, and removes a marker that was left behind. Nobody relies on the removal:
- * a marker that stays, or comes back, is judged again.
+ * Throws KEELSON_INCOMPLETE as refuseIncomplete() does, and removes a marker that was left behind. Only the
+ * owner of the lock calls it. Nothing depends on the removal: a marker that stays or comes back is judged
+ * again.
  */
 export async function clearIncomplete(
   storage: Storage,
@@ -55,22 +58,23 @@ export async function clearIncomplete(
   if (names.includes(INCOMPLETE_MARKER)) await storage.remove(markerPath(directory)).catch(() => {});
 }
 
-/** True when a segment is there that is not of the store that the marker is about. */
+/** Returns true if a segment is there that is not one of the store that the marker names. */
 async function isLeftBehind(storage: Storage, directory: string, names: readonly string[]): Promise<boolean> {
   const sequences = segmentSequences(names);
   if (sequences.some((sequence) => sequence !== FIRST_SEQUENCE)) return true;
   if (sequences.length === 0) return false;
   const marker = await startOf(storage, markerPath(directory), ID_LINE_BYTES);
   const segment = await startOf(storage, segmentPath(directory, FIRST_SEQUENCE), SEGMENT_HEADER_BYTES);
-  // Gone meanwhile: the one who made it is at work.
+  // The file is gone meanwhile, so the maker of the store is at work.
   if (marker === null || segment === null) return false;
   const verdict = decodeSegmentHeader(segment);
-  // The marker was durable, whole, before there was a segment of its own; and that had its name when it was durable.
+  // The marker was durable and whole before the maker's segment was made, and that segment had its name only
+  // when it was durable.
   const id = ID_PATTERN.exec(new TextDecoder().decode(marker))?.[1];
   return !verdict.ok || id !== Buffer.from(verdict.header.journalId).toString('hex');
 }
 
-/** The first bytes of a file; null when there is none. */
+/** Returns the first bytes of a file, or null if there is no such file. */
 async function startOf(storage: Storage, path: string, length: number): Promise<Uint8Array | null> {
   let file: StorageFile;
   try {

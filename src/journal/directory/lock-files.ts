@@ -1,4 +1,5 @@
-// The files of the lock: LOCK.<n> says who the n-th owner is, LIVE.<instance> is where it shows that it lives.
+// The files of the lock: LOCK.<n> names the n-th owner, LIVE.<instance> is the socket by which an owner shows
+// that it lives.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { ProcessIdentity, Storage } from '../../storage/index.js';
@@ -6,71 +7,79 @@ import type { ProcessIdentity, Storage } from '../../storage/index.js';
 const NAME_PATTERN = /^LOCK\.(\d{1,15})$/;
 const TEMPORARY_PATTERN = /^LOCK\.tmp\.[0-9a-f]+$/;
 const LIVE_PATTERN = /^LIVE\.[0-9a-f]{16}$/;
-/** Bound, and perhaps not listening yet. */
+/** A socket that is bound, and perhaps does not listen yet. */
 const UNNAMED_LIVE_PATTERN = /^LIVE\.[0-9a-f]{16}\.tmp$/;
 const LOCK_FILE_BYTES_MAX = 4096;
 const HELD = 'held';
 const FREE = 'free';
 
+/** The highest number of a lock. */
 export const LOCK_NUMBER_MAX = 10 ** 15 - 1;
-/** Makes the name of a LIVE file unique. */
+/** Random bytes in the name of a LIVE file. */
 export const INSTANCE_BYTES = 8;
 
-/** Who has the lock, and by what the kernel shows that it lives. */
+/** The owner of a lock, and how the kernel shows that the owner lives. */
 export interface LockOwner extends ProcessIdentity {
-  /** The name of its LIVE file; null where the file system or the platform has no sockets. */
+  /** The name of the LIVE file, or null if file system or platform have no sockets. */
   readonly live: string | null;
-  /** Whether it has the directory locked. */
+  /** Whether the owner also has the directory locked. */
   readonly flock: boolean;
 }
 
-/** What a LOCK file says. */
+/** The contents of a LOCK file. */
 export type LockContents = { readonly kind: 'free' } | { readonly kind: 'held'; readonly owner: LockOwner };
 
+/** Returns the path of the lock with that number. */
 export function lockPath(directory: string, number: number): string {
   return `${directory}/LOCK.${number}`;
 }
 
-/** The number in a lock's name; 0 when the name is not one. */
+/** Returns the number in the name of a lock, or 0 if the name is not one. */
 export function lockNumber(name: string): number {
   const match = NAME_PATTERN.exec(name);
   return match === null ? 0 : Number(match[1]);
 }
 
+/** Returns the highest number of a lock among these names, or 0. */
 export function highestLock(names: readonly string[]): number {
   return Math.max(0, ...names.map(lockNumber));
 }
 
+/** Returns true for the name of a lock file that is not linked yet. */
 export function isTemporaryLock(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);
 }
 
-/** True for every name that only the lock gives: none of the store's contents is in it. */
+/** Returns true for a name that only the lock uses. Such a file holds nothing of a store or journal. */
 export function isLockName(name: string): boolean {
   return name.startsWith('LOCK.') || isSocket(name);
 }
 
-/** True for the name of a socket, also of one that its process did not live to name, or has not yet named. */
+/** Returns true for the name of a socket, final or temporary. */
 export function isSocket(name: string): boolean {
   return isLiveName(name) || UNNAMED_LIVE_PATTERN.test(name);
 }
 
+/** Returns true for the final name of a socket. */
 export function isLiveName(name: string): boolean {
   return LIVE_PATTERN.test(name);
 }
 
+/** Returns the contents of the LOCK file of an owner. */
 export function encodeHeldLock(owner: LockOwner): Uint8Array {
   return new TextEncoder().encode(`${HELD} ${JSON.stringify(owner)}\n`);
 }
 
-/** Written over the start of a lock that is released. */
+/** Returns the bytes that are written over the start of a released lock. */
 export function encodeFreeLock(): Uint8Array {
   return new TextEncoder().encode(FREE);
 }
 
 /**
- * Reads a LOCK file; null when it is not there. One that cannot be parsed is free: it gets its name only when it is
- * written whole, so it lost its contents in a power cut, and its owner with them.
+ * Reads a LOCK file. Returns null if it is not there.
+ *
+ * A file that cannot be parsed counts as free. It had its name only when it was whole, so it lost its contents
+ * in a power cut, and its owner died in it.
  */
 export async function readLock(storage: Storage, path: string): Promise<LockContents | null> {
   const text = await readText(storage, path);
@@ -120,9 +129,9 @@ function isLockOwner(value: unknown): value is ProcessIdentity & Partial<LockOwn
     typeof bootId === 'string' &&
     typeof pidNamespace === 'string' &&
     typeof startTime === 'string' &&
-    // An owner that says nothing of a proof must be asked by its labels, never be taken for garbage.
+    // An owner without these fields is judged by its labels, and not taken for garbage.
     (flock === undefined || typeof flock === 'boolean') &&
-    // The name goes into a path.
+    // The name becomes part of a path.
     (live === undefined || live === null || (typeof live === 'string' && isLiveName(live))) &&
     Number.isSafeInteger(pid)
   );

@@ -1,27 +1,34 @@
-// Whether the owner of a directory lives. What the kernel holds for a process, and drops with it, is a proof: a lock of
-// the directory, a socket that listens. Labels (boot id, process id, start time) are asked only of an owner that had
-// neither. Every doubt is KEELSON_LOCKED, with what to do.
+// The judgement whether the owner of a directory lives.
+//
+// Proofs come first: a lock of the directory and a socket that listens, which the kernel drops with the
+// process. Labels (boot id, process id, start time) count only for an owner that had neither. Every doubt is
+// KEELSON_LOCKED, with what to do.
 
 import { KeelsonError, NEXT_STEPS } from '../../errors.js';
 import { delay } from '../../schedulers.js';
 import type { HeldDirectory, Storage } from '../../storage/index.js';
 import { highestLock, isLiveName, type LockOwner, lockPath, readLock } from './lock-files.js';
 
-/** What a look found: an owner that is gone (or never was), or something that has changed meanwhile. */
+/** The judgement on a lock: its owner is gone, or never was; or the directory has changed meanwhile. */
 export type Judgement = { readonly kind: 'unowned'; readonly lock: number } | { readonly kind: 'changed' };
 
-/** Who asks: an opener has options that an examiner (verify() and salvage()) lacks. */
+/** Who asks. An opener has options that an examiner (verify() and salvage()) lacks. */
 export type LockVisitor = 'opener' | 'examiner';
 
 const FOR_EXAMINER = 'Close it first, or make a db.backup() in the program that has it open and use that';
 
-/** Whoever is about to become the owner, or fails to, announces itself for a moment: so many looks, so far apart. */
-const STRANGER_LOOKS_MAX = 20;
-const STRANGER_LOOK_MS = 5;
+/**
+ * Probes of a socket that no lock names, STRANGER_PROBE_MS apart. A contender announces itself for a moment,
+ * also when it fails.
+ */
+const STRANGER_PROBES_MAX = 20;
+const STRANGER_PROBE_MS = 5;
 
 /**
- * Judges the newest lock in a directory. `isUnlocked`: the kernel says that nobody has the directory locked. Throws
- * KEELSON_LOCKED when an owner lives, or nobody can tell.
+ * Judges the newest lock in a directory.
+ *
+ * @param isUnlocked True if the kernel says that nobody has the directory locked.
+ * @throws KEELSON_LOCKED if an owner lives, or if nobody can tell.
  */
 export async function judgeOwner(
   held: HeldDirectory,
@@ -45,7 +52,7 @@ export async function judgeOwner(
   return { kind: 'unowned', lock };
 }
 
-/** Throws KEELSON_LOCKED for a directory that somebody has locked, naming the owner as far as its file tells. */
+/** Throws KEELSON_LOCKED for a directory that somebody has locked. Names the owner if the lock file does. */
 export async function refuseLocked(held: HeldDirectory, visitor: LockVisitor): Promise<never> {
   const { storage, path: directory } = held;
   const lock = highestLock(await storage.list(directory));
@@ -65,7 +72,11 @@ export async function refuseLocked(held: HeldDirectory, visitor: LockVisitor): P
   );
 }
 
-/** Returns when a proof, or for want of one the labels, say that the owner is gone. */
+/**
+ * Returns if a proof says that the owner is dead, or if the labels say so and there is no proof.
+ *
+ * @throws KEELSON_LOCKED otherwise.
+ */
 async function assertDead(
   held: HeldDirectory,
   lock: number,
@@ -88,16 +99,18 @@ async function assertDead(
 }
 
 /**
- * Looks at sockets that the newest lock does not name. A contender's goes in a moment: true when one was seen and has
- * gone. One that stays is that of an owner whose lock file was removed by hand: KEELSON_LOCKED.
+ * Waits for sockets that the newest lock does not name. Returns true if one of them listened and is gone now:
+ * it was a contender's.
+ *
+ * @throws KEELSON_LOCKED if one stays. It belongs to an owner whose lock file was removed by hand.
  */
 async function outlast(held: HeldDirectory, strangers: readonly string[]): Promise<boolean> {
   let wasSeen = false;
   for (const name of strangers) {
-    for (let looks = 1; (await held.probe(name)) === 'live'; looks++) {
+    for (let probes = 1; (await held.probe(name)) === 'live'; probes++) {
       wasSeen = true;
-      if (looks === STRANGER_LOOKS_MAX) throw strangerLives(held.path, name);
-      await delay(STRANGER_LOOK_MS);
+      if (probes === STRANGER_PROBES_MAX) throw strangerLives(held.path, name);
+      await delay(STRANGER_PROBE_MS);
     }
   }
   return wasSeen;
@@ -157,7 +170,7 @@ function nextOf(
   return 'Share the handle that is open, or close it first. To read a store meanwhile, open it with readOnly: true';
 }
 
-/** Also when another copy of this module, or another thread, has it open. */
+/** Compares identities. So it also notices another copy of this module, and another thread. */
 function isThisProcess({ processIdentity: own }: Storage, owner: LockOwner): boolean {
   return (
     owner.pid === own.pid && owner.startTime === own.startTime && owner.pidNamespace === own.pidNamespace

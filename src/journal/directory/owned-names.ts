@@ -1,4 +1,5 @@
-// An owner that is no longer the owner must not touch a name: another store's files may have it by now.
+// A storage that changes no names after its owner has lost the lock. Another store may have these names by
+// then.
 
 import type { Storage } from '../../storage/index.js';
 
@@ -7,7 +8,7 @@ const BLOCKING_NAME_OPERATIONS = ['renameSync', 'linkSync', 'removeSync', 'creat
 
 type Operation = (...args: unknown[]) => unknown;
 
-/** The same storage, which calls `assertOwner` right before it creates, renames, links or removes a name. */
+/** Returns a storage that calls `assertOwner` right before it creates, renames, links or removes a name. */
 export function withOwnedNames(storage: Storage, assertOwner: () => void): Storage {
   const owned = Object.create(storage) as Storage;
   const call = (name: keyof Storage, args: unknown[]) => {

@@ -1,7 +1,7 @@
-// What tells the directory of a store from that of a journal of its own: its images, and its first record. Pure.
+// The traces of a store in a directory: its images, and the first record of its log. Pure.
 //
-// A store writes its records through a journal. Who opened that journal by itself could append what no store reads, and
-// remove what the store needs.
+// The journal of a store belongs to the store. A program that opened it as a journal could append what no store
+// reads, and remove what the store needs.
 
 import { KeelsonError } from '../../errors.js';
 
@@ -9,10 +9,14 @@ const IMAGE_PATTERN = /^\d{16}\.image(\.tmp)?$/;
 
 const BIRTH_KIND = 1;
 const KEY_ENCODINGS = ['utf8', 'bytes'];
-/** Of the name of a value encoding. */
+/** Bytes of the name of a value encoding. */
 const NAME_BYTES_MAX = 128;
 
-/** Throws KEELSON_FOREIGN where a store is. `firstRecord` is the record at the start of the log, where it is there. */
+/**
+ * Throws KEELSON_FOREIGN if the directory holds a store.
+ *
+ * @param firstRecord The record at the start of the log, or null if it is not there.
+ */
 export function refuseStore(
   directory: string,
   names: readonly string[],
@@ -32,8 +36,8 @@ export function refuseStore(
 }
 
 /**
- * Returns true for the birth record of a store: its kind, a format version, and the names of a key encoding and of a value
- * encoding, each behind its length. See kv/write/record-codec.ts.
+ * Returns true for the birth record of a store: its kind, a format version, and the names of the key encoding
+ * and of the value encoding, each behind its length. docs/FORMAT.md is the authority.
  */
 export function isBirth(record: Uint8Array): boolean {
   if (record[0] !== BIRTH_KIND || record[1] === 0) return false;
@@ -42,7 +46,7 @@ export function isBirth(record: Uint8Array): boolean {
   if (!KEY_ENCODINGS.includes(keyName)) return false;
   const rest = record.subarray(keyNameEnd);
   const length = rest[0] ?? 0;
-  // A length of seven bits; the longest takes a second byte.
+  // A LEB128 length: one byte up to 127, two bytes for 128.
   if (length < NAME_BYTES_MAX) return length > 0 && rest.length === 1 + length;
   return length === NAME_BYTES_MAX && rest[1] === 1 && rest.length === 2 + NAME_BYTES_MAX;
 }

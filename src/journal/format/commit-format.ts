@@ -1,4 +1,5 @@
-// The commit header: what stands at the block boundary where a commit starts. Pure; docs/FORMAT.md is the authority.
+// The commit header, which stands at the block boundary where a commit starts. Pure; docs/FORMAT.md is the
+// authority.
 
 import { crc32cFinish, crc32cUndo, crc32cUpdate, crc32cUpdateUint64 } from '../../crc32c.js';
 import { LSN_MAX } from './lsn.js';
@@ -16,38 +17,42 @@ const RECORD_COUNT_AT = 36;
 const FLAGS_AT = 40;
 const NEXT_SEQUENCE_AT = 44;
 
-/** What an empty commit says. A commit with records has none of these. */
+/** Flags of a mark, which is a commit without records. A commit with records has no flag. */
 export const COMMIT_FLAGS = {
-  /** The life that wrote this segment ended well: nothing was in flight, nothing follows. */
+  /** The session that wrote this segment ended well: nothing was in flight, and nothing follows. */
   closed: 1,
-  /** This segment is full; the segment named by `nextSequence` was durable before this was written. */
+  /** This segment is full. The segment that `nextSequence` names was durable before this mark was written. */
   rotated: 2,
-  /** Recovery ends here: what precedes in this segment is a copy that was durable before the segment had its name. */
+  /** Ends the copy that recovery made. The copy was durable before this segment had its name. */
   recovered: 4,
 } as const;
 
-/** Returns true for the flags of a mark behind which no life writes anything. */
+/** Returns true for the flags of a mark behind which no session writes anything. */
 export function endsForGood(flags: number): boolean {
   return (flags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
 }
 
 const FLAGS_KNOWN = COMMIT_FLAGS.closed | COMMIT_FLAGS.rotated | COMMIT_FLAGS.recovered;
 
+/** The fields of a commit header. */
 export interface CommitHeader {
   /** The LSN at which the first frame starts. */
   readonly startLsn: number;
-  /** What was known to be durable when this commit was submitted. True whatever becomes of the commit itself. */
+  /** The durable LSN at the time when this commit was submitted. True even if the commit itself is damaged. */
   readonly durableLsn: number;
-  /** The oldest LSN the journal still answers for: below it, segments may be missing. */
+  /** The oldest LSN that the journal holds. Segments below it may be missing. */
   readonly heldFromLsn: number;
   readonly bodyBytes: number;
   readonly recordCount: number;
   readonly flags: number;
-  /** In a `rotated` commit the low 32 bits of the sequence of the segment that goes on; otherwise 0. */
+  /** The low 32 bits of the sequence of the next segment, in a `rotated` mark; otherwise 0. */
   readonly nextSequence: number;
 }
 
-/** Writes the header at the start of `bytes`, for a commit at `offset` in a segment with that seed. */
+/**
+ * Writes the header at the start of `bytes`, for a commit at `offset` in a segment whose checksums start from
+ * `seed`.
+ */
 export function encodeCommitHeader(
   bytes: Uint8Array,
   header: CommitHeader,
@@ -67,8 +72,11 @@ export function encodeCommitHeader(
 }
 
 /**
- * The commit header at `at` in `bytes`, or null when there is none: wrong magic, wrong checksum, or a claim that no
- * writer makes. `offset` is its place in the segment, which the checksum covers, so a misdirected block is no commit.
+ * Returns the commit header at `at` in `bytes`. Returns null if magic or checksum is wrong, or if the header
+ * holds values that no writer writes.
+ *
+ * @param offset The place of the header in the segment. The checksum covers it, so a misdirected block is no
+ * commit.
  */
 export function decodeCommitHeader(
   bytes: Uint8Array,
@@ -93,9 +101,12 @@ export function decodeCommitHeader(
 }
 
 /**
- * The commit header at `at` in `bytes` that was written for another block of the segment, or null. A commit that was
- * moved does not count, but what its header claims is true wherever it stands. The offset is the one thing under
- * the checksum that is not in the header; so it can be worked out, and is a place in the segment or none.
+ * Returns the commit header at `at` in `bytes` if it was written for another block of the segment, otherwise
+ * null.
+ *
+ * Such a commit does not count, but the LSNs that its header claims are true wherever the header stands. The
+ * checksum covers the offset, which the header does not hold. So the offset follows from the checksum. If it is
+ * not a block of the segment, the header is invalid.
  */
 export function decodeMisplacedHeader(
   bytes: Uint8Array,
@@ -109,7 +120,8 @@ export function decodeMisplacedHeader(
   if (view.getUint32(0, true) !== MAGIC) return null;
   const end = ~view.getUint32(CHECKSUM_AT, true);
   const afterOffset = crc32cUndo(end, bytes, at + COVERED_FROM, at + COMMIT_HEADER_BYTES);
-  // The high half is zeros; and to go over four bytes is to go over four zeros from the register with those bytes in it.
+  // The high half of the offset is zero. A CRC step over four bytes equals a step over four zeros from the
+  // register XOR these bytes.
   const offset = (crc32cUndo(afterOffset, EIGHT_ZEROS, 0, 8) ^ seed) >>> 0;
   const isPlace = offset >= blockBytes && offset < segmentBytes && offset % blockBytes === 0;
   return isPlace ? decodeCommitHeader(bytes, at, offset, seed) : null;
@@ -139,7 +151,7 @@ function setUint64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, Math.floor(value / 0x1_0000_0000), true);
 }
 
-/** The bytes a commit with that many bytes of frames takes on disk: whole blocks. */
+/** Returns the bytes that a commit with `bodyBytes` of frames takes on the disk, which are whole blocks. */
 export function commitBytesOnDisk(bodyBytes: number, blockBytes: number): number {
   return Math.ceil((COMMIT_HEADER_BYTES + bodyBytes) / blockBytes) * blockBytes;
 }

@@ -1,5 +1,5 @@
-// The header that segments and images have in common: magic, format version and checksum, over 512 bytes that keep their
-// places in every version. Pure; docs/FORMAT.md is the authority.
+// The header that segments and images share: magic, format version and checksum, in 512 bytes that have the
+// same places in every version. Pure; docs/FORMAT.md is the authority.
 
 import { CRC32C_START, crc32cFinish, crc32cUpdate } from '../../crc32c.js';
 import type { KeelsonErrorCode } from '../../errors.js';
@@ -11,19 +11,19 @@ const VERSION_AT = 8;
 const CHECKSUM_AT = 12;
 const FIELDS_AT = 16;
 
-/** One kind of file. */
+/** A kind of file with a file header: segments or images. */
 export interface FileKind {
   /** The 8 ASCII characters that a file of this kind starts with. */
   readonly magic: string;
-  /** The format version that is written, and the only one that is read. */
+  /** The only format version that is written and read. */
   readonly version: number;
-  /** Its name in messages. */
+  /** The name of this kind in messages. */
   readonly noun: string;
-  /** What stands before the noun in messages. */
+  /** The article of the noun in messages. */
   readonly article: 'a' | 'an';
 }
 
-/** Why a file is not read. */
+/** The verdict on a file that is not read. */
 export interface HeaderRefusal {
   readonly ok: false;
   readonly code: KeelsonErrorCode;
@@ -52,9 +52,10 @@ export class FileHeaderCodec {
   }
 
   /**
-   * Returns why the file that starts with `bytes` is not read, or null when its header holds and has this version.
+   * Returns why the file that starts with `bytes` is not read. Returns null if the header verifies and has this
+   * version.
    *
-   * The checksum is compared before the version, so that a damaged version is not taken for a newer one.
+   * The checksum comes before the version, so that a damaged version is not taken for a newer one.
    */
   check(bytes: Uint8Array): HeaderRefusal | null {
     const { version: knownVersion, noun, article } = this.#kind;
@@ -77,8 +78,8 @@ export class FileHeaderCodec {
   }
 
   /**
-   * Returns the checksum that the bytes behind the magic have in a file of this kind. It holds in a file whose magic alone is
-   * damaged, and fails in one of another kind: so the first is told from the second.
+   * Returns the checksum of `bytes` as if they started with the magic of this kind. The checksum holds if the
+   * magic alone is damaged, and fails in a file of another kind.
    */
   #checksumOf(bytes: Uint8Array): number {
     const beforeChecksum = crc32cUpdate(this.#registerAfterMagic, bytes, VERSION_AT, CHECKSUM_AT);
@@ -86,7 +87,7 @@ export class FileHeaderCodec {
   }
 }
 
-/** Makes the verdict on a file that is not read. */
+/** Returns the verdict on a file that is not read. */
 export function refuse(code: KeelsonErrorCode, why: string): HeaderRefusal {
   return { ok: false, code, why };
 }

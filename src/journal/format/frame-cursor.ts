@@ -1,5 +1,7 @@
-// Walking over the frames of one commit, each verified, in windows that may cut a frame anywhere. Pure. However long
-// the commit, a window is all of it that is needed; a record that was cut is put together for who wants records.
+// A cursor over the frames of one commit, which verifies each frame. Pure.
+//
+// The bytes come in windows, which may cut a frame anywhere. So a long commit takes no more memory than a
+// window, and the cursor joins a cut record only for callers that want records.
 
 import { crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../../crc32c.js';
 import { FRAME_CHECKSUM_AT, FRAME_OVERHEAD_BYTES, frameChecksum } from '../../storage/index.js';
@@ -7,49 +9,53 @@ import { recordLengthAt } from './frame.js';
 
 const NO_BYTES = new Uint8Array(0);
 
-/** A frame that began in a window before this one. */
+/** A frame that began in an earlier window. */
 interface CutFrame {
   readonly head: Uint8Array;
-  /** Bytes of the frame that have been seen, header included. */
+  /** Bytes of the frame that have been read, header included. */
   seenBytes: number;
-  /** Known when the header is whole; -1 before. */
+  /** Bytes of the record, or -1 until the header is whole. */
   recordLength: number;
   register: number;
-  /** Null when nobody wants the record. */
+  /** The record, or null if the caller wants no records. */
   record: Uint8Array | null;
 }
 
+/** Finds the frames of one commit, one after the other, and verifies each. */
 export class FrameCursor {
-  /** The record that next() found is `bytes[recordStart, recordEnd)`, as long as the window is. */
+  /** Holds the record that next() found, as `bytes[recordStart, recordEnd)`. Valid as long as the window is. */
   bytes: Uint8Array = NO_BYTES;
   recordStart = 0;
   recordEnd = 0;
-  /** Just after the frame that next() found; before the first, where the commit starts. */
+  /** The LSN of the frame that next() found, or of the start of the commit. */
   lsn = 0;
   frameCount = 0;
-  /** True when something stands where a frame should be that is none. */
+  /** True if the bytes are not a valid frame. */
   isBroken = false;
   readonly #seed: number;
   readonly #wantsRecords: boolean;
   #window: Uint8Array = NO_BYTES;
   #view: DataView = new DataView(NO_BYTES.buffer);
   #at = 0;
-  /** Bytes of the commit's frames behind `lsn`. */
+  /** Bytes of frames after `lsn`. */
   #bytesLeft = 0;
   #cut: CutFrame | null = null;
 
-  /** `seed` is that of the segment. Without `wantsRecords` a cut record is verified, and not put together. */
+  /**
+   * @param seed The checksum register of the segment.
+   * @param wantsRecords Whether to join a cut record, beside verifying it.
+   */
   constructor(seed: number, wantsRecords: boolean) {
     this.#seed = seed;
     this.#wantsRecords = wantsRecords;
   }
 
-  /** True when all frames of the commit have been found. */
+  /** True if all frames of the commit have been found. */
   get isDone(): boolean {
     return this.#bytesLeft === 0;
   }
 
-  /** Starts with the frames of a commit. The caller has bounded `bodyBytes`: no record is taken to be longer. */
+  /** Starts a commit. The caller has bounded `bodyBytes`, and no record is taken to be longer. */
   begin(startLsn: number, bodyBytes: number): void {
     this.lsn = startLsn;
     this.frameCount = 0;
@@ -58,7 +64,10 @@ export class FrameCursor {
     this.#cut = null;
   }
 
-  /** The next bytes of the commit: `window` from `at` on. What was found in an earlier window may be gone. */
+  /**
+   * Gives the cursor the next bytes of the commit, which start at `at` in `window`. Records of earlier windows
+   * become invalid.
+   */
   feed(window: Uint8Array, at: number): void {
     if (window !== this.#window) {
       this.#window = window;
@@ -67,7 +76,10 @@ export class FrameCursor {
     this.#at = at;
   }
 
-  /** Finds the next frame. False when there is none left (`isDone`), none at all (`isBroken`), or more must be fed. */
+  /**
+   * Finds the next frame. Returns false if there are no more (`isDone`), if the bytes are not a frame
+   * (`isBroken`), or if the cursor needs another window.
+   */
   next(): boolean {
     if (this.#bytesLeft === 0 || this.isBroken) return false;
     if (this.#cut !== null) return this.#nextOfCut(this.#cut);
@@ -104,7 +116,7 @@ export class FrameCursor {
   }
 
   #cutHere(): boolean {
-    // Too few bytes for any frame: no window brings one.
+    // No frame is so short, so another window would not help.
     if (this.#bytesLeft < FRAME_OVERHEAD_BYTES) return this.#broken();
     const head = new Uint8Array(FRAME_OVERHEAD_BYTES);
     this.#cut = { head, seenBytes: 0, recordLength: -1, register: 0, record: null };
@@ -128,7 +140,7 @@ export class FrameCursor {
     return this.#found(cut.recordLength);
   }
 
-  /** True when the header is whole and may be one. Memory for the record is taken only then. */
+  /** Returns true if the header is whole and plausible. Memory for the record is allocated only then. */
   #readHead(cut: CutFrame): boolean {
     const part = this.#take(FRAME_OVERHEAD_BYTES - cut.seenBytes);
     cut.head.set(part, cut.seenBytes);
@@ -143,7 +155,7 @@ export class FrameCursor {
     return true;
   }
 
-  /** As many of the next bytes as the window has, at most `length`. */
+  /** Takes the next `length` bytes, or as many as the window has. */
   #take(length: number): Uint8Array {
     const part = this.#window.subarray(this.#at, this.#at + length);
     this.#at += part.length;
@@ -151,7 +163,10 @@ export class FrameCursor {
   }
 }
 
-/** True when `bytes[at, at + bodyBytes)` is exactly `recordCount` true frames, the first starting at `startLsn`. */
+/**
+ * Returns true if `bytes[at, at + bodyBytes)` is exactly `recordCount` frames that verify, of which the first
+ * starts at `startLsn`.
+ */
 export function checkBody(
   bytes: Uint8Array,
   at: number,

@@ -1,5 +1,5 @@
-// The frame codec: one record between its header and the next. Pure; docs/FORMAT.md is the authority.
-// Layout constants and sealing live in ../storage/frame-seal.ts, where an engine can reach them.
+// The frame codec: one record behind its header. Pure; docs/FORMAT.md is the authority. The places of the
+// fields, and the checksum, are in src/storage/frame-seal.ts, because engines seal frames.
 
 import {
   FRAME_CHECKSUM_AT,
@@ -9,7 +9,9 @@ import {
   RECORD_BYTES_MAX,
 } from '../../storage/index.js';
 
-/** Writes a frame at `at`, without its checksum: sealing fills that in when the commit is submitted. */
+/**
+ * Writes a frame at `at`, without its checksum. An engine fills in the checksum when the commit is submitted.
+ */
 export function writeFrame(
   bytes: Uint8Array,
   view: DataView,
@@ -24,9 +26,10 @@ export function writeFrame(
 }
 
 /**
- * The length of the record whose frame header stands at `at` and starts at `startLsn`, or -1 for none that belongs
- * there or that fits into the `bytesLeft` of its commit: so a length is bounded before anything is read by it. What
- * it says holds only when the frame's checksum does.
+ * Returns the length of the record whose frame header stands at `at`, for a frame that starts at `startLsn`.
+ * Returns -1 if that frame cannot stand there, or does not fit into the `bytesLeft` of its commit.
+ *
+ * The length is bounded, but it is only right if the checksum of the frame holds.
  */
 export function recordLengthAt(view: DataView, at: number, bytesLeft: number, startLsn: number): number {
   if (bytesLeft < FRAME_OVERHEAD_BYTES) return -1;

@@ -1,13 +1,16 @@
-// The log sequence number: a position in the record stream, exact to 2^53 bytes.
+// The log sequence number (LSN): a byte position in the stream of frames, exact up to 2^53 − 1.
 
 import { describeValue } from '../../errors.js';
 
 declare const lsnBrand: unique symbol;
 
-/** The byte position just after a record's frame. Branded as a result; parameters take any number, checked. */
+/**
+ * The position right after the frame of a record. Results are branded. Parameters take any number, which is
+ * checked.
+ */
 export type Lsn = number & { readonly [lsnBrand]: 'Lsn' };
 
-/** The highest position. A journal that would pass it is exhausted: at 1 GB/s, after 285 years. */
+/** The highest LSN. A journal that would pass it is exhausted. */
 export const LSN_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Throws a RangeError unless `value` is a position from `min` to `max`. */

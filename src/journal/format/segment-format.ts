@@ -1,14 +1,16 @@
-// The segment header: the first block of every segment file. Pure; docs/FORMAT.md is the authority.
+// The segment header: the first block of a segment file. Pure; docs/FORMAT.md is the authority.
 
 import { CRC32C_START, crc32cUpdate } from '../../crc32c.js';
 import { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from './file-header.js';
 
 export const SEGMENT_FORMAT_VERSION = 1;
-/** The part of the header block that means something, of the same size in every format version. */
+/** Bytes of the header block that have a meaning, in every format version. */
 export const SEGMENT_HEADER_BYTES = FILE_HEADER_BYTES;
 export const JOURNAL_ID_BYTES = 16;
 export const SALT_BYTES = 8;
+/** The smallest block, in bytes. */
 export const BLOCK_BYTES_MIN = 512;
+/** The largest block, in bytes. */
 export const BLOCK_BYTES_MAX = 65_536;
 
 const HEADERS = new FileHeaderCodec({
@@ -34,26 +36,37 @@ const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 const FLAG_LINEAGE = 1;
 const FLAG_RECYCLED = 2;
 
+/** The fields of a segment header. */
 export interface SegmentHeader {
   readonly journalId: Uint8Array;
   readonly sequence: number;
-  /** Bytes of the whole file, header block included; it has them from the start. */
+  /** Bytes of the whole file, header block included. The file has this size from the start. */
   readonly sizeBytes: number;
   readonly blockBytes: number;
   readonly salt: Uint8Array;
-  /** Where recovery made this segment: commits at or above this LSN in older files are dead. */
+  /**
+   * The lineage start of a segment that recovery made, otherwise null. Commits at or above this LSN in segments
+   * of lower sequence are dead.
+   */
   readonly lineageStart: number | null;
-  /** The file was a segment of the same life before: behind the last commit are old bytes, not zeros. */
+  /**
+   * True if the file was another segment of the same session before. Old bytes follow the last commit, instead
+   * of zeros.
+   */
   readonly isRecycled: boolean;
-  /** What was known to be durable when the segment was made: so what is missing before it is missed. */
+  /**
+   * The durable LSN at the time when the segment was made. So recovery notices if records before the segment
+   * are missing.
+   */
   readonly durableLsn: number;
   /** The wall-clock time when the segment was made, in ms since 1970. */
   readonly wallMs: number;
 }
 
+/** The header of a segment, or why the file is not read as one. */
 export type SegmentHeaderVerdict = { readonly ok: true; readonly header: SegmentHeader } | HeaderRefusal;
 
-/** The header block, of `header.blockBytes` bytes. */
+/** Returns the header block, of `header.blockBytes` bytes. */
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(header.blockBytes);
   const view = new DataView(bytes.buffer);
@@ -117,26 +130,28 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   };
 }
 
+/** Returns true for a power of two from BLOCK_BYTES_MIN to BLOCK_BYTES_MAX. */
 export function isBlockSize(blockBytes: number): boolean {
   return (
     blockBytes >= BLOCK_BYTES_MIN && blockBytes <= BLOCK_BYTES_MAX && (blockBytes & (blockBytes - 1)) === 0
   );
 }
 
-/** The checksum register that every commit and frame of a segment starts from. */
+/** Returns the checksum register that every commit and frame of a segment starts from. */
 export function segmentSeed(header: Pick<SegmentHeader, 'journalId' | 'salt'>): number {
   const afterId = crc32cUpdate(CRC32C_START, header.journalId, 0, JOURNAL_ID_BYTES);
   return crc32cUpdate(afterId, header.salt, 0, SALT_BYTES);
 }
 
 /**
- * A salt, `salt` or the first counted up from it, whose segment has a seed that is not one of `usedSeeds`.
+ * Returns the first salt, counted up from `salt`, with which the segment has a seed that is not in `usedSeeds`.
  *
- * That is what makes old bytes of a recycled file harmless. For given bytes a CRC is a one-to-one map from the register
- * it starts with to its result: so bytes whose checksum holds from one seed fail it from every other, surely and not just
- * probably. (What no life ever sealed, a mixture of old and new sectors for one, fails as probably as damage does.)
+ * This makes the old bytes of a recycled file harmless. For given bytes a CRC maps the register that it starts
+ * from to its result one to one. So bytes whose checksum holds from one seed certainly fail it from every other.
+ * (Bytes that no session sealed, such as a mixture of old and new sectors, fail with the probability with which
+ * damage fails.)
  *
- * For the same reason it ends: the register after the salt is another one for each value of the salt's last four bytes.
+ * The search ends for the same reason: each value of the last four bytes of the salt gives another register.
  */
 export function unusedSalt(
   salt: Uint8Array,

@@ -3,13 +3,15 @@
 const NAME_PATTERN = /^(\d{12})\.journal$/;
 const TEMPORARY_PATTERN = /^\d{12}\.journal\.tmp$/;
 const SEQUENCE_DIGITS = 12;
+/** The highest sequence that has a name. */
 export const SEQUENCE_MAX = 10 ** SEQUENCE_DIGITS - 1;
 
+/** Returns the path of the segment with that sequence. */
 export function segmentPath(directory: string, sequence: number): string {
   return `${directory}/${String(sequence).padStart(SEQUENCE_DIGITS, '0')}.journal`;
 }
 
-/** The sequence in a segment's name, or null when the name is not one. */
+/** Returns the sequence in the name of a segment, or null if the name is not one of a segment. */
 export function segmentSequence(name: string): number | null {
   const match = NAME_PATTERN.exec(name);
   return match === null ? null : Number(match[1]);
@@ -21,17 +23,17 @@ export function segmentSequences(names: readonly string[]): number[] {
   return sequences.sort((a, b) => a - b);
 }
 
-/** What a segment is called before it is finished, and when it waits to be used again. */
+/** Returns the path of a segment before it is finished, and while it waits to be recycled. */
 export function temporaryPath(path: string): string {
   return `${path}.tmp`;
 }
 
-/** True for the name of a segment that was never finished, or waited to be used again. */
+/** Returns true for the name of a segment that is not finished, or that waits to be recycled. */
 export function isTemporarySegment(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);
 }
 
-/** True for the name of a segment, finished or not. */
+/** Returns true for the name of a segment, finished or not. */
 export function isSegmentName(name: string): boolean {
   return segmentSequence(name) !== null || isTemporarySegment(name);
 }

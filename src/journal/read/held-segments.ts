@@ -1,5 +1,5 @@
-// The segments that hold what the journal answers for, oldest first, as far as they are durable; and the pins that
-// readers put on them, so that nothing is retired under a reader.
+// The segments that the journal holds, oldest first, as far as they are durable. Readers pin the segments that
+// they need, so that none is retired under a reader.
 
 import type { StorageFile } from '../../storage/index.js';
 import type { PendingCommit } from '../commit/pending-commit.js';
@@ -7,37 +7,45 @@ import { segmentSeed } from '../format/segment-format.js';
 import type { LiveSegment } from '../recovery/recovery-decision.js';
 import type { WritableSegment } from '../segments/segment-files.js';
 
+/** A segment that the journal holds, as far as it is durable. */
 export interface HeldSegment {
   readonly path: string;
   readonly sequence: number;
   readonly seed: number;
   readonly blockBytes: number;
-  /** Of its file. */
+  /** Bytes of the file. */
   readonly sizeBytes: number;
   readonly startLsn: number;
-  /** Durable and alive up to here. */
+  /** The end of the durable commits that count. */
   endLsn: number;
-  /** Where the commits that count end in the file. */
+  /** Where in the file the commits that count end. */
   endOffset: number;
-  /** What this life wrote it as; null for a segment of an earlier one. */
+  /** The segment as this session wrote it. Null for a segment of an earlier session. */
   readonly writtenAs: WritableSegment | null;
 }
 
-/** A file that holds nothing the journal answers for. */
+/** A file of which nothing is needed any more. */
 export interface RetiredSegment {
   readonly path: string;
   readonly writtenAs: WritableSegment | null;
 }
 
+/** Keeps the list of the segments that a journal holds, and the pins of its readers. */
 export class HeldSegments {
   #segments: HeldSegment[] = [];
-  /** They go with the next retirement. */
+  /** Files that the next retirement removes. */
   #stale: RetiredSegment[] = [];
-  /** Those of earlier lives that hold only what lies below where this one starts: an older image may go on from them. */
+  /**
+   * Files of earlier sessions that end where this journal starts, or before. An older image may still need
+   * them.
+   */
   #inherited: RetiredSegment[];
   readonly #inheritedEndLsn: number;
   readonly #pins = new Map<symbol, number>();
-  /** Files that readers have open: an iteration that nobody goes on with would keep its file for ever. */
+  /**
+   * Files that readers have open. Closing the journal closes them, because an abandoned iteration would keep
+   * its file for ever.
+   */
   readonly readerFiles = new Set<StorageFile>();
 
   constructor(live: readonly LiveSegment[], stale: readonly string[]) {
@@ -55,27 +63,27 @@ export class HeldSegments {
     return this.#segments.length;
   }
 
-  /** The segments, oldest first, as they are now. */
+  /** Iterates over the segments, oldest first. */
   [Symbol.iterator](): Iterator<HeldSegment> {
     return this.#segments.values();
   }
 
-  /** How many hold anything above `lsn`. */
+  /** Returns the number of segments that hold a record above `lsn`. */
   countAbove(lsn: number): number {
     return this.#segments.filter(({ endLsn }) => endLsn > lsn).length;
   }
 
-  /** The LSN of the oldest byte held, or null when nothing is. */
+  /** The LSN at which the oldest segment starts, or null if there is no segment. */
   get startLsn(): number | null {
     return this.#segments[0]?.startLsn ?? null;
   }
 
-  /** The segment with the bytes that follow `lsn`, if any is durable. */
+  /** Returns the segment with the bytes after `lsn`, or null if none of them is durable. */
   find(lsn: number): HeldSegment | null {
     return this.#segments.find((segment) => segment.startLsn <= lsn && lsn < segment.endLsn) ?? null;
   }
 
-  /** A commit became durable. */
+  /** Adds a commit that has become durable. */
   extend(commit: PendingCommit): void {
     const { path, sequence, seed, header } = commit.segment;
     const last = this.#segments.at(-1);
@@ -100,14 +108,20 @@ export class HeldSegments {
     });
   }
 
-  /** Until the pin is released, nothing above `lsn`, or where it was moved to, is retired. */
+  /**
+   * Keeps everything above `lsn`, or above the LSN that the pin was moved to, from being retired until the pin
+   * is released.
+   */
   pin(lsn: number): { move(lsn: number): void; release(): void } {
     const key = Symbol('pin');
     this.#pins.set(key, lsn);
     return { move: (to) => this.#pins.set(key, to), release: () => this.#pins.delete(key) };
   }
 
-  /** Where the journal would start if everything up to `lsn` were retired; null when there is no file to retire. */
+  /**
+   * Returns where the journal would start if everything up to `lsn` were retired. Returns null if there is no
+   * file to retire.
+   */
   startLsnWithout(lsn: number): number | null {
     const count = this.#retirableCount(lsn);
     const hasInherited = this.#inherited.length > 0 && lsn >= this.#inheritedEndLsn;
@@ -116,9 +130,8 @@ export class HeldSegments {
   }
 
   /**
-   * Takes out what may be retired when the journal answers for nothing below `lsn`, never the newest segment, before
-   * any of it goes: so no reader comes upon a file that is going. Returns the files that go, oldest first; they count as
-   * stale until they are forgotten.
+   * Takes out the segments that hold nothing above `lsn`, and never the newest. So no reader finds a file that
+   * is about to go. Returns all files to remove, oldest first. They stay stale until forget().
    */
   retire(lsn: number): readonly RetiredSegment[] {
     const retired = this.#segments.splice(0, this.#retirableCount(lsn));
@@ -127,7 +140,7 @@ export class HeldSegments {
     return [...this.#stale];
   }
 
-  /** Forgets a file whose name is gone. */
+  /** Forgets a file that has been removed. */
   forget(path: string): void {
     this.#stale = this.#stale.filter((stale) => stale.path !== path);
   }

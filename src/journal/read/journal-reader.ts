@@ -1,4 +1,4 @@
-// Reading records back from segments, in order, each checked again as it comes off the disk.
+// The reader of records from segments, in order. Every record is verified again.
 
 import { dirname } from 'node:path';
 import { KeelsonError } from '../../errors.js';
@@ -8,17 +8,20 @@ import { FrameCursor } from '../format/frame-cursor.js';
 import type { Lsn } from '../format/lsn.js';
 import type { HeldSegment, HeldSegments } from './held-segments.js';
 
-/** One record, in memory of its own. */
+/** A record in memory of its own. */
 export interface JournalRecord {
-  /** The position just after the record's frame. */
+  /** The position right after the frame of the record. */
   readonly lsn: Lsn;
   readonly record: Uint8Array;
 }
 
-/** The record is `bytes[start, end)`: memory of the reader's, which is used again. A visitor copies what it keeps. */
+/**
+ * Receives the record `bytes[start, end)`. The memory is used again after the call, so a visitor copies what it
+ * keeps.
+ */
 export type RecordVisit = (lsn: Lsn, bytes: Uint8Array, start: number, end: number) => void;
 
-/** Where a reader goes on: after `lsn`, at `offset` of the segment with that sequence if it was there already. */
+/** Where a reader continues: after `lsn`, and at `offset` if the segment is still that of `sequence`. */
 export interface ReaderPlace {
   lsn: number;
   sequence: number;
@@ -26,8 +29,10 @@ export interface ReaderPlace {
 }
 
 /**
- * The records above `place.lsn` up to `toLsn`, which is durable, each a copy. Moves `place` along.
- * Throws a RangeError when the start is not a record boundary, KEELSON_CORRUPT when a record is damaged.
+ * Iterates over copies of the records above `place.lsn` up to `toLsn`, which is durable. Moves `place` along.
+ *
+ * @throws A RangeError if an end of the range is not the LSN of a record. KEELSON_CORRUPT if a record does not
+ * verify.
  */
 export async function* readRecords(
   storage: Storage,
@@ -43,7 +48,12 @@ export async function* readRecords(
   }
 }
 
-/** The same without copies and without waiting between the records of one window. */
+/**
+ * Calls `visit` with the records above `place.lsn` up to `toLsn`, which is durable. Makes no copies, and does
+ * not wait between the records of one window. Moves `place` along.
+ *
+ * @throws What readRecords() throws, and what `visit` throws.
+ */
 export async function replayRecords(
   storage: Storage,
   held: HeldSegments,
@@ -61,7 +71,10 @@ function closedJournal(directory: string): KeelsonError {
   return new KeelsonError('KEELSON_CLOSED', `The journal in ${directory} is closed`, { path: directory });
 }
 
-/** Window by window, from segment to segment. The consumer takes what next() finds, all of it, before it goes on. */
+/**
+ * Iterates over windows of records, from segment to segment. The consumer takes every record of a window before
+ * it continues.
+ */
 async function* readWindows(
   storage: Storage,
   held: HeldSegments,
@@ -94,7 +107,7 @@ async function* readWindows(
       }
       records.finish();
     } catch (error) {
-      // While we waited the journal was closed, and our file with it.
+      // The journal was closed meanwhile, and this file with it.
       if (!held.readerFiles.has(file)) throw closedJournal(dirname(segment.path));
       throw error;
     } finally {
@@ -104,18 +117,20 @@ async function* readWindows(
   }
 }
 
-/** The records of one segment above `place.lsn`, in windows of its file from `place.offset` on. Moves `place` along. */
+/**
+ * The records of one segment above `place.lsn`, read in windows from `place.offset` on. Moves `place` along.
+ */
 class SegmentRecords {
   readonly #segment: HeldSegment;
   readonly #place: ReaderPlace;
   readonly #toLsn: number;
   readonly #lastLsn: number;
   readonly #frames: FrameCursor;
-  /** Where the commits that count end; more may follow before we are done with them. */
+  /** Where the commits that count end. More commits may follow later. */
   readonly endOffset: number;
   #window: Uint8Array = new Uint8Array(0);
   #windowOffset: number;
-  /** Where the commit ends whose frames are being read; null between commits. */
+  /** Where the commit ends whose frames are being read, or null between two commits. */
   #commitEndOffset: number | null = null;
 
   constructor(segment: HeldSegment, place: ReaderPlace, toLsn: number) {
@@ -128,7 +143,7 @@ class SegmentRecords {
     this.#windowOffset = place.offset;
   }
 
-  /** The record that next() found is `bytes[start, end)`. */
+  /** Holds the record that next() found, as `bytes[start, end)`. */
   get bytes(): Uint8Array {
     return this.#frames.bytes;
   }
@@ -145,7 +160,7 @@ class SegmentRecords {
     return this.#frames.lsn as Lsn;
   }
 
-  /** True when everything that was asked for of this segment has been found. */
+  /** True if every record that was asked for in this segment has been found. */
   get isDone(): boolean {
     return this.#place.lsn >= this.#lastLsn;
   }
@@ -156,7 +171,7 @@ class SegmentRecords {
     if (this.#commitEndOffset !== null) this.#frames.feed(window, 0);
   }
 
-  /** Finds the next record; false when there is none left in this window. */
+  /** Finds the next record. Returns false if this window has no more. */
   next(): boolean {
     for (;;) {
       if (this.#commitEndOffset !== null) {
@@ -170,7 +185,7 @@ class SegmentRecords {
     }
   }
 
-  /** No more windows come. */
+  /** Throws KEELSON_CORRUPT if records are missing. There are no more windows. */
   finish(): void {
     if (this.isDone) return;
     throw this.#damaged(
@@ -178,7 +193,10 @@ class SegmentRecords {
     );
   }
 
-  /** The next record above the place, verified. False when the commit, the window or what was asked for ends. */
+  /**
+   * Finds the next record above the place, and verifies it. Returns false at the end of the commit, of the
+   * window, or of the range.
+   */
   #nextFrame(): boolean {
     const frames = this.#frames;
     const place = this.#place;
@@ -198,7 +216,7 @@ class SegmentRecords {
     return false;
   }
 
-  /** The commit at the place: into its frames when there is something above the place in them, or past it. */
+  /** Enters the commit at the place, or skips it if it holds nothing above the place. */
   #startCommit(): void {
     const { offset } = this.#place;
     const at = offset - this.#windowOffset;

@@ -1,4 +1,5 @@
-// A look at a journal from outside: no lock, nothing made or changed. For refusing early what is not ours to open.
+// The inspection of a journal before it is opened: without a lock, and without making or changing anything. It
+// refuses early what is not ours to open.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { Storage } from '../../storage/index.js';
@@ -13,25 +14,33 @@ import {
 } from '../format/segment-format.js';
 import { segmentPath, segmentSequences } from '../format/segment-names.js';
 
-/** What can be seen of a journal without its lock. */
+/** The result of an inspection. */
 export interface JournalInspection {
-  /** The record at the very start of the log, where that is held, whole, and certainly still counts. */
+  /**
+   * The record at the start of the log, if the journal holds it, its commit is whole, and it certainly counts;
+   * otherwise null.
+   */
   readonly firstRecord: Uint8Array | null;
-  /** The same, where it is only known that it is whole: what else is in its commit may be torn, or dead. */
+  /**
+   * The record at the start of the log if the record itself is whole, otherwise null. Its commit may be torn or
+   * dead.
+   */
   readonly anyFirstRecord: Uint8Array | null;
 }
 
-/** One segment, as far as its first commit. */
-interface SegmentGlimpse {
+/** The start of a segment: its header, and the record at LSN 0 if it has that. */
+interface SegmentStart {
   readonly header: SegmentHeader | null;
   readonly firstRecord: Uint8Array | null;
   readonly anyFirstRecord: Uint8Array | null;
 }
 
 /**
- * Looks at the segments' headers before anything is made or changed. Null when there are no segments. Throws
- * KEELSON_INCOMPLETE, KEELSON_FORMAT_VERSION, and KEELSON_FOREIGN where not one is ours; damage is recovery's to judge.
- * With `journalId` only segments of that journal are asked for the first record.
+ * Reads the headers of all segments before anything is made or changed. Returns null if there are no segments.
+ * Damage is left to recovery.
+ *
+ * @param journalId If given, only segments of this journal give a first record.
+ * @throws KEELSON_INCOMPLETE, KEELSON_FORMAT_VERSION, and KEELSON_FOREIGN if not one file is a segment.
  */
 export async function inspectJournal(
   storage: Storage,
@@ -42,24 +51,24 @@ export async function inspectJournal(
   await refuseIncomplete(storage, directory, names);
   const sequences = segmentSequences(names);
   if (sequences.length === 0) return null;
-  const glimpses: SegmentGlimpse[] = [];
+  const starts: SegmentStart[] = [];
   let foreign: KeelsonError | null = null;
   for (const sequence of sequences) {
     const path = segmentPath(directory, sequence);
     try {
-      glimpses.push(await inspectSegment(storage, path));
+      starts.push(await inspectSegment(storage, path));
     } catch (error) {
       if (isKeelsonError(error, 'KEELSON_FOREIGN')) foreign ??= error;
-      // An owner may be retiring what we look at.
+      // An owner may be retiring the file right now.
       else if (!isKeelsonError(error, 'KEELSON_NOT_FOUND')) throw error;
     }
   }
-  if (foreign !== null && !glimpses.some(({ header }) => header !== null)) throw foreign;
-  const ours = glimpses.filter(({ header }) => header !== null && isOf(header, journalId));
-  // A lineage may have declared the first commit dead; which one counts is recovery's to say.
+  if (foreign !== null && !starts.some(({ header }) => header !== null)) throw foreign;
+  const ours = starts.filter(({ header }) => header !== null && isOf(header, journalId));
+  // A lineage may have declared the first commit dead. Recovery decides which one counts.
   const mayBeDead = ours.some(({ header }) => header!.lineageStart !== null);
-  const firstRecord = ours.find((glimpse) => glimpse.firstRecord !== null)?.firstRecord ?? null;
-  const anyFirstRecord = ours.find((glimpse) => glimpse.anyFirstRecord !== null)?.anyFirstRecord ?? null;
+  const firstRecord = ours.find((start) => start.firstRecord !== null)?.firstRecord ?? null;
+  const anyFirstRecord = ours.find((start) => start.anyFirstRecord !== null)?.anyFirstRecord ?? null;
   return { firstRecord: mayBeDead ? null : firstRecord, anyFirstRecord };
 }
 
@@ -67,7 +76,7 @@ function isOf(header: SegmentHeader, journalId: Uint8Array | null): boolean {
   return journalId === null || Buffer.compare(header.journalId, journalId) === 0;
 }
 
-async function inspectSegment(storage: Storage, path: string): Promise<SegmentGlimpse> {
+async function inspectSegment(storage: Storage, path: string): Promise<SegmentStart> {
   const file = await storage.openFile(path, false);
   try {
     const bytes = new Uint8Array(Math.min(BLOCK_BYTES_MAX * 2, await file.size()));
@@ -84,10 +93,13 @@ async function inspectSegment(storage: Storage, path: string): Promise<SegmentGl
   }
 }
 
-const NO_RECORDS: Omit<SegmentGlimpse, 'header'> = { firstRecord: null, anyFirstRecord: null };
+const NO_RECORDS: Omit<SegmentStart, 'header'> = { firstRecord: null, anyFirstRecord: null };
 
-/** The record at LSN 0 if this segment has it, and whether its commit is whole and not too long to have been read. */
-function recordsAtStart(bytes: Uint8Array, header: SegmentHeader): Omit<SegmentGlimpse, 'header'> {
+/**
+ * Returns the record at LSN 0 if this segment has it. `firstRecord` is null if its commit is not whole, or too
+ * long to be in `bytes`.
+ */
+function recordsAtStart(bytes: Uint8Array, header: SegmentHeader): Omit<SegmentStart, 'header'> {
   const seed = segmentSeed(header);
   const { blockBytes } = header;
   const commit = decodeCommitHeader(bytes, blockBytes, blockBytes, seed);

@@ -1,30 +1,30 @@
-// The geometry of a log: which commits of its segments count, which segments are needed, what is proven durable, and what is
-// wrong with a file as a whole. Recovery and repair decide on it alike. Pure.
+// The geometry of a log: which commits count, which segments are needed, what is proven durable, and what is
+// wrong with a file as a whole. Pure. Recovery and repair both use it.
 
 import { COMMIT_FLAGS, endsForGood } from '../format/commit-format.js';
 import { type HeaderRefusal, refuse } from '../format/file-header.js';
 import type { SegmentHeader, SegmentHeaderVerdict } from '../format/segment-format.js';
 import type { ScannedCommit, SegmentScan } from './segment-scan.js';
 
-/** A segment file as a scan has found it. */
+/** A segment file as a scan found it. */
 export interface FoundSegment {
   readonly path: string;
   /** The sequence in the name of the file. */
   readonly sequence: number;
   readonly fileBytes: number;
-  /** True when the last block is the seal of a life that ended well. */
+  /** True if the last block is the seal of a session that ended well. */
   readonly isClosedAtEnd: boolean;
   readonly verdict: SegmentHeaderVerdict;
-  /** Null when the header does not hold. */
+  /** Null if the header does not verify. */
   readonly scan: SegmentScan | null;
 }
 
-/** A segment whose header holds, at its place in the log. */
+/** A segment whose header verifies, at its place in the log. */
 export interface LogSegment {
   readonly found: FoundSegment;
   readonly header: SegmentHeader;
   readonly scan: SegmentScan;
-  /** Commits of this segment that start here or above are dead: a later segment has replaced them. */
+  /** Commits that start here or above are dead, because a later segment replaces them. */
   readonly deadFromLsn: number;
   /** The commits that are not dead. */
   readonly living: readonly ScannedCommit[];
@@ -32,17 +32,24 @@ export interface LogSegment {
 
 type SegmentContents = Pick<LogSegment, 'header' | 'scan'>;
 
-/** Returns from which LSN on a segment replaces the commits of the segments before it. */
+/** Returns the LSN from which a segment replaces the commits of the segments before it. */
 export type ReplacesFrom = (segment: SegmentContents) => number;
 
-/** Recovery makes a segment that replaces what is above its lineage start. Any other one replaces nothing. */
+/** Returns the lineage start of a segment that recovery made. Any other segment replaces nothing. */
 export const byLineage: ReplacesFrom = ({ header }) => header.lineageStart ?? Number.POSITIVE_INFINITY;
 
-/** In a damaged log the later segment is believed: it replaces all from its first commit on. */
+/**
+ * Returns the lineage start or the start of the first commit, whichever is lower. In a damaged log the later
+ * segment counts.
+ */
 export const byAnyLater: ReplacesFrom = (segment) =>
   Math.min(byLineage(segment), segment.scan.commits[0]?.startLsn ?? Number.POSITIVE_INFINITY);
 
-/** Returns the segments whose headers hold, in the order of `segments`, which is that of the log. */
+/**
+ * Returns the segments whose headers verify.
+ *
+ * @param segments In the order of the log.
+ */
 export function placeInLog(segments: readonly FoundSegment[], replacesFrom: ReplacesFrom): LogSegment[] {
   const placed: LogSegment[] = [];
   let deadFromLsn = Number.POSITIVE_INFINITY;
@@ -50,7 +57,7 @@ export function placeInLog(segments: readonly FoundSegment[], replacesFrom: Repl
     const { verdict, scan } = found;
     if (!verdict.ok || scan === null) continue;
     const { header } = verdict;
-    // A mark that sits exactly at a later lineage's start is dead as well: it says nothing that is still true.
+    // A mark right at the start of a later lineage is dead too: it says nothing that is still true.
     const living = scan.commits.filter(({ startLsn }) => startLsn < deadFromLsn);
     placed.unshift({ found, header, scan, deadFromLsn, living });
     deadFromLsn = Math.min(deadFromLsn, replacesFrom({ header, scan }));
@@ -59,28 +66,29 @@ export function placeInLog(segments: readonly FoundSegment[], replacesFrom: Repl
 }
 
 /**
- * Returns the index of the first segment that is needed when an image holds everything up to `baseLsn`: the last one whose
- * living commits start at or below it. Those before it may be in any state. Returns -1 when no segment starts so early.
+ * Returns the index of the first segment that is needed if an image holds everything up to `baseLsn`: the last
+ * one whose living commits start at or below `baseLsn`. Earlier segments may be in any state. Returns -1 if no
+ * segment starts so early.
  */
 export function firstNeededIndex(segments: readonly LogSegment[], baseLsn: number): number {
   return segments.findLastIndex(({ living }) => living[0] !== undefined && living[0].startLsn <= baseLsn);
 }
 
-/** Returns the highest LSN that anything in the segment says to have been durable; -1 or more. */
+/** Returns the highest LSN that anything in the segment says to have been durable, at least -1. */
 export function provenIn({ header, scan }: SegmentContents): number {
   const marks = scan.commits.filter(({ flags }) => endsForGood(flags));
-  // Nobody writes such a mark while anything is in flight: all that it stands behind was durable.
+  // No session writes such a mark while anything is in flight, so everything before the mark was durable.
   const markedLsn = Math.max(-1, ...marks.map(({ startLsn }) => startLsn));
   return Math.max(scan.durableLsnClaimed, header.durableLsn, markedLsn);
 }
 
-/** What is wrong with a file as a whole, and where in the file. */
+/** A fault of a file as a whole, and its place in the file. */
 export interface Unsoundness extends Pick<HeaderRefusal, 'code' | 'why'> {
   readonly offset: number;
   readonly offsetEnd?: number;
 }
 
-/** Returns what is wrong with the file of a segment, whatever its commits are; null when nothing is. */
+/** Returns what is wrong with the file of a segment, whatever its commits are. Returns null if nothing is. */
 export function unsoundnessOf(segment: FoundSegment): Unsoundness | null {
   const { verdict, sequence, fileBytes } = segment;
   if (!verdict.ok) return { ...verdict, offset: 0 };
@@ -93,7 +101,10 @@ export function unsoundnessOf(segment: FoundSegment): Unsoundness | null {
   return { ...refuse('KEELSON_CORRUPT', why), offset: fileBytes, offsetEnd: sizeBytes };
 }
 
-/** Returns true when the file has the size that it was made with, or all up to the seal behind which closing has cut it. */
+/**
+ * Returns true if the file has the size that it was made with, or ends with the seal behind which closing has
+ * cut it.
+ */
 export function hasAllBytes(
   { fileBytes, isClosedAtEnd }: FoundSegment,
   { sizeBytes }: SegmentHeader,
@@ -101,12 +112,12 @@ export function hasAllBytes(
   return fileBytes >= sizeBytes || isClosedAtEnd;
 }
 
-/** Returns what a rotated commit says of the segment that goes on: the low half of the sequence. */
+/** Returns the low 32 bits of a sequence, which a rotated mark holds. */
 export function lowHalfOf(sequence: number): number {
   return sequence % 2 ** 32;
 }
 
-/** Returns true for the mark that ends a full segment and names the one that goes on. */
+/** Returns true for the mark that ends a full segment and names the next one. */
 export function isRotation({ flags }: Pick<ScannedCommit, 'flags'>): boolean {
   return (flags & COMMIT_FLAGS.rotated) !== 0;
 }

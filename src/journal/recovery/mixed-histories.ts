@@ -1,23 +1,26 @@
-// Two histories in one directory: an owner that was robbed wrote on, or files of a copy were put back. Pure.
+// The check for two histories in one directory: two owners wrote there, or somebody put files of a copy back.
+// Pure.
 //
-// One history never goes back, whatever crashed: each later segment begins at or above what an earlier one had proven
-// durable, and above what recovery left alive in it. A segment that begins below belongs to a second history.
+// One history never goes back, whatever crashed: each later segment begins at or above what an earlier one
+// proves durable, and at or above what recovery left alive in it. A segment that begins below belongs to a
+// second history.
 //
-// What is not proven counts only in segments that recovery needs. Among the others a power cut in a retirement may
-// have taken the lineage segment that declared a torn tail dead, and such a tail reaches above the next segment.
+// Commits that are not proven durable count only in the segments that recovery needs. In older segments they
+// may be a torn tail whose lineage segment is gone, because a power cut interrupted a retirement. Such a tail
+// reaches above the next segment.
 
 import { type LogSegment, provenIn } from './log-geometry.js';
 
-/** A segment with records of one history, and the first segment of the other one that contradicts it. */
+/** A segment with records of one history, and the first segment of the other history that contradicts it. */
 export interface MixedSegment {
   readonly path: string;
   readonly segment: number;
-  /** Where the records that do not count start in the file. */
+  /** Where in the file the records start that do not count. */
   readonly offset: number;
-  /** Its records above `lsn` and up to `lsnEnd` do not count. */
+  /** The records above `lsn` and up to `lsnEnd` do not count. */
   readonly lsn: number;
   readonly lsnEnd: number;
-  /** The segment that begins at `lsn`, and counts. */
+  /** The sequence of the segment that begins at `lsn`, and counts. */
   readonly laterSegment: number;
 }
 
@@ -26,19 +29,21 @@ interface Beginning {
   readonly sequence: number;
 }
 
-/** Where nothing begins. */
+/** The beginning of no segment. */
 const NEVER: Beginning = { lsn: Number.POSITIVE_INFINITY, sequence: 0 };
 
 /**
- * Returns the segments that hold records of a second history, the oldest first. `segments`: those that can be read, in
- * the order of their sequences. `firstNeeded`: the sequence of the first one that recovery needs.
+ * Returns the segments that hold records of a second history, oldest first.
+ *
+ * @param segments In the order of their sequences.
+ * @param firstNeeded The sequence of the first segment that recovery needs.
  */
 export function findMixedSegments(segments: readonly LogSegment[], firstNeeded: number): MixedSegment[] {
   const mixed: MixedSegment[] = [];
   let firstLater = NEVER;
   let firstLivingLater = NEVER;
   for (const segment of segments.toReversed()) {
-    // Under another name it is a copy, and its place in the log is not known.
+    // Under another name it is a copy, and its place in the log is unknown.
     const { sequence } = segment.header;
     if (sequence !== segment.found.sequence) continue;
     const isNeeded = sequence >= firstNeeded;
@@ -56,7 +61,7 @@ export function findMixedSegments(segments: readonly LogSegment[], firstNeeded: 
   return mixed;
 }
 
-/** Says in a sentence what is wrong with the segment. */
+/** Returns a sentence about what is wrong with the segment. */
 export function whyMixed({ laterSegment }: MixedSegment): string {
   return (
     `two owners' writes, or files of a copy, are mixed: the records from here on are not in the log ` +
@@ -72,7 +77,7 @@ function livingEndOf({ living }: LogSegment): number {
   return living.at(-1)?.endLsn ?? -1;
 }
 
-/** Where the log stood when the segment was begun. A lineage repeats some of it: recovery had found it up to its end. */
+/** Returns where the log stood when the segment was begun. A lineage segment repeats commits from before. */
 function beginningOf({ header, scan }: LogSegment): number {
   if (header.lineageStart !== null) return header.durableLsn;
   return scan.commits[0]?.startLsn ?? NEVER.lsn;

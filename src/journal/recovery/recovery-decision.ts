@@ -1,8 +1,8 @@
-// The recovery decision: from what all segments prove to what is done about it. Pure; the table is in
-// docs/DURABILITY.md, and test/journal/recovery-decision.test.ts goes through its inputs.
+// The recovery decision: what is done about a journal, from what all its segments prove. Pure.
 //
-// The rule: what is known to have been durable (`provenLsn`) must be there, or the journal is damaged and we
-// refuse. What lies above it was never acknowledged, or was and is whole: it is kept as far as it is contiguous.
+// The rule: everything that is known to have been durable (`provenLsn`) must be there, or recovery refuses.
+// Commits above it are kept as far as they are whole and contiguous. Anything else above it was never acknowledged.
+// docs/DURABILITY.md has the table of decisions, and test/journal/recovery-decision.test.ts tries its inputs.
 
 import type { KeelsonErrorCode, KeelsonErrorFacts } from '../../errors.js';
 import { endsForGood } from '../format/commit-format.js';
@@ -22,18 +22,19 @@ import {
 import { findMixedSegments, type MixedSegment, whyMixed } from './mixed-histories.js';
 import type { ScanEnd, ScannedCommit } from './segment-scan.js';
 
-/** What somebody above the journal knows. */
+/** The knowledge that a store has about its journal. */
 export interface RecoveryAnchor {
-  /** An image holds everything up to here, and the journal must hold what comes after. */
+  /** An image holds everything up to this LSN. The journal must hold everything after it. */
   readonly lsn: number;
-  /** Up to here the journal had been durable, at least; more than `lsn` when a newer image cannot be read. */
+  /** The journal was durable at least up to this LSN. Higher than `lsn` if a newer image cannot be read. */
   readonly provenLsn: number;
   readonly journalId: Uint8Array | null;
 }
 
 /**
- * A segment from the first needed one on, with the commits that count. One without any, because it was never used or
- * a later lineage has replaced it, starts and ends where the log stands at its turn: so it is retired in its turn.
+ * A segment that is needed, with the commits that count. A segment without such commits was never used, or a
+ * later lineage has replaced it. It starts and ends at the LSN that the log has reached there, so that it is
+ * retired in its turn.
  */
 export interface LiveSegment {
   readonly path: string;
@@ -41,31 +42,32 @@ export interface LiveSegment {
   readonly header: SegmentHeader;
   readonly startLsn: number;
   readonly endLsn: number;
-  /** Where the commits that count end in the file. */
+  /** Where in the file the commits that count end. */
   readonly endOffset: number;
   readonly commits: readonly ScannedCommit[];
 }
 
+/** The decision: there is no journal (`fresh`), it can be used (`clean`, `repair`), or it is refused. */
 export type RecoveryDecision =
   | { readonly kind: 'fresh' }
   | {
-      /** `clean`: nothing to do. `repair`: copy what is above `lineageStart` into a new segment, then report. */
+      /** `clean`: nothing to do. `repair`: copy everything above `lineageStart` into a new segment. */
       readonly kind: 'clean' | 'repair';
       readonly journalId: Uint8Array;
       readonly blockBytes: number;
       readonly live: readonly LiveSegment[];
-      /** Files that hold nothing the journal still answers for. */
+      /** Files that hold nothing that is needed. */
       readonly stale: readonly string[];
       readonly startLsn: number;
       readonly endLsn: number;
       readonly provenLsn: number;
-      /** The commit boundary at or below provenLsn from which commits are copied. */
+      /** The commit boundary, at or below provenLsn, from which commits are copied. */
       readonly lineageStart: number;
-      /** The held-from LSN that the next commits must carry on. */
+      /** The held-from LSN that later commits carry. */
       readonly heldFromLsn: number;
-      /** Bytes behind the valid end of the last life's segments that were dropped as torn. */
+      /** Bytes behind the valid end that are dropped as torn. */
       readonly tornBytes: number;
-      /** Where and why they were, a sentence; null when there are none. */
+      /** A sentence about where and why the log is cut, or null if nothing is dropped. */
       readonly tornWhy: string | null;
     }
   | {
@@ -73,15 +75,20 @@ export type RecoveryDecision =
       readonly code: KeelsonErrorCode;
       readonly why: string;
       readonly facts: KeelsonErrorFacts;
-      /** A sentence on what to do, where the segments are of two histories. */
+      /** A sentence about what to do, or null for the step that belongs to the code. */
       readonly advice: string | null;
-      /** Segments with records of another history than the one that goes on, the oldest first. */
+      /** Segments with records of another history than the one that counts, oldest first. */
       readonly mixed: readonly MixedSegment[];
     };
 
 type Refusal = Extract<RecoveryDecision, { kind: 'refuse' }>;
 
-/** `segments` in the order of their sequences. `anchor` null: the journal answers for itself alone. */
+/**
+ * Decides what recovery does.
+ *
+ * @param segments In the order of their sequences.
+ * @param anchor Null if there is no store above the journal.
+ */
 export function decideRecovery(
   segments: readonly FoundSegment[],
   anchor: RecoveryAnchor | null,
@@ -98,11 +105,11 @@ export function decideRecovery(
   }
   const baseLsn = anchor?.lsn ?? Math.max(0, ...log.map(({ scan }) => scan.heldFromLsnClaimed));
   const firstIndex = firstNeededIndex(log, baseLsn);
-  // Where nothing that can be read starts early enough, every segment is needed, those that cannot be read above all.
+  // If no readable segment starts early enough, every segment is needed, above all those that cannot be read.
   const firstSequence = log[firstIndex]?.found.sequence ?? 0;
   const unsound = segments.find((segment) => segment.sequence >= firstSequence && !isSound(segment));
   if (unsound !== undefined) return refuseSegment(unsound);
-  // Over all of them: what a segment of another journal claims would make ours look like segments nobody needs.
+  // Every segment is compared. The claims of a segment of another journal could make ours look unneeded.
   const foreign = foreignSegment(log, anchor);
   if (foreign !== null) return foreign;
   const mixed = refuseMixed(log, firstSequence);
@@ -120,7 +127,8 @@ export function decideRecovery(
   const missing = missingSuccessor(chain, endLsn);
   if (missing !== null) return missing;
 
-  // Of the newest segment, and only where the log reaches it: whoever wrote to any other may not have ended yet.
+  // Only a mark of the newest segment counts, and only if the log reaches it. A session that wrote to another
+  // segment may not have ended.
   const lastCommit = live.at(-1)!.commits.at(-1);
   const endedWell = lastCommit !== undefined && endsForGood(lastCommit.flags);
   return {
@@ -143,8 +151,9 @@ function isSound(segment: FoundSegment): boolean {
 }
 
 /**
- * Whether a file that is shorter than it was made lacks its seal alone: all but the last block is whole commits, and no
- * commit begins in that. It opens, and says so; verify() counts it as damaged, for a cut that hit a damaged block looks the same.
+ * Returns true if a file that is shorter than it was made lacks nothing but its seal: whole commits fill all
+ * but the last block, and no commit starts in that block. Such a journal opens, and reports it. verify() counts
+ * the file as damaged, because a cut through a damaged block looks the same.
  */
 function hasLostItsSeal({ verdict, sequence, fileBytes, scan }: FoundSegment): boolean {
   if (!verdict.ok || verdict.header.sequence !== sequence) return false;
@@ -168,7 +177,7 @@ function foreignSegment(log: readonly LogSegment[], anchor: RecoveryAnchor | nul
 const MIXED_ADVICE =
   'Keep a copy of the whole directory. verify() names every such place; salvage() writes what counts into a new store, and says what it leaves';
 
-/** Two histories in one directory: whichever went on, acknowledged writes of the other would vanish. */
+/** Refuses two histories in one directory. Whichever went on, acknowledged writes of the other would vanish. */
 function refuseMixed(log: readonly LogSegment[], firstSequence: number): Refusal | null {
   const mixed = findMixedSegments(log, firstSequence);
   const [first] = mixed;
@@ -177,7 +186,10 @@ function refuseMixed(log: readonly LogSegment[], firstSequence: number): Refusal
   return { ...refuse('KEELSON_CORRUPT', whyMixed(first), facts), advice: MIXED_ADVICE, mixed };
 }
 
-/** A rotated segment names the one that goes on, which was durable before; that one's absence is a loss. */
+/**
+ * Refuses a rotated segment whose successor is missing. The successor was durable before the mark that names
+ * it.
+ */
 function missingSuccessor(chain: readonly LogSegment[], endLsn: number): Refusal | null {
   const sequences = new Set(chain.map(({ found }) => lowHalfOf(found.sequence)));
   for (const { found, living } of chain) {
@@ -194,7 +206,7 @@ function missingSuccessor(chain: readonly LogSegment[], endLsn: number): Refusal
   return null;
 }
 
-/** Walks the chain while each commit starts where the one before it ended. */
+/** Returns the segments with the commits that count: each commit starts where the one before it ends. */
 function contiguousPrefix(chain: readonly LogSegment[]): {
   live: LiveSegment[];
   endLsn: number;
@@ -246,7 +258,10 @@ function refuseBreak(brokenIn: LogSegment, endLsn: number, provenLsn: number): R
   });
 }
 
-/** The greatest commit boundary at or below `provenLsn`: an image may have been taken in the middle of a commit. */
+/**
+ * Returns the highest commit boundary at or below `provenLsn`. An image may have been taken in the middle of a
+ * commit.
+ */
 function lineageBoundary(live: readonly LiveSegment[], provenLsn: number, endLsn: number): number {
   if (provenLsn >= endLsn) return endLsn;
   for (const segment of live.toReversed()) {
@@ -256,7 +271,10 @@ function lineageBoundary(live: readonly LiveSegment[], provenLsn: number, endLsn
   return endLsn;
 }
 
-/** Behind the valid end of the newest segment with anything in it: what the last life had not finished writing. */
+/**
+ * Returns what the last session had not finished writing, behind the valid end of the newest segment that is
+ * not empty.
+ */
 function tornTailOf(chain: readonly LogSegment[]): { tornBytes: number; tornWhy: string | null } {
   const torn = chain.findLast(({ scan }) => scan.hasBytesAfterEnd || scan.commits.length > 0);
   if (torn === undefined) return { tornBytes: 0, tornWhy: null };

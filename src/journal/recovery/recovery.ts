@@ -1,4 +1,4 @@
-// Recovery's I/O: read every segment, let recovery-decision.ts decide, and carry out what it decided.
+// The I/O of recovery: reads every segment, asks recovery-decision.ts, and carries the decision out.
 
 import { KeelsonError, NEXT_STEPS } from '../../errors.js';
 import { readAhead, type Storage, sealFrames } from '../../storage/index.js';
@@ -21,24 +21,31 @@ import {
 } from './recovery-decision.js';
 import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
 
-/** What recovery found and did; `journal.recovery`. */
+/** The result of recovery: `journal.recovery`. */
 export interface JournalRecovery {
-  /** `fresh`: no journal was there. `clean`: the last life ended well. `repaired`: it did not; nothing acknowledged is lost. */
+  /**
+   * `fresh`: there was no journal. `clean`: the last session ended well. `repaired`: it did not, and nothing
+   * acknowledged is lost.
+   */
   readonly kind: 'fresh' | 'clean' | 'repaired';
   readonly startLsn: number;
   readonly endLsn: number;
-  /** Up to here the files themselves prove that it had been durable. */
+  /** The files prove that the journal was durable up to this LSN. */
   readonly provenLsn: number;
-  /** Bytes at the end that had not been finished when the last life ended, and were dropped. None was acknowledged. */
+  /**
+   * Bytes at the end that the last session had not finished writing, and that were dropped. None was
+   * acknowledged.
+   */
   readonly tornBytes: number;
-  /** Where and why the log was cut, a sentence; null when nothing was dropped. */
+  /** A sentence about where and why the log was cut, or null if nothing was dropped. */
   readonly tornWhy: string | null;
   readonly segments: number;
 }
 
-/** How far recovery has come with reading the segments, in bytes of their files. */
+/** Called with the bytes of segment files that recovery has read, and with the bytes of all segment files. */
 export type OnScan = (done: number, total: number) => void;
 
+/** A journal after recovery, ready to be opened. */
 export interface RecoveredJournal {
   readonly recovery: JournalRecovery;
   readonly journalId: Uint8Array | null;
@@ -49,8 +56,10 @@ export interface RecoveredJournal {
 }
 
 /**
- * Recovers the journal in `directory`, and makes durable what it reports. Throws what the decision refused:
- * KEELSON_CORRUPT, KEELSON_FOREIGN or KEELSON_FORMAT_VERSION, with segment, offset and LSN range.
+ * Recovers the journal in `directory`. What this reports is durable when it resolves.
+ *
+ * @throws KEELSON_CORRUPT, KEELSON_FOREIGN or KEELSON_FORMAT_VERSION if the decision is to refuse, with
+ * segment, offset and LSNs.
  */
 export async function recoverJournal(
   storage: Storage,
@@ -63,7 +72,7 @@ export async function recoverJournal(
   const decision = orThrow(decideRecovery(found, anchor), directory);
   if (decision.kind === 'fresh') return freshJournal(nextSequence);
   if (decision.kind === 'clean') {
-    // What is here is whole, but a killed owner may have given it its name and not lived to flush that.
+    // The files are whole, but a killed owner may have named one of them and not flushed the directory.
     await storage.flushDirectory(directory);
     return recovered(decision, decision.live, 'clean', nextSequence);
   }
@@ -72,8 +81,10 @@ export async function recoverJournal(
 }
 
 /**
- * The same without a lock and without writing: the journal as of now. While an owner writes, one file is read earlier
- * than the next, and what is retired is gone: such a KEELSON_CORRUPT or KEELSON_NOT_FOUND passes; the caller looks again.
+ * Decides about the journal as it is now, without a lock, and writes nothing.
+ *
+ * While an owner writes, files are read at different moments, and retired files are gone. So KEELSON_CORRUPT
+ * and KEELSON_NOT_FOUND may be temporary, and the caller tries again.
  */
 export async function recoverJournalReadOnly(
   storage: Storage,
@@ -88,7 +99,7 @@ export async function recoverJournalReadOnly(
   return { recovery, live };
 }
 
-/** Every segment of a directory, scanned as the decision wants it. */
+/** Scans every segment of a directory, in the order of their sequences. */
 export async function scanSegments(
   storage: Storage,
   directory: string,
@@ -137,7 +148,7 @@ async function scanFile(
     const verdict = decodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
     if (!verdict.ok) return { path, sequence, fileBytes, isClosedAtEnd: false, verdict, scan: null };
     const { header } = verdict;
-    // The header says how much of the file is ours; a file that is shorter is refused by the decision.
+    // The header says how much of the file is ours. The decision refuses a shorter file.
     const lengthBytes = Math.min(fileBytes, header.sizeBytes);
     const scanner = new SegmentScanner(header, lengthBytes);
     let done = 0;
@@ -198,10 +209,11 @@ function recovered(
 }
 
 /**
- * Copies what is valid above the lineage start into a new segment, durably, before anything is reported. A flush of
- * the old file would not do: what a dead owner's failed flush left behind looks clean and is not on the disk. The
- * segment's name is the commit point; from then on commits at or above `lineageStart` in older files are dead,
- * also those that a dead owner's write in flight may still put there.
+ * Copies the valid commits above the lineage start into a new segment, and makes it durable.
+ *
+ * A flush of the old file would prove nothing: if a flush of the dead owner failed, its data looks clean and is
+ * not on the disk. The name of the new segment is the commit point. From then on commits at or above
+ * `lineageStart` in older files are dead. That includes a write of the dead owner that is still in flight.
  */
 async function repair(
   storage: Storage,
@@ -238,7 +250,7 @@ async function repair(
   return [...withoutDead(decision.live, lineageStart), lineage];
 }
 
-/** A commit as it was framed, at the start of whole blocks; its checksums are those of the old segment. */
+/** Returns a commit as it was framed, in whole blocks. Its checksums are those of the old segment. */
 async function readBody(
   storage: Storage,
   segment: LiveSegment,
@@ -251,7 +263,7 @@ async function readBody(
   try {
     await file.read(bytes.subarray(0, COMMIT_HEADER_BYTES + bodyBytes), commit.offset);
     const { startLsn, endLsn: lsnEnd, recordCount } = commit;
-    // Checked again, because new checksums are about to vouch for what was read.
+    // Verified again, because new checksums are about to vouch for these bytes.
     if (
       !checkBody(bytes, COMMIT_HEADER_BYTES, bodyBytes, recordCount, startLsn, segmentSeed(segment.header))
     ) {
@@ -274,7 +286,7 @@ async function readBody(
   }
 }
 
-/** The copied commits, sealed anew, and behind them the mark that recovery is finished. */
+/** Returns the copied commits with new checksums, and behind them the mark that ends recovery. */
 function lineageContents(
   copied: readonly { readonly commit: ScannedCommit; readonly bytes: Uint8Array }[],
   decision: Usable,
@@ -299,7 +311,7 @@ function lineageContents(
   return Buffer.concat([...contents, mark]);
 }
 
-/** The segments as readers may use them once the lineage stands: without what it has replaced. */
+/** Returns the segments for readers, without what the lineage replaces. */
 function withoutDead(live: readonly LiveSegment[], lineageStart: number): LiveSegment[] {
   return live.map((segment) => ({
     ...segment,

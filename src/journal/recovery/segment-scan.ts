@@ -1,7 +1,7 @@
-// Scanning: from the bytes of one segment to what they prove. Pure: bytes in, values out, no judgement.
-// Whether a break is a torn tail or damage is decided over all segments, in recovery-decision.ts.
+// The scan of a segment: what its bytes prove. Pure. The recovery decision judges over all segments whether a
+// break is a torn tail or damage.
 //
-// The bytes come in windows, so that memory is bounded whatever the segment: a commit may be longer than a window.
+// The bytes come in windows, so memory is bounded even if a commit is longer than a window.
 
 import { invariant } from '../../errors.js';
 import {
@@ -15,7 +15,7 @@ import {
 import { FrameCursor } from '../format/frame-cursor.js';
 import { type SegmentHeader, segmentSeed } from '../format/segment-format.js';
 
-/** A commit that is whole, at its place in the segment. */
+/** A whole commit at its place in the segment. */
 export interface ScannedCommit {
   readonly offset: number;
   readonly startLsn: number;
@@ -26,26 +26,31 @@ export interface ScannedCommit {
 }
 
 /**
- * Why a run of whole commits ends where it does. `full`: no room for another. `header`: no commit header verifies there,
- * be it zeros or anything else. The others have a header that verifies: its commit does not start where the one before
- * ended (`gap`), is longer than what is left of the file (`cut off`), or its records are not all there (`body`).
+ * Why the run of whole commits ends.
+ *
+ * - `full`: there is no room for another commit.
+ * - `header`: no commit header verifies there. The bytes may be zeros.
+ * - `gap`: the next commit does not start where the last one ended.
+ * - `cut off`: the next commit is longer than the rest of the file.
+ * - `body`: the records of the next commit do not verify.
  */
 export type ScanEnd = 'full' | 'header' | 'gap' | 'cut off' | 'body';
 
+/** The result of scanning one segment. */
 export interface SegmentScan {
-  /** The whole commits from the first on, each starting where the one before it ended. */
+  /** The whole commits, each starting where the one before it ends. */
   readonly commits: readonly ScannedCommit[];
   /** Where the run of whole commits ends. */
   readonly endOffset: number;
   readonly endsBecause: ScanEnd;
   /**
-   * True when anything but zeros follows `endOffset`: a torn write, or damage. In a recycled segment, where old bytes of
-   * the file's earlier uses follow in any case, when a commit header follows that verifies: none of the old ones does.
+   * True if anything but zeros follows `endOffset`: a torn write, or damage. Old bytes follow in a recycled
+   * segment anyway. There it is true if a commit header follows that verifies, which no old one does.
    */
   readonly hasBytesAfterEnd: boolean;
-  /** The highest durable LSN that any valid commit header anywhere in the segment claims; -1 if there is none. */
+  /** The highest durable LSN that a valid commit header anywhere in the segment claims, or -1. */
   readonly durableLsnClaimed: number;
-  /** The highest held-from LSN so claimed; -1 if there is none. */
+  /** The highest held-from LSN that a valid commit header anywhere in the segment claims, or -1. */
   readonly heldFromLsnClaimed: number;
 }
 
@@ -54,7 +59,7 @@ interface Claims {
   heldFromLsn: number;
 }
 
-/** Scans one segment file, header block included: push() window after window, then finish(). */
+/** Scans a segment file, header block included. Call push() for each window, then finish(). */
 export class SegmentScanner {
   readonly #lengthBytes: number;
   readonly #blockBytes: number;
@@ -65,17 +70,17 @@ export class SegmentScanner {
   readonly #claims: Claims = { durableLsn: -1, heldFromLsn: -1 };
   #window: Uint8Array = new Uint8Array(0);
   #windowOffset = 0;
-  /** Where the next commit starts, or the one whose frames are being checked. */
+  /** Where the next commit starts, or the commit whose frames are being verified. */
   #offset: number;
-  /** The header of the commit whose frames are being checked. */
+  /** The header of the commit whose frames are being verified. */
   #commit: CommitHeader | null = null;
-  /** What stands on block boundaries inside that commit, in windows that are gone. It counts if the commit does not. */
+  /** The claims of headers inside that commit, in earlier windows. They count if the commit does not. */
   #claimsInside: Claims = { durableLsn: -1, heldFromLsn: -1 };
   #endsBecause: ScanEnd | null = null;
   #hasBytesAfterEnd = false;
   #isClosedAtEnd = false;
 
-  /** `lengthBytes` is what the file has of the segment; no commit is taken to be longer than that. */
+  /** @param lengthBytes Bytes that the file has of the segment. No commit is taken to be longer. */
   constructor(header: SegmentHeader, lengthBytes: number) {
     this.#lengthBytes = lengthBytes;
     this.#blockBytes = header.blockBytes;
@@ -85,22 +90,25 @@ export class SegmentScanner {
     this.#offset = header.blockBytes;
   }
 
-  /** The next bytes of the file, the first from its start on; whole blocks, but for the last. */
+  /** Takes the next bytes of the file: whole blocks, except at the end. */
   push(window: Uint8Array): void {
     this.#windowOffset += this.#window.length;
     this.#window = window;
     invariant(this.#windowOffset % this.#blockBytes === 0, 'a window of a segment starts inside a block');
     if (this.#endsBecause === null) this.#checkCommits();
-    if (this.#endsBecause !== null) this.#lookBehindEnd();
-    else if (this.#commit !== null) this.#claimBlocks(this.#claimsInside, this.#offset);
+    if (this.#endsBecause !== null) this.#noteBehindEnd();
+    else if (this.#commit !== null) this.#noteClaims(this.#claimsInside, this.#offset);
   }
 
-  /** True when the last block of the file is the seal of a life that ended well. Known when all of the file was pushed. */
+  /**
+   * True if the last block of the file is the seal of a session that ended well. Known when the whole file was
+   * pushed.
+   */
   get isClosedAtEnd(): boolean {
     return this.#isClosedAtEnd;
   }
 
-  /** Returns what all windows together prove. */
+  /** Returns what the windows prove. */
   finish(): SegmentScan {
     const bytesSeen = this.#windowEnd;
     // The file ended earlier than it said.
@@ -127,7 +135,10 @@ export class SegmentScanner {
     if (end !== null) this.#end(end);
   }
 
-  /** Why the run ends before the commit at `at`. Null when the commit is whole, or as far as the window goes. */
+  /**
+   * Returns why the run ends before the commit at `at`. Returns null if the commit is whole, or as far as the
+   * window goes.
+   */
   #checkCommit(at: number): ScanEnd | null {
     const commit = decodeCommitHeader(this.#window, at, this.#offset, this.#seed);
     if (commit === null) return 'header';
@@ -150,7 +161,7 @@ export class SegmentScanner {
     if (frames.frameCount !== recordCount) return 'body';
     const endLsn = startLsn + bodyBytes;
     this.#commits.push({ offset: this.#offset, startLsn, endLsn, recordCount, flags, nextSequence });
-    this.#lookAtSeal(this.#offset, flags);
+    this.#noteSeal(this.#offset, flags);
     this.#offset += commitBytesOnDisk(bodyBytes, this.#blockBytes);
     this.#commit = null;
     this.#claimsInside = { durableLsn: -1, heldFromLsn: -1 };
@@ -160,28 +171,31 @@ export class SegmentScanner {
   #end(because: ScanEnd): void {
     this.#endsBecause = because;
     this.#commit = null;
-    // Where a header verifies, that is more than zeros already.
+    // A header that verifies is more than zeros.
     this.#hasBytesAfterEnd = because !== 'header';
     claim(this.#claims, this.#claimsInside);
   }
 
-  #lookAtSeal(offset: number, flags: number): void {
+  #noteSeal(offset: number, flags: number): void {
     const isLastBlock = offset + this.#blockBytes === this.#lengthBytes;
     if (isLastBlock && (flags & COMMIT_FLAGS.closed) !== 0) this.#isClosedAtEnd = true;
   }
 
-  /** Behind the end, only claims count: a header that verifies says what had been durable when it was submitted. */
-  #lookBehindEnd(): void {
-    const hasCommit = this.#claimBlocks(this.#claims, this.#offset);
+  /**
+   * Notes what follows the end of the run. Only the claims of headers count there: they were true when the
+   * commit was submitted.
+   */
+  #noteBehindEnd(): void {
+    const hasCommit = this.#noteClaims(this.#claims, this.#offset);
     const from = Math.max(0, this.#offset - this.#windowOffset);
     this.#hasBytesAfterEnd ||= hasCommit || (!this.#isRecycled && hasNonZero(this.#window, from));
   }
 
   /**
-   * Returns whether there is any. A block of zeros has no magic, so an untouched end of a segment costs one comparison a
-   * block.
+   * Notes the claims of every commit header from `fromOffset` on, and returns whether there is one. A block of
+   * zeros costs one comparison.
    */
-  #claimBlocks(claims: Claims, fromOffset: number): boolean {
+  #noteClaims(claims: Claims, fromOffset: number): boolean {
     let hasCommit = false;
     for (
       let offset = Math.max(fromOffset, this.#windowOffset);
@@ -190,7 +204,7 @@ export class SegmentScanner {
     ) {
       const at = offset - this.#windowOffset;
       const inPlace = decodeCommitHeader(this.#window, at, offset, this.#seed);
-      if (inPlace !== null) this.#lookAtSeal(offset, inPlace.flags);
+      if (inPlace !== null) this.#noteSeal(offset, inPlace.flags);
       const commit =
         inPlace ?? decodeMisplacedHeader(this.#window, at, this.#blockBytes, this.#lengthBytes, this.#seed);
       if (commit === null) continue;
@@ -206,7 +220,10 @@ function claim(claims: Claims, { durableLsn, heldFromLsn }: Claims | CommitHeade
   claims.heldFromLsn = Math.max(claims.heldFromLsn, heldFromLsn);
 }
 
-/** Words where they are whole: a file that was cut short ends anywhere, and a range need not start at a word either. */
+/**
+ * Returns true if a byte from `from` on is not zero. Compares whole words where it can: the file may end
+ * anywhere, and the range may start anywhere.
+ */
 function hasNonZero(bytes: Uint8Array, from: number): boolean {
   let at = from;
   for (; at < bytes.length && (bytes.byteOffset + at) % 4 !== 0; at++) if (bytes[at] !== 0) return true;

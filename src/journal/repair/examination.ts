@@ -1,5 +1,5 @@
-// A look at a whole journal that may be damaged: what recovery would decide, everything in it that verifies, and each
-// place where something is damaged or missing. Changes nothing, and needs no lock.
+// The examination of a journal that may be damaged: what recovery would decide, every record that verifies, and
+// each place where something is damaged or missing. Changes nothing, and needs no lock.
 
 import { basename } from 'node:path';
 import type { Storage } from '../../storage/index.js';
@@ -18,80 +18,88 @@ import {
 } from '../recovery/log-geometry.js';
 import { whyMixed } from '../recovery/mixed-histories.js';
 import { decideRecovery, type RecoveryAnchor, type RecoveryDecision } from '../recovery/recovery-decision.js';
-import type { FoundRecord } from './frame-search.js';
+import type { FoundRecord } from './frame-scan.js';
 import { type SegmentPiece, scanLeniently } from './lenient-scan.js';
-import { LogCourse } from './log-course.js';
+import { LogGaps } from './log-gaps.js';
 
 /** A place in the files of a store where something is damaged or missing. */
 export interface Damage {
-  /** The name of the file; null for one that is missing and whose name nobody knows. */
+  /** The name of the file, or null for a missing file whose name nobody knows. */
   readonly file: string | null;
-  /** Where in the file it starts, in bytes. */
+  /** Where the damage starts in the file, in bytes. */
   readonly offset: number;
-  /** Where it ends, as far as that is known. */
+  /** Where the damage ends in the file, in bytes, if that is known. */
   readonly offsetEnd?: number;
-  /** Of a journal: records above `lsn` and up to `lsnEnd` are concerned. */
+  /** Records above `lsn` and up to `lsnEnd` are affected. Only set for a journal. */
   readonly lsn?: number;
   readonly lsnEnd?: number;
-  /** A sentence, for people. */
+  /** A sentence for people. */
   readonly what: string;
-  /** False when the store can do without: another file holds the same, or more. */
+  /** False if the store does not need it, because another file holds the same or more. */
   readonly isNeeded: boolean;
 }
 
-/** The records above `lsn` and up to `lsnEnd`; null: all that followed, and nobody knows how far. */
+/**
+ * The records above `lsn` and up to `lsnEnd`. If `lsnEnd` is null, all records after `lsn`, and nobody knows
+ * how many.
+ */
 export interface LsnRange {
   readonly lsn: number;
   readonly lsnEnd: number | null;
 }
 
+/** The result of an examination of one segment. */
 export interface SegmentFindings {
   readonly file: string;
   readonly bytes: number;
-  /** False when nothing in it is needed any more, because an image holds it. */
+  /** False if an image holds everything that the segment holds. */
   readonly isNeeded: boolean;
-  /** Records in it that verify and count. */
+  /** Records that verify and count. */
   records: number;
-  /** From where to where those records reach; null when there are none. */
+  /** The LSN above which these records are, or null if there are none. */
   lsn: number | null;
   lsnEnd: number | null;
 }
 
-/** Records of one commit, in memory that is used again for the next. */
+/** Records of one commit. The memory is used again for the next batch. */
 export interface RecordBatch {
   readonly file: string;
   readonly offset: number;
-  /** Of all segments before this one. */
+  /** Bytes of all segments before this one. */
   readonly bytesBefore: number;
   readonly bytes: Uint8Array;
   readonly records: readonly FoundRecord[];
 }
 
-/** A file at its place in the log. */
+/** A segment file at its place in the log. */
 interface PlacedSegment {
   readonly found: FoundSegment;
   readonly name: string;
-  /** What the header says; where that does not hold, or is not of this journal, what the name says. */
+  /**
+   * The sequence in the header. If that does not verify, or is not of this journal, the sequence in the name.
+   */
   readonly sequence: number;
-  /** What is wrong with the file as a whole, whatever is in it. */
+  /** The fault of the file as a whole, or null. */
   readonly unsound: Pick<Damage, 'offset' | 'offsetEnd' | 'what'> | null;
-  /** Null when there is nothing to read in it: it is not of this journal, or a copy of another one. */
+  /** Null if nothing in the file is read: it is not of this journal, or a copy of another segment. */
   readonly inLog: LogSegment | null;
 }
 
+/** The journal that is examined, and what its images say about it. */
 export interface JournalExaminationParts {
-  /** All segments, as scanSegments() has found them. */
+  /** All segments, as scanSegments() returned them. */
   readonly found: readonly FoundSegment[];
-  /** What an open of the store would know. */
+  /** The knowledge with which an open of the store would recover the journal. */
   readonly anchor: RecoveryAnchor;
-  /** An image of this journal holds everything up to here. */
+  /** An image of this journal holds everything up to this LSN. */
   readonly baseLsn: number;
-  /** An image of this journal, whole or not, says that it was durable up to here. */
+  /** An image of this journal, whole or not, says that the journal was durable up to this LSN. */
   readonly provenLsn: number;
-  /** Null when nothing that is left says it. */
+  /** Null if no file that is left says it. */
   readonly journalId: Uint8Array | null;
 }
 
+/** Examines a journal: call readRecords() first, then ask for damages and missing records. */
 export class JournalExamination {
   readonly decision: RecoveryDecision;
   readonly segments: SegmentFindings[] = [];
@@ -99,11 +107,11 @@ export class JournalExamination {
   readonly #placed: readonly PlacedSegment[];
   readonly #baseLsn: number;
   readonly #provenLsn: number;
-  /** Whole commits above it are not believed: recovery would drop them as torn. */
+  /** Whole commits above this LSN do not count, because recovery would drop them as torn. */
   readonly #endLsnMax: number;
-  readonly #course: LogCourse;
+  readonly #log: LogGaps;
   readonly #damages: Damage[] = [];
-  /** Behind the last whole commit stands something that may have been one. */
+  /** True if something behind the last whole commit may have been a commit. */
   #isUnfinished = false;
 
   constructor(storage: Storage, { found, anchor, baseLsn, provenLsn, journalId }: JournalExaminationParts) {
@@ -114,10 +122,13 @@ export class JournalExamination {
     this.#provenLsn = provenLsnOf(found, provenLsn, journalId);
     const isUsable = this.decision.kind === 'clean' || this.decision.kind === 'repair';
     this.#endLsnMax = isUsable ? this.decision.endLsn : Number.POSITIVE_INFINITY;
-    this.#course = new LogCourse(baseLsn);
+    this.#log = new LogGaps(baseLsn);
   }
 
-  /** Everything in the journal that verifies and counts, in the order of the log. To be asked for once, and to its end. */
+  /**
+   * Iterates over every record that verifies and counts, in the order of the log. Call it once, and iterate to
+   * the end.
+   */
   async *readRecords(): AsyncGenerator<RecordBatch, void, undefined> {
     const firstNeeded = firstNeededSequence(this.#placed, this.#baseLsn);
     for (const segment of this.#placed) {
@@ -129,19 +140,19 @@ export class JournalExamination {
       if (unsound !== null) this.#damages.push({ file, ...unsound, isNeeded });
       if (inLog !== null) yield* this.#readSegment(inLog, findings);
     }
-    this.#course.finish(this.#provenLsn);
+    this.#log.finish(this.#provenLsn);
   }
 
-  /** Known when all records have been read. */
+  /** All damages. Known when all records have been read. */
   get damages(): readonly Damage[] {
-    // Recovery reads every segment that it needs from its start on, also what is below the image.
+    // Recovery reads a segment that it needs from its start, so the part below the image matters too.
     const needed = this.segments.filter(({ isNeeded }) => isNeeded).map(({ file }) => file);
-    const gaps = this.#course.breaks.map((place) => ({
+    const gaps = this.#log.gaps.map((place) => ({
       ...place,
       isNeeded: place.lsnEnd > this.#baseLsn || needed.includes(place.file),
     }));
     const known = [...this.#damages, ...gaps];
-    const { firstLsn } = this.#course;
+    const { firstLsn } = this.#log;
     if (firstLsn !== null && firstLsn > this.#baseLsn) {
       const what = 'the oldest records are missing';
       known.unshift({ file: null, offset: 0, lsn: this.#baseLsn, lsnEnd: firstLsn, what, isNeeded: true });
@@ -150,34 +161,37 @@ export class JournalExamination {
     return [...known, ...this.#refusal(known)];
   }
 
-  /** Records above the image that nothing in the journal holds. Known when all records have been read. */
+  /** The records above the image that the journal does not hold. Known when all records have been read. */
   get missing(): LsnRange[] {
     const { lastLsn } = this;
-    const missing: LsnRange[] = this.#course.missing(this.#baseLsn, lastLsn);
-    // Another history has records in their place; of these nothing is left.
+    const missing: LsnRange[] = this.#log.missing(this.#baseLsn, lastLsn);
+    // Another history has records in their place, and these are lost.
     for (const { lsn, lsnEnd } of this.#mixed()) missing.push({ lsn, lsnEnd });
     if (this.#isEndLost()) missing.push({ lsn: lastLsn, lsnEnd: null });
     return missing;
   }
 
-  /** True when records may have stood at that place of a segment, behind all that have been found. */
+  /** Returns true if records may have been at that place of a segment, after all that were found. */
   mayHaveEndedAt(file: string, offset: number): boolean {
     const at = this.#placed.findIndex(({ name }) => name === file);
     if (at < 0) return false;
-    const { last } = this.#course;
+    const { last } = this.#log;
     if (last === null) return true;
     const lastAt = this.#placed.findIndex(({ name }) => name === last.file);
     if (at !== lastAt) return at > lastAt;
     return offset > last.offset && !endsForGood(last.commit.flags);
   }
 
-  /** True when something that cannot be read came after all that can, or must have. */
+  /**
+   * Returns true if records are lost after the last one that was found: something that cannot be read follows
+   * it, or something is known to have followed.
+   */
   #isEndLost(): boolean {
     if (this.decision.kind !== 'refuse') return false;
-    const { last, lastLsn } = this.#course;
+    const { last, lastLsn } = this.#log;
     if (last === null)
       return this.#placed.length === 0 || this.#placed.some(({ unsound }) => unsound !== null);
-    // An image that is newer than all that is left of the log: it went on, and nothing says how far.
+    // An image is newer than the rest of the log, so records are lost, and nothing says how many.
     if (lastLsn < this.#provenLsn || this.#isUnfinished) return true;
     const at = this.#placed.findIndex(({ name }) => name === last.file);
     const { found, sequence, inLog } = this.#placed[at]!;
@@ -186,18 +200,18 @@ export class JournalExamination {
     const successor = isRotated ? nextSequence : lowHalfOf(sequence + 1);
     const later = this.#placed.slice(at + 1);
     if (later.some((other) => !other.found.verdict.ok)) return true;
-    // By their names: a successor that was written over with something else has kept that.
+    // Compares names, because an overwritten successor still has its name.
     const successors = this.#placed.filter((other) => lowHalfOf(other.found.sequence) === successor);
     if (successors.some(({ unsound }) => unsound !== null)) return true;
     if (isRotated) return !this.#placed.some((other) => lowHalfOf(other.sequence) === successor);
     return flags === 0 && found.fileBytes < inLog!.header.sizeBytes;
   }
 
-  /** The highest LSN that anything in the journal or the images says to have been written and not torn. */
+  /** The highest LSN that the journal or an image proves to have been written and not torn. */
   get lastLsn(): number {
     const { decision } = this;
     if (decision.kind === 'clean' || decision.kind === 'repair') return decision.endLsn;
-    return Math.max(this.#provenLsn, this.#baseLsn, this.#course.lastLsn);
+    return Math.max(this.#provenLsn, this.#baseLsn, this.#log.lastLsn);
   }
 
   async *#readSegment(
@@ -207,7 +221,7 @@ export class JournalExamination {
     const bytesBefore = this.segments.reduce((sum, { bytes }) => sum + bytes, -findings.bytes);
     const file = await this.#storage.openFile(found.path, false);
     const { fileBytes } = found;
-    const logLsn = this.#course.lastLsn;
+    const logLsn = this.#log.lastLsn;
     try {
       for await (const piece of scanLeniently({
         file,
@@ -217,9 +231,9 @@ export class JournalExamination {
         provenLsn: this.#provenLsn,
       })) {
         const records = this.#countingRecords(piece, deadFromLsn);
-        this.#course.pass(findings.file, piece, deadFromLsn, records);
+        this.#log.pass(findings.file, piece, deadFromLsn, records);
         if (piece.isWhole) this.#isUnfinished &&= piece.commit!.startLsn >= deadFromLsn;
-        else this.#isUnfinished ||= isCommit(piece, header) && (piece.commit?.startLsn ?? 0) < deadFromLsn;
+        else this.#isUnfinished ||= mayBeCommit(piece, header) && (piece.commit?.startLsn ?? 0) < deadFromLsn;
         if (records.length === 0) continue;
         findings.records += records.length;
         findings.lsn ??= records[0]!.startLsn;
@@ -231,14 +245,17 @@ export class JournalExamination {
     }
   }
 
-  /** Of a commit that is not whole only what had been durable: above that it is torn, and nobody was told of it. */
+  /**
+   * Returns the records of a piece that count. In a commit that is not whole these are the durable ones: the
+   * others are torn, and were never acknowledged.
+   */
   #countingRecords({ isWhole, commit, records }: SegmentPiece, deadFromLsn: number): readonly FoundRecord[] {
     const endMax = Math.min(deadFromLsn, isWhole ? this.#endLsnMax : this.#provenLsn);
     if (isWhole && commit !== null && commit.startLsn + commit.bodyBytes <= endMax) return records;
     return records.filter(({ lsn }) => lsn <= endMax);
   }
 
-  /** The records of a second history: those that the newer segments contradict are left out. */
+  /** Returns the damages of a second history. Records that a later segment contradicts do not count. */
   #mixed(): (Damage & LsnRange & { readonly lsnEnd: number })[] {
     if (this.decision.kind !== 'refuse') return [];
     return this.decision.mixed.map((mixed) => {
@@ -247,7 +264,7 @@ export class JournalExamination {
     });
   }
 
-  /** What recovery would refuse for, where nothing that has been found says so already. */
+  /** Returns what recovery refuses for, unless a known damage says it already. */
   #refusal(known: readonly Damage[]): Damage[] {
     if (this.decision.kind !== 'refuse') return [];
     const { why, facts } = this.decision;
@@ -279,12 +296,18 @@ function provenLsnOf(
   return Math.max(imagesProveLsn, ...claims);
 }
 
-/** Whether it may have been one. In a recycled segment old bytes follow in any case: there only a header tells. */
-function isCommit({ commit }: SegmentPiece, { isRecycled }: SegmentHeader): boolean {
+/**
+ * Returns true if the piece may have been a commit. In a recycled segment old bytes follow the last commit, so
+ * only a header tells.
+ */
+function mayBeCommit({ commit }: SegmentPiece, { isRecycled }: SegmentHeader): boolean {
   return commit !== null || !isRecycled;
 }
 
-/** The segments in the order of the log, whatever their names. Of one that is there twice only one is read. */
+/**
+ * Returns the segments in the order of the log, whatever their names. Of several copies of a segment only one
+ * is read.
+ */
 function placedInLog(found: readonly FoundSegment[], journalId: Uint8Array | null): PlacedSegment[] {
   const sorted = found
     .map((segment) => {
@@ -308,7 +331,10 @@ function ownHeader({ verdict }: FoundSegment, journalId: Uint8Array | null): Seg
   return verdict.ok && isOf(verdict.header, journalId) ? verdict.header : null;
 }
 
-/** Of all files with that header the one whose log goes furthest; of as far, the one with the right name, or the first. */
+/**
+ * Returns true for the file that is read among those with that header: the one whose log goes furthest; then
+ * the one with the right name; then the first.
+ */
 function isBestOfCopies(
   segment: FoundSegment,
   { journalId, sequence }: SegmentHeader,
@@ -323,13 +349,13 @@ function isBestOfCopies(
   return best === segment;
 }
 
-/** The first segment that is needed above what an image holds, and all after it. */
+/** Returns the sequence of the first segment that is needed if an image holds everything up to `baseLsn`. */
 function firstNeededSequence(placed: readonly PlacedSegment[], baseLsn: number): number {
   const inLog = placed.flatMap((segment) => segment.inLog ?? []);
   return inLog[firstNeededIndex(inLog, baseLsn)]?.header.sequence ?? 0;
 }
 
-/** What is wrong with the file as a whole, whatever is in it. */
+/** Returns what is wrong with the file as a whole, whatever its commits are. Returns null if nothing is. */
 function whyUnsound(found: FoundSegment, journalId: Uint8Array | null): PlacedSegment['unsound'] {
   const { verdict } = found;
   if (verdict.ok && !isOf(verdict.header, journalId))

@@ -1,5 +1,5 @@
-// Reading a segment that may be damaged: everything in it that verifies, also behind a place that does not. For
-// looking and for salvage only. Whether a journal is sound is decided by recovery, which believes less.
+// The lenient scan of a segment that may be damaged: everything that verifies, also behind a place that does
+// not. For verify() and salvage() only. Recovery decides whether a journal is sound, and believes less.
 
 import { FileWindow, RECORD_BYTES_MAX, type StorageFile } from '../../storage/index.js';
 import {
@@ -9,43 +9,49 @@ import {
   decodeCommitHeader,
 } from '../format/commit-format.js';
 import { BLOCK_BYTES_MAX, type SegmentHeader, segmentSeed } from '../format/segment-format.js';
-import { type FoundRecord, FrameSearch, type HeadlessCommits } from './frame-search.js';
+import { type FoundRecord, FrameScan, type HeadlessCommits } from './frame-scan.js';
 
 /**
- * A stretch of a segment that is more than zeros, with the records in it that verify. `commit` is the header that stands
- * at its start; null when none that verifies does. The memory is good until the next piece is asked for.
+ * A stretch of a segment that is not all zeros, with the records in it that verify. `commit` is the header at
+ * its start, or null if none verifies there. The memory is valid until the next piece.
  */
 export interface SegmentPiece {
   readonly offset: number;
   readonly offsetEnd: number;
   readonly commit: CommitHeader | null;
-  /** The commit is there with all of its records. */
+  /** True if the commit has all its records. */
   readonly isWhole: boolean;
   readonly bytes: Uint8Array;
   readonly records: readonly FoundRecord[];
 }
 
-/** Where no commit header verifies, records are looked for as far as this: the longest one, and what is before it. */
+/**
+ * Bytes in which records are looked for without a commit header: the longest record, and what may precede it.
+ */
 const HEADLESS_BYTES_MAX = RECORD_BYTES_MAX + 2 * BLOCK_BYTES_MAX;
 
+/** The segment that is scanned, and what is known of the log around it. */
 export interface LenientScanPlan {
   readonly file: StorageFile;
-  /** May be less than the header says. */
+  /** Bytes of the file, which may be fewer than the header says. */
   readonly fileBytes: number;
   readonly header: SegmentHeader;
   /** Where the log stands before this segment, as far as that is known. */
   readonly logLsn: number;
-  /** Above it a commit counts whole or not at all: there no records are looked for where its header is damaged. */
+  /**
+   * Commits above this LSN count whole or not at all. So the scan looks for no records there if the commit
+   * header is damaged.
+   */
   readonly provenLsn: number;
 }
 
-/** The pieces of a segment, in the order of their places. */
+/** Iterates over the pieces of a segment, in the order of their places. */
 export async function* scanLeniently(plan: LenientScanPlan): AsyncGenerator<SegmentPiece, void, undefined> {
   const { file, fileBytes, header, provenLsn } = plan;
   const seed = segmentSeed(header);
   const { blockBytes } = header;
   const window = new FileWindow(file, Math.min(fileBytes, header.sizeBytes));
-  /** No commit that is still to come starts below. */
+  /** No later commit starts below. */
   let lsnMin = header.lineageStart ?? header.durableLsn;
   let lsn: number | null = header.lineageStart ?? plan.logLsn;
   for (let offset = blockBytes; offset < window.fileBytes; ) {
@@ -84,17 +90,20 @@ async function readCommit(
   const bytesThere = Math.min(COMMIT_HEADER_BYTES + bodyBytes, window.fileBytes - offset);
   const at = await window.at(offset, bytesThere);
   const offsetEnd = Math.min(offset + commitBytesOnDisk(bodyBytes, blockBytes), window.fileBytes);
-  // The file has become shorter under us.
+  // The file has become shorter meanwhile.
   if (at < 0) return { offset, offsetEnd, commit, isWhole: false, bytes: window.bytes, records: [] };
-  const search = new FrameSearch(window.bytes, at + COMMIT_HEADER_BYTES, at + bytesThere, seed);
-  await search.ofCommit(startLsn);
-  const { records } = search;
+  const scan = new FrameScan(window.bytes, at + COMMIT_HEADER_BYTES, at + bytesThere, seed);
+  await scan.ofCommit(startLsn);
+  const { records } = scan;
   const bytesFound = records.reduce((sum, { lsn, startLsn }) => sum + (lsn - startLsn), 0);
   const isWhole = bytesFound === bodyBytes && records.length === recordCount;
   return { offset, offsetEnd, commit, isWhole, bytes: window.bytes, records };
 }
 
-/** Where the next commit header that verifies stands, or the file ends; where what is not zero ends before that; and its LSN. */
+/**
+ * Measures the stretch from `from` on that has no commit header. Returns where it ends, where its last byte
+ * that is not zero ends, and the LSN of the commit behind it.
+ */
 async function measureStretch(
   window: FileWindow,
   from: number,
@@ -118,7 +127,7 @@ function isZero(block: Uint8Array): boolean {
   return Buffer.compare(block, ZEROS.subarray(0, block.length)) === 0;
 }
 
-/** What stands where commits should start has no header. Their records may verify all the same. */
+/** Returns the records that verify in a stretch without commit headers. */
 async function readHeadless(
   window: FileWindow,
   offset: number,
@@ -130,7 +139,7 @@ async function readHeadless(
   const length = Math.min(offsetEnd - offset, HEADLESS_BYTES_MAX);
   const at = commits.lsnMin < commits.lsnMax ? await window.at(offset, length) : -1;
   if (at < 0) return { ...piece, bytes: window.bytes, records: [] };
-  const search = new FrameSearch(window.bytes, at, at + length, seed);
-  await search.ofCommits(commits);
-  return { ...piece, bytes: window.bytes, records: search.records };
+  const scan = new FrameScan(window.bytes, at, at + length, seed);
+  await scan.ofCommits(commits);
+  return { ...piece, bytes: window.bytes, records: scan.records };
 }

@@ -1,16 +1,16 @@
-// Whose the files of a directory are, where files of several journals are mixed. Pure.
+// The journal that a directory belongs to, if files of several journals are mixed in it. Pure.
 
 import { KeelsonError } from '../../errors.js';
 import type { FoundSegment } from '../recovery/log-geometry.js';
 
-/** A file whose header holds. */
+/** A file whose header verifies. */
 export interface OwnedFile {
   readonly journalId: Uint8Array;
-  /** It has the name that its header says; one that was put here by hand often has not. */
+  /** True if the file has the name that its header says. A file that somebody copied here often has not. */
   readonly hasOwnName: boolean;
 }
 
-/** What speaks for one of the journals. */
+/** The evidence for one journal. */
 interface Claim {
   readonly journalId: Uint8Array;
   files: number;
@@ -19,9 +19,11 @@ interface Claim {
 }
 
 /**
- * The journal to which the directory belongs: the only one that has both a segment and an image under their own names,
- * or else the one with most files. Null when no header holds. Throws KEELSON_FOREIGN when two have as much: to read the
- * wrong one would be to take another store for this one.
+ * Returns the id of the journal that the directory belongs to: the only one with both a segment and an image
+ * under their own names, or else the one with most files. Returns null if no header verifies.
+ *
+ * @throws KEELSON_FOREIGN if two journals have the same number of files. To read the wrong one would be to take
+ * another store for this one.
  */
 export function journalIdOf(
   directory: string,

@@ -1,32 +1,37 @@
-// Recycled segments: retired files of this life that wait for their next use. Their blocks are allocated and written,
-// so that a new segment in one of them costs a header, and not all its bytes once more.
+// The list of retired segment files of this session that wait to be recycled. Pure.
 //
-// A file comes here under its temporary name, which is its retirement. Until the directory is flushed a power cut may
-// bring the old name back, and what it stands for must still be there: so it waits, and only then is free for use.
+// The blocks of such a file are allocated and written, so a new segment in it costs a header and not all its
+// bytes again. A file comes here under its temporary name. A power cut may bring the old name back until the
+// directory is flushed, and the contents must still be there then. So a file waits for that flush before it is
+// free for use.
 
 /** Retired files that wait at a time. A store retires as many at once as it fills between two checkpoints. */
 export const RECYCLED_SEGMENTS_MAX = 8;
 
-/** How often one file is used: all its seeds are remembered, and gone through for each new one. */
+/** Uses of one file. Each new seed is compared with all earlier seeds of the file. */
 export const FILE_USES_MAX = 1000;
 
+/** A retired segment file that waits to be recycled. */
 export interface RecycledSegment {
-  /** A temporary name: what this life leaves behind, the next open removes. */
+  /** The temporary path. The next open removes what this session leaves there. */
   readonly temporaryPath: string;
   readonly sizeBytes: number;
-  /** The seeds of all its uses so far: bytes of any of them may still be in it. */
+  /** The seeds of all uses so far. Bytes of each use may still be in the file. */
   readonly usedSeeds: readonly number[];
 }
 
-/** Sizes that are of use: from what the next segment has at least, to the largest one wanted. */
+/**
+ * Useful sizes of a file, in bytes: at least what the next segment needs, at most the largest size that is
+ * wanted.
+ */
 export interface SizeRange {
   readonly bytesMin: number;
   readonly bytesMax: number;
 }
 
-/** Only the list: renaming, flushing and removing are their caller's. */
+/** The list alone. The caller renames, flushes and removes files. */
 export class RecycledSegments {
-  /** Under their temporary names, which are not durable yet. */
+  /** Files whose temporary names are not durable yet. */
   #waiting: RecycledSegment[] = [];
   #free: RecycledSegment[] = [];
 
@@ -38,7 +43,11 @@ export class RecycledSegments {
     return this.#free.length > 0;
   }
 
-  /** Whether there is a use, and a place, for a file of that size that has been used so often. */
+  /**
+   * Returns whether there is a use and a place for a file of that size.
+   *
+   * @param useCount How often the file has been used.
+   */
   wants(sizeBytes: number, useCount: number, range: SizeRange): boolean {
     const isFull = this.#waiting.length + this.#free.length >= RECYCLED_SEGMENTS_MAX;
     return !isFull && useCount < FILE_USES_MAX && isInRange(sizeBytes, range);
@@ -48,23 +57,23 @@ export class RecycledSegments {
     this.#waiting.push(segment);
   }
 
-  /** The temporary names are durable: what they name may be used. */
+  /** Frees the files that wait: their temporary names are durable. */
   release(): void {
     this.#free.push(...this.#waiting.splice(0));
   }
 
-  /** Takes out what waits for a flush that has failed. */
+  /** Takes out the files that wait for a flush, because the flush has failed. */
   takeWaiting(): RecycledSegment[] {
     return this.#waiting.splice(0);
   }
 
-  /** Takes out one of at least that size. */
+  /** Takes out a free file of at least `bytesMin` bytes. Returns null if there is none. */
   take(bytesMin: number): RecycledSegment | null {
     const at = this.#free.findIndex(({ sizeBytes }) => sizeBytes >= bytesMin);
     return at === -1 ? null : this.#free.splice(at, 1)[0]!;
   }
 
-  /** Takes out what is free and of no use any more. */
+  /** Takes out the free files of other sizes. */
   takeUseless(range: SizeRange): RecycledSegment[] {
     const useless = this.#free.filter(({ sizeBytes }) => !isInRange(sizeBytes, range));
     this.#free = this.#free.filter(({ sizeBytes }) => isInRange(sizeBytes, range));

@@ -1,5 +1,5 @@
-// The segment of a journal that has no past: it holds the mark that ends a recovery, and says that everything below
-// it is answered for by an image. What a backup and a salvage put beside the image that they write.
+// The only segment of a new store that a backup or a salvage writes. It holds one mark, which says that
+// recovery has ended and that an image has everything below.
 
 import type { Storage } from '../../storage/index.js';
 import { FIRST_SEQUENCE } from '../directory/incomplete.js';
@@ -8,15 +8,16 @@ import { writeLineageSegment } from './segment-files.js';
 
 const BLOCK_BYTES = 4096;
 
+/** The plan of the only segment of a new store. */
 export interface SealedSegmentPlan {
-  /** Without any other segment. */
+  /** The directory, which has no other segment. */
   readonly directory: string;
   readonly journalId: Uint8Array;
-  /** The journal ends here, well, and holds no record. The first one that is written follows. */
+  /** The LSN at which the journal ends. The journal holds no record, and the first append continues here. */
   readonly lsn: number;
 }
 
-/** Makes the segment. It and every name in the directory are durable when this returns. */
+/** Writes the segment. When this resolves, the segment and every name in the directory are durable. */
 export async function writeSealedSegment(storage: Storage, plan: SealedSegmentPlan): Promise<void> {
   const { directory, journalId, lsn } = plan;
   const inHeader = {
@@ -31,7 +32,7 @@ export async function writeSealedSegment(storage: Storage, plan: SealedSegmentPl
   );
 }
 
-/** The block of an empty commit at `lsn`, the first of its segment. */
+/** Returns the block of a mark at `lsn`, for the first commit of a segment. */
 function recoveredMark(lsn: number, seed: number): Uint8Array {
   const block = new Uint8Array(BLOCK_BYTES);
   const mark = {

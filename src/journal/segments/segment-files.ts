@@ -1,4 +1,4 @@
-// Segment files: how one is made ready for its first commit.
+// Segment files: preparing one for its first commit.
 
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import {
@@ -23,45 +23,53 @@ import {
 import { SEQUENCE_MAX, segmentPath, segmentSequences, temporaryPath } from '../format/segment-names.js';
 import type { RecycledSegment } from './recycled-segments.js';
 
-/** The sequences of the segments in a directory, oldest first. */
+/** Returns the sequences of the segments in a directory, oldest first. */
 export async function listSegments(storage: Storage, directory: string): Promise<number[]> {
   return segmentSequences(await storage.list(directory));
 }
 
-/** A segment of this life, ready for commits. */
+/** A segment of this session that takes commits. */
 export interface WritableSegment {
   readonly path: string;
   readonly sequence: number;
   readonly header: SegmentHeader;
   readonly seed: number;
-  /** The seeds of the earlier uses of its file, oldest first, and its own. */
+  /** The seeds of the earlier uses of the file, oldest first, and the seed of this use. */
   readonly usedSeeds: readonly number[];
   readonly file: LogFile;
-  /** Set when its last commit is durable: whether its file was closed without an error, once nothing is under way on it. */
+  /**
+   * Null until the last commit is durable. Then a promise that resolves when nothing is under way on the file:
+   * with true if closing the file succeeded.
+   */
   closed: Promise<boolean> | null;
-  /** Where the next commit goes. Only the layout of the commit pipeline moves it. */
+  /** Where the next commit goes. Only CommitLayout moves it. */
   nextOffset: number;
 }
 
+/** The plan of a segment that is to be made. */
 export interface SegmentPlan {
   readonly directory: string;
   readonly sequence: number;
   readonly journalId: Uint8Array;
   readonly sizeBytes: number;
   readonly blockBytes: number;
-  /** Set by recovery only. */
+  /** Set by recovery alone. */
   readonly lineageStart: number | null;
   readonly durableLsn: number;
 }
 
-/** What recovery writes into a segment before it gets its name: from the seed of the new segment to its bytes. */
+/** Returns the commits that a segment starts with, sealed with the seed of the segment. */
 export type SegmentContents = (seed: number) => Uint8Array;
 
 /**
- * Makes a segment: header, zeros and `contents` are durable before the file has its name, and the name is durable
- * before this returns. So a file with a segment's name and no valid header is damaged or not ours, never half-made.
- * On failure nothing is left behind but, at worst, a temporary name, which the next open removes. A failed flush of
- * the directory is KEELSON_POISONED; any other failure has harmed nothing, and another segment may be tried.
+ * Makes a segment of a new file. Header, zeros and `contents` are durable before the file has its name, and the
+ * name is durable when this returns. So a file with the name of a segment and without a valid header is damaged
+ * or foreign, never half-made.
+ *
+ * A failure leaves at worst a temporary name, which the next open removes.
+ *
+ * @throws KEELSON_POISONED after a failed flush of the directory. Any other error has harmed nothing, and the
+ * caller may try another segment.
  */
 export function* prepareSegment(
   storage: Storage,
@@ -93,7 +101,10 @@ export function* prepareSegment(
   return { path, sequence, header, seed, usedSeeds: [seed], file, closed: null, nextOffset: zerosFrom };
 }
 
-/** A whole segment that no life will write to: what recovery, and a store made out of a content, leave. */
+/**
+ * Writes a whole segment that no session appends to: for recovery, and for a new store that a backup or salvage
+ * makes.
+ */
 export async function writeLineageSegment(
   storage: Storage,
   plan: SegmentPlan,
@@ -102,7 +113,7 @@ export async function writeLineageSegment(
   const closes = new BackgroundCloses();
   const segment = await runSteps(prepareSegment(storage, plan, contents, closes))
     .catch((error) => {
-      // There is no open journal to poison: what failed is the cause.
+      // There is no open journal to poison, so the cause is the error.
       throw isKeelsonError(error, 'KEELSON_POISONED') ? error.cause : error;
     })
     .finally(() => closes.whenDone());
@@ -111,9 +122,11 @@ export async function writeLineageSegment(
 }
 
 /**
- * Makes a segment of a file that was one before, and keeps its size: a new header, durable before the file has its new
- * name, which is durable before this returns. Behind the header are old bytes, none of which can verify: see unusedSalt().
- * A failure is as one of prepareSegment(), and has cost the file.
+ * Makes a segment of the file of a retired one, and keeps the size. The new header is durable before the file
+ * has its new name, and the name is durable when this returns. The old bytes behind the header cannot verify:
+ * see unusedSalt().
+ *
+ * @throws What prepareSegment() throws. The retired file is then lost.
  */
 export function* recycleSegment(
   storage: Storage,
@@ -173,7 +186,7 @@ interface Draft {
   readonly file: LogFile;
 }
 
-/** Fills the file, and gives it its name, durably, when that is durable. */
+/** Fills the file, makes that durable, and gives the file its name, durably. */
 function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: BackgroundCloses): Steps<void> {
   const { directory, path, temporary, file } = draft;
   try {
@@ -192,7 +205,8 @@ function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: Back
     closes.close(file);
     yield* discard(storage, path);
     if (!isFailedFlush(error)) throw error;
-    // Which names in this directory are durable can no longer be known, and asking again would be answered with a lie.
+    // Nobody can know now which names in this directory are durable. A second flush would report success and
+    // prove nothing.
     throw new KeelsonError(
       'KEELSON_POISONED',
       `The flush of the directory ${directory} failed: ${whatHappened(error)}`,
@@ -226,6 +240,7 @@ function* write(file: LogFile, bytes: Uint8Array, position: number): Steps<void>
   );
 }
 
+/** Returns a random id for a new journal. */
 export function newJournalId(storage: Storage): Uint8Array {
   return storage.randomBytes(JOURNAL_ID_BYTES);
 }

@@ -1,6 +1,8 @@
-// Room: segments that are ready before the bytes that go into them are accepted. The next one is prepared in the
-// background; a synchronous append that finds none ready prepares one itself, blocking, or refuses. A retired segment of
-// this life is used again where there is one of the right size: see recycled-segments.ts.
+// The room for commits: segments that are ready before the records that go into them are accepted.
+//
+// The next segment is prepared in the background. A synchronous append that finds no segment ready prepares one
+// itself, blocking, or throws. A retired segment of this session is recycled if it has a useful size: see
+// recycled-segments.ts.
 
 import { isKeelsonError, type KeelsonError } from '../../errors.js';
 import { queueMicrotask } from '../../schedulers.js';
@@ -17,38 +19,44 @@ import { type RecycledSegment, RecycledSegments, type SizeRange } from './recycl
 import { prepareSegment, recycleSegment, type SegmentPlan, type WritableSegment } from './segment-files.js';
 
 /**
- * Kept free at the end of every segment: a block for its seal, and one for a mark, so that a journal on a full disk can
- * still say that it answers for less, and give room back.
+ * Blocks that stay free at the end of a segment: one for its seal, and one for a mark. So a journal on a full
+ * disk can still write the mark that lets it retire segments.
  */
 export const RESERVED_BLOCKS = 2;
 
-/** The sizes of segments: docs at the options of openJournal(). */
+/** The sizes of segments. The options of openJournal() document them. */
 export interface SegmentOptions {
   readonly blockBytes: number;
   readonly segmentBytesMin: number;
   readonly segmentBytesMax: number;
 }
 
+/** The state in which a session starts to make segments. */
 export interface SegmentRoomStart {
   readonly directory: string;
   readonly journalId: Uint8Array;
-  /** One above every sequence ever seen in the directory. */
+  /** One above every sequence that was ever in the directory. */
   readonly nextSequence: number;
-  /** What is durable now. */
+  /** Returns the durable LSN. */
   readonly durableLsn: () => number;
 }
 
+/** Figures of the segments that a session has prepared. */
 export interface SegmentRoomStats {
-  /** Segments that an append had to prepare itself, blocking. The first of a life is one, but that of a store that is made. */
+  /**
+   * Segments that an append had to prepare itself, blocking. The first segment of a session is one, except when
+   * the session creates a store.
+   */
   blockingPreparations: number;
   /** Segments made of a new file, which is filled with zeros. */
   segmentsPrepared: number;
-  /** Segments made of a retired one, of which only the header is written. */
+  /** Segments made of a retired file, of which only the header is written. */
   segmentsRecycled: number;
-  /** Bytes written for both: zeros and headers. */
+  /** Bytes written to prepare segments: zeros and headers. */
   bytesPrepared: number;
 }
 
+/** Prepares the segments of a session, and recycles retired ones. */
 export class SegmentRoom {
   readonly #storage: Storage;
   readonly #options: SegmentOptions;
@@ -57,18 +65,21 @@ export class SegmentRoom {
   readonly #onPoisoned: (error: KeelsonError) => void;
   #nextSequence: number;
   #nextSizeBytes: number;
-  /** Where doubling stops. */
+  /** Sizes double up to this. */
   #capBytes: number;
   readonly #recycled = new RecycledSegments();
   #ready: WritableSegment | null = null;
-  /** The preparation under way; its result is thrown away when somebody could not wait for it. */
+  /** The preparation under way. Its segment is removed if a blocking append has overtaken it. */
   #underWay: { abandoned: boolean; readonly done: Promise<void> } | null = null;
-  /** Removals under way, which must not reach into the next life. */
+  /** Removals under way. close() waits for them, because the next session must not meet them. */
   readonly #discards = new Set<Promise<void>>();
   #closed = false;
-  /** There was no room for a segment of the size whose turn it was. */
+  /** There was no room for a segment of the next size. */
   #isShortOfRoom = false;
-  /** Preparing ahead failed: a disk that is full is not filled and emptied again at every commit. take() tries anew. */
+  /**
+   * Preparing ahead has failed. It is not tried at every commit, which would fill and empty a full disk again
+   * and again. take() tries anew.
+   */
   #hasFailedAhead = false;
   readonly stats: SegmentRoomStats = {
     blockingPreparations: 0,
@@ -94,21 +105,21 @@ export class SegmentRoom {
     this.#capBytes = options.segmentBytesMax;
   }
 
-  /** Where its segments are. */
+  /** The directory of the segments. */
   get directory(): string {
     return this.#start.directory;
   }
 
-  /** Bytes of the files that are ready, or wait to be used again. */
+  /** Bytes of the files that are ready or wait to be recycled. */
   get segmentBytes(): number {
     return (this.#ready?.header.sizeBytes ?? 0) + this.#recycled.bytes;
   }
 
   /**
-   * Doubling stops at `bytes`, within the limits of the options and rounded down to a size that doubling gives: a limit
-   * that follows something else up and down must not make every retired segment one of the wrong size.
+   * Sets the size at which doubling stops, within the limits of the options. The size is rounded down to one
+   * that doubling gives, so that a limit that moves a little does not make every retired segment useless.
    */
-  limit(bytes: number): void {
+  limitSizes(bytes: number): void {
     const { segmentBytesMin, segmentBytesMax } = this.#options;
     const bytesMax = Math.min(bytes, segmentBytesMax);
     this.#capBytes = segmentBytesMin;
@@ -119,19 +130,21 @@ export class SegmentRoom {
   }
 
   /**
-   * A ready segment with room for `commitBytes` of commits and its seal. Blocks when none is ready.
-   * Throws what preparing threw, KEELSON_NO_SPACE above all, with nothing changed.
+   * Returns a segment with room for `commitBytes` of commits and for the reserved blocks. Blocks if none is
+   * ready.
+   *
+   * @throws What preparing threw, such as KEELSON_NO_SPACE, with nothing changed.
    */
   take(commitBytes: number): WritableSegment {
     const segment = this.#takeReady(commitBytes) ?? this.#prepareBlocking(commitBytes);
     this.#hasFailedAhead = false;
-    // Only what is used counts: failed attempts must not ask for more and more of a disk that is full.
+    // Only a segment that is used counts: failed tries must not ask a full disk for more and more.
     this.#nextSizeBytes = Math.min(this.#nextSizeBytes * 2, this.#capBytes);
     this.#removeAll(this.#recycled.takeUseless(this.#usefulSizes));
     return segment;
   }
 
-  /** Removes a segment that was taken and is not used after all. */
+  /** Removes a segment that was taken and is not needed. */
   giveUp(segment: WritableSegment): void {
     this.#discard(segment);
   }
@@ -140,7 +153,7 @@ export class SegmentRoom {
     const ready = this.#ready;
     this.#ready = null;
     if (ready === null || ready.header.sizeBytes >= this.#bytesFor(commitBytes)) return ready;
-    // Segments are used in the order of their sequences, so one that is too small or too late is not used at all.
+    // Segments are used in the order of their sequences, so a segment that is too small is not used later.
     this.#discard(ready);
     return null;
   }
@@ -149,7 +162,8 @@ export class SegmentRoom {
     this.stats.blockingPreparations++;
     try {
       const segment = runStepsSync(this.#prepare(commitBytes));
-      // Of a lower sequence, so it is too late. Where this one found no room, the other may be what has taken it: it stays.
+      // The preparation under way has a lower sequence, so its segment comes too late. If this preparation fails,
+      // the other one goes on: its file may be what took the room.
       if (this.#underWay !== null) this.#underWay.abandoned = true;
       return segment;
     } catch (error) {
@@ -158,9 +172,11 @@ export class SegmentRoom {
     }
   }
 
-  /** Starts to prepare the next segment unless one is ready or under way. A failure is met again by take(). */
+  /**
+   * Starts to prepare the next segment, unless one is ready or under way. If that fails, take() tries again.
+   */
   prepareAhead(): void {
-    // Not on the stack of the write that asks, which may be stopped: what has begun must come to its end.
+    // A microtask, because the write that asks may be stopped, and a preparation must not be stopped half-way.
     if (this.#needsNext) queueMicrotask(this.#prepareNext);
   }
 
@@ -186,60 +202,63 @@ export class SegmentRoom {
     this.#underWay = state;
   };
 
-  /** Has the next segment prepared as prepareAhead() does, and resolves when that has ended, well or not. */
+  /** Starts to prepare the next segment as prepareAhead() does. Resolves when that has succeeded or failed. */
   async prepareNow(): Promise<void> {
     this.prepareAhead();
-    // It may begin in a microtask.
+    // The preparation starts in a microtask.
     await null;
     await this.#underWay?.done;
   }
 
   /**
-   * Gives a segment that is retired its temporary name, where it can be used again: that is its retirement. False when
-   * it cannot be: whoever retires it removes it. It is used when the directory has been flushed, see retired().
+   * Retires a segment by renaming it to its temporary name. The file can be recycled after retirementFlushed().
+   * Returns false if the file is not wanted or cannot be renamed, and then the caller removes it.
    */
   async recycle(segment: WritableSegment): Promise<boolean> {
     const { path, header, usedSeeds, closed } = segment;
-    // Not before nothing is under way on its file: a write of the engine's that comes late must not meet its next use.
+    // Something may still be under way on the file: a late write of the engine must not hit the next use.
     if (closed === null || !(await closed)) return false;
     if (!this.#recycled.wants(header.sizeBytes, usedSeeds.length, this.#usefulSizes)) return false;
     const temporary = temporaryPath(path);
     try {
       await this.#storage.rename(path, temporary);
     } catch {
-      // Removing it is tried, and says what is wrong.
+      // The caller removes the file, and then meets the error.
       return false;
     }
     this.#recycled.add({ temporaryPath: temporary, sizeBytes: header.sizeBytes, usedSeeds });
     return true;
   }
 
-  /** The directory was flushed behind everything that was retired: there is more room than there was. */
-  retired(): void {
+  /**
+   * Frees the retired files for use: the flush of the directory has made the retirement durable. So there may
+   * be more room now.
+   */
+  retirementFlushed(): void {
     this.#recycled.release();
     this.#removeAll(this.#recycled.takeUseless(this.#usefulSizes));
     this.#hasFailedAhead = false;
   }
 
   /**
-   * Where there was no room for the next segment, sizes double from the least again: a small one may have room. Not as
-   * soon as that is found: what a disk that fills up has left is for the image of the checkpoint that gives room back.
+   * Lets sizes double from the smallest again if there was no room for the next segment. Not called as soon as
+   * the lack of room is found: the last room on a disk is for the image of the checkpoint that frees more.
    */
-  startOver(): void {
+  restartSizes(): void {
     if (!this.#isShortOfRoom) return;
     this.#isShortOfRoom = false;
     this.#hasFailedAhead = false;
     this.#nextSizeBytes = this.#options.segmentBytesMin;
   }
 
-  /** It was not: what has its temporary name is removed like everything else that was retired. */
-  retiredInVain(): void {
+  /** Removes the retired files: the flush of the directory has failed, so they must not be recycled. */
+  retirementFailed(): void {
     this.#removeAll(this.#recycled.takeWaiting());
   }
 
   /**
-   * Removes the files that wait to be used again: somebody needs their room more. Resolves when that room is free, and that
-   * of a preparation that failed: it is taken until its file is closed.
+   * Removes the files that wait to be recycled, because something else needs their room. Resolves when their
+   * room is free. Also waits for the files of failed preparations, which take room until they are closed.
    */
   async releaseRecycled(): Promise<void> {
     this.#removeAll(this.#recycled.takeFree());
@@ -248,7 +267,7 @@ export class SegmentRoom {
     await this.#closes.whenDone();
   }
 
-  /** Waits for the preparation under way and removes what was prepared and not used, or waits to be used again. */
+  /** Waits for the preparation under way, and removes every file that is ready or waits to be recycled. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#underWay?.done;
@@ -260,7 +279,7 @@ export class SegmentRoom {
     await Promise.all(this.#discards);
   }
 
-  /** The next segment, with room for `commitBytes`: of a retired file if there is one, else of a new one. */
+  /** Prepares the next segment, with room for `commitBytes`, from a retired file or from a new one. */
   *#prepare(commitBytes: number): Steps<WritableSegment> {
     const recycled = this.#recycled.take(this.#plannedBytes(commitBytes));
     if (recycled !== null) {
@@ -268,7 +287,7 @@ export class SegmentRoom {
         return yield* this.#prepareRecycled(recycled);
       } catch (error) {
         if (isKeelsonError(error, 'KEELSON_POISONED')) throw error;
-        // The file is gone, and nothing is tried on it again. A new one may do, or say what is wrong.
+        // The file is lost. A new one may do, or fails with an error that says more.
       }
     }
     try {
@@ -277,7 +296,7 @@ export class SegmentRoom {
       if (!isKeelsonError(error, 'KEELSON_NO_SPACE')) throw error;
       this.#isShortOfRoom = true;
       if (!this.#recycled.hasFree) throw error;
-      // Files that wait to be used again must not be what there is no room for.
+      // Files that wait to be recycled must not be the reason that there is no room.
       for (const { temporaryPath } of this.#recycled.takeFree()) yield* discard(this.#storage, temporaryPath);
       return yield* this.#prepareNew(commitBytes);
     }
@@ -315,12 +334,15 @@ export class SegmentRoom {
     };
   }
 
-  /** Of the size whose turn it is, or of a larger one of its own for what would not fit. */
+  /** Returns the next size, or a larger one if `commitBytes` do not fit into it. */
   #plannedBytes(commitBytes: number): number {
     return this.#wholeBlocks(Math.max(this.#bytesFor(commitBytes), this.#nextSizeBytes));
   }
 
-  /** Sizes of retired segments that are of use: a smaller one would undo the doubling, a larger one the limit. */
+  /**
+   * Returns the sizes at which a retired segment is useful. A smaller one would undo the doubling, and a larger
+   * one would break the limit.
+   */
   get #usefulSizes(): SizeRange {
     const bytesMin = this.#plannedBytes(0);
     return { bytesMin, bytesMax: Math.max(bytesMin, this.#wholeBlocks(this.#capBytes)) };
@@ -331,13 +353,13 @@ export class SegmentRoom {
     return Math.ceil(bytes / blockBytes) * blockBytes;
   }
 
-  /** What a segment for these commits has at least: header, commits, and what is reserved. */
+  /** Returns the least bytes of a segment for these commits: header, commits and reserved blocks. */
   #bytesFor(commitBytes: number): number {
     const { blockBytes } = this.#options;
     return blockBytes + commitBytes + RESERVED_BLOCKS * blockBytes;
   }
 
-  /** Best effort: an unused segment that stays is empty, and recovery steps over it. */
+  /** Removes a segment that was not used. A failure is ignored: recovery skips an empty segment. */
   #discard(segment: WritableSegment): void {
     this.#closes.close(segment.file);
     this.#remove(segment.path);
@@ -347,9 +369,11 @@ export class SegmentRoom {
     for (const { temporaryPath } of recycled) this.#remove(temporaryPath);
   }
 
-  /** Best effort, and nobody waits for it but close(). */
+  /**
+   * Removes a file in the background, and ignores a failure. Only close() and releaseRecycled() wait for it.
+   */
   #remove(path: string): void {
-    // As prepareAhead(): take() is on the stack of a write.
+    // A microtask for the reason that prepareAhead() gives.
     queueMicrotask(() => {
       const removed = this.#storage
         .remove(path)

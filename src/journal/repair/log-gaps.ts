@@ -1,13 +1,14 @@
-// Following the log through the pieces of its segments: where it breaks off and goes on later, and which records are
-// there. Pure. A break is one only when the log goes on above it, or is known to have: otherwise it is the end, torn
-// or not.
+// The gaps of a log: where it breaks off and continues later, and which records are there. Pure.
+//
+// A break is a gap only if the log continues above it, or is known to have continued. Otherwise it is the end
+// of the log, torn or not.
 
 import type { CommitHeader } from '../format/commit-format.js';
-import type { FoundRecord } from './frame-search.js';
+import type { FoundRecord } from './frame-scan.js';
 import type { SegmentPiece } from './lenient-scan.js';
 
-/** Where the log breaks off at `lsn`; it goes on, or is known to have been durable, at `lsnEnd`. */
-export interface LogBreak {
+/** A gap: the log breaks off at `lsn`, and continues, or is known to have been durable, at `lsnEnd`. */
+export interface LogGap {
   readonly file: string;
   readonly offset: number;
   readonly offsetEnd?: number;
@@ -21,8 +22,8 @@ interface Range {
   lsnEnd: number;
 }
 
-/** What may be the end of the log, or of what one life wrote of it. */
-interface OpenBreak {
+/** A break that may be the end of the log, or of what one session wrote. */
+interface OpenGap {
   readonly file: string;
   readonly offset: number;
   offsetEnd: number;
@@ -30,34 +31,37 @@ interface OpenBreak {
   readonly what: string;
 }
 
-export class LogCourse {
-  readonly breaks: LogBreak[] = [];
-  /** Where the oldest piece starts, as far as that is known; null before there is one. */
+/** Follows a log piece by piece, and collects its gaps. Call pass() for each piece, then finish(). */
+export class LogGaps {
+  readonly gaps: LogGap[] = [];
+  /** The LSN at which the oldest piece starts, or null before the first piece. */
   firstLsn: number | null = null;
-  /** Where the log stands: the end of the highest whole commit. */
+  /** The end of the highest whole commit, as an LSN. */
   lastLsn = 0;
   /** The last whole commit. */
   last: { readonly file: string; readonly offset: number; readonly commit: CommitHeader } | null = null;
   readonly #baseLsn: number;
   readonly #ranges: Range[] = [];
   #place: { readonly file: string; readonly offset: number } | null = null;
-  #open: OpenBreak | null = null;
+  #open: OpenGap | null = null;
 
-  /** `baseLsn`: from where on the log is wanted. */
+  /** @param baseLsn The log is wanted above this LSN. */
   constructor(baseLsn: number) {
     this.#baseLsn = baseLsn;
   }
 
   /**
-   * The next piece of the log. `deadFromLsn`: commits that start there or above do not count. `records`: those of the
-   * piece that do.
+   * Takes the next piece of the log.
+   *
+   * @param deadFromLsn Commits that start here or above do not count.
+   * @param records The records of the piece that count.
    */
   pass(file: string, piece: SegmentPiece, deadFromLsn: number, records: readonly FoundRecord[]): void {
     for (const { startLsn, lsn } of records) this.#cover(startLsn, lsn);
     const { commit, isWhole, offset, offsetEnd } = piece;
     if (commit !== null && commit.startLsn >= deadFromLsn) return;
     if (!isWhole || commit === null) {
-      this.#breakOff(file, piece);
+      this.#openGap(file, piece);
       return;
     }
     this.#goOn(file, offset, commit.startLsn);
@@ -66,13 +70,17 @@ export class LogCourse {
     this.last = { file, offset, commit };
   }
 
-  /** There are no more pieces. `provenLsn`: so far the log is known to have been durable. */
+  /**
+   * Ends the log.
+   *
+   * @param provenLsn The log is known to have been durable up to this LSN.
+   */
   finish(provenLsn: number): void {
     const lsn = this.#open?.lsn ?? this.lastLsn;
-    if (provenLsn > lsn) this.#broken(provenLsn);
+    if (provenLsn > lsn) this.#addGap(provenLsn);
   }
 
-  /** The ranges above `lsn` and up to `lsnEnd` of which no record is there. */
+  /** Returns the ranges above `lsn` and up to `lsnEnd` of which no record is there. */
   missing(lsn: number, lsnEnd: number): Range[] {
     const missing: Range[] = [];
     let at = lsn;
@@ -91,12 +99,12 @@ export class LogCourse {
     else this.#ranges.push({ lsn, lsnEnd });
   }
 
-  #breakOff(file: string, { offset, offsetEnd, commit }: SegmentPiece): void {
+  #openGap(file: string, { offset, offsetEnd, commit }: SegmentPiece): void {
     if (this.#open?.file === file) {
       this.#open.offsetEnd = offsetEnd;
       return;
     }
-    // Torn where an earlier life ended; what this life left undone is the news.
+    // A gap that is open in an earlier segment was a torn end, so this one replaces it.
     const lsn = this.firstLsn === null ? (commit?.startLsn ?? this.#baseLsn) : this.lastLsn;
     if (this.firstLsn === null) {
       this.firstLsn = lsn;
@@ -107,7 +115,10 @@ export class LogCourse {
     this.#open = { file, offset, offsetEnd, lsn, what };
   }
 
-  /** A whole commit at `startLsn`: whatever came before it was either all there, or breaks off no longer unnoticed. */
+  /**
+   * Continues the log with a whole commit at `startLsn`. There is a gap before it if the log did not come so
+   * far, or if this segment broke off before.
+   */
   #goOn(file: string, offset: number, startLsn: number): void {
     if (this.firstLsn === null) {
       this.firstLsn = startLsn;
@@ -116,20 +127,20 @@ export class LogCourse {
     const isInside = this.#open?.file === file;
     if (startLsn > (this.#open?.lsn ?? this.lastLsn) || isInside) {
       if (isInside && this.#open !== null) this.#open.offsetEnd = offset;
-      this.#broken(startLsn);
+      this.#addGap(startLsn);
     }
     this.#open = null;
   }
 
-  #broken(lsnEnd: number): void {
+  #addGap(lsnEnd: number): void {
     if (this.#open !== null) {
       const { lsn, ...place } = this.#open;
-      this.breaks.push({ ...place, lsn: Math.min(lsn, lsnEnd), lsnEnd });
+      this.gaps.push({ ...place, lsn: Math.min(lsn, lsnEnd), lsnEnd });
       return;
     }
-    // Below what is wanted segments are retired, and a power cut may leave any of them.
+    // Segments below `baseLsn` are retired, and a power cut may leave any of them.
     if (this.#place === null || lsnEnd <= this.#baseLsn) return;
-    this.breaks.push({
+    this.gaps.push({
       ...this.#place,
       lsn: this.lastLsn,
       lsnEnd,

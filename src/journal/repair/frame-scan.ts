@@ -1,5 +1,6 @@
-// Every frame that verifies in a stretch of bytes that may be damaged. The LSN of a frame is in its checksum, and with
-// it its place in the commit: so after a damaged frame the next is found, and nothing else is taken for one.
+// The scan for every frame that verifies in bytes that may be damaged. The checksum of a frame covers its LSN,
+// and so its place in the commit. So the scan finds the next frame after a damaged one, and takes nothing else
+// for a frame.
 
 import { nextTurn } from '../../schedulers.js';
 import {
@@ -13,7 +14,7 @@ import {
 import { COMMIT_HEADER_BYTES } from '../format/commit-format.js';
 import { recordLengthAt } from '../format/frame.js';
 
-/** A record that verifies: `bytes[start, end)` of what was searched. */
+/** A record that verifies: `bytes[start, end)` of the scanned bytes. */
 export interface FoundRecord {
   readonly startLsn: number;
   readonly lsn: number;
@@ -21,25 +22,24 @@ export interface FoundRecord {
   readonly end: number;
 }
 
-/** Where commits may start whose headers are damaged: their frames say at which LSN, but for its high half. */
+/** Commits whose headers are damaged. A frame holds the low half of its LSN, and `lsnMin` gives the high half. */
 export interface HeadlessCommits {
   readonly blockBytes: number;
-  /** Where the first one starts, if it goes on where the log stands; null when nobody knows. */
+  /** The LSN at which the first commit starts if it continues the log; null if that is unknown. */
   readonly startLsn: number | null;
-  /** None starts below, or ends above. */
+  /** No commit starts below `lsnMin` or ends above `lsnMax`. */
   readonly lsnMin: number;
   readonly lsnMax: number;
 }
 
-/** After so many bytes, a few milliseconds, the event loop has its turn. */
+/** Bytes of work, a few milliseconds, between two turns of the event loop. */
 const TURN_BYTES = 4 * 1024 * 1024;
 
 const LOW_HALF = 0x1_0000_0000;
 
-export class FrameSearch {
+/** Scans bytes that may be damaged for frames that verify. Call ofCommit() or ofCommits() once. */
+export class FrameScan {
   readonly records: FoundRecord[] = [];
-  /** Where the log stands behind what has been found; null when that is not known. */
-  lsn: number | null = null;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #from: number;
@@ -47,13 +47,13 @@ export class FrameSearch {
   readonly #seed: number;
   readonly #budget: SearchBudget;
   #at: number;
-  /** What the LSN of a frame is more than its place: known in a commit of which something was found. */
+  /** The LSN of a frame minus its place in the bytes. Null outside of a commit of which something was found. */
   #lsnOffset: number | null = null;
-  /** A frame starts here, whole or not: the one before said so. */
+  /** The frame before says that a frame starts here, whole or not. */
   #isFrameStart = false;
   #workBytes = 0;
 
-  /** Searches `bytes[from, end)`. */
+  /** Scans `bytes[from, end)`. */
   constructor(bytes: Uint8Array, from: number, end: number, seed: number) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -64,7 +64,7 @@ export class FrameSearch {
     this.#budget = new SearchBudget(end - from);
   }
 
-  /** The frames of one commit, whose first starts at `startLsn` where the search does. */
+  /** Finds the frames of one commit. Its first frame starts at `from`, and at the LSN `startLsn`. */
   async ofCommit(startLsn: number): Promise<void> {
     this.#enter(this.#from, startLsn);
     while (this.#at + FRAME_OVERHEAD_BYTES <= this.#end) {
@@ -73,10 +73,9 @@ export class FrameSearch {
     }
   }
 
-  /** The frames of all commits of which the first, header and all, starts where the search does. */
+  /** Finds the frames of several commits without headers that verify. The first commit starts at `from`. */
   async ofCommits(commits: HeadlessCommits): Promise<void> {
     const { blockBytes, startLsn } = commits;
-    this.lsn = startLsn;
     const isFound = this.#takeCommitStart(commits);
     if (!isFound && startLsn !== null) this.#enter(this.#from + COMMIT_HEADER_BYTES, startLsn);
     while (this.#at + FRAME_OVERHEAD_BYTES <= this.#end) {
@@ -94,7 +93,10 @@ export class FrameSearch {
     this.#isFrameStart = true;
   }
 
-  /** Moves on when a frame is here: one that verifies, or one of which only the record is damaged. */
+  /**
+   * Moves behind the frame that is here. Returns false if there is none. A frame of which only the record is
+   * damaged counts as one.
+   */
   #takeFrame(): boolean {
     if (this.#lsnOffset === null) return false;
     const startLsn = this.#at + this.#lsnOffset;
@@ -106,15 +108,14 @@ export class FrameSearch {
     const start = this.#at + FRAME_OVERHEAD_BYTES;
     const holds = this.#holds(this.#at, length, lsn);
     if (holds) this.records.push({ startLsn, lsn, start, end: start + length });
-    // Where one frame ends another starts, and length and LSN agree: what stands in the record is of no interest.
+    // Where a frame ends the next one starts, and length and LSN agree here. So only the record is damaged.
     else if (!wasFrameStart) return false;
     this.#at = start + length;
     this.#isFrameStart = true;
-    this.lsn = lsn;
     return true;
   }
 
-  /** Moves on when the first frame of a commit verifies behind what may have been a commit header. */
+  /** Moves behind a commit header if the first frame after it verifies. Returns false if not. */
   #takeCommitStart({ blockBytes, lsnMin, lsnMax }: HeadlessCommits): boolean {
     if ((this.#at - this.#from) % blockBytes !== 0) return false;
     const at = this.#at + COMMIT_HEADER_BYTES;
