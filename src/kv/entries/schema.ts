@@ -88,6 +88,11 @@ export class Schema {
     this.#nextSpaceId = Math.max(this.#nextSpaceId, space.id + 1);
   }
 
+  /** Gives no id below this one to a new space: the ids below have been used. */
+  reserveIds(nextSpaceId: number): void {
+    this.#nextSpaceId = Math.max(this.#nextSpaceId, nextSpaceId);
+  }
+
   /** Removes a space and its entries. O(1). */
   drop(id: number): void {
     this.#spaces.delete(id);

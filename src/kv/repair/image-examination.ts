@@ -206,7 +206,8 @@ interface LastKey {
 }
 
 /** Adds the spaces of a table to the schema. Throws KEELSON_CORRUPT when the schema has another definition of a space. */
-function addSpaces(schema: Schema, { spaces }: ImageTable): void {
+function addSpaces(schema: Schema, { spaces, nextSpaceId }: ImageTable): void {
+  schema.reserveIds(nextSpaceId);
   for (const { id, definition } of spaces) {
     const known = schema.space(id);
     if (known === undefined) schema.add(schema.newSpace(id, definition));

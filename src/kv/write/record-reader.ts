@@ -69,6 +69,9 @@ export function readBirth(record: Uint8Array, directory: string): Birth {
  * Reads the write record `bytes[start, end)` into a write set, which then refers to `bytes`. Adds the definitions in the
  * record to the schema, and changes nothing else there. Throws KEELSON_DECODE for a record that does not decode;
  * definitions before the fault have been added then.
+ *
+ * @param standIn Returns a space for an id that neither the schema nor the record knows, or undefined. Without it such a record
+ * does not decode.
  */
 export function readWriteSet(
   schema: Schema,
@@ -76,41 +79,49 @@ export function readWriteSet(
   start: number,
   end: number,
   into: WriteSet,
+  standIn: (id: number) => Space | undefined = () => undefined,
 ): void {
   try {
-    readOperations(schema, bytes, start, end, into);
+    readOperations({ schema, record: bytes, cursor: { at: start }, end, into, standIn });
   } catch (error) {
     // The record is read again by itself, because the offset in the error must count from the start of the record.
     if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
-      readOperations(schema, bytes.slice(start, end), 0, end - start, into);
+      const record = bytes.slice(start, end);
+      readOperations({ schema, record, cursor: { at: 0 }, end: record.length, into, standIn });
     }
     throw error;
   }
 }
 
-function readOperations(
-  schema: Schema,
-  record: Uint8Array,
-  start: number,
-  end: number,
-  into: WriteSet,
-): void {
-  assertKind(RECORD_KIND_WRITE, record, start, end);
+/** A record while it is read. */
+interface Reading {
+  readonly schema: Schema;
+  readonly record: Uint8Array;
+  readonly cursor: ReadCursor;
+  readonly end: number;
+  readonly into: WriteSet;
+  readonly standIn: (id: number) => Space | undefined;
+}
+
+function readOperations(reading: Reading): void {
+  const { schema, record, cursor, end, into } = reading;
+  assertKind(RECORD_KIND_WRITE, record, cursor.at, end);
   into.beginReading(record);
-  const cursor: ReadCursor = { at: start + 1 };
+  cursor.at++;
   while (cursor.at < end) {
     const at = cursor.at++;
     const operation = record[at]!;
     const opcode = operation & OPCODE_MASK;
     const flags = operation & ~OPCODE_MASK;
-    if ((flags & ~IN_SPACE) !== 0) throw newerVersion(`operation flags in ${operation}`, at);
+    const isOfSchema = opcode > OPCODE.clear;
+    if (flags !== 0 && (flags !== IN_SPACE || isOfSchema))
+      throw newerVersion(`operation flags in ${operation}`, at);
     if (opcode < OPCODE.put || opcode > OPCODE.drop) throw newerVersion(`operation ${operation}`, at);
-    if (opcode > OPCODE.clear) {
-      if (flags !== 0) throw newerVersion(`operation flags in ${operation}`, at);
-      readOfSchema(opcode, schema, record, cursor, end, into);
+    if (isOfSchema) {
+      readOfSchema(opcode, reading);
       continue;
     }
-    const space = flags === 0 ? schema.root : readSpace(schema, record, cursor, end, into);
+    const space = flags === 0 ? schema.root : readSpace(reading);
     const { keyCodec } = space;
     if (opcode === OPCODE.put) {
       const key = readKey(keyCodec, record, cursor, end);
@@ -128,26 +139,18 @@ function readOperations(
   }
 }
 
-/** Reads a definition, a creation of a space, or a drop of one. */
-function readOfSchema(
-  opcode: number,
-  schema: Schema,
-  record: Uint8Array,
-  cursor: ReadCursor,
-  end: number,
-  into: WriteSet,
-): void {
+/** Reads the rest of a definition, a creation or a drop. */
+function readOfSchema(opcode: number, reading: Reading): void {
+  const { schema, record, cursor, end, into } = reading;
   if (opcode === OPCODE.definition) {
     schema.readDefinition(record, cursor, end);
     return;
   }
-  const at = cursor.at;
   if (opcode === OPCODE.drop) {
-    const space = readSpace(schema, record, cursor, end, into);
-    if (space.id === ROOT_ID) throw undecodable('the root space cannot be dropped', at);
-    into.addDrop(space);
+    into.addDrop(readSpace(reading));
     return;
   }
+  const at = cursor.at;
   const id = readLeb128(record, cursor, end);
   const name = readText(record, cursor, end);
   const keyCodec = readKeyEncoding(record, cursor, end);
@@ -158,17 +161,11 @@ function readOfSchema(
   else if (!known.equals(definition)) throw undecodable(`space ${id} is defined as another one, too`, at);
 }
 
-/** Reads the id of a space other than the root space. The schema or the write set has it. */
-function readSpace(
-  schema: Schema,
-  record: Uint8Array,
-  cursor: ReadCursor,
-  end: number,
-  into: WriteSet,
-): Space {
+/** Reads the id of a space other than the root space. */
+function readSpace({ schema, record, cursor, end, into, standIn }: Reading): Space {
   const at = cursor.at;
   const id = readLeb128(record, cursor, end);
-  const space = id === ROOT_ID ? undefined : (schema.space(id) ?? into.created(id));
+  const space = id === ROOT_ID ? undefined : (schema.space(id) ?? into.created(id) ?? standIn(id));
   if (space === undefined) throw undecodable(`nothing says what space ${id} is`, at);
   return space;
 }
