@@ -131,7 +131,7 @@ const ONLY_IN: readonly (readonly [what: string, files: readonly string[], patte
   ['append to the log of a store', ['src/kv/write/write-path.ts'], /\.claim\(/],
   [
     'change entries',
-    ['src/kv/write/write-path.ts'],
+    ['src/kv/write/apply-writes.ts'],
     /\bentries\.(?:stage|link|discard|delete|deleteRange)\(/,
   ],
   [
@@ -140,7 +140,7 @@ const ONLY_IN: readonly (readonly [what: string, files: readonly string[], patte
       'src/kv/encoding/shapes.ts',
       'src/kv/encoding/msgpack/plain-reader.ts',
       'src/kv/encoding/msgpack/plain-writer.ts',
-      'src/kv/encoding/msgpack/profile.ts',
+      'src/kv/encoding/msgpack/msgpack-codec.ts',
       'src/kv/entries/schema.ts',
     ],
     /from '[^']*\/shapes\.js'|\bclass Shapes\b/,

@@ -19,7 +19,7 @@ export {
   type LsnRange,
   type RecordBatch,
   type SegmentFindings,
-} from './repair/examination.js';
+} from './repair/journal-examination.js';
 export { journalIdOf } from './repair/whose-journal.js';
 export { writeSealedSegment } from './segments/sealed-segment.js';
 export { newJournalId } from './segments/segment-files.js';

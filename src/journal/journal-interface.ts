@@ -5,7 +5,7 @@ import type { CommitPipelineStats } from './commit/commit-pipeline.js';
 import type { Lsn } from './format/lsn.js';
 import type { JournalRecord } from './read/journal-reader.js';
 import type { JournalRecovery } from './recovery/recovery.js';
-import type { SegmentRoomStats } from './segments/segment-room.js';
+import type { SegmentSupplyStats } from './segments/segment-supply.js';
 
 /** The records that read() iterates over. */
 export interface ReadRange {
@@ -24,7 +24,7 @@ export interface FollowOptions {
 }
 
 /** Figures of a journal. */
-export interface JournalStats extends CommitPipelineStats, SegmentRoomStats {
+export interface JournalStats extends CommitPipelineStats, SegmentSupplyStats {
   /** Segments that hold records, the current one included. */
   readonly segments: number;
   /** Bytes of all segment files on the disk, also of those that are prepared or wait to be recycled. */

@@ -27,7 +27,7 @@ import { HeldSegments } from './read/held-segments.js';
 import { Iterations } from './read/iterations.js';
 import type { JournalRecord, RecordVisit } from './read/journal-reader.js';
 import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
-import { SegmentRoom } from './segments/segment-room.js';
+import { SegmentSupply } from './segments/segment-supply.js';
 import type { LocalLog } from './store-log.js';
 
 /** The parts of a journal that opening has made. */
@@ -52,7 +52,7 @@ export class Journal implements JournalSurface, LocalLog {
   readonly #options: ResolvedJournalOptions;
   readonly #lock: DirectoryLock;
   readonly #held: HeldSegments;
-  readonly #room: SegmentRoom;
+  readonly #room: SegmentSupply;
   readonly #layout: CommitLayout;
   readonly #pipeline: CommitPipeline;
   readonly #waiters = new DurableWaiters();
@@ -86,7 +86,7 @@ export class Journal implements JournalSurface, LocalLog {
     });
     const start = { directory, journalId, nextSequence, durableLsn: () => this.syncedLsn };
     this.#buffers = new CommitBuffers(storage);
-    this.#room = new SegmentRoom(storage, options, start, this.#closes, (error) =>
+    this.#room = new SegmentSupply(storage, options, start, this.#closes, (error) =>
       this.#pipeline.poison(error),
     );
     const guard = this.#guard;

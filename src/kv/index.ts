@@ -106,6 +106,7 @@ export type { CheckpointResult } from './image/checkpoint.js';
 export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 export type { OpenProgress, StoreOptions } from './options.js';
 export type { Reads, VersionedValue } from './read/reads.js';
+export type { StoreRecovery } from './recovery-report.js';
 export type { ImageFindings } from './repair/image-examination.js';
 export { type SalvageOptions, type SalvageReport, salvage } from './repair/salvage.js';
 export type { ExaminationProgress } from './repair/store-examination.js';
@@ -119,5 +120,4 @@ export type {
   StoreStats,
   WriteOptions,
 } from './store-interface.js';
-export type { StoreRecovery } from './store-recovery.js';
 export type { BatchOperation } from './write/batch.js';

@@ -25,11 +25,11 @@ import { loadImage, readImageHeader } from './image/image-loader.js';
 import { imagePath, isTemporaryImage, listImages } from './image/image-names.js';
 import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
+import type { StoreRecovery } from './recovery-report.js';
 import { Store } from './store.js';
-import type { StoreRecovery } from './store-recovery.js';
+import { applyWrites } from './write/apply-writes.js';
 import { isBirth, readBirth, readWriteSet } from './write/record-reader.js';
 import { RecordWriter } from './write/record-writer.js';
-import { applyWrites } from './write/write-path.js';
 import { WriteSet } from './write/write-set.js';
 
 /** The most tries of a read-only open. It takes no lock, so files may be retired meanwhile, and it starts over. */

@@ -10,7 +10,7 @@ import type { EntriesMemory } from './entries/entries.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 import type { Reads } from './read/reads.js';
-import type { StoreRecovery } from './store-recovery.js';
+import type { StoreRecovery } from './recovery-report.js';
 import type { BatchOperation } from './write/batch.js';
 
 /**

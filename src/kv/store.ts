@@ -17,6 +17,7 @@ import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './im
 import type { ResolvedStoreOptions } from './options.js';
 import { type Codecs, IndexReads } from './read/reads.js';
 import { Snapshot } from './read/snapshot.js';
+import type { StoreRecovery } from './recovery-report.js';
 import type {
   Durability,
   StoreEvents,
@@ -24,7 +25,6 @@ import type {
   Store as StoreSurface,
   WriteOptions,
 } from './store-interface.js';
-import type { StoreRecovery } from './store-recovery.js';
 import { addBatch, type BatchOperation } from './write/batch.js';
 import { WritePath } from './write/write-path.js';
 import type { WriteSet } from './write/write-set.js';

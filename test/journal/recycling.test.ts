@@ -9,8 +9,8 @@ import { type JournalOptions, resolveJournalOptions } from '../../src/journal/op
 import {
   FILE_USES_MAX,
   RECYCLED_SEGMENTS_MAX,
-  RecycledSegments,
-} from '../../src/journal/segments/recycled-segments.js';
+  RecyclingList,
+} from '../../src/journal/segments/recycling-list.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { exploreCrashes } from '../../src/testing/index.js';
 import { Random } from '../../src/testing/random.js';
@@ -307,7 +307,7 @@ describe('what waits to be used again', () => {
   });
 
   test('is a list of files with no more than their number, their sizes and their uses allow', () => {
-    const list = new RecycledSegments();
+    const list = new RecyclingList();
     const range = { bytesMin: 4096, bytesMax: 8192 };
     expect([4095, 4096, 8192, 8193].map((bytes) => list.wants(bytes, 1, range))).toEqual([
       false,

@@ -1,8 +1,8 @@
 // What tests of codecs, records and entries share: values as bytes of their own, and entries set in one call.
 
 import assert from 'node:assert/strict';
+import { msgpackCodec } from '../../src/kv/encoding/msgpack/msgpack-codec.js';
 import { writePlain } from '../../src/kv/encoding/msgpack/plain-writer.js';
-import { msgpackCodec } from '../../src/kv/encoding/msgpack/profile.js';
 import { Scratch } from '../../src/kv/encoding/scratch.js';
 import type { Shapes } from '../../src/kv/encoding/shapes.js';
 import { resolveValueEncoding, type ValueCodec } from '../../src/kv/encoding/value-encoding.js';

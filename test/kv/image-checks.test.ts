@@ -14,7 +14,7 @@ import type { EntryId } from '../../src/kv/entries/entry-handles.js';
 import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
 import type { IndexWalk } from '../../src/kv/entries/ordered-index.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
-import { StoreView } from '../../src/kv/entries/space.js';
+import { StoreView } from '../../src/kv/entries/store-view.js';
 import { writeCheckpoint } from '../../src/kv/image/checkpoint.js';
 import { createFsStorage } from '../../src/storage/index.js';
 import { addSpace, newSchema, putEntry } from './schema-tools.js';

@@ -7,7 +7,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
 import { prepareForMsgpack } from '../../src/kv/encoding/msgpack/check.js';
 import { encodePrepared } from '../../src/kv/encoding/msgpack/extensions.js';
-import { VALUE_DEPTH_MAX } from '../../src/kv/encoding/msgpack/profile.js';
+import { VALUE_DEPTH_MAX } from '../../src/kv/encoding/msgpack/msgpack-codec.js';
 import { decodeMsgpack, encodeMsgpack } from './encoded.js';
 
 function thrownBy(run: () => unknown): unknown {

@@ -4,9 +4,6 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { SCRATCH_BYTES_KEPT_MAX, Scratch } from '../../src/kv/encoding/scratch.js';
 
-/** What a caller may ask for beyond the limit, because it asks for the worst case. */
-const SLACK_BYTES = 256;
-
 const tooLarge = expect.objectContaining({ code: 'KEELSON_RECORD_TOO_LARGE' });
 
 function bytesOf(length: number, fill: number): Uint8Array {
@@ -53,39 +50,77 @@ describe('a scratch', () => {
     expect(allocate.mock.calls.length).toBeLessThan(8);
   });
 
-  test.each([100, 16_384, 50_000])('passes %i bytes by none when it is checked', (limit) => {
-    const out = new Scratch(limit);
-    out.append(bytesOf(limit, 1));
-    out.check();
-    out.append(bytesOf(1, 1));
-    expect(() => out.check()).toThrow(
-      expect.objectContaining({
-        code: 'KEELSON_RECORD_TOO_LARGE',
-        message: expect.stringMatching(
-          `A record, .*, has at most ${limit} bytes; this one would have ${limit + 1} or more`,
-        ),
+  test('appends texts as UTF-8, and bytes, one behind the other', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 40 }),
+      fc.constantFrom('', 'é'.repeat(9000)),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(text, fc.uint8Array({ maxLength: 9 })), { maxLength: 10 }), (parts) => {
+        const out = new Scratch(2 ** 28);
+        for (const [given, bytes] of parts) {
+          out.appendText(given);
+          out.append(bytes);
+        }
+        const expected = Buffer.concat(parts.flatMap(([given, bytes]) => [Buffer.from(given), bytes]));
+        expect(Buffer.compare(out.bytes.subarray(0, out.at), expected)).toBe(0);
       }),
     );
-    out.reset();
-    out.check();
   });
 
-  test('reserves what may yet fit, and refuses what is surely too much before it takes memory for it', () => {
-    const limit = 50_000;
-    const out = new Scratch(limit);
-    out.append(bytesOf(10_000, 1));
-    const { bytes: memory, view, at } = out;
-    const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow');
-    for (const bytes of [limit - 10_000 + SLACK_BYTES + 1, limit, 2 ** 30]) {
-      expect(() => out.reserve(bytes)).toThrow(tooLarge);
-      expect(() => out.append(new Uint8Array(limit + SLACK_BYTES))).toThrow(tooLarge);
+  const appends: readonly { what: string; append: (out: Scratch, length: number) => void }[] = [
+    { what: 'bytes', append: (out, length) => out.append(bytesOf(length, 1)) },
+    { what: 'texts', append: (out, length) => out.appendText('x'.repeat(length)) },
+    {
+      what: 'texts of two bytes',
+      append: (out, length) => out.appendText(`${'é'.repeat(length >> 1)}${'x'.repeat(length & 1)}`),
+    },
+  ];
+
+  test.each(appends)(
+    'appends $what up to its limit exactly, and refuses more before it takes memory',
+    ({ append }) => {
+      for (const limit of [100, 16_384, 50_000]) {
+        for (const before of [0, 1, 77, limit]) {
+          const out = new Scratch(limit);
+          out.append(bytesOf(before, 7));
+          const { bytes: memory, view } = out;
+          const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow');
+          for (const more of [1, 2, 300, 1_000_000]) {
+            const message = `A record, .*, has at most ${limit} bytes; this one would have ${limit + more} or more`;
+            expect(() => append(out, limit - before + more)).toThrow(
+              expect.objectContaining({
+                code: 'KEELSON_RECORD_TOO_LARGE',
+                message: expect.stringMatching(message),
+              }),
+            );
+          }
+          // Making an error takes some memory, too.
+          expect(allocate.mock.calls.filter(([bytes]) => bytes > limit)).toEqual([]);
+          vi.restoreAllMocks();
+          expect([out.bytes === memory, out.view === view, out.at]).toEqual([true, true, before]);
+          append(out, limit - before);
+          expect(out.at).toBe(limit);
+          out.check();
+        }
+      }
+    },
+  );
+
+  test('has room for a worst case beyond its limit, as long as no more than that was written', () => {
+    for (const limit of [100, 16_384, 50_000]) {
+      const out = new Scratch(limit);
+      out.append(bytesOf(limit, 1));
+      out.reserve(100_000);
+      expect(out.bytes.length).toBeGreaterThanOrEqual(limit + 100_000);
+      expect(out.bytes.subarray(0, limit)).toEqual(bytesOf(limit, 1));
+      out.check();
+      out.bytes[out.at++] = 1;
+      expect(() => out.check()).toThrow(tooLarge);
+      expect(() => out.reserve(1_000_000)).toThrow(tooLarge);
+      out.reset();
+      out.check();
     }
-    // Making an error takes some memory, too.
-    expect(allocate.mock.calls.filter(([bytes]) => bytes >= limit)).toEqual([]);
-    expect([out.bytes === memory, out.view === view, out.at]).toEqual([true, true, at]);
-    out.reserve(limit - 10_000 + SLACK_BYTES);
-    out.append(bytesOf(limit - 10_000, 2));
-    out.check();
   });
 
   test('starts over where it was, in the same memory, unless that is giant', () => {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { types } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { msgpackCodec } from '../../src/kv/encoding/msgpack/profile.js';
+import { msgpackCodec } from '../../src/kv/encoding/msgpack/msgpack-codec.js';
 import { SCRATCH_BYTES_KEPT_MAX, Scratch } from '../../src/kv/encoding/scratch.js';
 import { resolveValueEncoding } from '../../src/kv/encoding/value-encoding.js';
 import { openStoreOn } from '../../src/kv/open-store.js';

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KeelsonError } from '../../src/errors.js';
-import { msgpackCodec } from '../../src/kv/encoding/msgpack/profile.js';
+import { msgpackCodec } from '../../src/kv/encoding/msgpack/msgpack-codec.js';
 import {
   type CustomValueEncoding,
   ENCODING_NAME_BYTES_MAX,

@@ -76,7 +76,7 @@ const framing: readonly Mutant[] = [
     name: 'the bytes that verify finds in a commit are rounded on the way',
     edits: [
       {
-        file: 'src/journal/repair/lenient-scan.ts',
+        file: 'src/journal/repair/lenient-segment-scan.ts',
         find: 'sum + (lsn - startLsn)',
         replace: 'sum + lsn - startLsn',
       },
@@ -413,7 +413,7 @@ const commits: readonly Mutant[] = [
     name: 'no block of a segment is kept for a mark on a full disk',
     edits: [
       {
-        file: 'src/journal/segments/segment-room.ts',
+        file: 'src/journal/segments/segment-supply.ts',
         find: 'export const RESERVED_BLOCKS = 2;',
         replace: 'export const RESERVED_BLOCKS = 1;',
       },
@@ -609,7 +609,7 @@ const recycling: readonly Mutant[] = [
     name: 'a retired file is used again before the flush of the directory behind its retirement',
     edits: [
       {
-        file: 'src/journal/segments/recycled-segments.ts',
+        file: 'src/journal/segments/recycling-list.ts',
         find: 'this.#waiting.push(segment);',
         replace: 'this.#free.push(segment);',
       },
@@ -632,7 +632,7 @@ const recycling: readonly Mutant[] = [
     name: 'a segment under way is thrown away when an append found no room for one of its own',
     edits: [
       {
-        file: 'src/journal/segments/segment-room.ts',
+        file: 'src/journal/segments/segment-supply.ts',
         find: `      const segment = runStepsSync(this.#prepare(commitBytes));
 `,
         replace: `      if (this.#underWay !== null) this.#underWay.abandoned = true;
@@ -646,7 +646,7 @@ const recycling: readonly Mutant[] = [
     name: 'a retired file is used again while a write of its last use is under way',
     edits: [
       {
-        file: 'src/journal/segments/segment-room.ts',
+        file: 'src/journal/segments/segment-supply.ts',
         find: 'if (closed === null || !(await closed)) return false;',
         replace: 'if (closed === null) return false;',
       },
@@ -657,7 +657,7 @@ const recycling: readonly Mutant[] = [
     name: 'files whose retirement was flushed in vain are used again all the same',
     edits: [
       {
-        file: 'src/journal/segments/segment-room.ts',
+        file: 'src/journal/segments/segment-supply.ts',
         find: 'this.#removeAll(this.#recycled.takeWaiting());',
         replace: '',
       },

@@ -367,7 +367,11 @@ export const recoveryMutants: readonly Mutant[] = [
   {
     name: 'verify() names one file of another history only',
     edits: [
-      { file: 'src/journal/repair/examination.ts', find: 'known.push(...this.#mixed());', replace: '' },
+      {
+        file: 'src/journal/repair/journal-examination.ts',
+        find: 'known.push(...this.#mixed());',
+        replace: '',
+      },
     ],
     tests: [MIXED],
   },
@@ -375,7 +379,7 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'salvage() does not say which writes of another history it leaves',
     edits: [
       {
-        file: 'src/journal/repair/examination.ts',
+        file: 'src/journal/repair/journal-examination.ts',
         find: 'for (const { lsn, lsnEnd } of this.#mixed()) missing.push({ lsn, lsnEnd });',
         replace: '',
       },

@@ -267,7 +267,7 @@ const nested: readonly Mutant[] = [
   {
     ...mutant(
       'the next segment is begun on the stack of a write',
-      'src/journal/segments/segment-room.ts',
+      'src/journal/segments/segment-supply.ts',
       'if (this.#needsNext) queueMicrotask(this.#prepareNext);',
       'this.#prepareNext();',
       HOOKS,

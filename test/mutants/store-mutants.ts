@@ -86,6 +86,7 @@ const writes: readonly Mutant[] = [
       },
     ],
     tests: [ENTRIES],
+    filter: 'keep what is staged',
   },
   {
     name: 'a write set keeps the key of its caller',
@@ -731,6 +732,7 @@ const memory: readonly Mutant[] = [
       },
     ],
     tests: [ENTRIES],
+    filter: 'hold what a Map holds',
   },
   {
     name: 'compaction moves a value and loses its version',
@@ -754,6 +756,7 @@ const memory: readonly Mutant[] = [
       },
     ],
     tests: [ENTRIES],
+    filter: 'hold what a Map holds',
   },
   {
     name: 'a view shares the ordered index that the store goes on to change',
@@ -765,6 +768,7 @@ const memory: readonly Mutant[] = [
       },
     ],
     tests: [ENTRIES],
+    filter: 'hold what a Map holds',
   },
   {
     name: 'a page of handles that a view shares is written to',
@@ -832,11 +836,13 @@ const memory: readonly Mutant[] = [
       },
     ],
     tests: [ENTRIES],
+    filter: 'find every key all the same',
   },
   {
     name: 'a key that is deleted stays in the hash index',
     edits: [{ file: 'src/kv/entries/entries.ts', find: 'this.#table.remove(hash, handle);', replace: '' }],
     tests: [ENTRIES],
+    filter: 'hold what a Map holds',
   },
   {
     name: 'the units of a wide key are compared by their low bytes',

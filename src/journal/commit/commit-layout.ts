@@ -7,7 +7,7 @@ import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX, type Storage } from '../../stor
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk } from '../format/commit-format.js';
 import { LSN_MAX, type Lsn } from '../format/lsn.js';
 import type { WritableSegment } from '../segments/segment-files.js';
-import { RESERVED_BLOCKS, type SegmentRoom } from '../segments/segment-room.js';
+import { RESERVED_BLOCKS, type SegmentSupply } from '../segments/segment-supply.js';
 import type { CommitBuffers } from './commit-buffers.js';
 import { type CommitMark, PendingCommit } from './pending-commit.js';
 
@@ -27,7 +27,7 @@ export interface CommitOptions {
 
 /** Lays out the records of a session in commits and segments. */
 export class CommitLayout {
-  readonly #room: SegmentRoom;
+  readonly #room: SegmentSupply;
   readonly #options: CommitOptions;
   readonly #buffers: CommitBuffers;
   readonly #storage: Storage;
@@ -51,7 +51,7 @@ export class CommitLayout {
 
   constructor(
     storage: Storage,
-    room: SegmentRoom,
+    room: SegmentSupply,
     options: CommitOptions,
     buffers: CommitBuffers,
     nextLsn: number,
@@ -159,7 +159,7 @@ export class CommitLayout {
   /**
    * Adds a mark behind everything appended so far. Hooks of the program may run before the mark is added.
    *
-   * @throws What SegmentRoom.take() throws, if the mark needs a segment.
+   * @throws What SegmentSupply.take() throws, if the mark needs a segment.
    */
   addMark(mark: CommitMark): void {
     const { blockBytes } = this.#options;

@@ -5,7 +5,7 @@
 
 import type { CommitHeader } from '../format/commit-format.js';
 import type { FoundRecord } from './frame-scan.js';
-import type { SegmentPiece } from './lenient-scan.js';
+import type { SegmentPiece } from './lenient-segment-scan.js';
 
 /** A gap: the log breaks off at `lsn`, and continues, or is known to have been durable, at `lsnEnd`. */
 export interface LogGap {

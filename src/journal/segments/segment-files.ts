@@ -21,7 +21,7 @@ import {
   unusedSalt,
 } from '../format/segment-format.js';
 import { SEQUENCE_MAX, segmentPath, segmentSequences, temporaryPath } from '../format/segment-names.js';
-import type { RecycledSegment } from './recycled-segments.js';
+import type { RecycledSegment } from './recycling-list.js';
 
 /** Returns the sequences of the segments in a directory, oldest first. */
 export async function listSegments(storage: Storage, directory: string): Promise<number[]> {

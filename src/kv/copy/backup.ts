@@ -5,7 +5,7 @@ import type { Lsn } from '../../journal/index.js';
 import { absoluteDirectory, type StoreLog } from '../../journal/internal.js';
 import type { Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
-import type { StoreView } from '../entries/space.js';
+import type { StoreView } from '../entries/store-view.js';
 import { refuseInside, refuseInsideByLinks, writeNewStore } from './new-store.js';
 
 /**

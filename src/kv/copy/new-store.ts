@@ -21,7 +21,7 @@ import {
   type Storage,
 } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
-import type { StoreView } from '../entries/space.js';
+import type { StoreView } from '../entries/store-view.js';
 import { imageLsn, isTemporaryImage } from '../image/image-names.js';
 import { publishImage } from '../image/image-writer.js';
 

@@ -7,7 +7,7 @@
 // image without the other blocks.
 
 import type { ReadCursor } from '../encoding/leb128.js';
-import { msgpackCodec } from '../encoding/msgpack/profile.js';
+import { msgpackCodec } from '../encoding/msgpack/msgpack-codec.js';
 import type { Scratch } from '../encoding/scratch.js';
 import {
   type RandomBytes,
@@ -21,7 +21,8 @@ import {
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import { Entries } from './entries.js';
 import { LinkQueue } from './link-queue.js';
-import { ROOT_ID, Space, type SpaceDefinition, StoreView } from './space.js';
+import { ROOT_ID, Space, type SpaceDefinition } from './space.js';
+import { StoreView } from './store-view.js';
 
 /** The id of a definition. */
 export type DefinitionId = number;

@@ -7,7 +7,7 @@ import type { LocalLog } from '../../journal/internal.js';
 import { queueMicrotask } from '../../schedulers.js';
 import type { Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
-import type { StoreView } from '../entries/space.js';
+import type { StoreView } from '../entries/store-view.js';
 import type { WriteObserver } from '../write/write-path.js';
 import { type CheckpointResult, retireReplaced, type WrittenImage, writeCheckpoint } from './checkpoint.js';
 

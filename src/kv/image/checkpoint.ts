@@ -6,7 +6,7 @@ import { isKeelsonError } from '../../errors.js';
 import type { LocalLog, StoreLog } from '../../journal/internal.js';
 import { isFailedFlush, type Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
-import type { StoreView } from '../entries/space.js';
+import type { StoreView } from '../entries/store-view.js';
 import { imagePath, listImages } from './image-names.js';
 import { publishImage } from './image-writer.js';
 

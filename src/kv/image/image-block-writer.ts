@@ -6,7 +6,8 @@ import { writeLeb128 } from '../encoding/leb128.js';
 import { Scratch } from '../encoding/scratch.js';
 import { UTF8_BYTES_PER_UNIT_MAX } from '../encoding/utf8.js';
 import { type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
-import type { Space, StoreView } from '../entries/space.js';
+import type { Space } from '../entries/space.js';
+import type { StoreView } from '../entries/store-view.js';
 import {
   BLOCK_KIND,
   IMAGE_BLOCK_BYTES_TARGET,

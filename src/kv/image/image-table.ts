@@ -4,7 +4,8 @@ import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength, writeLeb128 } from '../encoding/leb128.js';
 import type { Scratch } from '../encoding/scratch.js';
 import { readUtf8 } from '../encoding/utf8.js';
-import { SpaceDefinition, type StoreView } from '../entries/space.js';
+import { SpaceDefinition } from '../entries/space.js';
+import type { StoreView } from '../entries/store-view.js';
 import { damagedBlock, IMAGE_BLOCK_HEADER_BYTES } from './image-format.js';
 
 /** The most bytes of a number in the table, which is a safe integer. */

@@ -16,7 +16,7 @@ import type { EntryHandle } from '../entries/entry-slabs.js';
 import type { FrozenEntries } from '../entries/frozen-entries.js';
 import type { IndexWalk } from '../entries/ordered-index.js';
 import type { Schema } from '../entries/schema.js';
-import type { SpaceView, StoreView } from '../entries/space.js';
+import type { SpaceView, StoreView } from '../entries/store-view.js';
 import { ImageBlockWriter } from './image-block-writer.js';
 import { encodeImageHeader, IMAGE_HEADER_BYTES } from './image-header.js';
 import { imagePath } from './image-names.js';

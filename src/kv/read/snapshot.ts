@@ -4,7 +4,8 @@ import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import '../../platform-types.js';
 import type { FrozenEntries } from '../entries/frozen-entries.js';
-import { ROOT_ID, type StoreView } from '../entries/space.js';
+import { ROOT_ID } from '../entries/space.js';
+import type { StoreView } from '../entries/store-view.js';
 import { type Codecs, IndexReads } from './reads.js';
 
 /** A snapshot of an open store. store-interface.ts documents it for callers. */

@@ -12,8 +12,8 @@ import { IMAGE_HEADER_BYTES, type ImageHeader } from '../image/image-header.js';
 import { type LoadedSpaces, loadImage, readImageHeader } from '../image/image-loader.js';
 import { imagePath } from '../image/image-names.js';
 import { ImageOutline } from '../image/image-outline.js';
-import { type ImagePiece, scanImage } from '../image/image-scan.js';
 import { type ImageTable, readImageTable } from '../image/image-table.js';
+import { type ImagePiece, scanImage } from './lenient-image-scan.js';
 
 /** The findings of verify() and salvage() about one image. */
 export interface ImageFindings {

@@ -1,5 +1,5 @@
-// The write path: the only code that changes entries. commit() brings a write set into the log and into the entries.
-// applyWrites() brings a write set that a log or an image holds already into the entries: replay and salvage use it.
+// The write path: brings a write set into the log and into the entries, both or neither. The only code that appends to the
+// log of a store.
 //
 // A commit has four phases. First, the caller fills the write set, which may run foreign code. Second, the log makes
 // room, which may run hooks of the program. Third, between enter() and leave() of the guard, log and entries change
@@ -11,7 +11,8 @@ import type { StoreLog } from '../../journal/internal.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
 import { NoSlabMemory } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
-import { CLEAR, CREATE, DELETE, DROP, PUT, WriteSet } from './write-set.js';
+import { link, stage } from './apply-writes.js';
+import { WriteSet } from './write-set.js';
 
 /** A record of at least this size is submitted before its entries are linked, so that the disk works meanwhile. */
 const SUBMIT_FIRST_BYTES = 32 * 1024;
@@ -122,56 +123,5 @@ export class WritePath {
     }
     links.guard.leave();
     return lsn;
-  }
-}
-
-/** Applies a write that is in the log already, without judging it. Throws NoSlabMemory, with nothing changed. */
-export function applyWrites(schema: Schema, writes: WriteSet, lsn: number): void {
-  stage(writes);
-  link(schema, writes, lsn);
-}
-
-/** Stages the entries of all puts. Throws NoSlabMemory, with none of them staged. */
-function stage(writes: WriteSet): void {
-  const { count, kinds, spaces, keys, bytes, valueStarts, valueEnds, handles } = writes;
-  let at = 0;
-  try {
-    for (; at < count; at++) {
-      if (kinds[at] !== PUT) continue;
-      handles[at] = spaces[at]!.entries.stage(keys[at]!, bytes, valueStarts[at]!, valueEnds[at]!);
-    }
-  } catch (error) {
-    while (--at >= 0) if (kinds[at] === PUT) spaces[at]!.entries.discard(handles[at]!);
-    throw error;
-  }
-  if (count === 1) return;
-  for (at = 0; at < count; at++) if (kinds[at] === PUT) spaces[at]!.entries.prefetchLink(handles[at]!);
-}
-
-/** Applies all operations, in their order, after stage(). */
-function link(schema: Schema, writes: WriteSet, lsn: number): void {
-  const { count, kinds, spaces, keys, handles, bounds, hasOwnKeys } = writes;
-  let clears = 0;
-  for (let at = 0; at < count; at++) {
-    const space = spaces[at]!;
-    // A damaged image that is put over older entries has its versions in no order.
-    if (lsn > space.lastLsn) space.lastLsn = lsn;
-    switch (kinds[at]) {
-      case PUT:
-        space.entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
-        break;
-      case DELETE:
-        space.entries.delete(keys[at]!);
-        break;
-      case CLEAR:
-        space.entries.deleteRange(bounds[clears++]!);
-        break;
-      case CREATE:
-        schema.add(space);
-        break;
-      case DROP:
-        schema.drop(space.id);
-        break;
-    }
   }
 }

@@ -19,7 +19,7 @@ import {
 import { whyMixed } from '../recovery/mixed-histories.js';
 import { decideRecovery, type RecoveryAnchor, type RecoveryDecision } from '../recovery/recovery-decision.js';
 import type { FoundRecord } from './frame-scan.js';
-import { type SegmentPiece, scanLeniently } from './lenient-scan.js';
+import { type SegmentPiece, scanLeniently } from './lenient-segment-scan.js';
 import { LogGaps } from './log-gaps.js';
 
 /** A place in the files of a store where something is damaged or missing. */

@@ -30,7 +30,7 @@ export interface SizeRange {
 }
 
 /** The list alone. The caller renames, flushes and removes files. */
-export class RecycledSegments {
+export class RecyclingList {
   /** Files whose temporary names are not durable yet. */
   #waiting: RecycledSegment[] = [];
   #free: RecycledSegment[] = [];

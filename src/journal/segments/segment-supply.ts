@@ -2,7 +2,7 @@
 //
 // The next segment is prepared in the background. A synchronous append that finds no segment ready prepares one
 // itself, blocking, or throws. A retired segment of this session is recycled if it has a useful size: see
-// recycled-segments.ts.
+// recycling-list.ts.
 
 import { isKeelsonError, type KeelsonError } from '../../errors.js';
 import { queueMicrotask } from '../../schedulers.js';
@@ -15,7 +15,7 @@ import {
   type Storage,
 } from '../../storage/index.js';
 import { temporaryPath } from '../format/segment-names.js';
-import { type RecycledSegment, RecycledSegments, type SizeRange } from './recycled-segments.js';
+import { type RecycledSegment, RecyclingList, type SizeRange } from './recycling-list.js';
 import { prepareSegment, recycleSegment, type SegmentPlan, type WritableSegment } from './segment-files.js';
 
 /**
@@ -32,7 +32,7 @@ export interface SegmentOptions {
 }
 
 /** The state in which a session starts to make segments. */
-export interface SegmentRoomStart {
+export interface SegmentSupplyStart {
   readonly directory: string;
   readonly journalId: Uint8Array;
   /** One above every sequence that was ever in the directory. */
@@ -42,7 +42,7 @@ export interface SegmentRoomStart {
 }
 
 /** Figures of the segments that a session has prepared. */
-export interface SegmentRoomStats {
+export interface SegmentSupplyStats {
   /**
    * Segments that an append had to prepare itself, blocking. The first segment of a session is one, except when
    * the session creates a store.
@@ -57,17 +57,17 @@ export interface SegmentRoomStats {
 }
 
 /** Prepares the segments of a session, and recycles retired ones. */
-export class SegmentRoom {
+export class SegmentSupply {
   readonly #storage: Storage;
   readonly #options: SegmentOptions;
-  readonly #start: SegmentRoomStart;
+  readonly #start: SegmentSupplyStart;
   readonly #closes: BackgroundCloses;
   readonly #onPoisoned: (error: KeelsonError) => void;
   #nextSequence: number;
   #nextSizeBytes: number;
   /** Sizes double up to this. */
   #capBytes: number;
-  readonly #recycled = new RecycledSegments();
+  readonly #recycled = new RecyclingList();
   #ready: WritableSegment | null = null;
   /** The preparation under way. Its segment is removed if a blocking append has overtaken it. */
   #underWay: { abandoned: boolean; readonly done: Promise<void> } | null = null;
@@ -81,7 +81,7 @@ export class SegmentRoom {
    * and again. take() tries anew.
    */
   #hasFailedAhead = false;
-  readonly stats: SegmentRoomStats = {
+  readonly stats: SegmentSupplyStats = {
     blockingPreparations: 0,
     segmentsPrepared: 0,
     segmentsRecycled: 0,
@@ -91,7 +91,7 @@ export class SegmentRoom {
   constructor(
     storage: Storage,
     options: SegmentOptions,
-    start: SegmentRoomStart,
+    start: SegmentSupplyStart,
     closes: BackgroundCloses,
     onPoisoned: (error: KeelsonError) => void,
   ) {

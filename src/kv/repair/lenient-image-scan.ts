@@ -10,8 +10,8 @@ import {
   type ImageBlockHead,
   imageBlockHolds,
   readImageBlockHead,
-} from './image-format.js';
-import { IMAGE_HEADER_BYTES } from './image-header.js';
+} from '../image/image-format.js';
+import { IMAGE_HEADER_BYTES } from '../image/image-header.js';
 
 /** A block that verifies, or a range of the file in which none does. Bytes are valid until the next piece is asked for. */
 export type ImagePiece =
