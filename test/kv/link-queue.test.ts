@@ -124,6 +124,8 @@ describe('entries that share a queue', () => {
     const { links, calls } = newQueue();
     const entries = new Entries(1, links);
     setEntry(entries, 'a', 1, VALUE);
+    // Nothing is left to do for a view.
+    expect(entries.count(ALL_KEYS)).toBe(1);
     links.guard.enter();
     expect(() => entries.view()).toThrow(interrupted);
     expect(calls).toEqual([interrupted]);

@@ -664,6 +664,42 @@ describe('the record writer', () => {
     }
   });
 
+  // An encoder asks for the worst case: a small value at the end of a large batch was refused, though it fitted.
+  test.each([
+    ['a number', 1],
+    ['a text', 'x'.repeat(5000)],
+    ['a text that is longer in the worst case', 'x'.repeat(15_000)],
+    ['a Date', new Date(5)],
+  ])(
+    'writes a record of exactly the limit when %s is its last value, and refuses one more byte',
+    (_, value) => {
+      const schema = newSchema(utf8KeyCodec, 'msgpack');
+      const probe = new RecordWriter(RECORD_BYTES_MAX, schema);
+      probe.begin();
+      probe.put(schema.root, 'k', schema.msgpack, value, 'value');
+      const putBytes = probe.length - 1;
+      for (const limit of [40_000, 100_000]) {
+        const writer = new RecordWriter(limit, schema);
+        // A value whose length takes as many bytes as the last one's: the place of a value is a guess until it is written.
+        const key = 'b'.repeat(30);
+        const fillUpTo = (bytes: number) => {
+          writer.begin();
+          while (writer.length + 40 < bytes - putBytes) {
+            const left = bytes - putBytes - writer.length;
+            const length = Math.min(left < 200 ? left - 34 : 100, 100);
+            writer.put(schema.root, key, BYTES_VALUES, new Uint8Array(length), 'value');
+          }
+          const left = bytes - putBytes - writer.length;
+          if (left > 0) writer.delete(schema.root, 'd'.repeat(left - 2));
+          writer.put(schema.root, 'k', schema.msgpack, value, 'value');
+          return writer.finish();
+        };
+        expect(fillUpTo(limit)).toHaveLength(limit);
+        expect(decodeError(() => fillUpTo(limit + 1))).toMatchObject({ code: 'KEELSON_RECORD_TOO_LARGE' });
+      }
+    },
+  );
+
   test('refuses a record far over the limit before it makes room for it', () => {
     const schema = newSchema();
     const writer = new RecordWriter(1000, schema);
