@@ -1,0 +1,15 @@
+// Edits that random mutants draw and that change nothing anybody could see, judged one at a time. They are taken out of
+// the count. `npm run mutants:random` writes the fields of an edit that survives into build/mutants/random-survivors.json.
+
+export interface Equivalent {
+  readonly file: string;
+  /** The function, method or constant around the edit. */
+  readonly within: string;
+  /** Whole lines, without the white space around them. */
+  readonly original: string;
+  readonly replacement: string;
+  /** Why no test can tell the two apart. */
+  readonly reason: string;
+}
+
+export const EQUIVALENTS: readonly Equivalent[] = [];
