@@ -277,6 +277,23 @@ describe('verify', () => {
     expect(told.at(-1)!.total).toBeGreaterThan(10_000);
   });
 
+  it('opens files for reading alone, also those that it only measures', async () => {
+    const storage = createFsStorage();
+    const forWriting: string[] = [];
+    const opened: string[] = [];
+    const watched: Storage = alsoHeld({
+      ...storage,
+      openFile: async (file, isWritable) => {
+        opened.push(path.basename(file));
+        if (isWritable) forWriting.push(path.basename(file));
+        return storage.openFile(file, isWritable);
+      },
+    });
+    expect((await verifyOn(watched, victim)).ok).toBe(true);
+    expect(new Set(opened)).toEqual(new Set([...filesOf(victim, '.image'), ...filesOf(victim, '.journal')]));
+    expect(forWriting).toEqual([]);
+  });
+
   it('refuses a store that is open, here or elsewhere; also when it is opened meanwhile', async () => {
     const db = await open(victim);
     await expect(verify(victim)).rejects.toMatchObject({ code: 'KEELSON_LOCKED' });
