@@ -47,11 +47,21 @@ export async function measureReach(
     if (missing.length === 0) return;
     const copy = makeCopy();
     const log = path.join(copy, 'reached.log');
-    for (const { file, text } of sources)
-      fs.writeFileSync(path.join(copy, file), instrumented(file, text, log));
-    build(copy);
+    const setSources = (isNoting: boolean): void => {
+      for (const { file, text } of sources) {
+        fs.writeFileSync(path.join(copy, file), isNoting ? instrumented(file, text, log) : text);
+      }
+      build(copy);
+    };
+    setSources(true);
     for (let file = missing.shift(); file !== undefined; file = missing.shift()) {
-      const reached = await measureOne(copy, log, file);
+      let reached = await measureOne(copy, log, file);
+      if (reached.failure !== null) {
+        // What it came to is known. Notes take stack and time, which a few tests measure.
+        setSources(false);
+        reached = { ...(await measureOne(copy, log, file)), blocks: reached.blocks };
+        setSources(true);
+      }
       kept[file] = { hash: hashes.get(file)!, ...reached };
       writeKept(kept);
       const { durationMs, failure } = reached;
@@ -65,14 +75,15 @@ export async function measureReach(
 
 async function measureOne(copy: string, log: string, file: string): Promise<ReachedBlocks> {
   fs.writeFileSync(log, '');
-  const verdict = await runTests(copy, [{ file, durationMs: FILE_MS_MAX }]);
+  const verdict = await runTests(copy, [{ file, durationMs: FILE_MS_MAX }], { isWhole: true });
   const blocks: Record<string, number[]> = {};
   for (const line of new Set(fs.readFileSync(log, 'utf8').trim().split('\n'))) {
     const [source, number] = line.split(':');
     if (number !== undefined) blocks[source!] = [...(blocks[source!] ?? []), Number(number)];
   }
-  if (verdict.kind === 'passed')
+  if (verdict.kind === 'passed') {
     return { durationMs: verdict.reports[0]?.durationMs ?? 0, failure: null, blocks };
+  }
   return { durationMs: 0, failure: verdict.kind === 'failed' ? verdict.test : 'it hangs', blocks };
 }
 

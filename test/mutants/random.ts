@@ -30,6 +30,16 @@ const SURVIVORS = 'build/mutants/random-survivors.json';
 /** A file that imports the source is worth so many times its duration: it was written to test it. */
 const DIRECT_WEIGHT = 8;
 
+/** What it takes to begin with a file. */
+const START_MS = 500;
+
+/** Tests that compare constants, as they stand in the sources, with documentation: they run none of the code. */
+const CONSTANT_READERS = ['test/docs/architecture.test.ts'];
+const CONSTANT = /^[A-Z][A-Z0-9_]*$/;
+
+/** A file that hangs a second time has had so many times its limit. */
+const PATIENCE = 4;
+
 const { values: options } = parseArgs({
   options: {
     seed: { type: 'string' },
@@ -61,19 +71,31 @@ const drawn = drawMutations(
   seed,
 );
 
-/** The tests that come to an edit, the ones that likely see it first, first. */
+/** The tests that come to an edit, in the order in which they likely see it soonest. */
 function testsOf(mutation: Mutation, reach: ReadonlyMap<string, ReachedBlocks>): TimedFile[] {
   const { file } = mutation;
   const block = blockAround(blocks.get(file)!, mutation);
+  const isConstant = CONSTANT.test(mutation.within);
   return [...reach]
-    .filter(([, { failure, blocks: reached }]) => failure === null && reached[file]?.includes(block))
-    .map(([test, { durationMs }]) => ({ file: test, durationMs }))
-    .toSorted((one, other) => costOf(one, file) - costOf(other, file));
+    .filter(([, { failure }]) => failure === null)
+    .filter(
+      ([test, { blocks: reached }]) =>
+        reached[file]?.includes(block) || (isConstant && CONSTANT_READERS.includes(test)),
+    )
+    .map(([test, { durationMs, blocks: reached }]) => ({
+      file: test,
+      durationMs,
+      cost: costOf(test, durationMs, file, reached[file]?.length ?? blocks.get(file)!.length),
+    }))
+    .toSorted((one, other) => one.cost - other.cost);
 }
 
-function costOf({ file, durationMs }: TimedFile, source: string): number {
-  const specifier = path.posix.relative(path.posix.dirname(file), source).replace(/\.ts$/, '.js');
-  return fs.readFileSync(file, 'utf8').includes(`'${specifier}'`) ? durationMs / DIRECT_WEIGHT : durationMs;
+/** A duration for what it likely shows: a file that enters much of a source looks closely at it. */
+function costOf(test: string, durationMs: number, source: string, reached: number): number {
+  const specifier = path.posix.relative(path.posix.dirname(test), source).replace(/\.ts$/, '.js');
+  const isDirect = fs.readFileSync(test, 'utf8').includes(`'${specifier}'`);
+  const share = reached / blocks.get(source)!.length;
+  return (START_MS + durationMs) / (share ** 2 * (isDirect ? DIRECT_WEIGHT : 1));
 }
 
 function isEquivalent({ file, within }: Mutation, { original, replacement }: LineEdit): boolean {
@@ -95,11 +117,22 @@ async function takeOne(copy: string, mutation: Mutation, tests: readonly TimedFi
   fs.writeFileSync(at, mutate(text, mutation));
   try {
     if (!build(copy)) return { kind: 'not compiled' };
-    return outcomeOf(await runTests(copy, tests), tests);
+    return outcomeOf(await seek(copy, tests), tests);
   } finally {
     fs.writeFileSync(at, text);
     fs.writeFileSync(builtAt, built);
   }
+}
+
+/** The verdict of test files, of which one that seems to hang gets another chance: the machine may have other work. */
+async function seek(copy: string, tests: readonly TimedFile[]): Promise<Verdict> {
+  const verdict = await runTests(copy, tests);
+  if (verdict.kind !== 'timeout') return verdict;
+  const at = tests.findIndex(({ file }) => file === verdict.file);
+  // The last file has passed, and the process does not end.
+  if (at === -1) return verdict;
+  const again = await runTests(copy, tests.slice(at, at + 1), { patience: PATIENCE });
+  return again.kind === 'passed' ? seek(copy, tests.slice(at + 1)) : again;
 }
 
 function outcomeOf(verdict: Verdict, tests: readonly TimedFile[]): Outcome {

@@ -29,17 +29,29 @@ const START_MS_MAX = 15_000;
 /** The same luck in every run: tests that draw anew each time draw from this. */
 const SEED = '1';
 
-export async function runTests(copy: string, files: readonly TimedFile[]): Promise<Verdict> {
+export interface RunOptions {
+  /** Runs all tests, also after one that failed. */
+  readonly isWhole?: boolean;
+  /** So many times the usual time passes before a file is said to hang. */
+  readonly patience?: number;
+}
+
+export async function runTests(
+  copy: string,
+  files: readonly TimedFile[],
+  { isWhole = false, patience = 1 }: RunOptions = {},
+): Promise<Verdict> {
   if (files.length === 0) return { kind: 'passed', reports: [] };
   // What tests leave behind that are killed goes with the copy. The path is short, for the sockets in it.
   const temporary = path.join(copy, 'tmp');
   fs.mkdirSync(temporary, { recursive: true });
+  const bail = isWhole ? 0 : 1;
   const names = files.map(({ file }) => file);
   const env = { ...process.env, KEELSON_TEST_ORDER: JSON.stringify(names), KEELSON_SEED: SEED };
   // A group of its own, so that what hangs goes with all its processes.
   const child = spawn(
     process.execPath,
-    ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/mutants/vitest.config.ts'],
+    ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/mutants/vitest.config.ts', `--bail=${bail}`],
     { cwd: copy, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, TMPDIR: temporary } },
   );
   const group = child.pid!;
@@ -51,10 +63,13 @@ export async function runTests(copy: string, files: readonly TimedFile[]): Promi
     clearTimeout(timer);
     const next = files[reports.length];
     const limitMs = next === undefined ? HANG_MS_MIN : HANG_MS_MIN + HANG_FACTOR * next.durationMs;
-    timer = setTimeout(() => {
-      late = next?.file ?? '';
-      endGroup(group);
-    }, limitMs + allowanceMs);
+    timer = setTimeout(
+      () => {
+        late = next?.file ?? '';
+        endGroup(group);
+      },
+      patience * (limitMs + allowanceMs),
+    );
   };
   wait(START_MS_MAX);
   readline.createInterface(child.stdout).on('line', (line) => {

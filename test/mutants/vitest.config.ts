@@ -1,5 +1,5 @@
-// Runs the test files of KEELSON_TEST_ORDER one after the other, in that order, up to the first that fails, and tells of
-// each as soon as it ends: a line of JSON behind a mark. test-run.ts reads it.
+// Runs the test files of KEELSON_TEST_ORDER one after the other, in that order, and tells of each as soon as it ends:
+// a line of JSON behind a mark. test-run.ts reads it.
 
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type Reporter, type TestModule, type TestSpecification } from 'vitest/node';
@@ -48,7 +48,6 @@ export default defineConfig({
     hookTimeout: 300_000,
     pool: 'forks',
     maxWorkers: 1,
-    bail: 1,
     reporters: [reporter],
     sequence: { sequencer: AsGiven },
   },
