@@ -246,6 +246,41 @@ describe('the record writer', () => {
     expect(writer.scratchBytes).toBeLessThanOrEqual(SCRATCH_BYTES_KEPT_MAX);
   });
 
+  test('writes every operation whole, however little room is left in its memory', () => {
+    const short = 'ab';
+    const long = 'é'.repeat(200);
+    const everything: Operation = { type: 'clear', bounds: ALL_KEYS };
+    const between = (low: string, high: string): Operation => ({
+      type: 'clear',
+      bounds: { low, lowInclusive: true, high, highInclusive: false },
+    });
+    const last: Operation[] = [
+      ...[short, long].flatMap((key): Operation[] => [
+        { type: 'put', key, value: Uint8Array.of(1, 2, 3) },
+        { type: 'delete', key },
+        between(key, short),
+        between(short, key),
+      ]),
+      everything,
+    ];
+    const rooms = [...Array(24).keys(), ...Array.from({ length: 24 }, (_, at) => 392 + at)];
+    for (const operation of last) {
+      for (const room of rooms) {
+        const writer = new RecordWriter(RECORD_BYTES_MAX, null);
+        const memoryBytes = writer.scratchBytes;
+        // A put asks for three bytes more than it takes; to clear everything takes two, and asks for no more.
+        const before = room < 3 ? [everything, everything] : [];
+        // Kind, opcode, the key with its length, and two bytes of the value's length.
+        const value = new Uint8Array(memoryBytes - room - 2 * before.length - 6);
+        const operations: Operation[] = [{ type: 'put', key: 'f', value }, ...before];
+        write(writer, utf8KeyCodec, operations);
+        expect([writer.length, writer.scratchBytes]).toEqual([memoryBytes - room, memoryBytes]);
+        const record = write(writer, utf8KeyCodec, [...operations, operation]);
+        expect(read(utf8KeyCodec, record).at(-1), `${room} bytes left`).toEqual(operation);
+      }
+    }
+  });
+
   test('writes a record of exactly the limit, refuses one more byte, and goes on with the next', () => {
     for (const limit of [64, 40_000]) {
       const writer = new RecordWriter(limit, null);
