@@ -149,6 +149,21 @@ describe('entries', () => {
     expect(contentOf(entries)).toEqual([['b', { value: 'b', version: 5 }]]);
     entries.checkValid();
   });
+
+  test('are seen to be wrong when a value or a key goes without the rest of its entry', () => {
+    const three = () => {
+      const entries = new Entries(1, SMALL);
+      for (const key of ['a', 'b', 'c']) set(entries, key, 'value', 1);
+      entries.checkValid();
+      return entries;
+    };
+    const withoutValue = three();
+    withoutValue['values'].release(withoutValue.find('a')!);
+    expect(() => withoutValue.checkValid()).toThrow('miscounts its live bytes');
+    const withoutKey = three();
+    withoutKey['index'].deleteRange({ ...ALL_KEYS, high: 'a', highInclusive: true });
+    expect(() => withoutKey.checkValid()).toThrow('the indexes differ in size');
+  });
 });
 
 describe('the memory of entries', () => {
