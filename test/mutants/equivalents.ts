@@ -13,3 +13,13 @@ export interface Equivalent {
 }
 
 export const EQUIVALENTS: readonly Equivalent[] = [];
+
+/** A constant of which only time or memory depends: an edit of it that survives is equivalent. */
+export interface Tuning {
+  readonly file: string;
+  readonly within: string;
+  /** What depends on it. */
+  readonly reason: string;
+}
+
+export const TUNINGS: readonly Tuning[] = [];

@@ -1,10 +1,11 @@
 // Draws random mutants and lets the whole suite look for each: a measure of what the tests see.
 //
-//   npm run mutants:random -- --seed N [--count 300] [--only PATTERN] [--jobs 2] [--budget-minutes M]
+//   npm run mutants:random -- --seed N [--count 300] [--only PATTERN] [--jobs 2] [--budget-minutes M] [--file-seconds S]
 //
 // --seed N             equal seeds draw equal mutants of equal sources; the default is a new seed
 // --only PATTERN       only of sources whose path matches a regular expression
 // --budget-minutes M   begins no mutant after so many minutes
+// --file-seconds S     without the test files that take longer; what survives is only suspect then
 //
 // First every test file runs once without a fault (measured-reach.ts). Each mutant then gets every test file that enters
 // the block of its edit, those that import its source and the quick ones first, up to the first failure. No other test
@@ -16,7 +17,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { EQUIVALENTS } from './equivalents.js';
+import { EQUIVALENTS, TUNINGS } from './equivalents.js';
 import { measureReach, type ReachedBlocks } from './measured-reach.js';
 import { build, makeCopy } from './project-copy.js';
 import { drawMutations, type LineEdit, lineEditOf, type Mutation, mutate } from './random-mutations.js';
@@ -47,12 +48,14 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: '' },
     jobs: { type: 'string', default: '2' },
     'budget-minutes': { type: 'string', default: 'Infinity' },
+    'file-seconds': { type: 'string', default: 'Infinity' },
   },
 });
 
 const seed = options.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(options.seed);
 const count = Number(options.count);
 const jobs = Math.max(1, Number(options.jobs));
+const fileMsMax = Number(options['file-seconds']) * 1000;
 const endMs = performance.now() + Number(options['budget-minutes']) * 60_000;
 if (!Number.isSafeInteger(seed)) throw new TypeError(`--seed: expected a whole number, got ${options.seed}`);
 
@@ -77,7 +80,7 @@ function testsOf(mutation: Mutation, reach: ReadonlyMap<string, ReachedBlocks>):
   const block = blockAround(blocks.get(file)!, mutation);
   const isConstant = CONSTANT.test(mutation.within);
   return [...reach]
-    .filter(([, { failure }]) => failure === null)
+    .filter(([, { failure, durationMs }]) => failure === null && durationMs <= fileMsMax)
     .filter(
       ([test, { blocks: reached }]) =>
         reached[file]?.includes(block) || (isConstant && CONSTANT_READERS.includes(test)),
@@ -108,6 +111,10 @@ function isEquivalent({ file, within }: Mutation, { original, replacement }: Lin
   );
 }
 
+function isTuning({ file, within }: Mutation): boolean {
+  return TUNINGS.some((tuning) => tuning.file === file && tuning.within === within);
+}
+
 async function takeOne(copy: string, mutation: Mutation, tests: readonly TimedFile[]): Promise<Outcome> {
   const text = texts.get(mutation.file)!;
   if (isEquivalent(mutation, lineEditOf(text, mutation))) return { kind: 'equivalent' };
@@ -117,7 +124,8 @@ async function takeOne(copy: string, mutation: Mutation, tests: readonly TimedFi
   fs.writeFileSync(at, mutate(text, mutation));
   try {
     if (!build(copy)) return { kind: 'not compiled' };
-    return outcomeOf(await seek(copy, tests), tests);
+    const outcome = outcomeOf(await seek(copy, tests), tests);
+    return outcome.kind === 'survived' && isTuning(mutation) ? { kind: 'equivalent' } : outcome;
   } finally {
     fs.writeFileSync(at, text);
     fs.writeFileSync(builtAt, built);
