@@ -284,6 +284,8 @@ describe('a failed write or flush of accepted bytes', () => {
     const faulty = new FaultyStorage();
     const journal = await openHere(faulty);
     await journal.commit(bytesOf('durable'));
+    const told: unknown[] = [];
+    journal.onPoisoned((error) => told.push(error));
     faulty.failNth(0, is('submit'), BROKEN_FLUSH);
     // More than a segment of it, so that rotations are waiting as well.
     const waiting = numbered(50, 300).map((text) => rejectionOf(journal.commit(bytesOf(text))));
@@ -298,6 +300,7 @@ describe('a failed write or flush of accepted bytes', () => {
     await journal.close();
     expect(faulty.count('submit')).toBe(submits);
     expect(submits).toBe(2);
+    expect(told).toEqual([journal.poisoned]);
     expect(openDescriptors(here.path) ?? 0).toBe(0);
     expect(await reopened()).toEqual(['durable']);
   });
