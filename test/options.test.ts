@@ -1,6 +1,8 @@
 // How options are resolved: what is unknown or wrong is refused by name, what is not given has its default.
 
 import { describe, expect, test } from 'vitest';
+import { resolveJournalOptions } from '../src/journal/options.js';
+import { resolveStoreOptions } from '../src/kv/options.js';
 import {
   booleanOption,
   choiceOption,
@@ -92,5 +94,101 @@ describe('options', () => {
     const given = Object.freeze({ limit: 5 });
     expect(resolve(given)).not.toBe(given);
     expect(given).toEqual({ limit: 5 });
+  });
+});
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const DAY_MS = 86_400_000;
+
+describe('the options of a journal', () => {
+  const resolveJournal = (given: object) => resolveJournalOptions('openJournal', given);
+
+  test('have these defaults', () => {
+    expect(resolveJournal({})).toEqual({
+      create: true,
+      engine: 'auto',
+      segmentBytesMin: MIB,
+      segmentBytesMax: 64 * MIB,
+      commitBytesMax: 4 * MIB,
+      blockBytes: 4 * KIB,
+      maxUndurableBytes: 64 * MIB,
+      waitForLockMs: 0,
+    });
+  });
+
+  test.each([
+    ['segmentBytesMin', 4 * KIB, 1024 * MIB],
+    ['segmentBytesMax', 4 * KIB, 1024 * MIB],
+    ['commitBytesMax', KIB, 256 * MIB],
+    ['maxUndurableBytes', KIB, 4096 * MIB],
+    ['waitForLockMs', 0, DAY_MS],
+  ])('take for %s exactly what is from %d to %d', (name, min, max) => {
+    // The two ends of the sizes of segments bound each other.
+    const sizes = { segmentBytesMin: 4 * KIB, segmentBytesMax: 1024 * MIB };
+    for (const value of [min, max])
+      expect(resolveJournal({ ...sizes, [name]: value })).toHaveProperty(name, value);
+    for (const value of [min - 1, max + 1]) {
+      expect(() => resolveJournal({ ...sizes, [name]: value })).toThrow(
+        `option '${name}': expected an integer from ${min} to ${max}`,
+      );
+    }
+  });
+
+  test('take the powers of two from 512 bytes to 64 KiB as block sizes', () => {
+    const taken = Array.from({ length: 20 }, (_, bits) => 2 ** bits).filter((blockBytes) => {
+      try {
+        return resolveJournal({ blockBytes }).blockBytes === blockBytes;
+      } catch {
+        return false;
+      }
+    });
+    expect(taken).toEqual([512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536]);
+    expect(() => resolveJournal({ blockBytes: 1536 })).toThrow('a power of two from 512 to 65536');
+  });
+
+  test('take equal sizes for the first and the largest segment, and no first one that is larger', () => {
+    const segmentBytesMax = 8 * KIB;
+    expect(resolveJournal({ segmentBytesMin: segmentBytesMax, segmentBytesMax }).segmentBytesMin).toBe(
+      8 * KIB,
+    );
+    expect(() => resolveJournal({ segmentBytesMin: segmentBytesMax + 1, segmentBytesMax })).toThrow(
+      RangeError,
+    );
+  });
+});
+
+describe('the options of a store', () => {
+  test('have these defaults', () => {
+    expect(resolveStoreOptions({})).toEqual({
+      create: true,
+      errorIfExists: false,
+      readOnly: false,
+      waitForLockMs: 0,
+      engine: 'auto',
+      keyEncoding: 'utf8',
+      valueEncoding: 'msgpack',
+      maxUndurableBytes: 64 * MIB,
+      autoCheckpoint: true,
+      checkpointBytesMin: 16 * MIB,
+      checkpointRatio: 1,
+      keepOlderGeneration: false,
+      onProgress: undefined,
+    });
+  });
+
+  test.each([
+    ['waitForLockMs', 0, DAY_MS],
+    ['maxUndurableBytes', KIB, 4096 * MIB],
+    ['checkpointBytesMin', KIB, MIB * MIB],
+    ['checkpointRatio', 0, 1000],
+  ])('take for %s exactly what is from %d to %d', (name, min, max) => {
+    for (const value of [min, max])
+      expect(resolveStoreOptions({ [name]: value })).toHaveProperty(name, value);
+    for (const value of [min - 1, max + 1]) {
+      expect(() => resolveStoreOptions({ [name]: value })).toThrow(
+        new RegExp(`'${name}': expected .* ${max},`),
+      );
+    }
   });
 });

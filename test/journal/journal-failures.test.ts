@@ -186,7 +186,10 @@ describe('a failed flush of the directory', () => {
     const journal = await openHere(faulty);
     const flushes = faulty.count('flushDirectory');
     faulty.failNth(0, is('flushDirectory'), BROKEN_DIRECTORY);
-    expect(thrownBy(() => journal.append(bytesOf('refused')))).toEqual(keelsonError('KEELSON_POISONED'));
+    const refused = thrownBy(() => journal.append(bytesOf('refused')));
+    expect(refused).toEqual(keelsonError('KEELSON_POISONED'));
+    // The one error that everyone gets, and not what the preparation says.
+    expect(refused).toBe(journal.poisoned);
     expect(thrownBy(() => journal.append(bytesOf('again')))).toBe(journal.poisoned);
     expect(faulty.count('flushDirectory')).toBe(flushes + 1);
     await journal.close();
@@ -281,6 +284,8 @@ describe('a failed write or flush of accepted bytes', () => {
     const faulty = new FaultyStorage();
     const journal = await openHere(faulty);
     await journal.commit(bytesOf('durable'));
+    const told: unknown[] = [];
+    journal.onPoisoned((error) => told.push(error));
     faulty.failNth(0, is('submit'), BROKEN_FLUSH);
     // More than a segment of it, so that rotations are waiting as well.
     const waiting = numbered(50, 300).map((text) => rejectionOf(journal.commit(bytesOf(text))));
@@ -295,6 +300,7 @@ describe('a failed write or flush of accepted bytes', () => {
     await journal.close();
     expect(faulty.count('submit')).toBe(submits);
     expect(submits).toBe(2);
+    expect(told).toEqual([journal.poisoned]);
     expect(openDescriptors(here.path) ?? 0).toBe(0);
     expect(await reopened()).toEqual(['durable']);
   });

@@ -110,6 +110,9 @@ test('what is a birth record of a store is told exactly', () => {
       expect(isBirth(birth)).toBe(true);
       for (let end = 0; end < birth.length; end++) expect(isBirth(birth.subarray(0, end))).toBe(false);
       expect(isBirth(Uint8Array.of(...birth, 0))).toBe(false);
+      // No store has a format version of 0; one of the future is a store's.
+      expect(isBirth(birth.with(1, 0))).toBe(false);
+      expect(isBirth(birth.with(1, 2))).toBe(true);
     }
   }
   expect(isBirth(birthOf('latin1', 'json'))).toBe(false);

@@ -4,10 +4,14 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
 import { Entries, EntriesLoader, type EntriesSizes } from '../../src/kv/entries/entries.js';
-import type { EntryHandle } from '../../src/kv/entries/entry-slabs.js';
+import { EntryHandles } from '../../src/kv/entries/entry-handles.js';
+import { type EntryHandle, EntrySlabs } from '../../src/kv/entries/entry-slabs.js';
 import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
+import { HashIndex } from '../../src/kv/entries/hash-index.js';
 import { LinkQueue } from '../../src/kv/entries/link-queue.js';
+import { OrderedIndex } from '../../src/kv/entries/ordered-index.js';
 import type { View } from '../../src/kv/entries/view.js';
+import { ViewEpoch } from '../../src/kv/entries/view-epoch.js';
 import { setEntry } from './encoded.js';
 
 const SMALL = { nodeEntriesMax: 4, slabBytesMax: 512, tableSlotsMax: 32 };
@@ -178,6 +182,29 @@ describe('entries', () => {
     entries.link('b', 5, staged[1]!);
     expect(contentOf(entries)).toEqual([['b', { value: 'b', version: 5 }]]);
     entries.checkValid();
+  });
+
+  test('are seen to be wrong when a value or a key goes without the rest of its entry', () => {
+    const three = () => {
+      const epoch = new ViewEpoch();
+      const parts = {
+        index: new OrderedIndex<number>(),
+        table: new HashIndex<string>(),
+        handles: new EntryHandles(epoch),
+        slabs: new EntrySlabs(undefined, undefined, epoch),
+        isTablePartial: false,
+      };
+      const entries = new Entries(1, new LinkQueue(), {}, parts);
+      for (const key of ['a', 'b', 'c']) set(entries, key, 'value', 1);
+      entries.checkValid();
+      return { entries, parts };
+    };
+    const withoutValue = three();
+    withoutValue.parts.slabs.release(withoutValue.entries.find('a')!);
+    expect(() => withoutValue.entries.checkValid()).toThrow('miscounts its live bytes');
+    const withoutKey = three();
+    withoutKey.parts.index.deleteRange({ ...ALL_KEYS, high: 'a', highInclusive: true });
+    expect(() => withoutKey.entries.checkValid()).toThrow('the indexes differ in size');
   });
 });
 

@@ -392,6 +392,44 @@ describe('verify', () => {
     expect(told.at(-1)!.total).toBeGreaterThan(10_000);
   });
 
+  it('counts segments twice and images once in its progress, which only goes forward', async () => {
+    const large = path.join(folder, 'large');
+    const db = await open(large, { autoCheckpoint: false });
+    for (let at = 0; at < 3; at++) await db.put(`a${at}`, new Uint8Array(3_000_000).fill(at));
+    await db.checkpoint();
+    for (let at = 0; at < 3; at++) await db.put(`b${at}`, new Uint8Array(3_000_000).fill(at));
+    await db.close();
+    const told: { done: number; total: number }[] = [];
+    await verify(large, { onProgress: (progress) => told.push(progress) });
+    const bytesOf = (end: string) =>
+      filesOf(large, end).reduce((sum, name) => sum + fs.statSync(path.join(large, name)).size, 0);
+    const total = 2 * bytesOf('.journal') + bytesOf('.image');
+    expect(told.map((progress) => progress.total)).toEqual(told.map(() => total));
+    const done = told.map((progress) => progress.done);
+    expect(done).toEqual(done.toSorted((one, other) => one - other));
+    expect(done.at(-1)).toBe(total);
+    // Once in a few MiB, and not for every record.
+    expect(done.length).toBeGreaterThan(4);
+    expect(done.length).toBeLessThan(total / 1_000_000);
+  });
+
+  it('opens files for reading alone, also those that it only measures', async () => {
+    const storage = createFsStorage();
+    const forWriting: string[] = [];
+    const opened: string[] = [];
+    const watched: Storage = alsoHeld({
+      ...storage,
+      openFile: async (file, isWritable) => {
+        opened.push(path.basename(file));
+        if (isWritable) forWriting.push(path.basename(file));
+        return storage.openFile(file, isWritable);
+      },
+    });
+    expect((await verifyOn(watched, victim)).ok).toBe(true);
+    expect(new Set(opened)).toEqual(new Set([...filesOf(victim, '.image'), ...filesOf(victim, '.journal')]));
+    expect(forWriting).toEqual([]);
+  });
+
   it('refuses a store that is open, here or elsewhere; also when it is opened meanwhile', async () => {
     const db = await open(victim);
     await expect(verify(victim)).rejects.toMatchObject({ code: 'KEELSON_LOCKED' });

@@ -669,8 +669,8 @@ const recycling: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-files.ts',
-        find: 'const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: true };',
-        replace: 'const header = { ...headerOf(plan), sizeBytes, salt, isRecycled: false };',
+        find: 'const header = { ...headerOf(storage, plan), sizeBytes, salt, isRecycled: true };',
+        replace: 'const header = { ...headerOf(storage, plan), sizeBytes, salt, isRecycled: false };',
       },
     ],
     tests: [RECYCLING],

@@ -9,19 +9,16 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { MUTANTS, type Mutant, occurrences } from './mutants.js';
+import { addGroup, build, endGroup, makeCopy } from './project-copy.js';
 
 /** The tests of one mutant take no longer; what hangs has been seen. */
 const RUN_MS_MAX = 60_000;
 
 /** So that a test that hangs is told by its name, within that limit; unless it has one of its own. */
 const TEST_MS_MAX = 15_000;
-
-/** Of the project, what no test reads, or what a copy makes for itself. */
-const NOT_COPIED = new Set(['.git', 'node_modules', 'build', 'dist', 'native/build/Release/obj.target']);
 
 /** Faults in it make another addon. */
 const NATIVE = /^native\//;
@@ -36,8 +33,6 @@ const { values: options } = parseArgs({
   },
 });
 
-const project = process.cwd();
-
 /** What a run of tests has come to. */
 type Verdict =
   | { readonly kind: 'passed' }
@@ -51,40 +46,6 @@ interface Outcome {
   readonly isKilled: boolean;
   readonly by: string;
   readonly seconds: number;
-}
-
-const copies: string[] = [];
-/** The groups of processes under way. */
-const running = new Set<number>();
-
-/** Whoever interrupts us is left with neither processes nor copies. */
-function cleanUp(): void {
-  for (const group of running) process.kill(-group, 'SIGKILL');
-  for (const copy of copies) fs.rmSync(copy, { recursive: true, force: true, maxRetries: 5 });
-}
-
-/** A copy of the project, with packages that are only linked. */
-function makeCopy(): string {
-  const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-mutants-'));
-  copies.push(copy);
-  fs.cpSync(project, copy, {
-    recursive: true,
-    filter: (from) => !NOT_COPIED.has(path.relative(project, from)),
-  });
-  // One by one: what tools leave beside the packages stays in the copy.
-  fs.mkdirSync(path.join(copy, 'node_modules'));
-  for (const name of fs.readdirSync(path.join(project, 'node_modules'))) {
-    if (name.startsWith('.')) continue;
-    fs.symlinkSync(path.join(project, 'node_modules', name), path.join(copy, 'node_modules', name));
-  }
-  return copy;
-}
-
-function build(copy: string): void {
-  // A fault may leave something unused, which the compiler tells and which stops nothing.
-  spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'], {
-    cwd: copy,
-  });
 }
 
 /**
@@ -121,15 +82,15 @@ async function runTests(
   child.stderr.on('data', (text) => {
     errors += text;
   });
-  running.add(child.pid!);
+  addGroup(child.pid!);
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
-    process.kill(-child.pid!, 'SIGKILL');
+    endGroup(child.pid!);
   }, RUN_MS_MAX);
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearTimeout(timer);
-  running.delete(child.pid!);
+  endGroup(child.pid!);
   return isLate ? { kind: 'timeout' } : verdictOf(code, report, errors);
 }
 
@@ -249,8 +210,6 @@ async function work(): Promise<void> {
   }
 }
 
-process.on('exit', cleanUp);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 console.log('| mutant | killed by | seconds |\n|---|---|---|');
 await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
 const survivors = outcomes.filter(({ isKilled }) => !isKilled);

@@ -303,4 +303,28 @@ describe('a blocking durable write', () => {
     await file.close();
     expect(length).toBe(1);
   });
+
+  test.each([['writeSync', 'write'] as const, ['fdatasyncSync', 'fdatasync'] as const])(
+    'whose %s fails takes the file with it: no later write or flush succeeds',
+    async (name, syscall) => {
+      vi.spyOn(fs, name).mockImplementationOnce(() => {
+        throw withErrno('EIO');
+      });
+      const write = { bytes: block(1), position: 0, seal: null };
+      const attempt = (run: () => void): unknown => {
+        try {
+          run();
+        } catch (error) {
+          return error;
+        }
+        return null;
+      };
+      const failure = attempt(() => file.writeDurableSync(write));
+      expect(failure).toMatchObject({ code: 'KEELSON_IO', facts: { errno: 'EIO', syscall } });
+      expect(attempt(() => file.writeDurableSync(write))).toBe(failure);
+      expect(attempt(() => file.flushSync())).toBe(failure);
+      expect((await submitted(file, block(2), 0).first).error).toBe(failure);
+      expect(await rejectionOf(file.flush())).toBe(failure);
+    },
+  );
 });

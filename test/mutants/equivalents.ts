@@ -1,0 +1,25 @@
+// Edits that random mutants draw and that change nothing anybody could see, judged one at a time. They are taken out of
+// the count. `npm run mutants:random` writes the fields of an edit that survives into build/mutants/random-survivors.json.
+
+export interface Equivalent {
+  readonly file: string;
+  /** The function, method or constant around the edit. */
+  readonly within: string;
+  /** Whole lines, without the white space around them. */
+  readonly original: string;
+  readonly replacement: string;
+  /** Why no test can tell the two apart. */
+  readonly reason: string;
+}
+
+export const EQUIVALENTS: readonly Equivalent[] = [];
+
+/** A constant of which only time or memory depends: an edit of it that survives is equivalent. */
+export interface Tuning {
+  readonly file: string;
+  readonly within: string;
+  /** What depends on it. */
+  readonly reason: string;
+}
+
+export const TUNINGS: readonly Tuning[] = [];

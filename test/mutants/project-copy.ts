@@ -1,0 +1,65 @@
+// Copies of the project in which faults are made: nothing of the project itself is touched.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+/** Of the project, what no test reads, or what a copy makes for itself. */
+const NOT_COPIED = new Set(['.git', 'node_modules', 'build', 'dist', 'native/build/Release/obj.target']);
+
+const project = process.cwd();
+const copies: string[] = [];
+/** The groups of processes under way. */
+const running = new Set<number>();
+
+/** A copy of the project, with packages that are only linked. Gone when this process ends. */
+export function makeCopy(): string {
+  const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-mutants-'));
+  copies.push(copy);
+  fs.cpSync(project, copy, {
+    recursive: true,
+    filter: (from) => !NOT_COPIED.has(path.relative(project, from)),
+  });
+  // One by one: what tools leave beside the packages stays in the copy.
+  fs.mkdirSync(path.join(copy, 'node_modules'));
+  for (const name of fs.readdirSync(path.join(project, 'node_modules'))) {
+    if (name.startsWith('.')) continue;
+    fs.symlinkSync(path.join(project, 'node_modules', name), path.join(copy, 'node_modules', name));
+  }
+  return copy;
+}
+
+/** Builds `dist/` of a copy, and tells whether it type-checks. What nothing uses any more is no error. */
+export function build(copy: string): boolean {
+  const lenient = ['--noUnusedLocals', 'false', '--noUnusedParameters', 'false'];
+  const { status } = spawnSync(
+    process.execPath,
+    ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json', ...lenient],
+    { cwd: copy },
+  );
+  return status === 0;
+}
+
+/** Notes a group of processes that is ended with this process. */
+export function addGroup(group: number): void {
+  running.add(group);
+}
+
+export function endGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+  running.delete(group);
+}
+
+function cleanUp(): void {
+  for (const group of running) endGroup(group);
+  for (const copy of copies) fs.rmSync(copy, { recursive: true, force: true, maxRetries: 5 });
+}
+
+process.on('exit', cleanUp);
+// Whoever interrupts us is left with neither processes nor copies.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
