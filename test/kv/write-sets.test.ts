@@ -102,6 +102,7 @@ describe('a write set', () => {
     path.giveBack(first);
     const third = path.take();
     expect([third === first, third.count]).toEqual([true, 0]);
+    expect(path.take()).not.toBe(third);
   });
 
   test('lets go of arrays of many operations, and of the record, when it is released', () => {

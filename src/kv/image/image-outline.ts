@@ -37,7 +37,7 @@ export class ImageOutline {
     const { kind } = head;
     if (this.#table === null) {
       if (kind !== BLOCK_KIND.table) throw damagedBlock('it does not begin with the table of its spaces');
-      this.#table = this.#checked(readImageTable(block), head);
+      this.#table = this.#checked(readImageTable(block));
     } else if (kind === BLOCK_KIND.entries && !this.#isTableRepeated) {
       return this.#takeEntries(head, this.#table);
     } else if (kind === BLOCK_KIND.table && !this.#isTableRepeated) {
@@ -53,9 +53,7 @@ export class ImageOutline {
     return null;
   }
 
-  #checked(table: ImageTable, head: ImageBlockHead): ImageTable {
-    if (table.spaces.length !== head.entries)
-      throw damagedBlock(`its table has ${table.spaces.length} of ${head.entries} spaces`);
+  #checked(table: ImageTable): ImageTable {
     const { keyEncodingName, valueEncodingName, entryCount } = this.#header;
     const { definition } = table.spaces[0]!;
     if (definition.keyCodec.name !== keyEncodingName || definition.valueEncodingName !== valueEncodingName)

@@ -6,7 +6,7 @@ import type { Scratch } from '../encoding/scratch.js';
 import { readUtf8 } from '../encoding/utf8.js';
 import { SpaceDefinition } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
-import { damagedBlock, IMAGE_BLOCK_HEADER_BYTES } from './image-format.js';
+import { damagedBlock, IMAGE_BLOCK_HEADER_BYTES, readImageBlockHead } from './image-format.js';
 
 /** The most bytes of a number in the table, which is a safe integer. */
 const NUMBER_BYTES_MAX = 8;
@@ -52,6 +52,8 @@ export function readImageTable(block: Uint8Array): ImageTable {
   const nextSpaceId = number();
   if (number() !== 0 || number() !== 0) throw damagedBlock('reserved numbers in the table of spaces are set');
   const count = readLength(block, cursor, block.length);
+  const { entries } = readImageBlockHead(block, 0);
+  if (count !== entries) throw damagedBlock(`the table has ${count} of ${entries} spaces`);
   const spaces: ImageTableRow[] = [];
   for (let at = 0; at < count; at++) {
     const id = number();

@@ -160,7 +160,8 @@ export class ImageExamination {
     if (head.kind === BLOCK_KIND.table) addSpaces(schema, readImageTable(bytes));
     if (head.kind !== BLOCK_KIND.entries) return last;
     const space = schema.space(head.spaceId);
-    if (space === undefined) throw unknownSpace(head);
+    // Only behind damage: the outline knows the space of every other block.
+    if (space === undefined) return null;
     let lastKey = last?.spaceId === head.spaceId ? last.key : undefined;
     this.visitEntries(piece, schema, space, (key) => {
       if (lastKey !== undefined && key <= lastKey) throw notInOrder(head.number);

@@ -63,6 +63,10 @@ class Overlay {
       if (space.id >= nextSpaceId || ids.has(space.id)) continue;
       this.#apply(this.#image.lsn, (writes) => writes.addDrop(space));
     }
+    for (const { id, lastLsn } of spaces) {
+      const space = this.#schema.space(id);
+      if (space !== undefined) space.lastLsn = Math.max(space.lastLsn, lastLsn);
+    }
     if (number === 0) this.#position = { spaceId: 0, key: undefined };
     else if (this.#position !== null) this.#clearUpTo({ spaceId: nextSpaceId, key: undefined });
   }

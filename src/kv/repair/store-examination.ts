@@ -39,7 +39,7 @@ import {
 } from '../encoding/key-encoding.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
 import { Schema } from '../entries/schema.js';
-import { type Space, SpaceDefinition } from '../entries/space.js';
+import { SpaceDefinition } from '../entries/space.js';
 import { imageLsn, isTemporaryImage, listImages } from '../image/image-names.js';
 import { applyWrites } from '../write/apply-writes.js';
 import { isBirth, readBirth, readWriteSet } from '../write/record-reader.js';
@@ -209,6 +209,8 @@ class Examiner {
     });
     if (base !== null && this.#encodings !== null) {
       const { spaces, nextSpaceId } = await base.load(this.#schema);
+      // What other images say of spaces is older, but for spaces that were created after this image.
+      for (const { id } of this.#schema.spaces) if (id < nextSpaceId) this.#schema.drop(id);
       for (const space of spaces) this.#schema.add(space);
       this.#schema.reserveIds(nextSpaceId);
       this.#appliedLsn = baseLsn;
@@ -356,7 +358,7 @@ class Examiner {
         this.#compareEncodings(birth, place, isBirthNeeded);
       } else {
         if (this.#encodings === null) throw unknownEncodings();
-        readWriteSet(this.#schema, bytes, start, end, this.#writes, isNew ? undefined : this.#dropped);
+        readWriteSet(this.#schema, bytes, start, end, this.#writes, !isNew);
         if (isNew) applyWrites(this.#schema, this.#writes, lsn);
         if (startLsn === 0) this.#damages.push({ ...place, what: NO_BIRTH, isNeeded: isBirthNeeded });
       }
@@ -367,10 +369,6 @@ class Examiner {
     }
     if (isNew) this.#appliedLsn = lsn;
   }
-
-  /** Stands in for a space that was dropped before the image, in a record of before: its keys are any bytes. */
-  readonly #dropped = (id: number): Space | undefined =>
-    id < this.#schema.nextSpaceId ? this.#schema.newSpace(id, LOST) : undefined;
 
   /** Takes the encodings from the first source that names them. */
   #learn(names: EncodingNames): void {
@@ -442,9 +440,6 @@ const PROGRESS_BYTES = 4 * 1024 * 1024;
 const NO_BIRTH = 'the first record does not say what keys and values are';
 
 /** Returns true for a name that is not of the store, or of a file that was never finished. */
-/** The definition of a space of which nothing is known. */
-const LOST = new SpaceDefinition('', bytesKeyCodec as KeyCodec<unknown>, 'bytes');
-
 function isOther(name: string): boolean {
   const isUnfinished = isTemporaryImage(name) || isTemporarySegment(name);
   return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !isLockName(name));

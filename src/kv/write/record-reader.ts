@@ -5,7 +5,7 @@
 
 import { isKeelsonError, KeelsonError, NEXT_STEPS } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
-import { type IndexKey, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
+import { bytesKeyCodec, type IndexKey, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
 import { readUtf8 } from '../encoding/utf8.js';
 import { NO_DEFINITION, type Schema } from '../entries/schema.js';
@@ -70,8 +70,8 @@ export function readBirth(record: Uint8Array, directory: string): Birth {
  * record to the schema, and changes nothing else there. Throws KEELSON_DECODE for a record that does not decode;
  * definitions before the fault have been added then.
  *
- * @param standIn Returns a space for an id that neither the schema nor the record knows, or undefined. Without it such a record
- * does not decode.
+ * @param isCovered True for a record that an image covers. It may be about spaces that were dropped before the image, and refer
+ * to definitions that only older records have: the values of such spaces and references are not looked into.
  */
 export function readWriteSet(
   schema: Schema,
@@ -79,15 +79,15 @@ export function readWriteSet(
   start: number,
   end: number,
   into: WriteSet,
-  standIn: (id: number) => Space | undefined = () => undefined,
+  isCovered = false,
 ): void {
   try {
-    readOperations({ schema, record: bytes, cursor: { at: start }, end, into, standIn });
+    readOperations({ schema, record: bytes, cursor: { at: start }, end, into, isCovered });
   } catch (error) {
     // The record is read again by itself, because the offset in the error must count from the start of the record.
     if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
       const record = bytes.slice(start, end);
-      readOperations({ schema, record, cursor: { at: 0 }, end: record.length, into, standIn });
+      readOperations({ schema, record, cursor: { at: 0 }, end: record.length, into, isCovered });
     }
     throw error;
   }
@@ -100,11 +100,11 @@ interface Reading {
   readonly cursor: ReadCursor;
   readonly end: number;
   readonly into: WriteSet;
-  readonly standIn: (id: number) => Space | undefined;
+  readonly isCovered: boolean;
 }
 
 function readOperations(reading: Reading): void {
-  const { schema, record, cursor, end, into } = reading;
+  const { schema, record, cursor, end, into, isCovered } = reading;
   assertKind(RECORD_KIND_WRITE, record, cursor.at, end);
   into.beginReading(record);
   cursor.at++;
@@ -129,7 +129,7 @@ function readOperations(reading: Reading): void {
       const valueStart = cursor.at;
       cursor.at = valueStart + valueLength;
       const reference = schema.referenceIn(space, record, valueStart, cursor.at);
-      if (reference !== NO_DEFINITION) schema.assertDefined(reference);
+      if (reference !== NO_DEFINITION && !isCovered) schema.assertDefined(reference);
       into.addPut(space, key, valueStart, cursor.at);
     } else if (opcode === OPCODE.delete) {
       into.addDelete(space, readKey(keyCodec, record, cursor, end));
@@ -161,13 +161,17 @@ function readOfSchema(opcode: number, reading: Reading): void {
   else if (!known.equals(definition)) throw undecodable(`space ${id} is defined as another one, too`, at);
 }
 
+/** Stands in for the definition of a space that is gone. Its keys are any bytes. */
+const DROPPED = new SpaceDefinition('', bytesKeyCodec as KeyCodec<unknown>, 'bytes');
+
 /** Reads the id of a space other than the root space. */
-function readSpace({ schema, record, cursor, end, into, standIn }: Reading): Space {
+function readSpace({ schema, record, cursor, end, into, isCovered }: Reading): Space {
   const at = cursor.at;
   const id = readLeb128(record, cursor, end);
-  const space = id === ROOT_ID ? undefined : (schema.space(id) ?? into.created(id) ?? standIn(id));
-  if (space === undefined) throw undecodable(`nothing says what space ${id} is`, at);
-  return space;
+  const space = id === ROOT_ID ? undefined : (schema.space(id) ?? into.created(id));
+  if (space !== undefined) return space;
+  if (isCovered && id !== ROOT_ID && id < schema.nextSpaceId) return schema.newSpace(id, DROPPED);
+  throw undecodable(`nothing says what space ${id} is`, at);
 }
 
 function readKeyEncoding(record: Uint8Array, cursor: ReadCursor, end: number): KeyCodec<unknown> {
