@@ -10,6 +10,7 @@ import { openJournal } from '../../src/journal/index.js';
 import { writeNewStore } from '../../src/kv/copy/new-store.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { Entries } from '../../src/kv/entries/entries.js';
+import { imagePath, writeImage } from '../../src/kv/image/image-files.js';
 import { verifyOn } from '../../src/kv/repair/verify.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
@@ -268,6 +269,37 @@ describe('verify', () => {
     const { report, found } = await expectAgreement('names');
     expect(report.ok).toBe(false);
     expect(found).toEqual(whole);
+  });
+
+  it('needs no record that does not decode where an image has its effect, and needs the next one', async () => {
+    const journal = await openStoreJournal(victim);
+    const covered = await journal.commit(Uint8Array.of(3, 1, 2));
+    const header = {
+      journalId: journal.journalId,
+      lsn: covered,
+      entryCount: 0,
+      keyEncodingName: 'utf8',
+      valueEncodingName: 'msgpack',
+    };
+    await writeImage(createFsStorage(), imagePath(victim, covered), {
+      header,
+      entries: new Entries(1).clone(),
+      keyCodec: utf8KeyCodec,
+      shapes: null,
+      onBlock: () => {},
+    });
+    await journal.close();
+    const { report, found } = await expectAgreement('covered');
+    expect(found).toEqual(new Map());
+    expect(report.damages).toMatchObject([{ lsnEnd: covered, isNeeded: false }]);
+    const again = await openStoreJournal(victim);
+    const needed = await again.commit(Uint8Array.of(3, 1, 2));
+    await again.close();
+    const { report: after } = await expectAgreement('needed');
+    expect(after.damages).toMatchObject([
+      { lsnEnd: covered, isNeeded: false },
+      { lsn: covered, lsnEnd: needed, isNeeded: true },
+    ]);
   });
 
   it('tells of its progress, up to the end', async () => {
