@@ -14,6 +14,15 @@ export interface Equivalent {
 
 export const EQUIVALENTS: readonly Equivalent[] = [
   {
+    file: 'src/journal/recovery/segment-scan.ts',
+    within: 'hasNonZero',
+    original:
+      'for (; at < bytes.length && (bytes.byteOffset + at) % 4 !== 0; at++) if (bytes[at] !== 0) return true;',
+    replacement:
+      'for (; at < bytes.length && (bytes.byteOffset + at) % 4 !== (-1); at++) if (bytes[at] !== 0) return true;',
+    reason: 'The loop looks at every byte itself, and leaves none to the faster one behind it.',
+  },
+  {
     file: 'src/kv/entries/ordered-index.ts',
     within: 'OrderedIndex.appendTail',
     original: 'const isShort = keys.length < TAIL_KEYS_MIN && keys.length < this.#tailKeysMax;',
