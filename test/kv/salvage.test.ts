@@ -498,6 +498,8 @@ describe('salvage of records that do not decode', () => {
       await store.close();
       const journal = await openStoreJournal(victim);
       const start = journal.nextLsn;
+      // Two in a row are one range.
+      await journal.commit(Uint8Array.of(3, 1, 2));
       const middle = await journal.commit(Uint8Array.of(3, 1, 2));
       const written = await journal.commit(Buffer.from([2, 1, 1, 97, 1, 5]));
       writes.writes.push({ lsn: written, apply: (state) => state.set('a', { value: 5, version: written }) });

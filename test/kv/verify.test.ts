@@ -10,6 +10,8 @@ import { openJournal } from '../../src/journal/index.js';
 import { writeNewStore } from '../../src/kv/copy/new-store.js';
 import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { decodeImageHeader } from '../../src/kv/image/image-header.js';
+import { imagePath } from '../../src/kv/image/image-names.js';
+import { writeImage } from '../../src/kv/image/image-writer.js';
 import { verifyOn } from '../../src/kv/repair/verify.js';
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
@@ -383,6 +385,30 @@ describe('verify', () => {
     const { report, found } = await expectAgreement('names');
     expect(report.ok).toBe(false);
     expect(found).toEqual(whole);
+  });
+
+  it('needs no record that does not decode where an image has its effect, and needs the next one', async () => {
+    const journal = await openStoreJournal(victim);
+    const covered = await journal.commit(Uint8Array.of(3, 1, 2));
+    const schema = newSchema(utf8KeyCodec, 'msgpack');
+    await writeImage(createFsStorage(), imagePath(victim, covered), {
+      journalId: journal.journalId,
+      view: schema.view(covered),
+      schema,
+      onBlock: () => {},
+    });
+    await journal.close();
+    const { report, found } = await expectAgreement('covered');
+    expect(found).toEqual(new Map());
+    expect(report.damages).toMatchObject([{ lsnEnd: covered, isNeeded: false }]);
+    const again = await openStoreJournal(victim);
+    const needed = await again.commit(Uint8Array.of(3, 1, 2));
+    await again.close();
+    const { report: after } = await expectAgreement('needed');
+    expect(after.damages).toMatchObject([
+      { lsnEnd: covered, isNeeded: false },
+      { lsn: covered, lsnEnd: needed, isNeeded: true },
+    ]);
   });
 
   it('tells of its progress, up to the end', async () => {

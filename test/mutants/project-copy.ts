@@ -17,6 +17,8 @@ const running = new Set<number>();
 export function makeCopy(): string {
   const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-mutants-'));
   copies.push(copy);
+  // Some tests go on as another user.
+  fs.chmodSync(copy, 0o755);
   fs.cpSync(project, copy, {
     recursive: true,
     filter: (from) => !NOT_COPIED.has(path.relative(project, from)),

@@ -38,8 +38,11 @@ const START_MS = 500;
 const CONSTANT_READERS = ['test/docs/architecture.test.ts'];
 const CONSTANT = /^[A-Z][A-Z0-9_]*$/;
 
-/** A file that hangs a second time has had so many times its limit. */
-const PATIENCE = 4;
+/** A file that hangs again has had so many times its limit. */
+const PATIENCE = 2;
+
+/** So often it is tried whether the machine is what is slow. */
+const HANG_TRIES_MAX = 3;
 
 const { values: options } = parseArgs({
   options: {
@@ -115,32 +118,52 @@ function isTuning({ file, within }: Mutation): boolean {
   return TUNINGS.some((tuning) => tuning.file === file && tuning.within === within);
 }
 
+/** A mutation in a copy, whose dist/ is built of it. */
+interface Fault {
+  make(): void;
+  takeBack(): void;
+}
+
 async function takeOne(copy: string, mutation: Mutation, tests: readonly TimedFile[]): Promise<Outcome> {
   const text = texts.get(mutation.file)!;
   if (isEquivalent(mutation, lineEditOf(text, mutation))) return { kind: 'equivalent' };
   const at = path.join(copy, mutation.file);
   const builtAt = path.join(copy, mutation.file.replace(/^src/, 'dist').replace(/\.ts$/, '.js'));
-  const built = fs.readFileSync(builtAt);
-  fs.writeFileSync(at, mutate(text, mutation));
+  const sound = [text, fs.readFileSync(builtAt)] as const;
+  const write = ([source, built]: readonly [string, string | Buffer]): void => {
+    fs.writeFileSync(at, source);
+    fs.writeFileSync(builtAt, built);
+  };
+  const mutated = mutate(text, mutation);
+  fs.writeFileSync(at, mutated);
   try {
     if (!build(copy)) return { kind: 'not compiled' };
-    const outcome = outcomeOf(await seek(copy, tests), tests);
+    const faulty = [mutated, fs.readFileSync(builtAt)] as const;
+    const fault = { make: () => write(faulty), takeBack: () => write(sound) };
+    const outcome = outcomeOf(await seek(copy, fault, tests), tests);
     return outcome.kind === 'survived' && isTuning(mutation) ? { kind: 'equivalent' } : outcome;
   } finally {
-    fs.writeFileSync(at, text);
-    fs.writeFileSync(builtAt, built);
+    write(sound);
   }
 }
 
-/** The verdict of test files, of which one that seems to hang gets another chance: the machine may have other work. */
-async function seek(copy: string, tests: readonly TimedFile[]): Promise<Verdict> {
+/** The verdict of test files. One hangs when it comes to no end a second time, and does so without the fault. */
+async function seek(copy: string, fault: Fault, tests: readonly TimedFile[]): Promise<Verdict> {
   const verdict = await runTests(copy, tests);
   if (verdict.kind !== 'timeout') return verdict;
   const at = tests.findIndex(({ file }) => file === verdict.file);
   // The last file has passed, and the process does not end.
   if (at === -1) return verdict;
-  const again = await runTests(copy, tests.slice(at, at + 1), { patience: PATIENCE });
-  return again.kind === 'passed' ? seek(copy, tests.slice(at + 1)) : again;
+  for (let tries = 0; tries < HANG_TRIES_MAX; tries++) {
+    const again = await runTests(copy, tests.slice(at, at + 1), { patience: PATIENCE });
+    if (again.kind === 'passed') return seek(copy, fault, tests.slice(at + 1));
+    if (again.kind === 'failed') return again;
+    fault.takeBack();
+    const withoutFault = await runTests(copy, tests.slice(at, at + 1), { patience: PATIENCE });
+    fault.make();
+    if (withoutFault.kind === 'passed') break;
+  }
+  return verdict;
 }
 
 function outcomeOf(verdict: Verdict, tests: readonly TimedFile[]): Outcome {

@@ -52,6 +52,11 @@ const writes: readonly Mutant[] = [
         replace: `    if (!writes.kinds.includes(PUT)) link(schema, writes, log.nextLsn);
     const records = [record];\n`,
       },
+      {
+        file: WRITE_PATH,
+        find: "import { WriteSet } from './write-set.js';",
+        replace: "import { PUT, WriteSet } from './write-set.js';",
+      },
     ],
     tests: [CONTRACT, MODEL, 'test/simulation/store-faults.test.ts'],
   },

@@ -31,12 +31,7 @@ import {
   type Storage,
   withTolerantReads,
 } from '../../storage/index.js';
-import {
-  assertKnownKeyEncoding,
-  bytesKeyCodec,
-  type KeyCodec,
-  resolveKeyEncoding,
-} from '../encoding/key-encoding.js';
+import { assertKnownKeyEncoding, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
 import { Schema } from '../entries/schema.js';
 import { SpaceDefinition } from '../entries/space.js';
