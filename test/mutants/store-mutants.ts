@@ -518,11 +518,23 @@ const spaces: readonly Mutant[] = [
     edits: [
       {
         file: RECORD_READER,
-        find: 'if (space === undefined) throw undecodable(',
-        replace: 'if (space === undefined) return schema.root;\n  if (id < 0) throw undecodable(',
+        find: '  if (space !== undefined) return space;\n',
+        replace: `  if (space !== undefined) return space;
+  if (!isCovered) return schema.root;\n`,
       },
     ],
     tests: [RECORDS],
+  },
+  {
+    name: 'a record after the image may be of a space that was dropped',
+    edits: [{ file: RECORD_READER, find: 'if (isCovered && id !== ROOT_ID', replace: 'if (id !== ROOT_ID' }],
+    tests: [RECORDS],
+  },
+  {
+    name: 'a record that the image covers may not be of a space that was dropped',
+    edits: [{ file: RECORD_READER, find: 'if (isCovered && id !== ROOT_ID', replace: 'if (id === ROOT_ID' }],
+    tests: ['test/kv/verify.test.ts'],
+    filter: 'space',
   },
   {
     name: 'a space stays that is created in a record that does not decode',

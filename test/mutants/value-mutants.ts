@@ -123,8 +123,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/encoding/msgpack/plain-writer.ts',
-        find: 'isWritten && serial === ownSerial',
-        replace: 'isWritten',
+        find: 'if (!isWritten || serial !== ownSerial) return false;',
+        replace: 'if (!isWritten) return false;',
       },
     ],
     tests: [PLAIN],
@@ -156,7 +156,7 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/encoding/msgpack/plain-writer.ts',
-        find: 'if (at + HEADER_BYTES_MAX + text.length * UTF8_BYTES_PER_UNIT_MAX > SCRATCH_BYTES) return false;',
+        find: 'if (at + HEADER_BYTES_MAX + text.length * UTF8_BYTES_PER_UNIT_MAX > limit) return false;',
         replace: '',
       },
     ],
@@ -222,8 +222,8 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a batch writes into the record of one that is being made',
     edits: [
       {
-        file: 'src/kv/store.ts',
-        find: '    this.#writes = null;\n',
+        file: 'src/kv/write/write-path.ts',
+        find: '    this.#resting = null;\n',
         replace: '',
       },
     ],
@@ -300,7 +300,7 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/checkpoint-schedule.ts',
-        find: '    codecs.value.shapes?.startEpoch();\n',
+        find: '    schema.startEpoch(lsn);\n',
         replace: '',
       },
     ],
@@ -310,9 +310,9 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a definition counts as recorded before its record is accepted',
     edits: [
       {
-        file: 'src/kv/write/record-codec.ts',
-        find: 'this.#defined = [...this.#defined, shape];',
-        replace: 'shapes.recorded(shape);',
+        file: 'src/kv/write/record-writer.ts',
+        find: 'this.#defined = [...this.#defined, id];',
+        replace: 'this.#schema.recorded(id);',
       },
     ],
     tests: [SHAPES_ON_DISK],
@@ -321,8 +321,8 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a long log says once what values need',
     edits: [
       {
-        file: 'src/kv/store.ts',
-        find: 'if (lsn >= this.#shapesDueLsn) this.#repeatShapes(lsn);',
+        file: 'src/kv/entries/schema.ts',
+        find: 'if (lsn >= this.#epochEndLsn) this.startEpoch(lsn);',
         replace: '',
       },
     ],
@@ -332,8 +332,8 @@ export const valueMutants: readonly Mutant[] = [
     name: 'replay does not ask for the shapes of values',
     edits: [
       {
-        file: 'src/kv/open-store.ts',
-        find: '      shapes?.assertKnown(record, start, end);\n',
+        file: 'src/kv/write/record-reader.ts',
+        find: 'if (reference !== NO_DEFINITION && !isCovered) schema.assertDefined(reference);',
         replace: '',
       },
     ],
@@ -343,8 +343,8 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a block of an image does not say what the block before has said',
     edits: [
       {
-        file: 'src/kv/image/image-format.ts',
-        find: '    this.#lastShapeId = null;\n',
+        file: 'src/kv/image/image-block-writer.ts',
+        find: '    this.#lastDefinition = NO_DEFINITION;\n',
         replace: '',
       },
     ],
@@ -354,9 +354,9 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a block of an image may define other shapes than its values have',
     edits: [
       {
-        file: 'src/kv/image/image-format.ts',
+        file: 'src/kv/image/image-block-reader.ts',
         find: 'if (!isOwn) throw',
-        replace: 'if (defined === undefined) throw',
+        replace: 'if (count < 0) throw',
       },
     ],
     tests: ['test/kv/image-files.test.ts'],
@@ -365,7 +365,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a block of an image begins with a part of the last key before it',
     edits: [
       {
-        file: 'src/kv/image/image-format.ts',
+        file: 'src/kv/image/image-block-writer.ts',
         find: '    this.#lastKeyBytes = 0;\n',
         replace: '',
       },
@@ -376,7 +376,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a key of an image may have more in common than there is',
     edits: [
       {
-        file: 'src/kv/image/image-format.ts',
+        file: 'src/kv/image/image-block-reader.ts',
         find: 'if (shared > lastBytes || shared + rest',
         replace: 'if (shared + rest',
       },
@@ -387,7 +387,7 @@ export const valueMutants: readonly Mutant[] = [
     name: 'an entry of an image may be older than the log',
     edits: [
       {
-        file: 'src/kv/image/image-format.ts',
+        file: 'src/kv/image/image-block-reader.ts',
         find: 'if (version < 0) throw',
         replace: 'if (version < Number.NEGATIVE_INFINITY) throw',
       },
@@ -442,8 +442,8 @@ export const valueMutants: readonly Mutant[] = [
     name: 'a large batch is not submitted before its keys are linked',
     edits: [
       {
-        file: 'src/kv/store.ts',
-        find: '      journal.submitAtOnce();\n',
+        file: 'src/kv/write/write-path.ts',
+        find: '      log.submitAtOnce();\n',
         replace: '',
       },
     ],
