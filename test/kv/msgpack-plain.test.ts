@@ -6,6 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { prepareForMsgpack } from '../../src/kv/encoding/msgpack/check.js';
 import { decodeValue, encodePrepared } from '../../src/kv/encoding/msgpack/extensions.js';
 import { decodePlain, NOT_PLAIN } from '../../src/kv/encoding/msgpack/plain-reader.js';
+import { writePlain } from '../../src/kv/encoding/msgpack/plain-writer.js';
+import { Scratch } from '../../src/kv/encoding/scratch.js';
+import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
 import { decodeMsgpack, encodeMsgpack, encodePlain } from './encoded.js';
 
 const byLibrary = (value: unknown): Buffer => Buffer.from(encodePrepared(prepareForMsgpack(value, 'value')));
@@ -160,6 +163,35 @@ describe('a plain value', () => {
       ]) {
         expect(Buffer.compare(encodeMsgpack(given), byLibrary(given))).toBe(0);
       }
+    }
+  });
+
+  test('is written here wherever in a record it stands, within the room that it has asked for', () => {
+    const roomBytes = 16 * 1024;
+    const values = [
+      1,
+      'short',
+      'x'.repeat(5000),
+      { id: 1, name: 'Ada' },
+      Array.from({ length: 16_000 }, () => 1),
+    ];
+    for (const before of [0, 1, 16_383, 100_000]) {
+      const out = new Scratch(RECORD_BYTES_MAX);
+      out.append(new Uint8Array(before));
+      for (const given of values) {
+        out.at = before;
+        expect(writePlain(given, null, out)).toBe(true);
+        expect(Buffer.compare(out.bytes.subarray(before, out.at), byLibrary(given))).toBe(0);
+      }
+    }
+    for (let length = roomBytes - 20; length < roomBytes + 20; length++) {
+      const out = new Scratch(RECORD_BYTES_MAX);
+      // All the memory that there is, to the last byte.
+      expect(out.bytes.length).toBe(roomBytes);
+      const given = Array.from({ length }, () => 1);
+      if (!writePlain(given, null, out)) continue;
+      expect(out.bytes.length).toBe(roomBytes);
+      expect(Buffer.compare(out.bytes.subarray(0, out.at), byLibrary(given))).toBe(0);
     }
   });
 

@@ -256,21 +256,27 @@ describe('a commit', () => {
     ]);
   });
 
-  test('asks for room when the log finds none, and changes nothing', () => {
+  test.each<[string, (writes: WriteSet, space: Space) => void]>([
+    ['a put', (writes, space) => writes.put(space, 'b', BYTES_VALUES, Uint8Array.of(9), 'value')],
+    ['a delete', (writes, space) => writes.delete(space, 'a')],
+    ['a clear', (writes, space) => writes.clear(space, ALL_KEYS)],
+  ])('of %s for which the log finds no room asks for it, and has changed nothing', (_, fill) => {
     let asked = 0;
     const world = newWorld('bytes', { onNoSpace: () => asked++ });
     const { log, path, root } = world;
+    put(path, root, 'a');
+    const before = contentOf(root.entries);
     for (const code of ['KEELSON_NO_SPACE', 'KEELSON_EXHAUSTED'] as const) {
       const error = Object.assign(new Error(code), { name: 'KeelsonError', code });
       log.onCall = () => {
         throw error;
       };
-      expect(thrownBy(() => put(path, root, 'a'))).toBe(error);
-      expect([asked, log.records.length, root.entries.size]).toEqual([1, 0, 0]);
+      expect(thrownBy(() => write(path, (writes) => fill(writes, root)))).toBe(error);
+      expect([asked, log.records.length, contentOf(root.entries)]).toEqual([1, 1, before]);
     }
     log.onCall = () => {};
-    put(path, root, 'a');
-    expect(root.entries.size).toBe(1);
+    write(path, (writes) => fill(writes, root));
+    expect(contentOf(root.entries)).not.toEqual(before);
   });
 
   test('for which there is no memory has changed nothing, wherever in it the memory ends', () => {

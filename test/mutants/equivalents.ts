@@ -30,13 +30,6 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     reason:
       'Both ways take the same keys into the tree. Near that number of keys neither is the quicker one.',
   },
-  {
-    file: 'src/kv/write/record-codec.ts',
-    within: 'RecordWriter.text',
-    original: 'this.#reserve(LEB128_BYTES_MAX + lengthBytes);',
-    replacement: 'this.#reserve(LEB128_BYTES_MAX - lengthBytes);',
-    reason: 'Texts are in a birth record alone: two names of 128 bytes at most, and 16 KiB of memory.',
-  },
 ];
 
 /** A constant of which only time or memory depends: an edit of it that survives is equivalent. */

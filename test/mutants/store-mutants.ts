@@ -41,7 +41,7 @@ const writes: readonly Mutant[] = [
     const records = [record];\n`,
       },
     ],
-    tests: [CONTRACT, 'test/simulation/store-faults.test.ts'],
+    tests: [WRITES],
   },
   {
     name: 'a delete is visible before the journal has accepted it',
@@ -58,7 +58,7 @@ const writes: readonly Mutant[] = [
         replace: "import { PUT, WriteSet } from './write-set.js';",
       },
     ],
-    tests: [CONTRACT, MODEL, 'test/simulation/store-faults.test.ts'],
+    tests: [WRITES],
   },
   {
     name: 'a put resolves before it is durable',
