@@ -647,6 +647,29 @@ describe('the record writer', () => {
     }
   });
 
+  // The copy that moves a put behind its definition counted against the limit.
+  test('writes a record of exactly the limit when a definition comes before its last put', () => {
+    const limit = 40_000;
+    for (const over of [0, 1]) {
+      const schema = schemaWithSpaces('msgpack');
+      const { root, msgpack } = schema;
+      const value = { id: 1, name: 'x'.repeat(5000) };
+      const probe = new RecordWriter(RECORD_BYTES_MAX, schema);
+      for (let times = 0; times < 8; times++) {
+        probe.begin();
+        probe.put(root, 'k', msgpack, value, 'value');
+      }
+      const shapedBytes = probe.finish().length - 1;
+      const writer = new RecordWriter(limit, schema);
+      writer.begin();
+      // Kind, opcode, and a key with two bytes of length.
+      writer.delete(root, 'd'.repeat(limit - 1 - shapedBytes - 3 - 1 + over - 1));
+      writer.put(root, 'k', msgpack, value, 'value');
+      if (over === 0) expect(writer.finish().length).toBeLessThanOrEqual(limit);
+      expect(writer.length).toBe(limit - 1 + over);
+    }
+  });
+
   test('writes every operation whole, however little room is left in its memory', () => {
     const MEMORY_BYTES = 16 * 1024;
     const short = 'ab';

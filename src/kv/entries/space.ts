@@ -7,6 +7,9 @@ import type { Entries } from './entries.js';
 /** The id of the root space. */
 export const ROOT_ID = 0;
 
+/** The highest id of a space: an image has 32 bits for it. */
+export const SPACE_ID_MAX = 2 ** 32 - 1;
+
 /** The definition of a space: its name and encodings, as the log and images have them. */
 export class SpaceDefinition {
   /** The name; '' for the root space. */

@@ -4,7 +4,7 @@ import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength, writeLeb128 } from '../encoding/leb128.js';
 import type { Scratch } from '../encoding/scratch.js';
 import { readUtf8 } from '../encoding/utf8.js';
-import { SpaceDefinition } from '../entries/space.js';
+import { SPACE_ID_MAX, SpaceDefinition } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import { damagedBlock, IMAGE_BLOCK_HEADER_BYTES, readImageBlockHead } from './image-format.js';
 
@@ -61,6 +61,7 @@ export function readImageTable(block: Uint8Array): ImageTable {
     const keyCodec = readKeyCodec(block, cursor);
     const definition = new SpaceDefinition(name, keyCodec, readText(block, cursor));
     spaces.push({ id, definition, entries: number(), bytes: number(), lastLsn: number() });
+    if (id > SPACE_ID_MAX) throw damagedBlock(`the table of spaces has space ${id}, above the highest id`);
     if (id >= nextSpaceId || id <= (spaces[at - 1]?.id ?? -1))
       throw damagedBlock('the table of spaces is not in the order of their ids');
   }

@@ -9,7 +9,7 @@ import { bytesKeyCodec, type IndexKey, type KeyCodec, resolveKeyEncoding } from 
 import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
 import { readUtf8 } from '../encoding/utf8.js';
 import { NO_DEFINITION, type Schema } from '../entries/schema.js';
-import { ROOT_ID, type Space, SpaceDefinition } from '../entries/space.js';
+import { ROOT_ID, SPACE_ID_MAX, type Space, SpaceDefinition } from '../entries/space.js';
 import {
   BOUND,
   BOUND_MASK,
@@ -152,6 +152,7 @@ function readOfSchema(opcode: number, reading: Reading): void {
   }
   const at = cursor.at;
   const id = readLeb128(record, cursor, end);
+  if (id > SPACE_ID_MAX) throw undecodable(`space ${id} is above the highest id`, at);
   const name = readText(record, cursor, end);
   const keyCodec = readKeyEncoding(record, cursor, end);
   const definition = new SpaceDefinition(name, keyCodec, readText(record, cursor, end));

@@ -163,9 +163,9 @@ export class RecordWriter {
     this.#schema.writeDefinition(id, out);
     const end = out.at;
     const shift = end - definitionAt;
-    out.append(out.bytes.subarray(start, definitionAt));
-    out.bytes.copyWithin(start, definitionAt, out.at);
-    out.at = end;
+    out.reserve(putBytes);
+    out.bytes.copyWithin(end, start, definitionAt);
+    out.bytes.copyWithin(start, definitionAt, end + putBytes);
     this.#valueStart += shift;
     this.#defined = [...this.#defined, id];
   }

@@ -44,6 +44,8 @@ export class WriteSet {
   bounds: KeyBounds[] = [];
   /** True when the keys were read from a disk, so that they are not substrings of longer strings. */
   hasOwnKeys = false;
+  /** The spaces that the write creates. */
+  #created: Space[] = [];
   readonly #writer: RecordWriter;
 
   /** `recordBytesMax` is the longest record that the log takes, in bytes. */
@@ -110,6 +112,7 @@ export class WriteSet {
 
   addCreate(space: Space): void {
     this.#add(CREATE, space);
+    this.#created.push(space);
   }
 
   addDrop(space: Space): void {
@@ -118,10 +121,7 @@ export class WriteSet {
 
   /** Returns the space with this id that the write creates, or undefined. */
   created(id: number): Space | undefined {
-    for (let at = 0; at < this.count; at++) {
-      if (this.kinds[at] === CREATE && this.spaces[at]!.id === id) return this.spaces[at];
-    }
-    return undefined;
+    return this.#created.find((space) => space.id === id);
   }
 
   /** Ends the record and returns it. The record is valid until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
@@ -156,6 +156,7 @@ export class WriteSet {
   #empty(): void {
     this.count = 0;
     if (this.bounds.length > 0) this.bounds = [];
+    if (this.#created.length > 0) this.#created = [];
   }
 
   #add(kind: number, space: Space): number {
