@@ -45,6 +45,8 @@ export class Schema {
   /** The seed of the hashes of keys. It is secret: see hashKey(). */
   readonly seed: number;
   readonly #shapes: Shapes;
+  /** The root space. Call reset() or replaceAll() first, which set it. */
+  root!: Space;
   #spaces = new Map<number, Space>();
   #nextSpaceId = ROOT_ID + 1;
   #epoch = 1;
@@ -56,11 +58,6 @@ export class Schema {
     this.#shapes = new Shapes(randomBytes);
     this.msgpack = msgpackCodec(this.#shapes);
     this.seed = randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);
-  }
-
-  /** The root space. Call reset() or replaceAll() first, which add it. */
-  get root(): Space {
-    return this.#spaces.get(ROOT_ID)!;
   }
 
   /** All spaces, in the order of their ids. */
@@ -86,6 +83,7 @@ export class Schema {
   /** Adds a space. */
   add(space: Space): void {
     this.#spaces.set(space.id, space);
+    if (space.id === ROOT_ID) this.root = space;
     this.#nextSpaceId = Math.max(this.#nextSpaceId, space.id + 1);
   }
 
@@ -108,6 +106,7 @@ export class Schema {
   replaceAll(spaces: readonly Space[], nextSpaceId: number): void {
     this.#spaces = new Map(spaces.map((space) => [space.id, space]));
     this.#nextSpaceId = nextSpaceId;
+    this.root = this.#spaces.get(ROOT_ID)!;
   }
 
   /** Returns a view of all spaces. `lsn` is the LSN of the last write. */

@@ -82,29 +82,28 @@ export function readWriteSet(
   isCovered = false,
 ): void {
   try {
-    readOperations({ schema, record: bytes, cursor: { at: start }, end, into, isCovered });
+    readOperations({ at: start, schema, record: bytes, end, into, isCovered });
   } catch (error) {
     // The record is read again by itself, because the offset in the error must count from the start of the record.
     if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
       const record = bytes.slice(start, end);
-      readOperations({ schema, record, cursor: { at: 0 }, end: record.length, into, isCovered });
+      readOperations({ at: 0, schema, record, end: record.length, into, isCovered });
     }
     throw error;
   }
 }
 
-/** A record while it is read. */
-interface Reading {
+/** A record while it is read, and the position in it. */
+interface Reading extends ReadCursor {
   readonly schema: Schema;
   readonly record: Uint8Array;
-  readonly cursor: ReadCursor;
   readonly end: number;
   readonly into: WriteSet;
   readonly isCovered: boolean;
 }
 
-function readOperations(reading: Reading): void {
-  const { schema, record, cursor, end, into, isCovered } = reading;
+function readOperations(cursor: Reading): void {
+  const { schema, record, end, into, isCovered } = cursor;
   assertKind(RECORD_KIND_WRITE, record, cursor.at, end);
   into.beginReading(record);
   cursor.at++;
@@ -118,10 +117,10 @@ function readOperations(reading: Reading): void {
       throw newerVersion(`operation flags in ${operation}`, at);
     if (opcode < OPCODE.put || opcode > OPCODE.drop) throw newerVersion(`operation ${operation}`, at);
     if (isOfSchema) {
-      readOfSchema(opcode, reading);
+      readOfSchema(opcode, cursor);
       continue;
     }
-    const space = flags === 0 ? schema.root : readSpace(reading);
+    const space = flags === 0 ? schema.root : readSpace(cursor);
     const { keyCodec } = space;
     if (opcode === OPCODE.put) {
       const key = readKey(keyCodec, record, cursor, end);
@@ -140,14 +139,14 @@ function readOperations(reading: Reading): void {
 }
 
 /** Reads the rest of a definition, a creation or a drop. */
-function readOfSchema(opcode: number, reading: Reading): void {
-  const { schema, record, cursor, end, into } = reading;
+function readOfSchema(opcode: number, cursor: Reading): void {
+  const { schema, record, end, into } = cursor;
   if (opcode === OPCODE.definition) {
     schema.readDefinition(record, cursor, end);
     return;
   }
   if (opcode === OPCODE.drop) {
-    into.addDrop(readSpace(reading));
+    into.addDrop(readSpace(cursor));
     return;
   }
   const at = cursor.at;
@@ -166,7 +165,8 @@ function readOfSchema(opcode: number, reading: Reading): void {
 const DROPPED = new SpaceDefinition('', bytesKeyCodec as KeyCodec<unknown>, 'bytes');
 
 /** Reads the id of a space other than the root space. */
-function readSpace({ schema, record, cursor, end, into, isCovered }: Reading): Space {
+function readSpace(cursor: Reading): Space {
+  const { schema, record, end, into, isCovered } = cursor;
   const at = cursor.at;
   const id = readLeb128(record, cursor, end);
   const space = id === ROOT_ID ? undefined : (schema.space(id) ?? into.created(id));
