@@ -167,7 +167,7 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
       return await replayInto(opening, loaded, source, null);
     } catch (error) {
       const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
-      // The same error at the same place twice is damage. If an owner writes, the place changes.
+      // An error that comes twice at one place is damage: where an owner writes, the place changes.
       const place = mayPass ? JSON.stringify([error.code, error.facts, error.message]) : null;
       if (!mayPass || place === lastPlace || tries === READ_ONLY_TRIES_MAX) throw error;
       lastPlace = place;
@@ -297,6 +297,7 @@ async function replayInto(
       options.onProgress?.({ phase: 'replay', done: lsn - fromLsn, total: endLsn - fromLsn });
     }
   });
+  schema.startEpoch(endLsn);
   const recovery: StoreRecovery = {
     kind: kind === 'fresh' ? 'created' : kind,
     imageLsn: image.lsn,
