@@ -7,7 +7,7 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Schema } from '../entries/schema.js';
 import type { Space } from '../entries/space.js';
 import { type EntryVisitor, readImageEntries } from '../image/image-block-reader.js';
-import { BLOCK_KIND, type ImageBlockHead, imageSeed } from '../image/image-format.js';
+import { BLOCK_KIND, imageSeed } from '../image/image-format.js';
 import { IMAGE_HEADER_BYTES, type ImageHeader } from '../image/image-header.js';
 import { type LoadedSpaces, loadImage, readImageHeader } from '../image/image-loader.js';
 import { imagePath } from '../image/image-names.js';
@@ -218,14 +218,6 @@ function addSpaces(schema: Schema, { spaces, nextSpaceId }: ImageTable): void {
 
 function notInOrder(number: number): KeelsonError {
   return new KeelsonError('KEELSON_CORRUPT', `block ${number} is not in key order`);
-}
-
-/** Returns the error for a block of a space that no table has. */
-export function unknownSpace({ number, spaceId }: ImageBlockHead): KeelsonError {
-  return new KeelsonError(
-    'KEELSON_CORRUPT',
-    `block ${number} is of space ${spaceId}, of which nothing is known`,
-  );
 }
 
 function otherSpace(id: number): KeelsonError {

@@ -1,6 +1,6 @@
 // The overlay of a damaged image: applies its whole blocks to the older entries of a store that is examined.
 
-import { isKeelsonError } from '../../errors.js';
+import { isKeelsonError, KeelsonError } from '../../errors.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
@@ -10,7 +10,7 @@ import { BLOCK_KIND, type ImageBlockHead } from '../image/image-format.js';
 import { type ImageTable, readImageTable } from '../image/image-table.js';
 import { applyWrites } from '../write/apply-writes.js';
 import { WriteSet } from '../write/write-set.js';
-import { type Block, type ImageExamination, unknownSpace } from './image-examination.js';
+import type { Block, ImageExamination } from './image-examination.js';
 
 /**
  * Applies the whole blocks of a damaged image to entries that are as old as the image, or older. A whole block has all
@@ -114,3 +114,11 @@ class Overlay {
 }
 
 const NO_BYTES = new Uint8Array(0);
+
+/** Returns the error for a block of a space that no table has. */
+function unknownSpace({ number, spaceId }: ImageBlockHead): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_CORRUPT',
+    `block ${number} is of space ${spaceId}, of which nothing is known`,
+  );
+}

@@ -204,7 +204,7 @@ class Examiner {
     });
     if (base !== null && this.#encodings !== null) {
       const { spaces, nextSpaceId } = await base.load(this.#schema);
-      // What other images say of spaces is older, but for spaces that were created after this image.
+      // Other images tell only of spaces that were created after this one: what they say of the rest is older.
       for (const { id } of this.#schema.spaces) if (id < nextSpaceId) this.#schema.drop(id);
       for (const space of spaces) this.#schema.add(space);
       this.#schema.reserveIds(nextSpaceId);
