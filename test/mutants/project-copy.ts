@@ -4,14 +4,13 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { endGroups } from './process-groups.js';
 
 /** Of the project, what no test reads, or what a copy makes for itself. */
 const NOT_COPIED = new Set(['.git', 'node_modules', 'build', 'dist', 'native/build/Release/obj.target']);
 
 const project = process.cwd();
 const copies: string[] = [];
-/** The groups of processes under way. */
-const running = new Set<number>();
 
 /** A copy of the project, with packages that are only linked. Gone when this process ends. */
 export function makeCopy(): string {
@@ -43,22 +42,8 @@ export function build(copy: string): boolean {
   return status === 0;
 }
 
-/** Notes a group of processes that is ended with this process. */
-export function addGroup(group: number): void {
-  running.add(group);
-}
-
-export function endGroup(group: number): void {
-  try {
-    process.kill(-group, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
-  running.delete(group);
-}
-
 function cleanUp(): void {
-  for (const group of running) endGroup(group);
+  endGroups();
   for (const copy of copies) fs.rmSync(copy, { recursive: true, force: true, maxRetries: 5 });
 }
 

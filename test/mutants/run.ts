@@ -12,7 +12,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { MUTANTS, type Mutant, occurrences } from './mutants.js';
-import { addGroup, build, endGroup, makeCopy } from './project-copy.js';
+import { addGroup, endGroup } from './process-groups.js';
+import { build, makeCopy } from './project-copy.js';
 
 /** The tests of one mutant take no longer; what hangs has been seen. */
 const RUN_MS_MAX = 60_000;
@@ -82,12 +83,13 @@ async function runTests(
   child.stderr.on('data', (text) => {
     errors += text;
   });
-  addGroup(child.pid!);
   let isLate = false;
-  const timer = setTimeout(() => {
+  const giveUp = () => {
     isLate = true;
     endGroup(child.pid!);
-  }, RUN_MS_MAX);
+  };
+  addGroup(child.pid!, giveUp);
+  const timer = setTimeout(giveUp, RUN_MS_MAX);
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearTimeout(timer);
   endGroup(child.pid!);
@@ -170,7 +172,7 @@ function told(verdict: Verdict): string {
     case 'no tests':
       return `no test ran: ${verdict.why.trim().split('\n', 1)[0]}`;
     case 'timeout':
-      return `timeout: killed after ${RUN_MS_MAX / 1000} s`;
+      return `limit: ended after ${RUN_MS_MAX / 1000} s, or for its memory`;
   }
 }
 

@@ -597,9 +597,7 @@ const spaces: readonly Mutant[] = [
   },
   {
     name: 'a record that drops a space is read as one that does not',
-    edits: [
-      { file: RECORD_READER, find: 'into.addDrop(readSpace(cursor));', replace: 'readSpace(cursor);' },
-    ],
+    edits: [{ file: RECORD_READER, find: 'into.addDrop(readSpace(cursor));', replace: 'readSpace(cursor);' }],
     tests: [RECORDS],
   },
   {

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
 import { type FileReport, REPORT_MARK } from './file-report.js';
-import { addGroup, endGroup } from './project-copy.js';
+import { addGroup, endGroup } from './process-groups.js';
 
 /** A test file, and how long it takes without a fault. */
 export interface TimedFile {
@@ -55,21 +55,19 @@ export async function runTests(
     { cwd: copy, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, TMPDIR: temporary } },
   );
   const group = child.pid!;
-  addGroup(group);
   const reports: FileReport[] = [];
   let late: string | null = null;
+  const giveUp = (): void => {
+    late = files[reports.length]?.file ?? '';
+    endGroup(group);
+  };
+  addGroup(group, giveUp);
   let timer: NodeJS.Timeout | undefined;
   const wait = (allowanceMs: number): void => {
     clearTimeout(timer);
     const next = files[reports.length];
     const limitMs = next === undefined ? HANG_MS_MIN : HANG_MS_MIN + HANG_FACTOR * next.durationMs;
-    timer = setTimeout(
-      () => {
-        late = next?.file ?? '';
-        endGroup(group);
-      },
-      patience * (limitMs + allowanceMs),
-    );
+    timer = setTimeout(giveUp, patience * (limitMs + allowanceMs));
   };
   wait(START_MS_MAX);
   readline.createInterface(child.stdout).on('line', (line) => {
