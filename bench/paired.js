@@ -1,4 +1,4 @@
-// This checkout beside an earlier commit of itself: puts, batches, gets and replay, the two in turns, in one run. Every
+// This checkout beside an earlier commit of itself: puts, batches, reads, checkpoints and replay, in turns, in one run. Every
 // put is durable. Each measurement has a fresh process and a fresh directory. Ratios are this checkout's over the other's.
 //
 //   npm run bench:paired [-- --commit C] [--rounds N] [--seconds S] [--only put]
@@ -76,6 +76,23 @@ const MEASUREMENTS = {
       return WINDOW;
     });
   },
+  scan: async (db, seconds) => {
+    await fill(db);
+    return perSecond(seconds, async () => {
+      let units = 0;
+      for await (const _ of db.entries()) units++;
+      return units;
+    });
+  },
+  checkpoint: async (db, seconds) => {
+    await fill(db);
+    let n = 0;
+    return perSecond(seconds, async () => {
+      await db.put(keyAt(n), value(n++));
+      await db.checkpoint();
+      return ENTRIES;
+    });
+  },
   replay: async (db, _, open) => {
     await fill(db);
     const { directory } = db;
@@ -87,6 +104,9 @@ const MEASUREMENTS = {
     return rate;
   },
 };
+
+/** What decides itself when an image is written. */
+const MANUAL = new Set(['checkpoint', 'replay']);
 
 async function fill(db) {
   for (let n = 0; n < ENTRIES; n += WINDOW) {
@@ -114,7 +134,7 @@ async function measure(checkout, name, seconds) {
     path.join(process.env.KEELSON_BENCH_DIR ?? process.cwd(), '.keelson-paired-'),
   );
   try {
-    const db = await open(path.join(directory, 'db'), { autoCheckpoint: name !== 'replay' });
+    const db = await open(path.join(directory, 'db'), { autoCheckpoint: !MANUAL.has(name) });
     console.log(JSON.stringify(await MEASUREMENTS[name](db, seconds, open)));
     await db.close();
   } finally {
