@@ -18,7 +18,7 @@
 #include "core/crc32c.h"
 #include "core/direct_file.h"
 #include "core/durable_writes.h"
-#include "core/frame_seal.h"
+#include "core/frame_checksums.h"
 #include "core/ring.h"
 
 namespace {
@@ -319,7 +319,7 @@ Napi::Value close_file(const Napi::CallbackInfo& info) {
 }
 
 /**
- * submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): seals frames, starts a write; a slot or a
+ * submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): fills in checksums, starts a write; a slot or a
  * negative errno
  */
 Napi::Value submit(const Napi::CallbackInfo& info) {
@@ -339,7 +339,7 @@ Napi::Value submit(const Napi::CallbackInfo& info) {
   if (body_offset > bytes.ByteLength() || body_length > bytes.ByteLength() - body_offset) {
     return throw_type_error(info, "submit: the frames do not lie in the bytes");
   }
-  if (!keelson::seal_frames(bytes.Data() + body_offset, body_length, start_lsn, seed)) {
+  if (!keelson::checksum_frames(bytes.Data() + body_offset, body_length, start_lsn, seed)) {
     return throw_type_error(info, "submit: the frames do not fill the body");
   }
   Engine* engine = engine_of(info);
@@ -394,13 +394,13 @@ Napi::Value lock_descriptor(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result == 0 ? 0 : -errno);
 }
 
-/** sealFrames(bytes, startLsn, seed): false if the frames do not fill `bytes` exactly */
-Napi::Value seal(const Napi::CallbackInfo& info) {
+/** checksumFrames(bytes, startLsn, seed): false if the frames do not fill `bytes` exactly */
+Napi::Value checksum_frames(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray() || !are_numbers(info, 1, 3)) {
-    return throw_type_error(info, "sealFrames expects (Uint8Array, startLsn, seed)");
+    return throw_type_error(info, "checksumFrames expects (Uint8Array, startLsn, seed)");
   }
   Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
-  const bool fits = keelson::seal_frames(bytes.Data(), bytes.ByteLength(),
+  const bool fits = keelson::checksum_frames(bytes.Data(), bytes.ByteLength(),
                                          static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value()),
                                          info[2].As<Napi::Number>().Uint32Value());
   return Napi::Boolean::New(info.Env(), fits);
@@ -440,7 +440,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("told", Napi::Function::New(env, told));
   exports.Set("alignedOffset", Napi::Function::New(env, aligned_offset));
   exports.Set("flock", Napi::Function::New(env, lock_descriptor));
-  exports.Set("sealFrames", Napi::Function::New(env, seal));
+  exports.Set("checksumFrames", Napi::Function::New(env, checksum_frames));
   exports.Set("crc32cUpdate", Napi::Function::New(env, crc32c_update));
   exports.Set("state", Napi::Function::New(env, state));
   exports.Set("crc32cIsAccelerated", Napi::Boolean::New(env, keelson::crc32c_is_accelerated()));

@@ -9,7 +9,7 @@
             'core/crc32c.cc',
             'core/direct_file.cc',
             'core/durable_writes.cc',
-            'core/frame_seal.cc',
+            'core/frame_checksums.cc',
             'core/ring.cc',
           ],
           # -isystem silences warnings in foreign headers.

@@ -131,7 +131,7 @@ const ONLY_IN: readonly (readonly [what: string, files: readonly string[], patte
   ['append to the log of a store', ['src/kv/write/write-path.ts'], /\.claim\(/],
   [
     'change entries',
-    ['src/kv/write/apply-writes.ts'],
+    ['src/kv/write/change-entries.ts'],
     /\bentries\.(?:stage|link|discard|delete|deleteRange)\(/,
   ],
   [

@@ -18,7 +18,7 @@ const OUTPUT = path.join(FUZZ, '../build/fuzz');
 const COMPILER = process.env.CLANGXX ?? 'clang++';
 
 /** Files of the core that each target needs. A target is one file of this folder. */
-const TARGETS = { crc32c: ['crc32c.cc'], 'frame-seal': ['crc32c.cc', 'frame_seal.cc'] };
+const TARGETS = { crc32c: ['crc32c.cc'], 'frame-checksums': ['crc32c.cc', 'frame_checksums.cc'] };
 
 const seconds = secondsOf(process.argv.slice(2));
 assertCompiler();

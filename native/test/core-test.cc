@@ -17,7 +17,7 @@
 #include "../core/crc32c.h"
 #include "../core/direct_file.h"
 #include "../core/durable_writes.h"
-#include "../core/frame_seal.h"
+#include "../core/frame_checksums.h"
 #include "../core/ring.h"
 #include "scripted-kernel.h"
 
@@ -126,21 +126,21 @@ void crc_by_the_cpu_is_that_by_tables() {
   }
 }
 
-void sealing_refuses_frames_that_do_not_fill_the_body() {
+void checksumming_refuses_frames_that_do_not_fill_the_body() {
   // The heap block ends with the bytes, so that the sanitizer sees an access past them.
   Random random(2);
   for (int round = 0; round < 20000; round++) {
     std::vector<uint8_t> bytes(random.next() % 80);
     for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.next() % 40 == 0 ? random.next() : 0);
-    keelson::seal_frames(bytes.data(), bytes.size(), random.next(), random.next());
+    keelson::checksum_frames(bytes.data(), bytes.size(), random.next(), random.next());
   }
   std::vector<uint8_t> frame(12 + 5);
   frame[0] = 5;
-  CHECK(keelson::seal_frames(frame.data(), frame.size(), 0, 1));
+  CHECK(keelson::checksum_frames(frame.data(), frame.size(), 0, 1));
   frame[0] = 6;
-  CHECK(!keelson::seal_frames(frame.data(), frame.size(), 0, 1));
+  CHECK(!keelson::checksum_frames(frame.data(), frame.size(), 0, 1));
   frame[3] = 0x10;
-  CHECK(!keelson::seal_frames(frame.data(), frame.size(), 0, 1));
+  CHECK(!keelson::checksum_frames(frame.data(), frame.size(), 0, 1));
 }
 
 /** Returns the register after these bytes, computed bit by bit without code of the core. */
@@ -155,7 +155,7 @@ uint32_t crc_bitwise(uint32_t crc, const uint8_t* bytes, size_t length) {
 /**
  * The checksum covers what docs/FORMAT.md says: the seed, the LSN after the frame, its first eight bytes, its record.
  */
-void every_frame_is_sealed_with_seed_lsn_header_and_record() {
+void every_checksum_covers_seed_lsn_header_and_record() {
   constexpr uint64_t kStartLsn = 0x1'2345'6789;
   constexpr uint32_t kSeed = 0xdeadbeefu;
   const std::vector<uint32_t> lengths{5, 0, 4000, 300};
@@ -165,7 +165,7 @@ void every_frame_is_sealed_with_seed_lsn_header_and_record() {
     bytes.insert(bytes.end(), reinterpret_cast<const uint8_t*>(&length), reinterpret_cast<const uint8_t*>(&length + 1));
     for (uint32_t at = 0; at < 8 + length; at++) bytes.push_back(static_cast<uint8_t>(random.next()));
   }
-  CHECK(keelson::seal_frames(bytes.data(), bytes.size(), kStartLsn, kSeed));
+  CHECK(keelson::checksum_frames(bytes.data(), bytes.size(), kStartLsn, kSeed));
   size_t at = 0;
   for (const uint32_t length : lengths) {
     const uint64_t lsn = kStartLsn + at + 12 + length;
@@ -491,10 +491,10 @@ int main(int count, char** arguments) {
   holds("the CRC has the known values");
   crc_by_the_cpu_is_that_by_tables();
   holds("the CRC by the CPU is that by tables");
-  sealing_refuses_frames_that_do_not_fill_the_body();
-  holds("sealing refuses frames that do not fill the body");
-  every_frame_is_sealed_with_seed_lsn_header_and_record();
-  holds("every frame is sealed with seed, LSN, header and record");
+  checksumming_refuses_frames_that_do_not_fill_the_body();
+  holds("checksumming refuses frames that do not fill the body");
+  every_checksum_covers_seed_lsn_header_and_record();
+  holds("every checksum covers seed, LSN, header and record");
   keelson::Ring probe;
   const int ring_error = probe.open(4, 0);
   probe.close();

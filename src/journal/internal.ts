@@ -12,7 +12,7 @@ export { inspectJournal } from './recovery/inspection.js';
 export type { FoundSegment } from './recovery/log-geometry.js';
 export type { JournalRecovery, OnScan } from './recovery/recovery.js';
 export { scanSegments } from './recovery/recovery.js';
-export type { RecoveryAnchor } from './recovery/recovery-decision.js';
+export type { RecoveryAnchor } from './recovery/tail-decision.js';
 export {
   type Damage,
   JournalExamination,

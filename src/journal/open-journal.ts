@@ -19,7 +19,7 @@ import {
   recoverJournal,
   recoverJournalReadOnly,
 } from './recovery/recovery.js';
-import type { LiveSegment, RecoveryAnchor } from './recovery/recovery-decision.js';
+import type { LiveSegment, RecoveryAnchor } from './recovery/tail-decision.js';
 import { listSegments, newJournalId } from './segments/segment-files.js';
 
 /**

@@ -27,7 +27,7 @@ import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
 import type { StoreRecovery } from './recovery-report.js';
 import { Store } from './store.js';
-import { applyWrites } from './write/apply-writes.js';
+import { applyWrites } from './write/change-entries.js';
 import { isBirth, readBirth, readWriteSet } from './write/record-reader.js';
 import { RecordWriter } from './write/record-writer.js';
 import { WriteSet } from './write/write-set.js';

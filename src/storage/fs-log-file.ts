@@ -8,7 +8,7 @@
 import fs from 'node:fs';
 import { invariant, type KeelsonError } from '../errors.js';
 import { nextTick } from '../schedulers.js';
-import { sealFrames } from './frame-seal.js';
+import { checksumFrames } from './frame-checksums.js';
 import { poolCall, syncCall } from './fs-call.js';
 import { FsFile } from './fs-file.js';
 import type { DurableWrite, DurableWriteDone, LogFile } from './storage.js';
@@ -67,12 +67,12 @@ export class FsLogFile extends FsFile implements LogFile {
   }
 
   submit(write: DurableWrite, done: DurableWriteDone): void {
-    const { bytes, position, seal } = write;
+    const { bytes, position, checksums } = write;
     const path = this.path;
     invariant(this.#submission === null, 'a durable write was submitted while one is under way', { path });
     invariant(bytes.length > 0, 'a durable write of no bytes was submitted', { path });
     invariant(Number.isSafeInteger(position) && position >= 0, 'a durable write has no position', { path });
-    if (seal !== null) sealFrames(bytes, seal);
+    if (checksums !== null) checksumFrames(bytes, checksums);
     this.assertOpen();
     const submission: Submission = { bytes, position, done, memoryIsFree: false, settled: false };
     this.#submission = submission;
@@ -84,11 +84,11 @@ export class FsLogFile extends FsFile implements LogFile {
     this.underWayCount++;
   }
 
-  writeDurableSync({ bytes, position, seal }: DurableWrite): void {
+  writeDurableSync({ bytes, position, checksums }: DurableWrite): void {
     this.assertOpen();
     const { path } = this;
     invariant(this.#submission === null, 'a durable write was submitted while one is under way', { path });
-    if (seal !== null) sealFrames(bytes, seal);
+    if (checksums !== null) checksumFrames(bytes, checksums);
     try {
       this.#writeBlocking(bytes, position);
     } catch (error) {

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import { parentOf } from './directories.js';
-import { sealFrames } from './frame-seal.js';
+import { checksumFrames } from './frame-checksums.js';
 import { poolCall, syncCall } from './fs-call.js';
 import { FsFile } from './fs-file.js';
 import { FsLogFile } from './fs-log-file.js';
@@ -56,7 +56,7 @@ export function createFsStorage(
       ...filesOn(locate, permissionsMax),
       holdDirectory: (path, permissions = permissionsMax) =>
         holdDirectory(path, locate, permissions, storageOn),
-      sealFrames,
+      checksumFrames,
       allocate: (length) => new Uint8Array(length),
       processIdentity,
       liveness: (identity) => processLiveness(identity, processIdentity),

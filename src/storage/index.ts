@@ -1,10 +1,10 @@
-// The door of the storage floor: the storage interface, its engines, and the frame seal.
+// The door of the storage floor: the storage interface, its engines, and the checksums of frames.
 
 export { BackgroundCloses } from './background-closes.js';
 export { type EnsureDirectoryOptions, ensureDirectory, flushNameOf, realPathOf } from './directories.js';
 export { ENGINE_CHOICES, type EngineChoice, openStorage } from './engines.js';
 export { FileWindow } from './file-window.js';
-export * from './frame-seal.js';
+export * from './frame-checksums.js';
 export { createFsStorage } from './fs-storage.js';
 export { createIoUringStorage } from './io-uring-storage.js';
 export { discard, type Publication, publishFile } from './publish-file.js';

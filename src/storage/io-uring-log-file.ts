@@ -71,7 +71,7 @@ export class IoUringLogFile implements LogFile {
 
   submit(write: DurableWrite, done: DurableWriteDone): void {
     const { path } = this;
-    const { bytes, position, seal } = write;
+    const { bytes, position, checksums } = write;
     invariant(this.#closing === null, 'a file was used after it was closed', { path });
     invariant(!this.#isUnderWay, 'a durable write was submitted while one is under way', { path });
     invariant(bytes.length > 0, 'a durable write of no bytes was submitted', { path });
@@ -84,7 +84,7 @@ export class IoUringLogFile implements LogFile {
       this.#onIndirect();
       return;
     }
-    const slot = this.#ring.submit(this.#file.fd, bytes, position, seal, (result) => {
+    const slot = this.#ring.submit(this.#file.fd, bytes, position, checksums, (result) => {
       // A drain that was stopped half-way reports its result a second time.
       if (this.#slot !== slot) return;
       this.#slot = null;

@@ -23,10 +23,10 @@ export class IoUringRing {
     fd: number,
     bytes: Uint8Array,
     position: number,
-    seal: { bodyOffset: number; bodyLength: number; startLsn: number; seed: number } | null,
+    checksums: { bodyOffset: number; bodyLength: number; startLsn: number; seed: number } | null,
     finished: Finished,
   ): number {
-    const { bodyOffset, bodyLength, startLsn, seed } = seal ?? NO_FRAMES;
+    const { bodyOffset, bodyLength, startLsn, seed } = checksums ?? NO_FRAMES;
     const slot = this.addon.submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed);
     if (slot >= 0) this.#finished.set(slot, finished);
     return slot;

@@ -88,9 +88,9 @@ export function createIoUringStorage(): Storage {
       const buffer = new ArrayBuffer(length + MEMORY_ALIGNMENT_BYTES);
       return new Uint8Array(buffer, addon.alignedOffset(buffer, MEMORY_ALIGNMENT_BYTES), length);
     },
-    sealFrames(bytes, { bodyOffset, bodyLength, startLsn, seed }) {
+    checksumFrames(bytes, { bodyOffset, bodyLength, startLsn, seed }) {
       const frames = bytes.subarray(bodyOffset, bodyOffset + bodyLength);
-      invariant(addon.sealFrames(frames, startLsn, seed), 'the frames of a commit do not fill its body');
+      invariant(addon.checksumFrames(frames, startLsn, seed), 'the frames of a commit do not fill its body');
     },
   });
   return createFsStorage('The io_uring engine uses it for all but durable writes.', decorate);

@@ -42,7 +42,7 @@ export interface NativeAddon {
   /** Calls flock(2) with an operation of FLOCK. Never blocks. */
   flock(fd: number, operation: number): number;
   /** Seals all frames in `bytes`. Returns false if the frames do not fill `bytes` exactly. */
-  sealFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
+  checksumFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
   /** Returns the CRC-32C register after `bytes`, signed like that of src/crc32c.ts. */
   crc32cUpdate(register: number, bytes: Uint8Array): number;
   /**

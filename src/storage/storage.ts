@@ -12,7 +12,7 @@
 // - The mode of the directory decides who may read and write a created file; the umask does not.
 // - Paths are absolute, with '/' as the separator.
 
-import type { FrameSeal } from './frame-seal.js';
+import type { FrameChecksums } from './frame-checksums.js';
 
 /** Kind of a path, with symbolic links followed. A dangling link is 'absent'. */
 export type PathKind = 'file' | 'directory' | 'other' | 'absent';
@@ -135,10 +135,10 @@ export interface Storage {
   allocate(length: number): Uint8Array;
 
   /**
-   * Fills in the checksums that a durable write with this seal would fill in. Lets a caller seal frames while the
+   * Fills in the checksums that a durable write with these `checksums` would fill in. Lets a caller do so while the
    * disk is busy with another write.
    */
-  sealFrames(bytes: Uint8Array, seal: FrameSeal): void;
+  checksumFrames(bytes: Uint8Array, checksums: FrameChecksums): void;
 
   /** Identity of this process. */
   readonly processIdentity: ProcessIdentity;
@@ -216,7 +216,7 @@ export interface DurableWrite {
   /** Byte offset in the file; a multiple of the block size. */
   readonly position: number;
   /** Seal that fills in the checksums before the write; null if `bytes` need none. */
-  readonly seal: FrameSeal | null;
+  readonly checksums: FrameChecksums | null;
 }
 
 /**

@@ -1,7 +1,7 @@
 // An open file on the simulated disk.
 
 import { invariant, KeelsonError } from '../errors.js';
-import { sealFrames } from '../storage/frame-seal.js';
+import { checksumFrames } from '../storage/frame-checksums.js';
 import type { DurableWrite, DurableWriteDone, LogFile } from '../storage/storage.js';
 import { type FaultKind, isSilent, type SilentFaultKind, simulatedError } from './faults.js';
 import type { LifeContext } from './life-context.js';
@@ -94,7 +94,7 @@ export class SimulatedFile implements LogFile, HandleUse {
   submit(write: DurableWrite, done: DurableWriteDone): void {
     this.#assertOpen();
     this.#assertSubmittable(write);
-    if (write.seal !== null) sealFrames(write.bytes, write.seal);
+    if (write.checksums !== null) checksumFrames(write.bytes, write.checksums);
     const operation = this.#life.disk.enqueue(this.#submitting(write), this.lifeId, (error) => {
       const memoryIsFree = this.#submission?.memoryIsFree ?? true;
       this.#submission = null;
@@ -106,7 +106,7 @@ export class SimulatedFile implements LogFile, HandleUse {
   writeDurableSync(write: DurableWrite): void {
     this.#assertOpen();
     this.#assertSubmittable(write);
-    if (write.seal !== null) sealFrames(write.bytes, write.seal);
+    if (write.checksums !== null) checksumFrames(write.bytes, write.checksums);
     this.#life.runSync(this.#submitting(write));
   }
 

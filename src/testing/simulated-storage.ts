@@ -1,7 +1,7 @@
 // Storage of one process on a simulated disk: names and directories. simulated-file.ts has the contents of files.
 
 import { isKeelsonError } from '../errors.js';
-import { type FrameSeal, sealFrames } from '../storage/frame-seal.js';
+import { checksumFrames, type FrameChecksums } from '../storage/frame-checksums.js';
 import type {
   Announcement,
   EngineReport,
@@ -205,8 +205,8 @@ export class SimulatedStorage implements Storage, LifeContext {
     return this.disk.liveness(identity);
   }
 
-  sealFrames(bytes: Uint8Array, seal: FrameSeal): void {
-    sealFrames(bytes, seal);
+  checksumFrames(bytes: Uint8Array, checksums: FrameChecksums): void {
+    checksumFrames(bytes, checksums);
   }
 
   randomBytes(length: number): Uint8Array {

@@ -8,7 +8,7 @@ import {
   type SegmentHeader,
   segmentSeed,
 } from '../../src/journal/format/segment-format.js';
-import { FRAME_OVERHEAD_BYTES, sealFrames } from '../../src/storage/index.js';
+import { checksumFrames, FRAME_OVERHEAD_BYTES } from '../../src/storage/index.js';
 import { Random } from '../../src/testing/random.js';
 import type { Files, World } from './worlds.js';
 
@@ -410,7 +410,7 @@ function fittingStranger({ files, blockBytes, now }: World): [string, Uint8Array
   bytes.set(encodeSegmentHeader(header));
   const frameAt = COMMIT_HEADER_BYTES;
   writeFrame(commit, new DataView(bytes.buffer, blockBytes), frameAt, record, startLsn + bodyBytes);
-  sealFrames(commit, { seed, startLsn, bodyOffset: frameAt, bodyLength: bodyBytes });
+  checksumFrames(commit, { seed, startLsn, bodyOffset: frameAt, bodyLength: bodyBytes });
   const nothing = { durableLsn: startLsn, heldFromLsn: 0, flags: 0, nextSequence: 0 };
   encodeCommitHeader(commit, { ...nothing, startLsn, bodyBytes, recordCount: 1 }, blockBytes, seed);
   return [`${String(sequence).padStart(12, '0')}.journal`, bytes];

@@ -13,7 +13,7 @@ import {
   SEGMENT_HEADER_BYTES,
   segmentSeed,
 } from '../../src/journal/format/segment-format.js';
-import { FRAME_OVERHEAD_BYTES, sealFrames } from '../../src/storage/index.js';
+import { checksumFrames, FRAME_OVERHEAD_BYTES } from '../../src/storage/index.js';
 import { fieldValue } from './fuzz-tools.js';
 
 interface Field {
@@ -151,7 +151,7 @@ function sealFirstFrame(bytes: Uint8Array, offset: number, startLsn: number, see
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
   const bodyLength = FRAME_OVERHEAD_BYTES + length;
   if (at + bodyLength > bytes.length) return;
-  sealFrames(bytes, { seed, startLsn, bodyOffset: at, bodyLength });
+  checksumFrames(bytes, { seed, startLsn, bodyOffset: at, bodyLength });
 }
 
 function setUint32(bytes: Uint8Array, at: number, value: number): void {

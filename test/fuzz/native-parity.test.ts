@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { crc32cUpdate } from '../../src/crc32c.js';
 import { writeFrame } from '../../src/journal/format/frame.js';
 import { LSN_MAX } from '../../src/journal/format/lsn.js';
-import { FRAME_OVERHEAD_BYTES, sealFrames } from '../../src/storage/index.js';
+import { checksumFrames, FRAME_OVERHEAD_BYTES } from '../../src/storage/index.js';
 import { loadNativeAddon, type NativeAddon } from '../../src/storage/native-addon.js';
 import { Random } from '../../src/testing/random.js';
 import { runs } from './fuzz-tools.js';
@@ -71,8 +71,8 @@ describe.skipIf(addon === null)(`native and TypeScript${why}`, () => {
           writeFrame(ours, view, frameAt, random.bytes(length), startLsn + end);
         }
         const native = ours.slice().subarray(shift);
-        sealFrames(ours, { seed, startLsn, bodyOffset: shift, bodyLength });
-        expect(addon!.sealFrames(native, startLsn, seed)).toBe(true);
+        checksumFrames(ours, { seed, startLsn, bodyOffset: shift, bodyLength });
+        expect(addon!.checksumFrames(native, startLsn, seed)).toBe(true);
         expect(Buffer.compare(native, ours.subarray(shift))).toBe(0);
       }),
       runs(80),
@@ -92,8 +92,8 @@ describe.skipIf(addon === null)(`native and TypeScript${why}`, () => {
             view.setUint32(at, length, true);
             at += FRAME_OVERHEAD_BYTES + length;
           }
-          expect(addon!.sealFrames(bytes, 0, 1)).toBe(true);
-          expect(addon!.sealFrames(bytes.subarray(0, bytes.length - cut), 0, 1)).toBe(false);
+          expect(addon!.checksumFrames(bytes, 0, 1)).toBe(true);
+          expect(addon!.checksumFrames(bytes.subarray(0, bytes.length - cut), 0, 1)).toBe(false);
         },
       ),
       runs(200),

@@ -21,7 +21,7 @@ import {
   SEGMENT_HEADER_BYTES,
   segmentSeed,
 } from '../../src/journal/format/segment-format.js';
-import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX, sealFrames } from '../../src/storage/index.js';
+import { checksumFrames, FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX } from '../../src/storage/index.js';
 import { JOURNAL_ID, SALT, segmentHeader } from './helpers.js';
 
 const SEED = segmentSeed({ journalId: JOURNAL_ID, salt: SALT });
@@ -252,7 +252,7 @@ describe('the frame', () => {
       writeFrame(bytes, view, at, record, startLsn + end);
       at = end;
     }
-    sealFrames(bytes, { seed, startLsn, bodyOffset: 0, bodyLength: total });
+    checksumFrames(bytes, { seed, startLsn, bodyOffset: 0, bodyLength: total });
     return bytes;
   }
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { CRC32C_START } from '../../src/crc32c.js';
 import { writeFrame } from '../../src/journal/format/frame.js';
 import { FrameCursor } from '../../src/journal/format/frame-cursor.js';
-import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX, sealFrames } from '../../src/storage/index.js';
+import { checksumFrames, FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX } from '../../src/storage/index.js';
 import { bytesOf } from './helpers.js';
 
 /** CRC-32C as the books have it, bit by bit: nothing of ours. */
@@ -27,7 +27,7 @@ describe('a frame', () => {
     const view = new DataView(frame.buffer);
     writeFrame(frame, view, 0, record, lsn);
     // With the register of no bytes, what is under the checksum is the LSN and the frame alone.
-    sealFrames(frame, { seed: CRC32C_START, startLsn, bodyOffset: 0, bodyLength: frame.length });
+    checksumFrames(frame, { seed: CRC32C_START, startLsn, bodyOffset: 0, bodyLength: frame.length });
     const covered = new Uint8Array(8 + 8 + record.length);
     const coveredView = new DataView(covered.buffer);
     coveredView.setBigUint64(0, BigInt(lsn), true);

@@ -22,7 +22,12 @@ import type { ReadRange } from '../../src/journal/journal-interface.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { type JournalOptions, resolveJournalOptions } from '../../src/journal/options.js';
 import { type SegmentScan, SegmentScanner } from '../../src/journal/recovery/segment-scan.js';
-import { createFsStorage, FRAME_OVERHEAD_BYTES, type Storage, sealFrames } from '../../src/storage/index.js';
+import {
+  checksumFrames,
+  createFsStorage,
+  FRAME_OVERHEAD_BYTES,
+  type Storage,
+} from '../../src/storage/index.js';
 
 /** A directory for every test around it, removed with all that is in it. */
 export function useDirectory(): { readonly path: string; at(...names: string[]): string } {
@@ -215,7 +220,7 @@ export class SegmentBuilder {
       at = end;
     }
     const { seed } = this;
-    sealFrames(block, { seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes });
+    checksumFrames(block, { seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes });
     const header: CommitHeader = {
       startLsn,
       durableLsn: startLsn,

@@ -3,12 +3,12 @@
 
 import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
 import type { FoundSegment } from '../../src/journal/recovery/log-geometry.js';
+import type { ScannedCommit } from '../../src/journal/recovery/segment-scan.js';
 import {
   decideRecovery,
   type RecoveryAnchor,
   type RecoveryDecision,
-} from '../../src/journal/recovery/recovery-decision.js';
-import type { ScannedCommit } from '../../src/journal/recovery/segment-scan.js';
+} from '../../src/journal/recovery/tail-decision.js';
 import { JOURNAL_ID, segmentHeader } from './helpers.js';
 import { UNIT } from './recovery-model.js';
 

@@ -3,8 +3,8 @@
 
 import { COMMIT_FLAGS } from '../../src/journal/format/commit-format.js';
 import type { FoundSegment } from '../../src/journal/recovery/log-geometry.js';
-import type { RecoveryAnchor } from '../../src/journal/recovery/recovery-decision.js';
 import type { ScannedCommit } from '../../src/journal/recovery/segment-scan.js';
+import type { RecoveryAnchor } from '../../src/journal/recovery/tail-decision.js';
 import { JOURNAL_ID, segmentHeader } from './helpers.js';
 
 /** Bytes of frames in every commit with records: LSNs are multiples of it. */

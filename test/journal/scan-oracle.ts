@@ -14,7 +14,7 @@ import {
   FRAME_LSN_LOW_AT,
   FRAME_OVERHEAD_BYTES,
   frameChecksum,
-} from '../../src/storage/frame-seal.js';
+} from '../../src/storage/frame-checksums.js';
 
 export function scanAtOnce(bytes: Uint8Array, header: SegmentHeader): SegmentScan {
   const seed = segmentSeed(header);

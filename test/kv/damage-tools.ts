@@ -15,7 +15,7 @@ import { publishImage } from '../../src/kv/image/image-writer.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
-import { applyWrites } from '../../src/kv/write/apply-writes.js';
+import { applyWrites } from '../../src/kv/write/change-entries.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';
 import { createFsStorage, RECORD_BYTES_MAX, type Storage } from '../../src/storage/index.js';
 import { newSchema } from './schema-tools.js';

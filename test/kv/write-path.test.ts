@@ -15,7 +15,7 @@ import type { Schema } from '../../src/kv/entries/schema.js';
 import { type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
 import { ImageExamination } from '../../src/kv/repair/image-examination.js';
 import { overlayImage } from '../../src/kv/repair/image-overlay.js';
-import { applyWrites } from '../../src/kv/write/apply-writes.js';
+import { applyWrites } from '../../src/kv/write/change-entries.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { WritePath } from '../../src/kv/write/write-path.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';

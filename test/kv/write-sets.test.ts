@@ -20,7 +20,7 @@ import type { Schema } from '../../src/kv/entries/schema.js';
 import { ROOT_ID, type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
 import type { StoreView } from '../../src/kv/entries/store-view.js';
 import type { View } from '../../src/kv/entries/view.js';
-import { applyWrites } from '../../src/kv/write/apply-writes.js';
+import { applyWrites } from '../../src/kv/write/change-entries.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { WritePath } from '../../src/kv/write/write-path.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';

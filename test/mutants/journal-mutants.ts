@@ -109,7 +109,7 @@ const framing: readonly Mutant[] = [
     name: "the checksum of a frame leaves out the frame's LSN",
     edits: [
       {
-        file: 'src/storage/frame-seal.ts',
+        file: 'src/storage/frame-checksums.ts',
         find: 'let register = crc32cUpdateUint64(seed, lsn);',
         replace: 'let register = seed;',
       },
@@ -125,7 +125,7 @@ const framing: readonly Mutant[] = [
     name: 'the checksum of a frame leaves out its length',
     edits: [
       {
-        file: 'src/storage/frame-seal.ts',
+        file: 'src/storage/frame-checksums.ts',
         find: 'register = crc32cUpdate(register, bytes, offset, offset + FRAME_CHECKSUM_AT);',
         replace: '',
       },
@@ -136,7 +136,7 @@ const framing: readonly Mutant[] = [
     name: "the checksum of a frame leaves out the record's bytes",
     edits: [
       {
-        file: 'src/storage/frame-seal.ts',
+        file: 'src/storage/frame-checksums.ts',
         find: 'register = crc32cUpdate(register, bytes, payloadAt, payloadAt + recordLength);',
         replace: '',
       },
@@ -290,8 +290,8 @@ const commits: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/commit/commit-pipeline.ts',
-        find: 'start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });',
-        replace: `start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });
+        find: 'start(commit, { bytes, position: commit.offset, checksums: commit.checksumsDue() });',
+        replace: `start(commit, { bytes, position: commit.offset, checksums: commit.checksumsDue() });
       this.#waiters.settle(commit.endLsn);`,
       },
     ],

@@ -46,7 +46,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: "C++: the journal's salt is not in the checksum of a frame",
     edits: [
       {
-        file: 'native/core/frame_seal.cc',
+        file: 'native/core/frame_checksums.cc',
         find: 'uint32_t crc = crc32c_update(seed,',
         replace: 'static_cast<void>(seed);\n    uint32_t crc = crc32c_update(kCrc32cStart,',
       },
@@ -57,7 +57,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: the LSN is not in the checksum of a frame',
     edits: [
       {
-        file: 'native/core/frame_seal.cc',
+        file: 'native/core/frame_checksums.cc',
         find: 'uint32_t crc = crc32c_update(seed, reinterpret_cast<const uint8_t*>(&lsn), sizeof lsn);',
         replace: 'uint32_t crc = seed;',
       },
@@ -65,10 +65,10 @@ export const nativeMutants: readonly Mutant[] = [
     tests: [PARITY, CORE],
   },
   {
-    name: 'C++: every frame of a commit is sealed under the LSN that it would have as the first',
+    name: 'C++: the checksum of every frame is over the LSN that it would have as the first',
     edits: [
       {
-        file: 'native/core/frame_seal.cc',
+        file: 'native/core/frame_checksums.cc',
         find: 'lsn += kFrameOverheadBytes + record_bytes;',
         replace: 'lsn = start_lsn + kFrameOverheadBytes + record_bytes;',
       },
@@ -79,7 +79,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: the length is not in the checksum of a frame',
     edits: [
       {
-        file: 'native/core/frame_seal.cc',
+        file: 'native/core/frame_checksums.cc',
         find: 'crc = crc32c_update(crc, bytes + at, kChecksumAt);',
         replace: 'crc = crc32c_update(crc, bytes + at + 4, kChecksumAt - 4);',
       },
@@ -87,10 +87,10 @@ export const nativeMutants: readonly Mutant[] = [
     tests: [PARITY, CORE],
   },
   {
-    name: 'C++: a record that ends behind its body is sealed',
+    name: 'C++: a record that ends behind its body gets a checksum',
     edits: [
       {
-        file: 'native/core/frame_seal.cc',
+        file: 'native/core/frame_checksums.cc',
         find: 'record_bytes > kRecordBytesMax || length - at - kFrameOverheadBytes < record_bytes',
         replace: 'record_bytes > kRecordBytesMax',
       },

@@ -3,12 +3,12 @@
 
 import type { Mutant } from './mutants.js';
 
-const DECISION = 'test/journal/recovery-decision.test.ts';
+const DECISION = 'test/journal/tail-decision.test.ts';
 const LESSONS = 'test/journal/lessons.test.ts';
 const COPIES = 'test/journal/recovery-copies.test.ts';
 const DAMAGE = 'test/journal/damage.test.ts';
 const REGRESSIONS = 'test/simulation/recovery-regressions.test.ts';
-const DECISION_FILE = 'src/journal/recovery/recovery-decision.ts';
+const DECISION_FILE = 'src/journal/recovery/tail-decision.ts';
 const GEOMETRY_FILE = 'src/journal/recovery/log-geometry.ts';
 const RECOVERY_FILE = 'src/journal/recovery/recovery.ts';
 const HISTORIES_FILE = 'src/journal/recovery/mixed-histories.ts';

@@ -22,7 +22,7 @@ const RECORDS = 'test/kv/records.test.ts';
 const SCHEMA = 'test/kv/schema.test.ts';
 
 const WRITE_PATH = 'src/kv/write/write-path.ts';
-const APPLY_WRITES = 'src/kv/write/apply-writes.ts';
+const APPLY_WRITES = 'src/kv/write/change-entries.ts';
 const WRITE_SET = 'src/kv/write/write-set.ts';
 const RECORD_READER = 'src/kv/write/record-reader.ts';
 const IMAGE_WRITER = 'src/kv/image/image-writer.ts';
@@ -157,7 +157,7 @@ const pressure: readonly Mutant[] = [
     name: 'a file that ends in the middle of a commit is sound',
     edits: [
       {
-        file: 'src/journal/recovery/recovery-decision.ts',
+        file: 'src/journal/recovery/tail-decision.ts',
         find: `scan?.endsBecause === 'header' && scan.endOffset`,
         replace: `scan !== null && scan.endOffset`,
       },
@@ -168,7 +168,7 @@ const pressure: readonly Mutant[] = [
     name: 'a damaged seal makes all of a file that was cut unreadable',
     edits: [
       {
-        file: 'src/journal/recovery/recovery-decision.ts',
+        file: 'src/journal/recovery/tail-decision.ts',
         find: `return scan?.endsBecause === 'header' && scan.endOffset + blockBytes === fileBytes;`,
         replace: `return scan === null && blockBytes === 0;`,
       },

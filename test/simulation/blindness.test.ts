@@ -49,20 +49,20 @@ function withFiles(
 
 /** A durable write that is only written. */
 function writeOnly(storage: Storage, file: LogFile): Partial<LogFile> {
-  const seal = ({ bytes, seal }: DurableWrite): void => {
-    if (seal !== null) storage.sealFrames(bytes, seal);
+  const fill = ({ bytes, checksums }: DurableWrite): void => {
+    if (checksums !== null) storage.checksumFrames(bytes, checksums);
   };
   let underWay = Promise.resolve();
   return {
     submit: (write: DurableWrite, done: DurableWriteDone) => {
-      seal(write);
+      fill(write);
       underWay = file.write(write.bytes, write.position).then(
         () => done(null, true),
         (error) => done(error, true),
       );
     },
     writeDurableSync: (write) => {
-      seal(write);
+      fill(write);
       file.writeSync(write.bytes, write.position);
     },
     drainSync: () => {},

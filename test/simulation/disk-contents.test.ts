@@ -123,7 +123,10 @@ describe('contents and power cuts', () => {
     const { disk, storage } = newDisk();
     const file = await durableFile(storage, '/d/f', 1);
     disk.pause();
-    file.submit({ bytes: storage.allocate(SECTOR_BYTES).fill(98), position: 0, seal: null }, () => undefined);
+    file.submit(
+      { bytes: storage.allocate(SECTOR_BYTES).fill(98), position: 0, checksums: null },
+      () => undefined,
+    );
     const state = disk.capture();
     for (const grain of ['sector', 'write'] as const) {
       const found = new Set<string | null>();

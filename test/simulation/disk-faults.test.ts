@@ -85,7 +85,7 @@ describe('failing operations', () => {
     const file = await durableFile(storage, '/d/f', 1);
     const isFree = await new Promise((resolve) => {
       const bytes = storage.allocate(SECTOR_BYTES);
-      file.submit({ bytes, position: 0, seal: null }, (_, memoryIsFree) => resolve(memoryIsFree));
+      file.submit({ bytes, position: 0, checksums: null }, (_, memoryIsFree) => resolve(memoryIsFree));
     });
     expect(isFree).toBe(false);
   });

@@ -87,7 +87,7 @@ describe('order and seeds', () => {
     const file = await durableFile(storage, '/d/f', 1);
     let doneCount = 0;
     const bytes = storage.allocate(SECTOR_BYTES).fill(98);
-    file.submit({ bytes, position: 0, seal: null }, () => {
+    file.submit({ bytes, position: 0, checksums: null }, () => {
       doneCount += 1;
     });
     expect(doneCount).toBe(0);
@@ -102,7 +102,7 @@ describe('order and seeds', () => {
     const { storage } = newDisk();
     const file = await durableFile(storage, '/d/f', 1);
     const bytes = storage.allocate(SECTOR_BYTES);
-    const writing = new Promise((resolve) => file.submit({ bytes, position: 0, seal: null }, resolve));
+    const writing = new Promise((resolve) => file.submit({ bytes, position: 0, checksums: null }, resolve));
     bytes[0] = 1;
     expect(await writing).toMatchObject({ code: 'KEELSON_INVARIANT' });
   });
@@ -111,7 +111,7 @@ describe('order and seeds', () => {
     const { storage } = newDisk();
     const file = await durableFile(storage, '/d/f', 1);
     const submit = (bytes: Uint8Array, position: number) => () =>
-      file.submit({ bytes, position, seal: null }, () => undefined);
+      file.submit({ bytes, position, checksums: null }, () => undefined);
     const broken = expect.objectContaining({ code: 'KEELSON_INVARIANT' });
     expect(submit(new Uint8Array(SECTOR_BYTES), 0)).toThrow(broken);
     expect(submit(storage.allocate(2 * SECTOR_BYTES).subarray(SECTOR_BYTES), 0)).toThrow(broken);

@@ -32,7 +32,7 @@ export function submitted(
   position = 0,
 ): Promise<Error | null> {
   const bytes = storage.allocate(SECTOR_BYTES).fill(fill);
-  return new Promise((resolve) => file.submit({ bytes, position, seal: null }, resolve));
+  return new Promise((resolve) => file.submit({ bytes, position, checksums: null }, resolve));
 }
 
 export async function contents(disk: SimulatedDisk, path: string): Promise<Uint8Array | null> {

@@ -7,7 +7,7 @@ import {
   FRAME_LENGTH_AT,
   FRAME_LSN_LOW_AT,
   FRAME_OVERHEAD_BYTES,
-  type FrameSeal,
+  type FrameChecksums,
   frameChecksum,
   type LogFile,
   type Storage,
@@ -67,7 +67,7 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
         expect([again.path, await again.size()]).toEqual([here.at('log'), 3 * BLOCK_BYTES]);
         const [late, early] = [4, 5].map((salt) => patternBytes(here.storage, BLOCK_BYTES, salt));
         expect(await submitted(again, late!, BLOCK_BYTES).first).toEqual({ error: null, memoryIsFree: true });
-        again.writeDurableSync({ bytes: early!, position: 0, seal: null });
+        again.writeDurableSync({ bytes: early!, position: 0, checksums: null });
         await again.close();
         const reopened = await here.storage.openFile(here.at('log'), false);
         expectSameBytes(await readBack(reopened, BLOCK_BYTES, 0), early!);
@@ -164,7 +164,7 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
             return;
           }
           const bytes = patternBytes(here.storage, BLOCK_BYTES, index);
-          file.submit({ bytes, position: index * BLOCK_BYTES, seal: null }, (error) => {
+          file.submit({ bytes, position: index * BLOCK_BYTES, checksums: null }, (error) => {
             if (error) {
               reject(error);
               return;
@@ -181,27 +181,27 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
       }
     });
 
-    test('every frame is sealed with its own log position, and nothing else is touched', async () => {
-      const { bytes, seal, unsealed } = framedCommit(here.storage, [0, 5, 300, 1]);
-      expect((await submitted(file, bytes, 0, seal).first).error).toBeNull();
+    test('every frame has a checksum of its own log position, and nothing else is touched', async () => {
+      const { bytes, checksums, unfilled } = framedCommit(here.storage, [0, 5, 300, 1]);
+      expect((await submitted(file, bytes, 0, checksums).first).error).toBeNull();
       const stored = await readBack(file, BLOCK_BYTES, 0);
       const view = new DataView(stored.buffer);
-      let [offset, lsn] = [seal.bodyOffset, seal.startLsn];
-      while (offset < seal.bodyOffset + seal.bodyLength) {
+      let [offset, lsn] = [checksums.bodyOffset, checksums.startLsn];
+      while (offset < checksums.bodyOffset + checksums.bodyLength) {
         const length = view.getUint32(offset + FRAME_LENGTH_AT, true);
         lsn += FRAME_OVERHEAD_BYTES + length;
         const checksum = view.getUint32(offset + FRAME_CHECKSUM_AT, true);
-        expect(checksum).toBe(frameChecksum(stored, offset, length, lsn, seal.seed));
+        expect(checksum).toBe(frameChecksum(stored, offset, length, lsn, checksums.seed));
         view.setUint32(offset + FRAME_CHECKSUM_AT, 0, true);
         offset += FRAME_OVERHEAD_BYTES + length;
       }
-      expectSameBytes(stored, unsealed);
+      expectSameBytes(stored, unfilled);
     });
 
     test('a second durable write while one is under way is a broken invariant, and harms neither', async () => {
       const bytes = patternBytes(here.storage, BLOCK_BYTES, 7);
       const write = submitted(file, bytes, 0);
-      const intruder = { bytes: patternBytes(here.storage, BLOCK_BYTES, 8), position: 0, seal: null };
+      const intruder = { bytes: patternBytes(here.storage, BLOCK_BYTES, 8), position: 0, checksums: null };
       const refused = (): void => file.submit(intruder, () => expect.fail('done of a refused write'));
       expect(refused).toThrow(expect.objectContaining({ code: 'KEELSON_INVARIANT' }));
       expect((await write.first).error).toBeNull();
@@ -229,9 +229,9 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
       const later = patternBytes(here.storage, BLOCK_BYTES, 11);
       const outcomes: (Error | null)[] = [];
       const first = patternBytes(here.storage, BLOCK_BYTES, 12);
-      file.submit({ bytes: first, position: 0, seal: null }, (error) => {
+      file.submit({ bytes: first, position: 0, checksums: null }, (error) => {
         outcomes.push(error);
-        file.submit({ bytes: later, position: BLOCK_BYTES, seal: null }, (next) => outcomes.push(next));
+        file.submit({ bytes: later, position: BLOCK_BYTES, checksums: null }, (next) => outcomes.push(next));
       });
       file.drainSync();
       file.drainSync();
@@ -265,7 +265,7 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
       const bytes = here.storage.allocate(BLOCK_BYTES);
       for (let round = 0; round < count; round++) {
         bytes.fill(round + 1);
-        file.writeDurableSync({ bytes, position: round * BLOCK_BYTES, seal: null });
+        file.writeDurableSync({ bytes, position: round * BLOCK_BYTES, checksums: null });
       }
       await file.close();
       const reopened = await here.storage.openFile(here.at('log'), false);
@@ -288,7 +288,7 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
       await file.close();
       const block = patternBytes(here.storage, BLOCK_BYTES, 14);
       const broken = expect.objectContaining({ code: 'KEELSON_INVARIANT' });
-      const submit = (): void => file.submit({ bytes: block, position: 0, seal: null }, () => undefined);
+      const submit = (): void => file.submit({ bytes: block, position: 0, checksums: null }, () => undefined);
       expect(submit).toThrow(broken);
       expect(() => file.writeSync(block, 0)).toThrow(broken);
       expect(() => file.flushSync()).toThrow(broken);
@@ -303,7 +303,7 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
 function framedCommit(
   storage: Storage,
   payloadLengths: readonly number[],
-): { bytes: Uint8Array; seal: FrameSeal; unsealed: Uint8Array } {
+): { bytes: Uint8Array; checksums: FrameChecksums; unfilled: Uint8Array } {
   const bytes = patternBytes(storage, BLOCK_BYTES, 99);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const bodyOffset = 64;
@@ -320,7 +320,7 @@ function framedCommit(
   const seed = crc32cUpdateUint64(CRC32C_START, 0x1234_5678_9abc);
   return {
     bytes,
-    seal: { seed, startLsn, bodyOffset, bodyLength: offset - bodyOffset },
-    unsealed: bytes.slice(),
+    checksums: { seed, startLsn, bodyOffset, bodyLength: offset - bodyOffset },
+    unfilled: bytes.slice(),
   };
 }

@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, expect } from 'vitest';
 import type { KeelsonErrorCode } from '../../src/errors.js';
-import type { FrameSeal, LogFile, Storage, StorageFile } from '../../src/storage/index.js';
+import type { FrameChecksums, LogFile, Storage, StorageFile } from '../../src/storage/index.js';
 
 export interface StorageEnvironment {
   readonly storage: Storage;
@@ -76,11 +76,11 @@ export function submitted(
   file: LogFile,
   bytes: Uint8Array,
   position: number,
-  seal: FrameSeal | null = null,
+  checksums: FrameChecksums | null = null,
 ): { readonly outcomes: Outcome[]; readonly first: Promise<Outcome> } {
   const outcomes: Outcome[] = [];
   const first = new Promise<Outcome>((resolve) => {
-    file.submit({ bytes, position, seal }, (error, memoryIsFree) => {
+    file.submit({ bytes, position, checksums }, (error, memoryIsFree) => {
       outcomes.push({ error, memoryIsFree });
       resolve({ error, memoryIsFree });
     });

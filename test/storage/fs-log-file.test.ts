@@ -281,14 +281,14 @@ describe('a failed or short write', () => {
 
 describe('a durable write that makes no sense', () => {
   test.each([-1, 0.5, Number.NaN, 2 ** 53])('at position %d is a broken invariant', async (position) => {
-    const submit = (): void => file.submit({ bytes: block(1), position, seal: null }, () => undefined);
+    const submit = (): void => file.submit({ bytes: block(1), position, checksums: null }, () => undefined);
     expect(submit).toThrow(expect.objectContaining({ code: 'KEELSON_INVARIANT' }));
     expect((await submitted(file, block(1), 0).first).error).toBeNull();
   });
 
   test('of no bytes is a broken invariant', () => {
     const submit = (): void =>
-      file.submit({ bytes: new Uint8Array(0), position: 0, seal: null }, () => undefined);
+      file.submit({ bytes: new Uint8Array(0), position: 0, checksums: null }, () => undefined);
     expect(submit).toThrow(expect.objectContaining({ code: 'KEELSON_INVARIANT' }));
   });
 });
@@ -297,7 +297,7 @@ describe('a blocking durable write', () => {
   test('is flushed before it returns', async () => {
     const file = await storage.createLogFile(`${directory}/flushed`);
     const flushed = vi.spyOn(fs, 'fdatasyncSync');
-    file.writeDurableSync({ bytes: new Uint8Array(512), position: 0, seal: null });
+    file.writeDurableSync({ bytes: new Uint8Array(512), position: 0, checksums: null });
     const { length } = flushed.mock.calls;
     flushed.mockRestore();
     await file.close();
@@ -310,7 +310,7 @@ describe('a blocking durable write', () => {
       vi.spyOn(fs, name).mockImplementationOnce(() => {
         throw withErrno('EIO');
       });
-      const write = { bytes: block(1), position: 0, seal: null };
+      const write = { bytes: block(1), position: 0, checksums: null };
       const attempt = (run: () => void): unknown => {
         try {
           run();

@@ -86,7 +86,7 @@ describe('fs only', () => {
         const log = await storage.createLogFile(`${directory}/log-${index}`);
         const syncLog = storage.createLogFileSync(`${directory}/sync-log-${index}`);
         const opened = await storage.openFile(`${directory}/file-${index}`, true);
-        syncLog.submit({ bytes: storage.allocate(1), position: 0, seal: null }, () => undefined);
+        syncLog.submit({ bytes: storage.allocate(1), position: 0, checksums: null }, () => undefined);
         syncLog.drainSync();
         await Promise.all([file.close(), log.close(), syncLog.close(), opened.close()]);
       }

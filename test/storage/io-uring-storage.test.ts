@@ -11,12 +11,12 @@ import { crc32cUpdate } from '../../src/crc32c.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
 import {
+  checksumFrames,
   createFsStorage,
   createIoUringStorage,
   FRAME_OVERHEAD_BYTES,
   type LogFile,
   type Storage,
-  sealFrames,
 } from '../../src/storage/index.js';
 import { IoUringLogFile } from '../../src/storage/io-uring-log-file.js';
 import { ringOfThisThread } from '../../src/storage/io-uring-ring.js';
@@ -145,7 +145,7 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       );
     });
 
-    test('seal the same frames with the same bytes, at every log position up to 2^53', () => {
+    test('fill in the checksums of the same frames with the same bytes, at every log position up to 2^53', () => {
       const addon = loadNativeAddon();
       const lsns = fc.oneof(
         fc.maxSafeNat().map((lsn) => Math.max(0, lsn - 10_000)),
@@ -165,8 +165,8 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
             at += FRAME_OVERHEAD_BYTES + payload.length;
           }
           const native = ours.slice();
-          sealFrames(ours, { seed, startLsn, bodyOffset: 0, bodyLength });
-          expect(addon.sealFrames(native, startLsn, seed)).toBe(true);
+          checksumFrames(ours, { seed, startLsn, bodyOffset: 0, bodyLength });
+          expect(addon.checksumFrames(native, startLsn, seed)).toBe(true);
           expectSameBytes(native, ours);
         }),
         { seed: SEED, numRuns: 1000 },
@@ -266,7 +266,7 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       const bytes = storage.allocate(SMALL_COMMIT_BYTES);
       for (let round = 0; round < 10; round++) {
         bytes.fill(round + 1);
-        log.writeDurableSync({ bytes, position: round * SMALL_COMMIT_BYTES, seal: null });
+        log.writeDurableSync({ bytes, position: round * SMALL_COMMIT_BYTES, checksums: null });
       }
       await Promise.all(busy);
       for (let round = 0; round < 10; round++) {
@@ -507,7 +507,7 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
         const storage = createIoUringStorage();
         const log = await storage.createLogFile(here.at('log'));
         const bytes = patternBytes(storage, BLOCK_BYTES, 1);
-        expect(() => log.submit({ bytes, position, seal: null }, () => undefined)).toThrow(
+        expect(() => log.submit({ bytes, position, checksums: null }, () => undefined)).toThrow(
           expect.objectContaining({ code: 'KEELSON_INVARIANT' }),
         );
         expect((await submitted(log, bytes, 0).first).error).toBeNull();
@@ -522,8 +522,8 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
       const storage = createIoUringStorage();
       const log = await storage.createLogFile(here.at('log'));
       const bytes = storage.allocate(BLOCK_BYTES);
-      const seal = { seed: 1, startLsn: 0, ...body };
-      expect(() => log.submit({ bytes, position: 0, seal }, () => undefined)).toThrow(/frames/);
+      const checksums = { seed: 1, startLsn: 0, ...body };
+      expect(() => log.submit({ bytes, position: 0, checksums }, () => undefined)).toThrow(/frames/);
       expect(fs.statSync(here.at('log')).size).toBe(0);
       expect((await submitted(log, bytes, 0).first).error).toBeNull();
       await log.close();
@@ -670,7 +670,7 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
         const next = (write) => {
           if (write === WRITES) return resolve();
           log.submit(
-            { bytes: storage.allocate(BYTES).fill(byteOf(file, write)), position: write * BYTES, seal: null },
+            { bytes: storage.allocate(BYTES).fill(byteOf(file, write)), position: write * BYTES, checksums: null },
             (error) => {
               if (error) return reject(error);
               told++;
@@ -717,7 +717,7 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
         detached.buffer, new Uint8Array(new SharedArrayBuffer(64)), new SharedArrayBuffer(8), new Proxy({}, {}),
         new Uint8Array(new ArrayBuffer(8, { maxByteLength: 64 })),
       ];
-      const names = ['openFile', 'closeFile', 'submit', 'drain', 'alignedOffset', 'lockFile', 'sealFrames', 'crc32cUpdate', 'state'];
+      const names = ['openFile', 'closeFile', 'submit', 'drain', 'alignedOffset', 'lockFile', 'checksumFrames', 'crc32cUpdate', 'state'];
       const round = () => {
         for (let call = 0; call < 3000; call++) {
           const name = names[random(names.length)];

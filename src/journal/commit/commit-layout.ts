@@ -212,7 +212,7 @@ export class CommitLayout {
   }
 
   #switchTo(commit: PendingCommit): void {
-    this.#open?.sealAhead(this.#storage);
+    this.#open?.checksumAhead(this.#storage);
     this.#closeOpen();
     this.#open = commit;
   }

@@ -247,7 +247,7 @@ export class CommitPipeline {
         lsn: commit.startLsn,
       });
       const bytes = commit.finish(this.#syncedLsn, this.heldFromLsn);
-      start(commit, { bytes, position: commit.offset, seal: commit.sealWith() });
+      start(commit, { bytes, position: commit.offset, checksums: commit.checksumsDue() });
     } catch (error) {
       this.#abandon(error, commit.segment);
       commit.mark?.settled(this.#poisonedBy);

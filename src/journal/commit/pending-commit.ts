@@ -1,6 +1,6 @@
 // A commit before it is durable: its frames, in memory that has the layout of the disk.
 
-import { FRAME_OVERHEAD_BYTES, type FrameSeal, type Storage } from '../../storage/index.js';
+import { FRAME_OVERHEAD_BYTES, type FrameChecksums, type Storage } from '../../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from '../format/commit-format.js';
 import { writeFrame } from '../format/frame.js';
 import type { WritableSegment } from '../segments/segment-files.js';
@@ -128,10 +128,10 @@ export class PendingCommit {
    * Fills in the checksums of the frames while the disk is busy with another commit. Nothing may be appended
    * after it.
    */
-  sealAhead(storage: Storage): void {
-    const seal = this.sealWith();
-    if (seal === null) return;
-    storage.sealFrames(this.#bytes, seal);
+  checksumAhead(storage: Storage): void {
+    const checksums = this.checksumsDue();
+    if (checksums === null) return;
+    storage.checksumFrames(this.#bytes, checksums);
     this.#isSealed = true;
   }
 
@@ -139,7 +139,7 @@ export class PendingCommit {
    * Returns what the engine needs to fill in the checksums of the frames. Returns null if there are none to
    * fill in.
    */
-  sealWith(): FrameSeal | null {
+  checksumsDue(): FrameChecksums | null {
     if (this.recordCount === 0 || this.#isSealed) return null;
     const { startLsn, bodyBytes } = this;
     return { seed: this.segment.seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes };

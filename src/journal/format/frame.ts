@@ -1,5 +1,5 @@
 // The frame codec: one record behind its header. Pure; docs/FORMAT.md is the authority. The places of the
-// fields, and the checksum, are in src/storage/frame-seal.ts, because engines seal frames.
+// fields, and the checksum, are in src/storage/frame-checksums.ts, because engines fill them in.
 
 import {
   FRAME_CHECKSUM_AT,

@@ -4,7 +4,7 @@
 import type { StorageFile } from '../../storage/index.js';
 import type { PendingCommit } from '../commit/pending-commit.js';
 import { segmentSeed } from '../format/segment-format.js';
-import type { LiveSegment } from '../recovery/recovery-decision.js';
+import type { LiveSegment } from '../recovery/tail-decision.js';
 import type { WritableSegment } from '../segments/segment-files.js';
 
 /** A segment that the journal holds, as far as it is durable. */

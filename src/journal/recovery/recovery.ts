@@ -1,7 +1,7 @@
-// The I/O of recovery: reads every segment, asks recovery-decision.ts, and carries the decision out.
+// The I/O of recovery: reads every segment, asks tail-decision.ts, and carries the decision out.
 
 import { KeelsonError, NEXT_STEPS } from '../../errors.js';
-import { readAhead, type Storage, sealFrames } from '../../storage/index.js';
+import { checksumFrames, readAhead, type Storage } from '../../storage/index.js';
 import {
   COMMIT_FLAGS,
   COMMIT_HEADER_BYTES,
@@ -13,13 +13,13 @@ import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from '../forma
 import { segmentPath } from '../format/segment-names.js';
 import { listSegments, writeLineageSegment } from '../segments/segment-files.js';
 import type { FoundSegment } from './log-geometry.js';
+import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
 import {
   decideRecovery,
   type LiveSegment,
   type RecoveryAnchor,
   type RecoveryDecision,
-} from './recovery-decision.js';
-import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
+} from './tail-decision.js';
 
 /** The result of recovery: `journal.recovery`. */
 export interface JournalRecovery {
@@ -300,7 +300,7 @@ function lineageContents(
   for (const { commit, bytes } of copied) {
     const { startLsn, recordCount } = commit;
     const bodyBytes = commit.endLsn - startLsn;
-    sealFrames(bytes, { seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes });
+    checksumFrames(bytes, { seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes });
     const header = { ...nothing, startLsn, durableLsn: lineageStart, bodyBytes, recordCount };
     encodeCommitHeader(bytes, header, offset, seed);
     contents.push(bytes);

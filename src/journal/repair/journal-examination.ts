@@ -17,7 +17,7 @@ import {
   unsoundnessOf,
 } from '../recovery/log-geometry.js';
 import { whyMixed } from '../recovery/mixed-histories.js';
-import { decideRecovery, type RecoveryAnchor, type RecoveryDecision } from '../recovery/recovery-decision.js';
+import { decideRecovery, type RecoveryAnchor, type RecoveryDecision } from '../recovery/tail-decision.js';
 import type { FoundRecord } from './frame-scan.js';
 import { type SegmentPiece, scanLeniently } from './lenient-segment-scan.js';
 import { LogGaps } from './log-gaps.js';

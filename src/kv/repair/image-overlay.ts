@@ -8,7 +8,7 @@ import type { Schema } from '../entries/schema.js';
 import type { Space } from '../entries/space.js';
 import { BLOCK_KIND, type ImageBlockHead } from '../image/image-format.js';
 import { type ImageTable, readImageTable } from '../image/image-table.js';
-import { applyWrites } from '../write/apply-writes.js';
+import { applyWrites } from '../write/change-entries.js';
 import { WriteSet } from '../write/write-set.js';
 import type { Block, ImageExamination } from './image-examination.js';
 

@@ -36,7 +36,7 @@ import { isEncodingName } from '../encoding/value-encoding.js';
 import { Schema } from '../entries/schema.js';
 import { SpaceDefinition } from '../entries/space.js';
 import { imageLsn, isTemporaryImage, listImages } from '../image/image-names.js';
-import { applyWrites } from '../write/apply-writes.js';
+import { applyWrites } from '../write/change-entries.js';
 import { isBirth, readBirth, readWriteSet } from '../write/record-reader.js';
 import { WriteSet } from '../write/write-set.js';
 import { ImageExamination, type ImageFindings } from './image-examination.js';

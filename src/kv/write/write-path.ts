@@ -11,7 +11,7 @@ import type { StoreLog } from '../../journal/internal.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
 import { NoSlabMemory } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
-import { link, stage } from './apply-writes.js';
+import { link, stage } from './change-entries.js';
 import { WriteSet } from './write-set.js';
 
 /** A record of at least this size is submitted before its entries are linked, so that the disk works meanwhile. */

@@ -1,5 +1,5 @@
 // Sealing: fills in the checksum of every frame of a commit. docs/FORMAT.md is the authority on the layout.
-// src/storage/frame-seal.ts writes the same bytes.
+// src/storage/frame-checksums.ts writes the same bytes.
 
 #pragma once
 
@@ -12,6 +12,6 @@ namespace keelson {
  * Seals the frames in bytes[0, length). The first frame starts at `start_lsn`. Returns false if the frames do not
  * fill `length` exactly; then the caller has a fault and must not write the bytes.
  */
-bool seal_frames(uint8_t* bytes, size_t length, uint64_t start_lsn, uint32_t seed);
+bool checksum_frames(uint8_t* bytes, size_t length, uint64_t start_lsn, uint32_t seed);
 
 }  // namespace keelson

@@ -8,7 +8,7 @@ import {
   decideRecovery,
   type RecoveryAnchor,
   type RecoveryDecision,
-} from '../../src/journal/recovery/recovery-decision.js';
+} from '../../src/journal/recovery/tail-decision.js';
 import { JOURNAL_ID } from './helpers.js';
 import { CrashHistory, EVENTS, type HistoryEvent } from './recovery-histories.js';
 import {

@@ -2,7 +2,7 @@
 //
 // The rule: everything that is known to have been durable (`provenLsn`) must be there, or recovery refuses.
 // Commits above it are kept as far as they are whole and contiguous. Anything else above it was never acknowledged.
-// docs/DURABILITY.md has the table of decisions, and test/journal/recovery-decision.test.ts tries its inputs.
+// docs/DURABILITY.md has the table of decisions, and test/journal/tail-decision.test.ts tries its inputs.
 
 import type { KeelsonErrorCode, KeelsonErrorFacts } from '../../errors.js';
 import { endsForGood } from '../format/commit-format.js';

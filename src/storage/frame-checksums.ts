@@ -1,8 +1,8 @@
-// The frame around a record: its layout, and sealing, which fills in the checksum of every frame of a commit.
+// The frame around a record: its layout, and the checksums of all frames of a commit.
 // docs/FORMAT.md is the authority on the layout.
 //
-// This part of the journal's format is in src/storage because an engine that submits a commit from native code seals
-// it in the same call. Every engine must write the bytes that this file writes.
+// This part of the journal's format is in src/storage because the native engine fills in the checksums of a commit in the
+// call that submits it. Every engine must write the bytes that this file writes.
 
 import { crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../crc32c.js';
 
@@ -18,8 +18,8 @@ export const FRAME_LENGTH_AT = 0;
 export const FRAME_LSN_LOW_AT = 4;
 export const FRAME_CHECKSUM_AT = 8;
 
-/** Input for sealing the frames of one commit. */
-export interface FrameSeal {
+/** What checksumFrames() needs to know about the frames of one commit. */
+export interface FrameChecksums {
   /** CRC-32C register after the journal id and the segment's salt. */
   readonly seed: number;
   /** LSN at which the first frame starts. */
@@ -49,15 +49,15 @@ export function frameChecksum(
 }
 
 /** Writes the checksum of every frame of a commit into `bytes`. */
-export function sealFrames(bytes: Uint8Array, seal: FrameSeal): void {
+export function checksumFrames(bytes: Uint8Array, checksums: FrameChecksums): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = seal.bodyOffset + seal.bodyLength;
-  let lsn = seal.startLsn;
-  let at = seal.bodyOffset;
+  const end = checksums.bodyOffset + checksums.bodyLength;
+  let lsn = checksums.startLsn;
+  let at = checksums.bodyOffset;
   while (at < end) {
     const recordLength = view.getUint32(at + FRAME_LENGTH_AT, true);
     lsn += FRAME_OVERHEAD_BYTES + recordLength;
-    view.setUint32(at + FRAME_CHECKSUM_AT, frameChecksum(bytes, at, recordLength, lsn, seal.seed), true);
+    view.setUint32(at + FRAME_CHECKSUM_AT, frameChecksum(bytes, at, recordLength, lsn, checksums.seed), true);
     at += FRAME_OVERHEAD_BYTES + recordLength;
   }
 }

@@ -1,8 +1,8 @@
 // Seals arbitrary bytes and well-formed frames, and compares the result with a simple implementation of the format.
-// Frames that fill the body exactly are sealed with the right checksums; all other bodies are refused; no other byte
+// Frames that fill the body exactly get the right checksums; all other bodies are refused; no other byte
 // changes. The memory ends with the body, so that the address sanitizer sees any access past it.
 
-#include "../core/frame_seal.h"
+#include "../core/frame_checksums.h"
 
 #include <cstring>
 #include <vector>
@@ -59,11 +59,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint32_t seed = input.u32();
   const std::vector<uint8_t> body = is_framed ? framed(input) : input.rest();
 
-  std::vector<uint8_t> sealed = body;
-  const bool is_sealed = keelson::seal_frames(sealed.data(), sealed.size(), start_lsn, seed);
+  std::vector<uint8_t> filled = body;
+  const bool is_filled = keelson::checksum_frames(filled.data(), filled.size(), start_lsn, seed);
   std::vector<size_t> starts;
   const bool is_whole = frames_of(body, starts);
-  FUZZ_CHECK(is_sealed == is_whole);
+  FUZZ_CHECK(is_filled == is_whole);
   FUZZ_CHECK(!is_framed || is_whole);
 
   std::vector<uint8_t> expected = body;
@@ -77,7 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     crc = ~crc_bit_by_bit(crc, body.data() + at + kFrameBytes, length);
     std::memcpy(&expected[at + kChecksumAt], &crc, sizeof crc);
   }
-  // Holds for a refused body as well: the frames before the place of the refusal may have been sealed.
-  FUZZ_CHECK(sealed == expected);
+  // Holds for a refused body as well: the frames before the place of the refusal may have their checksums.
+  FUZZ_CHECK(filled == expected);
   return 0;
 }

@@ -1,4 +1,4 @@
-#include "frame_seal.h"
+#include "frame_checksums.h"
 
 #include <cstring>
 
@@ -15,7 +15,7 @@ constexpr uint32_t kRecordBytesMax = (1u << 28) - 1;
 
 }  // namespace
 
-bool seal_frames(uint8_t* bytes, size_t length, uint64_t start_lsn, uint32_t seed) {
+bool checksum_frames(uint8_t* bytes, size_t length, uint64_t start_lsn, uint32_t seed) {
   uint64_t lsn = start_lsn;
   size_t at = 0;
   while (at < length) {
