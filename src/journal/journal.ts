@@ -12,7 +12,7 @@ import { CommitBuffers } from './commit/commit-buffers.js';
 import { assertTriesLeft, CommitLayout } from './commit/commit-layout.js';
 import { CommitPipeline } from './commit/commit-pipeline.js';
 import { DurableWaiters, Waiter } from './commit/durable-waiters.js';
-import type { PendingCommit } from './commit/pending-commit.js';
+import type { PendingCommit, RecordMemory } from './commit/pending-commit.js';
 import type { DirectoryLock } from './directory/directory-lock.js';
 import { COMMIT_FLAGS } from './format/commit-format.js';
 import { checkLsn, type Lsn } from './format/lsn.js';
@@ -67,6 +67,7 @@ export class Journal implements JournalSurface, LocalLog {
   #closing: Promise<void> | null = null;
   #retiring: Promise<void> = Promise.resolve();
   #onPoisoned: (error: KeelsonError) => void = () => {};
+  #onSubmitted: () => void = () => {};
 
   constructor({ storage, directory, options, recovered, journalId, lock }: JournalParts) {
     const { recovery, nextSequence, heldFromLsn } = recovered;
@@ -97,6 +98,7 @@ export class Journal implements JournalSurface, LocalLog {
       {
         landed: (commit) => this.#held.extend(commit),
         durable: (commit) => this.#durable(commit),
+        submitted: () => this.#onSubmitted(),
         poisoned: (error) => this.#poisoned(error),
       },
       guard,
@@ -141,18 +143,16 @@ export class Journal implements JournalSurface, LocalLog {
     return this.#append([unsharedBytes(record)]);
   }
 
-  ensureRoom(records: readonly Uint8Array[]): number {
-    const frameBytes = this.#layout.frameBytesOf(records);
-    this.#ensureRoom(frameBytes, records.length);
-    return frameBytes;
+  ensureRoom(recordBytes: number): void {
+    this.#ensureRoom(this.#layout.frameBytesOfOne(recordBytes), 1);
   }
 
   prepareNow(): Promise<void> {
     return this.#room.prepareNow();
   }
 
-  claim(records: readonly Uint8Array[], frameBytes: number): Lsn {
-    return this.#layout.append(records, frameBytes);
+  claim(record: RecordMemory): Lsn {
+    return this.#layout.appendFrom(record);
   }
 
   prepareAhead(): void {
@@ -274,6 +274,10 @@ export class Journal implements JournalSurface, LocalLog {
 
   onPoisoned(listener: (error: KeelsonError) => void): void {
     this.#onPoisoned = listener;
+  }
+
+  onSubmitted(listener: () => void): void {
+    this.#onSubmitted = listener;
   }
 
   #retireInTurn(lsn: number, needsMark: boolean): Promise<void> {

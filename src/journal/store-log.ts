@@ -1,6 +1,7 @@
 // The log that a store writes through. A Journal is such a log, and a replicated log can be another.
 
 import type { KeelsonError } from '../errors.js';
+import type { RecordMemory } from './commit/pending-commit.js';
 import type { Lsn } from './format/lsn.js';
 import type { JournalStats } from './journal-interface.js';
 import type { RecordVisit } from './read/journal-reader.js';
@@ -25,26 +26,23 @@ export interface StoreLog {
   readonly poisoned: KeelsonError | null;
 
   /**
-   * Prepares the append of `records`, so that claim() of them needs neither room nor memory. This holds until
-   * other code runs. Hooks of the program may run in here, and may append or close the log.
+   * Prepares the append of a record, so that claim() needs neither room nor memory. This holds until other code
+   * runs. Hooks of the program may run in here, and may append or close the log.
    *
-   * Blocks if no room could be prepared in time, or if the records would exceed `maxUndurableBytes`. A log that
+   * Blocks if no room could be prepared in time, or if the record would exceed `maxUndurableBytes`. A log that
    * cannot block throws instead.
    *
-   * @returns The bytes that the records take in the log, which claim() needs.
+   * @param recordBytes The length of the record.
    * @throws KEELSON_RECORD_TOO_LARGE, KEELSON_NO_SPACE, KEELSON_EXHAUSTED, KEELSON_POISONED, KEELSON_CLOSED,
    * with nothing appended.
    */
-  ensureRoom(records: readonly Uint8Array[]): number;
+  ensureRoom(recordBytes: number): void;
 
   /**
-   * Appends a copy of `records`, all or none. Runs no foreign code. Call it right after ensureRoom() of these
-   * records.
-   *
-   * @param frameBytes What ensureRoom() returned.
-   * @returns The LSN of the last record.
+   * Appends a copy of the record at the start of `memory`. Runs no foreign code. Call it right after ensureRoom()
+   * of its length. Returns the LSN of the record.
    */
-  claim(records: readonly Uint8Array[], frameBytes: number): Lsn;
+  claim(memory: RecordMemory): Lsn;
 
   /**
    * Starts to prepare room for later appends if that is due. Call it after each write. Hooks of the program may
@@ -108,6 +106,12 @@ export interface StoreLog {
 
   /** Sets the listener that is called once, when the log is poisoned. */
   onPoisoned(listener: (error: KeelsonError) => void): void;
+
+  /**
+   * Sets the listener that is called whenever a commit is on its way to the disk, or has arrived, and this thread would
+   * otherwise wait for the disk. It must not throw.
+   */
+  onSubmitted(listener: () => void): void;
 
   /** Returns figures as of now. Also after close(). */
   stats(): JournalStats;

@@ -83,6 +83,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   #makeWriter({ storage, directory, schema, options, images }: StoreParts<K, V>, log: LocalLog): Writer {
     this.#schema.links.onStopped = (cause) => log.poison(cause);
     log.onPoisoned((error) => this.#emit('poisoned', error));
+    log.onSubmitted(() => this.#schema.links.runBehindSubmit());
     const emit = (event: CheckpointEvent) => this.#emit('checkpoint', event);
     const checkpoints = new CheckpointSchedule({ storage, directory, log, options, schema, images, emit });
     const path = new WritePath({
@@ -269,8 +270,8 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
 }
 
 /** Returns the units of work of a write with `count` changes. */
-function workOf(count: number, { bytes }: WriteSet): number {
-  return count + (bytes.length >> BYTES_PER_WORK_LOG2);
+function workOf(count: number, { recordBytes }: WriteSet): number {
+  return count + (recordBytes >> BYTES_PER_WORK_LOG2);
 }
 
 function checkListener(event: unknown, listener: unknown): void {

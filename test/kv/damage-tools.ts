@@ -18,6 +18,7 @@ import type { Store } from '../../src/kv/store.js';
 import { applyWrites } from '../../src/kv/write/change-entries.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';
 import { createFsStorage, RECORD_BYTES_MAX, type Storage } from '../../src/storage/index.js';
+import { recordIn } from './encoded.js';
 import { newSchema } from './schema-tools.js';
 
 /** So small that a few writes fill a segment. */
@@ -239,7 +240,7 @@ export class SpacesStore {
     const writes = this.#writes;
     writes.begin();
     fill(writes);
-    const lsn = await this.#log.commit(writes.finish().slice());
+    const lsn = await this.#log.commit(recordIn(writes.finish()).slice());
     applyWrites(this.schema, writes, lsn);
     writes.appended();
     return lsn;

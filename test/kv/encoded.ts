@@ -1,6 +1,7 @@
 // What tests of codecs, records and entries share: values as bytes of their own, and entries set in one call.
 
 import assert from 'node:assert/strict';
+import type { RecordMemory } from '../../src/journal/internal.js';
 import { msgpackCodec } from '../../src/kv/encoding/msgpack/msgpack-codec.js';
 import { writePlain } from '../../src/kv/encoding/msgpack/plain-writer.js';
 import { Scratch } from '../../src/kv/encoding/scratch.js';
@@ -11,6 +12,11 @@ import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
 
 /** A codec writes behind these, as it does inside of a record, and leaves them alone. */
 const BEFORE = Uint8Array.of(0xc1, 0x00, 0xff);
+
+/** Returns the record at the start of memory, which the next record overwrites. */
+export function recordIn({ bytes, at }: RecordMemory): Uint8Array {
+  return bytes.subarray(0, at);
+}
 
 /** Returns a copy of the bytes of a value. */
 export function encodedBy<V>(codec: ValueCodec<V>, value: V, argument = 'value'): Uint8Array {

@@ -23,7 +23,7 @@ import { isBirth, readBirth, readWriteSet } from '../../src/kv/write/record-read
 import { RecordWriter } from '../../src/kv/write/record-writer.js';
 import { CLEAR, CREATE, DELETE, PUT, WriteSet } from '../../src/kv/write/write-set.js';
 import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
-import { BYTES_VALUES } from './encoded.js';
+import { BYTES_VALUES, recordIn } from './encoded.js';
 import { leb128, lengthAnd } from './image-tools.js';
 import { addSpace, newSchema, plainSpaces, putEntry } from './schema-tools.js';
 
@@ -83,7 +83,7 @@ function write(writer: RecordWriter, schema: Schema, operations: readonly Operat
     else if (operation.type === 'clear') writer.clear(space, operation.bounds);
     else writer.drop(space);
   }
-  return writer.finish();
+  return recordIn(writer.finish());
 }
 
 function read(schema: Schema, bytes: Uint8Array, start = 0, end = bytes.length): Operation[] {
@@ -628,7 +628,7 @@ describe('the record writer', () => {
     expect(Buffer.compare((operation as { value: Uint8Array }).value, giant)).toBe(0);
     expect(record.buffer.byteLength).toBeGreaterThan(SCRATCH_BYTES_KEPT_MAX);
     writer.begin();
-    expect(writer.finish().buffer.byteLength).toBeLessThanOrEqual(SCRATCH_BYTES_KEPT_MAX);
+    expect(writer.finish().bytes.byteLength).toBeLessThanOrEqual(SCRATCH_BYTES_KEPT_MAX);
   });
 
   test('lets giant memory go at once when it is released, and none that serves the next record', () => {
@@ -659,13 +659,13 @@ describe('the record writer', () => {
         probe.begin();
         probe.put(root, 'k', msgpack, value, 'value');
       }
-      const shapedBytes = probe.finish().length - 1;
+      const shapedBytes = probe.finish().at - 1;
       const writer = new RecordWriter(limit, schema);
       writer.begin();
       // Kind, opcode, and a key with two bytes of length.
       writer.delete(root, 'd'.repeat(limit - 1 - shapedBytes - 3 - 1 + over - 1));
       writer.put(root, 'k', msgpack, value, 'value');
-      if (over === 0) expect(writer.finish().length).toBeLessThanOrEqual(limit);
+      if (over === 0) expect(writer.finish().at).toBeLessThanOrEqual(limit);
       expect(writer.length).toBe(limit - 1 + over);
     }
   });
@@ -814,7 +814,7 @@ describe('the record writer', () => {
       writer.put(schema.root, `k${at}`, BYTES_VALUES, value, 'value');
       return [writer.valueStart, writer.length] as const;
     });
-    const record = writer.finish();
+    const record = recordIn(writer.finish());
     expect(record.length).toBe(writer.length);
     for (const [at, [start, end]] of places.entries()) {
       expect(Buffer.compare(record.subarray(start, end), values[at]!)).toBe(0);
@@ -852,10 +852,10 @@ describe('a definition', () => {
       const valueStart = writer.length;
       writer.put(schema.space(space)!, key, schema.msgpack, value, 'value');
       expect(writer.valueStart).toBeGreaterThan(valueStart);
-      const record = writer.finish();
+      const record = recordIn(writer.finish());
       expect(schema.msgpack.decode(record, writer.valueStart, writer.length)).toEqual(value);
     }
-    return writer.finish();
+    return recordIn(writer.finish());
   }
 
   /** Reads a record into a schema that has seen nothing of these values. */

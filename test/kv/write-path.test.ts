@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { KeelsonError } from '../../src/errors.js';
 import type { Lsn } from '../../src/journal/index.js';
-import type { StoreLog } from '../../src/journal/internal.js';
+import type { RecordMemory, StoreLog } from '../../src/journal/internal.js';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { bytesKeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import type { ValueCodec } from '../../src/kv/encoding/value-encoding.js';
@@ -39,15 +39,14 @@ class MemoryLog {
   poisoned: KeelsonError | null = null;
   onCall: (call: 'ensureRoom' | 'claim' | 'submitAtOnce' | 'prepareAhead') => void = () => {};
 
-  ensureRoom(records: readonly Uint8Array[]): number {
+  ensureRoom(): void {
     this.onCall('ensureRoom');
-    return records.reduce((sum, { length }) => sum + FRAME_BYTES + length, 0);
   }
 
-  claim(records: readonly Uint8Array[], frameBytes: number): Lsn {
+  claim({ bytes, at }: RecordMemory): Lsn {
     this.onCall('claim');
-    this.records.push(...records.map((record) => record.slice()));
-    this.nextLsn = (this.nextLsn + frameBytes) as Lsn;
+    this.records.push(bytes.slice(0, at));
+    this.nextLsn = (this.nextLsn + FRAME_BYTES + at) as Lsn;
     return this.nextLsn;
   }
 
@@ -106,6 +105,10 @@ function put(path: WritePath, space: Space, key: string, value = Uint8Array.of(1
   return write(path, (writes) => writes.put(space, key, BYTES_VALUES, value, 'value'));
 }
 
+function putTwo(writes: WriteSet, space: Space, keys: readonly string[]): void {
+  for (const key of keys) writes.put(space, key, BYTES_VALUES, Uint8Array.of(1), 'value');
+}
+
 function thrownBy(run: () => unknown): unknown {
   try {
     run();
@@ -119,6 +122,99 @@ function thrownBy(run: () => unknown): unknown {
 const sees = ({ schema, root }: World, key: string) => ({
   isInside: schema.links.guard.isInside,
   isThere: root.entries.has(key),
+});
+
+/** The most puts that wait to be linked. */
+const QUEUED_PUTS_MAX = 1024;
+
+describe('a single put', () => {
+  test('is staged and in the log when the call returns, and linked at the next look', () => {
+    const { log, path, root, schema } = newWorld();
+    const seen: unknown[] = [];
+    const { link, stage } = root.entries;
+    root.entries.stage = (...args) => {
+      seen.push(['stage', log.records.length, schema.links.guard.isInside]);
+      return stage.apply(root.entries, args);
+    };
+    root.entries.link = (...args) => {
+      seen.push(['link', args[0], args[1], schema.links.guard.isInside]);
+      link.apply(root.entries, args);
+    };
+    const lsn = put(path, root, 'a');
+    const second = put(path, root, 'b');
+    expect(seen).toEqual([
+      ['stage', 0, true],
+      ['stage', 1, true],
+    ]);
+    expect([schema.links.isDue, log.records.length]).toEqual([true, 2]);
+    expect(root.entries.has('b')).toBe(true);
+    expect(seen.slice(2)).toEqual([
+      ['link', 'a', lsn, true],
+      ['link', 'b', second, true],
+    ]);
+    expect([schema.links.isDue, root.lastLsn]).toEqual([false, second]);
+  });
+
+  test('waits with others, and the last one of a key counts', () => {
+    const { path, root } = newWorld();
+    for (const [key, byte] of [
+      ['a', 1],
+      ['b', 2],
+      ['a', 3],
+    ] as const)
+      put(path, root, key, Uint8Array.of(byte));
+    expect(contentOf(root.entries).map(([key, , value]) => [key, value])).toEqual([
+      ['a', '\x03'],
+      ['b', '\x02'],
+    ]);
+    root.entries.checkValid();
+  });
+
+  test('is linked together with those before it when so many wait', () => {
+    const { path, root, schema } = newWorld();
+    for (let number = 1; number < QUEUED_PUTS_MAX; number++) put(path, root, `key ${number}`);
+    expect(schema.links.isDue).toBe(true);
+    put(path, root, 'the last');
+    expect(schema.links.isDue).toBe(false);
+    expect(root.entries.size).toBe(QUEUED_PUTS_MAX);
+  });
+
+  test('is linked before any other write, and before a put into another space is queued with it', () => {
+    const { path, root, schema } = newWorld();
+    const other = addSpace(schema, 1, 'other');
+    put(path, root, 'a');
+    put(path, other, 'a');
+    expect(schema.links.isDue).toBe(true);
+    write(path, (writes) => writes.clear(root, ALL_KEYS));
+    expect(schema.links.isDue).toBe(false);
+    put(path, root, 'b');
+    write(path, (writes) => writes.delete(root, 'b'));
+    put(path, root, 'c');
+    put(path, root, 'd', LARGE);
+    expect(contentOf(root.entries).map(([key]) => key)).toEqual(['c', 'd']);
+    expect(other.entries.size).toBe(1);
+  });
+
+  test('is linked while the disk works, and a failure there throws nothing and is told', () => {
+    const stops: unknown[] = [];
+    const { path, root, schema } = newWorld();
+    schema.links.onStopped = (cause) => stops.push(cause);
+    put(path, root, 'a');
+    schema.links.guard.enter();
+    schema.links.runBehindSubmit();
+    schema.links.guard.leave();
+    expect(schema.links.isDue).toBe(true);
+    schema.links.runBehindSubmit();
+    expect([schema.links.isDue, root.entries.size]).toEqual([false, 1]);
+    const cause = new Error('stopped');
+    root.entries.link = () => {
+      throw cause;
+    };
+    put(path, root, 'b');
+    schema.links.runBehindSubmit();
+    expect(stops).toEqual([cause]);
+    expect(() => put(path, root, 'c')).toThrow(expect.objectContaining({ code: 'KEELSON_INTERRUPTED' }));
+  });
 });
 
 describe('a commit', () => {
@@ -137,7 +233,10 @@ describe('a commit', () => {
     };
     log.onCall = (call) => seen.push([call, sees(world, 'a')]);
     path.observe({ committed: (lsn) => seen.push(['told', lsn, sees(world, 'a')]) });
-    const lsn = put(path, root, 'a');
+    const lsn = write(path, (writes) => {
+      writes.put(root, 'a', BYTES_VALUES, Uint8Array.of(1), 'value');
+      writes.delete(root, 'b');
+    });
     const [outside, inside] = [false, true].map((isInside) => ({ isInside, isThere: false }));
     const linked = { isInside: false, isThere: true };
     expect(seen).toEqual([
@@ -315,12 +414,13 @@ describe('a commit', () => {
     const { log, path, root, schema } = newWorld();
     schema.links.onStopped = (cause) => stops.push(cause);
     put(path, root, 'a');
+    expect(root.entries.size).toBe(1);
     const cause = new Error('stopped');
     const { link } = root.entries;
     root.entries.link = () => {
       throw cause;
     };
-    expect(thrownBy(() => put(path, root, 'b'))).toBe(cause);
+    expect(thrownBy(() => write(path, (writes) => putTwo(writes, root, ['b', 'c'])))).toBe(cause);
     root.entries.link = link;
     expect(stops).toEqual([cause]);
     expect([log.records.length, schema.links.guard.isInside]).toEqual([2, true]);
@@ -557,7 +657,7 @@ describe('replay', () => {
         for (const each of given) {
           const writes = path.take();
           if (fill(schema, writes, each)) {
-            modelOf(schema, model, each, log.nextLsn + FRAME_BYTES + writes.finish().length);
+            modelOf(schema, model, each, log.nextLsn + FRAME_BYTES + writes.finish().at);
             lsns.push(path.commit(writes));
           }
           path.giveBack(writes);

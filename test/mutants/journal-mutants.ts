@@ -66,8 +66,8 @@ const framing: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/commit/pending-commit.ts',
-        find: 'this.startLsn + (end - COMMIT_HEADER_BYTES)',
-        replace: 'this.startLsn + end - COMMIT_HEADER_BYTES',
+        find: 'this.startLsn + (this.#length + frameBytes - COMMIT_HEADER_BYTES)',
+        replace: 'this.startLsn + this.#length + frameBytes - COMMIT_HEADER_BYTES',
       },
     ],
     tests: ['test/kv/last-lsns.test.ts'],

@@ -81,27 +81,28 @@ const order: readonly Mutant[] = [
   mutant(
     'a write is linked before the log has its record',
     WRITE_PATH,
-    `      lsn = log.claim(records, frameBytes);
-      if (writes.bytes.length < SUBMIT_FIRST_BYTES) link(schema, writes, lsn);
-      else links`,
-    `      const isSmall = writes.bytes.length < SUBMIT_FIRST_BYTES;
-      if (isSmall) link(schema, writes, log.nextLsn + frameBytes);
-      lsn = log.claim(records, frameBytes);
-      if (!isSmall) links`,
+    `      lsn = log.claim(record);
+      if (isQueued) this.#queue(writes, lsn);
+      else if (isSmall) link(schema, writes, lsn);
+      else this`,
+    `      if (!isQueued && isSmall) link(schema, writes, log.nextLsn + record.at + 12);
+      lsn = log.claim(record);
+      if (isQueued) this.#queue(writes, lsn);
+      else if (!isSmall) this`,
     WRITES,
   ),
   mutant(
     'a write is staged when the log has its record already',
     WRITE_PATH,
-    '      stage(writes);\n      lsn = log.claim(records, frameBytes);\n',
-    '      lsn = log.claim(records, frameBytes);\n      stage(writes);\n',
+    '      stage(writes);\n      lsn = log.claim(record);\n',
+    '      lsn = log.claim(record);\n      stage(writes);\n',
     WRITES,
   ),
   mutant(
     'the guard is left before the write is linked',
     WRITE_PATH,
-    '      lsn = log.claim(records, frameBytes);\n',
-    '      lsn = log.claim(records, frameBytes);\n      links.guard.leave();\n',
+    '      lsn = log.claim(record);\n',
+    '      lsn = log.claim(record);\n      links.guard.leave();\n',
     WRITES,
   ),
   {
@@ -109,9 +110,9 @@ const order: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_PATH,
-        find: '    const lsn = this.#change(writes, records, frameBytes);\n',
-        replace: `    for (const observer of this.#observers) observer.committed((log.nextLsn + frameBytes) as Lsn);
-    const lsn = this.#change(writes, records, frameBytes);\n`,
+        find: '    const lsn = this.#change(writes, record);\n',
+        replace: `    for (const observer of this.#observers) observer.committed((log.nextLsn + record.at + 12) as Lsn);
+    const lsn = this.#change(writes, record);\n`,
       },
       {
         file: WRITE_PATH,
@@ -142,8 +143,8 @@ const order: readonly Mutant[] = [
   mutant(
     'definitions count as recorded before the log has their record',
     WRITE_PATH,
-    '    const lsn = this.#change(writes, records, frameBytes);\n    writes.appended();\n',
-    '    writes.appended();\n    const lsn = this.#change(writes, records, frameBytes);\n',
+    '    const lsn = this.#change(writes, record);\n    writes.appended();\n',
+    '    writes.appended();\n    const lsn = this.#change(writes, record);\n',
     WRITES,
   ),
   mutant(
@@ -156,7 +157,7 @@ const order: readonly Mutant[] = [
   mutant(
     'a write set is used again before it is linked',
     WRITE_PATH,
-    '    if (this.#parts.schema.links.isDue) return;\n',
+    '    if (this.#late === writes) return;\n',
     '',
     WRITES,
   ),
@@ -194,8 +195,8 @@ const nested: readonly Mutant[] = [
   mutant(
     'a write is linked before a batch that comes before it in the log',
     WRITE_PATH,
-    '    links.run();\n    links.guard.enter();',
-    '    links.guard.enter();',
+    '    if (!isQueued || !links.hasOnly(this.#queuedPuts.link)) links.run();\n',
+    '',
     NESTED,
   ),
   mutant(

@@ -35,10 +35,10 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_PATH,
-        find: '    const records = [record];\n',
+        find: '    this.#ensureRoom(record.at);\n',
         replace: `    stage(writes);
     link(schema, writes, log.nextLsn);
-    const records = [record];\n`,
+    this.#ensureRoom(record.at);\n`,
       },
     ],
     tests: [WRITES],
@@ -48,9 +48,9 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_PATH,
-        find: '    const records = [record];\n',
+        find: '    this.#ensureRoom(record.at);\n',
         replace: `    if (!writes.kinds.includes(PUT)) link(schema, writes, log.nextLsn);
-    const records = [record];\n`,
+    this.#ensureRoom(record.at);\n`,
       },
       {
         file: WRITE_PATH,
@@ -109,8 +109,8 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_SET,
-        find: '    this.bytes = NO_BYTES;\n    if (this.bounds.length > 0) this.bounds = [];\n',
-        replace: '    this.bytes = NO_BYTES;\n',
+        find: '    this.view = null;\n    if (this.bounds.length > 0) this.bounds = [];\n',
+        replace: '    this.view = null;\n',
       },
     ],
     tests: [WRITES],

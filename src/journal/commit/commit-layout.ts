@@ -9,7 +9,7 @@ import { LSN_MAX, type Lsn } from '../format/lsn.js';
 import type { WritableSegment } from '../segments/segment-files.js';
 import { RESERVED_BLOCKS, type SegmentSupply } from '../segments/segment-supply.js';
 import type { CommitBuffers } from './commit-buffers.js';
-import { type CommitMark, PendingCommit } from './pending-commit.js';
+import { type CommitMark, PendingCommit, type RecordMemory } from './pending-commit.js';
 
 /** Bytes of the frames of all records of one appendBatch(). */
 export const BATCH_BYTES_MAX = 2 ** 30;
@@ -93,18 +93,28 @@ export class CommitLayout {
     }
     if (records.length > 1 && total > BATCH_BYTES_MAX)
       throw tooLarge(`A batch of ${total} bytes`, BATCH_BYTES_MAX);
-    if (this.#nextLsn + total > LSN_MAX) {
-      const { directory } = this.#room;
-      throw new KeelsonError(
-        'KEELSON_EXHAUSTED',
-        {
-          what: `${directory}: the log has reached LSN ${this.#nextLsn}, and positions end at ${LSN_MAX}; nothing was changed, and everything can still be read`,
-          next: 'Open a new store in another directory and put every entry of entries() into it; a backup or a salvage keeps the positions and does not help',
-        },
-        { path: directory, lsn: this.#nextLsn },
-      );
-    }
+    if (this.#nextLsn + total > LSN_MAX) throw this.#exhausted();
     return total;
+  }
+
+  /** Returns the bytes of the frame of one record. Throws what frameBytesOf() throws. */
+  frameBytesOfOne(recordBytes: number): number {
+    if (recordBytes > RECORD_BYTES_MAX) throw tooLarge(`A record of ${recordBytes} bytes`, RECORD_BYTES_MAX);
+    const frameBytes = FRAME_OVERHEAD_BYTES + recordBytes;
+    if (this.#nextLsn + frameBytes > LSN_MAX) throw this.#exhausted();
+    return frameBytes;
+  }
+
+  #exhausted(): KeelsonError {
+    const { directory } = this.#room;
+    return new KeelsonError(
+      'KEELSON_EXHAUSTED',
+      {
+        what: `${directory}: the log has reached LSN ${this.#nextLsn}, and positions end at ${LSN_MAX}; nothing was changed, and everything can still be read`,
+        next: 'Open a new store in another directory and put every entry of entries() into it; a backup or a salvage keeps the positions and does not help',
+      },
+      { path: directory, lsn: this.#nextLsn },
+    );
   }
 
   /** Returns true if append() of these records needs neither a segment nor memory. */
@@ -145,6 +155,19 @@ export class CommitLayout {
       throw this.#guard.stopped(error);
     }
     this.#nextLsn += frameBytes;
+    this.#guard.leave();
+    return this.nextLsn;
+  }
+
+  /** Frames the record at the start of `memory`. The layout must be ready for it. Returns its LSN. */
+  appendFrom(memory: RecordMemory): Lsn {
+    this.#guard.enter();
+    try {
+      this.#open!.appendFrom(memory);
+    } catch (error) {
+      throw this.#guard.stopped(error);
+    }
+    this.#nextLsn += FRAME_OVERHEAD_BYTES + memory.at;
     this.#guard.leave();
     return this.nextLsn;
   }

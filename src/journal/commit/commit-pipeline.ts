@@ -29,6 +29,8 @@ export interface CommitPipelineEvents {
   landed(commit: PendingCommit): void;
   /** Called after landed(). May run foreign code. */
   durable(commit: PendingCommit): void;
+  /** Called when the next commit is on its way to the disk and everybody was told of the last one. Must not throw. */
+  submitted(): void;
   poisoned(error: KeelsonError): void;
 }
 
@@ -280,6 +282,7 @@ export class CommitPipeline {
     commit.mark?.settled(null);
     this.#waiters.settle(commit.endLsn);
     this.#tellIdle();
+    if (!this.#isBlocking) this.#events.submitted();
   }
 
   /** Returns true, and poisons, if a change of the log was stopped half-way. */
@@ -302,6 +305,7 @@ export class CommitPipeline {
   readonly #submitScheduled = (): void => {
     this.#isScheduled = false;
     this.#submitNext();
+    this.#events.submitted();
   };
 
   readonly #endCallersStack = (): void => {

@@ -1,10 +1,19 @@
 // A commit before it is durable: its frames, in memory that has the layout of the disk.
 
+import { copyBytes } from '../../copy-bytes.js';
 import { FRAME_OVERHEAD_BYTES, type FrameChecksums, type Storage } from '../../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, encodeCommitHeader } from '../format/commit-format.js';
-import { writeFrame } from '../format/frame.js';
+import { writeFrame, writeFrameHeader } from '../format/frame.js';
 import type { WritableSegment } from '../segments/segment-files.js';
 import type { CommitBuffers } from './commit-buffers.js';
+
+/** A record at the start of memory that its owner uses again: `bytes[0, at)`. */
+export interface RecordMemory {
+  readonly bytes: Uint8Array;
+  /** A view of all of `bytes`. */
+  readonly view: DataView;
+  readonly at: number;
+}
 
 /** The place of a commit on the disk and in the log. */
 export interface PendingCommitPlace {
@@ -89,12 +98,29 @@ export class PendingCommit {
 
   /** Copies a record in, behind a frame header. It must fit: see fits(). */
   append(record: Uint8Array): void {
+    const frameBytes = FRAME_OVERHEAD_BYTES + record.length;
+    this.reserve(frameBytes);
+    writeFrame(this.#bytes, this.#view, this.#length, record, this.#lsnBehind(frameBytes));
+    this.#appended(frameBytes);
+  }
+
+  /** Copies the record at the start of `memory` in, behind a frame header. There must be memory: see hasMemoryFor(). */
+  appendFrom({ bytes, view, at: recordBytes }: RecordMemory): void {
     const at = this.#length;
-    const end = at + FRAME_OVERHEAD_BYTES + record.length;
-    this.reserve(FRAME_OVERHEAD_BYTES + record.length);
+    const frameBytes = FRAME_OVERHEAD_BYTES + recordBytes;
+    writeFrameHeader(this.#view, at, recordBytes, this.#lsnBehind(frameBytes));
+    copyBytes(this.#bytes, this.#view, at + FRAME_OVERHEAD_BYTES, bytes, view, 0, recordBytes);
+    this.#appended(frameBytes);
+  }
+
+  /** Returns the LSN of a frame that is appended next. */
+  #lsnBehind(frameBytes: number): number {
     // The order matters: an intermediate sum above 2^53 would be rounded.
-    writeFrame(this.#bytes, this.#view, at, record, this.startLsn + (end - COMMIT_HEADER_BYTES));
-    this.#length = end;
+    return this.startLsn + (this.#length + frameBytes - COMMIT_HEADER_BYTES);
+  }
+
+  #appended(frameBytes: number): void {
+    this.#length += frameBytes;
     this.recordCount++;
   }
 

@@ -10,8 +10,16 @@ import {
 } from '../../storage/index.js';
 
 /**
- * Writes a frame at `at`, without its checksum. An engine fills in the checksum when the commit is submitted.
+ * Writes the header of a frame at `at`, without its checksum. An engine fills in the checksum when the commit is
+ * submitted. The record belongs behind the header.
  */
+export function writeFrameHeader(view: DataView, at: number, recordBytes: number, lsn: number): void {
+  view.setUint32(at + FRAME_LENGTH_AT, recordBytes, true);
+  view.setUint32(at + FRAME_LSN_LOW_AT, lsn % 0x1_0000_0000, true);
+  view.setUint32(at + FRAME_CHECKSUM_AT, 0, true);
+}
+
+/** Writes a header and a record at `at`. See writeFrameHeader(). */
 export function writeFrame(
   bytes: Uint8Array,
   view: DataView,
@@ -19,9 +27,7 @@ export function writeFrame(
   record: Uint8Array,
   lsn: number,
 ): void {
-  view.setUint32(at + FRAME_LENGTH_AT, record.length, true);
-  view.setUint32(at + FRAME_LSN_LOW_AT, lsn % 0x1_0000_0000, true);
-  view.setUint32(at + FRAME_CHECKSUM_AT, 0, true);
+  writeFrameHeader(view, at, record.length, lsn);
   bytes.set(record, at + FRAME_OVERHEAD_BYTES);
 }
 

@@ -137,11 +137,18 @@ export class Entries implements View {
   }
 
   /**
-   * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). A staged entry
+   * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). It is faster with
+   * a `view` of all of `bytes`. A staged entry
    * has all the memory that it needs, so link() does not fail. Throws NoSlabMemory, with nothing changed.
    */
-  stage(key: IndexKey, bytes: Uint8Array, start: number, end: number): EntryHandle {
-    const handle = this.#slabs.append(key, hashKey(key, this.#seed), bytes, start, end);
+  stage(
+    key: IndexKey,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    view: DataView | null = null,
+  ): EntryHandle {
+    const handle = this.#slabs.append(key, hashKey(key, this.#seed), bytes, start, end, view);
     this.#stagedCount++;
     return handle;
   }

@@ -12,6 +12,7 @@
 // A handle is the place of the slab in the table, times the units of a slab, plus the first unit of the entry. It is a
 // small integer of V8 up to 16 GiB, and still exact above.
 
+import { copyBytes } from '../../copy-bytes.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { hashKeyBytes, isSameKey, keyBytesOf, keyFieldOf, readKey, writeKey } from './key-units.js';
 import { ViewEpoch } from './view-epoch.js';
@@ -61,6 +62,8 @@ interface Slab {
   readonly bytes: Uint8Array;
   /** The memory of `bytes` as words, to which entries are aligned. */
   readonly words: Uint32Array;
+  /** A view of all of `bytes`. */
+  readonly view: DataView;
   /** The bytes of entries that are not released, with headers and padding. Views do not read this field. */
   liveBytes: number;
   /** True while a pass of compaction empties the slab. Views do not read this field. */
@@ -216,14 +219,21 @@ export class EntrySlabs extends SlabsView {
    * the hash of its key, until stamp() gives it an id. Throws NoSlabMemory, with nothing changed, when there is no memory
    * for another slab.
    */
-  append(key: IndexKey, hash: number, source: Uint8Array, start: number, end: number): EntryHandle {
+  append(
+    key: IndexKey,
+    hash: number,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    view: DataView | null = null,
+  ): EntryHandle {
     const keyField = keyFieldOf(key);
     const handle = this.#take(entryBytesOf(keyField, end - start));
     const place = Math.floor(handle / this.unitsPerSlab);
     const slab = this.table[place]!;
     const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES;
     slab.words[at / 4 + HASH] = hash;
-    write(slab, at, key, keyField, source, start, end);
+    write(slab, at, key, keyField, source, view, start, end);
     return handle;
   }
 
@@ -436,6 +446,7 @@ export class EntrySlabs extends SlabsView {
 const NO_SLAB: Slab = {
   bytes: new Uint8Array(0),
   words: new Uint32Array(0),
+  view: new DataView(new ArrayBuffer(0)),
   liveBytes: 0,
   isVictim: false,
   epoch: 0,
@@ -462,6 +473,7 @@ function allocate(lengthBytes: number): Slab {
   return {
     bytes: new Uint8Array(buffer),
     words: new Uint32Array(buffer),
+    view: new DataView(buffer),
     liveBytes: 0,
     isVictim: false,
     epoch: 0,
@@ -478,21 +490,20 @@ function entryBytesAt({ words }: Slab, word: number): number {
 }
 
 function write(
-  { bytes, words }: Slab,
+  { bytes, words, view: slabView }: Slab,
   at: number,
   key: IndexKey,
   keyField: number,
   source: Uint8Array,
+  view: DataView | null,
   start: number,
   end: number,
 ): void {
   words[at / 4 + VALUE_LENGTH] = end - start;
   words[at / 4 + KEY_FIELD] = keyField;
   writeKey(bytes, at + HEADER_BYTES, key, keyField);
-  let target = at + HEADER_BYTES + keyBytesOf(keyField);
-  if (end - start > LOOP_BYTES_MAX) {
-    bytes.set(source.subarray(start, end), target);
-    return;
-  }
-  for (let index = start; index < end; index++) bytes[target++] = source[index]!;
+  const target = at + HEADER_BYTES + keyBytesOf(keyField);
+  if (view !== null) copyBytes(bytes, slabView, target, source, view, start, end);
+  else if (end - start > LOOP_BYTES_MAX) bytes.set(source.subarray(start, end), target);
+  else for (let index = start; index < end; index++) bytes[target + index - start] = source[index]!;
 }

@@ -1,6 +1,6 @@
-// The link queue: links that a commit has put off. A large batch goes to the disk first and changes the entries while the
-// disk works. It is linked before the next look at entries. All spaces of a store share one queue, because one batch may
-// write to several spaces.
+// The link queue: links that commits have put off. Single puts and large batches go to the disk first, and change the
+// entries while the disk works. They are linked before the next look at entries. All spaces of a store share one queue,
+// because one batch may write to several spaces.
 
 import { CommitGuard } from '../../commit-guard.js';
 
@@ -17,18 +17,40 @@ export class LinkQueue {
     return this.#due !== null;
   }
 
-  /** Puts `link` off until run(). The caller is inside a commit, and has run the queue before. */
+  /** Returns true when nothing but `link` is put off. */
+  hasOnly(link: () => void): boolean {
+    return this.#due === null || this.#due === link;
+  }
+
+  /** Puts `link` off until run(). The caller is inside a commit, and nothing but `link` is put off. */
   defer(link: () => void): void {
     this.#due = link;
   }
 
-  /** Links what was put off. Throws KEELSON_INTERRUPTED when a change was stopped earlier. */
+  /**
+   * Links what was put off. Throws KEELSON_INTERRUPTED when a change was stopped earlier. An error in a link goes to
+   * `onStopped`, too.
+   */
   run(): void {
     if (this.#due === null) return;
     this.guard.enter();
-    this.#due();
+    try {
+      this.#due();
+    } catch (error) {
+      throw this.guard.stopped(error);
+    }
     this.#due = null;
     this.guard.leave();
+  }
+
+  /** Links what was put off, while the disk works. The caller is the log, so a failure goes to `onStopped` alone. */
+  runBehindSubmit(): void {
+    if (this.#due === null || this.guard.isInside) return;
+    try {
+      this.run();
+    } catch {
+      // run() has told.
+    }
   }
 
   /** Links what was put off, unless a change is under way or was stopped, where run() would throw. */

@@ -1,8 +1,14 @@
 // Applying a write set to entries: the only code that changes entries. The write path applies a write in two steps around
 // its append to the log. Replay, salvage and the examination of images apply writes that the disk holds already.
 
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { EntryHandle } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
+import type { Space } from '../entries/space.js';
 import { CLEAR, CREATE, DELETE, DROP, PUT, type WriteSet } from './write-set.js';
+
+/** Limit of the puts in the queue. The next look at entries waits until all of them are linked. */
+const QUEUED_PUTS_MAX = 1024;
 
 /** Applies a write that is in the log already, without judging it. Throws NoSlabMemory, with nothing changed. */
 export function applyWrites(schema: Schema, writes: WriteSet, lsn: number): void {
@@ -12,12 +18,13 @@ export function applyWrites(schema: Schema, writes: WriteSet, lsn: number): void
 
 /** Stages the entries of all puts. Throws NoSlabMemory, with none of them staged. */
 export function stage(writes: WriteSet): void {
-  const { count, kinds, spaces, keys, bytes, valueStarts, valueEnds, handles } = writes;
+  const { count, kinds, spaces, keys, bytes, view, valueStarts, valueEnds, handles } = writes;
   let at = 0;
   try {
     for (; at < count; at++) {
       if (kinds[at] !== PUT) continue;
-      handles[at] = spaces[at]!.entries.stage(keys[at]!, bytes, valueStarts[at]!, valueEnds[at]!);
+      const { entries } = spaces[at]!;
+      handles[at] = entries.stage(keys[at]!, bytes, valueStarts[at]!, valueEnds[at]!, view);
     }
   } catch (error) {
     while (--at >= 0) if (kinds[at] === PUT) spaces[at]!.entries.discard(handles[at]!);
@@ -53,4 +60,45 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
         break;
     }
   }
+}
+
+/**
+ * Single puts that are staged and in the log, and not linked yet. A program that writes fast makes many puts and then waits
+ * for the disk. It waits less when the puts are linked during that time, and linking many at once waits less for memory.
+ */
+export class QueuedPuts {
+  #count = 0;
+  readonly #spaces: Space[] = [];
+  readonly #keys: IndexKey[] = [];
+  readonly #lsns: number[] = [];
+  readonly #handles: EntryHandle[] = [];
+
+  /** True when the queue must be linked before another put. */
+  get isFull(): boolean {
+    return this.#count === QUEUED_PUTS_MAX;
+  }
+
+  /** Adds the only put of `writes`, which is staged and in the log at `lsn`. */
+  add({ spaces, keys, handles }: WriteSet, lsn: number): void {
+    const at = this.#count++;
+    this.#spaces[at] = spaces[0]!;
+    this.#keys[at] = keys[0]!;
+    this.#lsns[at] = lsn;
+    this.#handles[at] = handles[0]!;
+  }
+
+  /** Links all puts, in their order. The caller is inside the guard of the link queue. */
+  readonly link = (): void => {
+    const count = this.#count;
+    for (let at = 0; at < count; at++) this.#spaces[at]!.entries.prefetchLink(this.#handles[at]!);
+    for (let at = 0; at < count; at++) {
+      const space = this.#spaces[at]!;
+      const lsn = this.#lsns[at]!;
+      space.lastLsn = lsn;
+      space.entries.link(this.#keys[at]!, lsn, this.#handles[at]!);
+      // A key may be a substring that keeps a longer string in memory.
+      this.#keys[at] = '';
+    }
+    this.#count = 0;
+  };
 }

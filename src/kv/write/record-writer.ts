@@ -2,6 +2,7 @@
 // the record.
 
 import type { ArgumentName } from '../../errors.js';
+import type { RecordMemory } from '../../journal/internal.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { LEB128_BYTES_MAX, leb128Bytes, writeLeb128 } from '../encoding/leb128.js';
@@ -103,11 +104,11 @@ export class RecordWriter {
     this.#number(id);
   }
 
-  /** Returns the record: a view of memory that the next begin() overwrites. Throws KEELSON_RECORD_TOO_LARGE. */
-  finish(): Uint8Array {
+  /** Returns the record, at the start of memory that the next begin() overwrites. Throws KEELSON_RECORD_TOO_LARGE. */
+  finish(): RecordMemory {
     // reserve() asks for the worst case, and refuses nothing that may still fit.
     this.#out.check();
-    return this.#out.bytes.subarray(0, this.#out.at);
+    return this.#out;
   }
 
   /** Returns a whole birth record: a view of memory that the next begin() overwrites. */
@@ -116,7 +117,8 @@ export class RecordWriter {
     this.#byte(RECORD_FORMAT_VERSION);
     this.#text(keyEncodingName);
     this.#text(valueEncodingName);
-    return this.finish();
+    const { bytes, at } = this.finish();
+    return bytes.subarray(0, at);
   }
 
   /** Notes that the record is in the log, and so are its definitions. */

@@ -7,11 +7,11 @@
 
 import { isKeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
-import type { StoreLog } from '../../journal/internal.js';
+import type { RecordMemory, StoreLog } from '../../journal/internal.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
 import { NoSlabMemory } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
-import { link, stage } from './change-entries.js';
+import { link, QueuedPuts, stage } from './change-entries.js';
 import { WriteSet } from './write-set.js';
 
 /** A record of at least this size is submitted before its entries are linked, so that the disk works meanwhile. */
@@ -37,8 +37,11 @@ export interface WritePathParts {
 export class WritePath {
   readonly #parts: WritePathParts;
   readonly #observers: WriteObserver[] = [];
+  readonly #queuedPuts = new QueuedPuts();
   /** A write set for the next write, or null. Encoders and hooks may write during a write, so a write takes it away. */
   #resting: WriteSet | null = null;
+  /** The write set whose links are put off as a whole, or null. */
+  #late: WriteSet | null = null;
 
   constructor(parts: WritePathParts) {
     this.#parts = parts;
@@ -60,7 +63,7 @@ export class WritePath {
   /** Takes a write set back for the next write. */
   giveBack(writes: WriteSet): void {
     // This commit was stopped before its links, which still need the write set.
-    if (this.#parts.schema.links.isDue) return;
+    if (this.#late === writes) return;
     // Memory is freed now, because the next write may never come.
     writes.release();
     this.#resting = writes;
@@ -73,25 +76,23 @@ export class WritePath {
   commit(writes: WriteSet): Lsn {
     const { log, schema } = this.#parts;
     const record = writes.finish();
-    const records = [record];
-    const frameBytes = this.#ensureRoom(records);
+    this.#ensureRoom(record.at);
     // Encoders and hooks may have closed the store meanwhile.
     this.#parts.assertWritable();
-    const lsn = this.#change(writes, records, frameBytes);
+    const lsn = this.#change(writes, record);
     writes.appended();
-    if (schema.links.isDue) {
+    if (this.#late === writes) {
       log.submitAtOnce();
       schema.links.run();
-    }
+    } else if (this.#queuedPuts.isFull) schema.links.run();
     log.prepareAhead();
     for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn);
     return lsn;
   }
 
-  /** Makes room in the log, and returns the bytes that the records take there. */
-  #ensureRoom(records: readonly Uint8Array[]): number {
+  #ensureRoom(recordBytes: number): void {
     try {
-      return this.#parts.log.ensureRoom(records);
+      this.#parts.log.ensureRoom(recordBytes);
     } catch (error) {
       if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#parts.onNoSpace();
       throw error;
@@ -102,17 +103,20 @@ export class WritePath {
    * Changes log and entries together. NoSlabMemory comes before anything has changed. Any other error, and a stop of
    * JavaScript, leaves the guard set: memory may disagree with the log then, so the log is poisoned.
    */
-  #change(writes: WriteSet, records: readonly Uint8Array[], frameBytes: number): Lsn {
+  #change(writes: WriteSet, record: RecordMemory): Lsn {
     const { log, schema } = this.#parts;
     const { links } = schema;
-    links.run();
+    const isSmall = record.at < SUBMIT_FIRST_BYTES;
+    const isQueued = isSmall && writes.isSinglePut;
+    if (!isQueued || !links.hasOnly(this.#queuedPuts.link)) links.run();
     links.guard.enter();
     let lsn: Lsn;
     try {
       stage(writes);
-      lsn = log.claim(records, frameBytes);
-      if (writes.bytes.length < SUBMIT_FIRST_BYTES) link(schema, writes, lsn);
-      else links.defer(() => link(schema, writes, lsn));
+      lsn = log.claim(record);
+      if (isQueued) this.#queue(writes, lsn);
+      else if (isSmall) link(schema, writes, lsn);
+      else this.#linkLate(writes, lsn);
     } catch (error) {
       if (!(error instanceof NoSlabMemory)) {
         const stopped = links.guard.stopped(error);
@@ -123,5 +127,19 @@ export class WritePath {
     }
     links.guard.leave();
     return lsn;
+  }
+
+  #queue(writes: WriteSet, lsn: Lsn): void {
+    this.#queuedPuts.add(writes, lsn);
+    this.#parts.schema.links.defer(this.#queuedPuts.link);
+  }
+
+  #linkLate(writes: WriteSet, lsn: Lsn): void {
+    const { schema } = this.#parts;
+    this.#late = writes;
+    schema.links.defer(() => {
+      link(schema, writes, lsn);
+      this.#late = null;
+    });
   }
 }

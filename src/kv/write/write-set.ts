@@ -4,6 +4,7 @@
 // A write set is a structure of arrays that are reused, so a put allocates nothing for it.
 
 import type { ArgumentName } from '../../errors.js';
+import type { RecordMemory } from '../../journal/internal.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
@@ -26,8 +27,10 @@ const NO_BYTES = new Uint8Array(0);
 
 /** The operations of one atomic write. */
 export class WriteSet {
-  /** The record, or other memory that holds the values of puts. */
+  /** The memory that holds the values of puts: that of the record, or other memory. */
   bytes: Uint8Array = NO_BYTES;
+  /** A view of all of `bytes`, or null when there is none. */
+  view: DataView | null = null;
   /** The number of operations. Each array below but `bounds` has one place for each. */
   count = 0;
   kinds: number[] = [];
@@ -65,6 +68,7 @@ export class WriteSet {
     this.#empty();
     this.hasOwnKeys = true;
     this.bytes = bytes;
+    this.view = null;
   }
 
   /** Adds a put and encodes its value. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code. */
@@ -119,15 +123,27 @@ export class WriteSet {
     this.#add(DROP, space);
   }
 
+  /** The bytes of the record so far. */
+  get recordBytes(): number {
+    return this.#writer.length;
+  }
+
+  /** True when the write is one put. */
+  get isSinglePut(): boolean {
+    return this.count === 1 && this.kinds[0] === PUT;
+  }
+
   /** Returns the space with this id that the write creates, or undefined. */
   created(id: number): Space | undefined {
     return this.#created.find((space) => space.id === id);
   }
 
   /** Ends the record and returns it. The record is valid until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
-  finish(): Uint8Array {
-    this.bytes = this.#writer.finish();
-    return this.bytes;
+  finish(): RecordMemory {
+    const record = this.#writer.finish();
+    this.bytes = record.bytes;
+    this.view = record.view;
+    return record;
   }
 
   /** Notes that the record is in the log, and so are its definitions. */
@@ -139,6 +155,7 @@ export class WriteSet {
   release(): void {
     this.#writer.release();
     this.bytes = NO_BYTES;
+    this.view = null;
     if (this.bounds.length > 0) this.bounds = [];
     if (this.count <= OPERATIONS_KEPT_MAX) {
       this.keys[0] = '';
