@@ -95,30 +95,30 @@ class Engine final : public keelson::FinishedWrites {
 
   /**
    * Blocks until the write is finished. Runs no JavaScript: a timeout of node:vm could stop it half-way, and a result
-   * would be lost. The result is kept until told() is called or the event loop has reported it.
+   * would be lost. The result is kept until mark_reported() is called or the event loop has reported it.
    */
   void drain(uint32_t slot) {
     if (!writes_.is_under_way(slot)) return;
     is_blocking_ = true;
     writes_.wait_for(slot, kForeverNs, this);
     is_blocking_ = false;
-    if (!untold_.empty()) ring_.raise_event();
+    if (!unreported_.empty()) ring_.raise_event();
   }
 
   /** Returns the result of a finished write that has not been reported; null if there is none. */
-  const int* untold(uint32_t slot) const {
-    for (const Result& result : untold_) {
+  const int* unreported(uint32_t slot) const {
+    for (const Result& result : unreported_) {
       if (result.slot == slot) return &result.result;
     }
     return nullptr;
   }
 
   /** Notes that the result of a write was reported, and frees its slot. */
-  void told(uint32_t slot) {
+  void mark_reported(uint32_t slot) {
     const auto is_of_slot = [slot](const Result& result) { return result.slot == slot; };
-    const auto found = std::find_if(untold_.begin(), untold_.end(), is_of_slot);
-    if (found == untold_.end()) return;
-    untold_.erase(found);
+    const auto found = std::find_if(unreported_.begin(), unreported_.end(), is_of_slot);
+    if (found == unreported_.end()) return;
+    unreported_.erase(found);
     writes_.release(slot);
     unref_when_idle();
   }
@@ -128,11 +128,11 @@ class Engine final : public keelson::FinishedWrites {
     pins_[slot] = nullptr;
     if (is_ending_) return true;
     if (is_blocking_) {
-      untold_.push_back(Result{slot, result});
+      unreported_.push_back(Result{slot, result});
       return false;
     }
     unref_when_idle();
-    tell(slot, result);
+    report(slot, result);
     return true;
   }
 
@@ -163,11 +163,11 @@ class Engine final : public keelson::FinishedWrites {
     napi_handle_scope scope;
     if (napi_open_handle_scope(engine->env_, &scope) != napi_ok) return;
     // These results were not reported by the call that drained them: it was stopped, or drained another file's write.
-    while (!engine->untold_.empty()) {
-      const Result first = engine->untold_.front();
-      engine->untold_.erase(engine->untold_.begin());
+    while (!engine->unreported_.empty()) {
+      const Result first = engine->unreported_.front();
+      engine->unreported_.erase(engine->unreported_.begin());
       engine->unref_when_idle();
-      engine->tell(first.slot, first.result);
+      engine->report(first.slot, first.result);
       engine->writes_.release(first.slot);
     }
     engine->writes_.collect(engine);
@@ -179,11 +179,11 @@ class Engine final : public keelson::FinishedWrites {
    * alive.
    */
   void unref_when_idle() {
-    if (writes_.under_way() == 0 && untold_.empty()) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+    if (writes_.under_way() == 0 && unreported_.empty()) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
   }
 
   /** Calls on_finished(slot, result) from the event loop. Promises and ticks that it queues run right after it. */
-  void tell(uint32_t slot, int result) {
+  void report(uint32_t slot, int result) {
     napi_value arguments[2];
     napi_value callback;
     napi_value receiver;
@@ -262,7 +262,7 @@ class Engine final : public keelson::FinishedWrites {
     int result;
   };
   /** Results of writes that a drain() has finished, until they are reported. */
-  std::vector<Result> untold_;
+  std::vector<Result> unreported_;
   napi_async_context async_context_ = nullptr;
   napi_ref on_finished_ = nullptr;
   /** References that keep the memory of writes alive, by slot. */
@@ -359,14 +359,14 @@ Napi::Value drain(const Napi::CallbackInfo& info) {
 /** result(slot): 0 or a negative errno for a drained write that was not reported; otherwise undefined */
 Napi::Value result(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "result expects a slot");
-  const int* found = engine_of(info)->untold(info[0].As<Napi::Number>().Uint32Value());
+  const int* found = engine_of(info)->unreported(info[0].As<Napi::Number>().Uint32Value());
   return found == nullptr ? info.Env().Undefined() : Napi::Number::New(info.Env(), *found).As<Napi::Value>();
 }
 
 /** told(slot): frees the slot of a drained write; without this call the event loop reports the write to onFinished */
 Napi::Value told(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "told expects a slot");
-  engine_of(info)->told(info[0].As<Napi::Number>().Uint32Value());
+  engine_of(info)->mark_reported(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
