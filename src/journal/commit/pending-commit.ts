@@ -34,7 +34,7 @@ export class PendingCommit {
   #bytes: Uint8Array;
   #view: DataView;
   #length = COMMIT_HEADER_BYTES;
-  #isSealed = false;
+  #hasChecksums = false;
   recordCount = 0;
 
   constructor(
@@ -132,7 +132,7 @@ export class PendingCommit {
     const checksums = this.checksumsDue();
     if (checksums === null) return;
     storage.checksumFrames(this.#bytes, checksums);
-    this.#isSealed = true;
+    this.#hasChecksums = true;
   }
 
   /**
@@ -140,7 +140,7 @@ export class PendingCommit {
    * fill in.
    */
   checksumsDue(): FrameChecksums | null {
-    if (this.recordCount === 0 || this.#isSealed) return null;
+    if (this.recordCount === 0 || this.#hasChecksums) return null;
     const { startLsn, bodyBytes } = this;
     return { seed: this.segment.seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes };
   }

@@ -30,7 +30,7 @@ export interface HeaderRefusal {
   readonly why: string;
 }
 
-/** Seals and checks the headers of one kind of file. */
+/** Finishes and checks the headers of one kind of file. */
 export class FileHeaderCodec {
   readonly #kind: FileKind;
   readonly #magic: Uint8Array;
@@ -44,7 +44,7 @@ export class FileHeaderCodec {
   }
 
   /** Writes magic, version and checksum into a header whose other fields are written. */
-  seal(bytes: Uint8Array): void {
+  finish(bytes: Uint8Array): void {
     const view = viewOf(bytes);
     bytes.set(this.#magic, 0);
     view.setUint32(VERSION_AT, this.#kind.version, true);

@@ -80,7 +80,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   view.setBigUint64(LINEAGE_START_AT, BigInt(header.lineageStart ?? 0), true);
   view.setBigUint64(DURABLE_LSN_AT, BigInt(header.durableLsn), true);
   view.setBigUint64(WALL_MS_AT, BigInt(header.wallMs), true);
-  HEADERS.seal(bytes);
+  HEADERS.finish(bytes);
   return bytes;
 }
 

@@ -9,7 +9,7 @@ import { writeLineageSegment } from './segment-files.js';
 const BLOCK_BYTES = 4096;
 
 /** The plan of the only segment of a new store. */
-export interface SealedSegmentPlan {
+export interface OnlySegmentPlan {
   /** The directory, which has no other segment. */
   readonly directory: string;
   readonly journalId: Uint8Array;
@@ -18,7 +18,7 @@ export interface SealedSegmentPlan {
 }
 
 /** Writes the segment. When this resolves, the segment and every name in the directory are durable. */
-export async function writeSealedSegment(storage: Storage, plan: SealedSegmentPlan): Promise<void> {
+export async function writeOnlySegment(storage: Storage, plan: OnlySegmentPlan): Promise<void> {
   const { directory, journalId, lsn } = plan;
   const inHeader = {
     sequence: FIRST_SEQUENCE,
