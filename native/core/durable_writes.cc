@@ -7,13 +7,18 @@ namespace keelson {
 namespace {
 
 /**
- * Limit of refusals in a row. A kernel that lacks a resource says EAGAIN; after this many attempts, most of them with
- * a pause before, it has failed.
+ * Limit of the transient errors of one write in a row: EINTR, EAGAIN or EBUSY. After so many retries, most of them
+ * behind a pause, the write fails.
  */
 constexpr uint32_t kRetriesMax = 1000;
+/** Limit of the retries in a row that come without a pause. */
 constexpr uint32_t kRetriesAtOnceMax = 100;
+/** Length of a pause before a retry. */
 constexpr long kPauseNs = 1'000'000;
-/** Length of one wait. A blocking wait is cut into such pieces, so that it sees completions posted elsewhere. */
+/**
+ * Limit of one wait in the kernel. A longer wait consists of such pieces. Between them collect() takes completions
+ * that do not end a wait, such as overflowed ones.
+ */
 constexpr uint64_t kWaitPieceNs = 100'000'000;
 
 bool is_transient(int result) { return result == -EINTR || result == -EAGAIN || result == -EBUSY; }

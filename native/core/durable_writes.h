@@ -41,7 +41,7 @@ class DurableWrites {
   uint32_t under_way() const { return under_way_; }
   /** Number of submissions that were repeated after EINTR, EAGAIN or EBUSY. */
   uint64_t retries() const { return retries_; }
-  /** Number of these submissions that came after a pause of 1 ms, in which the thread sleeps. */
+  /** Number of these submissions before which the thread slept for 1 ms. */
   uint64_t pauses() const { return pauses_; }
   const uint8_t* bytes_of(uint32_t slot) const { return writes_[slot].bytes; }
   uint32_t length_of(uint32_t slot) const { return writes_[slot].length; }
