@@ -245,8 +245,8 @@ export class SimulatedFile implements LogFile, HandleUse {
   }
 
   /**
-   * Throws KEELSON_INVARIANT if the memory of a durable write was changed under way: a disk may read it until the
-   * end.
+   * Throws KEELSON_INVARIANT if the memory of a durable write was changed while the write was under way. A disk may
+   * read that memory until the write ends.
    */
   #assertUnchanged(bytes: Uint8Array, submitted: Uint8Array): void {
     if (Buffer.compare(bytes, submitted) === 0) return;
