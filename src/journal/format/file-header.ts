@@ -23,7 +23,7 @@ export interface FileKind {
   readonly article: 'a' | 'an';
 }
 
-/** The verdict on a file that is not read. */
+/** The reason why a file is refused. */
 export interface HeaderRefusal {
   readonly ok: false;
   readonly code: KeelsonErrorCode;
@@ -52,10 +52,10 @@ export class FileHeaderCodec {
   }
 
   /**
-   * Returns why the file that starts with `bytes` is not read. Returns null if the header verifies and has this
-   * version.
+   * Returns why the file that starts with `bytes` is refused. Returns null if the header verifies and has the
+   * version that is read.
    *
-   * The checksum comes before the version, so that a damaged version is not taken for a newer one.
+   * The checksum is checked before the version, so that a damaged version is not taken for a newer one.
    */
   check(bytes: Uint8Array): HeaderRefusal | null {
     const { version: knownVersion, noun, article } = this.#kind;
@@ -78,8 +78,8 @@ export class FileHeaderCodec {
   }
 
   /**
-   * Returns the checksum of `bytes` as if they started with the magic of this kind. The checksum holds if the
-   * magic alone is damaged, and fails in a file of another kind.
+   * Returns the checksum of `bytes` as if they started with the magic of this kind. So the checksum in the file
+   * matches if only the magic is damaged, and differs in a file of another kind.
    */
   #checksumOf(bytes: Uint8Array): number {
     const beforeChecksum = crc32cUpdate(this.#registerAfterMagic, bytes, VERSION_AT, CHECKSUM_AT);
@@ -87,7 +87,7 @@ export class FileHeaderCodec {
   }
 }
 
-/** Returns the verdict on a file that is not read. */
+/** Returns a refusal with this code and reason. */
 export function refuse(code: KeelsonErrorCode, why: string): HeaderRefusal {
   return { ok: false, code, why };
 }
