@@ -240,7 +240,7 @@ async function repair(
       (commit) => commit.startLsn >= lineageStart && commit.recordCount > 0,
     );
     for (const commit of commits) {
-      copied.push({ commit, bytes: await readBody(storage, segment, commit, blockBytes) });
+      copied.push({ commit, bytes: await readCommit(storage, segment, commit, blockBytes) });
     }
   }
   const bodyBytes = copied.reduce((total, { bytes }) => total + bytes.length, 0);
@@ -265,7 +265,7 @@ async function repair(
 /**
  * Returns the bytes of a commit in whole blocks, header included. Its checksums are those of the old segment.
  */
-async function readBody(
+async function readCommit(
   storage: Storage,
   segment: LiveSegment,
   commit: ScannedCommit,
