@@ -94,31 +94,31 @@ class Engine final : public keelson::FinishedWrites {
   }
 
   /**
-   * Blocks until the write is finished. Runs no JavaScript: a timeout of node:vm could stop it half-way, and a result
-   * would be lost. The result is kept until told() is called or the event loop has reported it.
+   * Blocks until the write is finished. Runs no JavaScript: a timeout of node:vm could stop that half-way, and a
+   * result would be lost. The result is kept until mark_reported() is called or the event loop has reported it.
    */
   void drain(uint32_t slot) {
     if (!writes_.is_under_way(slot)) return;
     is_blocking_ = true;
     writes_.wait_for(slot, kForeverNs, this);
     is_blocking_ = false;
-    if (!untold_.empty()) ring_.raise_event();
+    if (!unreported_.empty()) ring_.raise_event();
   }
 
   /** Returns the result of a finished write that has not been reported; null if there is none. */
-  const int* untold(uint32_t slot) const {
-    for (const Result& result : untold_) {
+  const int* unreported(uint32_t slot) const {
+    for (const Result& result : unreported_) {
       if (result.slot == slot) return &result.result;
     }
     return nullptr;
   }
 
-  /** Notes that the result of a write was reported, and frees its slot. */
-  void told(uint32_t slot) {
+  /** Marks the result of a write as reported, and frees its slot. */
+  void mark_reported(uint32_t slot) {
     const auto is_of_slot = [slot](const Result& result) { return result.slot == slot; };
-    const auto found = std::find_if(untold_.begin(), untold_.end(), is_of_slot);
-    if (found == untold_.end()) return;
-    untold_.erase(found);
+    const auto found = std::find_if(unreported_.begin(), unreported_.end(), is_of_slot);
+    if (found == unreported_.end()) return;
+    unreported_.erase(found);
     writes_.release(slot);
     unref_when_idle();
   }
@@ -128,11 +128,11 @@ class Engine final : public keelson::FinishedWrites {
     pins_[slot] = nullptr;
     if (is_ending_) return true;
     if (is_blocking_) {
-      untold_.push_back(Result{slot, result});
+      unreported_.push_back(Result{slot, result});
       return false;
     }
     unref_when_idle();
-    tell(slot, result);
+    report(slot, result);
     return true;
   }
 
@@ -163,27 +163,24 @@ class Engine final : public keelson::FinishedWrites {
     napi_handle_scope scope;
     if (napi_open_handle_scope(engine->env_, &scope) != napi_ok) return;
     // These results were not reported by the call that drained them: it was stopped, or drained another file's write.
-    while (!engine->untold_.empty()) {
-      const Result first = engine->untold_.front();
-      engine->untold_.erase(engine->untold_.begin());
+    while (!engine->unreported_.empty()) {
+      const Result first = engine->unreported_.front();
+      engine->unreported_.erase(engine->unreported_.begin());
       engine->unref_when_idle();
-      engine->tell(first.slot, first.result);
+      engine->report(first.slot, first.result);
       engine->writes_.release(first.slot);
     }
     engine->writes_.collect(engine);
     napi_close_handle_scope(engine->env_, scope);
   }
 
-  /**
-   * Stops an idle engine from keeping the process alive. A write that is under way, or not reported yet, keeps it
-   * alive.
-   */
+  /** Lets the process end while no write is under way or waits to be reported. */
   void unref_when_idle() {
-    if (writes_.under_way() == 0 && untold_.empty()) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+    if (writes_.under_way() == 0 && unreported_.empty()) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
   }
 
   /** Calls on_finished(slot, result) from the event loop. Promises and ticks that it queues run right after it. */
-  void tell(uint32_t slot, int result) {
+  void report(uint32_t slot, int result) {
     napi_value arguments[2];
     napi_value callback;
     napi_value receiver;
@@ -226,10 +223,11 @@ class Engine final : public keelson::FinishedWrites {
   }
 
   /**
-   * Gives up a write because the disk does not answer and V8 is about to free its memory. Cancels the write if the
-   * kernel has not started it. Otherwise direct I/O has pinned its pages: this call maps fresh pages in their place,
-   * so that later writes of the process to these addresses do not reach the disk, and the kernel keeps the old pages
-   * until it is done. A thread in an uninterruptible sleep in the kernel cannot end before the disk answers.
+   * Gives up a write, because the disk does not answer and V8 is about to free its memory. Cancels the write if the
+   * kernel has not started it. Otherwise maps fresh pages over the whole pages of its memory. The kernel, which has
+   * pinned the old pages for direct I/O, keeps them until the write ends, and what the process stores at these
+   * addresses later does not reach the disk. A thread in an uninterruptible sleep in the kernel cannot end before the
+   * disk answers.
    */
   void give_up(uint32_t slot) {
     ring_.cancel_all();
@@ -262,7 +260,7 @@ class Engine final : public keelson::FinishedWrites {
     int result;
   };
   /** Results of writes that a drain() has finished, until they are reported. */
-  std::vector<Result> untold_;
+  std::vector<Result> unreported_;
   napi_async_context async_context_ = nullptr;
   napi_ref on_finished_ = nullptr;
   /** References that keep the memory of writes alive, by slot. */
@@ -288,7 +286,7 @@ bool are_numbers(const Napi::CallbackInfo& info, size_t from, size_t to) {
   return true;
 }
 
-/** openRing(onFinished: (slot, result) => void): opens the ring; 0 or a negative errno */
+/** openRing(onFinished: (slot, result) => void): Opens the ring. Returns 0 or a negative errno. */
 Napi::Value open_ring(const Napi::CallbackInfo& info) {
   if (!info[0].IsFunction()) return throw_type_error(info, "openRing expects a function");
   Engine* engine = engine_of(info);
@@ -296,7 +294,10 @@ Napi::Value open_ring(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), engine->open(info[0]));
 }
 
-/** openFile(path): { fd, isDirect, memoryAlignment, offsetAlignment } or a negative errno */
+/**
+ * openFile(path): Opens a file for durable writes. Returns { fd, isDirect, memoryAlignment, offsetAlignment } or a
+ * negative errno.
+ */
 Napi::Value open_file(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) return throw_type_error(info, "openFile expects a path");
   keelson::DirectFile file;
@@ -311,7 +312,7 @@ Napi::Value open_file(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/** closeFile(fd): closes a descriptor of openFile(); false for any other */
+/** closeFile(fd): Closes a descriptor of openFile(). Returns false for any other descriptor. */
 Napi::Value close_file(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "closeFile expects a descriptor");
   const bool was_ours = engine_of(info)->close_fd(info[0].As<Napi::Number>().Int32Value());
@@ -319,8 +320,8 @@ Napi::Value close_file(const Napi::CallbackInfo& info) {
 }
 
 /**
- * submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): fills in checksums, starts a write; a slot or a
- * negative errno
+ * submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): Fills in the checksums of the frames and
+ * starts a durable write. Returns its slot or a negative errno.
  */
 Napi::Value submit(const Napi::CallbackInfo& info) {
   const bool has_bytes = info[1].IsTypedArray() && info[1].As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
@@ -349,28 +350,34 @@ Napi::Value submit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), slot);
 }
 
-/** drain(slot): blocks until the write is finished; its result stays in result() until told() */
+/** drain(slot): Blocks until the write is finished. result() returns its result until told() is called. */
 Napi::Value drain(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "drain expects a slot");
   engine_of(info)->drain(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
-/** result(slot): 0 or a negative errno for a drained write that was not reported; otherwise undefined */
+/** result(slot): Returns 0 or a negative errno for a drained write that was not reported, and otherwise undefined. */
 Napi::Value result(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "result expects a slot");
-  const int* found = engine_of(info)->untold(info[0].As<Napi::Number>().Uint32Value());
+  const int* found = engine_of(info)->unreported(info[0].As<Napi::Number>().Uint32Value());
   return found == nullptr ? info.Env().Undefined() : Napi::Number::New(info.Env(), *found).As<Napi::Value>();
 }
 
-/** told(slot): frees the slot of a drained write; without this call the event loop reports the write to onFinished */
+/**
+ * told(slot): Marks a drained write as reported and frees its slot. Without this call the event loop reports the
+ * write to onFinished.
+ */
 Napi::Value told(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1)) return throw_type_error(info, "told expects a slot");
-  engine_of(info)->told(info[0].As<Napi::Number>().Uint32Value());
+  engine_of(info)->mark_reported(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
-/** alignedOffset(arrayBuffer, alignment): offset of the first byte whose address is a multiple of `alignment` */
+/**
+ * alignedOffset(arrayBuffer, alignment): Returns the offset of the first byte whose address is a multiple of
+ * `alignment`.
+ */
 Napi::Value aligned_offset(const Napi::CallbackInfo& info) {
   if (!info[0].IsArrayBuffer() || !are_numbers(info, 1, 2)) {
     return throw_type_error(info, "alignedOffset expects (ArrayBuffer, alignment)");
@@ -383,7 +390,10 @@ Napi::Value aligned_offset(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>((alignment - start % alignment) % alignment));
 }
 
-/** flock(fd, operation): 0 or a negative errno, -EWOULDBLOCK if another descriptor holds the lock; never blocks */
+/**
+ * flock(fd, operation): Locks or unlocks a file without blocking. Returns 0 or a negative errno: -EWOULDBLOCK if
+ * another descriptor holds the lock.
+ */
 Napi::Value lock_descriptor(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 2)) return throw_type_error(info, "flock expects (fd, operation)");
   const int operation = info[1].As<Napi::Number>().Int32Value();
@@ -394,7 +404,10 @@ Napi::Value lock_descriptor(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result == 0 ? 0 : -errno);
 }
 
-/** checksumFrames(bytes, startLsn, seed): false if the frames do not fill `bytes` exactly */
+/**
+ * checksumFrames(bytes, startLsn, seed): Fills in the checksums of the frames. Returns false if they do not fill
+ * `bytes` exactly.
+ */
 Napi::Value checksum_frames(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray() || !are_numbers(info, 1, 3)) {
     return throw_type_error(info, "checksumFrames expects (Uint8Array, startLsn, seed)");
@@ -406,7 +419,7 @@ Napi::Value checksum_frames(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), fits);
 }
 
-/** crc32cUpdate(register, bytes): the register after `bytes`, a signed 32-bit number as in src/crc32c.ts */
+/** crc32cUpdate(register, bytes): Returns the register after `bytes`, a signed 32-bit number as in src/crc32c.ts. */
 Napi::Value crc32c_update(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1) || !info[1].IsTypedArray()) {
     return throw_type_error(info, "crc32cUpdate expects (register, Uint8Array)");
@@ -417,7 +430,10 @@ Napi::Value crc32c_update(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<int32_t>(crc));
 }
 
-/** state(): { ringFd, underWay, retries, pauses } of this thread's ring; ringFd is -1 without a ring */
+/**
+ * state(): Returns { ringFd, underWay, retries, pauses } of the ring of this thread. ringFd is -1 if there is no
+ * ring.
+ */
 Napi::Value state(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("ringFd", engine_of(info)->ring_fd());

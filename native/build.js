@@ -1,5 +1,6 @@
-// Builds the addon. `prepare` runs this file: in a checkout, and never where the package is installed from a tarball.
-// Without a compiler it prints one line and goes on, because the node:fs engine needs no binary.
+// Builds the addon. prepare.js runs this file in a checkout. An installation of the package from a tarball does not
+// run it. If the build fails, for example without a compiler, this prints one line and succeeds, because the node:fs
+// engine needs no binary. With KEELSON_REQUIRE_NATIVE in the environment it fails.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

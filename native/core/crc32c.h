@@ -1,5 +1,5 @@
-// CRC-32C with the CPU's instruction where it has one, found out at run time, and with tables otherwise. Registers
-// have no final inversion, as in src/crc32c.ts. Both implementations give the same results bit for bit.
+// CRC-32C, with the instruction of the CPU if it has one, and otherwise with tables. The choice is made at run time.
+// Registers have no final inversion, as in src/crc32c.ts. Both implementations give the same results bit for bit.
 
 #pragma once
 

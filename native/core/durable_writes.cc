@@ -7,13 +7,18 @@ namespace keelson {
 namespace {
 
 /**
- * Limit of refusals in a row. A kernel that lacks a resource says EAGAIN; after this many attempts, most of them with
- * a pause before, it has failed.
+ * Limit of the transient errors of one write in a row: EINTR, EAGAIN or EBUSY. After so many retries, most of them
+ * behind a pause, the write fails.
  */
 constexpr uint32_t kRetriesMax = 1000;
+/** Limit of the retries in a row that come without a pause. */
 constexpr uint32_t kRetriesAtOnceMax = 100;
+/** Length of a pause before a retry. */
 constexpr long kPauseNs = 1'000'000;
-/** Length of one wait. A blocking wait is cut into such pieces, so that it sees completions posted elsewhere. */
+/**
+ * Limit of one wait in the kernel. A longer wait consists of such pieces. Between them collect() takes completions
+ * that do not end a wait, such as overflowed ones.
+ */
 constexpr uint64_t kWaitPieceNs = 100'000'000;
 
 bool is_transient(int result) { return result == -EINTR || result == -EAGAIN || result == -EBUSY; }
@@ -43,7 +48,7 @@ int DurableWrites::start(int fd, const uint8_t* bytes, uint32_t length, uint64_t
   return error;
 }
 
-void DurableWrites::collect(FinishedWrites* told) {
+void DurableWrites::collect(FinishedWrites* receiver) {
   Completion completion;
   bool has_taken;
   // Overflowed completions enter the queue only when it has room and the kernel is asked. Nothing announces them.
@@ -52,17 +57,17 @@ void DurableWrites::collect(FinishedWrites* told) {
     has_taken = false;
     while (ring_->take(&completion)) {
       has_taken = true;
-      completed(static_cast<uint32_t>(completion.user_data), completion.result, told);
+      completed(static_cast<uint32_t>(completion.user_data), completion.result, receiver);
     }
   } while (has_taken && ring_->has_overflowed());
 }
 
-bool DurableWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* told) {
+bool DurableWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* receiver) {
   const uint64_t start_ns = now_ns();
   if (!is_under_way(slot)) return true;
   const uint64_t serial = writes_[slot].serial;
   for (;;) {
-    collect(told);
+    collect(receiver);
     if (!is_under_way(slot) || writes_[slot].serial != serial) return true;
     const uint64_t waited_ns = now_ns() - start_ns;
     if (waited_ns >= timeout_ns) return false;
@@ -102,28 +107,28 @@ int DurableWrites::submit(uint32_t slot) {
   }
 }
 
-void DurableWrites::completed(uint32_t slot, int result, FinishedWrites* told) {
+void DurableWrites::completed(uint32_t slot, int result, FinishedWrites* receiver) {
   Write& write = writes_[slot];
   if (result > 0) {
     write.done += static_cast<uint32_t>(result);
     write.retries = 0;
-    if (write.done >= write.length) return finish(slot, 0, told);
+    if (write.done >= write.length) return finish(slot, 0, receiver);
   } else if (result == 0) {
     // No progress and no error: the device gives no reason, so the write fails with EIO.
-    return finish(slot, -EIO, told);
+    return finish(slot, -EIO, receiver);
   } else if (!is_transient(result) || ++write.retries > kRetriesMax) {
-    return finish(slot, result, told);
+    return finish(slot, result, receiver);
   } else {
     retries_++;
   }
   const int error = submit(slot);
-  if (error != 0) finish(slot, error, told);
+  if (error != 0) finish(slot, error, receiver);
 }
 
-void DurableWrites::finish(uint32_t slot, int result, FinishedWrites* told) {
+void DurableWrites::finish(uint32_t slot, int result, FinishedWrites* receiver) {
   writes_[slot].is_under_way = false;
   under_way_--;
-  if (told->finished(slot, result)) release(slot);
+  if (receiver->finished(slot, result)) release(slot);
 }
 
 }  // namespace keelson

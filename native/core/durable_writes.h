@@ -29,10 +29,10 @@ class DurableWrites {
   int start(int fd, const uint8_t* bytes, uint32_t length, uint64_t position);
 
   /** Takes all completions that are there, without waiting. */
-  void collect(FinishedWrites* told);
+  void collect(FinishedWrites* receiver);
 
   /** Waits until the write is finished. Returns false after `timeout_ns` if it is still under way. */
-  bool wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* told);
+  bool wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* receiver);
 
   /** Frees the slot of a finished write. */
   void release(uint32_t slot) { free_.push_back(slot); }
@@ -41,7 +41,7 @@ class DurableWrites {
   uint32_t under_way() const { return under_way_; }
   /** Number of submissions that were repeated after EINTR, EAGAIN or EBUSY. */
   uint64_t retries() const { return retries_; }
-  /** Number of these submissions that came after a pause of 1 ms, in which the thread sleeps. */
+  /** Number of these submissions before which the thread slept for 1 ms. */
   uint64_t pauses() const { return pauses_; }
   const uint8_t* bytes_of(uint32_t slot) const { return writes_[slot].bytes; }
   uint32_t length_of(uint32_t slot) const { return writes_[slot].length; }
@@ -62,8 +62,8 @@ class DurableWrites {
   uint32_t free_slot();
   /** Submits the rest of a write to the kernel. */
   int submit(uint32_t slot);
-  void completed(uint32_t slot, int result, FinishedWrites* told);
-  void finish(uint32_t slot, int result, FinishedWrites* told);
+  void completed(uint32_t slot, int result, FinishedWrites* receiver);
+  void finish(uint32_t slot, int result, FinishedWrites* receiver);
 
   Ring* ring_;
   std::vector<Write> writes_;

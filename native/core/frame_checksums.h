@@ -1,4 +1,4 @@
-// Sealing: fills in the checksum of every frame of a commit. docs/FORMAT.md is the authority on the layout.
+// Fills in the checksum of every frame of a commit. docs/FORMAT.md is the authority on the layout.
 // src/storage/frame-checksums.ts writes the same bytes.
 
 #pragma once
@@ -9,8 +9,8 @@
 namespace keelson {
 
 /**
- * Seals the frames in bytes[0, length). The first frame starts at `start_lsn`. Returns false if the frames do not
- * fill `length` exactly; then the caller has a fault and must not write the bytes.
+ * Fills in the checksums of the frames in bytes[0, length). The first frame starts at `start_lsn`. Returns false if
+ * the frames do not fill `length` exactly: a fault of the caller, who must not write the bytes.
  */
 bool checksum_frames(uint8_t* bytes, size_t length, uint64_t start_lsn, uint32_t seed);
 

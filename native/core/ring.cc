@@ -22,9 +22,10 @@ int system_register(int ring_fd, unsigned opcode, const void* argument, unsigned
   return syscall(__NR_io_uring_register, ring_fd, opcode, argument, count) < 0 ? -errno : 0;
 }
 
-/** These words are shared with the kernel. */
+/** Loads a word that the kernel shares. */
 unsigned load_acquire(unsigned* word) { return std::atomic_ref<unsigned>(*word).load(std::memory_order_acquire); }
 
+/** Stores a word that the kernel shares. */
 void store_release(unsigned* word, unsigned value) {
   std::atomic_ref<unsigned>(*word).store(value, std::memory_order_release);
 }
@@ -154,7 +155,8 @@ void Ring::cancel_all() {
   io_uring_sync_cancel_reg what{};
   what.fd = -1;
   what.flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
-  // Does not wait. An error means that nothing was there to cancel, or that it has started.
+  // With a timeout of zero the call does not wait. An error means that there was nothing to cancel, or that it has
+  // started.
   system_register(ring_fd_, IORING_REGISTER_SYNC_CANCEL, &what, 1);
 #endif
 }

@@ -1,6 +1,7 @@
-// Seals arbitrary bytes and well-formed frames, and compares the result with a simple implementation of the format.
-// Frames that fill the body exactly get the right checksums; all other bodies are refused; no other byte
-// changes. The memory ends with the body, so that the address sanitizer sees any access past it.
+// Fills in the checksums of arbitrary bytes and of well-formed frames, and compares the result with a simple
+// implementation of the format. Frames that fill the body exactly get the right checksums; all other bodies are
+// refused; no other byte changes. The memory ends with the body, so that the address sanitizer sees any access past
+// it.
 
 #include "../core/frame_checksums.h"
 

@@ -22,6 +22,6 @@ export {
   type SegmentFindings,
 } from './repair/journal-examination.js';
 export { journalIdOf } from './repair/whose-journal.js';
-export { writeSealedSegment } from './segments/sealed-segment.js';
+export { writeOnlySegment } from './segments/only-segment.js';
 export { newJournalId } from './segments/segment-files.js';
 export type { LocalLog, LogFiles, StoreLog } from './store-log.js';

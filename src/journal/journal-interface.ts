@@ -9,29 +9,34 @@ import type { SegmentSupplyStats } from './segments/segment-supply.js';
 
 /** The records that read() iterates over. */
 export interface ReadRange {
-  /** Records above this LSN. Default: the oldest record that is held. */
+  /** Iterates over records above this LSN: the LSN of a record, or `startLsn`, which is the default. */
   readonly from?: number;
-  /** Records up to this LSN. Default: the last record that is durable at the call. */
+  /** Iterates over records up to this LSN, which is the LSN of a record. Default: `syncedLsn` at the call. */
   readonly to?: number;
 }
 
 /** The options of follow(). */
 export interface FollowOptions {
-  /** Records above this LSN. */
+  /** Iterates over records above this LSN: the LSN of a record, or `startLsn`. */
   readonly from: number;
-  /** Ends the iteration when it is aborted. */
+  /** Ends the iteration when the signal is aborted. */
   readonly signal?: AbortSignal;
 }
 
 /** Figures of a journal. */
 export interface JournalStats extends CommitPipelineStats, SegmentSupplyStats {
-  /** Segments that hold records, the current one included. */
+  /**
+   * Segments that the journal holds: those of earlier sessions, and those of this session with a durable
+   * commit.
+   */
   readonly segments: number;
-  /** Bytes of all segment files on the disk, also of those that are prepared or wait to be recycled. */
+  /** Bytes of the segment files that the journal holds, has prepared, or can recycle. */
   readonly segmentBytes: number;
-  /** Appends that blocked until the disk had caught up, because `maxUndurableBytes` was reached. */
+  /**
+   * Appends that blocked until the disk had caught up, because they would have exceeded `maxUndurableBytes`.
+   */
   readonly blockingDrains: number;
-  /** Bytes that are appended and not durable now. */
+  /** Bytes that are appended and not durable, as of now. */
   readonly undurableBytes: number;
 }
 
@@ -48,11 +53,11 @@ export interface Journal {
   readonly directory: string;
   /** The 16 random bytes in every segment of this journal. */
   readonly journalId: Uint8Array;
-  /** The end of the log: the LSN of the last append. */
+  /** The end of the log: the LSN of the last record, durable or not. */
   readonly nextLsn: Lsn;
   /** Every record up to this LSN is durable. */
   readonly syncedLsn: Lsn;
-  /** Records above this LSN can be read. Those up to it have been truncated. */
+  /** Records above this LSN can be read. Records up to it have been removed. */
   readonly startLsn: Lsn;
   /** The engine that does the I/O. */
   readonly engine: 'fs' | 'io_uring' | 'simulated';
@@ -62,18 +67,20 @@ export interface Journal {
   readonly nativeIoUringActive: boolean;
   /** True if commits bypass the page cache of the operating system. */
   readonly directIoActive: boolean;
-  /** The error because of which no more records are taken, or null. Reading continues. */
+  /** The error for which the journal takes no more records, or null. Reading continues. */
   readonly poisoned: KeelsonError | null;
 
   /**
    * Appends a copy of `record` and returns its LSN. The record becomes durable with the next commit, which this
    * call does not wait for.
    *
-   * Blocks only if no segment could be prepared in time, or if the record would exceed `maxUndurableBytes`.
+   * Blocks if no segment with room is ready, or if the record would exceed `maxUndurableBytes`. The first
+   * append of a session always blocks, because it makes a segment.
    *
    * @param record At most 2^28 − 1 bytes.
-   * @throws With nothing changed, a TypeError for anything but a Uint8Array, KEELSON_RECORD_TOO_LARGE,
-   * KEELSON_NO_SPACE, KEELSON_EXHAUSTED, KEELSON_POISONED, KEELSON_CLOSED.
+   * @throws With nothing appended: a TypeError for anything but a Uint8Array, a RangeError if there is no
+   * memory, KEELSON_RECORD_TOO_LARGE, KEELSON_NO_SPACE, KEELSON_ACCESS, KEELSON_IO, KEELSON_EXHAUSTED,
+   * KEELSON_POISONED, KEELSON_CLOSED.
    * @example
    * const lsn = journal.append(new TextEncoder().encode('paid'));
    * await journal.syncThrough(lsn);
@@ -141,9 +148,9 @@ export interface Journal {
    *
    * @param range `from`: the LSN of a record, or `startLsn`, which is the default. `to`: the LSN of a record,
    * by default `syncedLsn` at the call.
-   * @throws A RangeError if a position is not held or in the future. The iteration throws a RangeError if a
-   * position is not the LSN of a record, KEELSON_CORRUPT if a record does not verify, and KEELSON_CLOSED when
-   * the journal is closed.
+   * @throws KEELSON_CLOSED, a TypeError for an unknown option, and a RangeError if a position is below
+   * `startLsn` or above `syncedLsn`. The iteration throws a RangeError if a position is not the LSN of a
+   * record, KEELSON_CORRUPT if a record does not verify, and KEELSON_CLOSED if the journal is closed meanwhile.
    * @example
    * for await (const { lsn, record } of journal.read({ from: 0 })) console.log(lsn, record.length);
    */
@@ -153,8 +160,9 @@ export interface Journal {
    * Iterates over copies of the durable records above `from`, and then over each later record when it is
    * durable. Ends when `signal` is aborted or the journal is closed.
    *
-   * @throws KEELSON_CLOSED, and a RangeError if `from` is not held or in the future. The iteration throws a
-   * RangeError if `from` is not the LSN of a record, and KEELSON_CORRUPT if a record does not verify.
+   * @throws KEELSON_CLOSED, a TypeError for an unknown option, and a RangeError if `from` is below `startLsn`
+   * or above `syncedLsn`. The iteration throws a RangeError if `from` is not the LSN of a record, and
+   * KEELSON_CORRUPT if a record does not verify.
    * @example
    * for await (const { record } of journal.follow({ from: journal.syncedLsn })) send(record);
    */
@@ -182,7 +190,7 @@ export interface Journal {
 
   /**
    * Makes everything appended durable, seals the log and releases the lock. Iterations of follow() end.
-   * Idempotent. Never rejects: what cannot become durable has rejected already for those who wait for it.
+   * Idempotent. Never rejects: the promises for records that cannot become durable have rejected before.
    *
    * @example
    * await journal.close();

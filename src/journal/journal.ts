@@ -30,7 +30,7 @@ import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
 import { SegmentSupply } from './segments/segment-supply.js';
 import type { LocalLog } from './store-log.js';
 
-/** The parts of a journal that opening has made. */
+/** The parts from which an open makes a journal. */
 export interface JournalParts {
   readonly storage: Storage;
   readonly directory: string;
@@ -56,7 +56,9 @@ export class Journal implements JournalSurface, LocalLog {
   readonly #layout: CommitLayout;
   readonly #pipeline: CommitPipeline;
   readonly #waiters = new DurableWaiters();
-  /** Those who wait in drained(). All wait for LSN 0. */
+  /**
+   * The promises of drained(). Each waits for LSN 0: settle(0) resolves all of them, and end(-1) rejects all.
+   */
   readonly #drainWaiters = new DurableWaiters();
   readonly #turns = new FairTurns();
   readonly #iterations: Iterations;
@@ -321,7 +323,7 @@ export class Journal implements JournalSurface, LocalLog {
         if (!this.#layout.isReadyFor(frameBytes, recordCount))
           this.#layout.makeReadyFor(frameBytes, recordCount);
       } catch (error) {
-        // If preparing room has poisoned, the error that everyone gets says more.
+        // If preparing room has poisoned the journal, its error says more.
         throw this.poisoned ?? error;
       }
     }
@@ -366,7 +368,7 @@ export class Journal implements JournalSurface, LocalLog {
     this.#pipeline.heldFromLsn = Math.max(this.#pipeline.heldFromLsn, startLsn);
     if (needsMark) await this.#mark(0);
     try {
-      // Asked now, because a reader may have pinned a segment while the mark became durable.
+      // Called only now, because a reader may have pinned a segment while the mark became durable.
       for (const { path, writtenAs } of this.#held.retire(startLsn)) {
         const isRecycled = writtenAs !== null && (await this.#room.recycle(writtenAs));
         if (!isRecycled) await this.#remove(path);
@@ -391,7 +393,7 @@ export class Journal implements JournalSurface, LocalLog {
 
   #segmentBytes(): number {
     const held = [...this.#held];
-    // Segments without a durable commit. They are held when they have one.
+    // Segments of this session that have no durable commit yet, and so are not held.
     const open = [...this.#layout.openSegments].filter(
       ({ sequence }) => !held.some((segment) => segment.sequence === sequence),
     );
@@ -400,8 +402,7 @@ export class Journal implements JournalSurface, LocalLog {
   }
 
   /**
-   * Writes a mark behind everything appended so far. The mark without flags says up to where the journal holds
-   * nothing.
+   * Writes a mark behind everything appended so far. A mark without flags only makes the held-from LSN durable.
    */
   #mark(flags: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -416,14 +417,15 @@ export class Journal implements JournalSurface, LocalLog {
   async #close(): Promise<void> {
     this.#iterations.wake();
     await this.#retiring;
-    // The order matters: first what was accepted, then no empty segment is left behind, then the seal that says
-    // that all is well.
+    // The order matters: everything accepted becomes durable, then unused segments are removed, and then the
+    // seal says that the session ended well.
     await this.#pipeline.whenIdle();
     await this.#room.close();
     const { segment } = this.#layout;
     if (segment !== null && this.poisoned === null) await this.#mark(COMMIT_FLAGS.closed).catch(() => {});
     await this.#pipeline.whenIdle();
-    // Nobody writes behind the seal. A file that cannot be cut takes room and harms nothing.
+    // No session writes behind the seal, so the file is cut there. A file that cannot be cut takes room and
+    // harms nothing.
     if (segment !== null && this.poisoned === null)
       await segment.file.truncate(segment.nextOffset).catch(() => {});
     for (const open of this.#layout.openSegments) this.#closes.close(open.file);

@@ -23,13 +23,14 @@ import type { LiveSegment, RecoveryAnchor } from './recovery/tail-decision.js';
 import { listSegments, newJournalId } from './segments/segment-files.js';
 
 /**
- * Opens the journal in `directory`. Makes the directory if it is not there, and recovers the journal if its
- * last owner died. Nothing is replayed: call read(). A journal that is opened and not written to gets no
- * segment.
+ * Opens the journal in `directory`. Makes the directory if it is not there, unless `create` is false. Repairs
+ * the journal if its last session did not end well. Replays nothing: call read(). An open that repairs nothing
+ * makes no segment: the first append does.
  *
- * @param directory A path or a `file:` URL. The directory of a store is KEELSON_FOREIGN, because its journal
- * belongs to the store.
- * @throws A TypeError for misuse. KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN, KEELSON_FORMAT_VERSION,
+ * @param directory A path or a `file:` URL. The directory of a store is refused with KEELSON_FOREIGN, because
+ * its journal belongs to the store.
+ * @throws Rejects with a TypeError for wrong arguments, and a RangeError if `segmentBytesMin` is above
+ * `segmentBytesMax`. Rejects with KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN, KEELSON_FORMAT_VERSION,
  * KEELSON_INCOMPLETE, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.
  * @example
  * const journal = await openJournal('./log');
@@ -44,7 +45,7 @@ export async function openJournal(directory: DirectoryPath, options?: JournalOpt
   await ensureDirectory(storage, path, resolved);
   const lock = await lockDirectory(storage, path, resolved.waitForLockMs);
   try {
-    // The owner who had the lock until now may have made a store.
+    // Whoever had the lock until now may have made a store.
     if ((await contentsOf(lock.storage, path)).join() !== names.join())
       await refuseStoreIn(lock.storage, path);
   } catch (error) {
@@ -55,7 +56,7 @@ export async function openJournal(directory: DirectoryPath, options?: JournalOpt
 }
 
 /**
- * Returns the names in the directory.
+ * Returns the names in the directory, without those of the lock. Returns none if there is no directory.
  *
  * @throws KEELSON_FOREIGN if it holds a store, whose journal belongs to the store.
  */
@@ -72,13 +73,13 @@ async function contentsOf(storage: Storage, directory: string): Promise<string[]
   return (await storage.list(directory)).filter((name) => !isLockName(name)).sort();
 }
 
-/** Opens a journal on any storage, also that of a store. For tests. */
+/** Opens a journal on any storage, even the journal of a store. For tests. */
 export async function openJournalOn(
   storage: Storage,
   directory: string,
   options: ResolvedJournalOptions,
 ): Promise<FullJournal> {
-  // Refuses what is not ours before anything is made or locked: see inspectJournal().
+  // Refuses foreign files before anything is made or locked: see inspectJournal().
   if ((await storage.kind(directory)) === 'directory') await inspectJournal(storage, directory);
   await ensureDirectory(storage, directory, options);
   const lock = await lockDirectory(storage, directory, options.waitForLockMs);
@@ -100,7 +101,7 @@ export async function openLockedJournal(
   const { storage } = lock;
   try {
     for (const name of await storage.list(directory)) {
-      // A crash may have left it as the second name of a segment. The other name stays.
+      // A crash may have left a segment with two names. Then only the temporary one goes.
       if (isTemporarySegment(name)) await storage.remove(`${directory}/${name}`);
     }
     const recovered = await recoverJournal(storage, directory, anchor, onScan);
@@ -113,7 +114,7 @@ export async function openLockedJournal(
   }
 }
 
-/** A journal as of one moment, for replay alone. It holds no lock, and writes nothing. */
+/** A journal as it was when it was opened, for replay alone. It holds no lock, and writes nothing. */
 export interface ReadOnlyJournal {
   readonly recovery: JournalRecovery;
   replay(fromLsn: number, visit: RecordVisit): Promise<void>;
@@ -123,8 +124,8 @@ export interface ReadOnlyJournal {
  * Opens the journal in `directory` for replay alone, without a lock, and writes nothing.
  *
  * @param anchor What the store knows about its journal, or null.
- * @throws KEELSON_NOT_FOUND and KEELSON_CORRUPT may be temporary while an owner writes: the caller tries
- * again.
+ * @throws What recoverJournalReadOnly() throws. While an owner writes, KEELSON_NOT_FOUND and KEELSON_CORRUPT
+ * may be temporary, and the caller tries again.
  */
 export async function openReadOnlyJournal(
   storage: Storage,
@@ -143,8 +144,9 @@ export async function openReadOnlyJournal(
 /**
  * Throws KEELSON_NOT_FOUND if a file has been retired since it was scanned.
  *
- * An owner may have retired the file during the scan and given it other contents, so a part of it seemed to be
- * torn. A retired file loses its name before that. So a file that still has its name held what the scan saw.
+ * If an owner retired and recycled a file during the scan, the scan may have taken its new contents for a torn
+ * tail. A retired file loses its name before its contents change. So the scan of a file that still has its name
+ * is right.
  */
 async function assertHeld(storage: Storage, directory: string, live: readonly LiveSegment[]): Promise<void> {
   const sequences = new Set(await listSegments(storage, directory));

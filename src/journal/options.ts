@@ -7,36 +7,43 @@ import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, isBlockSize } from './format/segment-
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** A day, in milliseconds. */
+/** Limit of the option `waitForLockMs`: a day, in milliseconds. */
 export const WAIT_FOR_LOCK_MS_MAX = 24 * 60 * 60 * 1000;
 
 /** The options of a journal, with defaults filled in. */
 export interface ResolvedJournalOptions {
   /** Whether to create the directory if it is not there. Default true. */
   create: boolean;
-  /** The engine. 'auto' takes the fastest engine that works here. Default 'auto'. */
+  /** The engine that does the I/O. 'auto' takes the fastest engine that works here. Default 'auto'. */
   engine: EngineChoice;
-  /** Size of the first segment of a session, in bytes. Each later segment has twice the size. Default 1 MiB. */
+  /**
+   * Size of the first segment of a session in bytes, from 4 KiB to `segmentBytesMax`. Each later segment has
+   * twice the size of the one before, up to `segmentBytesMax`. Default 1 MiB.
+   */
   segmentBytesMin: number;
   /**
-   * Size at which doubling stops, in bytes. A record that does not fit gets a larger segment. Default 64 MiB.
+   * Size in bytes at which the doubling of segments stops, from 4 KiB to 1 GiB. A record that does not fit gets
+   * a larger segment. Default 64 MiB.
    */
   segmentBytesMax: number;
-  /** Size of a commit at most, in bytes. A record that does not fit gets a larger commit. Default 4 MiB. */
+  /**
+   * Largest size of a commit in bytes, from 1 KiB to 256 MiB. A record that does not fit gets a larger commit.
+   * Default 4 MiB.
+   */
   commitBytesMax: number;
   /**
-   * Size of a block, in bytes: a power of two, at least the block size of the disk. Commits start at blocks and
-   * fill them. Default 4 KiB.
+   * Size of a block in bytes: a power of two from 512 bytes to 64 KiB, and at least the block size of the disk.
+   * Commits start at blocks and fill them. Default 4 KiB.
    */
   blockBytes: number;
   /**
-   * Bytes that may be appended and not durable. An append that would exceed this blocks until the disk has
-   * caught up. Default 64 MiB.
+   * Limit of the bytes that are appended and not durable, from 1 KiB to 4 GiB. An append that would exceed it
+   * blocks until the disk has caught up. Default 64 MiB.
    */
   maxUndurableBytes: number;
   /**
-   * How long to wait for a live owner to leave before KEELSON_LOCKED, in milliseconds. At most a day, default
-   * 0.
+   * How long an open waits for a live owner to leave before it fails with KEELSON_LOCKED, in milliseconds. At
+   * most a day. Default 0.
    */
   waitForLockMs: number;
 }
@@ -64,7 +71,7 @@ const JOURNAL_OPTIONS: OptionTable<ResolvedJournalOptions> = {
 /**
  * Returns the options with defaults filled in.
  *
- * @param where The function that is named in messages.
+ * @param where The name of the function for messages.
  * @throws A TypeError for a name or value that the table refuses, and a RangeError if sizes contradict each
  * other.
  */

@@ -16,25 +16,25 @@ export interface StoreLog {
   /** The 16 random bytes that identify this log. An image carries the id of its log. */
   readonly journalId: Uint8Array;
 
-  /** The end of the log: the LSN of the last append. */
+  /** The end of the log: the LSN of the last record, durable or not. */
   readonly nextLsn: Lsn;
 
   /** Every record up to this LSN is durable. */
   readonly syncedLsn: Lsn;
 
-  /** The error because of which the log takes no more records, or null. It is set once, for good. */
+  /** The error for which the log takes no more records, or null. It never changes once it is set. */
   readonly poisoned: KeelsonError | null;
 
   /**
-   * Prepares the append of a record, so that claim() needs neither room nor memory. This holds until other code
-   * runs. Hooks of the program may run in here, and may append or close the log.
+   * Prepares the append of a record, so that claim() needs neither room on the disk nor memory. This holds until
+   * other code runs. Hooks of the program (async_hooks) may run in here, and may append or close the log.
    *
-   * Blocks if no room could be prepared in time, or if the record would exceed `maxUndurableBytes`. A log that
+   * Blocks if no segment with room is ready, or if the record would exceed `maxUndurableBytes`. A log that
    * cannot block throws instead.
    *
    * @param recordBytes The length of the record.
-   * @throws KEELSON_RECORD_TOO_LARGE, KEELSON_NO_SPACE, KEELSON_EXHAUSTED, KEELSON_POISONED, KEELSON_CLOSED,
-   * with nothing appended.
+   * @throws With nothing appended: KEELSON_RECORD_TOO_LARGE, KEELSON_NO_SPACE, KEELSON_ACCESS, KEELSON_IO,
+   * KEELSON_EXHAUSTED, KEELSON_POISONED, KEELSON_CLOSED, or a RangeError if there is no memory.
    */
   ensureRoom(recordBytes: number): void;
 
@@ -51,8 +51,8 @@ export interface StoreLog {
   prepareAhead(): void;
 
   /**
-   * Submits what is appended now and not at the end of the turn, unless a write is in flight. For large
-   * records.
+   * Submits at once what has been appended, instead of at the end of the turn, unless a write is in flight. For
+   * large records.
    */
   submitAtOnce(): void;
 
@@ -98,9 +98,9 @@ export interface StoreLog {
   replay(fromLsn: number, visit: RecordVisit): Promise<void>;
 
   /**
-   * Ends writing for good and rejects everyone who waits for durability. For a failure outside the log that
-   * makes its promises void: a failed flush of the directory, or memory that contradicts itself. Later calls do
-   * nothing.
+   * Refuses all later writes and rejects all promises that wait for durability. For a failure outside the log
+   * after which it cannot keep its promises: a failed flush of the directory, or memory that contradicts the
+   * log. Later calls do nothing.
    */
   poison(cause: unknown): void;
 
@@ -113,7 +113,7 @@ export interface StoreLog {
    */
   onSubmitted(listener: () => void): void;
 
-  /** Returns figures as of now. Also after close(). */
+  /** Returns figures as of now. May be called after close(). */
   stats(): JournalStats;
 
   /** Makes everything appended durable and releases the log. Idempotent, and never rejects. */
@@ -129,8 +129,8 @@ export interface LogFiles {
   prepareNow(): Promise<void>;
 
   /**
-   * Sets the size that later segments have at most, within the limits of the options. A segment that is ready
-   * keeps its size, and a record that does not fit gets a larger one.
+   * Sets the largest size of later segments, in bytes, within the limits of the options. A segment that is
+   * ready keeps its size. A record that does not fit gets a larger segment.
    */
   limitSegments(bytes: number): void;
 
@@ -141,14 +141,14 @@ export interface LogFiles {
    * Retires the segments that hold only records up to `lsn`, oldest first. The newest segment stays, and so
    * does one that a reader still needs. Resolves when the removal is durable.
    *
-   * An image that holds everything up to `lsn` must have a durable name. So no mark is written first, unlike in
-   * truncateBefore() of a journal, and a full disk can be freed.
+   * Call it only when an image that holds everything up to `lsn` has a durable name. For that reason it writes
+   * no mark first, unlike truncateBefore() of a journal, and so it can free a full disk.
    *
    * @throws KEELSON_POISONED, KEELSON_CLOSED. Rejects with what fails on the disk.
    */
   retireBehindImage(lsn: number): Promise<void>;
 
-  /** Removes the retired segments that wait to be recycled. Resolves when their room on the disk is free. */
+  /** Removes the retired segments that are free for use. Resolves when their room on the disk is free. */
   releaseRecycled(): Promise<void>;
 
   /**

@@ -1,6 +1,6 @@
 // Crash exploration. Runs a workload once on a simulated disk and captures the disk at boundaries. Crashes every
-// captured state in many ways, lets the code under test recover, and checks what it recovers. Crashes recoveries as
-// well. A failure contains the few numbers that replay its crash.
+// captured state in many ways, lets the code under test recover, and checks what it recovers. Crashes the recoveries
+// as well. A failure contains the few numbers that replay its crash.
 
 import { checkNames } from '../options.js';
 import type { Storage } from '../storage/storage.js';
@@ -11,8 +11,9 @@ import { mixSeeds, Random } from './random.js';
 import { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';
 
 /**
- * Kind of a crash. `power-cut`: in each directory a prefix of the pending changes of names survives.
- * `power-cut-strict`: any subset of them survives. `process-kill`: the process dies and the disk keeps running.
+ * Kind of a crash. `power-cut`: any part of the data that is not durable survives, and in each directory the first
+ * few of the pending changes of names. `power-cut-strict`: any subset of the changes of names survives.
+ * `process-kill`: the process dies and the disk keeps running.
  */
 export type CrashKind = 'power-cut' | 'power-cut-strict' | 'process-kill';
 
@@ -45,8 +46,8 @@ export interface CrashExploration<Fact, Recovered> {
   /** Options of the simulated disk. */
   readonly disk?: Omit<SimulatedDiskOptions, 'seed'>;
   /**
-   * Runs once. `record` adds a fact: every later crash is checked against it. The workload need not close anything,
-   * because a store left open is also a state to crash in.
+   * Code under test. Runs once. `record` adds a fact, and the check after every later crash gets it. The workload
+   * need not close anything, because a store left open is also a state to crash in.
    */
   readonly workload: (
     storage: Storage,
@@ -70,8 +71,8 @@ export interface CrashExploration<Fact, Recovered> {
   /** Kinds of crashes to try. Default: all. */
   readonly kinds?: readonly CrashKind[];
   /**
-   * Levels of crashes in recoveries: 1 crashes recoveries, 2 also crashes the recoveries after those, 0 crashes none.
-   * Default: 1.
+   * Levels of crashes in recoveries: 0 crashes no recovery, 1 crashes recoveries, 2 also crashes the recoveries after
+   * those. Default: 1.
    */
   readonly nestedDepth?: number;
   /** Crashes to try in each recovery. Default: 2. */
@@ -80,7 +81,7 @@ export interface CrashExploration<Fact, Recovered> {
   readonly statesPerBoundary?: number;
   /** Turns of the event loop without a step of the disk after which unsettled work counts as hung. Default: 10,000. */
   readonly idleTurnsMax?: number;
-  /** Crashes printed by a failure. If given, only these run. */
+  /** Crashes that a failure printed. If given, only these run. Give the `seed` of the failure, too. */
   readonly replay?: readonly Crash[];
 }
 
@@ -117,11 +118,11 @@ const EXPLORATION_NAMES: readonly (keyof CrashExploration<unknown, unknown>)[] =
 export interface CrashCounts {
   /** Crashes that were tried. */
   states: number;
-  /** Crashes that hit a recovery; part of `states`. */
+  /** Crashes of a recovery; part of `states`. */
   nestedStates: number;
   /** Boundaries of the workload. */
   boundaries: number;
-  /** Boundaries of the workload at which it was crashed. */
+  /** Boundaries of the workload at which the disk was captured to be crashed, its end included. */
   boundariesCrashed: number;
   /** Power cuts; part of `states`. */
   powerCuts: number;
@@ -174,8 +175,9 @@ const STATES_PER_BOUNDARY = 8;
 const ALL_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict', 'process-kill'];
 
 /**
- * Explores the crashes of a workload. Resolves to counts when every check has passed. Rejects with a CrashFailure at
- * the first broken promise, and with a TypeError for an unknown option.
+ * Runs a workload once on a simulated disk, crashes it in many ways, and checks what the code under test recovers.
+ * Resolves with the counts of the crashes when every check has passed. Rejects with a CrashFailure at the first
+ * broken promise, and with a TypeError for an unknown option.
  *
  * @example
  * await exploreCrashes<{ submitted?: string; acknowledged?: string }, Store>({
@@ -285,7 +287,7 @@ class Explorer<Fact, Recovered> {
   }
 
   /**
-   * Yields seeded crashes of one captured state, at most `budget`: a process kill or two, and power cuts of both
+   * Yields at most `budget` seeded crashes of one captured state: one or two process kills, and power cuts of both
    * profiles.
    */
   *#crashesOf(moment: Captured<Fact>, budget: number): Generator<Crash> {

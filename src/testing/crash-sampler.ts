@@ -1,5 +1,5 @@
 // Captures the states of a run at which a crash finds something new, with the facts recorded by then. Keeps all of
-// them, or a seeded sample (a reservoir) if there are too many.
+// them, or a seeded sample (by reservoir sampling) if there are too many.
 
 import { mixSeeds, Random } from './random.js';
 import type { Boundary, DiskState, SimulatedDisk } from './simulated-disk.js';
@@ -25,7 +25,10 @@ export interface SamplerOptions {
 
 /** Chance that the end of the run replaces the single captured state. */
 const END_CHANCE = 0.3;
-/** Draws of a boundary between a change of names and the flush of its directory. Other boundaries have one. */
+/**
+ * Draws in the sample for a boundary between a change of names and the flush of its directory. Other boundaries have
+ * one.
+ */
 const NAME_DRAWS = 4;
 
 interface Moment {
@@ -67,8 +70,8 @@ export class CrashSampler<Fact> {
   /** Stops watching. Returns the captured states in the order of the run, the end of the run among them. */
   finish(): readonly Captured<Fact>[] {
     this.#disk.onBoundary = undefined;
-    // The end of the run is no boundary of the disk. It is captured because facts recorded after the last boundary
-    // can only be checked by a crash here.
+    // The end of the run is no boundary of the disk. It is captured because only a crash here checks the facts
+    // recorded after the last boundary.
     const { only, momentsMax } = this.#options;
     const end = this.#disk.boundaries;
     const isWanted = only === null ? momentsMax > 0 && this.#isNews() && this.#hasRoomForEnd() : only === end;
@@ -79,7 +82,10 @@ export class CrashSampler<Fact> {
       .map(({ factCount, ...moment }) => ({ ...moment, facts: this.#log.slice(0, factCount) }));
   }
 
-  /** Returns whether the end gets a place. If only one state is captured, the end takes its place now and then. */
+  /**
+   * Returns true if the end of the run gets a place. If only one state is captured, the end takes its place now and
+   * then.
+   */
   #hasRoomForEnd(): boolean {
     return this.#options.momentsMax > 1 || this.#moments.length === 0 || this.#random.chance(END_CHANCE);
   }

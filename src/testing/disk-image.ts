@@ -1,6 +1,7 @@
-// Contents of a simulated disk: the tree of directories and files, each with its view, its durable state, and the
-// pending changes in between. Processes and time are in simulated-disk.ts, which says when a change happens; this
-// file says what the change does. The order of a change is its place in the sequence of all changes on the disk.
+// Contents of a simulated disk: the tree of directories and files. Each has a view, a durable state, and the pending
+// changes in between. The view is what processes see now: the durable state with all pending changes, as in a page
+// cache. simulated-disk.ts has the processes and decides when a change happens; this file has the effect of the
+// change. The order of a change is its place in the sequence of all changes on the disk.
 
 import { isKeelsonError } from '../errors.js';
 import type { PathKind } from '../storage/storage.js';
@@ -31,12 +32,12 @@ interface Place {
 }
 
 const ROOT_ID = 1;
-/** Limit of removed files whose contents may reappear in recycled space. */
+/** Limit of the removed files whose contents may reappear in reused space. */
 const GRAVEYARD_FILES_MAX = 8;
 
 export class DiskImage {
   readonly inodes = new Map<number, Inode>();
-  /** Contents of removed files, which recycled space may still hold. */
+  /** Contents of removed files, which reused space may still hold. */
   graveyard: SectorMap[] = [];
   /** Orders of changes that are in the view while their operation is in flight. A flush does not cover them. */
   inFlightOrders = new Set<number>();
@@ -70,7 +71,7 @@ export class DiskImage {
     this.#nextOrder = from.#nextOrder;
   }
 
-  /** Completes everything in flight: changes that have reached the view stay there. */
+  /** Completes all changes in flight that have reached the view. */
   settleAll(): void {
     this.inFlightOrders.clear();
   }
@@ -123,7 +124,7 @@ export class DiskImage {
     return this.inodeAt(path)?.kind ?? 'absent';
   }
 
-  /** Returns the inode at a path, or null if nothing is there. Creates no error, because most callers expect null. */
+  /** Returns the inode at a path, or null if nothing is there. */
   inodeAt(path: string): Inode | null {
     let inode: Inode | undefined = this.root;
     const parts = pathParts(path);
@@ -337,7 +338,7 @@ export class DiskImage {
     return sectors * SECTOR_BYTES;
   }
 
-  /** Keeps the contents of a removed file for recycled space. Forgets the oldest ones. */
+  /** Keeps the contents of a removed file for reused space. Forgets the oldest contents. */
   bury(contents: SectorMap): void {
     this.graveyard = [...this.graveyard, contents.fork()].slice(-GRAVEYARD_FILES_MAX);
   }

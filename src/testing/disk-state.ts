@@ -72,9 +72,9 @@ export class CapturedDisk<Disk> {
   }
 
   /**
-   * Returns the disk after every process was killed without a power cut. The view stays, durable or not. Each
-   * operation in flight is lost, has landed, has landed in part, has landed without being durable (as after a write
-   * whose flush did not come), or lands in a later life.
+   * Returns the disk after every process was killed without a power cut. What processes saw stays, durable or not.
+   * Each operation in flight is lost, has landed, has landed in part, has landed without being durable (as after a
+   * write whose flush did not come), or lands in a later life.
    */
   processKill(seed: number): Disk {
     const random = new Random(mixSeeds(this.#captured.seed, seed));

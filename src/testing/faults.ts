@@ -52,7 +52,8 @@ export interface FaultyOperation {
  *
  * `flush`, `flushDirectory` and `submit` can fail in each of these ways. After a failed `submit` of kind `dropped` or
  * `reverted`, each of its sectors on the medium is old, new or garbage. A failed `write` or `zeroFill` of kind `kept`
- * leaves part of its bytes in the view; the other kinds act like `before`. Every other operation fails like `before`.
+ * leaves part of its bytes visible to reads; the other kinds act like `before`. Every other operation fails like
+ * `before`.
  */
 export type FaultKind = 'before' | 'dropped' | 'kept' | 'reverted';
 

@@ -1,11 +1,11 @@
 // Detects work that never settles. Counts turns of the event loop in which the disk has nothing to do, and steps of
-// the disk. Time plays no part.
+// the disk. It measures no time.
 
 import type { SimulatedDisk } from './simulated-disk.js';
 
-/** Default limit of turns without a step of the disk. */
+/** Default limit of the turns of the event loop without a step of the disk. */
 export const IDLE_TURNS_MAX = 10_000;
-/** Limit of steps of the disk for one workload, recovery or check. */
+/** Limit of the steps of the disk for one workload, recovery or check. */
 const STEPS_MAX = 2_000_000;
 
 /** Error for work that never settles: the disk has nothing left to do, or its steps never end. */

@@ -1,4 +1,4 @@
-// The store's open() on a simulated disk, for ordinary tests without files and for simulateCrashes().
+// The `open` of `keelson` on a simulated disk, for ordinary tests without files and for simulateCrashes().
 
 import type { open } from '../kv/index.js';
 import { absoluteDirectory, openStoreOn, resolveStoreOptions } from '../kv/internal.js';
@@ -11,8 +11,8 @@ import { SimulatedDisk } from './simulated-disk.js';
 export type Open = typeof open;
 
 /**
- * File sizes in bytes that need little memory and make short tests rotate. A larger record gets a file of its own
- * size.
+ * Sizes in bytes that need little memory, and with which even short tests fill segments. A larger record gets a
+ * larger segment.
  */
 const SMALL_FILES = {
   blockBytes: 512,
@@ -40,8 +40,8 @@ export interface InMemory {
   /** The current disk, for faults and limits. Every crash replaces it. */
   readonly disk: SimulatedDisk;
   /**
-   * Kills the process like `kill -9`. Open stores never settle another promise. Their writes in flight may be lost or
-   * land.
+   * Kills the process like `kill -9`. The promises of open stores never settle after that. Their writes in flight may
+   * be lost or may land.
    */
   kill(): void;
   /** Cuts the power. A seeded part of what is not durable survives. */

@@ -1,6 +1,6 @@
-// The door of "keelson/testing": a simulated disk with the faults of real ones, and the search for crashes that break
-// the promises of code on it. Works with every test runner: a broken promise of the code is a rejected promise of the
-// call.
+// The entry point of "keelson/testing": a simulated disk with the faults of real disks, and a search for crashes
+// after which code on that disk breaks its promises. It works with every test runner, because a broken promise
+// rejects the call.
 
 import '../node-version.js';
 

@@ -1,4 +1,4 @@
-// The processes ("lives") of a simulated machine, and what one can learn about another.
+// The processes ("lives") of a simulated machine, and whether each of them still lives.
 
 import type { Liveness, ProcessIdentity } from '../storage/storage.js';
 
@@ -46,7 +46,10 @@ export class Lives {
     return this.#lives.some((life) => life.id === lifeId && life.isAlive);
   }
 
-  /** Returns the process whose `processIdentity` is this very object. Throws a TypeError if there is none. */
+  /**
+   * Returns the process whose `processIdentity` is this object, not an equal one. Throws a TypeError if there is
+   * none.
+   */
   of(identity: ProcessIdentity): Life {
     const life = this.#lives.find((each) => each.identity === identity);
     if (life === undefined) throw new TypeError('storage: expected one that this disk made with life()');

@@ -1,5 +1,5 @@
-// One operation on the simulated disk, from its submission to its end. It has three steps: it reaches the view, it
-// completes, and its caller hears of it. A crash can fall between any two of them.
+// One operation on the simulated disk, from its submission to its end. It has three steps: it reaches the view (what
+// processes see), it completes, and its promise settles. A crash can fall between any two of them.
 
 import type { DiskImage, NameIntent } from './disk-image.js';
 import type { FaultKind, OperationName, SilentFaultKind } from './faults.js';
@@ -186,7 +186,7 @@ export class Operation<T> implements QueuedOperation {
 /** Lands a write that was in flight. */
 export function landWrite(image: DiskImage, intent: WriteIntent): void {
   const inode = image.inodes.get(intent.inodeId);
-  // The file has no name and no handle any more, so no process can see the write.
+  // The file no longer has a name or a handle, so no process can see the write.
   if (inode?.kind !== 'file') return;
   const order = image.write(inode, intent.position, intent.data);
   image.landed(order);

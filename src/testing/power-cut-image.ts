@@ -1,5 +1,5 @@
 // Builds the disk after a power cut: the durable contents, the pending units that survived, and in all other space
-// old bytes and garbage. Unwritten space is never conveniently zero.
+// old bytes and garbage. Code must not rely on zeros in space that it never wrote.
 
 import { DiskImage } from './disk-image.js';
 import { type CutUnit, type CutUnits, type PowerCutChoice, survival } from './power-cut.js';
@@ -75,7 +75,7 @@ function applyUnit(
     else if (isInFlight && random.chance(GARBAGE_CHANCE)) damage(left, unit.index, unit.bytes, random);
     return;
   }
-  // At random grain some writes are torn: each of their sectors is old or new.
+  // With the pattern `random` some writes are torn: each of their sectors is old or new.
   const isTorn = isTearable && random.chance(0.3);
   unit.write.sectors.forEach((bytes, at) => {
     if (bytes === null) return;
@@ -172,15 +172,15 @@ function fileAfter(
   return after;
 }
 
-/** Fills space within the file's size that was never durably written. */
+/** Fills the space within the size of the file that was never durably written. */
 function fillUnwritten(
   contents: SectorMap,
   sectorCount: number,
   staleSources: readonly SectorMap[],
   random: Random,
 ): void {
-  // All stale sectors of the file come from one source and keep their places: an old log beneath a new one is the
-  // garbage most likely to be mistaken for valid records.
+  // All stale sectors of the file come from one source and keep their places. Of all garbage, an old log beneath a
+  // new one is the most likely to be mistaken for valid records.
   const source = staleSources.length > 0 && random.chance(0.5) ? random.pick(staleSources) : null;
   for (let index = 0; index < sectorCount; index += 1) {
     if (contents.get(index) !== undefined) continue;
@@ -209,7 +209,7 @@ function staleContents(image: DiskImage): SectorMap[] {
   return sources;
 }
 
-/** Returns one sector of garbage, for media that go bad while the system runs. */
+/** Returns one sector of garbage, for faults of a running disk. */
 export function garbageSector(random: Random): Uint8Array {
   return random.pick(GARBAGE_SECTORS);
 }

@@ -1,8 +1,8 @@
 // Power cuts: which pending units of a disk survive.
 //
 // A unit is one pending version of one sector (or, at the coarser grain, one pending write), one pending size, or one
-// pending change of names. Each unit survives or is lost independently of the others. A choice is a few numbers that
-// decide over all units, so that it can be printed and replayed.
+// pending change of names. Each unit survives or is lost. Only changes of names depend on each other, in the profile
+// `prefix`. A PowerCutChoice decides over all units with a few numbers, so that it can be printed and replayed.
 
 import type { DiskImage } from './disk-image.js';
 import { mixSeeds, Random } from './random.js';
@@ -13,8 +13,8 @@ import type { FileInode, PendingWrite } from './simulated-inode.js';
 export type PowerCutProfile = 'prefix' | 'strict';
 
 /**
- * Which units survive. `one-missing` loses the unit `index` alone, `one-only` keeps it alone. `prefix` keeps the
- * units before `index`, `suffix` keeps the others. `mask` keeps the units whose bits are set in `index`. `random`
+ * Which units survive. `one-missing` loses only the unit `index`, and `one-only` keeps only that unit. `prefix` keeps
+ * the units before `index`, `suffix` keeps the others. `mask` keeps the units whose bits are set in `index`. `random`
  * draws for each unit.
  */
 export type PowerCutPattern =
@@ -31,11 +31,11 @@ export type PowerCutPattern =
 export interface PowerCutChoice {
   /** Which changes of names can survive. */
   readonly profile: PowerCutProfile;
-  /** Grain of data: one version of one sector, or one whole write. */
+  /** Unit of data: one version of one sector, or one whole write. */
   readonly grain: 'sector' | 'write';
   /** Which units survive. */
   readonly pattern: PowerCutPattern;
-  /** Index of a unit, number of units, or bit mask of units, depending on the pattern. 0 for the other patterns. */
+  /** Number with which the pattern selects units: an index, a count or a bit mask. Other patterns ignore it. */
   readonly index: number;
   /** Seed for everything that the pattern leaves open: random draws and the contents of garbage. */
   readonly seed: number;
@@ -66,7 +66,7 @@ export interface CutUnits {
   readonly write: readonly CutUnit[];
 }
 
-/** Limit of units up to which every subset is tried, if the budget allows. */
+/** Limit of the units of which every subset is tried, if the budget allows. */
 export const ALL_SUBSETS_UNITS_MAX = 12;
 
 /** Returns the pending units of a disk. */
@@ -139,9 +139,9 @@ export interface PowerCutSearch {
 }
 
 /**
- * Yields power cuts worth trying on a disk with these units. If there are few units and the budget allows, yields
- * every subset. Otherwise yields none and all, or every subset of whole writes if those are few, and then seeded
- * choices: random ones, one missing, one only, prefixes and suffixes.
+ * Yields power cuts worth trying on a disk with these units. If the budget allows every subset of the sectors, yields
+ * exactly those. Otherwise begins with every subset of the whole writes if half of the budget allows them, or else
+ * with `none` and `all`. Then yields seeded choices of the other patterns until the budget is used up.
  */
 export function* powerCutChoices(units: CutUnits, search: PowerCutSearch): Generator<PowerCutChoice> {
   const { profile, budget } = search;
@@ -168,7 +168,7 @@ export function* powerCutChoices(units: CutUnits, search: PowerCutSearch): Gener
     const pattern = random.pick(SEEDED_PATTERNS);
     const index = random.below(units[grain].length);
     const key = `${grain} ${pattern} ${index}`;
-    // A structured choice would give the same disk again, so a random choice takes its place.
+    // The same choice would give the same disk again, so a random choice takes its place.
     yield seen.has(key)
       ? choose(grain, 'random', 0)
       : choose(grain, pattern, pattern === 'random' ? 0 : index);
@@ -188,7 +188,7 @@ const SEEDED_PATTERNS: readonly PowerCutPattern[] = [
   'suffix',
 ];
 
-/** Budget below which `none` and `all` are skipped: they would use up the whole budget. */
+/** Budget below which powerCutChoices() does not begin with `none` and `all`, which would use up most of it. */
 const SMALL_BUDGET = 4;
 
 function everySubsetFits(unitCount: number, budget: number): boolean {

@@ -1,5 +1,5 @@
-// Seeded randomness, the only source of chance on the simulated disk. One seed gives one history, so that a failure
-// found among a million states can be replayed alone.
+// Seeded random numbers, the only source of chance on the simulated disk. One seed gives one history, so that one
+// failure among a million states can be replayed alone.
 
 /** Returns one 32-bit seed for several numbers. The same numbers in the same order give the same seed. */
 export function mixSeeds(...parts: readonly number[]): number {

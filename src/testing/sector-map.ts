@@ -1,5 +1,5 @@
 // Contents of a file as immutable sectors that copies share. A crash explorer copies whole disks thousands of times a
-// second, so a copy costs nothing until it changes, and then only the chunk that changes.
+// second. So a copy shares all chunks, and copies a chunk only when it changes.
 
 export const SECTOR_BYTES = 512;
 const CHUNK_SECTORS = 64;

@@ -1,5 +1,5 @@
-// simulateCrashes(): the search for crashes, for code on top of the store. That code gets the store's own open(), on
-// a disk whose power is cut and whose process is killed.
+// simulateCrashes(): the search for crashes after which code on top of the store breaks its promises. The code gets
+// the `open` of `keelson` on a simulated disk, whose power is cut and whose process is killed.
 
 import { misuse } from '../errors.js';
 import { checkNames } from '../options.js';
@@ -20,7 +20,8 @@ export interface WorkloadRun<Note> {
   readonly open: Open;
   /**
    * Notes a fact that holds from now on, for example "order 7 was confirmed". A crash is checked against the facts
-   * noted before it. Note an intention before you act on it, and a promise after it was made.
+   * noted before it. Note an intention before the call that carries it out, and a result after that call has
+   * resolved.
    */
   readonly note: (fact: Note) => void;
   /** The simulated disk, for faults and limits. */
@@ -45,7 +46,7 @@ export interface CrashSimulation<Note> {
   readonly workload: (run: WorkloadRun<Note>) => Promise<unknown>;
   /**
    * Runs on the disk after every crash. Opens the store, and throws or rejects if a promise is broken. It may first
-   * repair what your code repairs at its start: the check itself is crashed, and then run again.
+   * repair what your code repairs at its start. The check itself is crashed as well, and then runs again.
    */
   readonly check: (run: CheckRun<Note>) => Promise<unknown>;
   /** Seed of the search. Default: a new seed each time, which a failure prints. */
@@ -60,10 +61,10 @@ export interface CrashSimulation<Note> {
   readonly nestedDepth?: number;
   /**
    * Turns of the event loop without a step of the disk after which your code counts as hung. Default: 10,000.
-   * Infinity allows code that waits for timers, sockets or threads, but such code makes no two runs the same.
+   * Infinity allows code that waits for timers, sockets or threads, but then no two runs are the same.
    */
   readonly idleTurnsMax?: number;
-  /** Crashes printed by a failure. If given, together with the failure's seed, only these run. */
+  /** Crashes that a failure printed. If given, only these run. Give the `seed` of the failure, too. */
   readonly replay?: readonly Crash[];
 }
 
@@ -82,16 +83,16 @@ const SEEDS = 2 ** 32;
 const NOTES_TOLD_MAX = 8;
 
 /**
- * Runs `workload` on a simulated disk, kills its process and cuts its power at boundaries of what the workload does,
- * in many ways, and runs `check` on the disk after each crash. A boundary is the submission or the completion of an
- * operation on the disk.
+ * Runs `workload` once on a simulated disk, crashes the disk at many boundaries of that run, and runs `check` on the
+ * disk after each crash. A crash is a power cut or a process kill. A boundary is the submission or the
+ * completion of an operation on the disk.
  *
- * Resolves to counts when every check has passed. Rejects with a CrashFailure at the first broken promise: its
- * message names the crash, the last facts noted before it, and the options that replay it alone. Rejects with a
- * TypeError for wrong options.
+ * Resolves with the counts of the search when every check has passed. Rejects with a CrashFailure at the first broken
+ * promise. Its message names the crash, the last facts noted before it, and the options that replay it alone. Rejects
+ * with a TypeError for wrong options.
  *
- * Two runs of the workload must do the same. If it needs chance or a clock, seed the chance and give it a clock of
- * its own.
+ * Every run of the workload must do the same, or a replay does not reach its crash. If the workload needs random
+ * numbers or a clock, give it seeded random numbers and a clock of its own.
  *
  * @example
  * await simulateCrashes<string>({

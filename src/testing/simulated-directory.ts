@@ -1,5 +1,5 @@
-// A directory of the simulated disk: the names in its view, its durable names, and the pending changes between them,
-// in order.
+// A directory of the simulated disk: the names in its view (what processes see), its durable names, and the pending
+// changes between them, in order.
 
 /** One name in one directory, and the inode it leads to; null if the name is removed. */
 export interface NameEdit {

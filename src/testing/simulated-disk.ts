@@ -58,14 +58,14 @@ export type DiskState = CapturedDisk<SimulatedDisk>;
 /** Wall-clock time at which a simulated machine starts: 2026-01-01, in ms since 1970. */
 const WALL_START_MS = 1_767_225_600_000;
 
-/** Limit of operations that make progress in one turn of the event loop. */
+/** Limit of the operations that make progress in one turn of the event loop. */
 const STEPS_PER_TURN_MAX = 3;
 /** Chance that an operation is slow, and the limit of steps of other operations that go before it. */
 const SLOW_CHANCE = 0.08;
 const SLOW_STEPS_MAX = 48;
 
 /**
- * A simulated disk that misbehaves in the ways of real disks.
+ * A simulated disk with the faults of real disks.
  *
  * @example
  * const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] });
@@ -80,7 +80,7 @@ export class SimulatedDisk {
   readonly seed: number;
   /** Fault rule, called once for each operation at its submission. May be set or replaced at any time. */
   faults: FaultRule | undefined;
-  /** Called at every boundary. At a completion it is called before the operation's caller hears of it. */
+  /** Called at every boundary. At a completion it is called before the promise of the operation settles. */
   onBoundary: ((boundary: Boundary) => void) | undefined;
   /** Grows whenever a crash could find something new. Two captures at the same version are equal. */
   version = 0;
@@ -131,9 +131,9 @@ export class SimulatedDisk {
   }
 
   /**
-   * Kills a process. Its completed writes stay in the view. Each operation in flight is lost, lands, lands in part,
-   * or lands later in another process's life. Promises of the process never settle. Its later calls have no effect, and
-   * those that block throw.
+   * Kills a process. Other processes still see its completed writes. Each of its operations in flight is lost, has
+   * its effect now, has it in part, or has it later, while another process runs. Promises of the process never
+   * settle. Its later calls have no effect, and blocking calls throw.
    */
   killLife(storage: Storage): void {
     const life = this.#lives.of(storage.processIdentity);
@@ -152,7 +152,9 @@ export class SimulatedDisk {
     this.version += 1;
   }
 
-  /** Ends every process. Code that still runs on this disk has no effect and hears nothing. */
+  /**
+   * Ends every process. Calls of code that still runs on this disk have no effect, and their promises never settle.
+   */
   halt(): void {
     this.#lives.endAll();
     this.#queue.length = 0;
@@ -220,18 +222,18 @@ export class SimulatedDisk {
     return this.#image.usedBytes([...this.#openHandles.values()].map(({ inode }) => inode));
   }
 
-  /** Damages the medium now, as age and failing hardware do. No process is told. */
+  /** Damages the medium now, as age and failing hardware do. No operation reports it. */
   damage(damage: Damage): void {
     applyDamage(this.#image, damage);
     this.version += 1;
   }
 
-  /** Returns the operations under way. */
+  /** Returns the name and the path of every operation that was submitted and has not completed. */
   inFlight(): { readonly name: OperationName; readonly path: string }[] {
     return this.#queue.map(({ name, path }) => ({ name, path }));
   }
 
-  /** Stalls the disk: no operation completes until resume(), except blocking ones. */
+  /** Stalls the disk: until resume() only blocking operations complete. */
   pause(): void {
     this.#isPaused = true;
   }
@@ -294,7 +296,7 @@ export class SimulatedDisk {
     if (operation.name === 'flushDirectory') this.#image.collect();
     if (operation.handle) operation.handle.underWayCount -= 1;
     this.#boundary('complete', operation.name, operation.path, operation.lifeId);
-    // The watcher of boundaries may have killed the process just now.
+    // onBoundary may have killed the process just now.
     if (this.isAlive(operation.lifeId)) operation.settle();
   }
 
@@ -324,7 +326,7 @@ export class SimulatedDisk {
     this.#openHandles.delete(handle);
   }
 
-  /** @internal Randomness for choices that belong to the disk's history. */
+  /** @internal Random numbers for choices that belong to the history of the disk. */
   get choices(): Random {
     return this.#random;
   }
@@ -348,6 +350,10 @@ export class SimulatedDisk {
     return operation;
   }
 
+  /**
+   * Returns the failure that the fault rule demands, or null. A kind of error that the operation does not support
+   * becomes `before`, and a silent fault that it does not support has no effect.
+   */
   #orderedFailure<T>(request: Request<T>, lifeId: number, sync: boolean): OrderedFailure | null {
     const { name, path } = request;
     const nth = (this.#operationCounts.get(name) ?? 0) + 1;

@@ -166,36 +166,36 @@ export class SimulatedFile implements LogFile, HandleUse {
   }
 
   #submitting({ bytes, position }: DurableWrite): Request<number> {
-    const sealed = new Uint8Array(bytes);
+    const submitted = new Uint8Array(bytes);
     return {
       name: 'submit',
       path: this.path,
       handle: this,
-      intent: { kind: 'write', inodeId: this.#inode.id, position, data: sealed, isDurable: true },
+      intent: { kind: 'write', inodeId: this.#inode.id, position, data: submitted, isDurable: true },
       faultKinds: ['dropped', 'kept', 'reverted', 'lost', 'misdirected'],
       apply: (fault) => {
-        this.#takeSpace(position, sealed);
-        if (fault !== null && isSilent(fault)) return this.#writeWrongly(position, sealed, fault, true);
-        return this.#life.image.write(this.#inode, position, sealed);
+        this.#takeSpace(position, submitted);
+        if (fault !== null && isSilent(fault)) return this.#writeWrongly(position, submitted, fault, true);
+        return this.#life.image.write(this.#inode, position, submitted);
       },
       orderOf: (order) => order,
       complete: (order, fault) => {
         this.#life.image.landed(order);
         if (fault === null || isSilent(fault)) this.#inode.makeDurable(new Set([order]));
-        else this.#failDurableWrite(order, sealed, position, fault);
-        this.#assertUnchanged(bytes, sealed);
+        else this.#failDurableWrite(order, submitted, position, fault);
+        this.#assertUnchanged(bytes, submitted);
       },
     };
   }
 
-  #failDurableWrite(order: number, sealed: Uint8Array, position: number, fault: FaultKind): void {
+  #failDurableWrite(order: number, submitted: Uint8Array, position: number, fault: FaultKind): void {
     if (fault === 'kept') return;
     const random = this.#life.disk.choices;
     // Each sector may have reached the medium or not, and no later flush covers it.
-    for (let at = 0; at < sealed.length; at += SECTOR_BYTES) {
+    for (let at = 0; at < submitted.length; at += SECTOR_BYTES) {
       const fate = random.below(8);
       if (fate >= 5) continue;
-      const sector = fate === 4 ? garbageSector(random) : sealed.subarray(at, at + SECTOR_BYTES);
+      const sector = fate === 4 ? garbageSector(random) : submitted.subarray(at, at + SECTOR_BYTES);
       this.#inode.durable.set((position + at) / SECTOR_BYTES, sector);
     }
     if (fault === 'dropped') this.#inode.drop(new Set([order]));
@@ -245,11 +245,11 @@ export class SimulatedFile implements LogFile, HandleUse {
   }
 
   /**
-   * Throws KEELSON_INVARIANT if the memory of a durable write was changed under way: a disk may read it until the
-   * end.
+   * Throws KEELSON_INVARIANT if the memory of a durable write was changed while the write was under way. A disk may
+   * read that memory until the write ends.
    */
-  #assertUnchanged(bytes: Uint8Array, sealed: Uint8Array): void {
-    if (Buffer.compare(bytes, sealed) === 0) return;
+  #assertUnchanged(bytes: Uint8Array, submitted: Uint8Array): void {
+    if (Buffer.compare(bytes, submitted) === 0) return;
     throw new KeelsonError(
       'KEELSON_INVARIANT',
       'The memory of a durable write was changed while it was under way',

@@ -1,4 +1,5 @@
-// A file of the simulated disk: its view, its durable contents, and the pending writes in between.
+// A file of the simulated disk: its view (what processes read), its durable contents, and the pending writes in
+// between.
 //
 // Pending writes are listed in the order in which they reached the view. Each holds whole sectors as they were after
 // that write, so that a power cut can bring back any pending version of a sector.
@@ -11,7 +12,7 @@ export interface PendingWrite {
   readonly order: number;
   readonly firstSector: number;
   /**
-   * Sectors after the write. Null where a later version of a sector is durable already, so that this one can never
+   * Sectors after the write. Null if a later version of the sector is durable already, so that this version can never
    * return.
    */
   readonly sectors: readonly (Uint8Array | null)[];
@@ -19,7 +20,7 @@ export interface PendingWrite {
   readonly endBytes: number;
 }
 
-/** A size that the file has in the view and not durably. */
+/** A size of the file in the view that is not durable. */
 export interface PendingSize {
   readonly order: number;
   readonly sizeBytes: number;
@@ -126,7 +127,7 @@ export class FileInode {
     return missing;
   }
 
-  /** Truncates the file durably and makes everything before the end durable. For damage, not for processes. */
+  /** Truncates the file and makes everything before the new end durable. For damage, not for processes. */
   cutDurably(sizeBytes: number): void {
     this.makeDurable(new Set(this.pending.map(({ order }) => order)));
     this.makeHolesDurable();
@@ -138,7 +139,9 @@ export class FileInode {
     this.viewSizeBytes = sizeBytes;
   }
 
-  /** Makes the pending writes and truncations in `orders` durable, in their order, with the sizes needed to read them. */
+  /**
+   * Makes the pending writes and truncations in `orders` durable, in their order, and the sizes needed to read them.
+   */
   makeDurable(orders: ReadonlySet<number>): void {
     let left: PendingWrite[] = [];
     const cuts = this.pendingSizes.filter(({ order, isCut }) => isCut && orders.has(order));

@@ -87,7 +87,8 @@ export class SimulatedStorage implements Storage, LifeContext {
       apply: () => {
         const directory = showingPath(this, path, () => this.image.directory(locate(this, path), 'readdir'));
         const names = [...directory.entries.keys()];
-        // The system gives names in no order. An arbitrary order keeps code from relying on the order of creation.
+        // A real system lists names in no particular order. This order keeps code from relying on the order of
+        // creation.
         return names.sort((one, other) => nameOrder(one) - nameOrder(other));
       },
     });

@@ -151,8 +151,8 @@ export const nativeMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'native/core/durable_writes.cc',
-        find: 'if (write.done >= write.length) return finish(slot, 0, told);',
-        replace: 'return finish(slot, 0, told);',
+        find: 'if (write.done >= write.length) return finish(slot, 0, receiver);',
+        replace: 'return finish(slot, 0, receiver);',
       },
     ],
     tests: [CORE],
@@ -208,8 +208,8 @@ export const nativeMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'native/core/durable_writes.cc',
-        find: 'return finish(slot, result, told);',
-        replace: 'return finish(slot, 0, told);',
+        find: 'return finish(slot, result, receiver);',
+        replace: 'return finish(slot, 0, receiver);',
       },
     ],
     tests: [CORE],
@@ -219,8 +219,8 @@ export const nativeMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'native/core/durable_writes.cc',
-        find: 'return finish(slot, -EIO, told);',
-        replace: 'return finish(slot, 0, told);',
+        find: 'return finish(slot, -EIO, receiver);',
+        replace: 'return finish(slot, 0, receiver);',
       },
     ],
     tests: [CORE],
@@ -230,7 +230,7 @@ export const nativeMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'native/core/durable_writes.cc',
-        find: 'if (error != 0) finish(slot, error, told);',
+        find: 'if (error != 0) finish(slot, error, receiver);',
         replace: 'static_cast<void>(error);',
       },
     ],
@@ -296,7 +296,7 @@ export const nativeMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'native/addon.cc',
-        find: '      untold_.push_back(Result{slot, result});\n',
+        find: '      unreported_.push_back(Result{slot, result});\n',
         replace: '',
       },
     ],
@@ -307,7 +307,7 @@ export const nativeMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'native/addon.cc',
-        find: 'while (!engine->untold_.empty()) {',
+        find: 'while (!engine->unreported_.empty()) {',
         replace: 'while (false) {',
       },
     ],

@@ -1,10 +1,12 @@
-// The memory of commits, which is used again. The engine owns a buffer from submit() until it says that the
-// memory is free.
+// The memory of commits, which is reused. The engine owns a buffer from submit() until it says that the memory
+// is free.
 
 import type { Storage } from '../../storage/index.js';
 
 const BUFFER_BYTES_MIN = 64 * 1024;
-/** Bytes that are kept. A buffer that would exceed this is left to the garbage collector. */
+/**
+ * Limit of the bytes that are kept for reuse. A buffer that would exceed it is left to the garbage collector.
+ */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Hands out memory for commits, and takes it back. */
@@ -18,8 +20,8 @@ export class CommitBuffers {
   }
 
   /**
-   * Returns memory of at least `bytes` bytes with any contents. Lengths are powers of two, so that buffers fit
-   * again.
+   * Returns memory of at least `bytes` bytes with arbitrary contents. Lengths are powers of two, so that a
+   * buffer fits later commits.
    */
   take(bytes: number): Uint8Array {
     const at = this.#kept.findLastIndex((buffer) => buffer.length >= bytes);

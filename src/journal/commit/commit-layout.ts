@@ -1,5 +1,8 @@
 // The layout of commits: every record gets its place on the disk when it is appended, in a segment that is
 // ready. So an accepted record always has room, and a record without room is refused before anything is framed.
+//
+// A hook is a callback of the program in async_hooks. Node.js runs it when a promise or another asynchronous
+// resource is made, also inside a write. A hook may append records or close the journal.
 
 import type { CommitGuard } from '../../commit-guard.js';
 import { KeelsonError } from '../../errors.js';
@@ -11,10 +14,13 @@ import { RESERVED_BLOCKS, type SegmentSupply } from '../segments/segment-supply.
 import type { CommitBuffers } from './commit-buffers.js';
 import { type CommitMark, PendingCommit, type RecordMemory } from './pending-commit.js';
 
-/** Bytes of the frames of all records of one appendBatch(). */
+/** Limit of the bytes of all frames of one appendBatch(). */
 export const BATCH_BYTES_MAX = 2 ** 30;
 
-/** Times that a write makes room for itself again after hooks took that room. */
+/**
+ * Limit of the rounds in which one write makes room for itself, because hooks took the room of the round
+ * before.
+ */
 const PREPARE_TRIES_MAX = 100;
 
 const NOBODY_ASKS = () => {};
@@ -41,12 +47,12 @@ export class CommitLayout {
   #open: PendingCommit | null = null;
   /** Commits that take no more records and wait to be submitted. */
   #closed: PendingCommit[] = [];
-  /** Bytes of the last commit's frames, as a guess at the memory that the next commit needs. */
+  /** Bytes of the frames of the last commit: a guess at the memory that the next commit needs. */
   #bytesExpected = 0;
-  /** The segment is half used, so the next one should be prepared. */
+  /** True if the segment is half used, so that the next one should be prepared. */
   #isAheadDue = false;
   #nextLsn: number;
-  /** Entered around every change of the fields above. */
+  /** Entered around every change of the fields above, so that a change that was stopped half-way is noticed. */
   readonly #guard: CommitGuard;
 
   constructor(
@@ -117,7 +123,7 @@ export class CommitLayout {
     );
   }
 
-  /** Returns true if append() of these records needs neither a segment nor memory. */
+  /** Returns true if append() of these records needs no new segment, and for a single record no new memory. */
   isReadyFor(frameBytes: number, recordCount: number): boolean {
     if (recordCount > 1) return this.#hasSegmentFor(this.#bytesForAll(frameBytes));
     const open = this.#open;
@@ -125,10 +131,11 @@ export class CommitLayout {
   }
 
   /**
-   * Prepares the segment and the memory of an append(). Hooks of the program may run, and may write. So the
-   * caller asks isReadyFor() afterwards, and calls this again if it must.
+   * Makes one step to be ready for an append(): takes a segment, or opens a commit, or gets memory. For several
+   * records it prepares only the segment. Hooks may run, and may write. So the caller calls isReadyFor()
+   * afterwards, and this function again if the answer is false.
    *
-   * @throws KEELSON_NO_SPACE, or a RangeError if there is no memory, with nothing changed.
+   * @throws What SegmentSupply.take() throws, or a RangeError if there is no memory, with nothing changed.
    */
   makeReadyFor(frameBytes: number, recordCount: number): void {
     if (recordCount > 1) {
@@ -140,7 +147,8 @@ export class CommitLayout {
   }
 
   /**
-   * Frames all records. The layout must be ready for them.
+   * Frames all records. The layout must be ready for them. If the memory for several records runs out on the
+   * way, this poisons the journal and throws.
    *
    * @param frameBytes What frameBytesOf() returned.
    * @returns The LSN of the last record.
@@ -172,7 +180,7 @@ export class CommitLayout {
     return this.nextLsn;
   }
 
-  /** Starts to prepare the next segment if this one is half used. Hooks of the program may run. */
+  /** Starts to prepare the next segment if this one is half used. Hooks may run. */
   prepareAhead(): void {
     if (!this.#isAheadDue) return;
     this.#isAheadDue = false;
@@ -180,7 +188,7 @@ export class CommitLayout {
   }
 
   /**
-   * Adds a mark behind everything appended so far. Hooks of the program may run before the mark is added.
+   * Adds a mark behind everything appended so far. Hooks may run before the mark is added.
    *
    * @throws What SegmentSupply.take() throws, if the mark needs a segment.
    */
@@ -193,14 +201,14 @@ export class CommitLayout {
     this.#addMarkTo(this.#segment!, mark);
   }
 
-  /** Adds the mark that ends the segment, in the block that is reserved for it. */
+  /** Adds the seal, in the block that is reserved for the mark that ends the segment. */
   addSeal(mark: CommitMark): void {
     this.#addMarkTo(this.#segment!, mark);
   }
 
   /**
-   * Takes the commit that is to be submitted next, or null. Closes the commit that takes records if that is
-   * next. The caller has entered the guard.
+   * Takes the commit that is submitted next, or null if there is none. If that is the open commit, it takes no
+   * more records. The caller has entered the guard.
    */
   takeNext(): PendingCommit | null {
     if (this.#closed.length === 0) this.#closeOpen();
@@ -218,7 +226,7 @@ export class CommitLayout {
   }
 
   /**
-   * Returns the commit that takes records if a frame of `frameBytes` fits, or else a new one. The segment must
+   * Returns the open commit if a frame of `frameBytes` fits into it, and a new one otherwise. The segment must
    * have room for it.
    */
   #commitFor(frameBytes: number): PendingCommit {
@@ -240,7 +248,7 @@ export class CommitLayout {
     this.#open = commit;
   }
 
-  /** Makes a commit behind all others. Changes nothing in the layout. */
+  /** Makes a commit behind all others, without changing the layout. */
   #newCommit(frameBytes: number): PendingCommit {
     const segment = this.#segment!;
     const offset = this.#endOffset;
@@ -267,9 +275,9 @@ export class CommitLayout {
   }
 
   /**
-   * Returns the bytes that a batch may take on the disk, because a batch must not be refused half-way. Two
-   * commits in a row hold more than `commitBytesMax` together. That bounds their number, and so their headers
-   * and padding.
+   * Returns an upper bound of the bytes that a batch takes on the disk. A batch must not be refused half-way,
+   * so this room is there before its first record. Any two commits in a row hold more than `commitBytesMax`
+   * together. That bounds the number of commits, and so of headers and paddings.
    */
   #bytesForAll(frameBytes: number): number {
     const { commitBytesMax, blockBytes } = this.#options;
@@ -294,7 +302,8 @@ export class CommitLayout {
     this.#guard.assertIdle();
     const segment = this.#segment;
     const next = this.#room.take(commitBytes);
-    // A hook may have written, and taken a segment. Segments are used in the order of their sequences.
+    // A hook may have written meanwhile, and taken a segment. Segments are used in the order of their
+    // sequences.
     if (this.#segment !== segment || (segment !== null && next.sequence < segment.sequence)) {
       this.#room.giveUp(next);
       return;
@@ -317,7 +326,7 @@ export class CommitLayout {
     this.#guard.leave();
   }
 
-  /** Makes a mark behind everything in the segment, and closes the commit that takes records. */
+  /** Makes a mark behind everything in the segment. The open commit takes no more records. */
   #newMark(segment: WritableSegment, mark: CommitMark): PendingCommit {
     this.#guard.enter();
     this.#closeOpen();
@@ -332,7 +341,7 @@ export class CommitLayout {
     if (open === null) return;
     this.#open = null;
     if (open.recordCount === 0) {
-      // The record that it was made for was refused.
+      // The record for which this commit was made was refused.
       open.release();
       return;
     }

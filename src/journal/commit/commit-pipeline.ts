@@ -1,8 +1,8 @@
 // The commit pipeline: one write is in flight, and everything that is appended meanwhile goes into the next
 // one.
 //
-// There is no timer. If nothing is in flight, a commit is submitted at the end of the current microtask turn.
-// The durable LSN moves only here, in order, when a write has completed. The first failure of accepted bytes
+// There is no timer. If nothing is in flight, a commit is submitted when the queue of microtasks is empty. The
+// durable LSN moves only here, in order, when a write has completed. The first failure to write accepted bytes
 // poisons the journal for good.
 
 import { type CommitGuard, interrupted, namedStop } from '../../commit-guard.js';
@@ -25,7 +25,7 @@ import type { CommitMark, PendingCommit } from './pending-commit.js';
 
 /** The calls by which a pipeline reports to its journal. */
 export interface CommitPipelineEvents {
-  /** Called when a commit is durable, before anything else. Runs no foreign code. */
+  /** Called first when a commit is durable. Must run no foreign code: no hook, promise or listener. */
   landed(commit: PendingCommit): void;
   /** Called after landed(). May run foreign code. */
   durable(commit: PendingCommit): void;
@@ -46,23 +46,23 @@ export interface CommitPipelineStats {
   blockingCommits: number;
 }
 
-/** Submits commits one at a time, and settles those who wait for them. */
+/** Submits commits one at a time, and settles the promises that wait for them. */
 export class CommitPipeline {
   readonly #layout: CommitLayout;
   readonly #waiters: DurableWaiters;
   readonly #events: CommitPipelineEvents;
   readonly stats: CommitPipelineStats = { commits: 0, records: 0, bytesWritten: 0, blockingCommits: 0 };
-  /** The oldest LSN that the journal holds, as every commit says it. */
+  /** The oldest LSN that the journal holds. The header of every commit carries it. */
   heldFromLsn: number;
   #syncedLsn: number;
   #inFlight: PendingCommit | null = null;
   #isScheduled = false;
-  /** Calls of the program that are inside the engine now. They may be nested. */
+  /** The number of calls of the program that are inside the engine now. Calls may be nested. */
   #callersStackDepth = 0;
   #poisonedBy: KeelsonError | null = null;
   #isPoisonTold = false;
   #idle: (() => void)[] = [];
-  /** Marks of a poisoned journal, whose waiters have not been told yet. */
+  /** Marks of a poisoned journal whose waiters have not been rejected yet. */
   readonly #unwrittenMarks: CommitMark[] = [];
   /** Entered around every change of the layout, of what is in flight, and of what is durable. */
   readonly #guard: CommitGuard;
@@ -96,11 +96,11 @@ export class CommitPipeline {
   }
 
   /**
-   * Plans the submission of everything that is appended until the end of this microtask turn.
+   * Schedules the submission of everything that is appended until the queue of microtasks is empty.
    *
-   * A microtask alone would run before continuations that are queued behind it. A tick that a microtask queues
-   * runs when the queue is empty. Call this before the append, so that an append that is stopped afterwards is
-   * submitted all the same. Hooks of the program may run.
+   * A microtask would run before the continuations that are queued behind it. A tick that a microtask queues
+   * runs when the queue of microtasks is empty. Call this before the append: then a record is submitted even if
+   * its append is stopped afterwards. Hooks of the program may run.
    */
   schedule(): void {
     if (this.willSubmit) return;
@@ -109,8 +109,8 @@ export class CommitPipeline {
   }
 
   /**
-   * Submits what is appended now, unless a write is in flight. For so many bytes that waiting for more gains
-   * nothing.
+   * Submits at once what has been appended, unless a write is in flight. For so many bytes that waiting for
+   * more records would gain nothing.
    */
   submitAtOnce(): void {
     this.#onCallersStack(() => this.#submitNext());
@@ -139,8 +139,9 @@ export class CommitPipeline {
   }
 
   /**
-   * Calls the engine inside a call of the program, which may be stopped there. Then nobody knows whether the
-   * engine has taken a write, or has reported one. A microtask, which runs however the call ends, notices that.
+   * Calls the engine inside a call of the program, which may be stopped there, for example by a timeout of
+   * node:vm. After a stop nobody knows whether the engine has taken a write, or has reported one. So a
+   * microtask, which runs however the call ends, checks whether the call came back.
    */
   #onCallersStack(run: () => void): void {
     if (this.#wasStopped()) return;
@@ -149,15 +150,15 @@ export class CommitPipeline {
     try {
       run();
     } catch (error) {
-      // This may fail as well if the stack is exhausted. Then the depth stays above zero, and the microtask
-      // abandons.
+      // #abandon() may fail as well if the stack is exhausted. Then the depth stays above zero, and the
+      // microtask abandons.
       this.#abandon(error);
     }
     this.#callersStackDepth--;
   }
 
   /**
-   * Poisons, and forgets the commit in flight. In this order: if the stack is too short to poison, the commit
+   * Poisons the journal, and then forgets the commit in flight. If the stack is too short to poison, the commit
    * in flight still shows that something is wrong.
    */
   #abandon(cause: unknown, segment?: WritableSegment): void {
@@ -178,10 +179,11 @@ export class CommitPipeline {
     });
   }
 
-  /** Refuses all later writes, and rejects everyone who waits. The first call decides the cause. */
+  /** Refuses all later writes, and rejects all promises that wait. The first call decides the cause. */
   poison(cause: unknown, segment?: WritableSegment): void {
     if (this.#poisonedBy !== null) return;
-    // The file knows only the temporary name under which it was opened.
+    // An error of the file names the temporary path under which the file was opened. The facts name the
+    // segment.
     const place = segment === undefined ? {} : { path: segment.path, segment: segment.sequence };
     const root = namedStop(isKeelsonError(cause, 'KEELSON_POISONED') ? (cause.cause ?? cause) : cause);
     const facts = { ...(root instanceof KeelsonError ? root.facts : {}), ...place };
@@ -199,7 +201,7 @@ export class CommitPipeline {
       { ...facts, lsn, lsnEnd },
       root,
     );
-    // Queued first, because the caller may be stopped while it tells, or may lack the stack for it.
+    // Queued first, because the call below may be stopped, or may lack the stack.
     queueMicrotask(this.#tellPoisoned);
     this.#poisonedBy = error;
     this.#tellPoisoned();
@@ -221,9 +223,7 @@ export class CommitPipeline {
     });
   }
 
-  /**
-   * Writes the next commit, blocking. It does not submit, because it would then only wait for the event loop.
-   */
+  /** Writes the next commit, blocking. A submitted write would need the event loop, which is blocked. */
   #writeNextSync(): void {
     this.#startNext((commit, write) => {
       let failure: Error | null = null;
@@ -275,8 +275,8 @@ export class CommitPipeline {
     if (this.#isBlocking) this.stats.blockingCommits++;
     this.#events.landed(commit);
     this.#guard.leave();
-    // The next commit is submitted before those who waited continue, so that the disk is busy meanwhile. Not
-    // during a blocking call: a write that needs the event loop could not complete before that call ends.
+    // The next commit is submitted before the promises of this one resolve, so that the disk is busy meanwhile.
+    // Not during a blocking call: a write that needs the event loop could not complete before that call ends.
     if (!this.#isBlocking) this.#submitNext();
     this.#events.durable(commit);
     commit.mark?.settled(null);
@@ -316,8 +316,8 @@ export class CommitPipeline {
   };
 
   /**
-   * Tells everyone who waits that the journal is poisoned. A later call continues where an earlier one was
-   * stopped.
+   * Rejects all promises that wait, because the journal is poisoned. A later call continues where an earlier
+   * one was stopped.
    */
   readonly #tellPoisoned = (): void => {
     const error = this.#poisonedBy;

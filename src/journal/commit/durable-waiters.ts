@@ -1,10 +1,11 @@
-// The queue of those who wait for an LSN to be durable. A waiter is settled exactly once.
+// The queue of waiters: promises that wait until an LSN is durable.
 
 import type { Lsn } from '../format/lsn.js';
 
 /**
- * A waiter. It is a class because V8 may pretenure an object literal: when many objects of one literal have
- * survived, V8 allocates new ones in the old generation, and promotes what they reference.
+ * A promise that waits until `lsn` is durable. It is a class because V8 may pretenure an object literal: when
+ * many objects of one literal have survived, V8 allocates new ones in the old generation, and promotes what
+ * they reference.
  */
 export class Waiter {
   readonly lsn: Lsn;
@@ -18,15 +19,19 @@ export class Waiter {
   }
 }
 
-/** Settled entries are cut off if at most this many waiters remain, or no more than were settled. */
+/**
+ * Limit of the remaining waiters up to which settled entries are cut off at once. Above it, they are cut off
+ * when no more waiters remain than are settled.
+ */
 const CUT_ENTRIES_MAX = 4096;
 
 /** A queue in the order of LSNs. Nearly every waiter has the highest LSN so far, so adding is a push. */
 export class DurableWaiters {
   #waiters: Waiter[] = [];
   /**
-   * Entries before this index are settled. They are cut off at every commit if that is cheap, because V8 keeps
-   * and promotes whatever an old array references. They are cut off in bulk, so that settling stays linear.
+   * Entries before this index are settled. #cut() removes them at every commit if few waiters remain, because
+   * V8 keeps and promotes whatever an old array references. If many remain, it removes them in bulk, so that
+   * the cost of settling stays linear.
    */
   #head = 0;
   /** A waiter that was taken out of the queue, and may not be settled yet. */
@@ -48,7 +53,7 @@ export class DurableWaiters {
     waiters.splice(at, 0, waiter);
   }
 
-  /** Resolves everyone who waits for `durableLsn` or less, with the LSN that each waits for. */
+  /** Resolves every waiter for `durableLsn` or less with its own LSN. */
   settle(durableLsn: number): void {
     // The queue is read again each time, because a hook on promises may add waiters, or settle.
     while (this.count > 0 && this.#waiters[this.#head]!.lsn <= durableLsn) {
@@ -59,7 +64,7 @@ export class DurableWaiters {
     this.#cut();
   }
 
-  /** Rejects everyone who waits, with the same error. */
+  /** Rejects all waiters with the same error. */
   rejectAll(error: Error): void {
     while (this.count > 0) {
       const waiter = this.#next();
@@ -70,8 +75,8 @@ export class DurableWaiters {
   }
 
   /**
-   * Settles everyone who waits, and the waiter that was being settled when a call was stopped. Settling a
-   * promise twice is harmless.
+   * Settles all waiters: resolves those up to `durableLsn`, and rejects the others. Also settles the waiter
+   * that was being settled when a call was stopped: settling a promise twice is harmless.
    */
   end(durableLsn: number, error: Error): void {
     const unsure = this.#unsure;

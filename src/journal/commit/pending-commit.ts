@@ -20,11 +20,14 @@ export interface PendingCommitPlace {
   readonly segment: WritableSegment;
   readonly offset: number;
   readonly startLsn: number;
-  /** Bytes of header and frames at most: what the segment has room for, or the limit of a commit. */
+  /**
+   * Limit of the bytes of header and frames: the room in the segment or the limit of a commit, whichever is
+   * lower.
+   */
   readonly lengthMax: number;
 }
 
-/** A mark: what an empty commit says beside the LSNs that every commit carries. */
+/** A mark: what an empty commit holds beside the LSNs that every commit carries. */
 export interface CommitMark {
   readonly flags: number;
   readonly nextSequence: number;
@@ -43,7 +46,7 @@ export class PendingCommit {
   #bytes: Uint8Array;
   #view: DataView;
   #length = COMMIT_HEADER_BYTES;
-  #isSealed = false;
+  #hasChecksums = false;
   recordCount = 0;
 
   constructor(
@@ -151,14 +154,14 @@ export class PendingCommit {
   }
 
   /**
-   * Fills in the checksums of the frames while the disk is busy with another commit. Nothing may be appended
-   * after it.
+   * Fills in the checksums of the frames before the commit is submitted, while the disk is busy with another
+   * commit. Nothing may be appended afterwards.
    */
   checksumAhead(storage: Storage): void {
     const checksums = this.checksumsDue();
     if (checksums === null) return;
     storage.checksumFrames(this.#bytes, checksums);
-    this.#isSealed = true;
+    this.#hasChecksums = true;
   }
 
   /**
@@ -166,12 +169,12 @@ export class PendingCommit {
    * fill in.
    */
   checksumsDue(): FrameChecksums | null {
-    if (this.recordCount === 0 || this.#isSealed) return null;
+    if (this.recordCount === 0 || this.#hasChecksums) return null;
     const { startLsn, bodyBytes } = this;
     return { seed: this.segment.seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes };
   }
 
-  /** Gives the memory back for use. No engine may be able to read it any more. */
+  /** Gives the memory back for reuse. The engine must not read it any more. */
   release(): void {
     this.#buffers.giveBack(this.#bytes);
   }

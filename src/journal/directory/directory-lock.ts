@@ -1,12 +1,12 @@
 // The lock of a directory: one owner at a time, across processes, containers and worker threads, with the same
 // protocol on every engine.
 //
-// The owner is the process that made LOCK.<n> with the highest n. It made the lock by link() of a finished
-// file, so one of many contenders succeeds. The next owner makes n+1, and only after it has judged the owner of
-// n to be released or dead. A live owner never loses the lock, and no lock expires.
+// The owner is the one who made LOCK.<n> with the highest n. It made the lock by link() of a finished file, so
+// one of many contenders succeeds. The next owner makes LOCK.<n+1>, and only after it has found that LOCK.<n>
+// is marked as free or that its owner is dead. A live owner never loses the lock, and no lock expires.
 //
 // An owner shows that it lives by a socket, LIVE.<instance>, which listens before LOCK.<n> names it. If the
-// addon is there, the owner also locks the directory itself. All operations use the descriptor of the
+// addon is there, the owner also locks the directory itself (flock). All operations use the descriptor of the
 // directory: see HeldDirectory.
 
 import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../../errors.js';
@@ -28,20 +28,23 @@ import { judgeOwner, refuseLocked } from './lock-judgement.js';
 import { withOwnedNames } from './owned-names.js';
 
 /**
- * Tries to take the lock. A failed try means that another contender made progress, so this many failures in a
- * row mean a loop.
+ * Limit of the tries to take the lock. A try fails only if another contender made progress, so this many
+ * failures in a row mean a loop.
  */
 const LOCK_TRIES_MAX = 1000;
 /**
- * Lock files that stay below the newest one. A slow contender can link a number that was cleared away
- * meanwhile. It then lists the directory again, and must find a higher number there.
+ * Number of lock files that a new owner leaves below its own. A slow contender can link a number that was
+ * removed meanwhile. It then lists the directory, and must find a higher number there.
  */
 const OLDER_LOCKS_KEPT = 1;
-/** Tries to lock the directory. A probe of the lock takes a shared lock for a moment, and is no owner. */
+/**
+ * Limit of the tries to lock the directory. A try also fails while somebody probes the lock: a probe takes a
+ * shared lock for a moment, and is no owner.
+ */
 const FLOCK_TRIES_MAX = 100;
 /**
- * Probes in a row that find an exclusive lock. Only an owner, or a contender that is about to become the owner,
- * holds one for so long.
+ * Limit of the failed tries after which a probe finds an exclusive lock. Only an owner, or a contender that is
+ * about to become the owner, holds one for so long.
  */
 const FLOCK_EXCLUSIVE_MAX = 3;
 const FLOCK_RETRY_MS = 2;
@@ -53,8 +56,8 @@ const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 /** The lock of a directory, held by this owner. */
 export interface DirectoryLock {
   /**
-   * The engine, for all operations in the locked directory. When the lock has been lost or its file was
-   * removed, operations that create, rename, link or remove throw KEELSON_LOCK_LOST.
+   * The storage for all operations in the locked directory. When the lock is lost or its file was removed,
+   * operations that create, rename, link or remove throw KEELSON_LOCK_LOST.
    */
   readonly storage: Storage;
   /** Sets the listener that is called once, before the first operation throws KEELSON_LOCK_LOST. */
@@ -65,14 +68,14 @@ export interface DirectoryLock {
    */
   release(): Promise<void>;
   /**
-   * Gives the lock up after an open that failed. Leaves at most a lock file that is marked as free. Never
-   * throws.
+   * Gives the lock up after a failed open. Marks the lock as free, and removes its file if a newer lock is
+   * there. Never throws.
    */
   abandon(): Promise<void>;
 }
 
 /**
- * Takes the lock of a directory that exists.
+ * Takes the lock of an existing directory.
  *
  * @param waitMs How long to wait for a live owner, in milliseconds.
  * @throws KEELSON_LOCKED, with the owner and the file, if an owner still lives after `waitMs`.
@@ -131,7 +134,7 @@ function changesHands(directory: string): KeelsonError {
 /**
  * Locks the directory. Returns false if directories cannot be locked here.
  *
- * @throws KEELSON_LOCKED if somebody else has it locked.
+ * @throws KEELSON_LOCKED if another owner has it locked.
  */
 async function lockExclusively(held: HeldDirectory): Promise<boolean> {
   let exclusiveCount = 0;
@@ -161,7 +164,7 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
   try {
     announcement = await held.announce(live);
   } catch (error) {
-    // A new owner took the socket for one of a dead owner, because it did not listen yet, and removed it.
+    // A new owner took the socket for that of a dead owner, because it did not listen yet, and removed it.
     if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return null;
     throw namingDirectory(directory, error);
   }
@@ -189,7 +192,7 @@ async function tryLock(held: HeldDirectory, number: number, flock: boolean): Pro
 }
 
 /**
- * Puts the directory into an error about a file of the lock. A user without write access knows the directory,
+ * Names the directory in an error about a file of the lock. A user without write access knows the directory,
  * and not the files that the lock makes there.
  */
 function namingDirectory(directory: string, error: unknown): unknown {
@@ -291,9 +294,10 @@ class OwnedLock implements DirectoryLock {
   }
 
   /**
-   * Returns true if this lock is the newest and its socket is still there. The number may have been cleared
-   * away before, and then a higher one is there. And a new owner may have removed the socket before it
-   * listened.
+   * Returns true if this lock is the newest and its socket is still there. The lock may reuse a number that was
+   * removed, and then there is a higher number. Or a new owner may have removed the socket before it listened.
+   *
+   * @throws KEELSON_INCOMPLETE if the directory holds a store that is not finished. The lock is then given up.
    */
   async isConfirmed(liveIdentity: string | null): Promise<boolean> {
     const { storage, path: directory } = this.#held;
@@ -307,8 +311,8 @@ class OwnedLock implements DirectoryLock {
       // A backup makes its marker and then looks for locks. An owner makes its lock and then looks for the
       // marker. So one of them notices.
       await clearIncomplete(storage, directory, names);
-      // Otherwise a power cut could bring the lock of a dead owner back as the newest, without the socket that
-      // proves the death.
+      // Without this flush a power cut could bring the lock of a dead owner back as the newest, without the
+      // socket that proves the death.
       if (names.some((name) => isSocket(name) && name !== this.live)) await storage.flushDirectory(directory);
       return true;
     } catch (error) {
@@ -332,7 +336,7 @@ class OwnedLock implements DirectoryLock {
     await this.#end();
   }
 
-  /** Gives up what was made, because another contender is the owner. Keeps the directory for another try. */
+  /** Gives up this lock, because another contender is the owner. Keeps the directory open for another try. */
   async withdraw(): Promise<void> {
     await this.#giveUp();
     await this.#file.close().catch(() => {});
@@ -342,9 +346,9 @@ class OwnedLock implements DirectoryLock {
   /**
    * Marks the lock file as free, and removes the file only if a newer lock is there.
    *
-   * The newest number is never given out twice: a slow opener that judged its first owner dead would take the
-   * next number from the second owner. And an older lock must not become the newest: its owner may be dead, and
-   * the socket that proves it removed.
+   * The newest number must not be made twice: a slow opener may have judged the first owner of the number dead,
+   * and would make the next number while the second owner lives. An older lock must not become the newest
+   * either: its owner may be dead, and the socket that would prove it may be gone.
    */
   async #giveUp(): Promise<void> {
     const { storage, path: directory } = this.#held;
@@ -359,7 +363,7 @@ class OwnedLock implements DirectoryLock {
   }
 
   /**
-   * Marks the lock file as free, durably. Returns whether that succeeded.
+   * Marks the lock file as free, durably. Returns true if that succeeded.
    *
    * The socket goes only after that. Otherwise a power cut could leave a lock that says it is held, without a
    * socket. If the mark fails, the socket keeps its name, and refused connections say that the owner is gone.
@@ -376,8 +380,8 @@ class OwnedLock implements DirectoryLock {
   }
 
   /**
-   * Removes the lock file. As long as the file has its name nobody can make that name, so the file is this
-   * owner's.
+   * Removes the lock file. As long as the file has its name, nobody else can make that name. So the file is
+   * this owner's.
    */
   async #removeOwn(): Promise<void> {
     const { storage } = this.#held;
@@ -409,7 +413,7 @@ class OwnedLock implements DirectoryLock {
 
 /**
  * Removes what earlier owners left. Failures are ignored: the files are small, and the next owner tries again.
- * A socket goes only if its owner is proven dead.
+ * Removes a socket only if its owner is proven dead.
  */
 async function removeLeftovers(held: HeldDirectory, { storage, number, live }: OwnedLock): Promise<void> {
   const { path: directory } = held;

@@ -1,9 +1,9 @@
 // The marker of a directory in which a store is being made: made first, and removed last.
 //
-// The marker names the journal of that store. Its maker writes a single segment. So the marker means nothing
-// beside another segment: its maker was refused, because a store was there, and was killed before it could
-// remove the marker; or a power cut brought the marker back. A store that has acknowledged a write has a
-// segment that shows this.
+// The marker names the journal of that store, and its maker writes one segment with the sequence 1. So beside
+// any other segment the marker means nothing: its maker found a store here and was killed before it removed the
+// marker, or a power cut brought the marker back. Every store with an acknowledged write has such another
+// segment.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { Storage, StorageFile } from '../../storage/index.js';
@@ -58,18 +58,18 @@ export async function clearIncomplete(
   if (names.includes(INCOMPLETE_MARKER)) await storage.remove(markerPath(directory)).catch(() => {});
 }
 
-/** Returns true if a segment is there that is not one of the store that the marker names. */
+/** Returns true if there is a segment that does not belong to the store that the marker names. */
 async function isLeftBehind(storage: Storage, directory: string, names: readonly string[]): Promise<boolean> {
   const sequences = segmentSequences(names);
   if (sequences.some((sequence) => sequence !== FIRST_SEQUENCE)) return true;
   if (sequences.length === 0) return false;
   const marker = await startOf(storage, markerPath(directory), ID_LINE_BYTES);
   const segment = await startOf(storage, segmentPath(directory, FIRST_SEQUENCE), SEGMENT_HEADER_BYTES);
-  // The file is gone meanwhile, so the maker of the store is at work.
+  // One of the files has gone meanwhile, so the maker of the store is at work.
   if (marker === null || segment === null) return false;
   const verdict = decodeSegmentHeader(segment);
-  // The marker was durable and whole before the maker's segment was made, and that segment had its name only
-  // when it was durable.
+  // The marker was durable and whole before the maker's segment was made, and that segment got its name only
+  // when it was durable. So a damaged one is not the maker's.
   const id = ID_PATTERN.exec(new TextDecoder().decode(marker))?.[1];
   return !verdict.ok || id !== Buffer.from(verdict.header.journalId).toString('hex');
 }

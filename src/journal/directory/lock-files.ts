@@ -13,16 +13,16 @@ const LOCK_FILE_BYTES_MAX = 4096;
 const HELD = 'held';
 const FREE = 'free';
 
-/** The highest number of a lock. */
+/** Limit of the number of a lock. */
 export const LOCK_NUMBER_MAX = 10 ** 15 - 1;
 /** Random bytes in the name of a LIVE file. */
 export const INSTANCE_BYTES = 8;
 
-/** The owner of a lock, and how the kernel shows that the owner lives. */
+/** The owner of a lock, and the means by which the kernel shows that the owner lives. */
 export interface LockOwner extends ProcessIdentity {
   /** The name of the LIVE file, or null if file system or platform have no sockets. */
   readonly live: string | null;
-  /** Whether the owner also has the directory locked. */
+  /** True if the owner also has the directory itself locked. */
   readonly flock: boolean;
 }
 

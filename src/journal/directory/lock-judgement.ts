@@ -9,17 +9,20 @@ import { delay } from '../../schedulers.js';
 import type { HeldDirectory, Storage } from '../../storage/index.js';
 import { highestLock, isLiveName, type LockOwner, lockPath, readLock } from './lock-files.js';
 
-/** The judgement on a lock: its owner is gone, or never was; or the directory has changed meanwhile. */
+/** The judgement on a lock: nobody owns the directory, or the directory has changed meanwhile. */
 export type Judgement = { readonly kind: 'unowned'; readonly lock: number } | { readonly kind: 'changed' };
 
-/** Who asks. An opener has options that an examiner (verify() and salvage()) lacks. */
+/**
+ * Who asks: an open, or an examiner (verify() or salvage()). Only to an opener can a message propose the
+ * options of an open.
+ */
 export type LockVisitor = 'opener' | 'examiner';
 
 const FOR_EXAMINER = 'Close it first, or make a db.backup() in the program that has it open and use that';
 
 /**
- * Probes of a socket that no lock names, STRANGER_PROBE_MS apart. A contender announces itself for a moment,
- * also when it fails.
+ * Limit of the probes of a socket that no lock names, STRANGER_PROBE_MS apart. A contender has a socket for a
+ * moment, even if it does not get the lock.
  */
 const STRANGER_PROBES_MAX = 20;
 const STRANGER_PROBE_MS = 5;
@@ -27,7 +30,7 @@ const STRANGER_PROBE_MS = 5;
 /**
  * Judges the newest lock in a directory.
  *
- * @param isUnlocked True if the kernel says that nobody has the directory locked.
+ * @param isUnlocked True if the kernel says that nobody else has the directory locked.
  * @throws KEELSON_LOCKED if an owner lives, or if nobody can tell.
  */
 export async function judgeOwner(
@@ -52,7 +55,10 @@ export async function judgeOwner(
   return { kind: 'unowned', lock };
 }
 
-/** Throws KEELSON_LOCKED for a directory that somebody has locked. Names the owner if the lock file does. */
+/**
+ * Throws KEELSON_LOCKED for a directory that somebody has locked. The message names the owner if the lock file
+ * does.
+ */
 export async function refuseLocked(held: HeldDirectory, visitor: LockVisitor): Promise<never> {
   const { storage, path: directory } = held;
   const lock = highestLock(await storage.list(directory));
@@ -100,7 +106,7 @@ async function assertDead(
 
 /**
  * Waits for sockets that the newest lock does not name. Returns true if one of them listened and is gone now:
- * it was a contender's.
+ * it belonged to a contender.
  *
  * @throws KEELSON_LOCKED if one stays. It belongs to an owner whose lock file was removed by hand.
  */

@@ -9,7 +9,7 @@ const IMAGE_PATTERN = /^\d{16}\.image(\.tmp)?$/;
 
 const BIRTH_KIND = 1;
 const KEY_ENCODINGS = ['utf8', 'bytes'];
-/** Bytes of the name of a value encoding. */
+/** Limit of the bytes of the name of a value encoding. */
 const NAME_BYTES_MAX = 128;
 
 /**

@@ -19,7 +19,7 @@ const NEXT_SEQUENCE_AT = 44;
 
 /** Flags of a mark, which is a commit without records. A commit with records has no flag. */
 export const COMMIT_FLAGS = {
-  /** The session that wrote this segment ended well: nothing was in flight, and nothing follows. */
+  /** The seal: the session that wrote this segment ended well. Nothing was in flight, and nothing follows. */
   closed: 1,
   /** This segment is full. The segment that `nextSequence` names was durable before this mark was written. */
   rotated: 2,
@@ -27,7 +27,7 @@ export const COMMIT_FLAGS = {
   recovered: 4,
 } as const;
 
-/** Returns true for the flags of a mark behind which no session writes anything. */
+/** Returns true for the flags of a closed or recovered mark, behind which no session writes anything. */
 export function endsForGood(flags: number): boolean {
   return (flags & (COMMIT_FLAGS.closed | COMMIT_FLAGS.recovered)) !== 0;
 }
@@ -38,7 +38,10 @@ const FLAGS_KNOWN = COMMIT_FLAGS.closed | COMMIT_FLAGS.rotated | COMMIT_FLAGS.re
 export interface CommitHeader {
   /** The LSN at which the first frame starts. */
   readonly startLsn: number;
-  /** The durable LSN at the time when this commit was submitted. True even if the commit itself is damaged. */
+  /**
+   * The durable LSN at the time when this commit was submitted. It is true even if the frames of the commit are
+   * damaged.
+   */
   readonly durableLsn: number;
   /** The oldest LSN that the journal holds. Segments below it may be missing. */
   readonly heldFromLsn: number;

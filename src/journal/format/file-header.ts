@@ -23,14 +23,14 @@ export interface FileKind {
   readonly article: 'a' | 'an';
 }
 
-/** The verdict on a file that is not read. */
+/** The reason why a file is refused. */
 export interface HeaderRefusal {
   readonly ok: false;
   readonly code: KeelsonErrorCode;
   readonly why: string;
 }
 
-/** Seals and checks the headers of one kind of file. */
+/** Finishes and checks the headers of one kind of file. */
 export class FileHeaderCodec {
   readonly #kind: FileKind;
   readonly #magic: Uint8Array;
@@ -44,7 +44,7 @@ export class FileHeaderCodec {
   }
 
   /** Writes magic, version and checksum into a header whose other fields are written. */
-  seal(bytes: Uint8Array): void {
+  finish(bytes: Uint8Array): void {
     const view = viewOf(bytes);
     bytes.set(this.#magic, 0);
     view.setUint32(VERSION_AT, this.#kind.version, true);
@@ -52,10 +52,10 @@ export class FileHeaderCodec {
   }
 
   /**
-   * Returns why the file that starts with `bytes` is not read. Returns null if the header verifies and has this
-   * version.
+   * Returns why the file that starts with `bytes` is refused. Returns null if the header verifies and has the
+   * version that is read.
    *
-   * The checksum comes before the version, so that a damaged version is not taken for a newer one.
+   * The checksum is checked before the version, so that a damaged version is not taken for a newer one.
    */
   check(bytes: Uint8Array): HeaderRefusal | null {
     const { version: knownVersion, noun, article } = this.#kind;
@@ -78,8 +78,8 @@ export class FileHeaderCodec {
   }
 
   /**
-   * Returns the checksum of `bytes` as if they started with the magic of this kind. The checksum holds if the
-   * magic alone is damaged, and fails in a file of another kind.
+   * Returns the checksum of `bytes` as if they started with the magic of this kind. So the checksum in the file
+   * matches if only the magic is damaged, and differs in a file of another kind.
    */
   #checksumOf(bytes: Uint8Array): number {
     const beforeChecksum = crc32cUpdate(this.#registerAfterMagic, bytes, VERSION_AT, CHECKSUM_AT);
@@ -87,7 +87,7 @@ export class FileHeaderCodec {
   }
 }
 
-/** Returns the verdict on a file that is not read. */
+/** Returns a refusal with this code and reason. */
 export function refuse(code: KeelsonErrorCode, why: string): HeaderRefusal {
   return { ok: false, code, why };
 }

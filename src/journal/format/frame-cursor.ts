@@ -9,13 +9,15 @@ import { recordLengthAt } from './frame.js';
 
 const NO_BYTES = new Uint8Array(0);
 
-/** A frame that began in an earlier window. */
+/** A frame that does not end in the window in which it starts. */
 interface CutFrame {
+  /** The bytes of the frame header that have been read. */
   readonly head: Uint8Array;
   /** Bytes of the frame that have been read, header included. */
   seenBytes: number;
   /** Bytes of the record, or -1 until the header is whole. */
   recordLength: number;
+  /** The CRC register after the bytes that have been read. */
   register: number;
   /** The record, or null if the caller wants no records. */
   record: Uint8Array | null;
@@ -23,11 +25,14 @@ interface CutFrame {
 
 /** Finds the frames of one commit, one after the other, and verifies each. */
 export class FrameCursor {
-  /** Holds the record that next() found, as `bytes[recordStart, recordEnd)`. Valid as long as the window is. */
+  /**
+   * Holds the record that next() found, as `bytes[recordStart, recordEnd)`, until the next feed(). A cut record
+   * is empty here if the caller wants no records.
+   */
   bytes: Uint8Array = NO_BYTES;
   recordStart = 0;
   recordEnd = 0;
-  /** The LSN of the frame that next() found, or of the start of the commit. */
+  /** The LSN of the last frame that next() found, or the start LSN of the commit before the first. */
   lsn = 0;
   frameCount = 0;
   /** True if the bytes are not a valid frame. */
@@ -37,12 +42,12 @@ export class FrameCursor {
   #window: Uint8Array = NO_BYTES;
   #view: DataView = new DataView(NO_BYTES.buffer);
   #at = 0;
-  /** Bytes of frames after `lsn`. */
+  /** Bytes of the frames of this commit that follow `lsn`. */
   #bytesLeft = 0;
   #cut: CutFrame | null = null;
 
   /**
-   * @param seed The checksum register of the segment.
+   * @param seed The seed of the segment: see segmentSeed().
    * @param wantsRecords Whether to join a cut record, beside verifying it.
    */
   constructor(seed: number, wantsRecords: boolean) {
@@ -55,7 +60,10 @@ export class FrameCursor {
     return this.#bytesLeft === 0;
   }
 
-  /** Starts a commit. The caller has bounded `bodyBytes`, and no record is taken to be longer. */
+  /**
+   * Starts a commit with `bodyBytes` bytes of frames. A frame that claims more bytes is broken, so no cut
+   * record gets more memory than that.
+   */
   begin(startLsn: number, bodyBytes: number): void {
     this.lsn = startLsn;
     this.frameCount = 0;

@@ -5,12 +5,12 @@ import { describeValue } from '../../errors.js';
 declare const lsnBrand: unique symbol;
 
 /**
- * The position right after the frame of a record. Results are branded. Parameters take any number, which is
- * checked.
+ * The position right after the frame of a record. Functions return this branded type, and take any number,
+ * which they check.
  */
 export type Lsn = number & { readonly [lsnBrand]: 'Lsn' };
 
-/** The highest LSN. A journal that would pass it is exhausted. */
+/** Limit of an LSN. A journal that would pass it is exhausted. */
 export const LSN_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Throws a RangeError unless `value` is a position from `min` to `max`. */

@@ -10,7 +10,7 @@ export const JOURNAL_ID_BYTES = 16;
 export const SALT_BYTES = 8;
 /** The smallest block, in bytes. */
 export const BLOCK_BYTES_MIN = 512;
-/** The largest block, in bytes. */
+/** Limit of the size of a block, in bytes. */
 export const BLOCK_BYTES_MAX = 65_536;
 
 const HEADERS = new FileHeaderCodec({
@@ -45,8 +45,9 @@ export interface SegmentHeader {
   readonly blockBytes: number;
   readonly salt: Uint8Array;
   /**
-   * The lineage start of a segment that recovery made, otherwise null. Commits at or above this LSN in segments
-   * of lower sequence are dead.
+   * The lineage start of a segment that recovery, a backup or a salvage made, otherwise null. Commits at or
+   * above this LSN in segments of lower sequence are dead: they do not count, because this segment replaces
+   * them.
    */
   readonly lineageStart: number | null;
   /**
@@ -55,15 +56,15 @@ export interface SegmentHeader {
    */
   readonly isRecycled: boolean;
   /**
-   * The durable LSN at the time when the segment was made. So recovery notices if records before the segment
-   * are missing.
+   * The durable LSN when the segment was made. In a segment that recovery made, the end of what it copied. With
+   * this LSN recovery notices that records before the segment are missing.
    */
   readonly durableLsn: number;
   /** The wall-clock time when the segment was made, in ms since 1970. */
   readonly wallMs: number;
 }
 
-/** The header of a segment, or why the file is not read as one. */
+/** The header of a segment, or why the file is refused. */
 export type SegmentHeaderVerdict = { readonly ok: true; readonly header: SegmentHeader } | HeaderRefusal;
 
 /** Returns the header block, of `header.blockBytes` bytes. */
@@ -80,11 +81,11 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   view.setBigUint64(LINEAGE_START_AT, BigInt(header.lineageStart ?? 0), true);
   view.setBigUint64(DURABLE_LSN_AT, BigInt(header.durableLsn), true);
   view.setBigUint64(WALL_MS_AT, BigInt(header.wallMs), true);
-  HEADERS.seal(bytes);
+  HEADERS.finish(bytes);
   return bytes;
 }
 
-/** Reads the first SEGMENT_HEADER_BYTES of a file. */
+/** Returns the header in the first SEGMENT_HEADER_BYTES of a file, or why the file is refused. */
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeaderVerdict {
   const refusal = HEADERS.check(bytes);
   if (refusal !== null) return refusal;
@@ -137,21 +138,21 @@ export function isBlockSize(blockBytes: number): boolean {
   );
 }
 
-/** Returns the checksum register that every commit and frame of a segment starts from. */
+/** Returns the seed of a segment: the CRC register from which the checksum of every commit and frame starts. */
 export function segmentSeed(header: Pick<SegmentHeader, 'journalId' | 'salt'>): number {
   const afterId = crc32cUpdate(CRC32C_START, header.journalId, 0, JOURNAL_ID_BYTES);
   return crc32cUpdate(afterId, header.salt, 0, SALT_BYTES);
 }
 
 /**
- * Returns the first salt, counted up from `salt`, with which the segment has a seed that is not in `usedSeeds`.
+ * Returns the first salt, counting up from `salt`, whose seed is not in `usedSeeds`.
  *
- * This makes the old bytes of a recycled file harmless. For given bytes a CRC maps the register that it starts
- * from to its result one to one. So bytes whose checksum holds from one seed certainly fail it from every other.
- * (Bytes that no session sealed, such as a mixture of old and new sectors, fail with the probability with which
- * damage fails.)
+ * This makes the old bytes of a recycled file harmless. For given bytes, a CRC maps the register at its start
+ * to the result one to one. So bytes whose checksum holds with one seed fail with every other seed. Bytes that
+ * no session wrote in this form, such as a mixture of old and new sectors, fail like any damage: with the
+ * certainty of a CRC.
  *
- * The search ends for the same reason: each value of the last four bytes of the salt gives another register.
+ * The search ends, because each value of the last four bytes of the salt gives another register.
  */
 export function unusedSalt(
   salt: Uint8Array,

@@ -3,7 +3,7 @@
 const NAME_PATTERN = /^(\d{12})\.journal$/;
 const TEMPORARY_PATTERN = /^\d{12}\.journal\.tmp$/;
 const SEQUENCE_DIGITS = 12;
-/** The highest sequence that has a name. */
+/** Limit of a sequence: the highest one that has a name. */
 export const SEQUENCE_MAX = 10 ** SEQUENCE_DIGITS - 1;
 
 /** Returns the path of the segment with that sequence. */
@@ -11,7 +11,7 @@ export function segmentPath(directory: string, sequence: number): string {
   return `${directory}/${String(sequence).padStart(SEQUENCE_DIGITS, '0')}.journal`;
 }
 
-/** Returns the sequence in the name of a segment, or null if the name is not one of a segment. */
+/** Returns the sequence in the name of a segment, or null for any other name. */
 export function segmentSequence(name: string): number | null {
   const match = NAME_PATTERN.exec(name);
   return match === null ? null : Number(match[1]);

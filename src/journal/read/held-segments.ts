@@ -13,18 +13,18 @@ export interface HeldSegment {
   readonly sequence: number;
   readonly seed: number;
   readonly blockBytes: number;
-  /** Bytes of the file. */
+  /** Bytes of the file as it was made. A close may have cut it since. */
   readonly sizeBytes: number;
   readonly startLsn: number;
   /** The end of the durable commits that count. */
   endLsn: number;
-  /** Where in the file the commits that count end. */
+  /** The offset in the file at which the commits that count end. */
   endOffset: number;
   /** The segment as this session wrote it. Null for a segment of an earlier session. */
   readonly writtenAs: WritableSegment | null;
 }
 
-/** A file of which nothing is needed any more. */
+/** A segment file that is no longer needed. */
 export interface RetiredSegment {
   readonly path: string;
   readonly writtenAs: WritableSegment | null;
@@ -78,7 +78,7 @@ export class HeldSegments {
     return this.#segments[0]?.startLsn ?? null;
   }
 
-  /** Returns the segment with the bytes after `lsn`, or null if none of them is durable. */
+  /** Returns the segment with the record that follows `lsn`, or null if no durable record follows. */
   find(lsn: number): HeldSegment | null {
     return this.#segments.find((segment) => segment.startLsn <= lsn && lsn < segment.endLsn) ?? null;
   }
@@ -109,8 +109,8 @@ export class HeldSegments {
   }
 
   /**
-   * Keeps everything above `lsn`, or above the LSN that the pin was moved to, from being retired until the pin
-   * is released.
+   * Keeps the segments with records above `lsn` from being retired until the pin is released. move() raises
+   * `lsn`.
    */
   pin(lsn: number): { move(lsn: number): void; release(): void } {
     const key = Symbol('pin');
@@ -131,7 +131,7 @@ export class HeldSegments {
 
   /**
    * Takes out the segments that hold nothing above `lsn`, and never the newest. So no reader finds a file that
-   * is about to go. Returns all files to remove, oldest first. They stay stale until forget().
+   * is about to go. Returns all files to remove, oldest first. Later calls return them again until forget().
    */
   retire(lsn: number): readonly RetiredSegment[] {
     const retired = this.#segments.splice(0, this.#retirableCount(lsn));

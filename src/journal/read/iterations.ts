@@ -1,5 +1,5 @@
-// The iterations over the records of an open journal: read(), follow() and replay(). Each one pins the segments
-// that it still needs, and gives the event loop a turn now and then.
+// The iterations over the records of an open journal: read(), follow() and replay(). Each pins the segments
+// that it needs. read() and follow() give the event loop a turn now and then.
 
 import { isKeelsonError } from '../../errors.js';
 import type { FairTurns } from '../../fair-turns.js';
@@ -68,7 +68,7 @@ export class Iterations {
       signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
     );
     const { return: end } = records;
-    // A generator that waits for a record would only hear of its end when the record comes.
+    // Without the abort, a generator that waits for a record would end only when the record comes.
     records.return = (value) => {
       stop.abort();
       return end.call(records, value);

@@ -21,7 +21,10 @@ export interface JournalRecord {
  */
 export type RecordVisit = (lsn: Lsn, bytes: Uint8Array, start: number, end: number) => void;
 
-/** Where a reader continues: after `lsn`, and at `offset` if the segment is still that of `sequence`. */
+/**
+ * The place where a reader continues: after `lsn`. In the segment `sequence` it continues at `offset`, and in
+ * any other at the first commit.
+ */
 export interface ReaderPlace {
   lsn: number;
   sequence: number;
@@ -29,10 +32,11 @@ export interface ReaderPlace {
 }
 
 /**
- * Iterates over copies of the records above `place.lsn` up to `toLsn`, which is durable. Moves `place` along.
+ * Iterates over copies of the records above `place.lsn` and up to `toLsn`, which must be durable. Moves `place`
+ * along.
  *
- * @throws A RangeError if an end of the range is not the LSN of a record. KEELSON_CORRUPT if a record does not
- * verify.
+ * @throws A RangeError if `place.lsn` or `toLsn` lies inside a record, KEELSON_CORRUPT if a record does not
+ * verify or its segment is gone, KEELSON_CLOSED if the journal is closed meanwhile.
  */
 export async function* readRecords(
   storage: Storage,
@@ -49,8 +53,8 @@ export async function* readRecords(
 }
 
 /**
- * Calls `visit` with the records above `place.lsn` up to `toLsn`, which is durable. Makes no copies, and does
- * not wait between the records of one window. Moves `place` along.
+ * Calls `visit` with the records above `place.lsn` and up to `toLsn`, which must be durable. Makes no copies,
+ * and does not wait between the records of one window. Moves `place` along.
  *
  * @throws What readRecords() throws, and what `visit` throws.
  */
@@ -126,11 +130,11 @@ class SegmentRecords {
   readonly #toLsn: number;
   readonly #lastLsn: number;
   readonly #frames: FrameCursor;
-  /** Where the commits that count end. More commits may follow later. */
+  /** The offset at which the commits that count end. More commits may follow later. */
   readonly endOffset: number;
   #window: Uint8Array = new Uint8Array(0);
   #windowOffset: number;
-  /** Where the commit ends whose frames are being read, or null between two commits. */
+  /** The offset at which the commit ends whose frames are being read, or null between two commits. */
   #commitEndOffset: number | null = null;
 
   constructor(segment: HeldSegment, place: ReaderPlace, toLsn: number) {
@@ -185,7 +189,7 @@ class SegmentRecords {
     }
   }
 
-  /** Throws KEELSON_CORRUPT if records are missing. There are no more windows. */
+  /** Ends the segment after its last window. Throws KEELSON_CORRUPT if records are missing. */
   finish(): void {
     if (this.isDone) return;
     throw this.#damaged(

@@ -1,5 +1,5 @@
 // The inspection of a journal before it is opened: without a lock, and without making or changing anything. It
-// refuses early what is not ours to open.
+// refuses foreign and unfinished files early.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { Storage } from '../../storage/index.js';
@@ -17,8 +17,8 @@ import { segmentPath, segmentSequences } from '../format/segment-names.js';
 /** The result of an inspection. */
 export interface JournalInspection {
   /**
-   * The record at the start of the log, if the journal holds it, its commit is whole, and it certainly counts;
-   * otherwise null.
+   * The record at the start of the log, if the journal holds it, its commit is whole, and the commit certainly
+   * counts; otherwise null.
    */
   readonly firstRecord: Uint8Array | null;
   /**
@@ -65,7 +65,7 @@ export async function inspectJournal(
   }
   if (foreign !== null && !starts.some(({ header }) => header !== null)) throw foreign;
   const ours = starts.filter(({ header }) => header !== null && isOf(header, journalId));
-  // A lineage may have declared the first commit dead. Recovery decides which one counts.
+  // A lineage segment may have replaced the first commit. Recovery decides which one counts.
   const mayBeDead = ours.some(({ header }) => header!.lineageStart !== null);
   const firstRecord = ours.find((start) => start.firstRecord !== null)?.firstRecord ?? null;
   const anyFirstRecord = ours.find((start) => start.anyFirstRecord !== null)?.anyFirstRecord ?? null;

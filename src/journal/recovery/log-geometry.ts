@@ -35,12 +35,12 @@ type SegmentContents = Pick<LogSegment, 'header' | 'scan'>;
 /** Returns the LSN from which a segment replaces the commits of the segments before it. */
 export type ReplacesFrom = (segment: SegmentContents) => number;
 
-/** Returns the lineage start of a segment that recovery made. Any other segment replaces nothing. */
+/** Returns the lineage start of a segment. A segment without one replaces nothing. */
 export const byLineage: ReplacesFrom = ({ header }) => header.lineageStart ?? Number.POSITIVE_INFINITY;
 
 /**
- * Returns the lineage start or the start of the first commit, whichever is lower. In a damaged log the later
- * segment counts.
+ * Returns the lineage start or the start of the first commit, whichever is lower. For repair: in a damaged log
+ * the later segment counts.
  */
 export const byAnyLater: ReplacesFrom = (segment) =>
   Math.min(byLineage(segment), segment.scan.commits[0]?.startLsn ?? Number.POSITIVE_INFINITY);
@@ -74,7 +74,7 @@ export function firstNeededIndex(segments: readonly LogSegment[], baseLsn: numbe
   return segments.findLastIndex(({ living }) => living[0] !== undefined && living[0].startLsn <= baseLsn);
 }
 
-/** Returns the highest LSN that anything in the segment says to have been durable, at least -1. */
+/** Returns the highest LSN that the segment proves durable, or -1. */
 export function provenIn({ header, scan }: SegmentContents): number {
   const marks = scan.commits.filter(({ flags }) => endsForGood(flags));
   // No session writes such a mark while anything is in flight, so everything before the mark was durable.
@@ -88,7 +88,10 @@ export interface Unsoundness extends Pick<HeaderRefusal, 'code' | 'why'> {
   readonly offsetEnd?: number;
 }
 
-/** Returns what is wrong with the file of a segment, whatever its commits are. Returns null if nothing is. */
+/**
+ * Returns the fault of the file of a segment as a whole, whatever its commits are. Returns null if there is
+ * none.
+ */
 export function unsoundnessOf(segment: FoundSegment): Unsoundness | null {
   const { verdict, sequence, fileBytes } = segment;
   if (!verdict.ok) return { ...verdict, offset: 0 };
@@ -102,7 +105,7 @@ export function unsoundnessOf(segment: FoundSegment): Unsoundness | null {
 }
 
 /**
- * Returns true if the file has the size that it was made with, or ends with the seal behind which closing has
+ * Returns true if the file has the size that it was made with, or ends with the seal behind which a close has
  * cut it.
  */
 export function hasAllBytes(

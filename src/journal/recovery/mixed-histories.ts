@@ -1,13 +1,13 @@
 // The check for two histories in one directory: two owners wrote there, or somebody put files of a copy back.
 // Pure.
 //
-// One history never goes back, whatever crashed: each later segment begins at or above what an earlier one
-// proves durable, and at or above what recovery left alive in it. A segment that begins below belongs to a
-// second history.
+// In one history, whatever crashed, a segment begins at or above every LSN that an earlier segment proves
+// durable. It also begins at or above the end of the commits in an earlier segment that are not dead. A segment
+// that begins below one of these belongs to a second history.
 //
-// Commits that are not proven durable count only in the segments that recovery needs. In older segments they
-// may be a torn tail whose lineage segment is gone, because a power cut interrupted a retirement. Such a tail
-// reaches above the next segment.
+// Commits that are not proven durable are compared only in the segments that recovery needs. In older segments
+// they may be a torn tail that a lineage segment replaced, and that segment may be gone, because a power cut
+// interrupted a retirement. Such a tail ends above the beginning of the next segment without a second history.
 
 import { type LogSegment, provenIn } from './log-geometry.js';
 
@@ -15,7 +15,7 @@ import { type LogSegment, provenIn } from './log-geometry.js';
 export interface MixedSegment {
   readonly path: string;
   readonly segment: number;
-  /** Where in the file the records start that do not count. */
+  /** The offset in the file of the first record that does not count. */
   readonly offset: number;
   /** The records above `lsn` and up to `lsnEnd` do not count. */
   readonly lsn: number;
@@ -29,7 +29,7 @@ interface Beginning {
   readonly sequence: number;
 }
 
-/** The beginning of no segment. */
+/** The beginning if there is no later segment. */
 const NEVER: Beginning = { lsn: Number.POSITIVE_INFINITY, sequence: 0 };
 
 /**
@@ -43,7 +43,7 @@ export function findMixedSegments(segments: readonly LogSegment[], firstNeeded: 
   let firstLater = NEVER;
   let firstLivingLater = NEVER;
   for (const segment of segments.toReversed()) {
-    // Under another name it is a copy, and its place in the log is unknown.
+    // A file under another name is a copy, and its place in the log is unknown.
     const { sequence } = segment.header;
     if (sequence !== segment.found.sequence) continue;
     const isNeeded = sequence >= firstNeeded;
@@ -61,7 +61,7 @@ export function findMixedSegments(segments: readonly LogSegment[], firstNeeded: 
   return mixed;
 }
 
-/** Returns a sentence about what is wrong with the segment. */
+/** Returns a sentence about the fault of the segment. */
 export function whyMixed({ laterSegment }: MixedSegment): string {
   return (
     `two owners' writes, or files of a copy, are mixed: the records from here on are not in the log ` +
@@ -77,7 +77,10 @@ function livingEndOf({ living }: LogSegment): number {
   return living.at(-1)?.endLsn ?? -1;
 }
 
-/** Returns where the log stood when the segment was begun. A lineage segment repeats commits from before. */
+/**
+ * Returns the LSN that the log had reached when the segment was begun. A lineage segment repeats earlier
+ * commits.
+ */
 function beginningOf({ header, scan }: LogSegment): number {
   if (header.lineageStart !== null) return header.durableLsn;
   return scan.commits[0]?.startLsn ?? NEVER.lsn;

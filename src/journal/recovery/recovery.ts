@@ -25,38 +25,48 @@ import {
 export interface JournalRecovery {
   /**
    * `fresh`: there was no journal. `clean`: the last session ended well. `repaired`: it did not, and nothing
-   * acknowledged is lost.
+   * acknowledged is lost. A read-only open repairs nothing, and reports `clean` instead of `repaired`.
    */
   readonly kind: 'fresh' | 'clean' | 'repaired';
+  /** Records above this LSN can be read. */
   readonly startLsn: number;
+  /** The end of the log: the LSN of the last record. */
   readonly endLsn: number;
-  /** The files prove that the journal was durable up to this LSN. */
+  /** The LSN up to which the files prove that the journal was durable. */
   readonly provenLsn: number;
   /**
-   * Bytes at the end that the last session had not finished writing, and that were dropped. None was
-   * acknowledged.
+   * Bytes at the end of the log that the last session had not finished writing, and that were dropped. No
+   * record in them was acknowledged.
    */
   readonly tornBytes: number;
   /** A sentence about where and why the log was cut, or null if nothing was dropped. */
   readonly tornWhy: string | null;
+  /** Segments that the journal holds. */
   readonly segments: number;
 }
 
-/** Called with the bytes of segment files that recovery has read, and with the bytes of all segment files. */
+/**
+ * Called with the bytes of segment files that recovery has read so far, and with the bytes of all segment
+ * files.
+ */
 export type OnScan = (done: number, total: number) => void;
 
 /** A journal after recovery, ready to be opened. */
 export interface RecoveredJournal {
   readonly recovery: JournalRecovery;
+  /** Null for a fresh journal. */
   readonly journalId: Uint8Array | null;
   readonly live: readonly LiveSegment[];
+  /** Paths of segments that hold nothing that is needed. */
   readonly stale: readonly string[];
+  /** One above the highest sequence in the directory. */
   readonly nextSequence: number;
+  /** The held-from LSN that later commits carry. */
   readonly heldFromLsn: number;
 }
 
 /**
- * Recovers the journal in `directory`. What this reports is durable when it resolves.
+ * Recovers the journal in `directory`. When this resolves, everything up to the end that it reports is durable.
  *
  * @throws KEELSON_CORRUPT, KEELSON_FOREIGN or KEELSON_FORMAT_VERSION if the decision is to refuse, with
  * segment, offset and LSNs.
@@ -81,10 +91,11 @@ export async function recoverJournal(
 }
 
 /**
- * Decides about the journal as it is now, without a lock, and writes nothing.
+ * Reads the journal as it is now, without a lock, and writes nothing. Reports `clean` whatever the end of the
+ * journal is: it may be torn, or an owner may be writing.
  *
- * While an owner writes, files are read at different moments, and retired files are gone. So KEELSON_CORRUPT
- * and KEELSON_NOT_FOUND may be temporary, and the caller tries again.
+ * While an owner writes, the files are read at different moments, and some may be retired meanwhile. So
+ * KEELSON_CORRUPT and KEELSON_NOT_FOUND may be temporary, and the caller tries again.
  */
 export async function recoverJournalReadOnly(
   storage: Storage,
@@ -209,11 +220,12 @@ function recovered(
 }
 
 /**
- * Copies the valid commits above the lineage start into a new segment, and makes it durable.
+ * Copies the valid commits from the lineage start on into a new segment, and makes it durable.
  *
- * A flush of the old file would prove nothing: if a flush of the dead owner failed, its data looks clean and is
- * not on the disk. The name of the new segment is the commit point. From then on commits at or above
- * `lineageStart` in older files are dead. That includes a write of the dead owner that is still in flight.
+ * A flush of the old file would prove nothing: after a failed flush of the dead owner the kernel may report its
+ * data as written, although the disk lacks it. The name of the new segment is the commit point. From then on
+ * commits at or above `lineageStart` in older files are dead. That includes a write of the dead owner that is
+ * still in flight.
  */
 async function repair(
   storage: Storage,
@@ -228,7 +240,7 @@ async function repair(
       (commit) => commit.startLsn >= lineageStart && commit.recordCount > 0,
     );
     for (const commit of commits) {
-      copied.push({ commit, bytes: await readBody(storage, segment, commit, blockBytes) });
+      copied.push({ commit, bytes: await readCommit(storage, segment, commit, blockBytes) });
     }
   }
   const bodyBytes = copied.reduce((total, { bytes }) => total + bytes.length, 0);
@@ -250,8 +262,10 @@ async function repair(
   return [...withoutDead(decision.live, lineageStart), lineage];
 }
 
-/** Returns a commit as it was framed, in whole blocks. Its checksums are those of the old segment. */
-async function readBody(
+/**
+ * Returns the bytes of a commit in whole blocks, header included. Its checksums are those of the old segment.
+ */
+async function readCommit(
   storage: Storage,
   segment: LiveSegment,
   commit: ScannedCommit,
@@ -263,7 +277,7 @@ async function readBody(
   try {
     await file.read(bytes.subarray(0, COMMIT_HEADER_BYTES + bodyBytes), commit.offset);
     const { startLsn, endLsn: lsnEnd, recordCount } = commit;
-    // Verified again, because new checksums are about to vouch for these bytes.
+    // Verified again, because these bytes get new checksums.
     if (
       !checkBody(bytes, COMMIT_HEADER_BYTES, bodyBytes, recordCount, startLsn, segmentSeed(segment.header))
     ) {
@@ -311,7 +325,7 @@ function lineageContents(
   return Buffer.concat([...contents, mark]);
 }
 
-/** Returns the segments for readers, without what the lineage replaces. */
+/** Returns the segments for readers, without the commits that the lineage segment replaces. */
 function withoutDead(live: readonly LiveSegment[], lineageStart: number): LiveSegment[] {
   return live.map((segment) => ({
     ...segment,

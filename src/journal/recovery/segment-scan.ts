@@ -44,8 +44,8 @@ export interface SegmentScan {
   readonly endOffset: number;
   readonly endsBecause: ScanEnd;
   /**
-   * True if anything but zeros follows `endOffset`: a torn write, or damage. Old bytes follow in a recycled
-   * segment anyway. There it is true if a commit header follows that verifies, which no old one does.
+   * True if anything but zeros follows `endOffset`: a torn write, or damage. In a recycled segment old bytes
+   * follow anyway. There it is true only if a commit header follows that verifies: no old header does.
    */
   readonly hasBytesAfterEnd: boolean;
   /** The highest durable LSN that a valid commit header anywhere in the segment claims, or -1. */
@@ -70,17 +70,20 @@ export class SegmentScanner {
   readonly #claims: Claims = { durableLsn: -1, heldFromLsn: -1 };
   #window: Uint8Array = new Uint8Array(0);
   #windowOffset = 0;
-  /** Where the next commit starts, or the commit whose frames are being verified. */
+  /** The offset of the commit whose frames are being verified, or else of the next commit. */
   #offset: number;
   /** The header of the commit whose frames are being verified. */
   #commit: CommitHeader | null = null;
-  /** The claims of headers inside that commit, in earlier windows. They count if the commit does not. */
+  /**
+   * The claims of headers inside that commit, in earlier windows. They count if the commit turns out not to be
+   * whole.
+   */
   #claimsInside: Claims = { durableLsn: -1, heldFromLsn: -1 };
   #endsBecause: ScanEnd | null = null;
   #hasBytesAfterEnd = false;
   #isClosedAtEnd = false;
 
-  /** @param lengthBytes Bytes that the file has of the segment. No commit is taken to be longer. */
+  /** @param lengthBytes Bytes of the segment that the file has. A longer commit is cut off. */
   constructor(header: SegmentHeader, lengthBytes: number) {
     this.#lengthBytes = lengthBytes;
     this.#blockBytes = header.blockBytes;
@@ -101,8 +104,8 @@ export class SegmentScanner {
   }
 
   /**
-   * True if the last block of the file is the seal of a session that ended well. Known when the whole file was
-   * pushed.
+   * True if the last block of the file is the seal of a session that ended well. Known when the whole file has
+   * been pushed.
    */
   get isClosedAtEnd(): boolean {
     return this.#isClosedAtEnd;
@@ -111,7 +114,7 @@ export class SegmentScanner {
   /** Returns what the windows prove. */
   finish(): SegmentScan {
     const bytesSeen = this.#windowEnd;
-    // The file ended earlier than it said.
+    // The file ended before `lengthBytes`.
     if (this.#commit !== null) this.#end('cut off');
     return {
       commits: this.#commits,
@@ -136,8 +139,8 @@ export class SegmentScanner {
   }
 
   /**
-   * Returns why the run ends before the commit at `at`. Returns null if the commit is whole, or as far as the
-   * window goes.
+   * Returns why the run ends before the commit at `at` in the window. Returns null if the commit is whole, or
+   * if the window ends before the commit and everything up to there verifies.
    */
   #checkCommit(at: number): ScanEnd | null {
     const commit = decodeCommitHeader(this.#window, at, this.#offset, this.#seed);

@@ -1,8 +1,10 @@
-// The recovery decision: what is done about a journal, from what all its segments prove. Pure.
+// The recovery decision: whether a journal is opened, repaired or refused, from what all its segments prove.
+// Pure.
 //
 // The rule: everything that is known to have been durable (`provenLsn`) must be there, or recovery refuses.
-// Commits above it are kept as far as they are whole and contiguous. Anything else above it was never acknowledged.
-// docs/DURABILITY.md has the table of decisions, and test/journal/tail-decision.test.ts tries its inputs.
+// Commits above it are kept as far as they are whole and contiguous. Anything else above it was never
+// acknowledged. docs/DURABILITY.md has the table of decisions, and test/journal/tail-decision.test.ts tries its
+// inputs.
 
 import type { KeelsonErrorCode, KeelsonErrorFacts } from '../../errors.js';
 import { endsForGood } from '../format/commit-format.js';
@@ -32,9 +34,9 @@ export interface RecoveryAnchor {
 }
 
 /**
- * A segment that is needed, with the commits that count. A segment without such commits was never used, or a
- * later lineage has replaced it. It starts and ends at the LSN that the log has reached there, so that it is
- * retired in its turn.
+ * A needed segment with the commits that count. No commit counts if the segment was never used, if a later
+ * lineage segment has replaced its commits, or if it lies behind the end of the log. Then it starts and ends at
+ * the LSN that the log has reached there, so that it is retired in its turn.
  */
 export interface LiveSegment {
   readonly path: string;
@@ -42,7 +44,7 @@ export interface LiveSegment {
   readonly header: SegmentHeader;
   readonly startLsn: number;
   readonly endLsn: number;
-  /** Where in the file the commits that count end. */
+  /** The offset in the file at which the commits that count end. */
   readonly endOffset: number;
   readonly commits: readonly ScannedCommit[];
 }
@@ -51,7 +53,10 @@ export interface LiveSegment {
 export type RecoveryDecision =
   | { readonly kind: 'fresh' }
   | {
-      /** `clean`: nothing to do. `repair`: copy everything above `lineageStart` into a new segment. */
+      /**
+       * `clean`: there is nothing to do. `repair`: recovery copies everything above `lineageStart` into a new
+       * segment.
+       */
       readonly kind: 'clean' | 'repair';
       readonly journalId: Uint8Array;
       readonly blockBytes: number;
@@ -105,11 +110,12 @@ export function decideRecovery(
   }
   const baseLsn = anchor?.lsn ?? Math.max(0, ...log.map(({ scan }) => scan.heldFromLsnClaimed));
   const firstIndex = firstNeededIndex(log, baseLsn);
-  // If no readable segment starts early enough, every segment is needed, above all those that cannot be read.
+  // If no readable segment starts at or below `baseLsn`, every segment is needed: an unreadable one may hold
+  // that start.
   const firstSequence = log[firstIndex]?.found.sequence ?? 0;
   const unsound = segments.find((segment) => segment.sequence >= firstSequence && !isSound(segment));
   if (unsound !== undefined) return refuseSegment(unsound);
-  // Every segment is compared. The claims of a segment of another journal could make ours look unneeded.
+  // Every segment is compared, needed or not: the claims of a foreign segment could make ours look unneeded.
   const foreign = foreignSegment(log, anchor);
   if (foreign !== null) return foreign;
   const mixed = refuseMixed(log, firstSequence);
@@ -127,8 +133,8 @@ export function decideRecovery(
   const missing = missingSuccessor(chain, endLsn);
   if (missing !== null) return missing;
 
-  // Only a mark of the newest segment counts, and only if the log reaches it. A session that wrote to another
-  // segment may not have ended.
+  // Only a mark of the newest segment counts, and only if the log reaches it. Behind a mark in an older
+  // segment, a later session may have crashed.
   const lastCommit = live.at(-1)!.commits.at(-1);
   const endedWell = lastCommit !== undefined && endsForGood(lastCommit.flags);
   return {
@@ -151,9 +157,9 @@ function isSound(segment: FoundSegment): boolean {
 }
 
 /**
- * Returns true if a file that is shorter than it was made lacks nothing but its seal: whole commits fill all
- * but the last block, and no commit starts in that block. Such a journal opens, and reports it. verify() counts
- * the file as damaged, because a cut through a damaged block looks the same.
+ * Returns true if a file that is shorter than it was made has lost nothing but its seal: whole commits fill all
+ * but the last block, and no commit header verifies there. Such a journal opens, and `tornWhy` says so.
+ * verify() counts the file as damaged, because a file that was cut behind a damaged commit looks the same.
  */
 function hasLostItsSeal({ verdict, sequence, fileBytes, scan }: FoundSegment): boolean {
   if (!verdict.ok || verdict.header.sequence !== sequence) return false;
@@ -177,7 +183,10 @@ function foreignSegment(log: readonly LogSegment[], anchor: RecoveryAnchor | nul
 const MIXED_ADVICE =
   'Keep a copy of the whole directory. verify() names every such place; salvage() writes what counts into a new store, and says what it leaves';
 
-/** Refuses two histories in one directory. Whichever went on, acknowledged writes of the other would vanish. */
+/**
+ * Refuses two histories in one directory. Whichever one recovery chose, acknowledged writes of the other would
+ * vanish.
+ */
 function refuseMixed(log: readonly LogSegment[], firstSequence: number): Refusal | null {
   const mixed = findMixedSegments(log, firstSequence);
   const [first] = mixed;
@@ -259,8 +268,8 @@ function refuseBreak(brokenIn: LogSegment, endLsn: number, provenLsn: number): R
 }
 
 /**
- * Returns the highest commit boundary at or below `provenLsn`. An image may have been taken in the middle of a
- * commit.
+ * Returns the highest commit boundary at or below `provenLsn`. That LSN may lie inside a commit, because an
+ * image may end there.
  */
 function lineageBoundary(live: readonly LiveSegment[], provenLsn: number, endLsn: number): number {
   if (provenLsn >= endLsn) return endLsn;

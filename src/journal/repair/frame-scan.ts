@@ -22,7 +22,10 @@ export interface FoundRecord {
   readonly end: number;
 }
 
-/** Commits whose headers are damaged. A frame holds the low half of its LSN, and `lsnMin` gives the high half. */
+/**
+ * The bounds of commits whose headers are damaged. A frame holds the low half of its LSN, and `lsnMin` gives
+ * the high half.
+ */
 export interface HeadlessCommits {
   readonly blockBytes: number;
   /** The LSN at which the first commit starts if it continues the log; null if that is unknown. */
@@ -47,9 +50,12 @@ export class FrameScan {
   readonly #seed: number;
   readonly #budget: SearchBudget;
   #at: number;
-  /** The LSN of a frame minus its place in the bytes. Null outside of a commit of which something was found. */
+  /**
+   * The start LSN of a frame minus its index in the bytes, which is the same for all frames of a commit. Null
+   * until the start of a commit is found.
+   */
   #lsnOffset: number | null = null;
-  /** The frame before says that a frame starts here, whole or not. */
+  /** True if a frame starts here, whole or damaged, because the commit starts here or a frame ends here. */
   #isFrameStart = false;
   #workBytes = 0;
 
@@ -94,8 +100,8 @@ export class FrameScan {
   }
 
   /**
-   * Moves behind the frame that is here. Returns false if there is none. A frame of which only the record is
-   * damaged counts as one.
+   * Moves behind the frame at the current place. Returns false if there is none. A frame whose record alone is
+   * damaged is passed as well, but not listed.
    */
   #takeFrame(): boolean {
     if (this.#lsnOffset === null) return false;

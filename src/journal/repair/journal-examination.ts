@@ -35,7 +35,7 @@ export interface Damage {
   readonly lsnEnd?: number;
   /** A sentence for people. */
   readonly what: string;
-  /** False if the store does not need it, because another file holds the same or more. */
+  /** False if the store does not need the damaged bytes, because another file holds the same or more. */
   readonly isNeeded: boolean;
 }
 
@@ -61,9 +61,13 @@ export interface SegmentFindings {
   lsnEnd: number | null;
 }
 
-/** Records of one commit. The memory is used again for the next batch. */
+/**
+ * Records of one commit, or of one stretch without a commit header that verifies. The memory is reused for the
+ * next batch.
+ */
 export interface RecordBatch {
   readonly file: string;
+  /** Where the commit or the stretch starts in the file. */
   readonly offset: number;
   /** Bytes of all segments before this one. */
   readonly bytesBefore: number;
@@ -76,16 +80,20 @@ interface PlacedSegment {
   readonly found: FoundSegment;
   readonly name: string;
   /**
-   * The sequence in the header. If that does not verify, or is not of this journal, the sequence in the name.
+   * The sequence in the header. If the header does not verify, or is of another journal, the sequence in the
+   * name.
    */
   readonly sequence: number;
   /** The fault of the file as a whole, or null. */
   readonly unsound: Pick<Damage, 'offset' | 'offsetEnd' | 'what'> | null;
-  /** Null if nothing in the file is read: it is not of this journal, or a copy of another segment. */
+  /**
+   * Null if nothing in the file is read: its header does not verify, it is of another journal, or another copy
+   * of the segment is read.
+   */
   readonly inLog: LogSegment | null;
 }
 
-/** The journal that is examined, and what its images say about it. */
+/** The segments of the journal that is examined, and what its images say about it. */
 export interface JournalExaminationParts {
   /** All segments, as scanSegments() returned them. */
   readonly found: readonly FoundSegment[];
@@ -95,7 +103,7 @@ export interface JournalExaminationParts {
   readonly baseLsn: number;
   /** An image of this journal, whole or not, says that the journal was durable up to this LSN. */
   readonly provenLsn: number;
-  /** Null if no file that is left says it. */
+  /** Null if no readable file names the journal. */
   readonly journalId: Uint8Array | null;
 }
 
@@ -143,7 +151,7 @@ export class JournalExamination {
     this.#log.finish(this.#provenLsn);
   }
 
-  /** All damages. Known when all records have been read. */
+  /** All damages. Ask for them when all records have been read. */
   get damages(): readonly Damage[] {
     // Recovery reads a segment that it needs from its start, so the part below the image matters too.
     const needed = this.segments.filter(({ isNeeded }) => isNeeded).map(({ file }) => file);
@@ -161,17 +169,23 @@ export class JournalExamination {
     return [...known, ...this.#refusal(known)];
   }
 
-  /** The records above the image that the journal does not hold. Known when all records have been read. */
+  /**
+   * The ranges of records above the image that the journal does not hold. Ask for them when all records have
+   * been read.
+   */
   get missing(): LsnRange[] {
     const { lastLsn } = this;
     const missing: LsnRange[] = this.#log.missing(this.#baseLsn, lastLsn);
-    // Another history has records in their place, and these are lost.
+    // Records of a second history do not count. They are lost, although other records have their LSNs.
     for (const { lsn, lsnEnd } of this.#mixed()) missing.push({ lsn, lsnEnd });
     if (this.#isEndLost()) missing.push({ lsn: lastLsn, lsnEnd: null });
     return missing;
   }
 
-  /** Returns true if records may have been at that place of a segment, after all that were found. */
+  /**
+   * Returns true if lost records may have followed the last whole commit at this offset of a segment. A closed
+   * or recovered mark rules that out in its own segment.
+   */
   mayHaveEndedAt(file: string, offset: number): boolean {
     const at = this.#placed.findIndex(({ name }) => name === file);
     if (at < 0) return false;
@@ -191,7 +205,8 @@ export class JournalExamination {
     const { last, lastLsn } = this.#log;
     if (last === null)
       return this.#placed.length === 0 || this.#placed.some(({ unsound }) => unsound !== null);
-    // An image is newer than the rest of the log, so records are lost, and nothing says how many.
+    // The log does not reach an LSN that was durable, or something unreadable follows its last commit. Nothing
+    // says how many records are lost.
     if (lastLsn < this.#provenLsn || this.#isUnfinished) return true;
     const at = this.#placed.findIndex(({ name }) => name === last.file);
     const { found, sequence, inLog } = this.#placed[at]!;
@@ -207,7 +222,10 @@ export class JournalExamination {
     return flags === 0 && found.fileBytes < inLog!.header.sizeBytes;
   }
 
-  /** The highest LSN that the journal or an image proves to have been written and not torn. */
+  /**
+   * The end of the log: of what recovery would keep, or else the highest LSN that a file proves durable or a
+   * whole commit reaches.
+   */
   get lastLsn(): number {
     const { decision } = this;
     if (decision.kind === 'clean' || decision.kind === 'repair') return decision.endLsn;
@@ -246,8 +264,8 @@ export class JournalExamination {
   }
 
   /**
-   * Returns the records of a piece that count. In a commit that is not whole these are the durable ones: the
-   * others are torn, and were never acknowledged.
+   * Returns the records of a piece that count. In a commit that is not whole these are the records that are
+   * proven durable. The others are torn, and were never acknowledged.
    */
   #countingRecords({ isWhole, commit, records }: SegmentPiece, deadFromLsn: number): readonly FoundRecord[] {
     const endMax = Math.min(deadFromLsn, isWhole ? this.#endLsnMax : this.#provenLsn);
@@ -264,7 +282,7 @@ export class JournalExamination {
     });
   }
 
-  /** Returns what recovery refuses for, unless a known damage says it already. */
+  /** Returns the reason why recovery refuses the journal, unless a known damage says it already. */
   #refusal(known: readonly Damage[]): Damage[] {
     if (this.decision.kind !== 'refuse') return [];
     const { why, facts } = this.decision;
@@ -298,7 +316,7 @@ function provenLsnOf(
 
 /**
  * Returns true if the piece may have been a commit. In a recycled segment old bytes follow the last commit, so
- * only a header tells.
+ * there a piece needs a header.
  */
 function mayBeCommit({ commit }: SegmentPiece, { isRecycled }: SegmentHeader): boolean {
   return commit !== null || !isRecycled;
@@ -332,8 +350,8 @@ function ownHeader({ verdict }: FoundSegment, journalId: Uint8Array | null): Seg
 }
 
 /**
- * Returns true for the file that is read among those with that header: the one whose log goes furthest; then
- * the one with the right name; then the first.
+ * Returns true for the file that is read among those with this sequence in the header: the one whose commits
+ * reach the highest LSN. Among equals the one with the right name comes first, and then the first.
  */
 function isBestOfCopies(
   segment: FoundSegment,
@@ -355,7 +373,7 @@ function firstNeededSequence(placed: readonly PlacedSegment[], baseLsn: number):
   return inLog[firstNeededIndex(inLog, baseLsn)]?.header.sequence ?? 0;
 }
 
-/** Returns what is wrong with the file as a whole, whatever its commits are. Returns null if nothing is. */
+/** Returns the fault of the file as a whole, whatever its commits are. Returns null if there is none. */
 function whyUnsound(found: FoundSegment, journalId: Uint8Array | null): PlacedSegment['unsound'] {
   const { verdict } = found;
   if (verdict.ok && !isOf(verdict.header, journalId))

@@ -26,7 +26,8 @@ export interface SegmentPiece {
 }
 
 /**
- * Bytes in which records are looked for without a commit header: the longest record, and what may precede it.
+ * Limit of the bytes that are searched for records without a commit header: the longest record, and what may
+ * precede it.
  */
 const HEADLESS_BYTES_MAX = RECORD_BYTES_MAX + 2 * BLOCK_BYTES_MAX;
 
@@ -51,7 +52,7 @@ export async function* scanLeniently(plan: LenientScanPlan): AsyncGenerator<Segm
   const seed = segmentSeed(header);
   const { blockBytes } = header;
   const window = new FileWindow(file, Math.min(fileBytes, header.sizeBytes));
-  /** No later commit starts below. */
+  /** No commit that follows starts below this LSN. */
   let lsnMin = header.lineageStart ?? header.durableLsn;
   let lsn: number | null = header.lineageStart ?? plan.logLsn;
   for (let offset = blockBytes; offset < window.fileBytes; ) {
@@ -90,7 +91,7 @@ async function readCommit(
   const bytesThere = Math.min(COMMIT_HEADER_BYTES + bodyBytes, window.fileBytes - offset);
   const at = await window.at(offset, bytesThere);
   const offsetEnd = Math.min(offset + commitBytesOnDisk(bodyBytes, blockBytes), window.fileBytes);
-  // The file has become shorter meanwhile.
+  // The file became shorter during the scan.
   if (at < 0) return { offset, offsetEnd, commit, isWhole: false, bytes: window.bytes, records: [] };
   const scan = new FrameScan(window.bytes, at + COMMIT_HEADER_BYTES, at + bytesThere, seed);
   await scan.ofCommit(startLsn);

@@ -80,7 +80,7 @@ export class LogGaps {
     if (provenLsn > lsn) this.#addGap(provenLsn);
   }
 
-  /** Returns the ranges above `lsn` and up to `lsnEnd` of which no record is there. */
+  /** Returns the ranges above `lsn` and up to `lsnEnd` that no record covers. */
   missing(lsn: number, lsnEnd: number): Range[] {
     const missing: Range[] = [];
     let at = lsn;
@@ -104,7 +104,7 @@ export class LogGaps {
       this.#open.offsetEnd = offsetEnd;
       return;
     }
-    // A gap that is open in an earlier segment was a torn end, so this one replaces it.
+    // An open gap of an earlier segment was a torn end, so this one replaces it.
     const lsn = this.firstLsn === null ? (commit?.startLsn ?? this.#baseLsn) : this.lastLsn;
     if (this.firstLsn === null) {
       this.firstLsn = lsn;
@@ -116,8 +116,8 @@ export class LogGaps {
   }
 
   /**
-   * Continues the log with a whole commit at `startLsn`. There is a gap before it if the log did not come so
-   * far, or if this segment broke off before.
+   * Continues the log with a whole commit at `startLsn`. There is a gap before it if the log has not reached
+   * `startLsn`, or if this segment broke off before.
    */
   #goOn(file: string, offset: number, startLsn: number): void {
     if (this.firstLsn === null) {

@@ -6,7 +6,10 @@ import type { FoundSegment } from '../recovery/log-geometry.js';
 /** A file whose header verifies. */
 export interface OwnedFile {
   readonly journalId: Uint8Array;
-  /** True if the file has the name that its header says. A file that somebody copied here often has not. */
+  /**
+   * True if the file has the name that its header says. A file that somebody copied here often has another
+   * name.
+   */
   readonly hasOwnName: boolean;
 }
 
@@ -22,8 +25,8 @@ interface Claim {
  * Returns the id of the journal that the directory belongs to: the only one with both a segment and an image
  * under their own names, or else the one with most files. Returns null if no header verifies.
  *
- * @throws KEELSON_FOREIGN if two journals have the same number of files. To read the wrong one would be to take
- * another store for this one.
+ * @throws KEELSON_FOREIGN if two journals have the same number of files. Reading the wrong one would mix up two
+ * stores.
  */
 export function journalIdOf(
   directory: string,

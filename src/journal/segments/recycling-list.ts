@@ -1,19 +1,21 @@
-// The list of retired segment files of this session that wait to be recycled. Pure.
+// The list of retired segment files that this session can recycle. Pure.
 //
 // The blocks of such a file are allocated and written, so a new segment in it costs a header and not all its
-// bytes again. A file comes here under its temporary name. A power cut may bring the old name back until the
-// directory is flushed, and the contents must still be there then. So a file waits for that flush before it is
-// free for use.
+// bytes. A file comes here under its temporary name. Until the directory is flushed, a power cut may bring the
+// old name back, and the old contents must still be there. So a file waits for that flush before it is free for
+// use.
 
-/** Retired files that wait at a time. A store retires as many at once as it fills between two checkpoints. */
+/**
+ * Limit of the files in the list. A store retires as many segments at once as it fills between two checkpoints.
+ */
 export const RECYCLED_SEGMENTS_MAX = 8;
 
-/** Uses of one file. Each new seed is compared with all earlier seeds of the file. */
+/** Limit of the uses of one file. Each new seed is compared with the seeds of all earlier uses. */
 export const FILE_USES_MAX = 1000;
 
-/** A retired segment file that waits to be recycled. */
+/** A retired segment file that can be recycled. */
 export interface RecycledSegment {
-  /** The temporary path. The next open removes what this session leaves there. */
+  /** The temporary path of the file. If this session leaves the file there, the next open removes it. */
   readonly temporaryPath: string;
   readonly sizeBytes: number;
   /** The seeds of all uses so far. Bytes of each use may still be in the file. */
@@ -29,10 +31,11 @@ export interface SizeRange {
   readonly bytesMax: number;
 }
 
-/** The list alone. The caller renames, flushes and removes files. */
+/** Keeps the list. The caller renames, flushes and removes the files. */
 export class RecyclingList {
-  /** Files whose temporary names are not durable yet. */
+  /** Files that wait for the flush of the directory: their temporary names are not durable yet. */
   #waiting: RecycledSegment[] = [];
+  /** Files that are free for use. */
   #free: RecycledSegment[] = [];
 
   get bytes(): number {
@@ -44,7 +47,7 @@ export class RecyclingList {
   }
 
   /**
-   * Returns whether there is a use and a place for a file of that size.
+   * Returns true if a file of this size is useful and the list has a place for it.
    *
    * @param useCount How often the file has been used.
    */
@@ -57,7 +60,7 @@ export class RecyclingList {
     this.#waiting.push(segment);
   }
 
-  /** Frees the files that wait: their temporary names are durable. */
+  /** Frees the files that wait for a flush, because their temporary names are durable now. */
   release(): void {
     this.#free.push(...this.#waiting.splice(0));
   }
@@ -80,6 +83,7 @@ export class RecyclingList {
     return useless;
   }
 
+  /** Takes out all free files. */
   takeFree(): RecycledSegment[] {
     return this.#free.splice(0);
   }

@@ -1,4 +1,4 @@
-// Segment files: preparing one for its first commit.
+// Makes segment files, of a new file or of the file of a retired segment.
 
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import {
@@ -38,11 +38,11 @@ export interface WritableSegment {
   readonly usedSeeds: readonly number[];
   readonly file: LogFile;
   /**
-   * Null until the last commit is durable. Then a promise that resolves when nothing is under way on the file:
-   * with true if closing the file succeeded.
+   * Null until the rotated mark is durable and the file is being closed. The promise resolves when no operation
+   * is under way on the file: to true if the close succeeded.
    */
   closed: Promise<boolean> | null;
-  /** Where the next commit goes. Only CommitLayout moves it. */
+  /** The offset of the next commit. Only CommitLayout changes it. */
   nextOffset: number;
 }
 
@@ -53,12 +53,12 @@ export interface SegmentPlan {
   readonly journalId: Uint8Array;
   readonly sizeBytes: number;
   readonly blockBytes: number;
-  /** Set by recovery alone. */
+  /** Null for a segment to which a session appends: see SegmentHeader. */
   readonly lineageStart: number | null;
   readonly durableLsn: number;
 }
 
-/** Returns the commits that a segment starts with, sealed with the seed of the segment. */
+/** Returns the commits that a segment starts with. Their checksums start from `seed`. */
 export type SegmentContents = (seed: number) => Uint8Array;
 
 /**
@@ -66,10 +66,11 @@ export type SegmentContents = (seed: number) => Uint8Array;
  * name is durable when this returns. So a file with the name of a segment and without a valid header is damaged
  * or foreign, never half-made.
  *
- * A failure leaves at worst a temporary name, which the next open removes.
+ * A failure leaves at worst the file, if it cannot be removed. The next open removes a temporary name, and
+ * recovery skips a segment without commits.
  *
- * @throws KEELSON_POISONED after a failed flush of the directory. Any other error has harmed nothing, and the
- * caller may try another segment.
+ * @throws KEELSON_POISONED if the flush of the directory fails, or if another process has made the name. Any
+ * other error has harmed nothing, and the caller may try another segment.
  */
 export function* prepareSegment(
   storage: Storage,
@@ -101,10 +102,7 @@ export function* prepareSegment(
   return { path, sequence, header, seed, usedSeeds: [seed], file, closed: null, nextOffset: zerosFrom };
 }
 
-/**
- * Writes a whole segment that no session appends to: for recovery, and for a new store that a backup or salvage
- * makes.
- */
+/** Writes a whole segment to which no session appends: for recovery, backup and salvage. */
 export async function writeLineageSegment(
   storage: Storage,
   plan: SegmentPlan,
@@ -122,11 +120,11 @@ export async function writeLineageSegment(
 }
 
 /**
- * Makes a segment of the file of a retired one, and keeps the size. The new header is durable before the file
- * has its new name, and the name is durable when this returns. The old bytes behind the header cannot verify:
- * see unusedSalt().
+ * Makes a segment of the file of a retired segment, with the same size. The new header is durable before the
+ * file has its new name, and the name is durable when this returns. The old bytes behind the header cannot
+ * verify: see unusedSalt().
  *
- * @throws What prepareSegment() throws. The retired file is then lost.
+ * @throws What prepareSegment() throws. The retired file cannot be used after that.
  */
 export function* recycleSegment(
   storage: Storage,
@@ -186,7 +184,7 @@ interface Draft {
   readonly file: LogFile;
 }
 
-/** Fills the file, makes that durable, and gives the file its name, durably. */
+/** Fills and flushes the file, gives it its name, and flushes the directory. */
 function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: BackgroundCloses): Steps<void> {
   const { directory, path, temporary, file } = draft;
   try {
@@ -205,8 +203,8 @@ function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: Back
     closes.close(file);
     yield* discard(storage, path);
     if (!isFailedFlush(error)) throw error;
-    // Nobody can know now which names in this directory are durable. A second flush would report success and
-    // prove nothing.
+    // Now nobody knows which names in this directory are durable. A second flush would report success and prove
+    // nothing.
     throw new KeelsonError(
       'KEELSON_POISONED',
       `The flush of the directory ${directory} failed: ${whatHappened(error)}`,

@@ -1,7 +1,7 @@
-// The room for commits: segments that are ready before the records that go into them are accepted.
+// The supply of segments, so that a record has its room on the disk before it is accepted.
 //
-// The next segment is prepared in the background. A synchronous append that finds no segment ready prepares one
-// itself, blocking, or throws. A retired segment of this session is recycled if it has a useful size: see
+// The next segment is prepared in the background. An append that finds no segment ready prepares one itself,
+// blocking, or throws. A retired segment of this session is recycled if it has a useful size: see
 // recycling-list.ts.
 
 import { isKeelsonError, type KeelsonError } from '../../errors.js';
@@ -19,8 +19,9 @@ import { type RecycledSegment, RecyclingList, type SizeRange } from './recycling
 import { prepareSegment, recycleSegment, type SegmentPlan, type WritableSegment } from './segment-files.js';
 
 /**
- * Blocks that stay free at the end of a segment: one for its seal, and one for a mark. So a journal on a full
- * disk can still write the mark that lets it retire segments.
+ * Blocks that records leave free at the end of a segment: one for the mark that ends it (closed or rotated),
+ * and one for another mark. So a journal on a full disk can still write the mark that must come before it
+ * retires segments.
  */
 export const RESERVED_BLOCKS = 2;
 
@@ -35,7 +36,7 @@ export interface SegmentOptions {
 export interface SegmentSupplyStart {
   readonly directory: string;
   readonly journalId: Uint8Array;
-  /** One above every sequence that was ever in the directory. */
+  /** One above the highest sequence in the directory. */
   readonly nextSequence: number;
   /** Returns the durable LSN. */
   readonly durableLsn: () => number;
@@ -65,20 +66,20 @@ export class SegmentSupply {
   readonly #onPoisoned: (error: KeelsonError) => void;
   #nextSequence: number;
   #nextSizeBytes: number;
-  /** Sizes double up to this. */
+  /** The size at which doubling stops. */
   #capBytes: number;
   readonly #recycled = new RecyclingList();
   #ready: WritableSegment | null = null;
   /** The preparation under way. Its segment is removed if a blocking append has overtaken it. */
   #underWay: { abandoned: boolean; readonly done: Promise<void> } | null = null;
-  /** Removals under way. close() waits for them, because the next session must not meet them. */
+  /** Removals under way. close() waits for them, so that none runs during the next session. */
   readonly #discards = new Set<Promise<void>>();
   #closed = false;
-  /** There was no room for a segment of the next size. */
+  /** True after the disk had no room for a segment of the next size. */
   #isShortOfRoom = false;
   /**
-   * Preparing ahead has failed. It is not tried at every commit, which would fill and empty a full disk again
-   * and again. take() tries anew.
+   * True after preparing ahead has failed. It is not tried again at every commit, which would fill and empty a
+   * full disk again and again. take() still tries.
    */
   #hasFailedAhead = false;
   readonly stats: SegmentSupplyStats = {
@@ -110,7 +111,7 @@ export class SegmentSupply {
     return this.#start.directory;
   }
 
-  /** Bytes of the files that are ready or wait to be recycled. */
+  /** Bytes of the segment that is ready and of the files that can be recycled. */
   get segmentBytes(): number {
     return (this.#ready?.header.sizeBytes ?? 0) + this.#recycled.bytes;
   }
@@ -231,8 +232,8 @@ export class SegmentSupply {
   }
 
   /**
-   * Frees the retired files for use: the flush of the directory has made the retirement durable. So there may
-   * be more room now.
+   * Frees the retired files for use. Call it when a flush of the directory has made the retirement durable.
+   * There may be more room on the disk now, so preparing ahead is tried again.
    */
   retirementFlushed(): void {
     this.#recycled.release();
@@ -241,8 +242,8 @@ export class SegmentSupply {
   }
 
   /**
-   * Lets sizes double from the smallest again if there was no room for the next segment. Not called as soon as
-   * the lack of room is found: the last room on a disk is for the image of the checkpoint that frees more.
+   * Lets sizes double from the smallest again if there was no room for the next segment. Do not call it as soon
+   * as the room runs out: the last room on a disk is for the image of the checkpoint that frees more.
    */
   restartSizes(): void {
     if (!this.#isShortOfRoom) return;
@@ -251,14 +252,14 @@ export class SegmentSupply {
     this.#nextSizeBytes = this.#options.segmentBytesMin;
   }
 
-  /** Removes the retired files: the flush of the directory has failed, so they must not be recycled. */
+  /** Removes the retired files that wait for a flush. The flush has failed, so they must not be recycled. */
   retirementFailed(): void {
     this.#removeAll(this.#recycled.takeWaiting());
   }
 
   /**
-   * Removes the files that wait to be recycled, because something else needs their room. Resolves when their
-   * room is free. Also waits for the files of failed preparations, which take room until they are closed.
+   * Removes the retired files that are free for use, because something else needs their room. Resolves when
+   * their room is free. Also waits for the files of failed preparations, which take room until they are closed.
    */
   async releaseRecycled(): Promise<void> {
     this.#removeAll(this.#recycled.takeFree());
@@ -267,7 +268,7 @@ export class SegmentSupply {
     await this.#closes.whenDone();
   }
 
-  /** Waits for the preparation under way, and removes every file that is ready or waits to be recycled. */
+  /** Waits for the preparation under way, and removes the segment that is ready and all retired files. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#underWay?.done;
@@ -287,7 +288,7 @@ export class SegmentSupply {
         return yield* this.#prepareRecycled(recycled);
       } catch (error) {
         if (isKeelsonError(error, 'KEELSON_POISONED')) throw error;
-        // The file is lost. A new one may do, or fails with an error that says more.
+        // The retired file is lost. A new file may succeed, or fails with an error that says more.
       }
     }
     try {
@@ -296,7 +297,7 @@ export class SegmentSupply {
       if (!isKeelsonError(error, 'KEELSON_NO_SPACE')) throw error;
       this.#isShortOfRoom = true;
       if (!this.#recycled.hasFree) throw error;
-      // Files that wait to be recycled must not be the reason that there is no room.
+      // Files that are free for use must not be the reason that there is no room.
       for (const { temporaryPath } of this.#recycled.takeFree()) yield* discard(this.#storage, temporaryPath);
       return yield* this.#prepareNew(commitBytes);
     }
@@ -353,7 +354,7 @@ export class SegmentSupply {
     return Math.ceil(bytes / blockBytes) * blockBytes;
   }
 
-  /** Returns the least bytes of a segment for these commits: header, commits and reserved blocks. */
+  /** Returns the smallest size of a segment for these commits: header, commits and reserved blocks. */
   #bytesFor(commitBytes: number): number {
     const { blockBytes } = this.#options;
     return blockBytes + commitBytes + RESERVED_BLOCKS * blockBytes;

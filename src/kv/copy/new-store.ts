@@ -11,7 +11,7 @@ import {
   incompleteMarker,
   isSegmentName,
   newJournalId,
-  writeSealedSegment,
+  writeOnlySegment,
 } from '../../journal/internal.js';
 import {
   ensureDirectory,
@@ -192,8 +192,8 @@ async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uin
     await whenAllowed();
     assertGoingOn();
   });
-  // writeSealedSegment() flushes the directory at its end, and so the name of the image, too.
-  await writeSealedSegment(storage, { directory, journalId, lsn: view.lsn });
+  // writeOnlySegment() flushes the directory at its end, and so the name of the image, too.
+  await writeOnlySegment(storage, { directory, journalId, lsn: view.lsn });
   assertGoingOn();
   return bytesWritten;
 }

@@ -56,7 +56,7 @@ export function encodeImageHeader(header: ImageHeader): Uint8Array {
     at = writeLeb128(bytes, Buffer.byteLength(name), at);
     at += writeUtf8(Buffer.from(bytes.buffer), name, at);
   }
-  HEADERS.seal(bytes);
+  HEADERS.finish(bytes);
   return bytes;
 }
 

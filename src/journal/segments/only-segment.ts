@@ -1,5 +1,5 @@
-// The only segment of a new store that a backup or a salvage writes. It holds one mark, which says that
-// recovery has ended and that an image has everything below.
+// The only segment of a new store that a backup or a salvage writes. It holds no record, but one recovered
+// mark. An image holds everything below the LSN of the mark.
 
 import type { Storage } from '../../storage/index.js';
 import { FIRST_SEQUENCE } from '../directory/incomplete.js';
@@ -9,7 +9,7 @@ import { writeLineageSegment } from './segment-files.js';
 const BLOCK_BYTES = 4096;
 
 /** The plan of the only segment of a new store. */
-export interface SealedSegmentPlan {
+export interface OnlySegmentPlan {
   /** The directory, which has no other segment. */
   readonly directory: string;
   readonly journalId: Uint8Array;
@@ -18,7 +18,7 @@ export interface SealedSegmentPlan {
 }
 
 /** Writes the segment. When this resolves, the segment and every name in the directory are durable. */
-export async function writeSealedSegment(storage: Storage, plan: SealedSegmentPlan): Promise<void> {
+export async function writeOnlySegment(storage: Storage, plan: OnlySegmentPlan): Promise<void> {
   const { directory, journalId, lsn } = plan;
   const inHeader = {
     sequence: FIRST_SEQUENCE,
@@ -32,7 +32,7 @@ export async function writeSealedSegment(storage: Storage, plan: SealedSegmentPl
   );
 }
 
-/** Returns the block of a mark at `lsn`, for the first commit of a segment. */
+/** Returns the block of a recovered mark at `lsn`, as the first commit of a segment. */
 function recoveredMark(lsn: number, seed: number): Uint8Array {
   const block = new Uint8Array(BLOCK_BYTES);
   const mark = {
