@@ -222,7 +222,7 @@ class Examiner {
       records: this.#records,
       lastLsn,
       tornBytes: decision.kind === 'repair' || decision.kind === 'clean' ? decision.tornBytes : 0,
-      damages: this.#damagesOf(images, baseLsn, examination),
+      damages: this.#damagesOf(images, base, examination),
       missing: this.#missingOf(examination),
       images: images.map(({ findings }) => findings),
       segments,
@@ -280,15 +280,19 @@ class Examiner {
   /** Returns the damages of all files. */
   #damagesOf(
     images: readonly ImageExamination[],
-    baseLsn: number,
+    base: ImageExamination | null,
     { decision, damages }: JournalExamination,
   ): Damage[] {
-    // open() fails at the first place that the disk cannot read, whatever stands there.
-    const unreadable = [...this.#unreadable.values()].map((damage) => ({ ...damage, isNeeded: true }));
-    const inImages = images.flatMap((image) => {
-      const isNeeded = decision.kind === 'refuse' && image.lsn > baseLsn;
-      return image.damages.map((damage) => ({ ...damage, isNeeded }));
+    const isNeededImage = ({ lsn }: ImageExamination) => decision.kind === 'refuse' && lsn > (base?.lsn ?? 0);
+    // open() fails at the first place of a segment that the disk cannot read, whatever stands there. An image that the
+    // disk cannot read counts as damaged for open(), also the base, whose unreadable bytes happen to be zeros.
+    const unreadable = [...this.#unreadable.values()].map((damage) => {
+      const image = images.find(({ findings }) => findings.file === damage.file);
+      return { ...damage, isNeeded: image === undefined || image === base || isNeededImage(image) };
     });
+    const inImages = images.flatMap((image) =>
+      image.damages.map((damage) => ({ ...damage, isNeeded: isNeededImage(image) })),
+    );
     return [...unreadable, ...inImages, ...damages, ...this.#damages];
   }
 
