@@ -1,10 +1,10 @@
-// CommitGuard marks the critical section of a write: the part in which the log and the entries change. A leaf besides
+// CommitGuard marks the critical section of a write: the part in which the log and the entries change. Imports only
 // errors.ts.
 //
 // JavaScript can be stopped at any instruction: by a timeout of node:vm, by Ctrl-C in a REPL, by a stack overflow.
 // After a stop V8 runs neither `catch` nor `finally`, so its only trace is a mark that is still set at the next call.
-// The critical section runs no foreign code (no encoder, hook, promise or event). So a mark that is found set means
-// that a write was stopped in its critical section, and that memory may disagree with the log.
+// The critical section runs no foreign code (no encoder, hook, promise or event). So a call that finds the mark set
+// knows that a write was stopped in its critical section, and that memory may disagree with the log.
 
 import { KeelsonError } from './errors.js';
 

@@ -1,4 +1,4 @@
-// KeelsonError, its codes, and the errors for misuse. A leaf: it imports nothing, so every floor may throw from here.
+// KeelsonError, its codes, and the errors for misuse. A leaf: it imports nothing, so every layer can import it.
 
 /** All codes of a KeelsonError. docs/ERRORS.md has a heading for each. */
 export const KEELSON_ERROR_CODES = [
@@ -187,7 +187,7 @@ function isCode(code: unknown): code is KeelsonErrorCode {
   return KEELSON_ERROR_CODES.includes(code as KeelsonErrorCode);
 }
 
-/** Throws KEELSON_INVARIANT if `condition` is false. Then Keelson has a fault, and the caller must poison. */
+/** Throws KEELSON_INVARIANT if `condition` is false. Then Keelson has a fault, and the caller must poison the log. */
 export function invariant(condition: boolean, message: string, facts?: KeelsonErrorFacts): asserts condition {
   if (!condition) throw new KeelsonError('KEELSON_INVARIANT', `Invariant broken: ${message}`, facts);
 }

@@ -1,4 +1,4 @@
-// Promises that resolve at once and still give the event loop its turns. A leaf besides schedulers.ts.
+// Promises that resolve at once and still give the event loop its turns. Imports only schedulers.ts.
 //
 // Awaiting a resolved promise continues in a microtask. A loop of such awaits starves timers and I/O for as long as
 // it runs, for example 400,000 puts with durability 'memory' (test/kv/fair-turns.test.ts).

@@ -1,5 +1,5 @@
-// Checks options: each door has one table, and one function resolves them all. A leaf besides errors.ts. The table
-// gives each option a name, a default, and a check of its value.
+// Checks options. Each function with options has a table, which gives each option a name, a default and a check of its
+// value. One function resolves all tables. Imports only errors.ts.
 
 import { describeValue, misuse } from './errors.js';
 

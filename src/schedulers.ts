@@ -8,7 +8,7 @@ import { setImmediate as immediate, setTimeout as timeout } from 'node:timers/pr
 /** Runs `task` when the current JavaScript has ended, before the event loop goes on. */
 export const queueMicrotask: (task: () => void) => void = globalThis.queueMicrotask;
 
-/** Runs `task` when the running tick ends, or when the queue of microtasks is empty. */
+/** Runs `task` after the current JavaScript, before microtasks; from a microtask, when no more microtasks wait. */
 export const nextTick: (task: () => void) => void = process.nextTick;
 
 /** Resolves in the next turn of the event loop. */

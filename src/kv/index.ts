@@ -1,4 +1,4 @@
-// The door of the store: open() in its typed forms, and all public types of the store.
+// The door of the store: open() with an overload for each pair of encodings, and all public types of the store.
 
 import '../node-version.js';
 
@@ -40,44 +40,42 @@ export function open<V = unknown>(
   directory: DirectoryPath,
   options?: OpenOptions<'utf8', 'msgpack' | 'json'>,
 ): Promise<Store<string, V>>;
-/** Opens a store whose keys are Uint8Arrays. The form of open() without encodings has the parameters and errors. */
+/** Opens a store whose keys are Uint8Arrays. The first overload documents the parameters and errors. */
 export function open<V = unknown>(
   directory: DirectoryPath,
   options: OpenOptions<'bytes', 'msgpack' | 'json'> & RequiredKeys<'bytes'>,
 ): Promise<Store<Uint8Array, V>>;
-/** Opens a store whose values are strings. The form of open() without encodings has the parameters and errors. */
+/** Opens a store whose values are strings. The first overload documents the parameters and errors. */
 export function open(
   directory: DirectoryPath,
   options: OpenOptions<'utf8', 'utf8'> & RequiredValues<'utf8'>,
 ): Promise<Store<string, string>>;
-/** Opens a store whose values are Uint8Arrays. The form of open() without encodings has the parameters and errors. */
+/** Opens a store whose values are Uint8Arrays. The first overload documents the parameters and errors. */
 export function open(
   directory: DirectoryPath,
   options: OpenOptions<'utf8', 'bytes'> & RequiredValues<'bytes'>,
 ): Promise<Store<string, Uint8Array>>;
 /**
- * Opens a store whose keys are Uint8Arrays and whose values are strings. The form of open() without encodings has the
- * parameters and errors.
+ * Opens a store whose keys are Uint8Arrays and whose values are strings. The first overload documents the parameters and
+ * errors.
  */
 export function open(
   directory: DirectoryPath,
   options: OpenOptions<'bytes', 'utf8'> & RequiredKeys<'bytes'> & RequiredValues<'utf8'>,
 ): Promise<Store<Uint8Array, string>>;
-/**
- * Opens a store whose keys and values are Uint8Arrays. The form of open() without encodings has the parameters and errors.
- */
+/** Opens a store whose keys and values are Uint8Arrays. The first overload documents the parameters and errors. */
 export function open(
   directory: DirectoryPath,
   options: OpenOptions<'bytes', 'bytes'> & RequiredKeys<'bytes'> & RequiredValues<'bytes'>,
 ): Promise<Store<Uint8Array, Uint8Array>>;
-/** Opens a store with a value encoding of your own. The form of open() without encodings has the parameters and errors. */
+/** Opens a store with a value encoding of your own. The first overload documents the parameters and errors. */
 export function open<V>(
   directory: DirectoryPath,
   options: OpenOptions<'utf8', CustomValueEncoding<V>> & RequiredValues<CustomValueEncoding<V>>,
 ): Promise<Store<string, V>>;
 /**
- * Opens a store whose keys are Uint8Arrays, with a value encoding of your own. The form of open() without encodings has the
- * parameters and errors.
+ * Opens a store whose keys are Uint8Arrays, with a value encoding of your own. The first overload documents the parameters
+ * and errors.
  */
 export function open<V>(
   directory: DirectoryPath,

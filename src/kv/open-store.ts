@@ -32,7 +32,7 @@ import { isBirth, readBirth, readWriteSet } from './write/record-reader.js';
 import { RecordWriter } from './write/record-writer.js';
 import { WriteSet } from './write/write-set.js';
 
-/** The most tries of a read-only open. It takes no lock, so files may be retired meanwhile, and it starts over. */
+/** The most tries of a read-only open. It starts over when an owner has retired files, because it takes no lock. */
 const READ_ONLY_TRIES_MAX = 20;
 
 /** Opens the store in `directory`. index.ts has the typed forms. */
@@ -41,7 +41,7 @@ export async function openStore(directory: unknown, options: unknown): Promise<S
   return openStoreOn(openStorage(resolved.engine), absoluteDirectory(directory), resolved);
 }
 
-/** Opens a store on a storage of the caller. For tests on a simulated disk, which may also give options of the journal. */
+/** Opens a store on a storage of the caller. For tests on a simulated disk, which may set options of the journal. */
 export async function openStoreOn(
   storage: Storage,
   directory: string,
@@ -81,7 +81,10 @@ interface Opening {
   readonly startedMs: number;
 }
 
-/** Refuses a directory before anything is made or changed there, even the lock. The lock holder repeats the checks. */
+/**
+ * Refuses what this open must not use, before it makes or changes anything in the directory, even the lock. The checks
+ * are repeated under the lock.
+ */
 async function inspectDirectory({ storage, directory, options, codecs }: Opening): Promise<void> {
   const kind = await storage.kind(directory);
   const images = kind === 'directory' ? await listImages(storage, directory) : [];
@@ -102,7 +105,7 @@ async function inspectDirectory({ storage, directory, options, codecs }: Opening
     throw new KeelsonError('KEELSON_NOT_FOUND', { what, next }, { path: directory });
   }
   for (const lsn of images)
-    await readHeaderIfSound(storage, imagePath(directory, lsn), codecs, images.length === 1);
+    await checkImageHeader(storage, imagePath(directory, lsn), codecs, images.length === 1);
   if (images.length === 0 && journal?.firstRecord) checkBirth(journal.firstRecord, codecs, directory);
 }
 
@@ -118,7 +121,7 @@ async function openUnderLock(
     for (const name of await storage.list(directory)) {
       if (isTemporaryImage(name)) await storage.remove(`${directory}/${name}`);
     }
-    // Another process may have made a store before the lock was taken. Loading and replaying repeat the other checks.
+    // Another process may have made a store before this one took the lock. Loading and replaying repeat other checks.
     if (opening.options.errorIfExists) await inspectDirectory(opening);
     loaded = await loadNewestImage(opening);
   } catch (error) {
@@ -144,7 +147,7 @@ async function openUnderLock(
   }
 }
 
-/** Writes the birth record, and makes it durable. The directories that were made for the store are durable already. */
+/** Writes the birth record, and makes it durable. The name of the directory is durable already. */
 async function giveBirth(journal: LocalLog, { schema, codecs }: Opening): Promise<void> {
   try {
     await journal.prepareNow();
@@ -167,7 +170,7 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
       return await replayInto(opening, loaded, source, null);
     } catch (error) {
       const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');
-      // An error that comes twice at one place is damage: where an owner writes, the place changes.
+      // An error that comes twice at the same place is damage. If an owner's work caused it, the place changes.
       const place = mayPass ? JSON.stringify([error.code, error.facts, error.message]) : null;
       if (!mayPass || place === lastPlace || tries === READ_ONLY_TRIES_MAX) throw error;
       lastPlace = place;
@@ -179,20 +182,20 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
 interface LoadedImage {
   /** The LSN of the image, or null when none was loaded. */
   readonly lsn: number | null;
-  /** The size of its file, or 0. */
+  /** The size of the image in bytes, or 0. */
   readonly bytes: number;
   /** The LSN of the next older image, which was not read; 0 when there is none. */
   readonly olderLsn: number;
-  /** The LSN of the newest image, damaged or not. It has its name, so the log was once durable through this LSN. */
+  /** The LSN of the newest image, damaged or not, or 0. An image gets its name when the log is durable up to its LSN. */
   readonly newestLsn: number;
   readonly journalId: Uint8Array | null;
-  /** The errors of newer images that are damaged. */
+  /** The errors of the damaged images that are newer. */
   readonly damaged: readonly KeelsonError[];
 }
 
 /**
- * Loads the newest whole image into the schema, or else an empty root space. An older image is good enough if the log
- * still has all records after it, which recovery checks.
+ * Loads the newest whole image into the schema. Without one, the schema has an empty root space. An older image is good
+ * enough if the log still has all records after it, which recovery checks.
  */
 async function loadNewestImage(opening: Opening): Promise<LoadedImage> {
   const { storage, directory, options, codecs, schema } = opening;
@@ -239,7 +242,7 @@ function anchorOf({ lsn, newestLsn, journalId }: LoadedImage): RecoveryAnchor {
   return { lsn: lsn ?? 0, provenLsn: newestLsn, journalId };
 }
 
-/** Returns the error to report when recovery fails: a damaged image may be the reason why the log does not suffice. */
+/** Returns the error to report when recovery fails. A damaged image may be why the log does not suffice. */
 function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
   const [image] = damaged;
   if (image === undefined || !isKeelsonError(error, 'KEELSON_CORRUPT')) return error;
@@ -252,7 +255,7 @@ function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
   );
 }
 
-/** A journal that can be replayed, open for writing or not. */
+/** A journal that can be replayed, whether it is open for writing or read-only. */
 interface Replayable {
   readonly recovery: JournalRecovery;
   replay(
@@ -318,9 +321,9 @@ async function replayInto(
   return new Store({ storage, directory, codecs, schema, log: journal, recovery, options, images });
 }
 
-/** The records between two reports of progress, at most. */
+/** The most records between two reports of progress. */
 const PROGRESS_RECORDS = 65_536;
-/** The bytes of log between two reports of progress, about. */
+/** About the most bytes of log between two reports of progress. */
 const PROGRESS_BYTES = 4 * 1024 * 1024;
 
 /** Reads the header of an image. Throws when it does not verify, or names other encodings than the options. */
@@ -339,7 +342,7 @@ async function readHeader(
  * Checks the header of an image. Does not throw for a damaged header, because an older image may serve. Throws for the
  * header of a newer Keelson, and for other encodings than those of the options.
  */
-async function readHeaderIfSound(
+async function checkImageHeader(
   storage: Storage,
   path: string,
   codecs: Codecs<unknown, unknown>,

@@ -23,7 +23,7 @@ import type { CustomValueEncoding, ValueEncodingName } from './encoding/value-en
 export interface OpenProgress {
   /** The phase: loading the image, then scanning the files of the journal, then replaying the records after the image. */
   readonly phase: 'image' | 'scan' | 'replay';
-  /** The part that is done: entries of the image, bytes of the files, or bytes of records. */
+  /** The amount that is done: entries of the image, bytes of the files, or bytes of records. */
   readonly done: number;
   /** The value of `done` at the end of the phase. */
   readonly total: number;
@@ -31,9 +31,9 @@ export interface OpenProgress {
 
 /** The options of open(), all of them given. */
 export interface ResolvedStoreOptions {
-  /** Creates the store when it is not there. It is durable when open() resolves. Default true. */
+  /** Creates the store when it is not there. With false, open() rejects with KEELSON_NOT_FOUND then. Default true. */
   create: boolean;
-  /** Refuses a store that is there with KEELSON_EXISTS. Default false. */
+  /** Rejects with KEELSON_EXISTS when the directory already holds a store. Default false. */
   errorIfExists: boolean;
   /** Opens the store as it is now, without a lock and without writing anything. Default false. */
   readOnly: boolean;
@@ -49,17 +49,24 @@ export interface ResolvedStoreOptions {
   /** The type of values and their bytes on the disk. A store keeps its first encoding. Default 'msgpack'. */
   valueEncoding: ValueEncodingName | CustomValueEncoding<unknown>;
   /**
-   * The most bytes of the journal that are written and not durable. A write that would exceed them blocks the event loop
-   * until the writes before it are durable. 1 KiB to 4 GiB, default 64 MiB.
+   * The most bytes of the journal that may be accepted and not yet durable. A write that would exceed this blocks the
+   * event loop until earlier writes are durable. 1 KiB to 4 GiB, default 64 MiB.
    */
   maxUndurableBytes: number;
-  /** Starts checkpoints in the background when the journal has outgrown the last image. Default true. */
+  /**
+   * Starts a checkpoint in the background when the journal has outgrown the last image: see
+   * `checkpointBytesMin` and `checkpointRatio`. Also starts one when a write has found no room on the disk, and at the
+   * first write after an open that found the newest image damaged, or many segments after the image. Default true.
+   */
   autoCheckpoint: boolean;
-  /** The least journal after the last image with which a checkpoint starts by itself. 1 KiB to 1 TiB, default 16 MiB. */
+  /**
+   * The journal has outgrown the last image when at least this many bytes of journal follow the image, and
+   * `checkpointRatio` is reached, too. 1 KiB to 1 TiB, default 16 MiB.
+   */
   checkpointBytesMin: number;
   /**
-   * The least ratio of the journal after the last image to the size of the image with which a checkpoint starts by
-   * itself. 0 to 1,000, default 1.
+   * The journal has outgrown the last image when the bytes of journal after the image are at least this multiple of the
+   * size of the image, and `checkpointBytesMin` is reached, too. 0 to 1,000, default 1.
    */
   checkpointRatio: number;
   /** Keeps the image before the last one, and the journal after it, in case the last image is damaged. Default false. */

@@ -1,4 +1,4 @@
-// The public interfaces of an open store and of a snapshot. The classes in store.ts and read/snapshot.ts implement them.
+// The public interfaces of an open store and a snapshot. The classes in store.ts and read/snapshot.ts implement them.
 // Callers get interfaces, because editors show the docstring of a member where it is declared.
 
 import type { KeelsonError } from '../errors.js';
@@ -34,15 +34,16 @@ export interface WriteOptions {
 
 /**
  * The reads and writes of a store. A write is visible when its call returns. Its promise resolves with the LSN of the
- * write when the write is durable; with `durability: 'memory'`, it does not wait for that. Durable means that the write
- * survives `kill -9`, a crash of the kernel and a power cut.
+ * write when the write is durable. With `durability: 'memory'`, the promise does not wait for that. Durable means that
+ * the write survives `kill -9`, a crash of the kernel and a power cut.
  *
  * A write that is not accepted throws at once, with nothing changed: a TypeError for misuse, KEELSON_CLOSED,
- * KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_NO_SPACE, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE,
- * KEELSON_EXHAUSTED, or a RangeError when there is no memory. The promise of an accepted write rejects only when the write
- * will not become durable, with KEELSON_POISONED.
+ * KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE, KEELSON_EXHAUSTED; what the disk
+ * refuses with KEELSON_NO_SPACE, KEELSON_ACCESS or KEELSON_IO; what encode() of an encoding of your own throws; or a
+ * RangeError when there is no memory. The promise of an accepted write rejects only with KEELSON_POISONED, when the write
+ * will not become durable.
  *
- * A write blocks the event loop when more than `maxUndurableBytes` would not be durable: see drained().
+ * A write blocks the event loop if more than `maxUndurableBytes` would not be durable with it: see drained().
  */
 export interface Collection<K, V> extends Reads<K, V> {
   /**
@@ -52,8 +53,9 @@ export interface Collection<K, V> extends Reads<K, V> {
    * @param value A value that the value encoding takes. It is copied. Key and value have at most 2^28 − 1 bytes together.
    * @param options By default, the promise resolves when the write is durable.
    * @returns The LSN of the write, which is the version of the value in getEntry().
-   * @throws At once, with nothing changed: a TypeError that names the place in a value that would not come back exactly,
-   * and the errors that all writes have in common. Rejects with KEELSON_POISONED.
+   * @throws At once, with nothing changed: a TypeError for a wrong key, a TypeError for a value that decoding would not
+   * return exactly, with the place in the value, and the errors that all writes have in common. Rejects with
+   * KEELSON_POISONED.
    * @example
    * await db.put('user:ada', { name: 'Ada', logins: 1 });
    */
@@ -155,15 +157,18 @@ export interface Store<K, V> extends Collection<K, V> {
   /** The absolute path of the store. */
   readonly directory: string;
 
-  /** The LSN of the last write. A store without writes has the LSN of its birth record. A closed store has it, too. */
+  /**
+   * The LSN of the last write. Before the first write, it is the LSN of the record with which a new store begins. It can
+   * be read after close().
+   */
   readonly lastLsn: Lsn;
 
-  /** The durable LSN: every write up to it is durable. A closed store has it, too. */
+  /** The durable LSN: every write up to it is durable. It can be read after close(). */
   readonly durableLsn: Lsn;
 
   /**
-   * The error because of which the store takes no more writes, or null. Reads still show every accepted write. Only if
-   * JavaScript was stopped in the middle of a write do reads throw, too: see KEELSON_INTERRUPTED.
+   * The error because of which the store takes no more writes, or null. Reads still show every accepted write. Reads throw
+   * only if JavaScript was stopped in the middle of a write: see KEELSON_INTERRUPTED.
    */
   readonly poisoned: KeelsonError | null;
 
@@ -202,8 +207,8 @@ export interface Store<K, V> extends Collection<K, V> {
   flushSync(): Lsn;
 
   /**
-   * Resolves when less than half of `maxUndurableBytes` is written and not yet durable. A loop that does not await its
-   * writes awaits this now and then. Otherwise, the write that reaches the limit blocks the event loop.
+   * Resolves when less than half of `maxUndurableBytes` is not durable yet. Await it now and then in a loop that does not
+   * await its writes. Otherwise, the write that reaches the limit blocks the event loop.
    *
    * @throws KEELSON_CLOSED, KEELSON_READ_ONLY, KEELSON_POISONED. Rejects with KEELSON_POISONED.
    * @example
@@ -222,7 +227,8 @@ export interface Store<K, V> extends Collection<K, V> {
    * themselves: see the option `autoCheckpoint`.
    *
    * @throws KEELSON_CLOSED, KEELSON_POISONED, KEELSON_READ_ONLY. Rejects with KEELSON_ABORTED when the store is closed
-   * meanwhile, and with errors of the disk. A checkpoint that fails has harmed nothing, unless the store is poisoned.
+   * meanwhile, with KEELSON_POISONED, and with errors of the disk. A checkpoint that fails has harmed nothing, unless the
+   * store is poisoned.
    * @example
    * const { lsn, bytesWritten } = await db.checkpoint();
    */
@@ -230,21 +236,23 @@ export interface Store<K, V> extends Collection<K, V> {
 
   /**
    * Writes the store as it is now into another directory, as a store of its own with the same entries, versions and LSN.
-   * Writes go on meanwhile. Resolves when the backup is durable. Until then, also after a crash, opening the backup is
-   * KEELSON_INCOMPLETE. A backup that fails removes its files, as far as it can, and does not harm the store.
+   * Writes go on meanwhile. Resolves when the backup is durable. An unfinished backup, also one that a crash has left,
+   * cannot be opened: open() rejects with KEELSON_INCOMPLETE. A backup that fails removes its files, as far as it can,
+   * and does not harm the store.
    *
    * @param directory A path or a `file:` URL. The directory must be absent or empty, and outside of the directory of the
    * store.
-   * @throws A TypeError for a directory inside that of the store, KEELSON_CLOSED, KEELSON_POISONED. Rejects with a
-   * TypeError when a link leads into the directory of the store, KEELSON_EXISTS when `directory` is not empty,
-   * KEELSON_ABORTED when the store is closed meanwhile, and with errors of the disk.
+   * @throws A TypeError when `directory` is not a path or lies inside the directory of the store, KEELSON_CLOSED,
+   * KEELSON_POISONED. Rejects with a TypeError when a link leads into the directory of the store, KEELSON_EXISTS when
+   * `directory` is not empty, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND when it was moved meanwhile, KEELSON_ABORTED when
+   * the store is closed meanwhile, KEELSON_POISONED, and with errors of the disk.
    * @example
    * const { lsn, entries } = await db.backup('./backup-of-today');
    */
   backup(directory: DirectoryPath): Promise<BackupResult>;
 
   /**
-   * Returns figures of the store as of now. It is cheap enough to be called every second. A closed store has figures, too.
+   * Returns figures of the store as of now. It is cheap enough to be called every second, and works after close().
    *
    * @example
    * const { entries, engine } = db.stats();
@@ -253,8 +261,8 @@ export interface Store<K, V> extends Collection<K, V> {
   stats(): StoreStats;
 
   /**
-   * Adds a listener for an event. A listener is called outside of the calls of the store, so an error that it throws is an
-   * uncaught exception, and interrupts nothing in the store.
+   * Adds a listener for an event. The store calls no listener from within one of its methods, so an error that a listener
+   * throws is an uncaught exception, and interrupts nothing in the store.
    *
    * @param event `'checkpoint'`, `'poisoned'` or `'close'`.
    * @param listener A function that takes the arguments in StoreEvents.
@@ -277,8 +285,8 @@ export interface Store<K, V> extends Collection<K, V> {
 
   /**
    * Makes all accepted writes durable, and closes the store. Later calls and further steps of iterations throw
-   * KEELSON_CLOSED. Running checkpoints and backups are aborted, apart from a small checkpoint that many short sessions
-   * have made due. Idempotent. Never rejects: the promise of a write that could not be made durable rejects itself.
+   * KEELSON_CLOSED. Aborts running checkpoints and backups, apart from a small automatic checkpoint that many short
+   * sessions have made due. Idempotent. Never rejects: the promise of a write that does not become durable rejects.
    *
    * @example
    * await db.close();

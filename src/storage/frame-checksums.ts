@@ -1,8 +1,8 @@
 // The frame around a record: its layout, and the checksums of all frames of a commit.
 // docs/FORMAT.md is the authority on the layout.
 //
-// This part of the journal's format is in src/storage because the native engine fills in the checksums of a commit in the
-// call that submits it. Every engine must write the bytes that this file writes.
+// This part of the journal's format is in src/storage, because the native engine fills in the checksums of a commit in
+// the call that submits it. Every engine must write the bytes that this file writes.
 
 import { crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../crc32c.js';
 
@@ -18,7 +18,7 @@ export const FRAME_LENGTH_AT = 0;
 export const FRAME_LSN_LOW_AT = 4;
 export const FRAME_CHECKSUM_AT = 8;
 
-/** What checksumFrames() needs to know about the frames of one commit. */
+/** Facts about the frames of one commit, for checksumFrames(). */
 export interface FrameChecksums {
   /** CRC-32C register after the journal id and the segment's salt. */
   readonly seed: number;

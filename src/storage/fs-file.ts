@@ -1,7 +1,7 @@
 // An open file of the node:fs engine: one descriptor, and a count of the calls under way on it.
 //
-// The descriptor is a number and no FileHandle: the garbage collector closes a FileHandle at a moment that nobody
-// chose. Neither keeps the event loop alive.
+// The descriptor is a number and not a FileHandle, because the garbage collector closes a FileHandle at a moment that
+// nobody chose. Neither keeps the event loop alive.
 
 import fs from 'node:fs';
 import { invariant, type KeelsonError } from '../errors.js';

@@ -178,7 +178,7 @@ export class FsLogFile extends FsFile implements LogFile {
     submission.settled = true;
     this.#submission = null;
     this.failure ??= error;
-    // A flush of the other descriptor may have failed meanwhile. A known failure is never acknowledged as durable.
+    // A call on the other descriptor may have failed meanwhile. After a known failure, no write is reported as durable.
     submission.done(this.failure, submission.memoryIsFree);
   }
 

@@ -65,8 +65,8 @@ export async function holdDirectory(
  */
 export function identityAt(located: string, shown: string): string | null {
   try {
-    // Mostly nothing is there: the lock asks for the next owner's name before every operation on a name.
-    // throwIfNoEntry saves making an error each time.
+    // Mostly nothing is there: before each operation on a name, the lock looks whether a newer lock file exists.
+    // throwIfNoEntry: false saves the cost of an error each time.
     const options = { bigint: true, throwIfNoEntry: false } as const;
     const found = syncCall('stat', shown, () => fs.statSync(located, options));
     return found === undefined ? null : `${found.dev}:${found.ino}`;
@@ -170,7 +170,7 @@ class FsHeldDirectory implements HeldDirectory {
     }
   }
 
-  /** Replaces the operations on names of `storage` by operations that close() waits for. */
+  /** Replaces the NAME_OPERATIONS of `storage` by operations that close() waits for. */
   #counting(storage: Storage): Storage {
     const counted = NAME_OPERATIONS.map((name) => {
       const operation = storage[name] as (...args: unknown[]) => Promise<unknown>;

@@ -1,4 +1,4 @@
-// The door of the storage floor: the storage interface, its engines, and the checksums of frames.
+// The door of src/storage: the storage interface, its engines, and the checksums of frames.
 
 export { BackgroundCloses } from './background-closes.js';
 export { type EnsureDirectoryOptions, ensureDirectory, flushNameOf, realPathOf } from './directories.js';

@@ -78,7 +78,7 @@ export class IoUringLogFile implements LogFile {
     invariant(Number.isSafeInteger(position) && position >= 0, 'a durable write has no position', { path });
     // #isUnderWay is set after the write was taken, because a submission that throws never calls `done`.
     if (!this.#isAligned(write)) {
-      // The write is not a multiple of the disk's blocks, so it goes through the page cache.
+      // The kernel refuses a direct write that is not aligned, so this one goes through the page cache.
       this.#inner.submit(write, (error, memoryIsFree) => this.#finish(done, error, memoryIsFree));
       this.#isUnderWay = true;
       this.#onIndirect();

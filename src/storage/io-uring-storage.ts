@@ -16,8 +16,8 @@ export function createIoUringStorage(): Storage {
   let hasOpened = false;
   let refusedBecause: string | null = null;
   /**
-   * Kept when another file is opened: the store's blocks have one size, so they are too small for the next file as
-   * well.
+   * Reason why a write was not aligned; null if all were. Stays when another file is opened: the blocks of a store have
+   * one size, so they are too small for the next file, too.
    */
   let unalignedBecause: string | null = null;
 

@@ -16,8 +16,8 @@ export interface NativeAddon {
   /** Closes a descriptor of openFile(). Returns false for any other descriptor. */
   closeFile(fd: number): boolean;
   /**
-   * Seals the frames in `bytes` and starts a durable write. Returns its slot, or a negative errno if nothing was
-   * started. Throws a TypeError if the frames do not fill the body exactly.
+   * Fills in the checksums of the frames in `bytes` and starts a durable write. Returns its slot, or a negative errno if
+   * nothing was started. Throws a TypeError if the frames do not fill the body exactly.
    */
   submit(
     fd: number,
@@ -41,7 +41,7 @@ export interface NativeAddon {
   alignedOffset(buffer: ArrayBuffer, alignment: number): number;
   /** Calls flock(2) with an operation of FLOCK. Never blocks. */
   flock(fd: number, operation: number): number;
-  /** Seals all frames in `bytes`. Returns false if the frames do not fill `bytes` exactly. */
+  /** Fills in the checksums of all frames in `bytes`. Returns false if the frames do not fill `bytes` exactly. */
   checksumFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
   /** Returns the CRC-32C register after `bytes`, signed like that of src/crc32c.ts. */
   crc32cUpdate(register: number, bytes: Uint8Array): number;

@@ -1,26 +1,27 @@
-// Publishing a file: it has a temporary name until its contents are durable. So a file under its own name is whole, whenever
-// the process or the machine stops.
+// Publishes files: a file has a temporary name until its contents are durable. So a file under its own name is whole,
+// whenever the process or the machine stops.
 
 import { type Steps, step } from './steps.js';
 import type { Storage } from './storage.js';
 
-/** A file that is being made. */
+/** A file that is to be made and published. */
 export interface Publication<T> {
   /** The path of the file until its contents are durable. */
   readonly temporary: string;
-  /** The path that it gets then. */
+  /** The path that the file gets then. */
   readonly path: string;
-  /** Whether it replaces a file that has this path already. If not, publishing it throws KEELSON_EXISTS. */
+  /** True replaces a file that has `path` already. False throws KEELSON_EXISTS for it. */
   readonly replaces: boolean;
-  /** Writes and flushes the file at `temporary`, and waits for all else that must come before it has its path. */
+  /** Steps that write and flush the file at `temporary`, and wait for all else that must come before the renaming. */
   readonly contents: Steps<T>;
 }
 
 /**
  * Gives a file its path when its contents are durable, and returns what `contents` returned. The name is durable when the
- * directory has been flushed after this: the caller does that, and knows what a failure of it means.
+ * caller has flushed the directory. The caller does so, because it knows what a failure of the flush means.
  *
- * Throws what failed. Then the file has not got the path, and the temporary one has been removed, unless that failed as well.
+ * Throws the error of the step that failed. Then no file has been published, and the temporary file has been removed,
+ * unless that failed as well.
  */
 export function* publishFile<T>(storage: Storage, publication: Publication<T>): Steps<T> {
   const { temporary, path, replaces, contents } = publication;
@@ -34,7 +35,7 @@ export function* publishFile<T>(storage: Storage, publication: Publication<T>): 
   }
 }
 
-/** Removes a file if that is possible. For a clean-up whose failure harms nothing, after an error that says more. */
+/** Removes a file, and ignores a failure. For a clean-up whose failure harms nothing. */
 export function* discard(storage: Storage, path: string): Steps<void> {
   try {
     yield* step(
@@ -52,8 +53,9 @@ function* rename(storage: Storage, from: string, to: string): Steps<void> {
 }
 
 /**
- * Moves a file to a path that nobody has, by a second name for it: rename() would replace. A crash between the two steps leaves
- * both names. A failure never does: whoever uses the file again must not find its contents under another name.
+ * Moves a file to a path that must be free. Gives the file a second name and removes the first, because rename() would
+ * replace a file at `to`. A crash between the two steps leaves both names. A failure to remove the first name removes the
+ * second: whoever reuses the file must not change a published one.
  */
 function* moveToFree(storage: Storage, from: string, to: string): Steps<void> {
   yield* step(

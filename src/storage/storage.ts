@@ -47,7 +47,7 @@ export interface EngineReport {
   readonly engine: 'fs' | 'io_uring' | 'simulated';
   /** Sentence that says why this engine runs and no faster one. */
   readonly engineReason: string;
-  /** True if the ring does the durable writes. */
+  /** True if io_uring does the durable writes. */
   readonly nativeIoUringActive: boolean;
   /** True if durable writes bypass the page cache. */
   readonly directIoActive: boolean;
@@ -82,7 +82,7 @@ export interface Storage {
   makeDirectory(path: string, permissions?: number): Promise<boolean>;
   /** Resolves to the names in a directory, in no particular order. */
   list(path: string): Promise<string[]>;
-  /** Makes every name that was created, renamed or removed in this directory before the call durable. */
+  /** Makes durable all creations, renames and removals of names in this directory that ended before the call. */
   flushDirectory(path: string): Promise<void>;
   /** Blocking form of flushDirectory(). */
   flushDirectorySync(path: string): void;
@@ -104,7 +104,8 @@ export interface Storage {
    */
   identityOf(path: string): string | null;
   /**
-   * Holds a directory, wherever it is moved and whatever its path leads to later. KEELSON_NOT_FOUND if it is missing.
+   * Holds a directory: the result stays the same directory, even if it is moved or its path leads elsewhere later.
+   * KEELSON_NOT_FOUND if it is missing.
    * Files created in it give group and others no mode bits outside `permissionsMax`.
    */
   holdDirectory(path: string, permissionsMax?: number): Promise<HeldDirectory>;
@@ -203,7 +204,7 @@ export interface StorageFile {
   read(into: Uint8Array, position: number): Promise<number>;
   /** Writes all of `bytes` at `position`. Not durable before flush(). */
   write(bytes: Uint8Array, position: number): Promise<void>;
-  /** Makes everything written before the call durable, with the file's size. */
+  /** Makes durable everything that was written before the call, and the size of the file. */
   flush(): Promise<void>;
   /** Waits for operations under way on this file, then closes its descriptors. Idempotent. */
   close(): Promise<void>;
@@ -215,7 +216,7 @@ export interface DurableWrite {
   readonly bytes: Uint8Array;
   /** Byte offset in the file; a multiple of the block size. */
   readonly position: number;
-  /** Seal that fills in the checksums before the write; null if `bytes` need none. */
+  /** Frames whose checksums are filled in before the write; null if the checksums are in `bytes` already. */
   readonly checksums: FrameChecksums | null;
 }
 
@@ -244,11 +245,11 @@ export interface LogFile extends StorageFile {
    * durable before flush(): after a power cut the file may have its former size.
    */
   truncate(sizeBytes: number): Promise<void>;
-  /** Seals and starts one durable write. A second write while one is under way breaks an invariant. */
+  /** Fills in the checksums and starts one durable write. A second write while one is under way breaks an invariant. */
   submit(write: DurableWrite, done: DurableWriteDone): void;
   /**
-   * Seals and carries out one durable write, blocking. No other may be under way. Throws if the bytes may not be
-   * durable.
+   * Fills in the checksums and carries out one durable write, blocking. No other may be under way. Throws unless the
+   * bytes are certainly durable.
    */
   writeDurableSync(write: DurableWrite): void;
   /** Blocks until the write under way, if any, is finished and has called its `done`. */

@@ -62,6 +62,30 @@ function unreadable(file: string): Error {
   return new KeelsonError('KEELSON_IO', `read failed with EIO: ${file}`, { path: file, errno: 'EIO' });
 }
 
+/** A storage on which the byte at `bad` of the file `name` cannot be read. */
+function failingAt(name: string, bad: number): Storage {
+  const storage = createFsStorage();
+  return alsoHeld({
+    ...storage,
+    openFile: async (file, writable) => {
+      const opened = await storage.openFile(file, writable);
+      if (!file.endsWith(name)) return opened;
+      return new Proxy(opened, {
+        get: (target, method) => {
+          if (method === 'read') {
+            return async (into: Uint8Array, position: number) => {
+              if (position <= bad && bad < position + into.length) throw unreadable(file);
+              return target.read(into, position);
+            };
+          }
+          const value: unknown = Reflect.get(target, method, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    },
+  });
+}
+
 /** Salvages the victim, and checks that what comes of it is every write but those that are said to be missing. */
 async function salvaged(what: string, options: object = {}) {
   fs.rmSync(out, { recursive: true, force: true });
@@ -217,26 +241,7 @@ describe('salvage', () => {
     const size = fs.statSync(path.join(victim, name)).size;
     for (const bad of [0, 5000, size - 1]) {
       fs.rmSync(out, { recursive: true, force: true });
-      const storage = createFsStorage();
-      const failing: Storage = alsoHeld({
-        ...storage,
-        openFile: async (file, writable) => {
-          const opened = await storage.openFile(file, writable);
-          if (!file.endsWith(name)) return opened;
-          return new Proxy(opened, {
-            get: (target, method) => {
-              if (method === 'read') {
-                return async (into: Uint8Array, position: number) => {
-                  if (position <= bad && bad < position + into.length) throw unreadable(file);
-                  return target.read(into, position);
-                };
-              }
-              const value: unknown = Reflect.get(target, method, target);
-              return typeof value === 'function' ? value.bind(target) : value;
-            },
-          });
-        },
-      });
+      const failing = failingAt(name, bad);
       const offset = bad - (bad % 4096);
       const report = await salvageOn(failing, victim, out);
       expect(report.damages).toContainEqual({
@@ -247,6 +252,33 @@ describe('salvage', () => {
         isNeeded: true,
       });
       expect(await openedState(out)).toEqual(stateAfter(known.writes, report.missing));
+    }
+  });
+
+  it('says that an image that the disk cannot read is needed when open() cannot do without it, and only then', async () => {
+    const [older, newest] = filesOf(victim, '.image') as [string, string];
+    const cases: [string, gone: string | null, isNeeded: boolean][] = [
+      [older, null, false],
+      [newest, null, false],
+      [newest, older, true],
+    ];
+    for (const [name, gone, isNeeded] of cases) {
+      fs.rmSync(out, { recursive: true, force: true });
+      // As a checkpoint leaves it: the image after the one that is gone stands alone, and so does its log.
+      if (gone !== null) {
+        for (const each of [gone, filesOf(victim, '.journal')[0]!]) fs.rmSync(path.join(victim, each));
+      }
+      const failing = failingAt(name, 0);
+      const { damages } = await salvageOn(failing, victim, out, {
+        keyEncoding: 'utf8',
+        valueEncoding: 'msgpack',
+      });
+      const inImage = damages.filter(({ file }) => file === name);
+      expect(inImage.map(({ what }) => what)).toContain('the disk cannot read it: EIO');
+      expect(new Set(inImage.map((damage) => damage.isNeeded))).toEqual(new Set([isNeeded]));
+      const opening = openTiny(victim, { readOnly: true }, failing);
+      if (isNeeded) await expect(opening).rejects.toMatchObject({ code: 'KEELSON_CORRUPT' });
+      else await (await opening).close();
     }
   });
 

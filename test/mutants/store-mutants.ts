@@ -455,8 +455,8 @@ const opening: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/image-block-reader.ts',
-        find: 'if (!imageBlockHolds(block, seed)) throw',
-        replace: 'if (Number.isNaN(+imageBlockHolds(block, seed))) throw',
+        find: 'if (!imageBlockVerifies(block, seed)) throw',
+        replace: 'if (Number.isNaN(+imageBlockVerifies(block, seed))) throw',
       },
     ],
     tests: [IMAGES],

@@ -9,7 +9,7 @@ import type { StoreView } from '../entries/store-view.js';
 import { refuseInside, refuseInsideByLinks, writeNewStore } from './new-store.js';
 
 /**
- * The result of a backup, which is durable.
+ * The result of a backup. The backup is durable.
  *
  * @example
  * const { directory, entries, bytesWritten } = await db.backup('./backup-of-today');
@@ -30,7 +30,7 @@ export interface BackupPlan {
   readonly storage: Storage;
   /** The directory of the store. */
   readonly source: string;
-  /** The log, or null for a store that was opened read-only, whose entries all came from the disk. */
+  /** The log, or null for a store that was opened read-only: all its entries came from the disk. */
   readonly log: StoreLog | null;
   readonly schema: Schema;
   /** The content of the backup. */
@@ -43,7 +43,7 @@ export class Backups {
   #isClosed = false;
 
   /**
-   * Starts a backup. Throws a TypeError for a directory that is no path or lies inside the directory of the store.
+   * Starts a backup. Throws a TypeError when `directory` is not a path, or lies inside the directory of the store.
    * Rejects with a TypeError when a symbolic link leads there, and with what writeNewStore() throws.
    */
   start(directory: unknown, plan: BackupPlan): Promise<BackupResult> {
@@ -67,7 +67,7 @@ export class Backups {
 
   async #write(directory: string, plan: BackupPlan): Promise<BackupResult> {
     const { storage, source, log, schema, view } = plan;
-    // The backup leaves the stack of its caller, which may be stopped: a backup that has begun must come to its end.
+    // The rest runs in microtasks. A stop of the caller's JavaScript does not reach it, so a backup that has begun ends.
     await null;
     await refuseInsideByLinks(storage, directory, source);
     const bytesWritten = await writeNewStore(storage, {
@@ -78,7 +78,7 @@ export class Backups {
       assertGoingOn: () => {
         if (this.#isClosed) throw closedMeanwhile(directory);
       },
-      // A backup must not have a write that its source may still lose.
+      // A backup must not hold a write that its source may still lose.
       whenAllowed: async () => log?.syncThrough(view.lsn),
     });
     return { directory, lsn: view.lsn as Lsn, entries: view.size, bytesWritten };

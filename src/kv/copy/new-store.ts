@@ -1,9 +1,9 @@
 // Writes a whole new store into an empty directory: backups and salvage use it.
 //
-// A marker file is durable before anything else is written, and is removed when everything else is durable. So at every
-// moment the directory holds nothing, or files that every open refuses, or the whole store. The marker names the journal
-// of the new store. So it does not count in a directory that another store has taken meanwhile
-// (src/journal/directory/incomplete.ts).
+// A marker file is durable before anything else is written, and is removed when everything else is durable. So at each
+// moment the directory holds nothing, or files that every open refuses, or the whole store. The marker names the
+// journal of the new store, so it means nothing in a directory that another store has taken meanwhile: see
+// src/journal/directory/incomplete.ts.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import {
@@ -32,17 +32,20 @@ export interface NewStorePlan {
   readonly schema: Schema;
   /** The absolute path of the directory, which is absent or empty. */
   readonly directory: string;
-  /** The directory of the store whose content it is. The new directory gets the permissions of this one. */
+  /** The directory of the store that is copied. permissionsFrom() derives the mode of the new directory from it. */
   readonly source: string;
-  /** Called after every block and before the end. An error that it throws aborts the writing. */
+  /**
+   * Called after every block of the image, before the image gets its name, and when everything but the marker's removal
+   * is done. An error that it throws aborts the writing.
+   */
   readonly assertGoingOn: () => void;
   /** Resolves when the image may get its name. */
   readonly whenAllowed: () => Promise<unknown>;
 }
 
 /**
- * Returns the permissions of the new directory: those of `source`, with all permissions for its owner, who writes into
- * it. If `source` is gone, only the owner gets permissions.
+ * Returns the mode bits for the new directory: those of `source`, and all bits for the owner, who writes into the
+ * directory. If `source` is gone, returns only the owner's bits. Returns undefined where there are no mode bits.
  */
 async function permissionsFrom(storage: Storage, source: string): Promise<number | undefined> {
   try {
@@ -54,15 +57,16 @@ async function permissionsFrom(storage: Storage, source: string): Promise<number
   }
 }
 
-/** The permissions with which the owner of a directory reads, writes and enters it. */
+/** The mode bits that let the owner of a directory, and nobody else, read, write and enter it. */
 const PRIVATE = 0o700;
 
 /**
- * Writes a new store with a journal id of its own, and returns the bytes of its image. The store is durable when this
- * resolves. After a failure, the files are removed. Every open refuses files that cannot be removed.
+ * Writes a new store with a journal id of its own, and returns the size of its image in bytes. The store is durable when
+ * this resolves. A failure removes the files, and every open refuses those that cannot be removed. Only a failure to
+ * remove the marker, or to flush its removal, removes nothing.
  *
- * @throws KEELSON_EXISTS when the directory is not empty, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND when the directory was
- * moved meanwhile, what `assertGoingOn` throws, and errors of the disk.
+ * @throws KEELSON_EXISTS when the directory is not empty, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND when the directory
+ * was moved meanwhile, what `assertGoingOn` and `whenAllowed` throw, and errors of the disk.
  */
 export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promise<number> {
   const { directory, source } = plan;
@@ -94,13 +98,13 @@ async function writeInto(
     await removeAll(storage, directory, marker);
     throw error;
   }
-  // From here on, a failure removes nothing: the store is whole, whether the removal of the marker is durable or not.
+  // From here on, a failure removes nothing: the store is whole, and the marker alone decides whether it opens.
   await storage.remove(marker);
   await storage.flushDirectory(directory);
   return bytesWritten;
 }
 
-/** Throws KEELSON_NOT_FOUND when the path no longer leads to the directory that was written into. */
+/** Throws KEELSON_NOT_FOUND when the path no longer leads to the held directory. */
 function assertStillThere(storage: Storage, held: HeldDirectory): void {
   const { path } = held;
   if (storage.identityOf(path) === held.storage.identityOf(path)) return;
@@ -134,14 +138,14 @@ export async function refuseInsideByLinks(
   throw new TypeError(`directory: expected one outside of ${source}, got ${directory}, which is ${real}`);
 }
 
-/** Returns true for a path below `source`. For `source` itself, writing fails because it is not empty. */
+/** Returns true for a path below `source`. Writing into `source` itself fails anyway, because it is not empty. */
 function isInside(directory: string, source: string): boolean {
   return directory !== source && directory.startsWith(source.endsWith('/') ? source : `${source}/`);
 }
 
 /**
- * Makes the marker, and its name durable. At most one caller can make it in a directory. If a store is opened there at
- * the same time, at most one of both succeeds.
+ * Makes a durable marker. Throws KEELSON_EXISTS when the directory holds anything else. Of several callers on one
+ * directory, at most one succeeds. If somebody opens a store there at the same time, at most one of the two succeeds.
  */
 async function makeMarker(
   storage: Storage,
@@ -154,7 +158,7 @@ async function makeMarker(
   });
   try {
     // An owner makes its lock and then looks for the marker. This code makes the marker and then looks for other names,
-    // such as a lock. Nothing is flushed before, because a failed flush would harm another owner of the directory.
+    // such as a lock. Nothing is flushed before that, because a failed flush would harm another owner of the directory.
     await assertAlone(storage, directory);
   } catch (error) {
     await storage.remove(path).catch(() => {});
@@ -192,13 +196,13 @@ async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uin
     await whenAllowed();
     assertGoingOn();
   });
-  // writeOnlySegment() flushes the directory at its end, and so the name of the image, too.
+  // writeOnlySegment() ends with a flush of the directory, which makes the name of the image durable, too.
   await writeOnlySegment(storage, { directory, journalId, lsn: view.lsn });
   assertGoingOn();
   return bytesWritten;
 }
 
-/** Removes the files of the new store as far as possible. The marker goes last, after the other removals are durable. */
+/** Removes the files of the new store, and then the marker, when those removals are durable. Stops at a failure. */
 async function removeAll(storage: Storage, directory: string, marker: string): Promise<void> {
   try {
     for (const name of await storage.list(directory)) {
@@ -209,7 +213,7 @@ async function removeAll(storage: Storage, directory: string, marker: string): P
     await storage.remove(marker);
     await storage.flushDirectory(directory);
   } catch {
-    // The caller reports the error before this one. Every open refuses the files that stay, because of the marker.
+    // The caller throws the error that led here. Every open refuses the files that stay, because the marker stays.
   }
 }
 

@@ -11,27 +11,32 @@ import type { StoreView } from '../entries/store-view.js';
 import type { WriteObserver } from '../write/write-path.js';
 import { type CheckpointResult, retireReplaced, type WrittenImage, writeCheckpoint } from './checkpoint.js';
 
-/** The log that makes a checkpoint due has at least this many segments, because only whole segments can be retired. */
+/**
+ * The number of segments that the log has at least when it has outgrown the image, because only whole segments can be
+ * retired. There are fewer if the bytes that make a checkpoint due are few: a segment has a smallest size.
+ */
 const SEGMENTS_PER_CHECKPOINT_MIN = 4;
 
-/** The number of tries while checkpoints fail and the log grows by the bytes that make a checkpoint due. */
+/** After a failure, a checkpoint is due again when the log has grown by its usual bytes divided by this number. */
 const RETRIES_PER_CHECKPOINT = 4;
 
 /**
- * The number of segments after the image that makes a checkpoint due, whatever their size. A program that dies soon after
- * each start leaves one or two segments each time.
+ * With at least this many segments after the image at an open, whatever their size, the first write makes a checkpoint
+ * due. A program that dies soon after each start leaves one or two segments each time.
  */
 const SEGMENTS_UNTIL_CHECKPOINT_MAX = 16;
 
 /**
- * close() completes a running checkpoint of at most this many bytes of entries for each segment after the image, because it
- * does not take long. Otherwise, a program that always ends before its checkpoint would gather segments for ever.
+ * The most bytes of entries for each segment after the image with which close() completes an automatic checkpoint. There
+ * must be SEGMENTS_UNTIL_CHECKPOINT_MAX segments or more. Such a checkpoint does not take long. Without it, a program
+ * that always ends before its checkpoint would gather segments for ever.
  */
 const CLOSING_BYTES_PER_SEGMENT = 2 ** 16;
 
 /**
- * An event of `db.on('checkpoint', …)`. A checkpoint has a `started`, any number of `progress`, and
- * a `completed` or `failed`.
+ * An event of `db.on('checkpoint', …)`. A checkpoint that writes an image emits `started`, a `progress` after each block,
+ * and then `completed` or `failed`. After a full disk the image may be written once more, and its progress starts again.
+ * A checkpoint that writes no image, because the last one is still current, emits nothing.
  *
  * @example
  * db.on('checkpoint', (event) => {
@@ -64,7 +69,7 @@ export type CheckpointEvent =
       readonly type: 'failed';
       /** The LSN of the image that was not completed. */
       readonly lsn: Lsn;
-      /** The reason. It has harmed nothing unless the store is poisoned. */
+      /** The reason. The failure has harmed nothing, unless the store is poisoned. */
       readonly error: Error;
     };
 
@@ -76,26 +81,26 @@ export type CheckpointEvent =
  * if (checkpoints?.lastFailure) console.error(checkpoints.lastFailure);
  */
 export interface CheckpointStats {
-  /** The number of checkpoints that this session has completed. */
+  /** The number of checkpoints of this session that have written an image. */
   readonly completed: number;
   /** The number of checkpoints of this session that have failed. */
   readonly failed: number;
   /** True while a checkpoint runs or waits for its turn. */
   readonly isRunning: boolean;
-  /** The result of the last checkpoint that was completed, or null. */
+  /** The result of the last checkpoint that has written an image, or null. */
   readonly last: CheckpointResult | null;
-  /** The error of the last checkpoint if it failed; null after a success. The next try comes when the log has grown. */
+  /** The error of the last checkpoint if it failed; null after a success. One is due when the log has grown. */
   readonly lastFailure: Error | null;
-  /** The error that kept files which the last image replaces; null when they are gone. The next checkpoint tries again. */
+  /** The error of retiring the files that the last image replaces, or null. The next checkpoint tries again. */
   readonly retireFailure: Error | null;
-  /** The `lastLsn` at which the next checkpoint starts by itself; null with `autoCheckpoint: false`. */
+  /** A checkpoint starts by itself when `lastLsn` reaches this. Null with `autoCheckpoint: false`. */
   readonly dueLsn: number | null;
 }
 
 /** An image that open() loaded, or that a checkpoint has written. */
 export interface KnownImage {
   readonly lsn: number;
-  /** The size of the file. */
+  /** The size of the file in bytes. */
   readonly bytes: number;
 }
 
@@ -105,7 +110,7 @@ export interface FoundImages {
   readonly loaded: KnownImage | null;
   /** The LSN of the next older image, which may be damaged; 0 when there is none. */
   readonly olderLsn: number;
-  /** True when a newer image than the loaded one is damaged. The first write then makes a checkpoint due. */
+  /** True when the newest image is damaged, so that it was not loaded. The first write then makes a checkpoint due. */
   readonly isNewestDamaged: boolean;
 }
 
@@ -142,9 +147,9 @@ export class CheckpointSchedule implements WriteObserver {
   readonly #parts: CheckpointScheduleParts;
   /** The newest whole image; null when there is none. */
   #image: KnownImage | null;
-  /** The LSN of the image before it, which `keepOlderGeneration` keeps together with its log; 0 when there is none. */
+  /** The LSN of the image before #image; 0 when there is none. `keepOlderGeneration` keeps it and the log after it. */
   #olderImageLsn: number;
-  /** The running checkpoint, and the checkpoints that wait for their turn. */
+  /** The running checkpoint first, and then those that wait for their turn. */
   readonly #queue: QueuedCheckpoint[] = [];
   #isWorking = false;
   readonly #whenIdle: (() => void)[] = [];
@@ -156,9 +161,9 @@ export class CheckpointSchedule implements WriteObserver {
   #lastResult: CheckpointResult | null = null;
   #lastFailure: Error | null = null;
   #retireFailure: Error | null = null;
-  /** A write at or above this LSN starts a checkpoint. */
+  /** A write at or above this LSN queues a checkpoint. */
   #dueLsn: number;
-  /** The LSN at which foundNoRoom() last tried. */
+  /** The LSN at which foundNoRoom() last queued a checkpoint. */
   #noRoomLsn = -1;
 
   constructor(parts: CheckpointScheduleParts) {
@@ -168,7 +173,7 @@ export class CheckpointSchedule implements WriteObserver {
     this.#dueLsn = this.#nextDueLsn();
     this.#limitSegments();
     const { log, options, images } = parts;
-    // The checkpoint is due at the next write, because an open without writes creates no files.
+    // The next write makes the checkpoint due, so that a session without writes writes no image.
     if (options.autoCheckpoint && (this.#hasManySegments || images.isNewestDamaged))
       this.#dueLsn = log.nextLsn + 1;
   }
@@ -192,7 +197,10 @@ export class CheckpointSchedule implements WriteObserver {
     this.#enqueue(UNATTENDED);
   }
 
-  /** Queues a checkpoint after a write has found no room, because checkpoints retire files. At most one for each LSN. */
+  /**
+   * Called when a write has found no room. Queues an automatic checkpoint, which retires files, at most one for each LSN.
+   * If the image is current, no checkpoint can free more: then the log may try the smallest segment.
+   */
   foundNoRoom(): void {
     const { log } = this.#parts;
     const { nextLsn } = log;
@@ -200,19 +208,19 @@ export class CheckpointSchedule implements WriteObserver {
       log.tryRoomAgain();
       return;
     }
-    if (!this.#isAutomatic || this.#queue.length > 0 || nextLsn === this.#noRoomLsn) return;
+    if (!this.#autoCheckpoint || this.#queue.length > 0 || nextLsn === this.#noRoomLsn) return;
     this.#noRoomLsn = nextLsn;
     this.#enqueue(UNATTENDED);
   }
 
-  /** Queues a checkpoint, and resolves when it is completed. Its image shows the store as the checkpoint starts. */
+  /** Queues a checkpoint, and resolves when it is completed. The image has the entries as of the checkpoint's start. */
   request(): Promise<CheckpointResult> {
     return new Promise((resolve, reject) => this.#enqueue({ isAutomatic: false, resolve, reject }));
   }
 
   /**
-   * Aborts the running and the queued checkpoints, and waits for their end. A small checkpoint that many segments have
-   * made due is completed instead: see CLOSING_BYTES_PER_SEGMENT.
+   * Aborts the running and the queued checkpoints, and waits for their end. Completes a small automatic checkpoint after
+   * many segments instead: see CLOSING_BYTES_PER_SEGMENT.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -228,8 +236,8 @@ export class CheckpointSchedule implements WriteObserver {
   }
 
   /**
-   * Queues a checkpoint. It starts in a microtask, because the write that made it due is not finished. The microtask is
-   * queued first: hooks run meanwhile, and a stop there must not leave a checkpoint in the queue that nothing starts.
+   * Queues a checkpoint. It starts in a microtask, because the write that made it due is not finished. The microtask comes
+   * first: queueMicrotask() may run a hook, and a stop in the hook must not leave a queued checkpoint that nothing starts.
    */
   #enqueue(checkpoint: QueuedCheckpoint): void {
     queueMicrotask(this.#work);
@@ -260,7 +268,7 @@ export class CheckpointSchedule implements WriteObserver {
     this.#assertOpen();
     if (log.poisoned !== null) throw log.poisoned;
     const lsn = log.nextLsn;
-    // The image is current. In a store without writes, both LSNs are 0: an image would name a log that is not there.
+    // The image is current: no record is above it.
     if (lsn === this.#imageLsn) {
       await this.#retire();
       log.tryRoomAgain();
@@ -318,12 +326,12 @@ export class CheckpointSchedule implements WriteObserver {
     });
   }
 
-  /** Notes a failed checkpoint. The next one is due later, so that not every write tries again on a full disk. */
+  /** Notes a failed checkpoint. The next one is due only after more log, so that a full disk is not tried at each write. */
   #failedAt(lsn: Lsn, error: Error): void {
     const { log, emit } = this.#parts;
     this.#failed++;
     this.#lastFailure = error;
-    if (this.#isAutomatic) this.#dueLsn = log.nextLsn + Math.ceil(this.#dueBytes / RETRIES_PER_CHECKPOINT);
+    if (this.#autoCheckpoint) this.#dueLsn = log.nextLsn + Math.ceil(this.#dueBytes / RETRIES_PER_CHECKPOINT);
     emit({ type: 'failed', lsn, error });
   }
 
@@ -354,7 +362,7 @@ export class CheckpointSchedule implements WriteObserver {
     return this.#parts.log.segmentsAbove(this.#imageLsn) >= SEGMENTS_UNTIL_CHECKPOINT_MAX;
   }
 
-  get #isAutomatic(): boolean {
+  get #autoCheckpoint(): boolean {
     return this.#parts.options.autoCheckpoint;
   }
 
@@ -365,12 +373,12 @@ export class CheckpointSchedule implements WriteObserver {
   }
 
   #nextDueLsn(): number {
-    return this.#isAutomatic ? this.#imageLsn + this.#dueBytes : Number.POSITIVE_INFINITY;
+    return this.#autoCheckpoint ? this.#imageLsn + this.#dueBytes : Number.POSITIVE_INFINITY;
   }
 
   /** Limits the size of segments, because a checkpoint retires only whole ones and never the newest. */
   #limitSegments(): void {
-    if (this.#isAutomatic) this.#parts.log.limitSegments(this.#dueBytes / SEGMENTS_PER_CHECKPOINT_MIN);
+    if (this.#autoCheckpoint) this.#parts.log.limitSegments(this.#dueBytes / SEGMENTS_PER_CHECKPOINT_MIN);
   }
 
   #assertOpen(): void {

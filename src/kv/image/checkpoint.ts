@@ -1,6 +1,6 @@
 // The checkpoint: writes an image of the store as of one LSN, and retires the images and segments that it replaces. The
 // order of steps is fixed: the image is written under a temporary name and flushed; the log becomes durable through the
-// LSN; the image gets its name; the name becomes durable; older images and segments are removed.
+// LSN; the image gets its name; the name becomes durable; older images and segments are retired.
 
 import { isKeelsonError } from '../../errors.js';
 import type { LocalLog, StoreLog } from '../../journal/internal.js';
@@ -11,7 +11,7 @@ import { imagePath, listImages } from './image-names.js';
 import { publishImage } from './image-writer.js';
 
 /**
- * The result of a checkpoint, which is durable.
+ * The result of a checkpoint. Its image is durable.
  *
  * @example
  * const { lsn, bytesWritten, durationMs } = await db.checkpoint();
@@ -21,7 +21,7 @@ export interface CheckpointResult {
   readonly lsn: number;
   /** The number of entries in the image. */
   readonly entries: number;
-  /** The size of the image in bytes, or 0 when the image that was there is still current. */
+  /** The size of the image in bytes, or 0 when the last image was still current and none was written. */
   readonly bytesWritten: number;
   /** The duration of the checkpoint, in milliseconds. */
   readonly durationMs: number;
@@ -43,26 +43,28 @@ export interface CheckpointPlan {
 }
 
 /**
- * Writes the image of a checkpoint. When this resolves, the image is durable, and retireReplaced() may be called. A failure
- * before the image has its name harms nothing and leaves no file. A failed flush of the directory poisons the log, because
- * nobody knows which names are durable then.
+ * Writes the image of a checkpoint. When this resolves, the image is durable, and retireReplaced() may be called.
+ *
+ * A failure before the image has its name harms nothing. It leaves no file, unless the file cannot be removed. But
+ * KEELSON_INVARIANT poisons the log: memory contradicts itself. A failed flush of the directory poisons the log, too,
+ * because nobody knows then which names are durable.
  */
 export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImage> {
   const { storage, directory, log, schema, view, onBlock } = plan;
   const image = { journalId: log.journalId, view, schema, onBlock };
   const bytesWritten = await publishImage(storage, directory, image, async () => {
-    // An image must never be ahead of its log. Otherwise it could bring writes back that were never acknowledged.
+    // An image must never be ahead of the durable log. It could bring back writes that were never acknowledged.
     await log.syncThrough(view.lsn);
     assertSound(log);
   }).catch((error) => {
-    // The memory contradicts itself, so nothing that is made from it can be trusted.
+    // Memory contradicts itself, so nothing that is made from it can be trusted.
     if (isKeelsonError(error, 'KEELSON_INVARIANT')) log.poison(error);
     throw error;
   });
   try {
     await storage.flushDirectory(directory);
   } catch (error) {
-    // An error before the flush, such as that of opening the directory, is harmless: no name has been lost.
+    // An error before the flush, such as one of opening the directory, is harmless: no name can have been lost.
     if (isFailedFlush(error)) log.poison(error);
     throw error;
   }
@@ -72,9 +74,9 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImag
 }
 
 /**
- * Retires the files that the image at `lsn` replaces: older images, oldest first, then segments. The name of that image
- * must be durable. The image at `olderLsn` and the log after it stay. With `olderLsn` equal to `lsn`, no older image
- * stays; with 0, the whole log stays.
+ * Retires the files that the image at `lsn` replaces: older images, oldest first, and then segments. The name of the
+ * image must be durable. The image at `olderLsn` and the log after it stay. With `olderLsn` equal to `lsn`, no older
+ * image stays. With 0, no older image stays, and the whole log does.
  */
 export async function retireReplaced(
   storage: Storage,

@@ -1,7 +1,8 @@
 // Reads the blocks of an image: verifies a block, and visits its entries.
 //
-// The key of the current entry is module state, because each key needs the first bytes of the key before it. A block is
-// read without a turn of the event loop, and its visitors read no other block, so one key is enough.
+// A key is stored without the first bytes that it shares with the key before it, so it is read over that key. The
+// module has memory for one key. That is enough, because a block is read without a turn of the event loop, and its
+// visitors read no other block.
 
 import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
@@ -9,10 +10,10 @@ import { type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema
 import type { SpaceDefinition } from '../entries/space.js';
 import {
   BLOCK_KIND,
-  damagedBlock,
+  damagedImage,
   IMAGE_BLOCK_HEADER_BYTES,
   type ImageBlockHead,
-  imageBlockHolds,
+  imageBlockVerifies,
   readImageBlockHead,
 } from './image-format.js';
 
@@ -24,22 +25,22 @@ export type EntryVisitor = (key: IndexKey, version: number, valueStart: number, 
  * with this number in the image with this seed.
  */
 export function verifyImageBlock(block: Uint8Array, number: number, seed: number): ImageBlockHead {
-  if (!imageBlockHolds(block, seed)) throw damagedBlock(`the checksum of block ${number} fails`);
+  if (!imageBlockVerifies(block, seed)) throw damagedImage(`the checksum of block ${number} fails`);
   const head = readImageBlockHead(block, 0);
-  if (head.number !== number) throw damagedBlock(`block ${number} is another one`);
+  if (head.number !== number) throw damagedImage(`block ${number} is another one`);
   const { kind, spaceId, entries } = head;
   const isKnown =
     (kind === BLOCK_KIND.entries && entries > 0) ||
     (kind === BLOCK_KIND.table && spaceId === 0) ||
     (kind === BLOCK_KIND.end && spaceId === 0 && entries === 0 && head.payloadBytes === 0);
-  if (!isKnown) throw damagedBlock(`block ${number} is of no known kind`);
+  if (!isKnown) throw damagedImage(`block ${number} is of no known kind`);
   return head;
 }
 
 /**
  * Calls `visit` for every entry of a verified block of entries, and then adds the definitions of the block to the schema.
- * `lsn` is the LSN of the image. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer writes; some entries
- * may have been visited before.
+ * `lsn` is the LSN of the image. Throws KEELSON_CORRUPT or KEELSON_DECODE for bytes that no writer writes. It may have
+ * visited some entries before it throws.
  */
 export function readImageEntries(
   block: Uint8Array,
@@ -56,7 +57,7 @@ export function readImageEntries(
     keyBytes = readKey(block, cursor, keyBytes, number);
     const key = keyCodec.read(keyRead, 0, keyBytes);
     const version = lsn - readLeb128(block, cursor, block.length);
-    if (version < 0) throw damagedBlock(`an entry of block ${number} is older than the log`);
+    if (version < 0) throw damagedImage(`an entry of block ${number} is older than the log`);
     const valueBytes = readLength(block, cursor, block.length);
     const valueEnd = cursor.at + valueBytes;
     const definition = schema.referenceIn(space, block, cursor.at, valueEnd);
@@ -71,18 +72,18 @@ export function readImageEntries(
 /** The key of the current entry. */
 const keyRead = new Uint8Array(KEY_BYTES_MAX);
 
-/** Reads the key of an entry over the key before it, whose first bytes it shares. Returns the length of the key. */
+/** Reads the key of an entry over the key before it, whose length is `lastBytes`. Returns the length of the new key. */
 function readKey(block: Uint8Array, cursor: ReadCursor, lastBytes: number, number: number): number {
   const shared = readLeb128(block, cursor, block.length);
   const rest = readLength(block, cursor, block.length);
   if (shared > lastBytes || shared + rest > KEY_BYTES_MAX)
-    throw damagedBlock(`a key of block ${number} is no key`);
+    throw damagedImage(`a key of block ${number} is no key`);
   for (let index = 0; index < rest; index++) keyRead[shared + index] = block[cursor.at + index]!;
   cursor.at += rest;
   return shared + rest;
 }
 
-/** Reads the definitions of a block. Throws KEELSON_CORRUPT unless they are exactly those that the values refer to. */
+/** Reads the definitions at the end of a block. Throws KEELSON_CORRUPT if the values refer to other ones. */
 function readDefinitions(
   block: Uint8Array,
   cursor: ReadCursor,
@@ -95,6 +96,6 @@ function readDefinitions(
   for (let at = 0; at < count; at++) {
     isOwn = referred.has(schema.readDefinition(block, cursor, block.length)) && isOwn;
   }
-  if (!isOwn) throw damagedBlock(`block ${number} has other definitions than its values refer to`);
-  if (cursor.at !== block.length) throw damagedBlock(`bytes follow the definitions of block ${number}`);
+  if (!isOwn) throw damagedImage(`block ${number} has other definitions than its values refer to`);
+  if (cursor.at !== block.length) throw damagedImage(`bytes follow the definitions of block ${number}`);
 }

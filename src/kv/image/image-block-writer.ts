@@ -15,18 +15,18 @@ import {
   IMAGE_BLOCK_HEADER_BYTES,
   IMAGE_BLOCK_PAYLOAD_BYTES_MAX,
   imageSeed,
-  sealImageBlock,
+  writeImageBlockHead,
 } from './image-format.js';
 import type { ImageHeader } from './image-header.js';
 import { writeImageTable } from './image-table.js';
 
-/** The largest value that a loop copies faster into a block than TypedArray.set(). */
+/** Values of at most this many bytes are copied in a loop, which is faster for them than TypedArray.set(). */
 const LOOP_BYTES_MAX = 32;
 
-/** Room for the three lengths and the age of an entry. */
+/** Room for the numbers of an entry: three lengths, and the LSN of the image minus the version of the entry. */
 const ENTRY_OVERHEAD_BYTES = 24;
 
-/** Keys of at most this many code units fit, whatever their characters. */
+/** A key of at most this many UTF-16 code units fits, whatever its characters. */
 const ANY_KEY_UNITS_MAX = Math.floor(KEY_BYTES_MAX / UTF8_BYTES_PER_UNIT_MAX);
 
 /** A writer of the blocks of one image. */
@@ -68,7 +68,7 @@ export class ImageBlockWriter {
     invariant(version <= this.#lsn, 'an entry is newer than the image it goes into');
     const out = this.#out;
     const valueBytes = end - start;
-    // Longer keys would be cut off without a word.
+    // A longer key would be cut off without an error.
     if (key.length > ANY_KEY_UNITS_MAX)
       invariant(space.keyCodec.byteLength(key) <= KEY_BYTES_MAX, 'a key is longer than an image can hold');
     const keyBytes = space.keyCodec.write(key, this.#key, 0);
@@ -93,26 +93,27 @@ export class ImageBlockWriter {
     this.#definitions.clear();
     this.#lastDefinition = NO_DEFINITION;
     this.#lastKeyBytes = 0;
-    return this.#seal(BLOCK_KIND.entries, id);
+    return this.#finishBlock(BLOCK_KIND.entries, id);
   }
 
   /** Returns a block with the table of all spaces. It is valid until the next call. */
   table(view: StoreView): Uint8Array {
     writeImageTable(view, this.#out);
     this.#entries = view.spaces.length;
-    return this.#seal(BLOCK_KIND.table, 0);
+    return this.#finishBlock(BLOCK_KIND.table, 0);
   }
 
-  /** Returns the end block, without which an image is cut off. It is valid until the next call. */
+  /** Returns the end block. It is valid until the next call. An image without an end block counts as cut off. */
   end(): Uint8Array {
-    return this.#seal(BLOCK_KIND.end, 0);
+    return this.#finishBlock(BLOCK_KIND.end, 0);
   }
 
-  #seal(kind: number, spaceId: number): Uint8Array {
+  /** Writes the header of the block, returns the block, and begins the next one. */
+  #finishBlock(kind: number, spaceId: number): Uint8Array {
     const block = this.#out.bytes.subarray(0, this.#out.at);
     const payloadBytes = block.length - IMAGE_BLOCK_HEADER_BYTES;
     const head = { payloadBytes, entries: this.#entries, number: this.#number, spaceId, kind };
-    sealImageBlock(block, head, this.#seed);
+    writeImageBlockHead(block, head, this.#seed);
     this.#out.at = IMAGE_BLOCK_HEADER_BYTES;
     this.#entries = 0;
     this.#number++;

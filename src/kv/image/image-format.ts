@@ -17,16 +17,14 @@ export const IMAGE_BLOCK_HEADER_BYTES = 24;
 /** A block of at least this many bytes takes no more entries. The entry that fills it may be of any size. */
 export const IMAGE_BLOCK_BYTES_TARGET = 256 * 1024;
 
-/**
- * A block of this many entries takes no more entries, so that a block of tiny entries, too, is written and read quickly.
- */
+/** A block of this many entries takes no more, so that a block of tiny entries, too, is quick to write and read. */
 export const IMAGE_BLOCK_ENTRIES_TARGET = 2048;
 
-/** The most bytes behind a block header: a nearly full block, the value of one record, and a definition for each entry. */
+/** The most bytes after a block header: a nearly full block, one entry of any size, and a definition for each entry. */
 export const IMAGE_BLOCK_PAYLOAD_BYTES_MAX =
   IMAGE_BLOCK_BYTES_TARGET + 2 ** 28 + IMAGE_BLOCK_ENTRIES_TARGET * DEFINITION_BYTES_MAX;
 
-/** The kinds of blocks. 0 is none of them, so zeroed memory is no block. */
+/** The kinds of blocks. 0 is not a kind, so zeroed memory is never a block. */
 export const BLOCK_KIND = { entries: 1, table: 2, end: 3 } as const;
 
 const CHECKSUM_AT = 4;
@@ -48,13 +46,16 @@ export interface ImageBlockHead {
   readonly kind: number;
 }
 
-/** Returns the checksum register from which all blocks of an image start. So a block of another image does not verify. */
+/**
+ * Returns the CRC-32C register from which the checksums of all blocks of an image start. It covers the id of the journal
+ * and the LSN, so a block of another image does not verify.
+ */
 export function imageSeed({ journalId, lsn }: Pick<ImageHeader, 'journalId' | 'lsn'>): number {
   return crc32cUpdateUint64(crc32cUpdate(CRC32C_START, journalId, 0, JOURNAL_ID_BYTES), lsn);
 }
 
-/** Writes the header and the checksum of a block, whose payload is there already. */
-export function sealImageBlock(block: Uint8Array, head: ImageBlockHead, seed: number): void {
+/** Writes the header of a block, with the checksum. The payload must be in the block already. */
+export function writeImageBlockHead(block: Uint8Array, head: ImageBlockHead, seed: number): void {
   const view = viewOf(block);
   view.setUint32(0, head.payloadBytes, true);
   view.setUint32(ENTRIES_AT, head.entries, true);
@@ -76,17 +77,17 @@ export function readImageBlockHead(bytes: Uint8Array, at: number): ImageBlockHea
   };
 }
 
-/** Returns true when the checksum of a block holds. `block` must be as long as its header says. */
-export function imageBlockHolds(block: Uint8Array, seed: number): boolean {
+/** Returns true when the checksum of a block verifies. `block` must be as long as its header says. */
+export function imageBlockVerifies(block: Uint8Array, seed: number): boolean {
   return viewOf(block).getUint32(CHECKSUM_AT, true) === checksumOf(block, seed);
 }
 
 /** Returns the error for a damaged image. */
-export function damagedBlock(why: string): KeelsonError {
+export function damagedImage(why: string): KeelsonError {
   return new KeelsonError('KEELSON_CORRUPT', `The image is damaged: ${why}`);
 }
 
-/** Returns the checksum of the seed and of the whole block but the checksum itself. */
+/** Returns the checksum, which covers the seed and the whole block without the checksum itself. */
 function checksumOf(block: Uint8Array, seed: number): number {
   const register = crc32cUpdate(seed, block, 0, CHECKSUM_AT);
   return crc32cFinish(crc32cUpdate(register, block, CHECKSUM_AT + 4, block.length));

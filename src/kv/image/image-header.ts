@@ -36,7 +36,7 @@ export interface ImageHeader {
   readonly valueEncodingName: string;
 }
 
-/** A header, or the reason why the bytes are none. */
+/** A header, or the reason why the bytes are not a header. */
 export type ImageHeaderVerdict = { readonly ok: true; readonly header: ImageHeader } | HeaderRefusal;
 
 /** Returns the IMAGE_HEADER_BYTES bytes of a header. */
@@ -60,7 +60,7 @@ export function encodeImageHeader(header: ImageHeader): Uint8Array {
   return bytes;
 }
 
-/** Reads a header from the first IMAGE_HEADER_BYTES bytes of a file. `bytes` is shorter when the file is. */
+/** Reads a header from the first IMAGE_HEADER_BYTES bytes of a file, or from all bytes of a shorter file. */
 export function decodeImageHeader(bytes: Uint8Array): ImageHeaderVerdict {
   const refusal = HEADERS.check(bytes);
   if (refusal !== null) return refusal;
@@ -81,7 +81,7 @@ export function decodeImageHeader(bytes: Uint8Array): ImageHeaderVerdict {
   return { ok: true, header };
 }
 
-/** Reads the names of the encodings. Returns null when they are malformed, or other bytes than zeros follow them. */
+/** Reads the names of the encodings. Returns null when they are malformed, or when a byte after them is not zero. */
 function readNames(bytes: Uint8Array): Pick<ImageHeader, 'keyEncodingName' | 'valueEncodingName'> | null {
   const cursor: ReadCursor = { at: NAMES_AT };
   try {

@@ -1,4 +1,4 @@
-// Loads a whole image, with turns of the event loop between its blocks. It refuses an image with any damage. src/kv/repair
+// Loads a whole image, with turns of the event loop between its blocks. Refuses an image with any damage; src/kv/repair
 // reads damaged images.
 
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
@@ -9,7 +9,7 @@ import type { Schema } from '../entries/schema.js';
 import { Space } from '../entries/space.js';
 import { readImageEntries, verifyImageBlock } from './image-block-reader.js';
 import {
-  damagedBlock,
+  damagedImage,
   IMAGE_BLOCK_HEADER_BYTES,
   IMAGE_BLOCK_PAYLOAD_BYTES_MAX,
   type ImageBlockHead,
@@ -31,7 +31,7 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 /** The number of entries after which the event loop has a turn. */
 const TURN_ENTRIES = 4096;
 
-/** Reads the header of an image and the size of its file. The verdict says why a header does not verify. */
+/** Reads the header of an image and the size of its file. The verdict is the header, or why it does not verify. */
 export async function readImageHeader(
   storage: Storage,
   path: string,
@@ -53,8 +53,8 @@ export interface LoadedSpaces {
 
 /**
  * Loads the spaces of an image. Their entries use the link queue and the seed of `schema`. The definitions in the image
- * are added to the schema; the spaces are not. `onEntries` is called after every block with the number of entries so far.
- * Throws KEELSON_CORRUPT, with path and offset, when any part of the image is damaged.
+ * are added to the schema; the spaces are not. `onEntries` is called after every block of entries, with the number of
+ * entries so far. Throws KEELSON_CORRUPT, with path and offset, when any part of the image is damaged.
  */
 export async function loadImage(
   storage: Storage,
@@ -87,8 +87,8 @@ export async function loadImage(
       turnAt = entries + TURN_ENTRIES;
       await nextTurn();
     }
-    if (!outline.isEnded) throw damagedBlock('it ends without its end block');
-    if (offset !== fileBytes) throw damagedBlock(`it ends ${fileBytes - offset} bytes before its file does`);
+    if (!outline.isEnded) throw damagedImage('it ends without its end block');
+    if (offset !== fileBytes) throw damagedImage(`it ends ${fileBytes - offset} bytes before its file does`);
     const { spaces, nextSpaceId } = outline.table!;
     return { spaces: spaces.map((row) => spaceOf(row, schema, loaders.get(row.id))), nextSpaceId };
   } catch (error) {
@@ -108,7 +108,7 @@ function loadBlock(
   loaders.set(id, loader);
   readImageEntries(block, head, { schema, space: definition, lsn }, (key, version, start, end) => {
     if (!loader.add(key, version, block, start, end))
-      throw damagedBlock(`block ${head.number} is not in key order`);
+      throw damagedImage(`block ${head.number} is not in key order`);
   });
 }
 
@@ -126,8 +126,8 @@ async function readHeader(file: StorageFile): Promise<ImageHeaderVerdict> {
 }
 
 /**
- * Yields the blocks from the offset `from` on, in order and not verified, to the end of the file. It reads large pieces:
- * the next piece while the caller uses the blocks of this one. A block is valid until the next one is asked for.
+ * Yields the blocks from the offset `from` to the end of the file, in order and not verified. Reads large pieces, and
+ * reads the next piece while the caller uses the blocks of this one. A block is valid until the next one is asked for.
  */
 async function* readBlocks(
   file: StorageFile,
@@ -171,24 +171,24 @@ function blockEnds(piece: Uint8Array): number[] {
   return ends;
 }
 
-/** Reads a block that is larger than a piece. Checks the length in its header before memory is taken for it. */
+/** Reads a block that is larger than a piece. Checks the length in its header before it takes memory for the block. */
 async function readLargeBlock(
   file: StorageFile,
   offset: number,
   fileBytes: number,
   start: Uint8Array,
 ): Promise<Uint8Array> {
-  if (start.length < IMAGE_BLOCK_HEADER_BYTES) throw damagedBlock('it ends without its end block');
+  if (start.length < IMAGE_BLOCK_HEADER_BYTES) throw damagedImage('it ends without its end block');
   const { payloadBytes } = readImageBlockHead(start, 0);
   const bytes = IMAGE_BLOCK_HEADER_BYTES + payloadBytes;
   if (offset + bytes > fileBytes || payloadBytes > IMAGE_BLOCK_PAYLOAD_BYTES_MAX)
-    throw damagedBlock('a block does not fit in the file');
+    throw damagedImage('a block does not fit in the file');
   const block = new Uint8Array(bytes);
-  if ((await file.read(block, offset)) < bytes) throw damagedBlock('a block is cut off');
+  if ((await file.read(block, offset)) < bytes) throw damagedImage('a block is cut off');
   return block;
 }
 
-/** Returns an error about damage with its path and offset, as KEELSON_CORRUPT. Returns any other error as it is. */
+/** Returns an error about damage as KEELSON_CORRUPT with path and offset. Returns any other error as it is. */
 function atPlace(error: unknown, path: string, offset: number): unknown {
   const isDamage = isKeelsonError(error, 'KEELSON_CORRUPT') || isKeelsonError(error, 'KEELSON_DECODE');
   if (!isDamage) return error;

@@ -14,7 +14,7 @@ export function imagePath(directory: string, lsn: number): string {
 /** Returns the LSN in the name of an image, or null for another name. */
 export function imageLsn(name: string): number | null {
   const lsn = Number(NAME_PATTERN.exec(name)?.[1]);
-  // Sixteen digits can exceed the highest LSN. Such a name is no name of an image.
+  // Sixteen digits can exceed the highest LSN. Such a name is not that of an image.
   return Number.isSafeInteger(lsn) ? lsn : null;
 }
 

@@ -1,7 +1,7 @@
 // The outline of an image: checks the order of its blocks, and the number of entries in each space. Pure.
 
 import { isDeepStrictEqual } from 'node:util';
-import { BLOCK_KIND, damagedBlock, type ImageBlockHead } from './image-format.js';
+import { BLOCK_KIND, damagedImage, type ImageBlockHead } from './image-format.js';
 import type { ImageHeader } from './image-header.js';
 import { type ImageTable, type ImageTableRow, readImageTable } from './image-table.js';
 
@@ -11,8 +11,9 @@ export class ImageOutline {
   #table: ImageTable | null = null;
   #isTableRepeated = false;
   #isEnded = false;
-  /** The row of the table whose blocks come now, and the number of its entries that have come. */
+  /** The index of the row in the table whose space is being taken. */
   #at = 0;
+  /** The number of entries of that space that have been taken. */
   #entries = 0;
 
   constructor(header: ImageHeader) {
@@ -24,7 +25,7 @@ export class ImageOutline {
     return this.#table;
   }
 
-  /** True when the end block has come. */
+  /** True when the end block has been taken. */
   get isEnded(): boolean {
     return this.#isEnded;
   }
@@ -36,7 +37,7 @@ export class ImageOutline {
   take(block: Uint8Array, head: ImageBlockHead): ImageTableRow | null {
     const { kind } = head;
     if (this.#table === null) {
-      if (kind !== BLOCK_KIND.table) throw damagedBlock('it does not begin with the table of its spaces');
+      if (kind !== BLOCK_KIND.table) throw damagedImage('it does not begin with the table of its spaces');
       this.#table = this.#checked(readImageTable(block));
     } else if (kind === BLOCK_KIND.entries && !this.#isTableRepeated) {
       return this.#takeEntries(head, this.#table);
@@ -44,11 +45,11 @@ export class ImageOutline {
       while (this.#at < this.#table.spaces.length) this.#finishRow(this.#table);
       this.#isTableRepeated = true;
       if (!isDeepStrictEqual(readImageTable(block), this.#table))
-        throw damagedBlock('its two tables of spaces differ');
+        throw damagedImage('its two tables of spaces differ');
     } else if (kind === BLOCK_KIND.end && this.#isTableRepeated && !this.#isEnded) {
       this.#isEnded = true;
     } else {
-      throw damagedBlock(`block ${head.number} stands in the wrong place`);
+      throw damagedImage(`block ${head.number} stands in the wrong place`);
     }
     return null;
   }
@@ -57,10 +58,10 @@ export class ImageOutline {
     const { keyEncodingName, valueEncodingName, entryCount } = this.#header;
     const { definition } = table.spaces[0]!;
     if (definition.keyCodec.name !== keyEncodingName || definition.valueEncodingName !== valueEncodingName)
-      throw damagedBlock('its header and its table of spaces name other encodings');
+      throw damagedImage('its header and its table of spaces name other encodings');
     const entries = table.spaces.reduce((sum, row) => sum + row.entries, 0);
     if (entries !== entryCount)
-      throw damagedBlock(`its header says ${entryCount} entries, its table of spaces ${entries}`);
+      throw damagedImage(`its header says ${entryCount} entries, its table of spaces ${entries}`);
     return table;
   }
 
@@ -71,7 +72,7 @@ export class ImageOutline {
     }
     const row = table.spaces[this.#at];
     if (row?.id !== spaceId)
-      throw damagedBlock(`block ${number} is of space ${spaceId}, which its table does not have`);
+      throw damagedImage(`block ${number} is of space ${spaceId}, which its table does not have`);
     this.#entries += entries;
     return row;
   }
@@ -79,7 +80,7 @@ export class ImageOutline {
   #finishRow({ spaces }: ImageTable): void {
     const { id, entries } = spaces[this.#at++]!;
     if (this.#entries !== entries)
-      throw damagedBlock(`it has ${this.#entries} of ${entries} entries of space ${id}`);
+      throw damagedImage(`it has ${this.#entries} of ${entries} entries of space ${id}`);
     this.#entries = 0;
   }
 }

@@ -1,4 +1,5 @@
-// The table of spaces in an image. Pure. It is the first block, and stands again before the end block. See docs/FORMAT.md.
+// The table of spaces in an image. Pure. The table is the first block, and is repeated before the end block. See
+// docs/FORMAT.md.
 
 import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength, writeLeb128 } from '../encoding/leb128.js';
@@ -6,9 +7,9 @@ import type { Scratch } from '../encoding/scratch.js';
 import { readUtf8 } from '../encoding/utf8.js';
 import { SPACE_ID_MAX, SpaceDefinition } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
-import { damagedBlock, IMAGE_BLOCK_HEADER_BYTES, readImageBlockHead } from './image-format.js';
+import { damagedImage, IMAGE_BLOCK_HEADER_BYTES, readImageBlockHead } from './image-format.js';
 
-/** The most bytes of a number in the table, which is a safe integer. */
+/** The most bytes that a number in the table takes. Every number is a safe integer. */
 const NUMBER_BYTES_MAX = 8;
 
 /** The content of the table. */
@@ -23,7 +24,7 @@ export interface ImageTable {
 export interface ImageTableRow {
   readonly id: number;
   readonly definition: SpaceDefinition;
-  /** The number of its entries. */
+  /** The number of entries in the space. */
   readonly entries: number;
   /** The bytes that the entries took in memory when the image was written. */
   readonly bytes: number;
@@ -50,10 +51,10 @@ export function readImageTable(block: Uint8Array): ImageTable {
   const cursor: ReadCursor = { at: IMAGE_BLOCK_HEADER_BYTES };
   const number = () => readLeb128(block, cursor, block.length);
   const nextSpaceId = number();
-  if (number() !== 0 || number() !== 0) throw damagedBlock('reserved numbers in the table of spaces are set');
+  if (number() !== 0 || number() !== 0) throw damagedImage('reserved numbers in the table of spaces are set');
   const count = readLength(block, cursor, block.length);
   const { entries } = readImageBlockHead(block, 0);
-  if (count !== entries) throw damagedBlock(`the table has ${count} of ${entries} spaces`);
+  if (count !== entries) throw damagedImage(`the table has ${count} of ${entries} spaces`);
   const spaces: ImageTableRow[] = [];
   for (let at = 0; at < count; at++) {
     const id = number();
@@ -61,13 +62,13 @@ export function readImageTable(block: Uint8Array): ImageTable {
     const keyCodec = readKeyCodec(block, cursor);
     const definition = new SpaceDefinition(name, keyCodec, readText(block, cursor));
     spaces.push({ id, definition, entries: number(), bytes: number(), lastLsn: number() });
-    if (id > SPACE_ID_MAX) throw damagedBlock(`the table of spaces has space ${id}, above the highest id`);
+    if (id > SPACE_ID_MAX) throw damagedImage(`the table of spaces has space ${id}, above the highest id`);
     if (id >= nextSpaceId || id <= (spaces[at - 1]?.id ?? -1))
-      throw damagedBlock('the table of spaces is not in the order of their ids');
+      throw damagedImage('the table of spaces is not in the order of their ids');
   }
   if (spaces[0]?.id !== 0 || spaces[0].definition.name !== '')
-    throw damagedBlock('the table of spaces has no root space');
-  if (cursor.at !== block.length) throw damagedBlock('bytes follow the table of spaces');
+    throw damagedImage('the table of spaces has no root space');
+  if (cursor.at !== block.length) throw damagedImage('bytes follow the table of spaces');
   return { nextSpaceId, spaces };
 }
 
@@ -87,7 +88,7 @@ function readKeyCodec(block: Uint8Array, cursor: ReadCursor): KeyCodec<unknown> 
   try {
     return resolveKeyEncoding('key encoding', name) as KeyCodec<unknown>;
   } catch {
-    throw damagedBlock(
+    throw damagedImage(
       `the table of spaces names the key encoding ${name}, which this Keelson does not know`,
     );
   }

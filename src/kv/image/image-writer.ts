@@ -38,9 +38,9 @@ export interface ImagePlan {
 }
 
 /**
- * Writes an image into `directory`. The image gets its name when it is durable and `whenAllowed` has resolved. The name
- * is durable when the caller has flushed the directory. Returns the bytes of the image. After a failure, no file is left,
- * unless it cannot be removed.
+ * Writes an image into `directory`. The image gets its name when its contents are durable and `whenAllowed` has resolved.
+ * The name is durable when the caller has flushed the directory. Returns the size of the image in bytes. A failure leaves
+ * no file, unless the file cannot be removed.
  */
 export async function publishImage(
   storage: Storage,
@@ -61,8 +61,9 @@ export async function publishImage(
 }
 
 /**
- * Writes an image to the new file `path`, and flushes it. Returns the bytes of the image. The event loop has a turn after
- * every block, and after GATHERED_ENTRIES_MAX entries that fill no block. After a failure, the caller removes the file.
+ * Writes an image to the new file `path`, and flushes it. Returns the size of the image in bytes. The event loop has a
+ * turn after every block, and after GATHERED_ENTRIES_MAX entries that fill no block. After a failure, the caller removes
+ * the file.
  */
 export async function writeImage(storage: Storage, path: string, plan: ImagePlan): Promise<number> {
   const file = await storage.createFile(path);

@@ -19,7 +19,7 @@ import { type ImagePiece, scanImage } from './lenient-image-scan.js';
 export interface ImageFindings {
   /** The name of the file. */
   readonly file: string;
-  /** The size of the file. */
+  /** The size of the file in bytes. */
   readonly bytes: number;
   /** The LSN in the name of the image. */
   readonly lsn: number;
@@ -43,22 +43,22 @@ interface ExaminedImageParts {
   readonly lsn: number;
   readonly bytes: number;
   readonly header: ImageHeader | null;
-  /** The reason why there is no header, or null. */
+  /** The reason why the header does not verify, or null. */
   readonly why: string | null;
   readonly isForeignFile: boolean;
 }
 
-/** The examination of one image: of() examines the header, and read() the rest. */
+/** The examination of one image: of() examines the header, and then read() examines the rest. */
 export class ImageExamination {
   /** The LSN in the header, or the LSN in the name if the header does not verify. */
   readonly lsn: number;
   /** The header, or null when it does not verify. */
   readonly header: ImageHeader | null;
-  /** The size of the file. */
+  /** The size of the file in bytes. */
   readonly bytes: number;
   /** True when the file does not start like an image. */
   readonly isForeignFile: boolean;
-  /** True when the image belongs to another journal, or to an unknown one. */
+  /** True when the image belongs to another journal, or nobody knows to which. read() finds out. */
   isForeign = false;
   readonly #parts: ExaminedImageParts;
   readonly #damages: ImageDamage[] = [];
@@ -94,7 +94,7 @@ export class ImageExamination {
     return this.#parts.lsn;
   }
 
-  /** True when no part of the image is damaged. open() loads such an image, even of another journal. */
+  /** True when read() found no damage. open() loads such an image, even if it belongs to another journal. */
   get isWhole(): boolean {
     return this.#damages.length === 0;
   }
@@ -104,7 +104,7 @@ export class ImageExamination {
     return !this.isForeign && (this.header !== null || this.#blocks > 0);
   }
 
-  /** The damaged places of the image. An image of another journal counts as damaged. */
+  /** The damages that read() found. An image of another journal has one more, which says so. */
   get damages(): ImageDamage[] {
     if (!this.isForeign) return this.#damages;
     const what = 'the image belongs to another journal, or nothing says to which';
@@ -118,9 +118,11 @@ export class ImageExamination {
   }
 
   /**
-   * Reads the whole image and notes its damages. Adds its spaces and definitions to the schema. If the header does not
-   * verify, `journalId`, which is that of the store, and the LSN in the name take its place. With `schema` null, the
-   * entries are counted and not decoded.
+   * Reads the whole image, notes its damages, and adds its spaces and definitions to the schema. With `schema` null, and
+   * for an image of another journal, it counts the entries without decoding them.
+   *
+   * `journalId` is the journal of the store, or null if nobody knows it. If the header does not verify, the blocks are
+   * checked against `journalId` and the LSN in the name of the image. Without either id, no block can be read.
    */
   async read(journalId: Uint8Array | null, schema: Schema | null): Promise<void> {
     const { lsn, header, why } = this.#parts;
@@ -132,7 +134,7 @@ export class ImageExamination {
     this.isForeign = id === null || journalId === null || Buffer.compare(id, journalId) !== 0;
     if (id === null) return;
     this.#seed = imageSeed({ journalId: id, lsn: this.lsn });
-    // An image of another journal says nothing of this store.
+    // An image of another journal says nothing about this store.
     const own = this.isForeign ? null : schema;
     const outline = header === null ? null : new ImageOutline(header);
     let last: LastKey | null = null;
@@ -144,7 +146,7 @@ export class ImageExamination {
       this.#blocks++;
       if (piece.head.kind === BLOCK_KIND.entries) this.#entries += piece.head.entries;
       try {
-        // After damage, the outline does not match any more, and the damage is noted already.
+        // After damage, the outline no longer matches. The damage is noted already.
         if (this.isWhole) outline?.take(piece.bytes, piece.head);
         if (own !== null) last = this.#readBlock(piece, own, last);
       } catch (error) {
@@ -160,7 +162,7 @@ export class ImageExamination {
     if (head.kind === BLOCK_KIND.table) addSpaces(schema, readImageTable(bytes));
     if (head.kind !== BLOCK_KIND.entries) return last;
     const space = schema.space(head.spaceId);
-    // Only behind damage: the outline knows the space of every other block.
+    // This happens only after damage: otherwise the outline has refused a block of an unknown space.
     if (space === undefined) return null;
     let lastKey = last?.spaceId === head.spaceId ? last.key : undefined;
     this.visitEntries(piece, schema, space, (key) => {
@@ -170,7 +172,7 @@ export class ImageExamination {
     return { spaceId: head.spaceId, key: lastKey! };
   }
 
-  /** Yields the blocks and damages of the image. Yields nothing when read() found no journal id. */
+  /** Yields the blocks that verify and the damaged places. Yields nothing when read() knew no journal id. */
   async *pieces(): AsyncGenerator<ImagePiece, void, undefined> {
     const { storage, path } = this.#parts;
     if (this.#seed === null) return;
@@ -206,7 +208,7 @@ interface LastKey {
   readonly key: IndexKey;
 }
 
-/** Adds the spaces of a table to the schema. Throws KEELSON_CORRUPT when the schema has another definition of a space. */
+/** Adds the spaces of a table to the schema. Throws KEELSON_CORRUPT when the schema defines one of them differently. */
 function addSpaces(schema: Schema, { spaces, nextSpaceId }: ImageTable): void {
   schema.reserveIds(nextSpaceId);
   for (const { id, definition } of spaces) {

@@ -1,4 +1,4 @@
-// The overlay of a damaged image: applies its whole blocks to the older entries of a store that is examined.
+// The overlay of a damaged image: applies its whole blocks to the older entries of the examined store.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
@@ -13,9 +13,9 @@ import { WriteSet } from '../write/write-set.js';
 import type { Block, ImageExamination } from './image-examination.js';
 
 /**
- * Applies the whole blocks of a damaged image to entries that are as old as the image, or older. A whole block has all
- * keys from its first key to its last. Whole blocks that follow each other also have all keys between them. Keys in these
- * ranges that the blocks do not have are deleted, and so are spaces that the table does not have.
+ * Applies the whole blocks of a damaged image to entries that are as old as the image, or older. The image has no
+ * keys between the first and the last key of a block but those in the block, and none between two blocks that follow each
+ * other. So other keys in these ranges are deleted, and so are older spaces that the table does not have.
  */
 export async function overlayImage(image: ImageExamination, schema: Schema): Promise<void> {
   const overlay = new Overlay(image, schema);
@@ -31,7 +31,7 @@ export async function overlayImage(image: ImageExamination, schema: Schema): Pro
   }
 }
 
-/** A position in the image: all keys up to `key` of this space have been applied. Without a key, none of the space has. */
+/** A position in the image: the keys of this space up to `key` have been applied. Without a key, none has. */
 interface Position {
   readonly spaceId: number;
   readonly key: IndexKey | undefined;
@@ -51,12 +51,12 @@ class Overlay {
     this.#writes = new WriteSet(RECORD_BYTES_MAX, schema);
   }
 
-  /** Notes damage: the keys between the blocks around it are not known. */
+  /** Notes damage: nobody knows the keys between the blocks around it. */
   skip(): void {
     this.#position = null;
   }
 
-  /** Applies a table: drops spaces that it does not have. The table before the end also says that no keys follow. */
+  /** Applies a table: drops older spaces that it does not have. The second table also says that no keys follow. */
   table({ spaces, nextSpaceId }: ImageTable, { number }: ImageBlockHead): void {
     const ids = new Set(spaces.map(({ id }) => id));
     for (const space of this.#schema.spaces) {
@@ -75,7 +75,7 @@ class Overlay {
   entries(block: Block): void {
     const space = this.#schema.space(block.head.spaceId);
     if (space === undefined) throw unknownSpace(block.head);
-    // The whole block is read before any of its entries is applied.
+    // The block is read to its end before any entry is applied, because reading it may throw.
     const found: { key: IndexKey; version: number; start: number; end: number }[] = [];
     this.#image.visitEntries(block, this.#schema, space, (key, version, start, end) =>
       found.push({ key, version, start, end }),

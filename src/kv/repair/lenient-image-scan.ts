@@ -1,4 +1,4 @@
-// Scans an image that may be damaged: finds every block that verifies, also after damage.
+// Scans an image that may be damaged: finds the blocks that verify, also after damage.
 
 import { FileWindow, SearchBudget, type StorageFile } from '../../storage/index.js';
 import {
@@ -8,12 +8,12 @@ import {
   IMAGE_BLOCK_HEADER_BYTES,
   IMAGE_BLOCK_PAYLOAD_BYTES_MAX,
   type ImageBlockHead,
-  imageBlockHolds,
+  imageBlockVerifies,
   readImageBlockHead,
 } from '../image/image-format.js';
 import { IMAGE_HEADER_BYTES } from '../image/image-header.js';
 
-/** A block that verifies, or a range of the file in which none does. Bytes are valid until the next piece is asked for. */
+/** A block that verifies, or a damaged range of the file. `bytes` is valid until the next piece is asked for. */
 export type ImagePiece =
   | {
       readonly kind: 'block';
@@ -30,7 +30,7 @@ interface Place {
   readonly number: number;
 }
 
-/** The fewest bytes of an entry in a block: three lengths and an age. */
+/** The fewest bytes of an entry in a block: four numbers. A row of the table has more. */
 const ENTRY_BYTES_MIN = 4;
 
 /** Yields the blocks of an image that verify, in order, and the damage between them. imageSeed() makes the seed. */
@@ -80,10 +80,10 @@ async function blockAt(window: FileWindow, { offset, number }: Place, seed: numb
   const at = await window.at(offset, length);
   if (at < 0) return null;
   const bytes = window.bytes.subarray(at, at + length);
-  return imageBlockHolds(bytes, seed) ? { kind: 'block', offset, head, bytes } : null;
+  return imageBlockVerifies(bytes, seed) ? { kind: 'block', offset, head, bytes } : null;
 }
 
-/** Returns true when the header may be that of a block. This limits the length before memory is taken for a block. */
+/** Returns true when a block may have this header. This check limits the memory that is taken for the block. */
 function mayBeBlock({ payloadBytes, entries, kind, spaceId }: ImageBlockHead): boolean {
   if (kind === BLOCK_KIND.end) return payloadBytes === 0 && entries === 0 && spaceId === 0;
   if (kind === BLOCK_KIND.table && spaceId !== 0) return false;
@@ -93,7 +93,10 @@ function mayBeBlock({ payloadBytes, entries, kind, spaceId }: ImageBlockHead): b
   );
 }
 
-/** Returns the next block after a damaged one: where the header says that it starts, or else where search() finds one. */
+/**
+ * Returns the place of the next block after a damaged one, or null. The place is where the damaged block ends according to
+ * its header, if a block verifies there, and otherwise where search() finds one.
+ */
 async function findNext(
   window: FileWindow,
   file: StorageFile,
@@ -109,8 +112,8 @@ async function findNext(
 }
 
 /**
- * Searches every byte for the header of a later block. Values may look like a header. So the header of the block after it
- * must fit, too, before a checksum is computed, and a budget limits the bytes that are checksummed in vain.
+ * Searches for a later block at every byte. Returns its place, or null. A value may look like the header of a block. So a
+ * checksum is computed only if a fitting header follows the block, and a budget limits the work that is done in vain.
  */
 async function search(
   window: FileWindow,
@@ -126,7 +129,7 @@ async function search(
     const { bytes } = window;
     const last = bytes.length - IMAGE_BLOCK_HEADER_BYTES;
     for (let here = at; here <= last; here++) {
-      // This check is cheap and excludes most bytes: the last byte of a header is the highest byte of the kind, which is 0.
+      // A cheap check that excludes most places: a header ends with the highest byte of the kind, which is 0.
       if (bytes[here + IMAGE_BLOCK_HEADER_BYTES - 1] !== 0) continue;
       const head = readImageBlockHead(bytes, here);
       if (head.number <= number || !mayBeBlock(head)) continue;

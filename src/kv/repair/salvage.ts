@@ -1,5 +1,5 @@
-// Salvage: writes all that is whole in a store that may be damaged into another directory, as a new store. The old store
-// stays as it is.
+// Salvage: reads a store that may be damaged, and writes all that is whole into another directory, as a new store. The
+// old store stays as it is.
 
 import { KeelsonError } from '../../errors.js';
 import type { DirectoryPath } from '../../journal/index.js';
@@ -14,11 +14,11 @@ import { type ExaminationProgress, examineStore } from './store-examination.js';
 interface ResolvedSalvageOptions {
   /** The engine that reads and writes: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: EngineChoice;
-  /** The key encoding of a store in which no file that is left names it. Give `valueEncoding`, too. */
+  /** The key encoding, for a store in which no file names it any more. It has no effect without `valueEncoding`. */
   keyEncoding: KeyEncodingName | undefined;
-  /** The name of the value encoding of a store in which no file that is left names it. Give `keyEncoding`, too. */
+  /** The name of the value encoding, for a store in which no file names it any more. It needs `keyEncoding`, too. */
   valueEncoding: string | undefined;
-  /** Called after every file, and now and then within a segment, with the bytes that have been read and will be read. */
+  /** Called about every 4 MiB, and at the end, with the bytes read so far and in all. */
   onProgress: ((progress: ExaminationProgress) => void) | undefined;
 }
 
@@ -52,9 +52,9 @@ export interface SalvageReport {
   /** The damages of the old store, as verify() reports them. */
   readonly damages: readonly Damage[];
   /**
-   * The ranges of the log of which nothing is left. What writes in these ranges put is lost; what they deleted or
-   * overwrote may be there as it was before. Empty when the new store has all that was ever acknowledged, as far as the
-   * files show.
+   * The ranges of the log whose records are lost. The new store lacks values that were written in these ranges, and may
+   * have older values of keys that were deleted or overwritten there. Empty when the new store has everything that was
+   * ever acknowledged, as far as the files show.
    */
   readonly missing: readonly LsnRange[];
 }

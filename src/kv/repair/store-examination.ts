@@ -52,15 +52,15 @@ export interface EncodingNames {
 export interface ExaminationPlan {
   readonly storage: Storage;
   readonly directory: string;
-  /** The encodings of a store in which no file names them. */
+  /** The encodings for a store in which no file names them, or null. */
   readonly encodings: EncodingNames | null;
-  /** Called after every file, and now and then within a segment. */
+  /** Called about every 4 MiB, and at the end. */
   readonly onProgress: ((progress: ExaminationProgress) => void) | undefined;
 }
 
 /** The progress of verify() and salvage(). */
 export interface ExaminationProgress {
-  /** The bytes of files that have been read. A segment is read twice, and counts twice. */
+  /** The bytes of files that have been read. A segment counts twice, because it is read twice. */
   readonly done: number;
   /** The bytes of files that will have been read at the end. */
   readonly total: number;
@@ -68,19 +68,20 @@ export interface ExaminationProgress {
 
 /** The result of an examination. */
 export interface StoreExamination {
-  /** All that is whole. The schema has no space if the encodings are not known. */
+  /** The entries, rebuilt from all that is whole. The schema has no space if the encodings are not known. */
   readonly schema: Schema;
   /** The number of entries in all spaces. */
   readonly entries: number;
   /** The encodings, or null when nothing names them. */
   readonly encodings: EncodingNames | null;
-  /** The number of records of the log that are whole and count. */
+  /** The number of whole records in the log. Those that a later segment replaces do not count. */
   readonly records: number;
+  /** The LSN of the last write, as far as the files show. */
   readonly lastLsn: number;
   /** The bytes at the end of the log that a killed owner did not finish. */
   readonly tornBytes: number;
   readonly damages: readonly Damage[];
-  /** The ranges of the log of which nothing is left. */
+  /** The ranges of the log whose records are lost. */
   readonly missing: readonly LsnRange[];
   readonly images: readonly ImageFindings[];
   readonly segments: readonly SegmentFindings[];
@@ -92,7 +93,8 @@ export interface StoreExamination {
  * Examines the store in a directory that nobody has open.
  *
  * @throws KEELSON_LOCKED, KEELSON_NOT_FOUND, KEELSON_NOT_A_DIRECTORY, KEELSON_INCOMPLETE, KEELSON_FOREIGN when no file
- * belongs to a store, KEELSON_FORMAT_VERSION for files of a newer Keelson, and errors of the disk.
+ * belongs to a store or the files of two stores are mixed, KEELSON_FORMAT_VERSION for files of a newer Keelson, and
+ * errors of the disk.
  */
 export async function examineStore(plan: ExaminationPlan): Promise<StoreExamination> {
   const { storage, directory } = plan;
@@ -123,7 +125,7 @@ async function examineUnowned(plan: ExaminationPlan, held: HeldDirectory): Promi
   return found;
 }
 
-/** Throws KEELSON_LOCKED when another owner has opened the store meanwhile: nothing that was read counts then. */
+/** Throws KEELSON_LOCKED when an owner has opened the store meanwhile, because the files may have changed. */
 async function assertUntaken(held: HeldDirectory, lock: number): Promise<void> {
   if ((await assertUnowned(held)) === lock) return;
   const { path } = held;
@@ -134,14 +136,14 @@ async function assertUntaken(held: HeldDirectory, lock: number): Promise<void> {
   throw new KeelsonError('KEELSON_LOCKED', text, { path });
 }
 
-/** A record of a batch that the journal gives. */
+/** A record in a batch of JournalExamination. */
 type FoundRecord = RecordBatch['records'][number];
 
 /** The examination of one store. */
 class Examiner {
   readonly #plan: ExaminationPlan;
   readonly #storage: Storage;
-  /** The places that the disk cannot read, by file and offset, because files are read more than once. */
+  /** The places that the disk cannot read. Keyed by path and offset, because a file is read more than once. */
   readonly #unreadable = new Map<string, Omit<Damage, 'isNeeded'>>();
   /** The damages that are found while encodings are compared and records are applied. */
   readonly #damages: Damage[] = [];
@@ -204,7 +206,8 @@ class Examiner {
     });
     if (base !== null && this.#encodings !== null) {
       const { spaces, nextSpaceId } = await base.load(this.#schema);
-      // Other images tell only of spaces that were created after this one: what they say of the rest is older.
+      // Reading the images has added their spaces to the schema. Below its `nextSpaceId`, the base alone says which
+      // spaces there are. The other spaces were created after the base, and come from newer, damaged images.
       for (const { id } of this.#schema.spaces) if (id < nextSpaceId) this.#schema.drop(id);
       for (const space of spaces) this.#schema.add(space);
       this.#schema.reserveIds(nextSpaceId);
@@ -222,7 +225,7 @@ class Examiner {
       records: this.#records,
       lastLsn,
       tornBytes: decision.kind === 'repair' || decision.kind === 'clean' ? decision.tornBytes : 0,
-      damages: this.#damagesOf(images, baseLsn, examination),
+      damages: this.#damagesOf(images, base, examination),
       missing: this.#missingOf(examination),
       images: images.map(({ findings }) => findings),
       segments,
@@ -230,7 +233,7 @@ class Examiner {
     };
   }
 
-  /** Scans the segments as recovery does. They are read a second time, leniently, for their records. */
+  /** Scans the segments as recovery does. JournalExamination reads them again, leniently, for their records. */
   async #scanSegments(images: readonly ImageExamination[]): Promise<FoundSegment[]> {
     const { directory } = this.#plan;
     const imageBytes = images.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -280,15 +283,19 @@ class Examiner {
   /** Returns the damages of all files. */
   #damagesOf(
     images: readonly ImageExamination[],
-    baseLsn: number,
+    base: ImageExamination | null,
     { decision, damages }: JournalExamination,
   ): Damage[] {
-    // open() fails at the first place that the disk cannot read, whatever stands there.
-    const unreadable = [...this.#unreadable.values()].map((damage) => ({ ...damage, isNeeded: true }));
-    const inImages = images.flatMap((image) => {
-      const isNeeded = decision.kind === 'refuse' && image.lsn > baseLsn;
-      return image.damages.map((damage) => ({ ...damage, isNeeded }));
+    const isNeededImage = ({ lsn }: ImageExamination) => decision.kind === 'refuse' && lsn > (base?.lsn ?? 0);
+    // open() fails at the first place of a segment that the disk cannot read, whatever stands there. An image that the
+    // disk cannot read counts as damaged for open(), also the base, whose unreadable bytes happen to be zeros.
+    const unreadable = [...this.#unreadable.values()].map((damage) => {
+      const image = images.find(({ findings }) => findings.file === damage.file);
+      return { ...damage, isNeeded: image === undefined || image === base || isNeededImage(image) };
     });
+    const inImages = images.flatMap((image) =>
+      image.damages.map((damage) => ({ ...damage, isNeeded: isNeededImage(image) })),
+    );
     return [...unreadable, ...inImages, ...damages, ...this.#damages];
   }
 
@@ -316,7 +323,7 @@ class Examiner {
     this.#progress(this.#total);
   }
 
-  /** Returns the missing ranges. The last range has no end if the disk cannot read a place where the log may have ended. */
+  /** Returns the missing ranges. The last has no end if the log may have ended at a place that the disk cannot read. */
   #missingOf(examination: JournalExamination): readonly LsnRange[] {
     const { lastLsn } = examination;
     const missing = merged([...examination.missing, ...this.#undecodable]);
@@ -327,7 +334,7 @@ class Examiner {
     return mayBeEnd && !isOpen ? [...missing, { lsn: lastLsn, lsnEnd: null }] : missing;
   }
 
-  /** Reports progress now and then, and at the end. */
+  /** Reports progress if PROGRESS_BYTES have been read since the last report, and at the end. */
   #progress(done: number): void {
     if (done < this.#total && done - this.#toldAt < PROGRESS_BYTES) return;
     this.#toldAt = done;
@@ -376,7 +383,7 @@ class Examiner {
     this.#schema.reset(new SpaceDefinition('', keyCodec, valueEncodingName));
   }
 
-  /** Throws KEELSON_FOREIGN for a first record that is no birth record: the journal does not belong to a store. */
+  /** Throws KEELSON_FOREIGN unless the first record is a birth record: the journal does not belong to a store. */
   #refuseForeign({ bytes }: RecordBatch, { start, end }: FoundRecord): void {
     if (isBirth(bytes, start, end)) return;
     const { directory } = this.#plan;
@@ -386,7 +393,7 @@ class Examiner {
   }
 }
 
-/** Returns the first record of the journal, or null when it is not there or not whole. Throws KEELSON_FORMAT_VERSION. */
+/** Returns the first record of the journal, or null if it is missing or not whole. Throws KEELSON_FORMAT_VERSION. */
 async function firstRecordOf(
   storage: Storage,
   directory: string,
@@ -395,13 +402,13 @@ async function firstRecordOf(
   try {
     return (await inspectJournal(storage, directory, journalId))?.firstRecord ?? null;
   } catch (error) {
-    // No segment looks like one any more. An image may still be whole.
+    // No file looks like a segment any more. An image may still be whole.
     if (isKeelsonError(error, 'KEELSON_FOREIGN')) return null;
     throw error;
   }
 }
 
-/** Returns the encodings in a birth record, or null for another record or a malformed one, which #applyRecord() reports. */
+/** Returns the encodings in a birth record, or null for any other record. #applyRecord() reports a malformed one. */
 function birthOf(record: Uint8Array, directory: string): EncodingNames | null {
   try {
     const birth = readBirth(record, directory);
@@ -434,7 +441,7 @@ const PROGRESS_BYTES = 4 * 1024 * 1024;
 
 const NO_BIRTH = 'the first record does not say what keys and values are';
 
-/** Returns true for a name that is not of the store, or of a file that was never finished. */
+/** Returns true for the name of an unfinished file, and for a name that no file of a store has. */
 function isOther(name: string): boolean {
   const isUnfinished = isTemporaryImage(name) || isTemporarySegment(name);
   return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !isLockName(name));

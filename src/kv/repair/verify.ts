@@ -1,4 +1,4 @@
-// The verification of a store that nobody has open: reads all its files, changes nothing, and reports each damaged place.
+// The verification of a store that nobody has open: reads all files, changes nothing, and reports each damaged place.
 
 import type { DirectoryPath } from '../../journal/index.js';
 import { absoluteDirectory, type Damage, type SegmentFindings } from '../../journal/internal.js';
@@ -10,7 +10,7 @@ import { type ExaminationProgress, examineStore } from './store-examination.js';
 interface ResolvedVerifyOptions {
   /** The engine that reads: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: EngineChoice;
-  /** Called after every file, and now and then within a segment, with the bytes that have been read and will be read. */
+  /** Called about every 4 MiB, and at the end, with the bytes read so far and in all. */
   onProgress: ((progress: ExaminationProgress) => void) | undefined;
 }
 
@@ -39,9 +39,9 @@ export interface VerifyReport {
   readonly images: readonly ImageFindings[];
   /** The segments of the journal. */
   readonly segments: readonly SegmentFindings[];
-  /** The number of entries that all whole images and records make. */
+  /** The number of entries in all spaces, rebuilt from all that is whole. */
   readonly entries: number;
-  /** The number of records of the journal that are whole and count. */
+  /** The number of whole records in the journal. Those that a later segment replaces do not count. */
   readonly records: number;
   /** The LSN of the last write, as far as the files show. */
   readonly lastLsn: number;
@@ -60,7 +60,7 @@ export interface VerifyReport {
  * @param directory A path or a `file:` URL.
  * @throws A TypeError for misuse, KEELSON_LOCKED while an owner lives, KEELSON_NOT_FOUND, KEELSON_NOT_A_DIRECTORY,
  * KEELSON_INCOMPLETE, KEELSON_FOREIGN when no file belongs to a store or the files of two stores are mixed,
- * KEELSON_FORMAT_VERSION, KEELSON_ACCESS, KEELSON_IO.
+ * KEELSON_FORMAT_VERSION, KEELSON_ENGINE_UNAVAILABLE, KEELSON_ACCESS, KEELSON_IO.
  * @example
  * const { ok, damages } = await verify('./data');
  * if (!ok) console.error(damages);
