@@ -290,8 +290,9 @@ export class EntrySlabs extends SlabsView {
   }
 
   /**
-   * Marks the emptiest slabs as victims of compaction: as many as hold `liveBytesMax` bytes of live entries. Returns the
-   * bytes that emptying them reclaims. O(slabs), without sorting: a store of 10 GiB has ten thousand slabs.
+   * Marks the emptiest slabs as victims of compaction, until the victims hold `liveBytesMax` bytes of live entries.
+   * Returns the bytes that emptying them reclaims. Slabs of one fullness class count as equally empty. So this is
+   * O(slabs), without sorting: a store of 10 GiB has ten thousand slabs.
    */
   chooseVictims(liveBytesMax: number): number {
     const liveByClass = this.#liveByClass.fill(0);
@@ -299,16 +300,18 @@ export class EntrySlabs extends SlabsView {
       if (slab !== undefined && this.#isWorthEmptying(slab))
         liveByClass[fullnessClass(slab)]! += slab.liveBytes;
     }
-    let classes = 0;
-    let live = 0;
-    while (classes < FULLNESS_CLASSES && live < liveBytesMax) live += liveByClass[classes++]!;
+    // Victims are all slabs of the classes below `lastClass`, and slabs of `lastClass` until `bytesLeft` is used up.
+    let lastClass = 0;
+    let bytesLeft = liveBytesMax;
+    while (lastClass < FULLNESS_CLASSES && liveByClass[lastClass]! < bytesLeft)
+      bytesLeft -= liveByClass[lastClass++]!;
     let reclaimable = 0;
-    live = 0;
     for (const slab of this.table) {
-      if (slab === undefined || !this.#isWorthEmptying(slab) || fullnessClass(slab) >= classes) continue;
-      if (live >= liveBytesMax) break;
+      if (slab === undefined || !this.#isWorthEmptying(slab)) continue;
+      const slabClass = fullnessClass(slab);
+      if (slabClass > lastClass || (slabClass === lastClass && bytesLeft <= 0)) continue;
+      if (slabClass === lastClass) bytesLeft -= slab.liveBytes;
       slab.isVictim = true;
-      live += slab.liveBytes;
       reclaimable += slab.bytes.length - slab.liveBytes;
     }
     return reclaimable;
