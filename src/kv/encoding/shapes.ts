@@ -12,7 +12,7 @@ import { readUtf8, writeUtf8 } from './utf8.js';
 /** The first byte of a value that refers to a shape. MessagePack never uses it. The id follows, low bytes first. */
 export const SHAPED = 0xc1;
 const ID_BYTES = 6;
-const HALF = 2 ** 24;
+const HIGH_WEIGHT = 2 ** 24;
 /** The bytes before the values of a shaped value: SHAPED and the id. */
 export const SHAPED_HEADER_BYTES = 1 + ID_BYTES;
 
@@ -40,7 +40,7 @@ export interface Shape {
   readonly header: Uint8Array;
   readonly names: readonly string[];
   /** The names as the log and images write them. */
-  readonly definition: Uint8Array;
+  readonly encodedNames: Uint8Array;
   /** The last epoch of the log that defines this shape; see Schema. */
   epoch: number;
   /** Reads the values behind the header and makes the object (plain-reader.ts). Null until the first value is read. */
@@ -76,7 +76,7 @@ export class Shapes {
     if (names.length === 0 || names.length > SHAPE_NAMES_MAX) return null;
     const sighting = this.#sightingOf(names);
     if (sighting === null) return null;
-    if (++sighting.count === SIGHTINGS_MIN) sighting.shape = this.#give(names);
+    if (++sighting.count === SIGHTINGS_MIN) sighting.shape = this.#newShape(names);
     if (sighting.shape !== null) this.#last = sighting.shape;
     return sighting.shape;
   }
@@ -107,7 +107,7 @@ export class Shapes {
   }
 
   /** Makes a shape of these names. Returns null when they can have none, or there are too many. */
-  #give(names: readonly string[]): Shape | null {
+  #newShape(names: readonly string[]): Shape | null {
     const shape =
       this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null;
     if (shape === null || this.#byId.has(shape.id)) return null;
@@ -155,7 +155,7 @@ export function shapeIdAt(bytes: Uint8Array, start: number, end: number): number
 function readId(bytes: Uint8Array, at: number): number {
   const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
   const high = bytes[at + 3]! | (bytes[at + 4]! << 8) | (bytes[at + 5]! << 16);
-  return high * HALF + low;
+  return high * HIGH_WEIGHT + low;
 }
 
 function writeId(target: Uint8Array, id: number, at: number): void {
@@ -163,10 +163,10 @@ function writeId(target: Uint8Array, id: number, at: number): void {
 }
 
 /** Writes the definition of a shape at `at`: at most SHAPE_DEFINITION_BYTES_MAX bytes. Returns the position after it. */
-export function writeShape(target: Uint8Array, { id, definition }: Shape, at: number): number {
+export function writeShape(target: Uint8Array, { id, encodedNames }: Shape, at: number): number {
   writeId(target, id, at);
-  target.set(definition, at + ID_BYTES);
-  return at + ID_BYTES + definition.length;
+  target.set(encodedNames, at + ID_BYTES);
+  return at + ID_BYTES + encodedNames.length;
 }
 
 /** Reads the definition of a shape at the cursor, before `end`, and moves past it. Throws KEELSON_DECODE. */
@@ -204,10 +204,10 @@ function shapeFrom(id: number, names: readonly string[]): Shape | null {
     at += writeUtf8(bytes, name, at);
   }
   if (at > SHAPE_NAMES_BYTES_MAX) return null;
-  const definition = bytes.slice(0, at);
+  const encodedNames = bytes.slice(0, at);
   const header = new Uint8Array(SHAPED_HEADER_BYTES).fill(SHAPED);
   writeId(header, id, 1);
-  return { id, header, names, definition, epoch: 0, read: null };
+  return { id, header, names, encodedNames, epoch: 0, read: null };
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {

@@ -38,7 +38,7 @@ export type OnMoved = (id: EntryId, from: EntryHandle, to: EntryHandle) => void;
 /** The compaction of the slabs of one space. */
 export class Compaction {
   readonly #handles: EntryHandles;
-  readonly #values: EntrySlabs;
+  readonly #slabs: EntrySlabs;
   readonly #onMoved: OnMoved;
   #isWalking = false;
   /** The walk has visited all ids below this one. */
@@ -48,31 +48,31 @@ export class Compaction {
   /** The new waste at which the walk must be at its end, in bytes. */
   #paceBytes = 0;
 
-  constructor(handles: EntryHandles, values: EntrySlabs, onMoved: OnMoved) {
+  constructor(handles: EntryHandles, slabs: EntrySlabs, onMoved: OnMoved) {
     this.#handles = handles;
     this.#onMoved = onMoved;
-    this.#values = values;
+    this.#slabs = slabs;
   }
 
   /** Does the part of a pass that is due after a write, and starts a pass when there is enough waste. */
   step(): void {
     if (!this.#isWalking && !this.#start()) return;
-    const wasteMade = this.#values.wasteMadeBytes - this.#wasteMadeAtStart;
+    const wasteMade = this.#slabs.wasteMadeBytes - this.#wasteMadeAtStart;
     const isLate = wasteMade >= this.#paceBytes;
     const due = (wasteMade / this.#paceBytes) * this.#idsAtStart - this.#cursor;
     if (due >= STEP_IDS_MIN || isLate) this.#walk(isLate ? Number.POSITIVE_INFINITY : due);
   }
 
   #start(): boolean {
-    const { wasteBytes, slabBytes, liveBytes, slabBytesMax } = this.#values;
+    const { wasteBytes, slabBytes, liveBytes, slabBytesMax } = this.#slabs;
     const wasteBytesMin = Math.max(slabBytesMax * WASTE_SLABS_MIN, slabBytes * WASTE_FRACTION);
     if (wasteBytes < wasteBytesMin) return false;
-    const reclaimed = this.#values.chooseVictims(Math.max(slabBytesMax, liveBytes * MOVED_FRACTION));
+    const reclaimed = this.#slabs.chooseVictims(Math.max(slabBytesMax, liveBytes * MOVED_FRACTION));
     if (reclaimed === 0) return false;
     this.#isWalking = true;
     this.#cursor = 0;
     this.#idsAtStart = this.#handles.end;
-    this.#wasteMadeAtStart = this.#values.wasteMadeBytes;
+    this.#wasteMadeAtStart = this.#slabs.wasteMadeBytes;
     this.#paceBytes = Math.min(reclaimed, slabBytes * PACE_FRACTION);
     return true;
   }
@@ -87,9 +87,9 @@ export class Compaction {
       const id = this.#cursor++;
       const handle = this.#handles.get(id);
       cost += isFree(handle) ? 1 / FREE_IDS_PER_ID : 1;
-      if (isFree(handle) || !this.#values.isVictim(handle)) continue;
+      if (isFree(handle) || !this.#slabs.isVictim(handle)) continue;
       moves++;
-      bytes += this.#values.entryBytes(handle);
+      bytes += this.#slabs.entryBytes(handle);
       if (!this.#move(id, handle)) {
         this.#end();
         return;
@@ -100,15 +100,15 @@ export class Compaction {
 
   #end(): void {
     this.#isWalking = false;
-    this.#values.forgetVictims();
+    this.#slabs.forgetVictims();
   }
 
   /** Moves an entry. Returns false without memory for it, because the write that runs this step has succeeded already. */
   #move(id: EntryId, handle: EntryHandle): boolean {
     try {
-      const moved = this.#values.copy(handle);
+      const moved = this.#slabs.copy(handle);
       this.#onMoved(id, handle, moved);
-      this.#values.release(handle);
+      this.#slabs.release(handle);
       return true;
     } catch (error) {
       if (error instanceof NoSlabMemory) return false;

@@ -49,7 +49,7 @@ const SPARE_SLABS_MIN = 2;
 /** The part of a slab that must be waste before compaction empties the slab. */
 const VICTIM_WASTE_MIN = 1 / 8;
 
-const HIGH_HALF = 0x1_0000_0000;
+const HIGH_WEIGHT = 0x1_0000_0000;
 
 /** The size of a cache line, in words. */
 const LINE_WORDS = 16;
@@ -94,57 +94,57 @@ export class SlabsView {
 
   /** Returns the version that stamp() gave the entry: the LSN of its write. */
   versionOf(handle: EntryHandle): number {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
-    return words[word + VERSION_HIGH]! * HIGH_HALF + words[word + VERSION_LOW]!;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
+    return words[word + VERSION_HIGH]! * HIGH_WEIGHT + words[word + VERSION_LOW]!;
   }
 
   /** Loads the first two cache lines of the entry, so that a later read does not wait for them. */
   prefetch(handle: EntryHandle): void {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     touched = words[word]! ^ words[Math.min(word + LINE_WORDS, words.length - 1)]!;
   }
 
   /** Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Copies nothing. */
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     const start = word * 4 + HEADER_BYTES + keyBytesOf(words[word + KEY_FIELD]!);
     return decode(bytes, start, start + words[word + VALUE_LENGTH]!);
   }
 
   /** Returns true when the entry was appended with this key. */
   isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     return isSameKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, key);
   }
 
   /** Returns the key of the entry, as a string that shares memory with no other string. */
   keyOf(handle: EntryHandle): IndexKey {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     return readKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!);
   }
 
   /** Returns the hash of the entry's key: see hashKey(). */
   hashOf(handle: EntryHandle, seed: number): number {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     return hashKeyBytes(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, seed);
   }
 
   /** Returns the id that stamp() gave the entry. */
   idOf(handle: EntryHandle): number {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    return this.table[at]!.words[(handle - at * this.unitsPerSlab) * 2 + ID]!;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    return this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2 + ID]!;
   }
 }
 
@@ -238,8 +238,8 @@ export class EntrySlabs extends SlabsView {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[place]!;
     const word = (handle - place * this.unitsPerSlab) * 2;
-    words[word + VERSION_LOW] = version % HIGH_HALF;
-    words[word + VERSION_HIGH] = Math.floor(version / HIGH_HALF);
+    words[word + VERSION_LOW] = version % HIGH_WEIGHT;
+    words[word + VERSION_HIGH] = Math.floor(version / HIGH_WEIGHT);
     words[word + ID] = id;
   }
 

@@ -70,7 +70,7 @@ function decodeMsgpack(bytes: Uint8Array, start: number, end: number, shapes: Sh
     value =
       shapes !== null && start < end && bytes[start] === SHAPED
         ? decodeShaped(bytes, start, end, shapes, decodeItems)
-        : decodeWithout(bytes, start, end);
+        : decodeUnshaped(bytes, start, end);
   } catch (error) {
     throw undecodable(whatHappened(error), error);
   }
@@ -79,7 +79,7 @@ function decodeMsgpack(bytes: Uint8Array, start: number, end: number, shapes: Sh
   return value;
 }
 
-function decodeWithout(bytes: Uint8Array, start: number, end: number): unknown {
+function decodeUnshaped(bytes: Uint8Array, start: number, end: number): unknown {
   const value = decodePlain(bytes, start, end);
   return value === NOT_PLAIN ? decodeValue(bytes, start, end) : value;
 }

@@ -1,6 +1,6 @@
 // Writes plain values as MessagePack without the library: one pass checks and writes, where check.ts and the library take
 // two. Plain values are objects, arrays, strings, numbers, booleans and null that check.ts would leave as they are, in at
-// most VALUE_BYTES_MAX bytes. The writer writes the bytes that the library would write, or a reference to a shape with
+// most PLAIN_BYTES_MAX bytes. The writer writes the bytes that the library would write, or a reference to a shape with
 // the values. For any other value the writer gives up, and the library decides.
 //
 // The memory and the position are module state, because an object for each write would be garbage. A Proxy in a value can
@@ -13,7 +13,7 @@ import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from '../utf8.js';
 import { INHERITED_NAMES, lookupGetter, startsWithBom } from './check.js';
 
 /** The most bytes of a value that the plain writer writes. The library writes larger values, in memory that it grows. */
-const VALUE_BYTES_MAX = 16 * 1024;
+const PLAIN_BYTES_MAX = 16 * 1024;
 /** The most levels of a value that the plain writer writes. The library writes deeper values. */
 const DEPTH_MAX = 16;
 /** The most bytes of a number with its type, and of the header of a string, an array or an object. */
@@ -37,9 +37,9 @@ let serial = 0;
  */
 export function writePlain(value: unknown, shapes: Shapes | null, out: Scratch): boolean {
   const ownSerial = ++serial;
-  out.reserve(VALUE_BYTES_MAX);
+  out.reserve(PLAIN_BYTES_MAX);
   ({ bytes, view, at } = out);
-  limit = at + VALUE_BYTES_MAX;
+  limit = at + PLAIN_BYTES_MAX;
   const isWritten = shapes === null ? writeValue(value, 0) : writeWhole(value, shapes);
   if (!isWritten || serial !== ownSerial) return false;
   out.at = at;
