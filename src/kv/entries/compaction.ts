@@ -1,27 +1,30 @@
 // Compaction: reclaims the memory of released entries in the slabs, a little with every write. Pure.
 //
 // A pass marks the emptiest slabs as victims. Then it walks over all ids and moves every entry that lies in a victim. A
-// victim is freed when its last entry has moved, so the end of the walk is the end of the victims. A new entry never goes
+// victim is freed when its last entry has moved, so at the end of the walk the victims are gone. A new entry never goes
 // into a victim, and a deleted entry needs no move. A view keeps the slabs that it shows until the view itself is
 // garbage. After a clear, a pass finds nothing to move and ends.
 //
-// Waste is memory in slabs that no live entry uses. A pass keeps pace with new waste: its walk ends when writes have made
-// as much new waste as the pass reclaims, or earlier. So work and memory stay in proportion to what is written, also in a
-// loop that never yields to the event loop.
+// Waste is memory in slabs that no live entry uses. A pass keeps pace with new waste: its walk ends when writes have
+// made as much new waste as the pass reclaims, or earlier. So work and memory stay in proportion to the writes, also in
+// a program that never yields to the event loop.
 
 import { type EntryHandles, type EntryId, isFree } from './entry-handles.js';
 import { type EntryHandle, type EntrySlabs, NoSlabMemory } from './entry-slabs.js';
 
-/** A pass starts when at least this part of all slab bytes is waste: see also WASTE_SLABS_MIN. */
+/** A pass starts when at least this part of all slab bytes is waste, and the waste is at least WASTE_SLABS_MIN. */
 const WASTE_FRACTION = 1 / 4;
 /** The least waste at which a pass of compaction starts, in slabs of the largest size. */
 const WASTE_SLABS_MIN = 4;
-/** The victims of a pass hold about this part of all live bytes at most: a moved entry takes memory twice for a while. */
+/**
+ * The victims of a pass hold about this part of all live bytes, or about one slab if that is more. Victims are limited
+ * because a moved entry takes memory twice for a while.
+ */
 const MOVED_FRACTION = 1 / 10;
-/** The walk of a pass ends when new waste reaches about this part of all slab bytes, or earlier. */
+/** The walk of a pass ends when new waste reaches about this part of all slab bytes, if not earlier. */
 const PACE_FRACTION = 1 / 16;
 
-/** The number of ids that must be due before a step of compaction starts. Fewer are not worth the start. */
+/** The number of ids that must be due before a step of compaction starts. Fewer ids are not worth a step. */
 const STEP_IDS_MIN = 128;
 /** The most ids in use that a step of compaction visits. One write waits for the whole step. */
 const STEP_IDS_MAX = 4096;
@@ -54,7 +57,7 @@ export class Compaction {
     this.#slabs = slabs;
   }
 
-  /** Does the part of a pass that is due after a write, and starts a pass when there is enough waste. */
+  /** Does the part of a pass that is due after a write. Starts a pass when none runs and there is enough waste. */
   step(): void {
     if (!this.#isWalking && !this.#start()) return;
     const wasteMade = this.#slabs.wasteMadeBytes - this.#wasteMadeAtStart;
@@ -103,7 +106,10 @@ export class Compaction {
     this.#slabs.forgetVictims();
   }
 
-  /** Moves an entry. Returns false without memory for it, because the write that runs this step has succeeded already. */
+  /**
+   * Moves an entry. Returns false when there is no memory for it, and does not throw, because the write that runs this
+   * step has succeeded already.
+   */
   #move(id: EntryId, handle: EntryHandle): boolean {
     try {
       const moved = this.#slabs.copy(handle);

@@ -1,9 +1,9 @@
-// The live entries of one space: slabs that hold the entries, a hash index of their handles, an ordered index of their ids,
-// and a table from ids to handles. All of it is in memory. An entry is whole in its slab before it is in an index, and it
-// leaves the indexes before its slab releases it.
+// The live entries of one space: slabs that hold the entries, a hash index of their handles, an ordered index of their
+// ids, and a table from ids to handles. All of it is in memory. An entry is whole in its slab before an index leads to
+// it.
 //
-// Reads and writes of single keys use the hash index. Ranges and views use the ordered index, which changes only when a key
-// is added or deleted.
+// Reads and writes of single keys use the hash index. Ranges and views use the ordered index, which changes only when a
+// key is added or deleted.
 
 import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
@@ -24,7 +24,7 @@ interface EntriesParts {
   readonly hashIndex: HashIndex<IndexKey>;
   readonly handles: EntryHandles;
   readonly slabs: EntrySlabs;
-  /** True when the table lacks a key because of missing memory. A lookup then goes on in the ordered index. */
+  /** True when the hash index has refused a key. A lookup then goes on in the ordered index. */
   readonly isHashIndexPartial: boolean;
 }
 
@@ -37,10 +37,10 @@ export interface EntriesSizes {
   readonly chunkKeys?: number;
 }
 
-/** The most ids whose memory is kept for later keys when the last key is deleted. */
+/** The most ids whose memory is kept when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
 
-/** The live entries of one space. Only the write path changes them (src/kv/write/write-path.ts). */
+/** The live entries of one space. Only src/kv/write/change-entries.ts changes them. */
 export class Entries implements View {
   readonly #orderedIndex: OrderedIndex<EntryId>;
   readonly #hashIndex: HashIndex<IndexKey>;
@@ -54,8 +54,8 @@ export class Entries implements View {
   #stagedCount = 0;
 
   /**
-   * `seed` is the seed of the hashes of keys. `links` is the link queue of the store. Tests give sizes. A loader gives the
-   * parts that it has filled.
+   * `seed` is the seed of the hashes of keys. `links` is the link queue of the store. Tests give sizes. A loader gives
+   * the parts that it has filled.
    */
   constructor(
     seed: number,
@@ -124,7 +124,8 @@ export class Entries implements View {
   }
 
   view(): FrozenEntries {
-    // A waiting checkpoint may be the first caller after a change was stopped, and must not see half of the change.
+    // A waiting checkpoint may be the first caller after a change was stopped, and must not get a view of half of the
+    // change.
     this.#links.guard.assertIdle();
     this.#settle();
     return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());
@@ -137,8 +138,8 @@ export class Entries implements View {
   }
 
   /**
-   * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). A staged entry
-   * has all the memory that it needs, so link() does not fail. Throws NoSlabMemory, with nothing changed.
+   * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). The memory
+   * in the slab is taken here, so link() takes none there. Throws NoSlabMemory, with nothing changed.
    */
   stage(key: IndexKey, bytes: Uint8Array, start: number, end: number): EntryHandle {
     const handle = this.#slabs.append(key, hashKey(key, this.#seed), bytes, start, end);
@@ -158,8 +159,8 @@ export class Entries implements View {
   }
 
   /**
-   * Makes a staged entry the entry of its key. The ordered index keeps a new key. Unless `isOwnKey` is true, a long key is
-   * copied first, because it may be a substring that keeps a longer string in memory.
+   * Makes a staged entry the entry of its key. The ordered index keeps the string of a new key. Unless `isOwnKey` is
+   * true, it keeps a copy of a long key, because the key may be a substring that keeps a longer string in memory.
    */
   link(key: IndexKey, version: number, staged: EntryHandle, isOwnKey = false): void {
     this.#stagedCount--;
@@ -190,8 +191,8 @@ export class Entries implements View {
   }
 
   /**
-   * Deletes the keys in a range, and returns their number. O(1) for all keys when no entry is staged, otherwise O(keys in
-   * the range).
+   * Deletes the keys in a range, and returns their number. Without bounds and without staged entries O(1), otherwise
+   * O(keys in the range).
    */
   deleteRange(bounds: KeyBounds): number {
     if (this.#orderedIndex.count(bounds) === this.#orderedIndex.size) return this.#deleteAll();
@@ -217,7 +218,7 @@ export class Entries implements View {
     this.#slabs.checkValid(handles);
   }
 
-  /** Links what was put off, and moves the tail of the ordered index into its tree. */
+  /** Runs the link queue, and moves the tail of the ordered index into its tree. */
   #settle(): void {
     this.#links.run();
     if (this.#orderedIndex.isSettled) return;
@@ -253,7 +254,7 @@ export class Entries implements View {
   }
 
   #deleteAll(): number {
-    // A batch that clears and then puts has staged its puts before. Their slabs must stay.
+    // A batch that clears and then puts has staged its puts already. Their slabs must stay.
     if (this.#stagedCount === 0) this.#slabs.clear();
     else {
       const walk = this.#orderedIndex.walk(ALL_KEYS);
@@ -264,7 +265,7 @@ export class Entries implements View {
     return count;
   }
 
-  /** Frees the memory that grew with the entries. There are none any more. */
+  /** Frees the memory that grew with the entries. Called when no entries are left. */
   #forgetAll(): void {
     this.#hashIndex.clear();
     this.#isHashIndexPartial = false;
@@ -313,8 +314,8 @@ export class EntriesLoader {
   }
 
   /**
-   * Adds an entry with the value `bytes[start, end)`, which is copied. Returns false for a key that is not above the last
-   * key; the loader must not be used any more then. Throws NoSlabMemory.
+   * Adds an entry with the value `bytes[start, end)`, which is copied. Returns false for a key that is not above the
+   * last key. The loader must not be used any more then. Throws NoSlabMemory.
    */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
     const { slabs, handles, hashIndex } = this.#parts;

@@ -1,16 +1,19 @@
 // The slabs: large pieces of memory outside the JavaScript heap, which hold the entries. The garbage collector sees one
 // buffer for each slab, however many entries are in it. Pure, in memory.
 //
-// A linked entry never changes under its handle. Views (of snapshots, iterations and checkpoints) share the table of slabs,
-// and the table is copied before a slab comes or goes. So a view reads what was there when it was taken. Nothing counts
-// references: a view that nobody closes becomes garbage like any other object, and its slabs with it.
+// A linked entry never changes under its handle. Views (of snapshots, iterations and checkpoints) share the table of
+// slabs, and a shared table is copied before a slab comes or goes. So a view shows the entries of the moment when it
+// was taken. Nothing counts references: a view that nobody closes becomes garbage like any other object, and so do the
+// slabs that only it holds.
 //
-// An entry is a header of 20 bytes (value length, low and high half of the version, key field, id; 32 bits each), the key
-// (key-units.ts), the value, and padding to units of 8 bytes. The key stands there so that a lookup by hash can compare
-// it: it is in the cache line that the lookup reads anyway. The id leads to the handle table and the ordered index.
+// An entry is a header of 20 bytes (value length, low and high half of the version, key field, id; 32 bits each), the
+// key (key-units.ts), the value, and padding to units of 8 bytes. The key is there so that a lookup by hash can compare
+// it: it is in the cache line that the lookup reads anyway. The id is the place of the handle in the table of handles
+// (entry-handles.ts).
 //
-// A handle is the place of the slab in the table, times the units of a slab, plus the first unit of the entry. It is a
-// small integer of V8 up to 16 GiB, and still exact above.
+// A handle is the place of the slab in the table of slabs, times the units of a slab of SLAB_BYTES_MAX, plus the unit
+// of the slab at which the entry starts. Up to 16 GiB of slabs, a handle is a small integer of V8; above, it is still
+// exact.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { hashKeyBytes, isSameKey, keyBytesOf, keyFieldOf, readKey, writeKey } from './key-units.js';
@@ -29,16 +32,25 @@ const VERSION_LOW = 1;
 const VERSION_HIGH = 2;
 const KEY_FIELD = 3;
 const ID = 4;
-/** A staged entry has no id yet, and the hash of its key in the place of the id. */
+/** A staged entry is in a slab and in no index yet. It has the hash of its key in the place of the id. */
 const HASH = ID;
 
-/** The size of the first slab, which a small store pays for. Each later slab is as large as all before it together. */
+/**
+ * The size of the first slab, which a small store pays for. Each later slab is as large as all slabs in use together,
+ * up to SLAB_BYTES_MAX.
+ */
 export const SLAB_BYTES_MIN = 64 * KIB;
-/** The largest size of a slab that entries share. Larger slabs would save nothing, and allocating one would take longer. */
+/**
+ * The largest size of a slab that entries share. A larger slab would save nothing, and its allocation would take
+ * longer.
+ */
 export const SLAB_BYTES_MAX = 1024 * KIB;
-/** An entry above this part of the largest slab gets a slab of its own, so little stays unused at the end of a slab. */
+/**
+ * An entry above this part of SLAB_BYTES_MAX gets a slab of its own, so little stays unused at the end of a shared
+ * slab.
+ */
 const OWN_SLAB_FRACTION = 1 / 8;
-/** The largest value that a loop copies faster into a slab than TypedArray.set(), which needs a view of the source. */
+/** The largest value that a loop copies into a slab faster than TypedArray.set(), which needs a view of the source. */
 const LOOP_BYTES_MAX = 16;
 
 /** Spare slabs are at most this part of the slabs in use: about as many as one pass of compaction empties. */
@@ -65,11 +77,11 @@ interface Slab {
   liveBytes: number;
   /** True while a pass of compaction empties the slab. Views do not read this field. */
   isVictim: boolean;
-  /** The view epoch in which the slab came into use. As long as the epoch lasts, no view has seen the slab. */
+  /** The view epoch in which the slab came into use. As long as this epoch lasts, no view shows the slab. */
   epoch: number;
 }
 
-/** The slabs by their place. An empty place serves a later slab. */
+/** The slabs by their places. A later slab fills an empty place. */
 type SlabTable = (Slab | undefined)[];
 
 /** The memory that slabs take. */
@@ -108,7 +120,9 @@ export class SlabsView {
     touched = words[word]! ^ words[Math.min(word + LINE_WORDS, words.length - 1)]!;
   }
 
-  /** Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Copies nothing. */
+  /**
+   * Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Copies nothing.
+   */
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[place]!;
@@ -117,7 +131,7 @@ export class SlabsView {
     return decode(bytes, start, start + words[word + VALUE_LENGTH]!);
   }
 
-  /** Returns true when the entry was appended with this key. */
+  /** Returns true when this is the key of the entry. */
   isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { bytes, words } = this.table[place]!;
@@ -152,13 +166,13 @@ export class SlabsView {
 export class EntrySlabs extends SlabsView {
   readonly #slabBytesMin: number;
   readonly #epoch: ViewEpoch;
-  /** The view epoch in which the table was last copied or made. In a later epoch, a view may share the table. */
+  /** The view epoch in which the table was made or last copied. In a later epoch, a view may share the table. */
   #tableEpoch = 0;
   /** The empty places in the table. */
   #freePlaces: number[] = [];
   /**
-   * Empty slabs of the largest size that no view has seen, kept for reuse: each new buffer makes V8 collect garbage sooner,
-   * and a full collection marks the whole index.
+   * Empty slabs of the largest size that no view shows, kept for reuse: each new buffer makes V8 collect garbage
+   * sooner, and a full collection visits the whole ordered index.
    */
   #spares: Slab[] = [];
   /** The slab that new entries go into, its place (-1 before the first slab), and how far it is filled. */
@@ -168,7 +182,7 @@ export class EntrySlabs extends SlabsView {
   #slabBytes = 0;
   #liveBytes = 0;
   #wasteMadeBytes = 0;
-  /** Memory for chooseVictims(), which must not need any: it runs after a write was accepted. */
+  /** Memory for chooseVictims(), which must not allocate, because it runs after a write was accepted. */
   readonly #liveByClass = new Float64Array(FULLNESS_CLASSES);
 
   /** Tests give small sizes, multiples of 64. */
@@ -195,12 +209,12 @@ export class EntrySlabs extends SlabsView {
     return this.#slabBytes;
   }
 
-  /** The bytes of slabs that no entry uses and no entry will use. Only compaction reclaims them. */
+  /** The bytes of slabs that no live entry uses and no new entry will use. Only compaction reclaims them. */
   get wasteBytes(): number {
     return this.#slabBytes - this.#liveBytes - (this.#current.bytes.length - this.#fillBytes);
   }
 
-  /** All waste that was ever made outside of victims, in bytes. Compaction keeps pace with it. */
+  /** All waste that was ever made outside of victims, in bytes. Compaction keeps pace with this number. */
   get wasteMadeBytes(): number {
     return this.#wasteMadeBytes;
   }
@@ -212,9 +226,9 @@ export class EntrySlabs extends SlabsView {
   }
 
   /**
-   * Copies a key and its value, `source[start, end)`, into a slab, and returns the handle. The entry holds `hash`, which is
-   * the hash of its key, until stamp() gives it an id. Throws NoSlabMemory, with nothing changed, when there is no memory
-   * for another slab.
+   * Copies a key and its value, `source[start, end)`, into a slab, and returns the handle. The entry holds `hash`,
+   * which is the hash of its key, until stamp() gives it an id. Throws NoSlabMemory, with nothing changed, when there
+   * is no memory for another slab.
    */
   append(key: IndexKey, hash: number, source: Uint8Array, start: number, end: number): EntryHandle {
     const keyField = keyFieldOf(key);
@@ -233,7 +247,7 @@ export class EntrySlabs extends SlabsView {
     return this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2 + HASH]!;
   }
 
-  /** Gives a version and an id to a staged entry, which no view can know yet. */
+  /** Gives a version and an id to a staged entry, which no view shows yet. */
   stamp(handle: EntryHandle, version: number, id: number): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[place]!;
@@ -254,7 +268,7 @@ export class EntrySlabs extends SlabsView {
     else if (!slab.isVictim) this.#wasteMadeBytes += entryBytes;
   }
 
-  /** Releases a staged entry, which no view can know. The memory of the entry that came last serves the next entry. */
+  /** Releases a staged entry, which no view shows. If the entry came last, the next entry takes its memory. */
   discard(handle: EntryHandle): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES;
@@ -265,7 +279,7 @@ export class EntrySlabs extends SlabsView {
     this.#wasteMadeBytes -= entryBytes;
   }
 
-  /** Frees all slabs, the spare ones, too. */
+  /** Frees all slabs, also the spare slabs. */
   clear(): void {
     this.table = [];
     this.#tableEpoch = this.#epoch.current;
@@ -317,14 +331,19 @@ export class EntrySlabs extends SlabsView {
     return reclaimable;
   }
 
-  /** Returns false for a slab that is nearly full, such as one with a single large entry: emptying it would gain little. */
+  /**
+   * Returns false for a slab that is nearly full, such as one with a single large entry: emptying it would gain little.
+   */
   #isWorthEmptying(slab: Slab): boolean {
     return (
       slab !== this.#current && slab.bytes.length - slab.liveBytes >= slab.bytes.length * VICTIM_WASTE_MIN
     );
   }
 
-  /** Ends a pass: no slab is a victim any more. A victim that held an entry without an id may be left. */
+  /**
+   * Ends a pass: no slab is a victim any more. A victim may be left over, because the walk over ids does not find
+   * staged entries.
+   */
   forgetVictims(): void {
     for (const slab of this.table) if (slab !== undefined) slab.isVictim = false;
   }
@@ -382,7 +401,7 @@ export class EntrySlabs extends SlabsView {
     return place * this.unitsPerSlab;
   }
 
-  /** Has new entries go into another slab. It is as large as all slabs together, up to the largest size. */
+  /** Opens another slab for new entries. It is as large as all slabs in use together, up to the largest size. */
   #openSlab(entryBytes: number): void {
     const grown = Math.min(this.slabBytesMax, Math.max(this.#slabBytesMin, this.#slabBytes, entryBytes));
     const slab = (grown === this.slabBytesMax ? this.#spares.pop() : undefined) ?? allocate(grown);
@@ -451,7 +470,7 @@ function fullnessClass({ liveBytes, bytes }: Slab): number {
   return Math.min(FULLNESS_CLASSES - 1, Math.floor((liveBytes / bytes.length) * FULLNESS_CLASSES));
 }
 
-/** An error that says there is no memory for another slab. It is thrown before anything has changed. */
+/** The error for a slab that there is no memory for. It is thrown before anything has changed. */
 export class NoSlabMemory extends RangeError {}
 
 function allocate(lengthBytes: number): Slab {

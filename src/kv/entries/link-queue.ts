@@ -1,14 +1,17 @@
-// The link queue: links that a commit has put off. A large batch goes to the disk first and changes the entries while the
-// disk works. It is linked before the next look at entries. All spaces of a store share one queue, because one batch may
-// write to several spaces.
+// The link queue: links that a commit has put off. To link a write is to apply it to the entries (link() in
+// change-entries.ts). A commit submits a large write to the disk first and links it while the disk works. Code that
+// looks at entries in between runs the queue first. All spaces of a store share one queue, because one batch may write
+// to several spaces.
 
 import { CommitGuard } from '../../commit-guard.js';
 
 /** The links that are put off, and the guard around every change of entries. */
 export class LinkQueue {
-  /** Set during every change of entries. Code outside of a change that finds it set knows that a change was stopped. */
+  /**
+   * The guard is set during every change of entries. If code outside of a change finds it set, a change was stopped.
+   */
   readonly guard = new CommitGuard((cause) => this.onStopped(cause));
-  /** Called with the cause when a change was stopped half-way. The store sets it to poison its log. */
+  /** Called with the cause when a change was stopped half-way. A store that writes sets this to poison its log. */
   onStopped: (cause: unknown) => void = () => {};
   #due: (() => void) | null = null;
 
@@ -22,7 +25,7 @@ export class LinkQueue {
     this.#due = link;
   }
 
-  /** Links what was put off. Throws KEELSON_INTERRUPTED when a change was stopped earlier. */
+  /** Runs the link that was put off, if there is one. Throws KEELSON_INTERRUPTED when a change was stopped earlier. */
   run(): void {
     if (this.#due === null) return;
     this.guard.enter();
@@ -31,7 +34,7 @@ export class LinkQueue {
     this.guard.leave();
   }
 
-  /** Links what was put off, unless a change is under way or was stopped, where run() would throw. */
+  /** Calls run(), unless a change is under way or was stopped: run() would throw then. */
   runOutsideOfCommits(): void {
     if (this.#due !== null && !this.guard.isInside) this.run();
   }
