@@ -188,11 +188,11 @@ describe('entries', () => {
     const three = () => {
       const epoch = new ViewEpoch();
       const parts = {
-        index: new OrderedIndex<number>(),
-        table: new HashIndex<string>(),
+        orderedIndex: new OrderedIndex<number>(),
+        hashIndex: new HashIndex<string>(),
         handles: new EntryHandles(epoch),
         slabs: new EntrySlabs(undefined, undefined, epoch),
-        isTablePartial: false,
+        isHashIndexPartial: false,
       };
       const entries = new Entries(1, new LinkQueue(), {}, parts);
       for (const key of ['a', 'b', 'c']) set(entries, key, 'value', 1);
@@ -203,7 +203,7 @@ describe('entries', () => {
     withoutValue.parts.slabs.release(withoutValue.entries.find('a')!);
     expect(() => withoutValue.entries.checkValid()).toThrow('miscounts its live bytes');
     const withoutKey = three();
-    withoutKey.parts.index.deleteRange({ ...ALL_KEYS, high: 'a', highInclusive: true });
+    withoutKey.parts.orderedIndex.deleteRange({ ...ALL_KEYS, high: 'a', highInclusive: true });
     expect(() => withoutKey.entries.checkValid()).toThrow('the indexes differ in size');
   });
 });

@@ -246,6 +246,27 @@ describe('value slabs', () => {
     });
   });
 
+  test('become victims when they are the emptiest, wherever they stand in the table', () => {
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
+    const lives = [6, 4, 4, 1, 2, 8];
+    // Eight entries of 40 bytes fill a slab. New entries go into the last one.
+    const handles = lives.map(() => Array.from({ length: 8 }, () => append(slabs, bytesOf(20, 1))));
+    handles.forEach((inSlab, at) => {
+      for (const handle of inSlab.slice(lives[at])) slabs.release(handle);
+    });
+    const victimsFor = (liveBytesMax: number) => {
+      const reclaimed = slabs.chooseVictims(liveBytesMax);
+      const victims = lives.filter((_, at) => slabs.isVictim(handles[at]![0]!));
+      slabs.forgetVictims();
+      return { victims, reclaimed };
+    };
+    expect(victimsFor(0)).toEqual({ victims: [], reclaimed: 0 });
+    expect(victimsFor(40)).toEqual({ victims: [1], reclaimed: 280 });
+    expect(victimsFor(41)).toEqual({ victims: [1, 2], reclaimed: 520 });
+    expect(victimsFor(240)).toEqual({ victims: [4, 1, 2], reclaimed: 680 });
+    expect(victimsFor(10_000)).toEqual({ victims: [6, 4, 4, 1, 2], reclaimed: 920 });
+  });
+
   test('move the values of victims, and only those count as waste that nobody is about to reclaim', () => {
     const slabs = new EntrySlabs(SMALL_SLAB_BYTES);
     const handles = Array.from({ length: 80 }, (_, number) => append(slabs, bytesOf(20, number), number));

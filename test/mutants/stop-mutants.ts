@@ -165,14 +165,14 @@ const order: readonly Mutant[] = [
     'links that were put off are not run before a view',
     'src/kv/entries/entries.ts',
     '    this.#links.guard.assertIdle();\n    this.#settle();\n',
-    '    this.#links.guard.assertIdle();\n    if (!this.#index.isSettled) this.#index.settle();\n',
+    '    this.#links.guard.assertIdle();\n    if (!this.#orderedIndex.isSettled) this.#orderedIndex.settle();\n',
     LINKS,
   ),
   mutant(
     'links that were put off are not run before a walk or a count',
     'src/kv/entries/entries.ts',
-    '    this.#links.run();\n    if (this.#index.isSettled) return;\n',
-    '    if (this.#index.isSettled) return;\n',
+    '    this.#links.run();\n    if (this.#orderedIndex.isSettled) return;\n',
+    '    if (this.#orderedIndex.isSettled) return;\n',
     LINKS,
   ),
 ];

@@ -745,8 +745,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'return new FrozenEntries(this.#index.clone(), this.#handles.view(), this.#slabs.view());',
-        replace: 'return new FrozenEntries(this.#index.clone(), this.#handles, this.#slabs.view());',
+        find: 'return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());',
+        replace: 'return new FrozenEntries(this.#orderedIndex.clone(), this.#handles, this.#slabs.view());',
       },
     ],
     tests: [ENTRIES],
@@ -781,8 +781,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'return new FrozenEntries(this.#index.clone(), this.#handles.view(), this.#slabs.view());',
-        replace: 'return new FrozenEntries(this.#index, this.#handles.view(), this.#slabs.view());',
+        find: 'return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());',
+        replace: 'return new FrozenEntries(this.#orderedIndex, this.#handles.view(), this.#slabs.view());',
       },
     ],
     tests: [ENTRIES],
@@ -849,8 +849,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'this.#index.set(key, id);\n    if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;',
-        replace: 'this.#index.set(key, id);\n    this.#table.insert(hash, handle);',
+        find: 'this.#orderedIndex.set(key, id);\n    if (!this.#hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;',
+        replace: 'this.#orderedIndex.set(key, id);\n    this.#hashIndex.insert(hash, handle);',
       },
     ],
     tests: [ENTRIES],
@@ -858,7 +858,9 @@ const memory: readonly Mutant[] = [
   },
   {
     name: 'a key that is deleted stays in the hash index',
-    edits: [{ file: 'src/kv/entries/entries.ts', find: 'this.#table.remove(hash, handle);', replace: '' }],
+    edits: [
+      { file: 'src/kv/entries/entries.ts', find: 'this.#hashIndex.remove(hash, handle);', replace: '' },
+    ],
     tests: [ENTRIES],
     filter: 'hold what a Map holds',
   },

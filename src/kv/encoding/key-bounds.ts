@@ -2,7 +2,7 @@
 
 import type { IndexKey } from './key-encoding.js';
 
-/** A range of index keys. A bound that is undefined leaves its end open, and its flag has no meaning. */
+/** A range of index keys. Without a bound, the range is open at that end, and the flag of the bound has no meaning. */
 export interface KeyBounds {
   readonly low: IndexKey | undefined;
   readonly lowInclusive: boolean;

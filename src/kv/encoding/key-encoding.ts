@@ -2,8 +2,8 @@
 //
 // In the index, every key is a string, and keys are compared with `<`, by code units. For 'utf8' the string is the key
 // itself. For 'bytes' the code units of the string are the bytes of the key (latin1), so the order of strings is the
-// order of bytes. The store never keeps a buffer of a caller, and there is only one kind of index. The first record of a
-// store and every image have the name of the encoding.
+// order of bytes. So the store needs only one kind of index, and never keeps a buffer of a caller. The first record of
+// a store and every image hold the name of the encoding.
 
 import { types } from 'node:util';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../errors.js';
@@ -26,7 +26,7 @@ export const KEY_BYTES_MAX = 65_536;
 export interface KeyCodec<K> {
   readonly name: KeyEncodingName;
   /**
-   * Returns the index key of a caller's key. Throws a TypeError that calls a wrong key `argument`, and
+   * Returns the index key of a caller's key. Throws a TypeError that names `argument` for a wrong key, and
    * KEELSON_KEY_TOO_LARGE for a key above KEY_BYTES_MAX.
    */
   toIndexKey(argument: ArgumentName, key: unknown): IndexKey;
@@ -36,11 +36,14 @@ export interface KeyCodec<K> {
   byteLength(indexKey: IndexKey): number;
   /** Writes the bytes of a key at `at`, and returns their number. The target must have room for byteLength() bytes. */
   write(indexKey: IndexKey, target: Uint8Array, at: number): number;
-  /** Returns the key in `bytes[start, end)`, without sharing their memory. Throws KEELSON_DECODE when there is none. */
+  /**
+   * Returns the key in `bytes[start, end)`, without sharing their memory. Throws KEELSON_DECODE when the bytes are no
+   * key of this encoding.
+   */
   read(bytes: Uint8Array, start: number, end: number): IndexKey;
   /**
    * Returns the smallest key above all keys that start with `prefix`, or undefined when there is no key above them. For
-   * 'utf8' the result is a well-formed string, so that it can be written to the disk as the bound of a range.
+   * 'utf8' the result is a well-formed string, so that it can be written to the disk as a bound of a range.
    */
   afterPrefix(prefix: IndexKey): IndexKey | undefined;
 }
@@ -109,14 +112,20 @@ export const bytesKeyCodec: KeyCodec<Uint8Array> = {
   },
 };
 
-/** Returns the codec of the key encoding with this name. Throws a TypeError that names `argument` for any other name. */
+/**
+ * Returns the codec of the key encoding with this name, or the 'utf8' codec for undefined. Throws a TypeError that
+ * names `argument` for anything else.
+ */
 export function resolveKeyEncoding(argument: string, name: unknown): KeyCodec<string> | KeyCodec<Uint8Array> {
   if (name === undefined || name === 'utf8') return utf8KeyCodec;
   if (name === 'bytes') return bytesKeyCodec;
   throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, name);
 }
 
-/** Throws KEELSON_FORMAT_VERSION for an unknown name of a key encoding, which a newer Keelson wrote into `path`. */
+/**
+ * Throws KEELSON_FORMAT_VERSION for an unknown name of a key encoding, which a newer Keelson wrote into the file
+ * `path`.
+ */
 export function assertKnownKeyEncoding(name: string, path: string): asserts name is KeyEncodingName {
   if (KEY_ENCODING_NAMES.includes(name as KeyEncodingName)) return;
   const text = `${path} has ${name} keys, which this Keelson does not know`;
@@ -149,8 +158,8 @@ function isLowSurrogate(unit: number): boolean {
 }
 
 /**
- * Returns the next code point in the order of UTF-16 code units, or undefined after the last one, U+FFFF. In this order,
- * the code points above U+FFFF stand between U+D7FF and U+E000, because surrogates (D800 to DFFF) encode them.
+ * Returns the next code point in the order of UTF-16 code units, or undefined after the last one, U+FFFF. In this
+ * order, the code points above U+FFFF stand between U+D7FF and U+E000, because surrogates (D800 to DFFF) encode them.
  */
 function nextInCodeUnitOrder(codePoint: number): number | undefined {
   switch (codePoint) {

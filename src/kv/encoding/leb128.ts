@@ -1,15 +1,21 @@
-// Unsigned LEB128: the form of lengths and ids in records and images. Pure. Each byte has seven bits, the low bits first.
-// Each number has one form, and readers refuse a longer form, so equal records are equal bytes.
+// Unsigned LEB128: the form of lengths and ids in records and images. Pure. Each byte has seven bits of the number, the
+// low bits first. Readers refuse a form that is longer than needed, so each number has exactly one form.
 
 import { KeelsonError } from '../../errors.js';
 
-/** The most bytes of a length. Five bytes hold 35 bits, which is more than any Buffer needs. */
+/**
+ * The most bytes of a length or of the id of a space. Five bytes hold 35 bits; the id of a space has 32 bits, and the
+ * length of anything in a record has fewer.
+ */
 export const LEB128_BYTES_MAX = 5;
 
 /** The most bytes of a safe integer, which has 53 bits. */
 const NUMBER_BYTES_MAX = 8;
 
-/** Writes a safe integer of 0 or more at `at`, and returns the position after it. A length must be below 2^35. */
+/**
+ * Writes a safe integer of 0 or more at `at`, and returns the position after it. A length must be below 2^35, so that
+ * it takes at most LEB128_BYTES_MAX bytes.
+ */
 export function writeLeb128(target: Uint8Array, value: number, at: number): number {
   let rest = value;
   let end = at;
@@ -32,8 +38,8 @@ export interface ReadCursor {
 }
 
 /**
- * Reads a length at the cursor, and moves past it. Throws KEELSON_DECODE when it is malformed, or when fewer bytes follow
- * it before `end`.
+ * Reads a length at the cursor, and moves past it. Throws KEELSON_DECODE when it is malformed, or when fewer bytes
+ * follow it before `end`.
  */
 export function readLength(bytes: Uint8Array, cursor: ReadCursor, end: number): number {
   const start = cursor.at;

@@ -5,8 +5,8 @@ import { ALL_KEYS, type KeyBounds } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 
 /**
- * A range of keys. A key is in the range when it satisfies every option that is given. Each bound is a key, with the limits
- * of a key.
+ * A range of keys. A key is in the range when it satisfies every given option. Each bound is a key, with the limits of
+ * a key.
  *
  * @example
  * const range = { gte: 'user:a', lt: 'user:n' };
@@ -52,10 +52,10 @@ export const RANGE_NAMES = [...BOUND_NAMES, 'reverse', 'limit'] as const;
 const WHOLE_RANGE: ResolvedRange = { bounds: ALL_KEYS, reverse: false, limit: Number.POSITIVE_INFINITY };
 
 /**
- * Checks a range and resolves it. `names` are the options that are known. `alsoKnown` are other fields that the object may
- * have, such as those of a clear in a batch. An option that is undefined counts as not given.
+ * Checks a range and resolves it. `names` are the known options. `alsoKnown` are other fields that the object may have,
+ * such as the `type` of a clear in a batch. An undefined option counts as absent.
  *
- * @throws A TypeError that calls the range `argument`, and KEELSON_KEY_TOO_LARGE.
+ * @throws A TypeError that names `argument`, and KEELSON_KEY_TOO_LARGE for a bound.
  */
 export function resolveRange(
   codec: KeyCodec<unknown>,

@@ -1,6 +1,7 @@
 // Recognizes plain values of other realms, such as a `vm` context, whose prototypes are not those of this realm. Pure.
 //
-// Callers compare a prototype with the prototypes of this realm first, and call these functions for any other prototype.
+// Callers compare a prototype with the prototypes of this realm first, and call these functions for any other
+// prototype.
 
 import { types } from 'node:util';
 
@@ -15,8 +16,9 @@ const { toString: tagOf } = Object.prototype;
 const known = new Map<IntrinsicName, WeakSet<object>>();
 
 /**
- * Returns true for an ordinary object whose prototype is null or the Object.prototype of some realm. Returns false for an
- * object of another kind with such a prototype, such as a Map, because a copy of its properties would lose its content.
+ * Returns true for an ordinary object whose prototype is null or the Object.prototype of some realm. Returns false for
+ * an object of another kind with such a prototype, such as a Map, because a copy of its properties would lose its
+ * content.
  */
 export function isPlainElsewhere(value: object, prototype: object | null): boolean {
   return (prototype === null || isIntrinsicPrototype('Object', prototype)) && isOrdinary(value);
@@ -25,9 +27,9 @@ export function isPlainElsewhere(value: object, prototype: object | null): boole
 /**
  * Returns true for the intrinsic prototype of this name in some realm.
  *
- * Such a prototype has a constructor that is native code of this name, and the constructor has it as its `prototype`. No
- * program can forge that: the `prototype` of an intrinsic constructor cannot be changed, and the source of a native
- * function is no JavaScript, so no function of a program has it.
+ * The constructor of such a prototype is native code of this name, and the `prototype` of the constructor is this
+ * prototype. No program can forge that: the `prototype` of an intrinsic constructor cannot be changed, and the source
+ * text of a native function is not JavaScript, so no function of a program has such a text.
  */
 export function isIntrinsicPrototype(name: IntrinsicName, prototype: object | null): boolean {
   if (prototype === null) return false;
@@ -42,7 +44,7 @@ export function isIntrinsicPrototype(name: IntrinsicName, prototype: object | nu
 }
 
 function isNative(maker: object, name: IntrinsicName): boolean {
-  // Engines differ in the white space of this text.
+  // Engines differ in the white space of the text of a native function.
   return sourceOf.call(maker).replace(/\s+/g, ' ') === `function ${name}() { [native code] }`;
 }
 

@@ -5,7 +5,7 @@ import { writeUtf8 } from './utf8.js';
 
 const BYTES_INITIAL = 16 * 1024;
 
-/** The most memory that a scratch keeps for the next record. So a giant record does not keep its memory. */
+/** The most memory that a scratch keeps for the next record, so that a giant record does not keep its memory. */
 export const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 
 /** Growing memory with a position. A writer calls reserve(), fills `bytes` from `at` on, and advances `at`. */
@@ -24,8 +24,8 @@ export class Scratch {
   }
 
   /**
-   * Makes room for `bytes` more bytes. That may be the worst case, so it throws KEELSON_RECORD_TOO_LARGE only when more has
-   * been written than a record may hold.
+   * Makes room for `bytes` more bytes, of which a writer may use fewer. So it throws KEELSON_RECORD_TOO_LARGE only when
+   * the bytes before `at` are more than a record may hold.
    */
   reserve(bytes: number): void {
     const needed = this.at + bytes;
@@ -36,7 +36,7 @@ export class Scratch {
     this.#use(grown);
   }
 
-  /** Copies `bytes` behind what is there. Throws KEELSON_RECORD_TOO_LARGE before it takes memory for them. */
+  /** Appends a copy of `bytes`. Throws KEELSON_RECORD_TOO_LARGE before it takes memory for them. */
   append(bytes: Uint8Array): void {
     this.#check(this.at + bytes.length);
     this.reserve(bytes.length);
@@ -44,7 +44,7 @@ export class Scratch {
     this.at += bytes.length;
   }
 
-  /** Writes a well-formed text as UTF-8. Throws KEELSON_RECORD_TOO_LARGE before it takes memory for it. */
+  /** Appends a well-formed text as UTF-8. Throws KEELSON_RECORD_TOO_LARGE before it takes memory for it. */
   appendText(text: string): void {
     const lengthBytes = Buffer.byteLength(text);
     this.#check(this.at + lengthBytes);

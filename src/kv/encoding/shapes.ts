@@ -1,9 +1,9 @@
-// Shapes: lists of property names that many values of a store have in common. A value refers to a shape by its id instead
-// of repeating the names. The log and the images have the definitions of shapes. docs/FORMAT.md has the bytes. msgpackr
-// had the idea of leaving names out first.
+// Shapes: lists of property names that many values of a store have in common. A value refers to a shape by its id
+// instead of repeating the names. The definition of a shape is its id and its names; the log and the images hold
+// definitions. docs/FORMAT.md has the bytes. The idea comes from msgpackr.
 //
 // Ids are 48 random bits, so two sessions cannot give one id to different names. A checksum of the names would be a bad
-// id: whoever chooses names could make two lists with one checksum.
+// id: whoever chooses the names could make two lists with one checksum.
 
 import { KeelsonError } from '../../errors.js';
 import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from './leb128.js';
@@ -12,25 +12,31 @@ import { readUtf8, writeUtf8 } from './utf8.js';
 /** The first byte of a value that refers to a shape. MessagePack never uses it. The id follows, low bytes first. */
 export const SHAPED = 0xc1;
 const ID_BYTES = 6;
-const HALF = 2 ** 24;
+const HIGH_WEIGHT = 2 ** 24;
 /** The bytes before the values of a shaped value: SHAPED and the id. */
 export const SHAPED_HEADER_BYTES = 1 + ID_BYTES;
 
-/** The most shapes that a store makes, so that their table stays small. Other names are written with every value. */
+/**
+ * The most shapes that a store makes, so that their dictionary stays small. Other lists of names are written with every
+ * value.
+ */
 export const SHAPES_MAX = 256;
 /** The most names of a shape. */
 export const SHAPE_NAMES_MAX = 64;
-/** The most bytes of the names of a shape, with their number and their lengths. */
+/** The most bytes of the encoded names of a shape, with their number and their lengths. */
 const SHAPE_NAMES_BYTES_MAX = 1024;
 /** The most bytes of the definition of a shape: its id and its names. */
 export const SHAPE_DEFINITION_BYTES_MAX = ID_BYTES + SHAPE_NAMES_BYTES_MAX;
 
-/** The number of values that must have had a list of names before the list gets a shape. Then it will likely come again. */
+/** The number of values with one list of names at which the list gets a shape. Such a list will likely come again. */
 const SIGHTINGS_MIN = 4;
 
-/** The number of buckets that count lists of names. */
+/** The number of buckets of lists of names. */
 const BUCKETS = 256;
-/** The most lists of names in a bucket. A full bucket forgets a list without a shape, because there may be any number. */
+/**
+ * The most lists of names in a bucket. A full bucket forgets a list without a shape, because a program may use any
+ * number of lists.
+ */
 const BUCKET_SIGHTINGS_MAX = 4;
 
 /** A list of property names with an id. */
@@ -39,23 +45,28 @@ export interface Shape {
   /** The first bytes of a value with this shape. */
   readonly header: Uint8Array;
   readonly names: readonly string[];
-  /** The names as the log and images write them. */
-  readonly definition: Uint8Array;
-  /** The last epoch of the log that defines this shape; see Schema. */
+  /** The names as definitions hold them: their number, then each name behind its length. Without the id. */
+  readonly encodedNames: Uint8Array;
+  /** The last epoch in which the log holds the definition; see Schema. */
   epoch: number;
-  /** Reads the values behind the header and makes the object (plain-reader.ts). Null until the first value is read. */
+  /**
+   * Reads the values behind the header and makes an object of them (plain-reader.ts). Null until the first value is
+   * read.
+   */
   read: (() => unknown) | null;
 }
 
-/** A list of property names, and the number of values that have had it. */
+/** A list of property names, and the number of values that had it before it got a shape. */
 interface Sighting {
   readonly names: readonly string[];
   count: number;
-  /** Null before the list has come often enough, and for ever when it can have no shape. */
+  /** Null before the list has come often enough. Stays null when #newShape() refuses the list. */
   shape: Shape | null;
 }
 
-/** A function that returns random bytes. It comes from the storage, so that a simulated disk decides what it returns. */
+/**
+ * A function that returns random bytes. It comes from the storage, so that a simulated disk decides what it returns.
+ */
 export type RandomBytes = (length: number) => Uint8Array;
 
 /** The dictionary of the shapes of one store. */
@@ -69,14 +80,16 @@ export class Shapes {
     this.#randomBytes = randomBytes;
   }
 
-  /** Counts a value with these names, and returns their shape, or null when they have none. */
+  /**
+   * Returns the shape of these names, or null when they have none. Counts a value with names that have no shape yet.
+   */
   shapeOf(names: readonly string[]): Shape | null {
     const last = this.#last;
     if (last !== null && isSame(last.names, names)) return last;
     if (names.length === 0 || names.length > SHAPE_NAMES_MAX) return null;
     const sighting = this.#sightingOf(names);
     if (sighting === null) return null;
-    if (++sighting.count === SIGHTINGS_MIN) sighting.shape = this.#give(names);
+    if (++sighting.count === SIGHTINGS_MIN) sighting.shape = this.#newShape(names);
     if (sighting.shape !== null) this.#last = sighting.shape;
     return sighting.shape;
   }
@@ -106,8 +119,11 @@ export class Shapes {
     if (sighting !== null) Object.assign(sighting, { count: SIGHTINGS_MIN, shape });
   }
 
-  /** Makes a shape of these names. Returns null when they can have none, or there are too many. */
-  #give(names: readonly string[]): Shape | null {
+  /**
+   * Makes a shape of these names. Returns null when they can have none, when there are SHAPES_MAX shapes, and when the
+   * random id is taken.
+   */
+  #newShape(names: readonly string[]): Shape | null {
     const shape =
       this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null;
     if (shape === null || this.#byId.has(shape.id)) return null;
@@ -125,7 +141,8 @@ export class Shapes {
     else {
       const at = bucket.findIndex(({ shape }) => shape === null);
       if (at < 0) return null;
-      // The list goes to the end of the bucket, so that the next list takes the place of another one.
+      // The new list goes to the end of the bucket, so the list that is forgotten is always the oldest one without a
+      // shape.
       bucket.splice(at, 1);
       bucket.push(sighting);
     }
@@ -155,21 +172,26 @@ export function shapeIdAt(bytes: Uint8Array, start: number, end: number): number
 function readId(bytes: Uint8Array, at: number): number {
   const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
   const high = bytes[at + 3]! | (bytes[at + 4]! << 8) | (bytes[at + 5]! << 16);
-  return high * HALF + low;
+  return high * HIGH_WEIGHT + low;
 }
 
 function writeId(target: Uint8Array, id: number, at: number): void {
   for (let rest = id, to = at; to < at + ID_BYTES; rest = Math.floor(rest / 0x100), to++) target[to] = rest;
 }
 
-/** Writes the definition of a shape at `at`: at most SHAPE_DEFINITION_BYTES_MAX bytes. Returns the position after it. */
-export function writeShape(target: Uint8Array, { id, definition }: Shape, at: number): number {
+/**
+ * Writes the definition of a shape at `at`: at most SHAPE_DEFINITION_BYTES_MAX bytes. Returns the position after it.
+ */
+export function writeShape(target: Uint8Array, { id, encodedNames }: Shape, at: number): number {
   writeId(target, id, at);
-  target.set(definition, at + ID_BYTES);
-  return at + ID_BYTES + definition.length;
+  target.set(encodedNames, at + ID_BYTES);
+  return at + ID_BYTES + encodedNames.length;
 }
 
-/** Reads the definition of a shape at the cursor, before `end`, and moves past it. Throws KEELSON_DECODE. */
+/**
+ * Reads the definition of a shape at the cursor, before `end`, and moves past it. Throws KEELSON_DECODE when it is
+ * malformed.
+ */
 export function readShape(bytes: Uint8Array, cursor: ReadCursor, end: number): Shape {
   const start = cursor.at;
   if (start + ID_BYTES > end) throw undecodable('the id of a shape is cut off', start);
@@ -188,9 +210,9 @@ export function readShape(bytes: Uint8Array, cursor: ReadCursor, end: number): S
 }
 
 /**
- * Returns a shape of these names, or null. Names have no shape when they are too many or too long, or when an object
- * literal with them would make another object. The result depends only on the names, and not on what a program has put on
- * Object.prototype, so the same bytes always decode alike.
+ * Returns a shape of these names, or null. Names have no shape when there are none or too many, when they are too long
+ * or not well-formed, and when an object literal would not have exactly these properties. The result depends only on
+ * the names, and not on what a program has put on Object.prototype, so the same bytes always decode alike.
  */
 function shapeFrom(id: number, names: readonly string[]): Shape | null {
   if (names.length === 0 || names.length > SHAPE_NAMES_MAX || new Set(names).size !== names.length)
@@ -204,10 +226,10 @@ function shapeFrom(id: number, names: readonly string[]): Shape | null {
     at += writeUtf8(bytes, name, at);
   }
   if (at > SHAPE_NAMES_BYTES_MAX) return null;
-  const definition = bytes.slice(0, at);
+  const encodedNames = bytes.slice(0, at);
   const header = new Uint8Array(SHAPED_HEADER_BYTES).fill(SHAPED);
   writeId(header, id, 1);
-  return { id, header, names, definition, epoch: 0, read: null };
+  return { id, header, names, encodedNames, epoch: 0, read: null };
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {

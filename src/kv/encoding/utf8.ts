@@ -1,5 +1,5 @@
-// UTF-8 without loss: every well-formed string comes back as it was, and bytes that are not UTF-8 are refused instead of
-// replaced. Pure. A TextDecoder would strip a leading U+FEFF.
+// UTF-8 without loss: every well-formed string comes back as it was, and bytes that are not UTF-8 are refused instead
+// of replaced. Pure. A TextDecoder would strip a leading U+FEFF.
 
 import { isUtf8 } from 'node:buffer';
 import { KeelsonError } from '../../errors.js';
@@ -7,7 +7,7 @@ import { KeelsonError } from '../../errors.js';
 /** The longest text for which a loop is faster than a call into C++, in units or bytes. */
 const LOOP_LENGTH_MAX = 32;
 
-/** The character that decoding puts in the place of bytes that are not UTF-8. */
+/** The character that a decoder puts in the place of bytes that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 
 /** The most bytes that UTF-8 needs for one UTF-16 code unit. */
@@ -21,8 +21,8 @@ interface BufferInternals {
   ucs2Slice?: (this: Uint8Array, start: number, end: number) => string;
 }
 
-// Buffer.toString() and Buffer.write() call these methods, which take any Uint8Array. So no string needs a Buffer object.
-// If a later Node.js lacks a method, the function beside it makes a Buffer.
+// Buffer.toString() and Buffer.write() call these methods, which take any Uint8Array. So no string needs a Buffer
+// object. If a later Node.js lacks one of them, the function after `??` makes a Buffer.
 const internals = Buffer.prototype as BufferInternals;
 const sliceUtf8 =
   internals.utf8Slice ??
@@ -51,7 +51,7 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /**
- * Writes a well-formed string at `at`, and returns the number of bytes. The target must have room for
+ * Writes a well-formed string as UTF-8 at `at`, and returns the number of bytes. The target must have room for
  * `Buffer.byteLength(text)` bytes.
  */
 export function writeUtf8(target: Uint8Array, text: string, at: number): number {
@@ -73,7 +73,7 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
     if (at === end) return sliceLatin1.call(bytes, start, end);
   }
   const text = sliceUtf8.call(bytes, start, end);
-  // Bytes that are not UTF-8 decode to the replacement, so a text without it needs no check.
+  // Bytes that are not UTF-8 decode to REPLACEMENT, so a text without it needs no check.
   if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end))) {
     throw new KeelsonError('KEELSON_DECODE', `Bytes ${start} to ${end} are not UTF-8`, { offset: start });
   }

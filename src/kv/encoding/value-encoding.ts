@@ -1,8 +1,8 @@
 // The value encodings: the built-in encodings by name, and encodings of callers. The first record of a store and every
-// image have the name of the encoding.
+// image hold the name of the encoding.
 //
-// Small binaries come from a pool, which is module state that all stores share. Each part of a pool is given out once, so
-// values never share bytes.
+// Binary values of 65 to 1,024 bytes are copied into a pool, which is module state that all stores share. Each part of
+// a pool is given out once, so values never share bytes.
 
 import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
@@ -29,15 +29,16 @@ export type ValueEncodingName = (typeof VALUE_ENCODING_NAMES)[number];
  */
 export interface CustomValueEncoding<V> {
   /**
-   * The name, which the store records: 1 to 128 bytes of UTF-8, and no name of a built-in encoding. Opening the store with
-   * another name is refused.
+   * The name, which the store records: 1 to 128 bytes of UTF-8, and no name of a built-in encoding. Opening the store
+   * with an encoding of another name fails with KEELSON_ENCODING_MISMATCH.
    */
   readonly name: string;
   /**
-   * Returns the bytes of a value. put() copies them, so the buffer may be reused. If this throws, put() throws the same.
+   * Returns the bytes of a value. put() copies them, so the buffer may be reused. If this throws, put() throws the
+   * same.
    */
   encode(value: V): Uint8Array;
-  /** Returns the value of bytes, which are a copy that the value may keep. If this throws, get() throws KEELSON_DECODE. */
+  /** Returns the value of `bytes`, a copy that the value may keep. If this throws, get() throws KEELSON_DECODE. */
   decode(bytes: Uint8Array): V;
 }
 
@@ -45,9 +46,9 @@ export interface CustomValueEncoding<V> {
 export interface ValueCodec<V> {
   readonly name: string;
   /**
-   * Appends the bytes of a value to `out`. Throws a TypeError that calls the value `argument` when it cannot be encoded,
-   * and KEELSON_RECORD_TOO_LARGE; the record in `out` is lost then. May run foreign code: getters, Proxies, an encoder of
-   * the caller.
+   * Appends the bytes of a value to `out`. Throws a TypeError that names `argument` for a value that cannot be encoded,
+   * KEELSON_RECORD_TOO_LARGE, and what an encoder of a caller throws; the record in `out` is lost then. May run foreign
+   * code: getters, Proxies, an encoder of a caller.
    */
   encode(value: V, argument: ArgumentName, out: Scratch): void;
   /**
@@ -57,7 +58,7 @@ export interface ValueCodec<V> {
   readonly decode: (bytes: Uint8Array, start: number, end: number) => V;
 }
 
-/** The size of a pool, which is that of Buffer, too. A program that keeps one value keeps its whole pool in memory. */
+/** The size of a pool. A program that keeps one value keeps its whole pool in memory. */
 const POOL_BYTES = 8192;
 /** The largest binary value that gets a part of a pool. */
 const POOLED_BYTES_MAX = POOL_BYTES / 8;
@@ -79,7 +80,7 @@ const jsonValueCodec: ValueCodec<unknown> = {
     try {
       text = JSON.stringify(value);
     } catch (error) {
-      // A bigint, a cycle, or a toJSON() that throws.
+      // JSON.stringify() throws for a bigint and for a cycle, and when a toJSON() throws.
       throw new TypeError(`${argument}: expected what JSON can hold (${whatHappened(error)})`, {
         cause: error,
       });
@@ -125,8 +126,8 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
 const BUILT_IN = { json: jsonValueCodec, utf8: utf8ValueCodec, bytes: bytesValueCodec };
 
 /**
- * Returns the codec for the option `valueEncoding`. `msgpack` is the msgpack codec of the store, which is also the default.
- * Throws a TypeError that calls the option `argument` when it is no encoding.
+ * Returns the codec for the option `valueEncoding`. `msgpack` is the msgpack codec of the store, which is also the
+ * default. Throws a TypeError that names `argument` when the option is no encoding.
  */
 export function resolveValueEncoding<V = unknown>(
   option: ValueEncodingName | CustomValueEncoding<V> | undefined,
@@ -180,15 +181,15 @@ let pool = new Uint8Array(0);
 let poolAt = 0;
 
 /**
- * Returns a copy of `bytes[start, end)`. A small value gets a part of a pool, as with Buffer, because an ArrayBuffer of
- * its own takes V8 much longer.
+ * Returns a copy of `bytes[start, end)`. A copy of 65 to 1,024 bytes is a part of a pool, because V8 takes much longer
+ * to make an ArrayBuffer for it.
  */
 function pooledCopyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const length = end - start;
   if (length <= HEAP_BYTES_MAX || length > POOLED_BYTES_MAX) return copyOf(bytes, start, end);
   if (poolAt + length > pool.length) {
     pool = new Uint8Array(POOL_BYTES);
-    // A transfer of one value would take the other values of the pool away.
+    // A transfer of one value to a worker would take the other values of the pool away.
     markAsUntransferable(pool.buffer);
     poolAt = 0;
   }

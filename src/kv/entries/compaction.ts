@@ -1,27 +1,30 @@
 // Compaction: reclaims the memory of released entries in the slabs, a little with every write. Pure.
 //
 // A pass marks the emptiest slabs as victims. Then it walks over all ids and moves every entry that lies in a victim. A
-// victim is freed when its last entry has moved, so the end of the walk is the end of the victims. A new entry never goes
+// victim is freed when its last entry has moved, so at the end of the walk the victims are gone. A new entry never goes
 // into a victim, and a deleted entry needs no move. A view keeps the slabs that it shows until the view itself is
 // garbage. After a clear, a pass finds nothing to move and ends.
 //
-// Waste is memory in slabs that no live entry uses. A pass keeps pace with new waste: its walk ends when writes have made
-// as much new waste as the pass reclaims, or earlier. So work and memory stay in proportion to what is written, also in a
-// loop that never yields to the event loop.
+// Waste is memory in slabs that no live entry uses. A pass keeps pace with new waste: its walk ends when writes have
+// made as much new waste as the pass reclaims, or earlier. So work and memory stay in proportion to the writes, also in
+// a program that never yields to the event loop.
 
 import { type EntryHandles, type EntryId, isFree } from './entry-handles.js';
 import { type EntryHandle, type EntrySlabs, NoSlabMemory } from './entry-slabs.js';
 
-/** A pass starts when at least this part of all slab bytes is waste: see also WASTE_SLABS_MIN. */
+/** A pass starts when at least this part of all slab bytes is waste, and the waste is at least WASTE_SLABS_MIN. */
 const WASTE_FRACTION = 1 / 4;
 /** The least waste at which a pass of compaction starts, in slabs of the largest size. */
 const WASTE_SLABS_MIN = 4;
-/** The victims of a pass hold about this part of all live bytes at most: a moved entry takes memory twice for a while. */
+/**
+ * The victims of a pass hold about this part of all live bytes, or about one slab if that is more. Victims are limited
+ * because a moved entry takes memory twice for a while.
+ */
 const MOVED_FRACTION = 1 / 10;
-/** The walk of a pass ends when new waste reaches about this part of all slab bytes, or earlier. */
+/** The walk of a pass ends when new waste reaches about this part of all slab bytes, if not earlier. */
 const PACE_FRACTION = 1 / 16;
 
-/** The number of ids that must be due before a step of compaction starts. Fewer are not worth the start. */
+/** The number of ids that must be due before a step of compaction starts. Fewer ids are not worth a step. */
 const STEP_IDS_MIN = 128;
 /** The most ids in use that a step of compaction visits. One write waits for the whole step. */
 const STEP_IDS_MAX = 4096;
@@ -38,7 +41,7 @@ export type OnMoved = (id: EntryId, from: EntryHandle, to: EntryHandle) => void;
 /** The compaction of the slabs of one space. */
 export class Compaction {
   readonly #handles: EntryHandles;
-  readonly #values: EntrySlabs;
+  readonly #slabs: EntrySlabs;
   readonly #onMoved: OnMoved;
   #isWalking = false;
   /** The walk has visited all ids below this one. */
@@ -48,31 +51,31 @@ export class Compaction {
   /** The new waste at which the walk must be at its end, in bytes. */
   #paceBytes = 0;
 
-  constructor(handles: EntryHandles, values: EntrySlabs, onMoved: OnMoved) {
+  constructor(handles: EntryHandles, slabs: EntrySlabs, onMoved: OnMoved) {
     this.#handles = handles;
     this.#onMoved = onMoved;
-    this.#values = values;
+    this.#slabs = slabs;
   }
 
-  /** Does the part of a pass that is due after a write, and starts a pass when there is enough waste. */
+  /** Does the part of a pass that is due after a write. Starts a pass when none runs and there is enough waste. */
   step(): void {
     if (!this.#isWalking && !this.#start()) return;
-    const wasteMade = this.#values.wasteMadeBytes - this.#wasteMadeAtStart;
+    const wasteMade = this.#slabs.wasteMadeBytes - this.#wasteMadeAtStart;
     const isLate = wasteMade >= this.#paceBytes;
     const due = (wasteMade / this.#paceBytes) * this.#idsAtStart - this.#cursor;
     if (due >= STEP_IDS_MIN || isLate) this.#walk(isLate ? Number.POSITIVE_INFINITY : due);
   }
 
   #start(): boolean {
-    const { wasteBytes, slabBytes, liveBytes, slabBytesMax } = this.#values;
+    const { wasteBytes, slabBytes, liveBytes, slabBytesMax } = this.#slabs;
     const wasteBytesMin = Math.max(slabBytesMax * WASTE_SLABS_MIN, slabBytes * WASTE_FRACTION);
     if (wasteBytes < wasteBytesMin) return false;
-    const reclaimed = this.#values.chooseVictims(Math.max(slabBytesMax, liveBytes * MOVED_FRACTION));
+    const reclaimed = this.#slabs.chooseVictims(Math.max(slabBytesMax, liveBytes * MOVED_FRACTION));
     if (reclaimed === 0) return false;
     this.#isWalking = true;
     this.#cursor = 0;
     this.#idsAtStart = this.#handles.end;
-    this.#wasteMadeAtStart = this.#values.wasteMadeBytes;
+    this.#wasteMadeAtStart = this.#slabs.wasteMadeBytes;
     this.#paceBytes = Math.min(reclaimed, slabBytes * PACE_FRACTION);
     return true;
   }
@@ -87,9 +90,9 @@ export class Compaction {
       const id = this.#cursor++;
       const handle = this.#handles.get(id);
       cost += isFree(handle) ? 1 / FREE_IDS_PER_ID : 1;
-      if (isFree(handle) || !this.#values.isVictim(handle)) continue;
+      if (isFree(handle) || !this.#slabs.isVictim(handle)) continue;
       moves++;
-      bytes += this.#values.entryBytes(handle);
+      bytes += this.#slabs.entryBytes(handle);
       if (!this.#move(id, handle)) {
         this.#end();
         return;
@@ -100,15 +103,18 @@ export class Compaction {
 
   #end(): void {
     this.#isWalking = false;
-    this.#values.forgetVictims();
+    this.#slabs.forgetVictims();
   }
 
-  /** Moves an entry. Returns false without memory for it, because the write that runs this step has succeeded already. */
+  /**
+   * Moves an entry. Returns false when there is no memory for it, and does not throw, because the write that runs this
+   * step has succeeded already.
+   */
   #move(id: EntryId, handle: EntryHandle): boolean {
     try {
-      const moved = this.#values.copy(handle);
+      const moved = this.#slabs.copy(handle);
       this.#onMoved(id, handle, moved);
-      this.#values.release(handle);
+      this.#slabs.release(handle);
       return true;
     } catch (error) {
       if (error instanceof NoSlabMemory) return false;

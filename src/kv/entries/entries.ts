@@ -1,9 +1,9 @@
-// The live entries of one space: slabs that hold the entries, a hash index of their handles, an ordered index of their ids,
-// and a table from ids to handles. All of it is in memory. An entry is whole in its slab before it is in an index, and it
-// leaves the indexes before its slab releases it.
+// The live entries of one space: slabs that hold the entries, a hash index of their handles, an ordered index of their
+// ids, and a table from ids to handles. All of it is in memory. An entry is whole in its slab before an index leads to
+// it.
 //
-// Reads and writes of single keys use the hash index. Ranges and views use the ordered index, which changes only when a key
-// is added or deleted.
+// Reads and writes of single keys use the hash index. Ranges and views use the ordered index, which changes only when a
+// key is added or deleted.
 
 import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
@@ -20,12 +20,12 @@ import { ViewEpoch } from './view-epoch.js';
 
 /** The parts of Entries, empty or filled by a loader. */
 interface EntriesParts {
-  readonly index: OrderedIndex<EntryId>;
-  readonly table: HashIndex<IndexKey>;
+  readonly orderedIndex: OrderedIndex<EntryId>;
+  readonly hashIndex: HashIndex<IndexKey>;
   readonly handles: EntryHandles;
   readonly slabs: EntrySlabs;
-  /** True when the table lacks a key because of missing memory. A lookup then goes on in the ordered index. */
-  readonly isTablePartial: boolean;
+  /** True when the hash index has refused a key. A lookup then goes on in the ordered index. */
+  readonly isHashIndexPartial: boolean;
 }
 
 /** The sizes of the parts. Tests give small sizes. */
@@ -37,25 +37,25 @@ export interface EntriesSizes {
   readonly chunkKeys?: number;
 }
 
-/** The most ids whose memory is kept for later keys when the last key is deleted. */
+/** The most ids whose memory is kept when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
 
-/** The live entries of one space. Only the write path changes them (src/kv/write/write-path.ts). */
+/** The live entries of one space. Only src/kv/write/change-entries.ts changes them. */
 export class Entries implements View {
-  readonly #index: OrderedIndex<EntryId>;
-  readonly #table: HashIndex<IndexKey>;
+  readonly #orderedIndex: OrderedIndex<EntryId>;
+  readonly #hashIndex: HashIndex<IndexKey>;
   readonly #handles: EntryHandles;
   readonly #slabs: EntrySlabs;
   readonly #seed: number;
   readonly #links: LinkQueue;
-  #isTablePartial: boolean;
+  #isHashIndexPartial: boolean;
   readonly #compaction: Compaction;
   /** The number of entries that are staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
   /**
-   * `seed` is the seed of the hashes of keys. `links` is the link queue of the store. Tests give sizes. A loader gives the
-   * parts that it has filled.
+   * `seed` is the seed of the hashes of keys. `links` is the link queue of the store. Tests give sizes. A loader gives
+   * the parts that it has filled.
    */
   constructor(
     seed: number,
@@ -63,14 +63,14 @@ export class Entries implements View {
     sizes: EntriesSizes = {},
     parts: EntriesParts = newParts(sizes),
   ) {
-    const { index, table, handles, slabs, isTablePartial } = parts;
-    this.#index = index;
-    this.#table = table;
+    const { orderedIndex, hashIndex, handles, slabs, isHashIndexPartial } = parts;
+    this.#orderedIndex = orderedIndex;
+    this.#hashIndex = hashIndex;
     this.#handles = handles;
     this.#slabs = slabs;
     this.#seed = seed;
     this.#links = links;
-    this.#isTablePartial = isTablePartial;
+    this.#isHashIndexPartial = isHashIndexPartial;
     this.#compaction = new Compaction(handles, slabs, (id, from, to) =>
       this.#setHandle(slabs.hashOf(from, seed), id, from, to),
     );
@@ -80,18 +80,18 @@ export class Entries implements View {
   get memory(): EntriesMemory {
     return {
       ...this.#slabs.memory,
-      hashIndexBytes: this.#table.memoryBytes,
+      hashIndexBytes: this.#hashIndex.memoryBytes,
       handleBytes: this.#handles.memoryBytes,
     };
   }
 
   get size(): number {
     this.#links.runOutsideOfCommits();
-    return this.#index.size;
+    return this.#orderedIndex.size;
   }
 
   find(key: IndexKey): EntryHandle | undefined {
-    if (this.#isTablePartial) this.#settle();
+    if (this.#isHashIndexPartial) this.#settle();
     else this.#links.runOutsideOfCommits();
     const handle = this.#handleOfKey(key, hashKey(key, this.#seed));
     return handle === NOT_FOUND ? undefined : handle;
@@ -111,12 +111,12 @@ export class Entries implements View {
 
   count(bounds: KeyBounds): number {
     this.#settle();
-    return this.#index.count(bounds);
+    return this.#orderedIndex.count(bounds);
   }
 
   walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId> {
     this.#settle();
-    return this.#index.walk(bounds, reverse, limit);
+    return this.#orderedIndex.walk(bounds, reverse, limit);
   }
 
   handleOf(id: EntryId): EntryHandle {
@@ -124,10 +124,11 @@ export class Entries implements View {
   }
 
   view(): FrozenEntries {
-    // A waiting checkpoint may be the first caller after a change was stopped, and must not see half of the change.
+    // A waiting checkpoint may be the first caller after a change was stopped, and must not get a view of half of the
+    // change.
     this.#links.guard.assertIdle();
     this.#settle();
-    return new FrozenEntries(this.#index.clone(), this.#handles.view(), this.#slabs.view());
+    return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());
   }
 
   /** Yields the keys in a range with their handles. For tests, while the entries do not change. */
@@ -137,9 +138,8 @@ export class Entries implements View {
   }
 
   /**
-   * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). It is faster with
-   * a `view` of all of `bytes`. A staged entry
-   * has all the memory that it needs, so link() does not fail. Throws NoSlabMemory, with nothing changed.
+   * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). A `view` of
+   * all of `bytes` makes that faster. The memory in the slab is taken here, so link() takes none there. Throws NoSlabMemory, with nothing changed.
    */
   stage(
     key: IndexKey,
@@ -155,7 +155,7 @@ export class Entries implements View {
 
   /** Loads the slot of the hash index that link() will need into the cache, without waiting for it. */
   prefetchLink(staged: EntryHandle): void {
-    this.#table.prefetch(this.#slabs.stagedHashOf(staged));
+    this.#hashIndex.prefetch(this.#slabs.stagedHashOf(staged));
   }
 
   /** Gives up a staged entry. The memory of the entry that was staged last is free at once. */
@@ -165,8 +165,8 @@ export class Entries implements View {
   }
 
   /**
-   * Makes a staged entry the entry of its key. The ordered index keeps a new key. Unless `isOwnKey` is true, a long key is
-   * copied first, because it may be a substring that keeps a longer string in memory.
+   * Makes a staged entry the entry of its key. The ordered index keeps the string of a new key. Unless `isOwnKey` is
+   * true, it keeps a copy of a long key, because the key may be a substring that keeps a longer string in memory.
    */
   link(key: IndexKey, version: number, staged: EntryHandle, isOwnKey = false): void {
     this.#stagedCount--;
@@ -189,92 +189,92 @@ export class Entries implements View {
     const hash = hashKey(key, this.#seed);
     const handle = this.#handleOfKey(key, hash);
     if (handle === NOT_FOUND) return false;
-    this.#index.delete(key);
+    this.#orderedIndex.delete(key);
     this.#forget(hash, this.#slabs.idOf(handle), handle);
-    if (this.#index.size === 0 && this.#handles.end > IDS_KEPT_MAX) this.#forgetAll();
+    if (this.#orderedIndex.size === 0 && this.#handles.end > IDS_KEPT_MAX) this.#forgetAll();
     this.#compaction.step();
     return true;
   }
 
   /**
-   * Deletes the keys in a range, and returns their number. O(1) for all keys when no entry is staged, otherwise O(keys in
-   * the range).
+   * Deletes the keys in a range, and returns their number. Without bounds and without staged entries O(1), otherwise
+   * O(keys in the range).
    */
   deleteRange(bounds: KeyBounds): number {
-    if (this.#index.count(bounds) === this.#index.size) return this.#deleteAll();
-    const walk = this.#index.walk(bounds);
+    if (this.#orderedIndex.count(bounds) === this.#orderedIndex.size) return this.#deleteAll();
+    const walk = this.#orderedIndex.walk(bounds);
     while (walk.advance()) {
       this.#forget(hashKey(walk.key, this.#seed), walk.value, this.#handles.get(walk.value));
     }
-    const count = this.#index.deleteRange(bounds);
+    const count = this.#orderedIndex.deleteRange(bounds);
     this.#compaction.step();
     return count;
   }
 
   /** Throws when the bookkeeping is wrong. O(n), for tests. */
   checkValid(): void {
-    this.#index.checkValid();
+    this.#orderedIndex.checkValid();
     const handles: EntryHandle[] = [];
     for (const [key, handle] of this.iterate(ALL_KEYS)) {
       if (this.find(key) !== handle) throw new Error(`the hash index does not lead to ${key}`);
       handles.push(handle);
     }
-    if (this.#table.size !== this.size && !this.#isTablePartial)
+    if (this.#hashIndex.size !== this.size && !this.#isHashIndexPartial)
       throw new Error('the indexes differ in size');
     this.#slabs.checkValid(handles);
   }
 
-  /** Links what was put off, and moves the tail of the ordered index into its tree. */
+  /** Runs the link queue, and moves the tail of the ordered index into its tree. */
   #settle(): void {
     this.#links.run();
-    if (this.#index.isSettled) return;
+    if (this.#orderedIndex.isSettled) return;
     this.#links.guard.enter();
-    this.#index.settle();
+    this.#orderedIndex.settle();
     this.#links.guard.leave();
   }
 
   #handleOfKey(key: IndexKey, hash: number): EntryHandle {
-    const handle = this.#table.find(key, hash, this.#slabs);
-    if (handle !== NOT_FOUND || !this.#isTablePartial) return handle;
-    const id = this.#index.get(key);
+    const handle = this.#hashIndex.find(key, hash, this.#slabs);
+    if (handle !== NOT_FOUND || !this.#isHashIndexPartial) return handle;
+    const id = this.#orderedIndex.get(key);
     return id === undefined ? NOT_FOUND : this.#handles.get(id);
   }
 
   #add(key: IndexKey, hash: number, version: number, handle: EntryHandle): void {
     const id = this.#handles.add(handle);
     this.#slabs.stamp(handle, version, id);
-    this.#index.set(key, id);
-    if (!this.#table.insert(hash, handle)) this.#isTablePartial = true;
+    this.#orderedIndex.set(key, id);
+    if (!this.#hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;
   }
 
   #setHandle(hash: number, id: EntryId, from: EntryHandle, to: EntryHandle): void {
     this.#handles.set(id, to);
-    if (!this.#table.replace(hash, from, to)) this.#isTablePartial = true;
+    if (!this.#hashIndex.replace(hash, from, to)) this.#isHashIndexPartial = true;
   }
 
   /** Removes an entry from all parts but the ordered index. */
   #forget(hash: number, id: EntryId, handle: EntryHandle): void {
-    this.#table.remove(hash, handle);
+    this.#hashIndex.remove(hash, handle);
     this.#slabs.release(handle);
     this.#handles.remove(id);
   }
 
   #deleteAll(): number {
-    // A batch that clears and then puts has staged its puts before. Their slabs must stay.
+    // A batch that clears and then puts has staged its puts already. Their slabs must stay.
     if (this.#stagedCount === 0) this.#slabs.clear();
     else {
-      const walk = this.#index.walk(ALL_KEYS);
+      const walk = this.#orderedIndex.walk(ALL_KEYS);
       while (walk.advance()) this.#slabs.release(this.#handles.get(walk.value));
     }
-    const count = this.#index.deleteRange(ALL_KEYS);
+    const count = this.#orderedIndex.deleteRange(ALL_KEYS);
     this.#forgetAll();
     return count;
   }
 
-  /** Frees the memory that grew with the entries. There are none any more. */
+  /** Frees the memory that grew with the entries. Called when no entries are left. */
   #forgetAll(): void {
-    this.#table.clear();
-    this.#isTablePartial = false;
+    this.#hashIndex.clear();
+    this.#isHashIndexPartial = false;
     this.#handles.clear();
   }
 }
@@ -290,11 +290,11 @@ export interface EntriesMemory extends SlabMemory {
 function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes): EntriesParts {
   const epoch = new ViewEpoch();
   return {
-    index: new OrderedIndex<EntryId>(nodeEntriesMax),
-    table: new HashIndex(tableSlotsMax),
+    orderedIndex: new OrderedIndex<EntryId>(nodeEntriesMax),
+    hashIndex: new HashIndex(tableSlotsMax),
     handles: new EntryHandles(epoch),
     slabs: new EntrySlabs(slabBytesMax, undefined, epoch),
-    isTablePartial: false,
+    isHashIndexPartial: false,
   };
 }
 
@@ -302,40 +302,44 @@ function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes)
 export class EntriesLoader {
   readonly #seed: number;
   readonly #links: LinkQueue;
-  readonly #parts: Omit<EntriesParts, 'index' | 'isTablePartial'>;
-  readonly #index: OrderedIndexLoader<EntryId>;
-  #isTablePartial = false;
+  readonly #parts: Omit<EntriesParts, 'orderedIndex' | 'isHashIndexPartial'>;
+  readonly #orderedIndex: OrderedIndexLoader<EntryId>;
+  #isHashIndexPartial = false;
 
   /** `seed` and `links` are those of the entries that finish() returns. Tests give sizes. */
   constructor(seed: number, links: LinkQueue, sizes: EntriesSizes = {}) {
     this.#seed = seed;
     this.#links = links;
-    this.#index = new OrderedIndexLoader<EntryId>(sizes.nodeEntriesMax, sizes.chunkKeys);
+    this.#orderedIndex = new OrderedIndexLoader<EntryId>(sizes.nodeEntriesMax, sizes.chunkKeys);
     this.#parts = newParts(sizes);
   }
 
   /** The number of entries that have been added. */
   get size(): number {
-    return this.#index.size;
+    return this.#orderedIndex.size;
   }
 
   /**
-   * Adds an entry with the value `bytes[start, end)`, which is copied. Returns false for a key that is not above the last
-   * key; the loader must not be used any more then. Throws NoSlabMemory.
+   * Adds an entry with the value `bytes[start, end)`, which is copied. Returns false for a key that is not above the
+   * last key. The loader must not be used any more then. Throws NoSlabMemory.
    */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const { slabs, handles, table } = this.#parts;
+    const { slabs, handles, hashIndex } = this.#parts;
     const hash = hashKey(key, this.#seed);
     const handle = slabs.append(key, hash, bytes, start, end);
     const id = handles.add(handle);
     slabs.stamp(handle, version, id);
-    if (!table.insert(hash, handle)) this.#isTablePartial = true;
-    return this.#index.add(key, id);
+    if (!hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;
+    return this.#orderedIndex.add(key, id);
   }
 
   /** Returns the entries. The loader must not be used any more. */
   finish(): Entries {
-    const parts = { ...this.#parts, index: this.#index.finish(), isTablePartial: this.#isTablePartial };
+    const parts = {
+      ...this.#parts,
+      orderedIndex: this.#orderedIndex.finish(),
+      isHashIndexPartial: this.#isHashIndexPartial,
+    };
     return new Entries(this.#seed, this.#links, {}, parts);
   }
 }

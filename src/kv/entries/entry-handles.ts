@@ -1,30 +1,33 @@
-// The table of handles: leads from the id of an entry to its handle. An entry keeps its id for as long as its key is there,
-// and gets a new handle when it is overwritten or moved. The ordered index holds ids, so an overwrite changes neither the
-// index nor the views that share it. Pure, in memory.
+// The table of handles: leads from the id of an entry to its handle. An entry keeps its id for as long as its key is
+// there, and gets a new handle when it is overwritten or moved. The ordered index holds ids, so an overwrite changes
+// neither the index nor the views that share it. Pure, in memory.
 //
-// Handles stand in pages, pages in groups, and groups in a list. Views share them. Before the first write after a view, the
-// table copies the page that it writes to, the group of the page, and the list. So a view is O(1).
+// Handles stand in pages, pages in groups, and groups in a list. A view shares all of them, so it is O(1). After a
+// view, the table copies the list, a group and a page before it first writes to them.
 
 import type { EntryHandle } from './entry-slabs.js';
 import { ViewEpoch } from './view-epoch.js';
 
-/** The id of an entry: a small integer. Another entry may get it when the key is deleted. */
+/** The id of an entry: a small integer. When the key is deleted, another entry may get the id. */
 export type EntryId = number;
 
 const PAGE_BITS = 10;
 const PAGE_HANDLES = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_HANDLES - 1;
-/** The size of a handle in an array of numbers in V8. */
+/** The size of a handle in an array of numbers in V8, at most. */
 const HANDLE_BYTES = 8;
 const GROUP_BITS = 8;
 const GROUP_MASK = (1 << GROUP_BITS) - 1;
 
-/** A free id has the handle FREE minus the next free id, so the free ids form a list. Other handles are never negative. */
+/**
+ * The handle of a free id is FREE minus the next free id, so the free ids form a list. Other handles are never
+ * negative.
+ */
 const FREE = -2;
 /** Ends the list of free ids. */
 const NO_ID = -1;
 
-/** A plain array: V8 stores its numbers without pointers, copies it as memory, and needs no ArrayBuffer for it. */
+/** A page is a plain array: V8 stores its numbers without pointers, copies it fast, and needs no ArrayBuffer for it. */
 type Page = EntryHandle[];
 type Group = Page[];
 
@@ -50,11 +53,11 @@ export class EntryHandlesView {
 /** The live table of handles. */
 export class EntryHandles extends EntryHandlesView {
   readonly #epoch: ViewEpoch;
-  /** The view epochs in which the list of groups, each group and each page were last copied or made. */
+  /** The view epochs in which the list of groups, each group and each page were made or last copied. */
   #groupsEpoch = 0;
   #groupEpochs: number[] = [];
   #pageEpochs: number[] = [];
-  /** The number of ids that have been given out since the last clear(). */
+  /** The number of different ids since the last clear(). Ids in use and free ids are all below it. */
   #end = 0;
   #firstFree = NO_ID;
 
@@ -63,12 +66,12 @@ export class EntryHandles extends EntryHandlesView {
     this.#epoch = epoch;
   }
 
-  /** The first id above all ids in use. */
+  /** An id above all ids in use. Every id below it is in use or free. */
   get end(): EntryId {
     return this.#end;
   }
 
-  /** The bytes of all pages, shared with views or not. */
+  /** The bytes of the pages of the table, also of pages that views share, without pages that only views hold. */
   get memoryBytes(): number {
     return this.#pageEpochs.length * PAGE_HANDLES * HANDLE_BYTES;
   }
@@ -84,7 +87,7 @@ export class EntryHandles extends EntryHandlesView {
     this.groups[id >>> (PAGE_BITS + GROUP_BITS)]![(id >>> PAGE_BITS) & GROUP_MASK]![id & PAGE_MASK] = handle;
   }
 
-  /** Returns an id for a new entry with this handle. */
+  /** Returns an id for a new entry with this handle: a free id, or `end`. */
   add(handle: EntryHandle): EntryId {
     let id = this.#firstFree;
     if (id === NO_ID) id = this.#end++;

@@ -1,16 +1,19 @@
 // The slabs: large pieces of memory outside the JavaScript heap, which hold the entries. The garbage collector sees one
 // buffer for each slab, however many entries are in it. Pure, in memory.
 //
-// A linked entry never changes under its handle. Views (of snapshots, iterations and checkpoints) share the table of slabs,
-// and the table is copied before a slab comes or goes. So a view reads what was there when it was taken. Nothing counts
-// references: a view that nobody closes becomes garbage like any other object, and its slabs with it.
+// A linked entry never changes under its handle. Views (of snapshots, iterations and checkpoints) share the table of
+// slabs, and a shared table is copied before a slab comes or goes. So a view shows the entries of the moment when it
+// was taken. Nothing counts references: a view that nobody closes becomes garbage like any other object, and so do the
+// slabs that only it holds.
 //
-// An entry is a header of 20 bytes (value length, low and high half of the version, key field, id; 32 bits each), the key
-// (key-units.ts), the value, and padding to units of 8 bytes. The key stands there so that a lookup by hash can compare
-// it: it is in the cache line that the lookup reads anyway. The id leads to the handle table and the ordered index.
+// An entry is a header of 20 bytes (value length, low and high half of the version, key field, id; 32 bits each), the
+// key (key-units.ts), the value, and padding to units of 8 bytes. The key is there so that a lookup by hash can compare
+// it: it is in the cache line that the lookup reads anyway. The id is the place of the handle in the table of handles
+// (entry-handles.ts).
 //
-// A handle is the place of the slab in the table, times the units of a slab, plus the first unit of the entry. It is a
-// small integer of V8 up to 16 GiB, and still exact above.
+// A handle is the place of the slab in the table of slabs, times the units of a slab of SLAB_BYTES_MAX, plus the unit
+// of the slab at which the entry starts. Up to 16 GiB of slabs, a handle is a small integer of V8; above, it is still
+// exact.
 
 import { copyBytes } from '../../copy-bytes.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
@@ -30,16 +33,25 @@ const VERSION_LOW = 1;
 const VERSION_HIGH = 2;
 const KEY_FIELD = 3;
 const ID = 4;
-/** A staged entry has no id yet, and the hash of its key in the place of the id. */
+/** A staged entry is in a slab and in no index yet. It has the hash of its key in the place of the id. */
 const HASH = ID;
 
-/** The size of the first slab, which a small store pays for. Each later slab is as large as all before it together. */
+/**
+ * The size of the first slab, which a small store pays for. Each later slab is as large as all slabs in use together,
+ * up to SLAB_BYTES_MAX.
+ */
 export const SLAB_BYTES_MIN = 64 * KIB;
-/** The largest size of a slab that entries share. Larger slabs would save nothing, and allocating one would take longer. */
+/**
+ * The largest size of a slab that entries share. A larger slab would save nothing, and its allocation would take
+ * longer.
+ */
 export const SLAB_BYTES_MAX = 1024 * KIB;
-/** An entry above this part of the largest slab gets a slab of its own, so little stays unused at the end of a slab. */
+/**
+ * An entry above this part of SLAB_BYTES_MAX gets a slab of its own, so little stays unused at the end of a shared
+ * slab.
+ */
 const OWN_SLAB_FRACTION = 1 / 8;
-/** The largest value that a loop copies faster into a slab than TypedArray.set(), which needs a view of the source. */
+/** The largest value that a loop copies into a slab faster than TypedArray.set(), which needs a view of the source. */
 const LOOP_BYTES_MAX = 16;
 
 /** Spare slabs are at most this part of the slabs in use: about as many as one pass of compaction empties. */
@@ -50,7 +62,7 @@ const SPARE_SLABS_MIN = 2;
 /** The part of a slab that must be waste before compaction empties the slab. */
 const VICTIM_WASTE_MIN = 1 / 8;
 
-const HIGH_HALF = 0x1_0000_0000;
+const HIGH_WEIGHT = 0x1_0000_0000;
 
 /** The size of a cache line, in words. */
 const LINE_WORDS = 16;
@@ -68,11 +80,11 @@ interface Slab {
   liveBytes: number;
   /** True while a pass of compaction empties the slab. Views do not read this field. */
   isVictim: boolean;
-  /** The view epoch in which the slab came into use. As long as the epoch lasts, no view has seen the slab. */
+  /** The view epoch in which the slab came into use. As long as this epoch lasts, no view shows the slab. */
   epoch: number;
 }
 
-/** The slabs by their place. An empty place serves a later slab. */
+/** The slabs by their places. A later slab fills an empty place. */
 type SlabTable = (Slab | undefined)[];
 
 /** The memory that slabs take. */
@@ -97,57 +109,59 @@ export class SlabsView {
 
   /** Returns the version that stamp() gave the entry: the LSN of its write. */
   versionOf(handle: EntryHandle): number {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
-    return words[word + VERSION_HIGH]! * HIGH_HALF + words[word + VERSION_LOW]!;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
+    return words[word + VERSION_HIGH]! * HIGH_WEIGHT + words[word + VERSION_LOW]!;
   }
 
   /** Loads the first two cache lines of the entry, so that a later read does not wait for them. */
   prefetch(handle: EntryHandle): void {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     touched = words[word]! ^ words[Math.min(word + LINE_WORDS, words.length - 1)]!;
   }
 
-  /** Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Copies nothing. */
+  /**
+   * Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Copies nothing.
+   */
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     const start = word * 4 + HEADER_BYTES + keyBytesOf(words[word + KEY_FIELD]!);
     return decode(bytes, start, start + words[word + VALUE_LENGTH]!);
   }
 
-  /** Returns true when the entry was appended with this key. */
+  /** Returns true when this is the key of the entry. */
   isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     return isSameKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, key);
   }
 
   /** Returns the key of the entry, as a string that shares memory with no other string. */
   keyOf(handle: EntryHandle): IndexKey {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     return readKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!);
   }
 
   /** Returns the hash of the entry's key: see hashKey(). */
   hashOf(handle: EntryHandle, seed: number): number {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[at]!;
-    const word = (handle - at * this.unitsPerSlab) * 2;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { bytes, words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
     return hashKeyBytes(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, seed);
   }
 
   /** Returns the id that stamp() gave the entry. */
   idOf(handle: EntryHandle): number {
-    const at = Math.floor(handle / this.unitsPerSlab);
-    return this.table[at]!.words[(handle - at * this.unitsPerSlab) * 2 + ID]!;
+    const place = Math.floor(handle / this.unitsPerSlab);
+    return this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2 + ID]!;
   }
 }
 
@@ -155,13 +169,13 @@ export class SlabsView {
 export class EntrySlabs extends SlabsView {
   readonly #slabBytesMin: number;
   readonly #epoch: ViewEpoch;
-  /** The view epoch in which the table was last copied or made. In a later epoch, a view may share the table. */
+  /** The view epoch in which the table was made or last copied. In a later epoch, a view may share the table. */
   #tableEpoch = 0;
   /** The empty places in the table. */
   #freePlaces: number[] = [];
   /**
-   * Empty slabs of the largest size that no view has seen, kept for reuse: each new buffer makes V8 collect garbage sooner,
-   * and a full collection marks the whole index.
+   * Empty slabs of the largest size that no view shows, kept for reuse: each new buffer makes V8 collect garbage
+   * sooner, and a full collection visits the whole ordered index.
    */
   #spares: Slab[] = [];
   /** The slab that new entries go into, its place (-1 before the first slab), and how far it is filled. */
@@ -171,7 +185,7 @@ export class EntrySlabs extends SlabsView {
   #slabBytes = 0;
   #liveBytes = 0;
   #wasteMadeBytes = 0;
-  /** Memory for chooseVictims(), which must not need any: it runs after a write was accepted. */
+  /** Memory for chooseVictims(), which must not allocate, because it runs after a write was accepted. */
   readonly #liveByClass = new Float64Array(FULLNESS_CLASSES);
 
   /** Tests give small sizes, multiples of 64. */
@@ -198,12 +212,12 @@ export class EntrySlabs extends SlabsView {
     return this.#slabBytes;
   }
 
-  /** The bytes of slabs that no entry uses and no entry will use. Only compaction reclaims them. */
+  /** The bytes of slabs that no live entry uses and no new entry will use. Only compaction reclaims them. */
   get wasteBytes(): number {
     return this.#slabBytes - this.#liveBytes - (this.#current.bytes.length - this.#fillBytes);
   }
 
-  /** All waste that was ever made outside of victims, in bytes. Compaction keeps pace with it. */
+  /** All waste that was ever made outside of victims, in bytes. Compaction keeps pace with this number. */
   get wasteMadeBytes(): number {
     return this.#wasteMadeBytes;
   }
@@ -215,9 +229,9 @@ export class EntrySlabs extends SlabsView {
   }
 
   /**
-   * Copies a key and its value, `source[start, end)`, into a slab, and returns the handle. The entry holds `hash`, which is
-   * the hash of its key, until stamp() gives it an id. Throws NoSlabMemory, with nothing changed, when there is no memory
-   * for another slab.
+   * Copies a key and its value, `source[start, end)`, into a slab, and returns the handle. The entry holds `hash`,
+   * which is the hash of its key, until stamp() gives it an id. Throws NoSlabMemory, with nothing changed, when there
+   * is no memory for another slab.
    */
   append(
     key: IndexKey,
@@ -243,13 +257,13 @@ export class EntrySlabs extends SlabsView {
     return this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2 + HASH]!;
   }
 
-  /** Gives a version and an id to a staged entry, which no view can know yet. */
+  /** Gives a version and an id to a staged entry, which no view shows yet. */
   stamp(handle: EntryHandle, version: number, id: number): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[place]!;
     const word = (handle - place * this.unitsPerSlab) * 2;
-    words[word + VERSION_LOW] = version % HIGH_HALF;
-    words[word + VERSION_HIGH] = Math.floor(version / HIGH_HALF);
+    words[word + VERSION_LOW] = version % HIGH_WEIGHT;
+    words[word + VERSION_HIGH] = Math.floor(version / HIGH_WEIGHT);
     words[word + ID] = id;
   }
 
@@ -264,7 +278,7 @@ export class EntrySlabs extends SlabsView {
     else if (!slab.isVictim) this.#wasteMadeBytes += entryBytes;
   }
 
-  /** Releases a staged entry, which no view can know. The memory of the entry that came last serves the next entry. */
+  /** Releases a staged entry, which no view shows. If the entry came last, the next entry takes its memory. */
   discard(handle: EntryHandle): void {
     const place = Math.floor(handle / this.unitsPerSlab);
     const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES;
@@ -275,7 +289,7 @@ export class EntrySlabs extends SlabsView {
     this.#wasteMadeBytes -= entryBytes;
   }
 
-  /** Frees all slabs, the spare ones, too. */
+  /** Frees all slabs, also the spare slabs. */
   clear(): void {
     this.table = [];
     this.#tableEpoch = this.#epoch.current;
@@ -300,8 +314,9 @@ export class EntrySlabs extends SlabsView {
   }
 
   /**
-   * Marks the emptiest slabs as victims of compaction: as many as hold `liveBytesMax` bytes of live entries. Returns the
-   * bytes that emptying them reclaims. O(slabs), without sorting: a store of 10 GiB has ten thousand slabs.
+   * Marks the emptiest slabs as victims of compaction, until the victims hold `liveBytesMax` bytes of live entries.
+   * Returns the bytes that emptying them reclaims. Slabs of one fullness class count as equally empty. So this is
+   * O(slabs), without sorting: a store of 10 GiB has ten thousand slabs.
    */
   chooseVictims(liveBytesMax: number): number {
     const liveByClass = this.#liveByClass.fill(0);
@@ -309,29 +324,36 @@ export class EntrySlabs extends SlabsView {
       if (slab !== undefined && this.#isWorthEmptying(slab))
         liveByClass[fullnessClass(slab)]! += slab.liveBytes;
     }
-    let classes = 0;
-    let live = 0;
-    while (classes < FULLNESS_CLASSES && live < liveBytesMax) live += liveByClass[classes++]!;
+    // Victims are all slabs of the classes below `lastClass`, and slabs of `lastClass` until `bytesLeft` is used up.
+    let lastClass = 0;
+    let bytesLeft = liveBytesMax;
+    while (lastClass < FULLNESS_CLASSES && liveByClass[lastClass]! < bytesLeft)
+      bytesLeft -= liveByClass[lastClass++]!;
     let reclaimable = 0;
-    live = 0;
     for (const slab of this.table) {
-      if (slab === undefined || !this.#isWorthEmptying(slab) || fullnessClass(slab) >= classes) continue;
-      if (live >= liveBytesMax) break;
+      if (slab === undefined || !this.#isWorthEmptying(slab)) continue;
+      const slabClass = fullnessClass(slab);
+      if (slabClass > lastClass || (slabClass === lastClass && bytesLeft <= 0)) continue;
+      if (slabClass === lastClass) bytesLeft -= slab.liveBytes;
       slab.isVictim = true;
-      live += slab.liveBytes;
       reclaimable += slab.bytes.length - slab.liveBytes;
     }
     return reclaimable;
   }
 
-  /** Returns false for a slab that is nearly full, such as one with a single large entry: emptying it would gain little. */
+  /**
+   * Returns false for a slab that is nearly full, such as one with a single large entry: emptying it would gain little.
+   */
   #isWorthEmptying(slab: Slab): boolean {
     return (
       slab !== this.#current && slab.bytes.length - slab.liveBytes >= slab.bytes.length * VICTIM_WASTE_MIN
     );
   }
 
-  /** Ends a pass: no slab is a victim any more. A victim that held an entry without an id may be left. */
+  /**
+   * Ends a pass: no slab is a victim any more. A victim may be left over, because the walk over ids does not find
+   * staged entries.
+   */
   forgetVictims(): void {
     for (const slab of this.table) if (slab !== undefined) slab.isVictim = false;
   }
@@ -389,7 +411,7 @@ export class EntrySlabs extends SlabsView {
     return place * this.unitsPerSlab;
   }
 
-  /** Has new entries go into another slab. It is as large as all slabs together, up to the largest size. */
+  /** Opens another slab for new entries. It is as large as all slabs in use together, up to the largest size. */
   #openSlab(entryBytes: number): void {
     const grown = Math.min(this.slabBytesMax, Math.max(this.#slabBytesMin, this.#slabBytes, entryBytes));
     const slab = (grown === this.slabBytesMax ? this.#spares.pop() : undefined) ?? allocate(grown);
@@ -459,7 +481,7 @@ function fullnessClass({ liveBytes, bytes }: Slab): number {
   return Math.min(FULLNESS_CLASSES - 1, Math.floor((liveBytes / bytes.length) * FULLNESS_CLASSES));
 }
 
-/** An error that says there is no memory for another slab. It is thrown before anything has changed. */
+/** The error for a slab that there is no memory for. It is thrown before anything has changed. */
 export class NoSlabMemory extends RangeError {}
 
 function allocate(lengthBytes: number): Slab {

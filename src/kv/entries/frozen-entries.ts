@@ -1,5 +1,5 @@
 // The frozen entries of a space: its entries as they were at one moment. They never change, so snapshots, iterations,
-// checkpoints and backups can read them for any time.
+// checkpoints and backups can read them at any later time.
 
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';

@@ -1,29 +1,33 @@
 // The hash index: leads from a key to the handle of its entry, in one cache miss where a descent in the ordered index
 // takes many. Pure, in memory. The index holds no keys; a KeyOwner compares them.
 //
-// It is an extendible hash table (Fagin et al., 1979): a directory of small tables with open addressing. A full table is
-// doubled or split in two, and the other tables stay as they are. So each step is short, however many keys there are. A
-// JavaScript Map moves all entries when it grows, and ends at 2^24 entries.
+// It is an extendible hash table (Fagin et al., 1979): a directory of small tables with open addressing. When a table
+// is full, it is doubled or split in two, and the other tables stay as they are. So no single write takes long, however
+// many keys there are. A JavaScript Map moves all entries when it grows, and ends at 2^24 entries.
 //
-// A slot is two words of 32 bits. The first word has the low bits of the handle plus one. The second word has the high
-// bits of the handle plus one above a hash of 28 bits. Two zeros are an empty slot. The low bits of the hash choose the
-// slot, and the bits above them the table. A removal moves later slots back, so there are no tombstones.
+// A slot is two words of 32 bits. The first word has the low 32 bits of `handle + 1`. The second word has the high 4
+// bits of `handle + 1` above a hash of 28 bits. An empty slot is two zeros. The low bits of the hash choose the slot,
+// and the bits above them choose the table. A removal moves later slots back, so there are no tombstones.
 
 import type { EntryHandle } from './entry-slabs.js';
 
 export const HASH_BITS = 28;
 const HASH_MASK = 2 ** HASH_BITS - 1;
 const LOW_RANGE = 2 ** 32;
-/** The highest handle that the hash index takes. It stands for 512 GiB of entries. */
+/** The highest handle that the hash index takes, which is enough for 512 GiB of slabs. */
 const HANDLE_MAX = 2 ** 36 - 2;
 
 const WORDS_PER_SLOT = 2;
 /** The number of slots in the first table of a hash index, which a small store pays for. */
 const SLOTS_MIN = 16;
-/** The table of an empty index: a single empty slot. The table counts as full, so the first insert() replaces it. */
+/**
+ * The memory of the table of an empty index: a single empty slot. The table counts as full, so the first insert()
+ * replaces the memory.
+ */
 const NO_SLOTS = new Uint32Array(WORDS_PER_SLOT);
 /**
- * The most slots in a table of a hash index: 128 KiB. A table of this size is split and not doubled: each step is short.
+ * The most slots in a table of a hash index: 128 KiB. A table of this size is split and not doubled, because copying a
+ * larger table would take long.
  */
 export const SLOTS_MAX = 16_384;
 /** A table is full when this part of its slots is taken. */
@@ -35,9 +39,9 @@ export const NOT_FOUND = -1;
 /** Exported so that V8 cannot drop the reads in prefetch(). */
 export let touched = 0;
 
-/** The owner of the entries, who knows their keys. */
+/** The owner of the entries, which knows their keys. */
 export interface KeyOwner<K> {
-  /** Returns true when the entry is that of the key. */
+  /** Returns true when the entry at this handle has this key. */
   isKeyOf(handle: EntryHandle, key: K): boolean;
 }
 
@@ -102,7 +106,7 @@ export class HashIndex<K> {
 
   /**
    * Adds a key that is not in the index. Returns false, without adding it, when the handle is above HANDLE_MAX, or when
-   * there is no room and no memory for more. The caller must then find the key another way.
+   * the table has no room and cannot grow. The caller must then find the key another way.
    */
   insert(fullHash: number, handle: EntryHandle): boolean {
     if (handle > HANDLE_MAX) return false;
@@ -118,8 +122,8 @@ export class HashIndex<K> {
   }
 
   /**
-   * Replaces the handle of a key. Returns false when the key is not in the index. Removes the key and returns false when
-   * the new handle is above HANDLE_MAX.
+   * Replaces the handle of a key. Returns false when the key is not in the index. Removes the key and returns false
+   * when the new handle is above HANDLE_MAX.
    */
   replace(fullHash: number, handle: EntryHandle, by: EntryHandle): boolean {
     const hash = fullHash & HASH_MASK;
@@ -157,7 +161,10 @@ export class HashIndex<K> {
     return this.#directory[(hash >>> this.#slotBits) & (this.#directory.length - 1)]!;
   }
 
-  /** Makes room in the table of a hash. Returns false without memory for it, or when one hash alone fills a table. */
+  /**
+   * Makes room in the table of a hash. Returns false when there is no memory for it, or when no bit of the hash is left
+   * to split the table by.
+   */
   #grow(hash: number): boolean {
     const table = this.#tableOf(hash);
     const slots = table.words.length / WORDS_PER_SLOT;
@@ -177,8 +184,8 @@ export class HashIndex<K> {
   }
 
   /**
-   * Splits a table in two by the first directory bit that its hashes do not have in common. One half keeps the memory of
-   * the table, because each new buffer makes V8 collect garbage sooner.
+   * Splits a table in two by the first directory bit above those that all its hashes have in common. One half keeps the
+   * memory of the table, because each new buffer makes V8 collect garbage sooner.
    */
   #split(table: Table, { words }: Table, hash: number): void {
     const depth = table.depth + 1;
@@ -220,7 +227,7 @@ function handleOf(low: number, high: number): EntryHandle {
   return (high >>> HASH_BITS) * LOW_RANGE + low - 1;
 }
 
-/** Returns the first word of the slot with this hash and handle, or NOT_FOUND. */
+/** Returns the place of the first word of the slot with this hash and handle, or NOT_FOUND. */
 function slotOf(words: Uint32Array, hash: number, handle: EntryHandle): number {
   const mask = words.length - WORDS_PER_SLOT;
   for (let at = (hash * WORDS_PER_SLOT) & mask; ; at = (at + WORDS_PER_SLOT) & mask) {
@@ -231,7 +238,10 @@ function slotOf(words: Uint32Array, hash: number, handle: EntryHandle): number {
   }
 }
 
-/** Puts a slot at its own place, or at the first empty place after it. The table has one. */
+/**
+ * Writes the words of a slot where its hash says, or into the first empty slot after that. The table must have an empty
+ * slot.
+ */
 function place(table: Table, low: number, high: number): void {
   const { words } = table;
   const mask = words.length - WORDS_PER_SLOT;
@@ -242,7 +252,9 @@ function place(table: Table, low: number, high: number): void {
   table.count++;
 }
 
-/** Empties a slot. Moves later slots back into it that a search would no longer reach over the gap. */
+/**
+ * Empties a slot, and moves back the later slots that a search would no longer reach, because an empty slot ends it.
+ */
 function closeGap(words: Uint32Array, gap: number): void {
   const mask = words.length - WORDS_PER_SLOT;
   let hole = gap;

@@ -1,14 +1,17 @@
 // The bytes of a key in a slab, and the hash of a key. Pure.
 //
-// A narrow key takes one byte for each code unit. A wide key, which has a unit above U+00FF, takes two. The key field of an
-// entry is the number of units times two, plus one for a wide key.
+// A narrow key takes one byte for each UTF-16 code unit. A wide key has a unit above U+00FF, and takes two bytes for
+// each unit. The key field of an entry is the number of units times two, plus one for a wide key.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { readLatin1, readUtf16 } from '../encoding/utf8.js';
 
 const NARROW_UNIT_MAX = 0xff;
 
-/** The shortest substring that V8 makes without a copy, in units. Such a substring keeps the whole string in memory. */
+/**
+ * The shortest substring that V8 makes without a copy, in units. Such a substring keeps the string that it comes from
+ * in memory.
+ */
 const SLICED_UNITS_MIN = 13;
 
 /** Returns the key field of a key. */
@@ -24,7 +27,7 @@ export function keyBytesOf(keyField: number): number {
   return (keyField >>> 1) << (keyField & 1);
 }
 
-/** Writes a key, whose key field is `keyField`, at `at`. */
+/** Writes a key with the key field `keyField` at `at`. */
 export function writeKey(bytes: Uint8Array, at: number, key: IndexKey, keyField: number): void {
   const isWide = (keyField & 1) === 1;
   let target = at;
@@ -40,7 +43,7 @@ export function mayBeSlice(key: IndexKey): boolean {
   return key.length >= SLICED_UNITS_MIN;
 }
 
-/** Returns the key that writeKey() wrote at `start`. The string shares no memory with another one. */
+/** Returns the key that writeKey() wrote at `start`. The string shares no memory with another string. */
 export function readKey(bytes: Uint8Array, start: number, keyField: number): IndexKey {
   const end = start + keyBytesOf(keyField);
   return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);
@@ -68,7 +71,7 @@ function wideUnitAt(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8);
 }
 
-/** Returns a hash of 32 bits. Without the seed, which is secret, nobody can choose keys that collide. */
+/** Returns a hash of 32 bits. The seed is secret, so nobody who chooses keys knows which keys collide. */
 export function hashKey(key: IndexKey, seed: number): number {
   let hash = seed ^ key.length;
   for (let index = 0; index < key.length; index++) hash = mixed(hash, key.charCodeAt(index));

@@ -1,14 +1,17 @@
-// The link queue: links that commits have put off. Single puts and large batches go to the disk first, and change the
-// entries while the disk works. They are linked before the next look at entries. All spaces of a store share one queue,
-// because one batch may write to several spaces.
+// The link queue: links that commits have put off. To link a write is to apply it to the entries (link() in
+// change-entries.ts). Single puts and large writes go to the disk first, and are linked while the disk works. Code that
+// looks at entries in between runs the queue first. All spaces of a store share one queue, because one batch may write
+// to several spaces.
 
 import { CommitGuard } from '../../commit-guard.js';
 
 /** The links that are put off, and the guard around every change of entries. */
 export class LinkQueue {
-  /** Set during every change of entries. Code outside of a change that finds it set knows that a change was stopped. */
+  /**
+   * The guard is set during every change of entries. If code outside of a change finds it set, a change was stopped.
+   */
   readonly guard = new CommitGuard((cause) => this.onStopped(cause));
-  /** Called with the cause when a change was stopped half-way. The store sets it to poison its log. */
+  /** Called with the cause when a change was stopped half-way. A store that writes sets this to poison its log. */
   onStopped: (cause: unknown) => void = () => {};
   #due: (() => void) | null = null;
 
@@ -53,7 +56,7 @@ export class LinkQueue {
     }
   }
 
-  /** Links what was put off, unless a change is under way or was stopped, where run() would throw. */
+  /** Calls run(), unless a change is under way or was stopped: run() would throw then. */
   runOutsideOfCommits(): void {
     if (this.#due !== null && !this.guard.isInside) this.run();
   }

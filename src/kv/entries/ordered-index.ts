@@ -1,23 +1,35 @@
 // The ordered index: an ordered map in memory, on the B+ tree of `sorted-btree`. Pure.
 //
-// A clone is O(1) and copy-on-write in both directions. The tree marks the root as shared. Before the tree changes a shared
-// node, it copies the node and marks the children as shared. The arrays of a shared node never change, so a walk over a
-// clone is not affected by writes to the original.
+// New keys that ascend above all others gather in the tail, two arrays beside the tree. A long tail goes into the tree
+// as whole nodes, which is faster than key by key. Reads, and changes of keys in the tail, move the tail into the tree
+// first.
+//
+// A clone is O(1) and copy-on-write in both directions. The tree marks the root as shared. Before the tree changes a
+// shared node, it copies the node and marks the children as shared. The arrays of a shared node never change, so writes
+// to the original do not affect a walk over a clone.
 
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
 
-/** The most keys in a node of the ordered index. Smaller nodes make a large index slower, and larger nodes gain nothing. */
+/**
+ * The most keys in a node of the ordered index. Smaller nodes make a large index slower, and larger nodes gain nothing.
+ */
 const NODE_ENTRIES_MAX = 64;
 
-/** A loader fills nodes to this part, because the first insertions would split every full node. */
+/**
+ * Nodes that are made of many keys at once are filled to this part, because the first insertions would split full
+ * nodes.
+ */
 const LOAD_FACTOR = 0.9;
 
 /** A loader gathers this many keys before it makes nodes of them, which bounds the time of a single add(). */
 const LOAD_CHUNK_KEYS = 16_384;
 
-/** The most keys in the tail of the ordered index. A longer tail gains little, and the next read waits for all of it. */
+/**
+ * The most keys in the tail of the ordered index. A longer tail gains little, and the next read waits until the whole
+ * tail is in the tree.
+ */
 const TAIL_KEYS_MAX = 1024;
 /** The shortest tail of the ordered index that goes into the tree as whole nodes. A shorter tail goes key by key. */
 const TAIL_KEYS_MIN = 32;
@@ -25,7 +37,7 @@ const TAIL_KEYS_MIN = 32;
 /** The lowest of all possible keys. */
 const LOWEST_KEY: IndexKey = '';
 
-/** A key with this suffix is the next possible key, so an exclusive low bound becomes an inclusive one. */
+/** A key with this suffix is the next possible key. So an exclusive low bound becomes an inclusive bound. */
 const SUCCESSOR_SUFFIX = '\0';
 
 /** The first chunk of a walk upwards over the ordered index, in keys. It is small because a walk may end soon. */
@@ -35,13 +47,13 @@ const WALK_CHUNK_KEYS_MAX = 1024;
 /** A chunk of a walk upwards is this many times as large as the chunk before. */
 const WALK_CHUNK_GROWTH = 4;
 
-/** Ends forRange() of sorted-btree, which then returns `break`. Without it, forRange() returns the number of keys. */
+/**
+ * A callback returns this to end forRange() of sorted-btree, which then returns -1. Otherwise forRange() returns the
+ * number of keys.
+ */
 const STOP = { break: -1 };
 
-/**
- * An ordered map from index keys to values, in the order of code units. New keys in ascending order above all others gather
- * beside the tree, in the tail. The tail goes into the tree as whole nodes, which is faster than key by key.
- */
+/** An ordered map from index keys to values, in the order of code units. */
 export class OrderedIndex<V extends object | number> {
   readonly #nodeEntriesMax: number;
   readonly #tailKeysMax: number;
@@ -49,7 +61,7 @@ export class OrderedIndex<V extends object | number> {
   /** The tail: ascending keys above every key in the tree. */
   #tailKeys: IndexKey[] = [];
   #tailValues: V[] = [];
-  /** An upper bound of all keys in tree and tail, or undefined when none is known. */
+  /** A key that no key in tree and tail is above, or undefined when none is known. */
   #highest: IndexKey | undefined;
 
   /** Tests give small sizes, which make deep trees of few keys. */
@@ -85,14 +97,14 @@ export class OrderedIndex<V extends object | number> {
   }
 
   /**
-   * Deletes a key. Returns false when it was not there. While a clone shares the tree, the path to the place of the key is
+   * Deletes a key. Returns false when it was not there. If a clone shares the tree, the path to the place of the key is
    * copied in either case.
    */
   delete(key: IndexKey): boolean {
     return this.#wholeTree.delete(key);
   }
 
-  /** Returns an index of a tree, which the index then owns. @internal For OrderedIndexLoader. */
+  /** Returns an index that takes over a tree. @internal For OrderedIndexLoader. */
   static ofTree<V extends object | number>(tree: Tree<V>, tailKeysMax?: number): OrderedIndex<V> {
     const index = new OrderedIndex<V>(tree.maxNodeSize, tailKeysMax);
     index.#tree = tree;
@@ -112,7 +124,7 @@ export class OrderedIndex<V extends object | number> {
     return range === undefined ? 0 : tree.forRange(range.low, range.high, range.highInclusive);
   }
 
-  /** Deletes the keys in the range, and returns how many there were. */
+  /** Deletes the keys in the range, and returns their number. */
   deleteRange(bounds: KeyBounds): number {
     this.#highest = undefined;
     if (isUnbounded(bounds)) return this.#deleteAll();
@@ -157,8 +169,8 @@ export class OrderedIndex<V extends object | number> {
   }
 
   /**
-   * Yields at most `limit` keys in the range with their values, lazily, each pair in a fresh array. The order is undefined
-   * when the index changes meanwhile: iterate over a clone.
+   * Yields at most `limit` keys in the range with their values, lazily, each pair in a new array. The order is
+   * undefined when the index changes meanwhile: iterate over a clone.
    */
   *iterate(bounds: KeyBounds, reverse = false, limit = Number.POSITIVE_INFINITY): IndexIterator<V> {
     const walk = this.walk(bounds, reverse, limit);
@@ -222,7 +234,10 @@ export class OrderedIndexLoader<V extends object | number> {
   }
 }
 
-/** Returns a tree with `keys` added, which are ascending and above all others. `tree` must not be used any more. */
+/**
+ * Returns a tree with the keys of `tree` and `keys`, which ascend and are above all keys of `tree`. `tree` must not be
+ * used any more.
+ */
 function withKeysAbove<V extends object | number>(
   tree: Tree<V>,
   keys: IndexKey[],
@@ -244,7 +259,10 @@ export interface IndexWalk<V> {
   readonly value: V;
 }
 
-/** A walk upwards, in chunks. forRange() of sorted-btree takes less time for a key than the iterator of sorted-btree. */
+/**
+ * A walk upwards, in chunks that forRange() of sorted-btree fills. The iterator of sorted-btree takes longer for each
+ * key.
+ */
 class WalkUp<V> implements IndexWalk<V> {
   readonly #tree: Tree<V>;
   #bounds: KeyBounds;
@@ -300,7 +318,7 @@ class WalkUp<V> implements IndexWalk<V> {
   }
 }
 
-/** A walk downwards, with the iterator of sorted-btree: forRange() goes upwards only. */
+/** A walk downwards, with the iterator of sorted-btree, because forRange() goes upwards only. */
 class WalkDown<V> implements IndexWalk<V> {
   readonly #pairs: Iterator<[IndexKey, V]>;
   readonly #low: IndexKey;
@@ -343,13 +361,14 @@ interface ClosedRange {
 }
 
 function compareCodeUnits(a: IndexKey, b: IndexKey): number {
-  // `===` is faster than a second `<` or `>`: it tells strings of unequal length apart without reading their characters.
+  // `===` is faster than a second `<` or `>`: it tells strings of unequal length apart without reading their
+  // characters.
   return a < b ? -1 : a === b ? 0 : 1;
 }
 
 /**
- * Returns a range in the form that sorted-btree takes: low inclusive, and both ends present. Returns undefined for an empty
- * range, because sorted-btree counts a negative number of keys in an inverted one.
+ * Returns a range in the form that sorted-btree takes: low inclusive, and both ends present. Returns undefined for an
+ * empty range, because sorted-btree counts a negative number of keys in an inverted one.
  */
 function closedRange<V>(tree: Tree<V>, bounds: KeyBounds): ClosedRange | undefined {
   const low = lowestOf(bounds);

@@ -1,8 +1,9 @@
 // The schema of a store: its spaces, and the definitions that values refer to. Keys and values in the log and in images
 // can be read only with the schema.
 //
-// A definition is the list of property names of a shape (src/kv/encoding/shapes.ts). The log has a definition before the
-// first value that refers to it, and again in every epoch of the log. An image has a definition in every block with a
+// A definition is the id and the property names of a shape (src/kv/encoding/shapes.ts). An epoch is a part of the log:
+// one starts at each open and each checkpoint, and whenever the epoch before is EPOCH_BYTES long. In each epoch, the
+// log holds a definition before the first value that refers to it. An image holds a definition in every block with a
 // value that refers to it. So the log after a checkpoint can be read without the log before it, and each block of an
 // image without the other blocks.
 
@@ -38,14 +39,14 @@ const EPOCH_BYTES = 256 * 1024;
 
 /** The spaces and definitions of one store. */
 export class Schema {
-  /** The links that commits have put off, in all spaces. */
+  /** The links that a commit has put off, in all spaces. */
   readonly links = new LinkQueue();
   /** The msgpack codec of this store, whose values may refer to definitions. */
   readonly msgpack: ValueCodec<unknown>;
   /** The seed of the hashes of keys. It is secret: see hashKey(). */
   readonly seed: number;
   readonly #shapes: Shapes;
-  /** The root space. Call reset() or replaceAll() first, which set it. */
+  /** The root space, which reset(), replaceAll() and add() set. */
   root!: Space;
   #spaces = new Map<number, Space>();
   #nextSpaceId = ROOT_ID + 1;
@@ -87,7 +88,7 @@ export class Schema {
     this.#nextSpaceId = Math.max(this.#nextSpaceId, space.id + 1);
   }
 
-  /** Gives no id below this one to a new space: the ids below have been used. */
+  /** Gives new spaces only ids of at least `nextSpaceId`, because the ids below it have been used. */
   reserveIds(nextSpaceId: number): void {
     this.#nextSpaceId = Math.max(this.#nextSpaceId, nextSpaceId);
   }
@@ -102,7 +103,7 @@ export class Schema {
     this.replaceAll([this.newSpace(ROOT_ID, root)], ROOT_ID + 1);
   }
 
-  /** Replaces all spaces by the spaces of an image, whose root space is one of them. */
+  /** Replaces all spaces by the spaces of an image, which include a root space. */
   replaceAll(spaces: readonly Space[], nextSpaceId: number): void {
     this.#spaces = new Map(spaces.map((space) => [space.id, space]));
     this.#nextSpaceId = nextSpaceId;
@@ -121,8 +122,8 @@ export class Schema {
   }
 
   /**
-   * Returns the definition that the value `bytes[start, end)` refers to, or NO_DEFINITION. Throws KEELSON_DECODE when the
-   * value ends inside the reference.
+   * Returns the definition that the value `bytes[start, end)` refers to, or NO_DEFINITION. Throws KEELSON_DECODE when
+   * the value ends inside the reference.
    */
   referenceIn(space: SpaceDefinition, bytes: Uint8Array, start: number, end: number): DefinitionId {
     return space.hasReferences && start < end && bytes[start] === SHAPED
@@ -151,7 +152,7 @@ export class Schema {
     this.#epochEndLsn = lsn + EPOCH_BYTES;
   }
 
-  /** Starts an epoch when the last one is long enough. Called after every commit with its LSN. */
+  /** Starts an epoch when the current epoch is long enough. Called after every commit with its LSN. */
   committed(lsn: number): void {
     if (lsn >= this.#epochEndLsn) this.startEpoch(lsn);
   }
@@ -164,7 +165,7 @@ export class Schema {
 
   /**
    * Reads a definition at the cursor, moves past it, adds it, and returns its id. Throws KEELSON_DECODE when the
-   * definition is malformed, or contradicts another definition of its id.
+   * definition is malformed, or when its id has other names already.
    */
   readDefinition(bytes: Uint8Array, cursor: ReadCursor, end: number): DefinitionId {
     const shape = readShape(bytes, cursor, end);

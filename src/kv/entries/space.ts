@@ -12,7 +12,7 @@ export const SPACE_ID_MAX = 2 ** 32 - 1;
 
 /** The definition of a space: its name and encodings, as the log and images have them. */
 export class SpaceDefinition {
-  /** The name; '' for the root space. */
+  /** The name, which is '' for the root space. */
   readonly name: string;
   readonly keyCodec: KeyCodec<unknown>;
   readonly valueEncodingName: string;

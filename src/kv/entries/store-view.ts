@@ -7,7 +7,7 @@ import type { Space } from './space.js';
 export interface SpaceView {
   readonly space: Space;
   readonly entries: FrozenEntries;
-  /** The bytes that the entries took at that moment. */
+  /** The bytes of the entries at that moment, with headers and padding. */
   readonly bytes: number;
   /** The LSN of the last write to the space at that moment. */
   readonly lastLsn: number;
@@ -16,7 +16,7 @@ export interface SpaceView {
 /** A view of a whole store: all spaces as they were after the write at `lsn`. */
 export class StoreView {
   readonly lsn: number;
-  /** The id of the next space that is created. Ids never return. */
+  /** The id of the next space that is created. No id is used twice. */
   readonly nextSpaceId: number;
   /** The spaces in the order of their ids. */
   readonly spaces: readonly SpaceView[];

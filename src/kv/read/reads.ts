@@ -31,10 +31,12 @@ export interface VersionedValue<V> {
 }
 
 /**
- * The reads of a store and of a snapshot. They are synchronous. Reads of a store show every write whose call has returned,
- * durable or not. Reads of a snapshot show the store as of one LSN. All keys and values are copies.
+ * The reads of a store and of a snapshot. They are synchronous. Reads of a store show every write whose call has
+ * returned, durable or not. Reads of a snapshot show the store as of one LSN. All keys and values are copies.
  *
- * Reads throw a TypeError that names a wrong key or range, KEELSON_KEY_TOO_LARGE, and KEELSON_CLOSED.
+ * Reads throw a TypeError that names a wrong key or range, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED, and KEELSON_DECODE
+ * for a value that the encoding cannot decode. After JavaScript was stopped in the middle of a write, for example by a
+ * timeout of node:vm, reads of the store throw KEELSON_POISONED.
  */
 export interface Reads<K, V> {
   /**
@@ -61,7 +63,7 @@ export interface Reads<K, V> {
   getEntry(key: K): VersionedValue<V> | undefined;
 
   /**
-   * Returns true when the key is there. Does not decode its value.
+   * Returns true when the key is present. Does not decode its value.
    *
    * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
    * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED.
@@ -71,10 +73,11 @@ export interface Reads<K, V> {
   has(key: K): boolean;
 
   /**
-   * Returns the values of many keys, in the order of the keys, with undefined for absent keys.
+   * Returns the values of many keys, in the order of `keys`, with undefined for absent keys.
    *
-   * @param keys An array of keys. A key may stand in it more than once.
-   * @throws What get() throws. A TypeError names the place, as in `keys[3]`.
+   * @param keys An array of keys, which may hold a key more than once.
+   * @throws What get() throws, and a TypeError for another value than an array. A TypeError names the place, as in
+   * `keys[3]`.
    * @example
    * const [ada, alan] = db.getMany(['user:ada', 'user:alan']);
    */
@@ -94,7 +97,8 @@ export interface Reads<K, V> {
   entries(range?: RangeOptions<K>): IteratorObject<[K, V], undefined>;
 
   /**
-   * Returns an iterator over keys, in their order. It is lazy, shows the keys at the time of the call, and reads no values.
+   * Returns an iterator over keys, in their order. It is lazy, shows the keys at the time of the call, and reads no
+   * values.
    *
    * @param range The range, the order and the number of keys. By default all keys, upwards.
    * @throws What entries() throws, apart from KEELSON_DECODE.
@@ -104,7 +108,8 @@ export interface Reads<K, V> {
   keys(range?: RangeOptions<K>): IteratorObject<K, undefined>;
 
   /**
-   * Returns an iterator over values, in the order of their keys. It is lazy, and shows the values at the time of the call.
+   * Returns an iterator over values, in the order of their keys. It is lazy, and shows the values at the time of the
+   * call.
    *
    * @param range The range, the order and the number of keys. By default all keys, upwards.
    * @throws What entries() throws.
@@ -133,7 +138,7 @@ export interface Reads<K, V> {
   count(range?: KeyRange<K>): number;
 }
 
-/** The codecs of the root space, by the options of open(). */
+/** The codecs of the root space, which the options of open() name. */
 export interface Codecs<K, V> {
   readonly key: KeyCodec<K>;
   readonly value: ValueCodec<V>;
@@ -145,7 +150,10 @@ export class IndexReads<K, V> implements Reads<K, V> {
   readonly #view: () => View;
   readonly #assertOpen: () => void;
 
-  /** `access.assertOpen` is called at every read and at every step of an iteration. It throws when reads are over. */
+  /**
+   * `access.assertOpen` is called at every read and at every step of an iteration. It throws when reads are not
+   * possible any more.
+   */
   constructor(codecs: Codecs<K, V>, access: { view: () => View; assertOpen: () => void }) {
     this.codecs = codecs;
     this.#view = access.view;
@@ -166,7 +174,8 @@ export class IndexReads<K, V> implements Reads<K, V> {
     const handle = this.#find('key', key);
     if (handle === undefined) return undefined;
     const entries = this.#view();
-    // The version is read first. A handle is valid until the next write, and a decoder may be foreign code that writes.
+    // The version is read first, because a decoder may be foreign code that writes, and a handle is valid until the
+    // next write.
     const version = entries.versionOf(handle) as Lsn;
     return { value: entries.read(handle, this.codecs.value.decode), version };
   }
@@ -245,13 +254,14 @@ class RangeIterator<T> implements IteratorObject<T, undefined> {
     if (!walk.advance()) return this.return();
     let isDone = true;
     try {
-      // The range has another entry. If reads are over, an end without an error would look like the end of the range.
+      // The range has another entry. If the store was closed, an end without an error would look like the end of the
+      // range.
       this.#assertOpen();
       const value = this.#project(view, walk);
       isDone = false;
       return { done: false, value };
     } finally {
-      // An error ends the iterator, so that nobody steps over a value that does not decode.
+      // An error ends the iterator, so that no caller steps over a value that does not decode.
       if (isDone) this.return();
     }
   }
@@ -272,5 +282,6 @@ class RangeIterator<T> implements IteratorObject<T, undefined> {
   }
 }
 
-// The iterator inherits from Iterator.prototype, as generators do. So it has the methods of a newer Node.js, such as map().
+// The iterator inherits from Iterator.prototype, as generators do. So it has the methods of a newer Node.js, such as
+// map().
 Object.setPrototypeOf(RangeIterator.prototype, Object.getPrototypeOf(Object.getPrototypeOf([].values())));

@@ -10,12 +10,12 @@ import { type Codecs, IndexReads } from './reads.js';
 
 /** A snapshot of an open store. store-interface.ts documents it for callers. */
 export class Snapshot<K, V> extends IndexReads<K, V> {
-  /** The LSN of the last write in the snapshot. That write may not be durable yet: see flush(lsn). */
   readonly lsn: Lsn;
   #root: FrozenEntries | null;
 
   /**
-   * `view` is a view of the store in `directory`. Every read calls `storeIsOpen`, because a snapshot ends with its store.
+   * `view` is a view of the store in `directory`. Every read calls `storeIsOpen`, because a snapshot ends with its
+   * store.
    */
   constructor(codecs: Codecs<K, V>, view: StoreView, directory: string, storeIsOpen: () => boolean) {
     super(codecs, {
@@ -29,18 +29,10 @@ export class Snapshot<K, V> extends IndexReads<K, V> {
     this.lsn = view.lsn as Lsn;
   }
 
-  /**
-   * Closes the snapshot and frees the memory that only it held. Idempotent. Later reads, and the next steps of iterations
-   * over the snapshot, throw KEELSON_CLOSED.
-   *
-   * @example
-   * snapshot.close();
-   */
   close(): void {
     this.#root = null;
   }
 
-  /** Closes the snapshot at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.close();
   }

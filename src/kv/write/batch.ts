@@ -29,10 +29,11 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Adds all operations to `writes`, which has begun. May run foreign code, which may write meanwhile with another one.
+ * Adds all operations to `writes`, whose begin() was called. May run foreign code, which may write meanwhile with
+ * another write set.
  *
- * @throws A TypeError that names the operation and its field, as in `operations[3].key`; KEELSON_KEY_TOO_LARGE and
- * KEELSON_RECORD_TOO_LARGE.
+ * @throws A TypeError that names the operation and its field, as in `operations[3].key`; KEELSON_KEY_TOO_LARGE,
+ * KEELSON_RECORD_TOO_LARGE, and what an encoder of the caller throws.
  */
 export function addBatch<K, V>(
   space: Space,

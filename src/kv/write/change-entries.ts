@@ -1,5 +1,6 @@
-// Applying a write set to entries: the only code that changes entries. The write path applies a write in two steps around
-// its append to the log. Replay, salvage and the examination of images apply writes that the disk holds already.
+// Applying a write set to entries: the only code that changes entries. The write path stages a write before it appends
+// the record to the log, and links it afterwards. Replay, salvage and the overlay of a damaged image apply writes that
+// the disk holds already.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryHandle } from '../entries/entry-slabs.js';
@@ -10,13 +11,13 @@ import { CLEAR, CREATE, DELETE, DROP, PUT, type WriteSet } from './write-set.js'
 /** Limit of the puts in the queue. The next look at entries waits until all of them are linked. */
 const QUEUED_PUTS_MAX = 1024;
 
-/** Applies a write that is in the log already, without judging it. Throws NoSlabMemory, with nothing changed. */
+/** Applies a write that the disk holds already, without checking it. Throws NoSlabMemory, with nothing changed. */
 export function applyWrites(schema: Schema, writes: WriteSet, lsn: number): void {
   stage(writes);
   link(schema, writes, lsn);
 }
 
-/** Stages the entries of all puts. Throws NoSlabMemory, with none of them staged. */
+/** Stages the entries of all puts: copies them into slabs. Throws NoSlabMemory, with none of them staged. */
 export function stage(writes: WriteSet): void {
   const { count, kinds, spaces, keys, bytes, view, valueStarts, valueEnds, handles } = writes;
   let at = 0;
@@ -34,13 +35,13 @@ export function stage(writes: WriteSet): void {
   for (at = 0; at < count; at++) if (kinds[at] === PUT) spaces[at]!.entries.prefetchLink(handles[at]!);
 }
 
-/** Applies all operations, in their order, after stage(). */
+/** Applies all operations to the entries and the schema, in their order. Call stage() before. */
 export function link(schema: Schema, writes: WriteSet, lsn: number): void {
   const { count, kinds, spaces, keys, handles, bounds, hasOwnKeys } = writes;
   let clears = 0;
   for (let at = 0; at < count; at++) {
     const space = spaces[at]!;
-    // A damaged image that is put over older entries has its versions in no order.
+    // The overlay of a damaged image links its entries in the order of their keys, so the LSNs come in no order.
     if (lsn > space.lastLsn) space.lastLsn = lsn;
     switch (kinds[at]) {
       case PUT:

@@ -1,7 +1,7 @@
 // Reads the records of a store. Pure. readWriteSet() is the only decoder of writes: replay, salvage and verify use it.
 //
-// The checksum of the frame vouches for the bytes. So if a record does not decode, a newer version or another program wrote
-// it. Such a record is KEELSON_DECODE: the reader never guesses.
+// The checksum of the frame vouches for the bytes. So if a record does not decode, a newer version or another program
+// wrote it. The reader throws KEELSON_DECODE for such a record, and never guesses.
 
 import { isKeelsonError, KeelsonError, NEXT_STEPS } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -44,8 +44,8 @@ export function isBirth(bytes: Uint8Array, start = 0, end = bytes.length): boole
 }
 
 /**
- * Reads the birth record of the store in `directory`. Throws KEELSON_DECODE for another record, and KEELSON_FORMAT_VERSION
- * for a record of a newer Keelson.
+ * Reads the birth record of the store in `directory`. Throws KEELSON_DECODE for another or a malformed record, and
+ * KEELSON_FORMAT_VERSION for a record of a newer Keelson.
  */
 export function readBirth(record: Uint8Array, directory: string): Birth {
   assertKind(RECORD_KIND_BIRTH, record, 0, record.length);
@@ -66,12 +66,13 @@ export function readBirth(record: Uint8Array, directory: string): Birth {
 }
 
 /**
- * Reads the write record `bytes[start, end)` into a write set, which then refers to `bytes`. Adds the definitions in the
- * record to the schema, and changes nothing else there. Throws KEELSON_DECODE for a record that does not decode;
- * definitions before the fault have been added then.
+ * Reads the write record `bytes[start, end)` into a write set, which then refers to `bytes`. Adds the definitions in
+ * the record to the schema, and changes nothing else there. Throws KEELSON_DECODE for a record that does not decode;
+ * the definitions before the fault stay added.
  *
- * @param isCovered True for a record that an image covers. It may be about spaces that were dropped before the image, and refer
- * to definitions that only older records have: the values of such spaces and references are not looked into.
+ * @param isCovered True for a record that is not newer than an image. Such a record may write to spaces that were
+ * dropped before the image, and refer to definitions that only older records have. So the keys in an unknown space may
+ * be any bytes, and an unknown definition is no error.
  */
 export function readWriteSet(
   schema: Schema,
@@ -84,7 +85,7 @@ export function readWriteSet(
   try {
     readOperations({ at: start, schema, record: bytes, end, into, isCovered });
   } catch (error) {
-    // The record is read again by itself, because the offset in the error must count from the start of the record.
+    // A copy of the record is read again, because the offset in the error must count from the start of the record.
     if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
       const record = bytes.slice(start, end);
       readOperations({ at: 0, schema, record, end: record.length, into, isCovered });
@@ -156,15 +157,15 @@ function readOfSchema(opcode: number, cursor: Reading): void {
   const keyCodec = readKeyEncoding(record, cursor, end);
   const definition = new SpaceDefinition(name, keyCodec, readText(record, cursor, end));
   const known = schema.space(id) ?? into.created(id);
-  // The log may repeat the creation of a space, so that it can be read from this record on.
+  // The log may repeat the creation of a space, so that the log can be read from this record on.
   if (known === undefined) into.addCreate(schema.newSpace(id, definition));
   else if (!known.equals(definition)) throw undecodable(`space ${id} is defined as another one, too`, at);
 }
 
-/** Stands in for the definition of a space that is gone. Its keys are any bytes. */
+/** Stands in for the definition of a space that was dropped. Its keys may be any bytes. */
 const DROPPED = new SpaceDefinition('', bytesKeyCodec as KeyCodec<unknown>, 'bytes');
 
-/** Reads the id of a space other than the root space. */
+/** Reads the id of a space, which must not be the root space, and returns the space. */
 function readSpace(cursor: Reading): Space {
   const { schema, record, end, into, isCovered } = cursor;
   const at = cursor.at;

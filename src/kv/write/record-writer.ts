@@ -1,5 +1,5 @@
-// Writes the records of a store, one after the other, in memory that is reused. The value of a put is encoded right into
-// the record.
+// Writes the records of a store, one after the other, in memory that is reused. The value of a put is encoded right
+// into the record.
 
 import type { ArgumentName } from '../../errors.js';
 import type { RecordMemory } from '../../journal/internal.js';
@@ -20,7 +20,7 @@ import {
   RECORD_KIND_WRITE,
 } from './record-format.js';
 
-/** The longest key, in units, whose length surely takes one byte, whatever its characters. */
+/** The longest key whose length takes one byte, whatever its characters, in UTF-16 code units. */
 const SHORT_KEY_UNITS_MAX = Math.floor(0x7f / UTF8_BYTES_PER_UNIT_MAX);
 
 /** The most bytes of an operation with a short key: the opcode, the key with its length, and the length of a value. */
@@ -28,13 +28,19 @@ const SHORT_OPERATION_BYTES_MAX = 2 + 0x7f + LEB128_BYTES_MAX;
 
 const NONE_DEFINED: readonly DefinitionId[] = [];
 
-/** A writer of one record at a time: begin(), operations, finish(). After a throw, only begin() may be called. */
+/**
+ * A writer of one record at a time: begin(), operations, finish(). After a throw, only begin() and release() may be
+ * called.
+ */
 export class RecordWriter {
   readonly #schema: Schema;
   readonly #out: Scratch;
-  /** The definitions in this record. Most records have none, and emptying a Set for each record would take longer. */
+  /**
+   * The ids of the definitions in this record. An array, because most records have none and emptying a Set takes
+   * longer.
+   */
   #defined = NONE_DEFINED;
-  /** The number of bytes that the length of the last value took, as a guess for the next value. */
+  /** The number of bytes that the length of the last value took. The guess for the next value. */
   #lengthBytes = 1;
   #valueStart = 0;
 
@@ -60,15 +66,15 @@ export class RecordWriter {
   }
 
   /**
-   * Adds a put, and before it the definition that its value refers to, if the log lacks it in this epoch. Throws what the
-   * codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code: see ValueCodec.
+   * Adds a put, and before it the definition that its value refers to, if the log lacks it in this epoch. Throws what
+   * the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code: see ValueCodec.encode().
    */
   put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
     const out = this.#out;
     const start = out.at;
     this.#operation(OPCODE.put, space, key);
     const lengthAt = out.at;
-    // The value is written where it belongs if its length takes as many bytes as guessed.
+    // If the length takes as many bytes as guessed, the value need not move.
     out.at = lengthAt + this.#lengthBytes;
     codec.encode(value, argument, out);
     this.#finishValue(lengthAt);
@@ -106,7 +112,7 @@ export class RecordWriter {
 
   /** Returns the record, at the start of memory that the next begin() overwrites. Throws KEELSON_RECORD_TOO_LARGE. */
   finish(): RecordMemory {
-    // reserve() asks for the worst case, and refuses nothing that may still fit.
+    // reserve() refuses nothing that may still fit, so the record may be too large by now.
     this.#out.check();
     return this.#out;
   }
@@ -121,7 +127,7 @@ export class RecordWriter {
     return bytes.subarray(0, at);
   }
 
-  /** Notes that the record is in the log, and so are its definitions. */
+  /** Notes in the schema that the log holds the definitions of this record. */
   appended(): void {
     if (this.#defined === NONE_DEFINED) return;
     for (const id of this.#defined) this.#schema.recorded(id);
@@ -139,7 +145,9 @@ export class RecordWriter {
     this.#byte(kind);
   }
 
-  /** Writes the length of a value at `lengthAt`. Moves the value if the length takes other bytes than guessed. */
+  /**
+   * Writes the length of a value at `lengthAt`. Moves the value if the length takes more or fewer bytes than guessed.
+   */
   #finishValue(lengthAt: number): void {
     const out = this.#out;
     const guessedStart = lengthAt + this.#lengthBytes;
@@ -154,11 +162,13 @@ export class RecordWriter {
     this.#valueStart = writeLeb128(out.bytes, valueBytes, lengthAt);
   }
 
-  /** Inserts a definition before the put at `start`, which is the last operation and whose value refers to it. */
+  /**
+   * Inserts a definition before the put at `start`, which is the last operation. Its value refers to the definition.
+   */
   #defineBefore(start: number, id: DefinitionId): void {
     const out = this.#out;
     const putBytes = out.at - start;
-    // The definition is written behind the put. Then a copy of the put goes behind it, and both move to `start`.
+    // The definition is written behind the put, and a copy of the put behind the definition. Then both move to `start`.
     out.reserve(1 + DEFINITION_BYTES_MAX + putBytes);
     const definitionAt = out.at;
     this.#byte(OPCODE.definition);

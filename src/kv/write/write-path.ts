@@ -1,9 +1,10 @@
-// The write path: brings a write set into the log and into the entries, both or neither. The only code that appends to the
-// log of a store.
+// The write path: brings a write set into the log and into the entries, both or neither. It is the only code that
+// appends writes to the log; open-store.ts appends the birth record.
 //
-// A commit has four phases. First, the caller fills the write set, which may run foreign code. Second, the log makes
+// A write has four phases. First, the caller fills the write set, which may run foreign code. Second, the log makes
 // room, which may run hooks of the program. Third, between enter() and leave() of the guard, log and entries change
-// together, and no foreign code runs. Fourth, the observers are told. docs/ARCHITECTURE.md has the reasons.
+// together, and no foreign code runs. A large write is linked right after that, once its record is submitted. Fourth,
+// the observers are told. docs/ARCHITECTURE.md has the reasons.
 
 import { isKeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -38,7 +39,10 @@ export class WritePath {
   readonly #parts: WritePathParts;
   readonly #observers: WriteObserver[] = [];
   readonly #queuedPuts = new QueuedPuts();
-  /** A write set for the next write, or null. Encoders and hooks may write during a write, so a write takes it away. */
+  /**
+   * A write set for the next write, or null. A write takes it away, because encoders and hooks may write during the
+   * write. Such a nested write makes a write set of its own.
+   */
   #resting: WriteSet | null = null;
   /** The write set whose links are put off as a whole, or null. */
   #late: WriteSet | null = null;
@@ -62,16 +66,17 @@ export class WritePath {
 
   /** Takes a write set back for the next write. */
   giveBack(writes: WriteSet): void {
-    // This commit was stopped before its links, which still need the write set.
+    // This commit was stopped before it was linked, and the link still needs the write set.
     if (this.#late === writes) return;
-    // Memory is freed now, because the next write may never come.
+    // Memory is freed now and not by the next write, because that may never come.
     writes.release();
     this.#resting = writes;
   }
 
   /**
    * Appends a write to the log and applies it to the entries. Returns the LSN of its record, which is not durable yet.
-   * Throws, with nothing changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, and what the log and `assertWritable` throw.
+   * Throws, with nothing changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, and what ensureRoom() and `assertWritable`
+   * throw. An error while log and entries change poisons the log: memory may disagree with the log then.
    */
   commit(writes: WriteSet): Lsn {
     const { log, schema } = this.#parts;
@@ -100,8 +105,9 @@ export class WritePath {
   }
 
   /**
-   * Changes log and entries together. NoSlabMemory comes before anything has changed. Any other error, and a stop of
-   * JavaScript, leaves the guard set: memory may disagree with the log then, so the log is poisoned.
+   * Changes log and entries together. Throws NoSlabMemory before anything has changed. Any other error, also one of
+   * claim(), poisons the log and is thrown as KEELSON_POISONED. The guard stays set then, as it does when JavaScript is
+   * stopped in here.
    */
   #change(writes: WriteSet, record: RecordMemory): Lsn {
     const { log, schema } = this.#parts;

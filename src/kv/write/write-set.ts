@@ -1,7 +1,7 @@
 // The write set: the operations of one atomic write, which is one record of the log. A caller fills a write set and so
-// builds the record, or readWriteSet() fills it from a record. The write path applies it to the entries (write-path.ts).
+// builds the record, or readWriteSet() fills it from a record. change-entries.ts applies it to the entries.
 //
-// A write set is a structure of arrays that are reused, so a put allocates nothing for it.
+// A write set is a structure of arrays that are reused, so a put allocates no object for its operation.
 
 import type { ArgumentName } from '../../errors.js';
 import type { RecordMemory } from '../../journal/internal.js';
@@ -20,7 +20,7 @@ export const CLEAR = 2;
 export const CREATE = 3;
 export const DROP = 4;
 
-/** The most operations of a write whose arrays are reused. Larger arrays are dropped, and their keys with them. */
+/** The most operations of a write whose arrays are reused. Larger arrays are dropped, and so are the keys in them. */
 const OPERATIONS_KEPT_MAX = 1;
 
 const NO_BYTES = new Uint8Array(0);
@@ -31,7 +31,7 @@ export class WriteSet {
   bytes: Uint8Array = NO_BYTES;
   /** A view of all of `bytes`, or null when there is none. */
   view: DataView | null = null;
-  /** The number of operations. Each array below but `bounds` has one place for each. */
+  /** The number of operations. Each array below, apart from `bounds`, has one place for each operation. */
   count = 0;
   kinds: number[] = [];
   spaces: Space[] = [];
@@ -43,9 +43,9 @@ export class WriteSet {
   valueEnds: number[] = [];
   /** The staged entries of puts. */
   handles: EntryHandle[] = [];
-  /** The bounds of the clears, in their order. Other operations have no place here. */
+  /** The bounds of the clears, in their order. Other operations have no place in this array. */
   bounds: KeyBounds[] = [];
-  /** True when the keys were read from a disk, so that they are not substrings of longer strings. */
+  /** True when the keys were read from a disk. Such keys are not substrings of longer strings. */
   hasOwnKeys = false;
   /** The spaces that the write creates. */
   #created: Space[] = [];
@@ -56,14 +56,17 @@ export class WriteSet {
     this.#writer = new RecordWriter(recordBytesMax, schema);
   }
 
-  /** Starts a write with put(), delete(), clear(), create() and drop(), which build its record. */
+  /** Starts a write that put(), delete(), clear(), create() and drop() fill. They also build its record. */
   begin(): void {
     this.#empty();
     this.hasOwnKeys = false;
     this.#writer.begin();
   }
 
-  /** Starts a write with the add methods, which build no record. `bytes` holds the values. */
+  /**
+   * Starts a write that the methods addPut(), addDelete() and so on fill. They build no record. `bytes` holds the
+   * values.
+   */
   beginReading(bytes: Uint8Array): void {
     this.#empty();
     this.hasOwnKeys = true;
@@ -71,7 +74,9 @@ export class WriteSet {
     this.view = null;
   }
 
-  /** Adds a put and encodes its value. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code. */
+  /**
+   * Adds a put and encodes its value. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code.
+   */
   put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
     this.#writer.put(space, key, codec, value, argument);
     this.addPut(space, key, this.#writer.valueStart, this.#writer.length);
@@ -146,12 +151,12 @@ export class WriteSet {
     return record;
   }
 
-  /** Notes that the record is in the log, and so are its definitions. */
+  /** Notes in the schema that the log holds the definitions of this record. */
   appended(): void {
     this.#writer.appended();
   }
 
-  /** Drops the keys, which may be substrings that keep longer strings in memory, and frees the memory of a giant write. */
+  /** Drops the keys, which may be substrings that keep longer strings in memory. Frees the memory of a giant write. */
   release(): void {
     this.#writer.release();
     this.bytes = NO_BYTES;

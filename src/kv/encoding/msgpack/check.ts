@@ -1,8 +1,8 @@
-// The check of a value before the library encodes it: refuses parts that would not come back exactly, and replaces parts
-// that MessagePack or the library lacks by extensions.
+// The check of a value before the library encodes it: refuses parts that would not come back exactly, and replaces
+// parts that MessagePack or the library lacks by extensions.
 //
-// A walk over a value is reused, so the walk at rest is module state. A Proxy in a value can have another value encoded
-// during a walk. That call makes a walk of its own.
+// The object that walks over a value is reused, and rests in module state. A Proxy in a value can start the check of
+// another value during a walk. That check makes a walk of its own.
 
 import { types } from 'node:util';
 import { ExtData } from '@msgpack/msgpack';
@@ -10,7 +10,7 @@ import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../../e
 import { type IntrinsicName, isIntrinsicPrototype, isPlainElsewhere } from '../realms.js';
 import { EXTENSION, encodeItems, VALUE_DEPTH_MAX } from './extensions.js';
 
-/** The most bytes of a value. Encoding gives up above this, because no record is as long. */
+/** The most bytes of a value. Encoding gives up above this, because no record is that long. */
 export const VALUE_BYTES_MAX = 2 ** 28;
 
 /** The longest path of a value in an error message. A longer path is cut. */
@@ -27,8 +27,9 @@ const UNDEFINED = new ExtData(EXTENSION.undefined, new Uint8Array());
 const NEGATIVE_ZERO = new ExtData(EXTENSION.negativeZero, new Uint8Array());
 
 /**
- * The property names that the library may not bring back. The library assigns properties, which fails for names that a
- * frozen Object.prototype has. It also refuses `__proto__`, even if Node.js was started without that property.
+ * The property names that the library may not bring back. The library assigns properties, which fails for the names of
+ * properties of a frozen Object.prototype. The library also refuses `__proto__`, even if Node.js was started without
+ * that property.
  */
 export const INHERITED_NAMES: ReadonlySet<string> = new Set([
   ...Object.getOwnPropertyNames(Object.prototype),
@@ -36,7 +37,9 @@ export const INHERITED_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
-/** Object.prototype.__lookupGetter__. If a program has removed it, every property counts as one that may have a getter. */
+/**
+ * Object.prototype.__lookupGetter__. If a program has removed it, every property counts as one that may have a getter.
+ */
 export const { __lookupGetter__: lookupGetter = () => true } = Object.prototype as unknown as {
   __lookupGetter__?(this: object, name: string): unknown;
 };
@@ -47,7 +50,7 @@ let resting: PreparingWalk | null = null;
 
 /**
  * Returns a value in the form that the library encodes: the value itself if no part of it needs an extension. Throws a
- * TypeError that calls the value `argument`, and KEELSON_RECORD_TOO_LARGE.
+ * TypeError that names the place of the refused part, starting with `argument`, and KEELSON_RECORD_TOO_LARGE.
  */
 export function prepareForMsgpack(value: unknown, argument: ArgumentName): unknown {
   const walk = resting ?? new PreparingWalk();
@@ -73,7 +76,8 @@ class PreparingWalk {
   }
 
   prepare(value: unknown, depth: number): unknown {
-    // Bytes are counted during the walk, because a value that holds one part many times can be almost endless.
+    // Bytes are counted during the walk, because a small value that refers to one part many times can take almost
+    // endless bytes.
     this.#count(1);
     switch (typeof value) {
       case 'string':
@@ -107,8 +111,8 @@ class PreparingWalk {
   }
 
   #object(value: object, depth: number): unknown {
-    // The exact prototype counts, because an instance of a subclass would come back as an instance of its base class. The
-    // real type counts, too, because a program can give any object any prototype.
+    // Both the prototype and the real type decide. An instance of a subclass would come back as an instance of its base
+    // class, and a program can give any object any prototype.
     const prototype: object | null = getPrototypeOf(value);
     if (prototype === Object.prototype) return this.#plainObject(value, depth);
     if (Array.isArray(value) && isPrototype('Array', prototype)) return this.#array(value, depth);
@@ -155,8 +159,8 @@ class PreparingWalk {
 
   /**
    * Returns the value of a property. Refuses accessors, because a getter must not run, and properties that are not
-   * enumerable, because they would be lost. A descriptor is garbage, so a property with a value and without a getter
-   * needs none. A property with only a setter has the value undefined.
+   * enumerable, because they would be lost. A descriptor would be garbage, so a property gets none if it has no getter
+   * and its value is not undefined. A property with only a setter has the value undefined.
    */
   #property(object: object, name: string, isEnumerable: boolean, depth: number): unknown {
     if (isEnumerable && name !== '__proto__' && lookupGetter.call(object, name) === undefined) {
@@ -168,15 +172,15 @@ class PreparingWalk {
       this.#refuse(depth, 'a plain property, without getter and setter', get ?? set, SPREAD);
     }
     if (!enumerable) this.#refuse(depth, 'an enumerable property', value);
-    // An object literal and an assignment would set the prototype, and the library refuses the name.
+    // Object literals and assignments would set the prototype, and the library refuses the name.
     if (name === '__proto__') this.#refuse(depth, `no property named ${name}`, value);
     return value;
   }
 
   #array(value: readonly unknown[], depth: number): unknown {
     const items = this.#items(value, depth);
-    // Object.values() is faster than Object.keys(), which lists the indices as strings. The array has no holes, so an equal
-    // number means that there are no named properties.
+    // Object.values() is faster than Object.keys(), which lists the indices as strings. The array has no holes, so if
+    // the numbers are equal, there are no named properties.
     if (Object.values(value).length !== value.length) {
       this.#refuse(depth, 'an array without named properties', value);
     }
@@ -207,7 +211,7 @@ class PreparingWalk {
   }
 
   #date(value: Date, depth: number): ExtData {
-    // Dates of fake timers have properties of their own, which are not data of the program.
+    // Dates of fake timers may have properties of their own, which are not data of the program.
     if (getPrototypeOf(value) === realDatePrototype) this.#refuseExtras(value, depth);
     const payload = Buffer.allocUnsafe(8);
     payload.writeDoubleBE(value.getTime());
@@ -237,7 +241,7 @@ class PreparingWalk {
     if (getOwnPropertyNames(value).length > 0) this.#refuse(depth, 'no properties of its own', value);
   }
 
-  /** Refuses a value that is too deep. Names a cycle by its shortest path. */
+  /** Refuses a value that is too deep. If the cause is a cycle, the error says where the cycle first closes. */
   #refuseDepth(value: object): never {
     const containers = [...this.#containers.slice(0, VALUE_DEPTH_MAX), value];
     const depth = containers.findIndex((at, level) => containers.indexOf(at) < level);

@@ -1,24 +1,27 @@
-// The extension types of the msgpack profile, and the library @msgpack/msgpack set up with them. docs/FORMAT.md has the
-// table of types, too.
+// The extension types of the msgpack profile, and the library @msgpack/msgpack set up with them. docs/FORMAT.md lists
+// the types, too.
 //
-// One encoder and some decoders are module state, because making them takes long. A Proxy in a value can call the encoder
-// while it runs. The library then uses another one for that call, so nested calls do not disturb each other.
+// One encoder and some decoders are module state, because making them takes long. A Proxy in a value can call the
+// encoder while it runs. The library uses another encoder for such a call, so nested calls do not disturb each other.
 
 import { DecodeError, Decoder, Encoder, ExtData, type ExtensionCodecType } from '@msgpack/msgpack';
 import { asBuffer, readUtf8 } from '../utf8.js';
 
 /**
- * The numbers of the extension types. A number keeps its meaning for ever, because it is on disks. MessagePack leaves 0
- * to 127 to applications. 0 stays free, so that zeroed bytes are no extension.
+ * The numbers of the extension types. A number keeps its meaning for ever, because disks hold it. MessagePack leaves 0
+ * to 127 to applications. 0 stays unused, so that zeroed bytes are no extension.
  */
 export const EXTENSION = {
   /** The value undefined, which stands only inside of arrays, objects, maps and sets. The payload is empty. */
   undefined: 1,
-  /** A bigint: u8 sign (1 if negative, otherwise 0), then the magnitude, big-endian, without leading zeros. 0n has none. */
+  /**
+   * A bigint: u8 sign (1 if negative, otherwise 0), then the magnitude, big-endian, without leading zeros. The
+   * magnitude of 0n is empty.
+   */
   bigint: 2,
   /** A Date: milliseconds since 1970 as a big-endian float 64 in 8 bytes. An invalid Date is NaN. */
   date: 3,
-  /** A Buffer of Node.js: its bytes. A plain Uint8Array is a bin of MessagePack. */
+  /** A Buffer of Node.js: its bytes. A plain Uint8Array is a `bin` of MessagePack. */
   buffer: 4,
   /** A Map: key, value, key, value and so on in insertion order, each in this profile, to the end of the payload. */
   map: 5,
@@ -37,7 +40,7 @@ const DECODED: Readonly<Record<number, (payload: Uint8Array) => unknown>> = {
   [EXTENSION.undefined]: () => undefined,
   [EXTENSION.bigint]: decodeBigint,
   [EXTENSION.date]: (payload) => new Date(Buffer.prototype.readDoubleBE.call(payload)),
-  // The value may keep the payload, which is a subarray of a CopiedOut and so a copy.
+  // The value may keep the payload: it is a subarray of a CopiedOut, and so a copy.
   [EXTENSION.buffer]: asBuffer,
   [EXTENSION.map]: decodeMap,
   [EXTENSION.set]: (payload) => new Set(decodeItems(payload)),
@@ -53,7 +56,10 @@ const SCRATCH_BYTES_INITIAL = 16 * 1024;
 /** The largest scratch buffer that the msgpack encoder keeps. An encoder with a larger buffer is dropped. */
 const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 
-/** The extension codec. The ExtensionCodec of the library would write every Date as a timestamp of MessagePack. */
+/**
+ * The extension codec, in place of the ExtensionCodec of the library, which would write a Date as a timestamp of
+ * MessagePack.
+ */
 const extensionCodec: ExtensionCodecType<undefined> = {
   tryToEncode: (value) => (value instanceof ExtData ? value : null),
 
@@ -67,13 +73,13 @@ const extensionCodec: ExtensionCodecType<undefined> = {
 let encoder = newEncoder();
 
 /**
- * The decoders by the bit length of the input. A decoder refuses an array longer than its input could hold, before it
- * allocates memory for it.
+ * The decoders by the bit length of the input. A decoder refuses an array that no input of this bit length could hold,
+ * before it allocates memory for the array.
  */
 const decoders: (Decoder | undefined)[] = [];
 
 function newEncoder(): Encoder {
-  // One level more, because the library counts the values inside the innermost container, too.
+  // The library counts the values inside the innermost container as one more level.
   const maxDepth = VALUE_DEPTH_MAX + 1;
   return new Encoder({ extensionCodec, maxDepth, initialBufferSize: SCRATCH_BYTES_INITIAL });
 }
@@ -96,7 +102,10 @@ export function encodeItems(items: readonly unknown[]): Uint8Array {
   return encoder.encode(items).subarray(items.length < 16 ? 1 : items.length < 0x1_0000 ? 3 : 5);
 }
 
-/** Returns the value in `bytes[start, end)`. Throws errors of the library and of extensions for bytes that are no value. */
+/**
+ * Returns the value in `bytes[start, end)`. Throws errors of the library and of the functions in DECODED for bytes that
+ * are no value.
+ */
 export function decodeValue(bytes: Uint8Array, start: number, end: number): unknown {
   return decoderFor(end - start).decode(new CopiedOut(bytes.buffer, bytes.byteOffset + start, end - start));
 }
@@ -106,7 +115,7 @@ let depth = 0;
 
 /** Returns the values that encodeItems() wrote. Throws what decodeValue() throws. */
 export function decodeItems(payload: Uint8Array): unknown[] {
-  // Each level copies its payload, and the library has no limit of levels.
+  // Each level copies its payload, and the library does not limit the levels when it decodes.
   if (depth === VALUE_DEPTH_MAX) throw new DecodeError(`it is nested deeper than ${depth} levels`);
   depth++;
   try {
@@ -130,8 +139,8 @@ function decodeBigint(payload: Uint8Array): bigint {
 }
 
 /**
- * An input for the library whose subarrays are copies. The library returns binaries as subarrays of its input. As copies,
- * they have memory of their own, so a program can keep or transfer one without the rest. A value without binaries pays
+ * An input for the library whose subarrays are copies. The library returns binaries as subarrays of its input. A copy
+ * has memory of its own, so a program can keep or transfer one binary without the rest. A value without binaries pays
  * nothing for this; a copy of the whole input would take long.
  */
 class CopiedOut extends Uint8Array<ArrayBufferLike> {

@@ -1,21 +1,21 @@
-// The msgpack profile, which is the default value encoding: MessagePack, with extension types for what JavaScript has and
-// MessagePack lacks. This file makes one promise: a value comes back exactly as it was put, or put() throws a TypeError
-// that names the place in the value.
+// The msgpack profile, which is the default value encoding: MessagePack, with extension types for what JavaScript has
+// and MessagePack lacks. This file makes one promise: a value comes back exactly as it was put, or put() throws a
+// TypeError that names the place in the value.
 //
-// check.ts refuses values that would not come back. extensions.ts has the extension types and the library
+// check.ts refuses values that would not come back exactly. extensions.ts has the extension types and the library
 // @msgpack/msgpack. plain-writer.ts and plain-reader.ts encode and decode plain values without the library, to and from
 // the same bytes. In a store, they leave out the property names of values with a shape (shapes.ts).
 //
 // "Exactly" includes -0, properties that are undefined, the order of keys, and the difference between a Buffer and a
-// Uint8Array. Four facts are lost: that two places held the same object (each gets a copy), that an object was frozen,
-// that it had no prototype, and that it came from another realm (realms.ts).
+// Uint8Array. Four facts about objects are lost: that two places held the same object (each gets a copy), that an
+// object was frozen, that an object had no prototype, and that an object came from another realm (realms.ts).
 //
 // Three things are not checked, because the check would have to list every index: named properties of a Uint8Array or
-// Buffer, properties of an array that are not enumerable, and getters in the place of elements of an array. Such getters
-// and Proxies are read more than once, and should return the same each time.
+// Buffer, properties of an array that are not enumerable, and getters in the place of elements of an array. Such
+// getters, and Proxies, are read more than once, and should return the same value each time.
 //
-// A checksum vouches for the bytes that are decoded. Bytes of which no value can be made are KEELSON_DECODE. Bytes that
-// this profile would not write, such as a duplicate key, may decode.
+// A checksum vouches for the bytes that are decoded. Bytes that are no value throw KEELSON_DECODE. Bytes that this
+// profile would not write, such as a map with a duplicate key, may decode.
 
 import { type ArgumentName, KeelsonError, whatHappened } from '../../../errors.js';
 import type { Scratch } from '../scratch.js';
@@ -45,8 +45,8 @@ export type MsgpackValue =
   | ReadonlySet<MsgpackValue>;
 
 /**
- * Returns the msgpack codec of a store. All spaces of the store share `shapes`. With null, every object is written with its
- * property names.
+ * Returns the msgpack codec of a store. All spaces of the store share `shapes`. With null, every object is written with
+ * its property names.
  */
 export function msgpackCodec(shapes: Shapes | null): ValueCodec<unknown> {
   return {
@@ -70,7 +70,7 @@ function decodeMsgpack(bytes: Uint8Array, start: number, end: number, shapes: Sh
     value =
       shapes !== null && start < end && bytes[start] === SHAPED
         ? decodeShaped(bytes, start, end, shapes, decodeItems)
-        : decodeWithout(bytes, start, end);
+        : decodeUnshaped(bytes, start, end);
   } catch (error) {
     throw undecodable(whatHappened(error), error);
   }
@@ -79,7 +79,7 @@ function decodeMsgpack(bytes: Uint8Array, start: number, end: number, shapes: Sh
   return value;
 }
 
-function decodeWithout(bytes: Uint8Array, start: number, end: number): unknown {
+function decodeUnshaped(bytes: Uint8Array, start: number, end: number): unknown {
   const value = decodePlain(bytes, start, end);
   return value === NOT_PLAIN ? decodeValue(bytes, start, end) : value;
 }

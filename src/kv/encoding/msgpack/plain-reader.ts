@@ -1,9 +1,9 @@
-// Reads the plain values that plain-writer.ts writes, without the slower library. For all other bytes, malformed bytes
-// included, the reader gives up and the library decides.
+// Reads the plain values that plain-writer.ts writes, without the slower library. For all other bytes the reader gives
+// up and the library decides. Only malformed UTF-8 throws at once.
 //
 // The bytes and the position are module state, because an object for each read would be garbage. Reads are synchronous.
-// Only a setter that a program puts on Object.prototype can run another read meanwhile. The outer read then finds no more
-// bytes and gives up.
+// Only a setter that a program puts on Object.prototype can run another read meanwhile. The outer read then finds no
+// more bytes and gives up.
 
 import { SHAPED_HEADER_BYTES, type Shape, type Shapes, shapeIdAt } from '../shapes.js';
 import { readUtf8 } from '../utf8.js';
@@ -14,7 +14,10 @@ export const NOT_PLAIN = Symbol('not plain');
 /** The most levels of a value that the plain reader reads. The library reads deeper values. */
 const DEPTH_MAX = 16;
 
-/** The number of property names in a cache by hash: most values of a store have the same names. */
+/**
+ * The number of property names in the cache of names, which is useful because most values of a store have the same
+ * names.
+ */
 const KNOWN_NAMES = 1024;
 const knownNames = new Array<string | undefined>(KNOWN_NAMES).fill(undefined);
 
@@ -29,8 +32,8 @@ let at = 0;
 let end = 0;
 
 /**
- * Returns the value in `input[start, inputEnd)`, without sharing its memory, or NOT_PLAIN. Throws KEELSON_DECODE for a text
- * that is no UTF-8.
+ * Returns the value in `input[start, inputEnd)`, without sharing its memory, or NOT_PLAIN. Throws KEELSON_DECODE for a
+ * text that is not UTF-8.
  */
 export function decodePlain(input: Uint8Array, start: number, inputEnd: number): unknown {
   bytes = input;
@@ -47,8 +50,8 @@ export function decodePlain(input: Uint8Array, start: number, inputEnd: number):
 
 /**
  * Returns the value in `input[start, inputEnd)`, which refers to a shape. `decodeItems` decodes the values behind the
- * header if some of them are not plain. Throws KEELSON_DECODE when `shapes` lacks the shape, and an Error when the number
- * of values differs from that of the names.
+ * header if some of them are not plain. Throws KEELSON_DECODE when `shapes` lacks the shape, an Error when there are
+ * more or fewer values than names, and what `decodeItems` throws.
  */
 export function decodeShaped(
   input: Uint8Array,
@@ -80,9 +83,9 @@ function readPlain(shape: Shape, input: Uint8Array, start: number, inputEnd: num
 }
 
 /**
- * Returns a function that reads the values of a shape and makes an object of them. The function is generated, because V8
- * makes an object literal much faster than it adds properties one by one. The names come from a disk. They stand in the
- * code as escaped strings, and no name of a shape has a meaning in an object literal.
+ * Returns a function that reads the values of a shape and makes an object of them. The function is generated, because
+ * V8 makes an object literal much faster than it adds properties one by one. The names come from a disk. The code holds
+ * them as escaped strings, and no name of a shape has a special meaning in an object literal: `__proto__` is never one.
  */
 function readerOf({ names }: Shape): () => unknown {
   const values = names.map((_, index) => `v${index}`);
@@ -92,7 +95,7 @@ function readerOf({ names }: Shape): () => unknown {
     const make = new Function('read', 'no', `return () => { ${reads.join('')} return {${properties}}; }`);
     return make(readValue, NOT_PLAIN);
   } catch (error) {
-    // Node.js can be started so that it makes no code from strings.
+    // Node.js can be started with --disallow-code-generation-from-strings.
     if (!(error instanceof EvalError)) throw error;
     return () => readNamed(names);
   }
@@ -197,7 +200,7 @@ function readShortName(size: number): string | typeof NOT_PLAIN {
   }
   const name = readText(size);
   // The cache has only ASCII names, whose bytes are their code units. Object.keys() returns the string that V8 shares
-  // among all properties of a name.
+  // among all properties with this name.
   if (name !== NOT_PLAIN && name.length === size) [knownNames[hash]] = Object.keys({ [name]: 0 });
   return name;
 }
@@ -216,7 +219,10 @@ function readText(size: number): string | typeof NOT_PLAIN {
   return readUtf8(bytes, start, at);
 }
 
-/** Reads a length of `size` bytes. Returns Infinity when it is cut off, which is longer than any rest. */
+/**
+ * Reads a length of `size` bytes. Returns Infinity, which is longer than any rest of the bytes, when the length is cut
+ * off.
+ */
 function readLength(size: number): number {
   const length = readUnsigned(size);
   return length === NOT_PLAIN ? Number.POSITIVE_INFINITY : length;

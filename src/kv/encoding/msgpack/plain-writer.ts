@@ -1,10 +1,10 @@
-// Writes plain values as MessagePack without the library: one pass checks and writes, where check.ts and the library take
-// two. Plain values are objects, arrays, strings, numbers, booleans and null that check.ts would leave as they are, in at
-// most VALUE_BYTES_MAX bytes. The writer writes the bytes that the library would write, or a reference to a shape with
-// the values. For any other value the writer gives up, and the library decides.
+// Writes plain values as MessagePack without the library: one pass checks and writes, where check.ts and the library
+// take two. Plain values are objects, arrays, strings, numbers, booleans and null that check.ts would leave as they
+// are, within PLAIN_BYTES_MAX and DEPTH_MAX. The writer writes the bytes that the library would write, or the id of a
+// shape and the values without names. For any other value the writer gives up, and check.ts and the library decide.
 //
-// The memory and the position are module state, because an object for each write would be garbage. A Proxy in a value can
-// run another write meanwhile. writePlain() notices that and gives up.
+// The memory and the position are module state, because an object for each write would be garbage. A Proxy in a value
+// can run another write meanwhile. writePlain() notices that and gives up.
 
 import { isIntrinsicPrototype, isPlainElsewhere } from '../realms.js';
 import type { Scratch } from '../scratch.js';
@@ -12,41 +12,45 @@ import type { Shape, Shapes } from '../shapes.js';
 import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from '../utf8.js';
 import { INHERITED_NAMES, lookupGetter, startsWithBom } from './check.js';
 
-/** The most bytes of a value that the plain writer writes. The library writes larger values, in memory that it grows. */
-const VALUE_BYTES_MAX = 16 * 1024;
+/**
+ * The most bytes of a value that the plain writer writes. The library writes larger values, in memory that it grows.
+ */
+const PLAIN_BYTES_MAX = 16 * 1024;
 /** The most levels of a value that the plain writer writes. The library writes deeper values. */
 const DEPTH_MAX = 16;
 /** The most bytes of a number with its type, and of the header of a string, an array or an object. */
 const HEADER_BYTES_MAX = 9;
-/** The longest text whose length fits into the byte of its type, in ASCII characters. */
+/** The longest ASCII text whose length fits into the byte of its type, in characters. */
 const SHORT_TEXT_UNITS_MAX = 31;
 
 const { getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object;
 
-/** The memory that is written to, the position in it, and the first position that must not be written to. */
+/**
+ * The memory that is written to, a view of it, the position in it, and the first position that must not be written to.
+ */
 let bytes: Uint8Array = new Uint8Array(0);
 let view = new DataView(bytes.buffer);
 let at = 0;
 let limit = 0;
-/** The number of calls of writePlain(). A call during another call changes this, and all variables above. */
+/** The number of calls of writePlain(). A call during another call changes this number and all variables above. */
 let serial = 0;
 
 /**
- * Appends a plain value to `out`. Returns false, without moving the position of `out`, for a value that is not plain. With
- * `shapes`, an object whose property names have a shape is written without the names.
+ * Appends a plain value to `out`. Returns false, without moving the position of `out`, for a value that is not plain.
+ * With `shapes`, an object whose property names have a shape is written without the names.
  */
 export function writePlain(value: unknown, shapes: Shapes | null, out: Scratch): boolean {
   const ownSerial = ++serial;
-  out.reserve(VALUE_BYTES_MAX);
+  out.reserve(PLAIN_BYTES_MAX);
   ({ bytes, view, at } = out);
-  limit = at + VALUE_BYTES_MAX;
+  limit = at + PLAIN_BYTES_MAX;
   const isWritten = shapes === null ? writeValue(value, 0) : writeWhole(value, shapes);
   if (!isWritten || serial !== ownSerial) return false;
   out.at = at;
   return true;
 }
 
-/** Writes a whole value. An object whose names have a shape is written by it. */
+/** Writes a whole value. An object whose names have a shape is written as the id of the shape and the values. */
 function writeWhole(value: unknown, shapes: Shapes): boolean {
   if (typeof value !== 'object' || value === null) return writeValue(value, 0);
   const prototype: object | null = getPrototypeOf(value);
@@ -68,7 +72,8 @@ function writeShaped(value: object, { header, names }: Shape): boolean {
 }
 
 /**
- * Writes a value. Like all functions below, it returns false for a value that is not plain. Its bytes do not count then.
+ * Writes a value. Like all functions below, it returns false for a value that is not plain. The bytes behind `out.at`
+ * have no meaning then.
  */
 function writeValue(value: unknown, depth: number): boolean {
   if (at + HEADER_BYTES_MAX > limit) return false;
@@ -121,7 +126,8 @@ function writeProperties(value: object, names: readonly string[], depth: number)
 
 function writeArray(value: readonly unknown[], depth: number): boolean {
   const size = value.length;
-  // A hole reads as undefined, which is not plain. Without holes, an equal number means that there are no named properties.
+  // A hole reads as undefined, which is not plain. Without holes, if the numbers are equal, there are no named
+  // properties.
   if (Object.values(value).length !== size || getOwnPropertySymbols(value).length > 0) return false;
   if (!writeSize(size, 0x90, 0xdc)) return false;
   for (let index = 0; index < size; index++) if (!writeValue(value[index], depth + 1)) return false;
