@@ -11,7 +11,7 @@ import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit/commit-buffers.js';
 import { assertTriesLeft, CommitLayout } from './commit/commit-layout.js';
 import { CommitPipeline } from './commit/commit-pipeline.js';
-import { DurableWaiters, Waiter } from './commit/durable-waiters.js';
+import { DurableWaiters, newPromise, Waiter, waiterOfNewest } from './commit/durable-waiters.js';
 import type { PendingCommit, RecordMemory } from './commit/pending-commit.js';
 import type { DirectoryLock } from './directory/directory-lock.js';
 import { COMMIT_FLAGS } from './format/commit-format.js';
@@ -353,12 +353,13 @@ export class Journal implements JournalSurface, LocalLog {
     if (lsn <= this.syncedLsn) return this.#turns.resolved(lsn);
     const { poisoned } = this;
     if (poisoned !== null) return Promise.reject(poisoned);
-    return new Promise<Lsn>((resolve, reject) => {
-      // Checked again, because a hook on the new promise may have drained or poisoned.
-      if (lsn <= this.syncedLsn) resolve(lsn);
-      else if (this.poisoned !== null) reject(this.poisoned);
-      else this.#waiters.add(new Waiter(lsn, resolve, reject));
-    });
+    const promise = newPromise();
+    const waiter = waiterOfNewest(lsn);
+    // Checked again, because a hook on the new promise may have drained or poisoned.
+    if (lsn <= this.syncedLsn) waiter.resolve(lsn);
+    else if (this.poisoned !== null) waiter.reject(this.poisoned);
+    else this.#waiters.add(waiter);
+    return promise;
   }
 
   async #retire(lsn: number, needsMark: boolean): Promise<void> {
