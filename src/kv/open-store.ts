@@ -15,6 +15,7 @@ import {
   type ResolvedJournalOptions,
   resolveJournalOptions,
 } from '../journal/internal.js';
+import { nextTurn } from '../schedulers.js';
 import { ensureDirectory, openStorage, RECORD_BYTES_MAX, type Storage } from '../storage/index.js';
 import { assertKnownKeyEncoding, resolveKeyEncoding } from './encoding/key-encoding.js';
 import { isBuiltInName, resolveValueEncoding } from './encoding/value-encoding.js';
@@ -277,6 +278,7 @@ async function replayInto(
   const writes = new WriteSet(RECORD_BYTES_MAX, schema);
   let recordsReplayed = 0;
   let progressLsn = fromLsn;
+  schema.startReplay();
   await source.replay(fromLsn, (lsn, bytes, start, end) => {
     try {
       if (recordsReplayed === 0 && fromLsn === 0) {
@@ -300,6 +302,7 @@ async function replayInto(
       options.onProgress?.({ phase: 'replay', done: lsn - fromLsn, total: endLsn - fromLsn });
     }
   });
+  for (const _ of schema.endReplay()) await nextTurn();
   schema.startEpoch(endLsn);
   const recovery: StoreRecovery = {
     kind: kind === 'fresh' ? 'created' : kind,

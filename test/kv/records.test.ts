@@ -742,7 +742,7 @@ describe('the record writer', () => {
           writer.put(schema.root, 'k', schema.msgpack, value, 'value');
           return writer.finish();
         };
-        expect(fillUpTo(limit)).toHaveLength(limit);
+        expect(fillUpTo(limit).at).toBe(limit);
         expect(decodeError(() => fillUpTo(limit + 1))).toMatchObject({ code: 'KEELSON_RECORD_TOO_LARGE' });
       }
     },

@@ -216,8 +216,8 @@ const nested: readonly Mutant[] = [
   mutant(
     'a write that became durable while the promise of its waiter was made is waited for',
     'src/journal/journal.ts',
-    'if (lsn <= this.syncedLsn) resolve(lsn);\n      else if (this.poisoned !== null) reject(this.poisoned);\n      else this',
-    'if (this.poisoned !== null) reject(this.poisoned);\n      else this',
+    'if (lsn <= this.syncedLsn) waiter.resolve(lsn);\n    else if (this.poisoned !== null) waiter.reject(this.poisoned);\n    else this',
+    'if (this.poisoned !== null) waiter.reject(this.poisoned);\n    else this',
     JOURNAL_STOPS,
   ),
   mutant(

@@ -109,8 +109,8 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_SET,
-        find: '    this.view = null;\n    if (this.bounds.length > 0) this.bounds = [];\n',
-        replace: '    this.view = null;\n',
+        find: '    this.view = NO_VIEW;\n    if (this.bounds.length > 0) this.bounds = [];\n',
+        replace: '    this.view = NO_VIEW;\n',
       },
     ],
     tests: [WRITES],

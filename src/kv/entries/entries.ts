@@ -184,6 +184,16 @@ export class Entries implements View {
     this.#compaction.step();
   }
 
+  /** Starts a replay: keys that do not ascend are sorted at its end, or when something looks at the order of keys. */
+  startReplay(): void {
+    this.#orderedIndex.gather();
+  }
+
+  /** Ends a replay. Yields between parts of the work, and the entries must not be used before the last part is done. */
+  endReplay(): Generator<void, void, void> {
+    return this.#orderedIndex.endGathering();
+  }
+
   /** Deletes a key. Returns false when it was not there. */
   delete(key: IndexKey): boolean {
     const hash = hashKey(key, this.#seed);
@@ -304,6 +314,9 @@ export class EntriesLoader {
   readonly #links: LinkQueue;
   readonly #parts: Omit<EntriesParts, 'orderedIndex' | 'isHashIndexPartial'>;
   readonly #orderedIndex: OrderedIndexLoader<EntryId>;
+  /** The bytes of the last add(), and a view of them. */
+  #bytes: Uint8Array | null = null;
+  #view: DataView | null = null;
   #isHashIndexPartial = false;
 
   /** `seed` and `links` are those of the entries that finish() returns. Tests give sizes. */
@@ -326,7 +339,10 @@ export class EntriesLoader {
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
     const { slabs, handles, hashIndex } = this.#parts;
     const hash = hashKey(key, this.#seed);
-    const handle = slabs.append(key, hash, bytes, start, end);
+    // Many entries come from one block.
+    if (bytes !== this.#bytes) this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
+    const handle = slabs.append(key, hash, bytes, start, end, this.#view);
     const id = handles.add(handle);
     slabs.stamp(handle, version, id);
     if (!hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;

@@ -8,9 +8,10 @@
 // shared node, it copies the node and marks the children as shared. The arrays of a shared node never change, so writes
 // to the original do not affect a walk over a clone.
 
-import type { KeyBounds } from '../encoding/key-bounds.js';
+import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
+import { UNSORTED_KEYS_MAX, UnsortedKeys } from './unsorted-keys.js';
 
 /**
  * The most keys in a node of the ordered index. Smaller nodes make a large index slower, and larger nodes gain nothing.
@@ -33,6 +34,9 @@ const LOAD_CHUNK_KEYS = 16_384;
 const TAIL_KEYS_MAX = 1024;
 /** The shortest tail of the ordered index that goes into the tree as whole nodes. A shorter tail goes key by key. */
 const TAIL_KEYS_MIN = 32;
+
+/** Unsorted keys go one by one into a tree with more than this many times their number of keys. */
+const REBUILT_RATIO_MAX = 4;
 
 /** The lowest of all possible keys. */
 const LOWEST_KEY: IndexKey = '';
@@ -63,6 +67,8 @@ export class OrderedIndex<V extends object | number> {
   #tailValues: V[] = [];
   /** A key that no key in tree and tail is above, or undefined when none is known. */
   #highest: IndexKey | undefined;
+  /** New keys that do not ascend, between gather() and endGathering(). */
+  #unsorted: UnsortedKeys<V> | null = null;
 
   /** Tests give small sizes, which make deep trees of few keys. */
   constructor(nodeEntriesMax = NODE_ENTRIES_MAX, tailKeysMax = TAIL_KEYS_MAX) {
@@ -73,7 +79,7 @@ export class OrderedIndex<V extends object | number> {
 
   /** The number of keys. */
   get size(): number {
-    return this.#tree.size + this.#tailKeys.length;
+    return this.#tree.size + this.#tailKeys.length + (this.#unsorted?.size ?? 0);
   }
 
   /** Returns the value of a key, or undefined. */
@@ -91,9 +97,25 @@ export class OrderedIndex<V extends object | number> {
       if (this.#tailKeys.length >= this.#tailKeysMax) this.#appendTail();
       return true;
     }
+    if (this.#unsorted !== null) {
+      this.#unsorted.add(key, value);
+      if (this.#unsorted.size === UNSORTED_KEYS_MAX) this.settle();
+      return true;
+    }
     const [tailKey] = this.#tailKeys;
     const isBelowTail = tailKey === undefined || key < tailKey;
     return (isBelowTail ? this.#tree : this.#wholeTree).set(key, value);
+  }
+
+  /** Gathers later keys that do not ascend unsorted, until endGathering(). Until then, set() takes new keys only. */
+  gather(): void {
+    this.#unsorted ??= new UnsortedKeys<V>();
+  }
+
+  /** Ends gather(). Yields between parts of the work, and the index must not be used before the last part is done. */
+  *endGathering(): Generator<void, void, void> {
+    yield* this.#takeUnsorted();
+    this.#unsorted = null;
   }
 
   /**
@@ -140,17 +162,53 @@ export class OrderedIndex<V extends object | number> {
     this.#tree.clear();
     this.#tailKeys = [];
     this.#tailValues = [];
+    if (this.#unsorted !== null) this.#unsorted = new UnsortedKeys<V>();
     return size;
   }
 
-  /** True when the tail is empty, so that a read does not change the tree. */
+  /** True when all keys are in the tree, so that a read does not change the tree. */
   get isSettled(): boolean {
-    return this.#tailKeys.length === 0;
+    return this.#tailKeys.length === 0 && (this.#unsorted?.size ?? 0) === 0;
   }
 
-  /** Moves the tail into the tree. */
+  /** Moves the tail and unsorted keys into the tree. */
   settle(): void {
     if (this.#tailKeys.length > 0) this.#appendTail();
+    if (this.#unsorted !== null && this.#unsorted.size > 0) for (const _ of this.#takeUnsorted());
+  }
+
+  /** Moves the tail and unsorted keys into the tree. Few unsorted keys go in one by one, and many make a new tree. */
+  *#takeUnsorted(): Generator<void, void, void> {
+    if (this.#tailKeys.length > 0) this.#appendTail();
+    const unsorted = this.#unsorted;
+    if (unsorted === null || unsorted.size === 0) return;
+    this.#unsorted = new UnsortedKeys<V>();
+    const places = yield* unsorted.sorted();
+    if (unsorted.size * REBUILT_RATIO_MAX < this.#tree.size) yield* this.#setSorted(unsorted, places);
+    else yield* this.#mergeSorted(unsorted, places);
+  }
+
+  *#setSorted({ keys, values }: UnsortedKeys<V>, places: Float64Array): Generator<void, void, void> {
+    for (let at = 0; at < places.length; at++) {
+      if (at % LOAD_CHUNK_KEYS === 0) yield;
+      const place = places[at]!;
+      this.#tree.set(keys[place]!, values[place]!);
+    }
+  }
+
+  *#mergeSorted({ keys, values }: UnsortedKeys<V>, places: Float64Array): Generator<void, void, void> {
+    const merged = new OrderedIndexLoader<V>(this.#nodeEntriesMax);
+    const old = new WalkUp(this.#tree, ALL_KEYS, Number.POSITIVE_INFINITY);
+    let hasOld = old.advance();
+    for (let at = 0; at < places.length; at++) {
+      if (at % LOAD_CHUNK_KEYS === 0) yield;
+      const place = places[at]!;
+      const key = keys[place]!;
+      for (; hasOld && old.key < key; hasOld = old.advance()) merged.add(old.key, old.value);
+      merged.add(key, values[place]!);
+    }
+    for (; hasOld; hasOld = old.advance()) merged.add(old.key, old.value);
+    this.#tree = merged.finish().#tree;
   }
 
   /** The tree with every key in it. */

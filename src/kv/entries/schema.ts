@@ -50,6 +50,7 @@ export class Schema {
   root!: Space;
   #spaces = new Map<number, Space>();
   #nextSpaceId = ROOT_ID + 1;
+  #isReplaying = false;
   #epoch = 1;
   /** The LSN at which the epoch ends. A write at or above it starts the next epoch. */
   #epochEndLsn = EPOCH_BYTES;
@@ -86,6 +87,19 @@ export class Schema {
     this.#spaces.set(space.id, space);
     if (space.id === ROOT_ID) this.root = space;
     this.#nextSpaceId = Math.max(this.#nextSpaceId, space.id + 1);
+    if (this.#isReplaying) space.entries.startReplay();
+  }
+
+  /** Starts a replay in all spaces, and in those that it adds. See Entries.startReplay(). */
+  startReplay(): void {
+    this.#isReplaying = true;
+    for (const space of this.#spaces.values()) space.entries.startReplay();
+  }
+
+  /** Ends a replay. Yields between parts of the work, and nobody looks at entries before the last part is done. */
+  *endReplay(): Generator<void, void, void> {
+    this.#isReplaying = false;
+    for (const space of this.#spaces.values()) yield* space.entries.endReplay();
   }
 
   /** Gives new spaces only ids of at least `nextSpaceId`, because the ids below it have been used. */

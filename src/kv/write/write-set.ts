@@ -24,13 +24,14 @@ export const DROP = 4;
 const OPERATIONS_KEPT_MAX = 1;
 
 const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer);
 
 /** The operations of one atomic write. */
 export class WriteSet {
   /** The memory that holds the values of puts: that of the record, or other memory. */
   bytes: Uint8Array = NO_BYTES;
-  /** A view of all of `bytes`, or null when there is none. */
-  view: DataView | null = null;
+  /** A view of all of `bytes`. */
+  view: DataView = NO_VIEW;
   /** The number of operations. Each array below, apart from `bounds`, has one place for each operation. */
   count = 0;
   kinds: number[] = [];
@@ -70,8 +71,9 @@ export class WriteSet {
   beginReading(bytes: Uint8Array): void {
     this.#empty();
     this.hasOwnKeys = true;
+    // A replay reads many records from one window.
+    if (bytes !== this.bytes) this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.bytes = bytes;
-    this.view = null;
   }
 
   /**
@@ -160,7 +162,7 @@ export class WriteSet {
   release(): void {
     this.#writer.release();
     this.bytes = NO_BYTES;
-    this.view = null;
+    this.view = NO_VIEW;
     if (this.bounds.length > 0) this.bounds = [];
     if (this.count <= OPERATIONS_KEPT_MAX) {
       this.keys[0] = '';
