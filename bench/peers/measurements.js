@@ -262,4 +262,14 @@ async function opening(options) {
   return { openMs: elapsedMs, rssMb: (rss - emptyRss) / MB };
 }
 
-export const MEASUREMENTS = { prepare, put, putFirst, batch, get, scan, load, opening };
+/** What this process runs on: its version of Node, and the engine that Keelson takes here. */
+async function runtime({ directory }) {
+  // Not at the top: no other store is to have Keelson in its memory.
+  const { open } = await import('../../dist/index.js');
+  const db = await open(directory);
+  const { engine, engineReason } = db.stats().engine;
+  await db.close();
+  return { node: process.version, engine: `${engine} (${engineReason})` };
+}
+
+export const MEASUREMENTS = { runtime, prepare, put, putFirst, batch, get, scan, load, opening };

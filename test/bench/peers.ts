@@ -19,6 +19,7 @@ export interface Options {
   readonly rounds: number;
   readonly entries: number;
   readonly only: string | null;
+  readonly node: string | null;
   readonly out: string;
 }
 
@@ -158,6 +159,10 @@ export const { putFor, putsIn } = (await moduleOf('puts')) as {
 export const { longestTurnMs, watchTurns } = (await moduleOf('turn-watch')) as {
   longestTurnMs(times: readonly number[], collections: readonly Period[]): number;
   watchTurns(): () => Promise<number>;
+};
+
+export const { runMeasurement } = (await moduleOf('processes')) as {
+  runMeasurement(name: string, options: object, node?: string): Promise<unknown>;
 };
 
 export const { summarize } = (await moduleOf('summary')) as { summarize(results: Results): Summary };

@@ -1,5 +1,6 @@
 // What the benchmark runs, and in which order: nothing of it is measured here.
 
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FIGURES, planOf, resolveOptions, STORES, TRIALS, usage, VALUES } from './peers.js';
 
@@ -23,6 +24,7 @@ describe('the options', () => {
     ['--rounds', '2'],
     ['--seconds', '0.1'],
     ['--entries', '1000'],
+    ['--node', '/node24'],
   ])('%s %s is no full run, and does not write over the published results', (...args) => {
     expect(resolveOptions(args).out).toBe('build/benchmarks');
     expect(resolveOptions([...args, '--out', 'docs/benchmarks']).out).toBe('docs/benchmarks');
@@ -39,6 +41,11 @@ describe('the options', () => {
     expect(resolveOptions(['--quick']).rounds).toBeLessThan(resolveOptions([]).rounds);
   });
 
+  test('name a Node binary by its whole path, and none unless it is given', () => {
+    expect(resolveOptions(['--node', 'some/node']).node).toBe(path.resolve('some/node'));
+    expect(resolveOptions([]).node).toBeNull();
+  });
+
   test.each([[['--fast']], [['quick']], [['--rounds']], [['--quick=1']]])('%j is refused', (args) => {
     expect(() => resolveOptions(args)).toThrow(TypeError);
   });
@@ -52,13 +59,14 @@ describe('the options', () => {
     ['--seconds', 'Infinity'],
     ['--entries', '-1'],
     ['--directory', ''],
+    ['--node', ''],
   ])('%s "%s" is refused by its name', (name, value) => {
     expect(() => resolveOptions([`${name}=${value}`])).toThrow(`${name}: expected`);
   });
 
   test('are all shown by the help', () => {
     const shown = usage();
-    for (const name of ['quick', 'large', 'only', 'rounds', 'seconds', 'entries', 'directory', 'out'])
+    for (const name of ['quick', 'large', 'only', 'rounds', 'seconds', 'entries', 'directory', 'node', 'out'])
       expect(shown).toContain(`--${name}`);
   });
 });
