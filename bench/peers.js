@@ -1,11 +1,12 @@
 // Keelson and its rivals, side by side at equal durability: the command. The trials and goals are in peers/trials.js, who
 // takes part and how it is configured in peers/stores.js, what is measured and how in peers/measurements.js.
 //
-//   npm run bench [-- --quick | --only NAME | --large | --help]
+//   npm run bench [-- --quick | --only NAME | --large | --node FILE | --help]
 //
 // Every measurement is a process of its own, on the disk of --directory; rivals are interleaved, round by round. It writes
 // results.json, README.md and SVG charts into docs/benchmarks (a large run into docs/benchmarks/large), or, of anything but
-// a whole run, into build/benchmarks.
+// a whole run, into build/benchmarks. With --node, another Node binary runs the measurements. better-sqlite3 is built for
+// one version of Node: on another one its runs fail, the report says so, and the other stores are measured.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -51,14 +52,15 @@ function emptyResults({ cases }, { rounds }) {
   }));
 }
 
-async function runOne(run, { root, floorBinary, trials }) {
+async function runOne(run, { root, node, floorBinary, trials, unprepared }) {
   const result = trials.find(({ name, entries }) => name === run.trial && entries === run.entries);
   const prepared = run.prepared === null ? null : path.join(root, run.prepared);
   const ownDirectory = path.join(root, 'measured');
   try {
+    if (unprepared.has(run.prepared)) throw unprepared.get(run.prepared);
     if (run.isCopied) copyStore(prepared, ownDirectory);
     const directory = prepared !== null && !run.isCopied ? prepared : ownDirectory;
-    const measured = await runMeasurement(run.measurement, { ...run.options, directory, floorBinary });
+    const measured = await runMeasurement(run.measurement, { ...run.options, directory, floorBinary }, node);
     for (const figure of Object.keys(measured).filter((name) => name in FIGURES)) {
       const rounds = result.stores[run.store][figure];
       if (rounds !== undefined) rounds[run.round] = measured[figure];
@@ -70,18 +72,31 @@ async function runOne(run, { root, floorBinary, trials }) {
   }
 }
 
+/** Fills a store for others to read. Returns the error of a store that cannot be filled. */
+async function fillStore({ name, store, values, entries }, { root, node }) {
+  try {
+    await runMeasurement('prepare', { store, values, entries, directory: path.join(root, name) }, node);
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
 async function measure(options, root) {
   const plan = planOf(options);
   const trials = emptyResults(plan, options);
-  const context = { root, floorBinary: buildFloor(root), trials };
+  /** The errors of stores that could not be filled, by their names. The runs that need them fail. */
+  const unprepared = new Map();
+  const context = { root, node: options.node, floorBinary: buildFloor(root), trials, unprepared };
   const steps = plan.preparations.length + plan.runs.length;
   const started = Date.now();
   console.error(`${steps} steps, about ${minutes(plan.seconds * 1000)} minutes`);
   let step = 0;
   const tell = (what) => progress(`${++step} of ${steps}, ${minutes(Date.now() - started)} min: ${what}`);
-  for (const { name, store, values, entries } of plan.preparations) {
-    tell(`filling ${name}`);
-    await runMeasurement('prepare', { store, values, entries, directory: path.join(root, name) });
+  for (const preparation of plan.preparations) {
+    tell(`filling ${preparation.name}`);
+    const error = await fillStore(preparation, context);
+    if (error !== null) unprepared.set(preparation.name, error);
   }
   for (const run of plan.runs) {
     tell(`round ${run.round + 1}, ${run.trial}, ${run.entries.toLocaleString('en')}, ${run.store}`);
@@ -95,7 +110,8 @@ async function run(options) {
   const root = fs.mkdtempSync(path.join(path.resolve(options.directory), '.keelson-bench-'));
   process.on('exit', () => fs.rmSync(root, { recursive: true, force: true }));
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-  const machine = await describeMachine(root);
+  const runtime = await runMeasurement('runtime', { directory: path.join(root, 'runtime') }, options.node);
+  const machine = describeMachine(root, runtime);
   const startedAt = new Date().toISOString();
   const measured = await measure(options, root);
   const { quick, only, large, rounds, seconds, entries } = options;

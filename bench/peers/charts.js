@@ -1,15 +1,14 @@
-// The charts of a run, as SVG. Bars are medians, the lines on them reach from the lowest to the highest round. Of several
-// configurations of one store, the better one is drawn.
+// The charts of a run, as SVG. Bars are medians, the lines on them reach from the lowest to the highest round.
 
 import * as echarts from 'echarts';
-import { familyOf, STORES } from './stores.js';
+import { STORES } from './stores.js';
 import { FIGURES } from './trials.js';
 
 const WIDTH = 960;
 const PANEL = {
   columns: 3,
   width: 300,
-  height: 208,
+  height: 240,
   left: 14,
   top: 64,
   labelWidth: 88,
@@ -26,6 +25,7 @@ const MUTED = '#6e7781';
 
 const COLORS = {
   keelson: '#0b6e99',
+  'keelson-fs': '#62a9c6',
   lmdb: '#d9822b',
   'classic-level': '#7b9e4b',
   'better-sqlite3': '#8d6cab',
@@ -33,17 +33,21 @@ const COLORS = {
   floor: '#9aa5b1',
 };
 
-/** What each chart shows: a trial and one of its figures a panel. The first one is for the README. */
+const SPREAD = 'Medians; lines reach from the lowest to the highest round.';
+
+/**
+ * What each chart shows: for each panel a trial, one of its figures, and a title. A run without one of the trials has no such
+ * chart. The first chart is for the README.
+ */
 const BAR_CHARTS = [
   {
     file: 'headline.svg',
     title: 'Durable puts and reads',
-    subtitle:
-      'Writes count when they would survive power loss. Medians; lines reach from the lowest to the highest round.',
+    subtitle: `Writes count when they would survive power loss. ${SPREAD}`,
     panels: [
       ['put-lone', 'perSecond', 'durable put, one at a time, /s'],
       ['put-ascending', 'perSecond', 'durable put, 1,000 in flight, /s'],
-      ['put-ascending', 'p99Ms', 'its p99 latency, ms (less is better)'],
+      ['put-ascending', 'p99Ms', 'its p99 latency, ms'],
       ['get-objects', 'perSecond', 'get an object, random key, /s'],
       ['scan-keys', 'perSecond', 'range scan, keys, /s'],
       ['scan-objects', 'perSecond', 'range scan, entries, /s'],
@@ -52,20 +56,46 @@ const BAR_CHARTS = [
   {
     file: 'writes.svg',
     title: 'Writes that would survive power loss',
-    subtitle: 'Medians; lines reach from the lowest to the highest round.',
+    subtitle: SPREAD,
     panels: [
+      ['put-first', 'perSecond', 'first 3,000 puts, one at a time, /s'],
       ['put-lone', 'perSecond', 'put, one at a time, /s'],
-      ['put-ascending', 'perSecond', '1,000 in flight, new keys, /s'],
-      ['put-random', 'perSecond', '1,000 in flight, existing keys, /s'],
       ['batch', 'perSecond', 'batches of 1,000, entries/s'],
-      ['put-ascending', 'p99Ms', 'p99, new keys, ms (less is better)'],
-      ['put-random', 'p99Ms', 'p99, existing keys, ms (less is better)'],
+      ['put-ascending', 'perSecond', '1,000 in flight, ascending new keys, /s'],
+      ['put-new-random', 'perSecond', '1,000 in flight, random new keys, /s'],
+      ['put-random', 'perSecond', '1,000 in flight, existing keys, /s'],
+    ],
+  },
+  {
+    file: 'latency.svg',
+    title: 'Writes with 1,000 in flight: latency, and turns of the event loop without garbage collection',
+    subtitle: SPREAD,
+    panels: [
+      ['put-ascending', 'p99Ms', 'p99, ascending new keys, ms'],
+      ['put-new-random', 'p99Ms', 'p99, random new keys, ms'],
+      ['put-random', 'p99Ms', 'p99, existing keys, ms'],
+      ['put-ascending', 'longestTurnMs', 'longest turn, ascending, ms'],
+      ['put-new-random', 'longestTurnMs', 'longest turn, random, ms'],
+      ['put-random', 'longestTurnMs', 'longest turn, existing, ms'],
+    ],
+  },
+  {
+    file: 'windows.svg',
+    title: 'Writes of ascending new keys: puts in flight, and bytes of a value',
+    subtitle: SPREAD,
+    panels: [
+      ['put-window-100', 'perSecond', '100 in flight, /s'],
+      ['put-ascending', 'perSecond', '1,000 in flight, /s'],
+      ['put-window-10000', 'perSecond', '10,000 in flight, /s'],
+      ['put-20b', 'perSecond', 'values of 20 bytes, /s'],
+      ['put-1kb', 'perSecond', 'values of 1,000 bytes, /s'],
+      ['put-10kb', 'perSecond', 'values of 10,000 bytes, /s'],
     ],
   },
   {
     file: 'reads.svg',
     title: 'Reads',
-    subtitle: 'Medians; lines reach from the lowest to the highest round.',
+    subtitle: SPREAD,
     panels: [
       ['get-strings', 'perSecond', 'get, strings, /s'],
       ['get-binaries', 'perSecond', 'get, binaries, /s'],
@@ -78,7 +108,7 @@ const BAR_CHARTS = [
   {
     file: 'footprint.svg',
     title: 'Disk, memory and opening',
-    subtitle: 'Less is better.',
+    subtitle: SPREAD,
     panels: [
       ['load', 'diskMb', 'on disk, closed, MB'],
       ['load', 'rssMb', 'RSS after loading, MB'],
@@ -108,19 +138,10 @@ function svgOf(option, height) {
   return svg;
 }
 
-/** The bars of one panel, the first store at the top. */
+/** Returns the bars of one panel, the first store at the top. A store without the figure has no bar. */
 function barsOf(summary, [name, figure]) {
   const { rows } = summary.trials.find((trial) => trial.name === name && trial.isMain);
-  const { isLessBetter } = FIGURES[figure];
-  const best = new Map();
-  for (const { store, figures } of rows) {
-    const values = figures[figure];
-    if (!values) continue;
-    const family = familyOf(store);
-    const found = best.get(family);
-    if (found === undefined || values.median < found.median === isLessBetter) best.set(family, values);
-  }
-  return [...best].map(([family, values]) => ({ family, ...values }));
+  return rows.flatMap(({ store, figures }) => (figures[figure] ? [{ store, ...figures[figure] }] : []));
 }
 
 /** A horizontal line over a bar, from the lowest to the highest, with ends. */
@@ -140,6 +161,11 @@ function renderWhisker(_params, api) {
   };
 }
 
+/** Returns the title of a store on two lines, where it has two parts. */
+const labelOf = (store) => STORES[store].title.replace(', ', ',\n');
+
+const titleOf = ([, figure, title]) => (FIGURES[figure].isLessBetter ? `${title} (less is better)` : title);
+
 function panelOf(bars, title, at) {
   const left = PANEL.left + (at % PANEL.columns) * (PANEL.width + PANEL.gap);
   const top = PANEL.top + Math.floor(at / PANEL.columns) * PANEL.height;
@@ -158,7 +184,7 @@ function panelOf(bars, title, at) {
       gridIndex: at,
       type: 'category',
       inverse: true,
-      data: bars.map(({ family }) => STORES[family].title),
+      data: bars.map(({ store }) => labelOf(store)),
       axisLine: { show: false },
       axisTick: { show: false },
       axisLabel: { fontSize: 11, color: INK },
@@ -168,7 +194,7 @@ function panelOf(bars, title, at) {
         type: 'bar',
         ...axes,
         barWidth: '62%',
-        data: bars.map(({ family, median }) => ({ value: median, itemStyle: { color: COLORS[family] } })),
+        data: bars.map(({ store, median }) => ({ value: median, itemStyle: { color: COLORS[store] } })),
       },
       {
         type: 'custom',
@@ -207,7 +233,7 @@ const headingOf = (text, subtext) => ({
 });
 
 function barChart(summary, { title, subtitle, panels }, entries) {
-  const drawn = panels.map((panel, at) => panelOf(barsOf(summary, panel), panel[2], at));
+  const drawn = panels.map((panel, at) => panelOf(barsOf(summary, panel), titleOf(panel), at));
   const all = (part) => drawn.flatMap((panel) => panel[part]);
   const option = {
     title: [headingOf(`${title}, ${compact.format(entries)} entries`, subtitle), ...all('title')],
@@ -240,8 +266,8 @@ function costChart(costs) {
       symbol: 'circle',
       symbolSize: 6,
       data: sizes.map((size, point) => [size, costsUs[point]]),
-      color: COLORS[familyOf(store)],
-      lineStyle: { width: 2, type: familyOf(store) === store ? 'solid' : 'dashed' },
+      color: COLORS[store],
+      lineStyle: { width: 2 },
     })),
   );
   const option = {

@@ -4,7 +4,6 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { open } from '../../dist/index.js';
 import { STORES } from './stores.js';
 
 const GIB = 1024 ** 3;
@@ -41,13 +40,6 @@ function revision() {
   }
 }
 
-async function engineLine(directory) {
-  const db = await open(path.join(directory, 'engine'));
-  const { engine, engineReason } = db.stats().engine;
-  await db.close();
-  return `${engine} (${engineReason})`;
-}
-
 function versions() {
   const packages = Object.values(STORES).flatMap(({ package: name }) => name ?? []);
   return Object.fromEntries(
@@ -55,17 +47,18 @@ function versions() {
   );
 }
 
-export async function describeMachine(directory) {
+/** `runtime` is what the process of a measurement runs on: `{ node, engine }`. */
+export function describeMachine(directory, { node, engine }) {
   return {
     cpu: os.cpus()[0]?.model ?? 'unknown CPU',
     cores: os.cpus().length,
     memoryGib: Math.round(os.totalmem() / GIB),
     kernel: `${os.type()} ${os.release()}`,
     fileSystem: fileSystemOf(directory),
-    node: process.version,
+    node,
     loadBefore: os.loadavg()[0],
     keelson: `${versionIn(ROOT)}, commit ${revision()}`,
-    engine: await engineLine(directory),
+    engine,
     versions: versions(),
   };
 }

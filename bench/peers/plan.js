@@ -1,6 +1,6 @@
 // What is run, in which order: rounds over trials over stores, so that a change of the machine meets all rivals alike. Pure.
 
-import { familyOf, STORES } from './stores.js';
+import { preparedAs, STORES } from './stores.js';
 import { TRIALS, VOLATILE_ENTRIES_MAX } from './trials.js';
 
 const SIZES = [10_000, 100_000];
@@ -15,8 +15,8 @@ const FILLED_PER_SECOND = 150_000;
 
 /** The trials that the options choose, once for each number of entries: `{ trial, entries }`. */
 function chosen({ quick, large, only, entries }) {
-  const isChosen = ({ name, durability, isInSizes }) =>
-    only === null ? !(quick && durability === 'P') && !(large && !isInSizes) : name === only;
+  const isChosen = ({ name, isFullOnly, isInSizes }) =>
+    only === null ? !(quick && isFullOnly) && !(large && !isInSizes) : name === only;
   return TRIALS.filter(isChosen).flatMap((trial) => {
     const sizes = [entries];
     if (trial.isInSizes && !quick) sizes.push(...SIZES.filter((size) => size < entries));
@@ -32,8 +32,8 @@ const takesPart = (store, entries, { quick }) =>
 /** Each round begins with another store. */
 const rotated = (items, by) => [...items.slice(by % items.length), ...items.slice(0, by % items.length)];
 
-/** Under which name a filled store is kept. Variants of a store read the same files. */
-const preparedName = (store, values, entries) => `${familyOf(store)}-${values}-${entries}`;
+/** Returns the name under which a filled store is kept. */
+const preparedName = (store, values, entries) => `${preparedAs(store)}-${values}-${entries}`;
 
 /** `{ cases, preparations, runs, seconds }`: the trials and sizes, the stores to fill, the measurements in their order. */
 export function planOf(options) {
@@ -48,7 +48,7 @@ export function planOf(options) {
       const { values } = trial.parameters;
       const name = preparedName(store, values, entries);
       if (!STORES[store].isVolatile)
-        preparations.set(name, { name, store: familyOf(store), values, entries });
+        preparations.set(name, { name, store: preparedAs(store), values, entries });
     }
   }
   const runs = Array.from({ length: options.rounds }, (_, round) =>

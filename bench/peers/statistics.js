@@ -23,16 +23,6 @@ export function spread(rounds) {
   return { median: median(values), lowest: Math.min(...values), highest: Math.max(...values) };
 }
 
-/** Round by round the best of several configurations; null where none has a value. */
-export function bestOf(configurations, isLessBetter) {
-  const [first] = configurations;
-  return first.map((_, round) => {
-    const values = configurations.map((rounds) => rounds[round]).filter((value) => value !== null);
-    if (values.length === 0) return null;
-    return isLessBetter ? Math.min(...values) : Math.max(...values);
-  });
-}
-
 /** `ours` over `theirs`, round by round: a machine is not the same from one round to the next. */
 export const ratios = (ours, theirs) =>
   ours.map((value, round) => (value === null || theirs[round] === null ? null : value / theirs[round]));

@@ -1,32 +1,25 @@
-// Who takes part: the name of each store, its driver, and the configuration in words, which the report prints. A `variant`
-// is another configuration of a store: the better figure of all counts as that store's.
+// Who takes part: the name of each store, its driver, and its one configuration in words, which the report prints.
 
+/** `options` go to the driver. `preparedAs` names the store whose files a store reads, where it does not prepare its own. */
 export const STORES = {
   keelson: {
     title: 'Keelson',
     driver: 'keelson',
     configuration: 'defaults',
   },
+  'keelson-fs': {
+    title: 'Keelson, node:fs engine',
+    driver: 'keelson',
+    preparedAs: 'keelson',
+    options: { engine: 'fs' },
+    configuration: "defaults and `engine: 'fs'`, as on a system without io_uring; writes only",
+  },
   lmdb: {
     title: 'lmdb',
     driver: 'lmdb',
     package: 'lmdb',
     configuration:
-      'defaults; shared structures for objects. D: `put` and then its `flushed` (`separateFlushed`); P: `put`',
-  },
-  'lmdb-no-overlap': {
-    title: 'lmdb, overlappingSync: false',
-    driver: 'lmdb',
-    variantOf: 'lmdb',
-    options: { overlappingSync: false },
-    configuration: 'the same with `overlappingSync: false`, where `put` itself waits for the flush',
-  },
-  'lmdb-transaction': {
-    title: 'lmdb, transaction',
-    driver: 'lmdb',
-    variantOf: 'lmdb',
-    options: { hasTransactions: true },
-    configuration: 'the defaults; a batch is one `transaction` and then `flushed`, instead of `batch`',
+      '`overlappingSync: false`, where `put` itself waits for the flush; a batch is `db.batch`; shared structures for objects. D and P are the same',
   },
   'classic-level': {
     title: 'classic-level',
@@ -56,11 +49,12 @@ export const STORES = {
   },
 };
 
-/** The name under which figures are compared. */
-export const familyOf = (store) => STORES[store].variantOf ?? store;
+/** Returns the store whose files a store reads: itself, if it prepares its own. */
+export const preparedAs = (store) => STORES[store].preparedAs ?? store;
 
-export async function openStore(store, directory, options) {
-  const { driver, options: own } = STORES[store];
+/** Opens a store; `kind` says what its values are (VALUES in workload.js), `durability` is a class of trials.js. */
+export async function openStore(store, directory, { kind, durability }) {
+  const { driver, options } = STORES[store];
   const { open } = await import(`./drivers/${driver}.js`);
-  return open(directory, { ...options, ...own });
+  return open(directory, { kind, durability, ...options });
 }

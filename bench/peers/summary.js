@@ -3,29 +3,24 @@
 // `results` is what results.json holds: { machine, options, trials: [{ name, entries, stores: { name: { figure: rounds } },
 // failures }] }, where `rounds` has one value a round, null for one that failed.
 
-import { bestOf, ratios, spread } from './statistics.js';
-import { familyOf } from './stores.js';
-import { FIGURES, TRIALS } from './trials.js';
+import { ratios, spread } from './statistics.js';
+import { STORES } from './stores.js';
+import { TRIALS } from './trials.js';
 
 export const trialNamed = (name) => TRIALS.find((trial) => trial.name === name);
 
-/** The rounds of a store's figure: of all its configurations the best, round by round. */
-function familyRounds({ stores }, family, figure) {
-  const configurations = Object.keys(stores)
-    .filter((store) => familyOf(store) === family)
-    .flatMap((store) => (stores[store][figure] === undefined ? [] : [stores[store][figure]]));
-  return configurations.length === 0 ? null : bestOf(configurations, FIGURES[figure].isLessBetter);
-}
+/** The rounds of a store's figure; null for a store that did not take part. */
+const roundsOf = ({ stores }, store, figure) => stores[store]?.[figure] ?? null;
 
-/** A goal with what came of it: `{ figure, over, atLeast | atMost, median, lowest, highest, isReached }`. */
-function judged(result, goal) {
-  const ours = familyRounds(result, 'keelson', goal.figure);
-  const theirs = goal.over === undefined ? null : familyRounds(result, goal.over, goal.figure);
+/** A goal with what came of it: `{ of, figure, over, atLeast | atMost, median, lowest, highest, isReached }`. */
+function judged(result, { of = 'keelson', ...goal }) {
+  const ours = roundsOf(result, of, goal.figure);
+  const theirs = goal.over === undefined ? null : roundsOf(result, goal.over, goal.figure);
   const isMissing = ours === null || (goal.over !== undefined && theirs === null);
   const values = isMissing ? null : spread(theirs === null ? ours : ratios(ours, theirs));
-  if (values === null) return { ...goal, median: null, lowest: null, highest: null, isReached: false };
+  if (values === null) return { of, ...goal, median: null, lowest: null, highest: null, isReached: false };
   const isReached = goal.atLeast === undefined ? values.median <= goal.atMost : values.median >= goal.atLeast;
-  return { ...goal, ...values, isReached };
+  return { of, ...goal, ...values, isReached };
 }
 
 function summaryOf(result, { entries, large }) {
@@ -49,12 +44,15 @@ function summaryOf(result, { entries, large }) {
   };
 }
 
-/** How many times as much an operation costs at a size than at the one before it, at worst. */
+/**
+ * Returns how many times as much an operation costs at a size than at the one before it, at worst; null if nothing was
+ * measured at two sizes that follow each other.
+ */
 function steepestStep(costsUs) {
   const steps = costsUs
     .slice(1)
-    .map((cost, at) => (cost === null || costsUs[at] === null ? 0 : cost / costsUs[at]));
-  return Math.max(...steps);
+    .flatMap((cost, at) => (cost === null || costsUs[at] === null ? [] : [cost / costsUs[at]]));
+  return steps.length === 0 ? null : Math.max(...steps);
 }
 
 /** The trials in which a size is varied: the cost of an operation in µs, for each store at each size. */
@@ -80,7 +78,18 @@ function costsBySize(summaries) {
   });
 }
 
+/** Refuses results with trials or stores that are unknown here: the page would describe them wrongly. */
+function requireKnown({ name, stores }) {
+  const unknown =
+    trialNamed(name) === undefined ? name : Object.keys(stores).find((store) => !(store in STORES));
+  if (unknown !== undefined)
+    throw new Error(
+      `The results are those of another version of this benchmark: it has no '${unknown}'. Run it again`,
+    );
+}
+
 export function summarize({ options, trials }) {
+  trials.forEach(requireKnown);
   const summaries = trials.map((result) => summaryOf(result, options));
   return { trials: summaries, costs: costsBySize(summaries) };
 }

@@ -1,5 +1,7 @@
-// What the trials put and look for: keys, the three kinds of values, and orders. All of it is the same in every run and for
-// every store, and is made outside of what is timed.
+// What the trials put and look for: keys, values and orders. All of it is the same in every run and for every store. It is
+// made before the clock runs, except for the keys of a store that puts more than measurements.js expects.
+
+import { randomOrder } from '../store/permutation.js';
 
 const KEY_PREFIX = 'user:';
 const KEY_DIGITS = 9;
@@ -43,13 +45,25 @@ export function shuffledNumbers(count, seed = 1) {
   return numbers;
 }
 
+/** The number of different keys. */
+export const KEYS = 10 ** KEY_DIGITS;
+
+/** Returns the number of a turn's key: each turn has another one, in an order that looks random. */
+export const scatteredNumber = randomOrder(KEYS);
+
 const POOL_BYTES = 2 ** 20;
-export const VALUE_BYTES = 100;
+const VALUE_BYTES = 100;
 const PRINTABLE_FIRST = 35;
 const PRINTABLES = 64;
 
-/** Of the pool, where the value of a number begins: neighbours share nothing, so that nothing compresses by luck. */
-const poolOffset = (number) => (number * 7919) % (POOL_BYTES - VALUE_BYTES);
+/** A prime above the length of the longest text. */
+const POOL_STRIDE = 10_007;
+
+/**
+ * Returns where the value of a number begins in a pool. The values of neighbours share nothing, so nothing compresses by
+ * luck.
+ */
+const poolOffset = (number, length) => (number * POOL_STRIDE) % (POOL_BYTES - length);
 
 const poolWords = randomWords(2);
 const binaryPool = Uint8Array.from({ length: POOL_BYTES }, () => poolWords() & 0xff);
@@ -57,10 +71,32 @@ const stringPool = Buffer.from(binaryPool.map((byte) => PRINTABLE_FIRST + (byte 
 
 const digits = (number, length) => String(number).padStart(length, '0');
 
-/** What can be stored: the value of a number, whether two are the same, and a look into one, so that none stays undecoded. */
+function textAt(number, length) {
+  const offset = poolOffset(number, length);
+  return stringPool.latin1Slice(offset, offset + length);
+}
+
+/** Numbers from 256 to 65,535, which take three bytes in MessagePack. */
+const threeByteNumber = (number) => 256 + (number % 65_280);
+
+/** Objects `{ id, text }` that take `bytes` in MessagePack; `otherBytes` are the bytes of all but the characters. */
+const textObjects = (bytes, otherBytes) => ({
+  kind: 'objects',
+  bytes,
+  at: (number) => ({ id: threeByteNumber(number), text: textAt(number, bytes - otherBytes) }),
+  isSame: (a, b) => a.id === b.id && a.text === b.text,
+  look: (value) => value.id + value.text.length,
+});
+
+/**
+ * Values that a trial can store. `kind` is what a driver is told, `bytes` what a value takes in MessagePack or as it is,
+ * `at` makes the value of a number, `isSame` compares two, and `look` reads from one, so that no value stays undecoded.
+ */
 export const VALUES = {
-  /** Five fields, 72 bytes in MessagePack. */
+  /** Five fields. */
   objects: {
+    kind: 'objects',
+    bytes: 72,
     at: (number) => ({
       id: number,
       name: `name-${digits(number % 1e7, 7)}`,
@@ -73,16 +109,27 @@ export const VALUES = {
   },
   /** A hundred printable ASCII characters. */
   strings: {
-    at: (number) => stringPool.latin1Slice(poolOffset(number), poolOffset(number) + VALUE_BYTES),
+    kind: 'strings',
+    bytes: VALUE_BYTES,
+    at: (number) => textAt(number, VALUE_BYTES),
     isSame: (a, b) => a === b,
     look: (value) => value.charCodeAt(VALUE_BYTES - 1),
   },
   /** A hundred random bytes. */
   binaries: {
-    at: (number) => binaryPool.slice(poolOffset(number), poolOffset(number) + VALUE_BYTES),
+    kind: 'binaries',
+    bytes: VALUE_BYTES,
+    at(number) {
+      const offset = poolOffset(number, VALUE_BYTES);
+      return binaryPool.slice(offset, offset + VALUE_BYTES);
+    },
     isSame: (a, b) => a instanceof Uint8Array && Buffer.compare(a, b) === 0,
     look: (value) => value[VALUE_BYTES - 1],
   },
+  // The map, two names and the number take 12 bytes, and the length of the text 1 or 3.
+  'objects-20b': textObjects(20, 13),
+  'objects-1kb': textObjects(1000, 15),
+  'objects-10kb': textObjects(10_000, 15),
 };
 
 /** Operations of one batch, as abstract-level and Keelson take them. */

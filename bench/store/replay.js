@@ -4,7 +4,7 @@ import { warmPageCache } from './files.js';
 import { ORDERS, openStore, putInGroups, secondsOf } from './workload.js';
 
 const ENTRIES = 1_000_000;
-const GOAL = '≥ 700,000';
+const GOALS = { ascending: '≥ 900,000', random: '≥ 500,000', overwritten: '≥ 700,000' };
 
 export const title =
   'replay: opening a journal of 1 M records and no image, in a fresh process, page cache warm';
@@ -56,13 +56,17 @@ export async function round({ run, prepared, scaled }) {
   };
   const perSecond = ({ records, seconds }) => records / seconds;
   return [
-    { name: 'records/s, keys put in ascending order', value: perSecond(ascending), goal: GOAL },
-    { name: 'records/s, keys put in random order', value: perSecond(random), goal: GOAL },
+    { name: 'records/s, keys put in ascending order', value: perSecond(ascending), goal: GOALS.ascending },
+    { name: 'records/s, keys put in random order', value: perSecond(random), goal: GOALS.random },
     {
       name: 'records/s, ascending and then each overwritten, 2 M',
       value: perSecond(overwritten),
-      goal: GOAL,
+      goal: GOALS.overwritten,
     },
-    { name: 'of these the overwrites, by the difference', value: perSecond(overwrites), goal: GOAL },
+    {
+      name: 'of these the overwrites, by the difference',
+      value: perSecond(overwrites),
+      goal: GOALS.overwritten,
+    },
   ];
 }

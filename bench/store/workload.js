@@ -2,6 +2,7 @@
 
 import { randomFillSync } from 'node:crypto';
 import { open } from '../../dist/index.js';
+import { randomOrder } from './permutation.js';
 
 export const ENTRY_BYTES = 116;
 const VALUE_BYTES = 100;
@@ -29,29 +30,6 @@ export function randomNumbers(limit, seed = 1) {
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
-  };
-}
-
-/**
- * Every number below `count` once, in random order, from the number of its turn. It is computed, because a shuffled
- * array would count as memory of the store: a bijection of the next power of two, applied again to what is outside.
- */
-export function randomOrder(count) {
-  const bits = Math.max(2, Math.ceil(Math.log2(count)));
-  const mask = 2 ** bits - 1;
-  const half = bits >> 1;
-  const mix = (number) => {
-    let mixed = number;
-    for (const factor of [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35]) {
-      mixed = Math.imul(mixed, factor) & mask;
-      mixed ^= mixed >>> half;
-    }
-    return mixed;
-  };
-  return (turn) => {
-    let number = mix(turn);
-    while (number >= count) number = mix(number);
-    return number;
   };
 }
 

@@ -12,7 +12,6 @@ interface Statistics {
   median(values: readonly number[]): number;
   percentile(values: readonly number[], percent: number): number;
   spread(rounds: Rounds): Spread | null;
-  bestOf(configurations: readonly Rounds[], isLessBetter: boolean): Rounds;
   ratios(ours: Rounds, theirs: Rounds): Rounds;
 }
 
@@ -20,18 +19,24 @@ export interface Options {
   readonly rounds: number;
   readonly entries: number;
   readonly only: string | null;
+  readonly node: string | null;
   readonly out: string;
 }
 
 export interface Goal {
+  readonly of?: string;
   readonly figure: string;
   readonly over?: string;
+  readonly atLeast?: number;
+  readonly atMost?: number;
 }
 
 interface Trial {
   readonly name: string;
   readonly durability?: 'D' | 'P';
   readonly stores: readonly string[];
+  readonly isFullOnly?: boolean;
+  readonly parameters: { readonly values: string; readonly order?: string; readonly inFlight?: number };
   readonly figures: readonly string[];
   readonly goals: readonly Goal[];
 }
@@ -49,7 +54,7 @@ interface Run {
 
 interface Plan {
   readonly cases: readonly { readonly trial: Trial; readonly entries: number }[];
-  readonly preparations: readonly { readonly name: string }[];
+  readonly preparations: readonly { readonly name: string; readonly store: string }[];
   readonly runs: readonly Run[];
   readonly seconds: number;
 }
@@ -71,11 +76,59 @@ interface Summary {
   readonly costs: readonly object[];
 }
 
+interface Figure {
+  readonly title: string;
+  readonly isLessBetter: boolean;
+}
+
+interface Store {
+  readonly title: string;
+  readonly preparedAs?: string;
+}
+
+interface Values {
+  readonly kind: string;
+  readonly bytes: number;
+  at(number: number): unknown;
+  isSame(a: unknown, b: unknown): boolean;
+}
+
+/** A period in ms. */
+interface Period {
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Puts {
+  numberOf(turn: number): number;
+  keyFor(turn: number): string;
+  valueFor(turn: number): unknown;
+}
+
+interface PutWorkload extends Puts {
+  readonly db: { put(key: string, value: unknown): Promise<void> };
+  readonly inFlight: number;
+  readonly from: number;
+}
+
+interface PutLimits {
+  readonly seconds?: number;
+  readonly puts?: number;
+  readonly latenciesMax?: number;
+}
+
+interface PutsMade {
+  readonly next: number;
+  readonly perSecond: number;
+  readonly latenciesMs: Float64Array;
+  readonly longestTurnMs: number | undefined;
+}
+
 /** Not in a literal: the compiler would look for types beside the module. */
 const moduleOf = (name: string): Promise<unknown> =>
   import(/* @vite-ignore */ new URL(`../../bench/peers/${name}.js`, import.meta.url).href);
 
-export const { median, percentile, spread, bestOf, ratios } = (await moduleOf('statistics')) as Statistics;
+export const { median, percentile, spread, ratios } = (await moduleOf('statistics')) as Statistics;
 
 export const { resolveOptions, usage } = (await moduleOf('options')) as {
   resolveOptions(args: readonly string[]): Options;
@@ -84,9 +137,33 @@ export const { resolveOptions, usage } = (await moduleOf('options')) as {
 
 export const { planOf } = (await moduleOf('plan')) as { planOf(options: Options): Plan };
 
-export const { STORES } = (await moduleOf('stores')) as { STORES: object };
+export const { STORES } = (await moduleOf('stores')) as { STORES: Readonly<Record<string, Store>> };
 
-export const { TRIALS } = (await moduleOf('trials')) as { TRIALS: readonly Trial[] };
+export const { FIGURES, TRIALS } = (await moduleOf('trials')) as {
+  FIGURES: Readonly<Record<string, Figure>>;
+  TRIALS: readonly Trial[];
+};
+
+export const { KEYS, VALUES, keyAt, scatteredNumber } = (await moduleOf('workload')) as {
+  KEYS: number;
+  VALUES: Readonly<Record<string, Values>>;
+  keyAt(number: number): string;
+  scatteredNumber(turn: number): number;
+};
+
+export const { putFor, putsIn } = (await moduleOf('puts')) as {
+  putFor(limits: PutLimits, workload: PutWorkload): Promise<PutsMade>;
+  putsIn(what: { values: string; order: string; entries?: number }, keysMade: number): Puts;
+};
+
+export const { longestTurnMs, watchTurns } = (await moduleOf('turn-watch')) as {
+  longestTurnMs(times: readonly number[], collections: readonly Period[]): number;
+  watchTurns(): () => Promise<number>;
+};
+
+export const { runMeasurement } = (await moduleOf('processes')) as {
+  runMeasurement(name: string, options: object, node?: string): Promise<unknown>;
+};
 
 export const { summarize } = (await moduleOf('summary')) as { summarize(results: Results): Summary };
 

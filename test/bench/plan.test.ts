@@ -1,7 +1,8 @@
 // What the benchmark runs, and in which order: nothing of it is measured here.
 
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { planOf, resolveOptions, STORES, TRIALS, usage } from './peers.js';
+import { FIGURES, planOf, resolveOptions, STORES, TRIALS, usage, VALUES } from './peers.js';
 
 const MINUTE_SECONDS = 60;
 
@@ -23,6 +24,7 @@ describe('the options', () => {
     ['--rounds', '2'],
     ['--seconds', '0.1'],
     ['--entries', '1000'],
+    ['--node', '/node24'],
   ])('%s %s is no full run, and does not write over the published results', (...args) => {
     expect(resolveOptions(args).out).toBe('build/benchmarks');
     expect(resolveOptions([...args, '--out', 'docs/benchmarks']).out).toBe('docs/benchmarks');
@@ -39,6 +41,11 @@ describe('the options', () => {
     expect(resolveOptions(['--quick']).rounds).toBeLessThan(resolveOptions([]).rounds);
   });
 
+  test('name a Node binary by its whole path, and none unless it is given', () => {
+    expect(resolveOptions(['--node', 'some/node']).node).toBe(path.resolve('some/node'));
+    expect(resolveOptions([]).node).toBeNull();
+  });
+
   test.each([[['--fast']], [['quick']], [['--rounds']], [['--quick=1']]])('%j is refused', (args) => {
     expect(() => resolveOptions(args)).toThrow(TypeError);
   });
@@ -52,13 +59,14 @@ describe('the options', () => {
     ['--seconds', 'Infinity'],
     ['--entries', '-1'],
     ['--directory', ''],
+    ['--node', ''],
   ])('%s "%s" is refused by its name', (name, value) => {
     expect(() => resolveOptions([`${name}=${value}`])).toThrow(`${name}: expected`);
   });
 
   test('are all shown by the help', () => {
     const shown = usage();
-    for (const name of ['quick', 'large', 'only', 'rounds', 'seconds', 'entries', 'directory', 'out'])
+    for (const name of ['quick', 'large', 'only', 'rounds', 'seconds', 'entries', 'directory', 'node', 'out'])
       expect(shown).toContain(`--${name}`);
   });
 });
@@ -86,12 +94,21 @@ describe('the plan', () => {
     expect(order.slice(order.length / 2)).toEqual([...rest, first]);
   });
 
-  test('fills a store once for all that read it, and for all of its configurations', () => {
+  test('fills a store once for all that read it', () => {
     const { preparations, runs } = planFor();
     const names = preparations.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    expect(names.filter((name) => name.startsWith('lmdb-objects-1000000'))).toHaveLength(1);
-    for (const { prepared } of runs) if (prepared !== null) expect(names).toContain(prepared);
+    const used = runs.flatMap(({ prepared }) => prepared ?? []);
+    expect(new Set(used)).toEqual(new Set(names));
+  });
+
+  test('gives the node:fs engine a copy of the files that Keelson prepared', () => {
+    const { preparations, runs } = planFor('--only', 'put-random', '--rounds', '1');
+    const preparedOf = (store: string) =>
+      runs.filter((run) => run.store === store).map((run) => run.prepared);
+    expect(preparedOf('keelson-fs')).toEqual(preparedOf('keelson'));
+    expect(preparedOf('keelson-fs')).toHaveLength(3);
+    expect(preparations.map(({ store }) => store)).not.toContain('keelson-fs');
   });
 
   test('copies what is filled before it is written to', () => {
@@ -107,11 +124,22 @@ describe('the plan', () => {
     );
   });
 
-  test('of a quick run has every goal, and neither class P nor other sizes', () => {
+  test('of a quick run has neither class P nor other windows, sizes and lengths of values', () => {
     const { cases } = planFor('--quick');
     const names = cases.map(({ trial }) => trial.name);
-    expect(names).toEqual(TRIALS.filter(({ durability }) => durability !== 'P').map(({ name }) => name));
+    const leftOut = TRIALS.map(({ name }) => name).filter((name) => !names.includes(name));
+    expect(leftOut).toEqual([
+      ...['put-window-100', 'put-window-10000', 'put-20b', 'put-1kb', 'put-10kb'],
+      ...['put-lone-p', 'put-ascending-p', 'batch-p'],
+    ]);
     expect(new Set(cases.map(({ entries }) => entries))).toEqual(new Set([1_000_000]));
+  });
+
+  test('of a quick run has the trial that is asked for by name, whichever it is', () => {
+    for (const { name } of TRIALS) {
+      const { cases } = planFor('--quick', '--only', name);
+      expect(cases.map(({ trial }) => trial.name)).toEqual([name]);
+    }
   });
 
   test('varies the size in a full run, and has ten millions only when asked', () => {
@@ -139,12 +167,43 @@ describe('the trials', () => {
     for (const { stores } of TRIALS) for (const store of stores) expect(Object.keys(STORES)).toContain(store);
   });
 
-  test('set goals only over those that take part in them', () => {
-    for (const { stores, figures, goals } of TRIALS) {
-      for (const { figure, over } of goals) {
-        expect(figures).toContain(figure);
-        if (over !== undefined) expect(stores).toContain(over);
-      }
+  test('set goals only for and over those that take part in them', () => {
+    const goals = TRIALS.flatMap((trial) => trial.goals.map((goal) => ({ ...goal, trial })));
+    expect(goals.length).toBeGreaterThan(30);
+    for (const { trial, of = 'keelson', figure, over } of goals) {
+      expect(trial.figures).toContain(figure);
+      expect(trial.stores).toContain(of);
+      if (over !== undefined) expect(trial.stores).toContain(over);
     }
+  });
+
+  test('ask for at most so much where less is better, and otherwise for at least so much', () => {
+    for (const { figure, atLeast, atMost } of TRIALS.flatMap(({ goals }) => goals)) {
+      const asked = FIGURES[figure]!.isLessBetter ? atMost : atLeast;
+      expect(asked).toBeGreaterThan(0);
+      expect([atLeast, atMost]).toContain(undefined);
+    }
+  });
+
+  test('store values of kinds that exist', () => {
+    for (const { parameters } of TRIALS) expect(Object.keys(VALUES)).toContain(parameters.values);
+  });
+
+  test('measure the longest turn wherever more than one put is in flight, and only there', () => {
+    const concurrent = TRIALS.filter(({ parameters: { inFlight = 1 } }) => inFlight > 1);
+    const watched = TRIALS.filter(({ figures }) => figures.includes('longestTurnMs'));
+    expect(watched).toEqual(concurrent);
+    expect(watched).toHaveLength(9);
+  });
+
+  test('measure both engines of Keelson in every durable write, and one configuration of lmdb', () => {
+    const isWrite = ({ name, durability }: { name: string; durability?: string }) =>
+      durability === 'D' && name !== 'load';
+    const writes = TRIALS.filter(isWrite);
+    expect(writes).toHaveLength(11);
+    for (const { stores } of writes)
+      expect(stores).toEqual(expect.arrayContaining(['keelson', 'keelson-fs']));
+    for (const trial of TRIALS) if (!isWrite(trial)) expect(trial.stores).not.toContain('keelson-fs');
+    expect(Object.keys(STORES).filter((store) => store.startsWith('lmdb'))).toEqual(['lmdb']);
   });
 });

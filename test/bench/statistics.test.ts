@@ -1,7 +1,7 @@
 // What the benchmark makes of its rounds.
 
 import { describe, expect, test } from 'vitest';
-import { bestOf, median, percentile, ratios, spread } from './peers.js';
+import { median, percentile, ratios, spread } from './peers.js';
 
 describe('the median', () => {
   test('is the value in the middle, in whatever order the values come', () => {
@@ -51,40 +51,5 @@ describe('ratios', () => {
 
   test('have no value in a round in which one side has none', () => {
     expect(ratios([100, null, 10], [50, 5, null])).toEqual([2, null, null]);
-  });
-});
-
-describe('the best of several configurations', () => {
-  test('is taken in each round', () => {
-    expect(
-      bestOf(
-        [
-          [1, 20],
-          [2, 10],
-        ],
-        false,
-      ),
-    ).toEqual([2, 20]);
-    expect(
-      bestOf(
-        [
-          [1, 20],
-          [2, 10],
-        ],
-        true,
-      ),
-    ).toEqual([1, 10]);
-  });
-
-  test('is that of those that have a value', () => {
-    expect(
-      bestOf(
-        [
-          [null, null],
-          [2, null],
-        ],
-        false,
-      ),
-    ).toEqual([2, null]);
   });
 });

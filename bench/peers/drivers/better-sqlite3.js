@@ -12,8 +12,8 @@ const CODECS = {
   binaries: { type: 'BLOB', encode: asIs, decode: asIs },
 };
 
-export async function open(directory, { values, durability }) {
-  const { type, encode, decode } = CODECS[values];
+export async function open(directory, { kind, durability }) {
+  const { type, encode, decode } = CODECS[kind];
   const db = new Database(path.join(directory, 'store.sqlite'));
   db.pragma('journal_mode = WAL');
   db.pragma(`synchronous = ${SYNCHRONOUS[durability]}`);

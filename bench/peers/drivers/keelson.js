@@ -1,11 +1,11 @@
-// Keelson at its defaults. It has one class of durability, D.
+// Keelson at its defaults, or on the engine that is given. It has one class of durability, D.
 
 import { open as openStore } from '../../../dist/index.js';
 
 const VALUE_ENCODINGS = { objects: 'msgpack', strings: 'utf8', binaries: 'bytes' };
 
-export async function open(directory, { values }) {
-  const db = await openStore(directory, { valueEncoding: VALUE_ENCODINGS[values] });
+export async function open(directory, { kind, engine }) {
+  const db = await openStore(directory, { valueEncoding: VALUE_ENCODINGS[kind], engine });
   return {
     put: (key, value) => db.put(key, value),
     batch: (operations) => db.batch(operations),

@@ -4,7 +4,7 @@
 const VALUE_ENCODINGS = { objects: 'json', strings: 'utf8', binaries: 'view' };
 const ENTRY_BYTES_MAX = 256;
 
-export const levelOptions = (values) => ({ keyEncoding: 'utf8', valueEncoding: VALUE_ENCODINGS[values] });
+export const levelOptions = (kind) => ({ keyEncoding: 'utf8', valueEncoding: VALUE_ENCODINGS[kind] });
 
 export function levelHandle(db, writeOptions) {
   async function scan(iterator, limit, visit) {

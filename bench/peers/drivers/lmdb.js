@@ -1,6 +1,6 @@
-// lmdb as its README recommends: MessagePack with shared structures for objects, its string and binary encodings for the
-// rest. In class D with its default `overlappingSync`, a put counts when its `flushed` has resolved (`separateFlushed` gives
-// each commit its own: cheaper than asking `db.flushed` once a put); without, when the put itself has.
+// lmdb with `overlappingSync: false`: a commit is flushed before the promise of `put` or `batch` resolves, so the classes D
+// and P are the same. MessagePack with shared structures for objects, as the README of lmdb recommends, and its string and
+// binary encodings for the other values.
 
 import path from 'node:path';
 import { open as openEnvironment } from 'lmdb';
@@ -11,32 +11,19 @@ const ENCODINGS = {
   binaries: { encoding: 'binary' },
 };
 
-export async function open(directory, options) {
-  const { values, durability, overlappingSync = true, hasTransactions = false } = options;
+export async function open(directory, { kind }) {
   const db = openEnvironment({
     path: path.join(directory, 'data.mdb'),
     noSubdir: true,
-    overlappingSync,
-    separateFlushed: overlappingSync,
-    ...ENCODINGS[values],
+    overlappingSync: false,
+    ...ENCODINGS[kind],
   });
-  const isFlushAwaited = overlappingSync && durability === 'D';
-  const acknowledged = isFlushAwaited ? (commit) => commit.flushed : (commit) => commit;
-  function batchOnWriteThread(operations) {
-    const commit = db.batch(() => {
-      for (const { key, value } of operations) db.put(key, value);
-    });
-    return acknowledged(commit);
-  }
-  async function batchInTransaction(operations) {
-    await db.transaction(() => {
-      for (const { key, value } of operations) db.put(key, value);
-    });
-    if (isFlushAwaited) await db.flushed;
-  }
   return {
-    put: (key, value) => acknowledged(db.put(key, value)),
-    batch: hasTransactions ? batchInTransaction : batchOnWriteThread,
+    put: (key, value) => db.put(key, value),
+    batch: (operations) =>
+      db.batch(() => {
+        for (const { key, value } of operations) db.put(key, value);
+      }),
     get: (key) => db.get(key),
     keys(gte, limit, visit) {
       for (const key of db.getKeys({ start: gte, limit })) visit(key);

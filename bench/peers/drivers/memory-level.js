@@ -3,8 +3,8 @@
 import { MemoryLevel } from 'memory-level';
 import { levelHandle, levelOptions } from './level.js';
 
-export async function open(_directory, { values }) {
-  const db = new MemoryLevel(levelOptions(values));
+export async function open(_directory, { kind }) {
+  const db = new MemoryLevel(levelOptions(kind));
   await db.open();
   return levelHandle(db, {});
 }
