@@ -9,7 +9,8 @@ import { openJournal } from '../../src/journal/index.js';
 import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { loadImage, readImageHeader } from '../../src/kv/image/image-loader.js';
 import { salvageOn } from '../../src/kv/repair/salvage.js';
-import { createFsStorage, type Storage } from '../../src/storage/index.js';
+import { verifyOn } from '../../src/kv/repair/verify.js';
+import { createFsStorage, type Storage, type StorageFile } from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
 import {
   copyStore,
@@ -846,32 +847,56 @@ describe('an image of many blocks, damaged in one of them,', () => {
     }
   });
 
-  // Every few bytes of a value looked like the head of a block that reaches to a place where one is followed.
-  it('is searched in proportion to its length, also where a value is made of heads of blocks', async () => {
-    const heads = Buffer.alloc(6_000_000);
-    const writeHead = (at: number, payloadBytes: number, entries: number, number: number) => {
-      heads.writeUInt32LE(payloadBytes, at + BLOCK_FIELDS.payloadBytes);
-      heads.writeUInt32LE(entries, at + BLOCK_FIELDS.entries);
-      heads.writeUInt32LE(number, at + BLOCK_FIELDS.number);
-      heads.writeUInt32LE(ENTRIES, at + BLOCK_FIELDS.kind);
-    };
-    // Each claims to end where this stands, in the middle of the value: the head of the block after it.
-    const end = 5_900_000;
-    writeHead(end, 400, 100, 100);
+  /** Bytes that look like the heads of blocks, one behind the other up to `end`. `headAt` says what each claims. */
+  function headsUpTo(end: number, length: number, headAt: (at: number) => HeadClaim): Buffer {
+    const heads = Buffer.alloc(length);
     for (let at = 0; at + 2 * BLOCK_HEADER_BYTES < end; at += BLOCK_HEADER_BYTES)
-      writeHead(at, end - at - BLOCK_HEADER_BYTES, 3000, 99);
+      writeHead(heads, at, headAt(at));
+    return heads;
+  }
+
+  interface HeadClaim {
+    readonly payloadBytes: number;
+    readonly entries: number;
+    readonly number: number;
+  }
+
+  function writeHead(into: Buffer, at: number, { payloadBytes, entries, number }: HeadClaim): void {
+    into.writeUInt32LE(payloadBytes, at + BLOCK_FIELDS.payloadBytes);
+    into.writeUInt32LE(entries, at + BLOCK_FIELDS.entries);
+    into.writeUInt32LE(number, at + BLOCK_FIELDS.number);
+    into.writeUInt32LE(ENTRIES, at + BLOCK_FIELDS.kind);
+  }
+
+  /** Makes a store of one image, whose first block of entries has `value` alone. Returns its file and its blocks. */
+  async function makeImageWith(value: Buffer): Promise<{ file: string; bytes: Buffer; starts: number[] }> {
     fs.rmSync(victim, { recursive: true });
     const store = await openTiny(victim, { valueEncoding: 'bytes', keepOlderGeneration: false });
-    await store.put('a', heads);
+    await store.put('a', value);
     for (const key of ['b', 'c', 'd']) await store.put(key, Buffer.alloc(LARGE, key));
     await store.checkpoint();
     await store.close();
-    const file = path.join(victim, filesOf(victim, '.image')[0]!);
-    const bytes = fs.readFileSync(file);
-    const [table, first, second] = blockStarts(bytes);
-    expect(second! - first!).toBeGreaterThan(heads.length);
     for (const name of filesOf(victim, '.journal')) fs.rmSync(path.join(victim, name));
     fs.rmSync(path.join(victim, 'LOCK.1'));
+    const file = path.join(victim, filesOf(victim, '.image')[0]!);
+    const bytes = fs.readFileSync(file);
+    const starts = blockStarts(bytes);
+    expect(starts[2]! - starts[1]!).toBeGreaterThan(value.length);
+    return { file, bytes, starts };
+  }
+
+  // Every few bytes of a value looked like the head of a block that reaches to a place where one is followed.
+  it('is searched in proportion to its length, also where a value is made of heads of blocks', async () => {
+    // Each claims to end where this stands, in the middle of the value: the head of the block after it.
+    const end = 5_900_000;
+    const heads = headsUpTo(end, 6_000_000, (at) => ({
+      payloadBytes: end - at - BLOCK_HEADER_BYTES,
+      entries: 3000,
+      number: 99,
+    }));
+    writeHead(heads, end, { payloadBytes: 400, entries: 100, number: 100 });
+    const { file, bytes, starts } = await makeImageWith(heads);
+    const [table, first, second] = starts;
     // The length of the block with the value; and that of the table in front of it, too.
     for (const damaged of [[first!], [table!, first!]]) {
       const copy = Buffer.from(bytes);
@@ -883,5 +908,32 @@ describe('an image of many blocks, damaged in one of them,', () => {
       expect([...db.keys()]).toEqual(['b', 'c', 'd']);
       expect(report.damages[0]).toMatchObject({ offset: damaged[0], offsetEnd: second });
     }
+  });
+
+  it('is read at a bounded number of places where such heads are followed by nothing', async () => {
+    // Behind what each claims to be its block stands a head with a number that does not follow.
+    const payloadBytes = 20 * BLOCK_HEADER_BYTES;
+    const heads = headsUpTo(2_400_000, 2_500_000, () => ({ payloadBytes, entries: 100, number: 99 }));
+    const { file, starts } = await makeImageWith(heads);
+    const [, first, second] = starts;
+    flip(file, first!);
+    const storage = createFsStorage();
+    let reads = 0;
+    const counting = alsoHeld({
+      ...storage,
+      openFile: async (...given) => {
+        const opened = await storage.openFile(...given);
+        const read = opened.read.bind(opened);
+        const countedRead: StorageFile['read'] = (into, position) => {
+          reads++;
+          return read(into, position);
+        };
+        return Object.assign(opened, { read: countedRead });
+      },
+    });
+    const report = await verifyOn(counting, victim);
+    expect(report.damages[0]).toMatchObject({ offset: first, offsetEnd: second });
+    // There are 100,000 such heads, which verify() comes to twice.
+    expect(reads).toBeLessThan(20_000);
   });
 });

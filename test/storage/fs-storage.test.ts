@@ -46,8 +46,14 @@ describe('fs only', () => {
     await environment.dispose();
   });
 
-  test('the report names the engine and claims nothing native', () => {
-    expect(storage.report).toMatchObject({ engine: 'fs', nativeIoUringActive: false, directIoActive: false });
+  test('the report names the engine, claims nothing native, and counts no retries', () => {
+    expect(storage.report).toMatchObject({
+      engine: 'fs',
+      nativeIoUringActive: false,
+      directIoActive: false,
+      retries: 0,
+      retryPausesMs: 0,
+    });
   });
 
   test('a link is of the kind of what it leads to, and one to nowhere is absent', async () => {
