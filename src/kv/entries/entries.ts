@@ -148,7 +148,7 @@ export class Entries implements View {
     end: number,
     view: DataView | null = null,
   ): EntryHandle {
-    const handle = this.#slabs.append(key, hashKey(key, this.#seed), bytes, start, end, view);
+    const handle = this.#slabs.append(key, this.#seed, bytes, start, end, view);
     this.#stagedCount++;
     return handle;
   }
@@ -338,11 +338,11 @@ export class EntriesLoader {
    */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
     const { slabs, handles, hashIndex } = this.#parts;
-    const hash = hashKey(key, this.#seed);
     // Many entries come from one block.
     if (bytes !== this.#bytes) this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#bytes = bytes;
-    const handle = slabs.append(key, hash, bytes, start, end, this.#view);
+    const handle = slabs.append(key, this.#seed, bytes, start, end, this.#view);
+    const hash = slabs.stagedHashOf(handle);
     const id = handles.add(handle);
     slabs.stamp(handle, version, id);
     if (!hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;

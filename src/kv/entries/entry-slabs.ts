@@ -17,7 +17,16 @@
 
 import { copyBytes } from '../../copy-bytes.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { hashKeyBytes, isSameKey, keyBytesOf, keyFieldOf, readKey, writeKey } from './key-units.js';
+import {
+  hashKeyBytes,
+  isSameKey,
+  keyBytesOf,
+  narrowKeyField,
+  readKey,
+  WIDE_KEY,
+  wideKeyField,
+  writeHashedKey,
+} from './key-units.js';
 import { ViewEpoch } from './view-epoch.js';
 
 /** The handle of an entry: where the entry lies in the slabs. */
@@ -229,26 +238,51 @@ export class EntrySlabs extends SlabsView {
   }
 
   /**
-   * Copies a key and its value, `source[start, end)`, into a slab, and returns the handle. The entry holds `hash`,
-   * which is the hash of its key, until stamp() gives it an id. Throws NoSlabMemory, with nothing changed, when there
-   * is no memory for another slab.
+   * Copies a key and its value, `source[start, end)`, into a slab, and returns the handle. The entry holds the hash of
+   * its key with this seed until stamp() gives it an id. A `view` of all of `source` makes it faster. Throws
+   * NoSlabMemory, with nothing changed, when there is no memory for another slab.
    */
   append(
     key: IndexKey,
-    hash: number,
+    seed: number,
     source: Uint8Array,
     start: number,
     end: number,
     view: DataView | null = null,
   ): EntryHandle {
-    const keyField = keyFieldOf(key);
-    const handle = this.#take(entryBytesOf(keyField, end - start));
+    // Most keys are narrow. One loop then writes the key, hashes it and finds out whether it is.
+    let keyField = narrowKeyField(key);
+    let handle = this.#takeFor(keyField, end - start);
+    let hash = this.#writeKey(handle, key, keyField, seed);
+    if (hash === WIDE_KEY) {
+      this.discard(handle);
+      keyField = wideKeyField(key);
+      handle = this.#takeFor(keyField, end - start);
+      hash = this.#writeKey(handle, key, keyField, seed);
+    }
     const place = Math.floor(handle / this.unitsPerSlab);
     const slab = this.table[place]!;
     const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES;
     slab.words[at / 4 + HASH] = hash;
-    write(slab, at, key, keyField, source, view, start, end);
+    writeValue(slab, at + HEADER_BYTES + keyBytesOf(keyField), source, view, start, end);
     return handle;
+  }
+
+  /** Takes memory for an entry, and writes the lengths of its key and value. */
+  #takeFor(keyField: number, valueBytes: number): EntryHandle {
+    const handle = this.#take(entryBytesOf(keyField, valueBytes));
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const { words } = this.table[place]!;
+    const word = (handle - place * this.unitsPerSlab) * 2;
+    words[word + VALUE_LENGTH] = valueBytes;
+    words[word + KEY_FIELD] = keyField;
+    return handle;
+  }
+
+  #writeKey(handle: EntryHandle, key: IndexKey, keyField: number, seed: number): number {
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES + HEADER_BYTES;
+    return writeHashedKey(this.table[place]!.bytes, at, key, keyField, seed);
   }
 
   /** Returns the hash that a staged entry holds. */
@@ -511,20 +545,14 @@ function entryBytesAt({ words }: Slab, word: number): number {
   return entryBytesOf(words[word + KEY_FIELD]!, words[word + VALUE_LENGTH]!);
 }
 
-function write(
-  { bytes, words, view: slabView }: Slab,
-  at: number,
-  key: IndexKey,
-  keyField: number,
+function writeValue(
+  { bytes, view: slabView }: Slab,
+  target: number,
   source: Uint8Array,
   view: DataView | null,
   start: number,
   end: number,
 ): void {
-  words[at / 4 + VALUE_LENGTH] = end - start;
-  words[at / 4 + KEY_FIELD] = keyField;
-  writeKey(bytes, at + HEADER_BYTES, key, keyField);
-  const target = at + HEADER_BYTES + keyBytesOf(keyField);
   if (view !== null) copyBytes(bytes, slabView, target, source, view, start, end);
   else if (end - start > LOOP_BYTES_MAX) bytes.set(source.subarray(start, end), target);
   else for (let index = start; index < end; index++) bytes[target + index - start] = source[index]!;

@@ -14,28 +14,47 @@ const NARROW_UNIT_MAX = 0xff;
  */
 const SLICED_UNITS_MIN = 13;
 
-/** Returns the key field of a key. */
-export function keyFieldOf(key: IndexKey): number {
-  for (let index = 0; index < key.length; index++) {
-    if (key.charCodeAt(index) > NARROW_UNIT_MAX) return key.length * 2 + 1;
-  }
+/** Stands for the hash of a key that turns out to be wide. Hashes have 32 bits. */
+export const WIDE_KEY = 2 ** 32;
+
+/** Returns the key field of a key if it is narrow. */
+export function narrowKeyField(key: IndexKey): number {
   return key.length * 2;
 }
 
-/** Returns the number of bytes that writeKey() writes. */
+/** Returns the key field of a wide key. */
+export function wideKeyField(key: IndexKey): number {
+  return key.length * 2 + 1;
+}
+
+/** Returns the number of bytes that writeHashedKey() writes. */
 export function keyBytesOf(keyField: number): number {
   return (keyField >>> 1) << (keyField & 1);
 }
 
-/** Writes a key with the key field `keyField` at `at`. */
-export function writeKey(bytes: Uint8Array, at: number, key: IndexKey, keyField: number): void {
+/**
+ * Writes a key with the key field `keyField` at `at`, and returns its hash: see hashKey(). Returns WIDE_KEY for a wide key
+ * with the key field of a narrow one; the bytes do not count then.
+ */
+export function writeHashedKey(
+  bytes: Uint8Array,
+  at: number,
+  key: IndexKey,
+  keyField: number,
+  seed: number,
+): number {
   const isWide = (keyField & 1) === 1;
   let target = at;
+  let hash = seed ^ key.length;
+  let all = 0;
   for (let index = 0; index < key.length; index++) {
     const unit = key.charCodeAt(index);
+    all |= unit;
+    hash = mixed(hash, unit);
     bytes[target++] = unit;
     if (isWide) bytes[target++] = unit >>> 8;
   }
+  return all > NARROW_UNIT_MAX && !isWide ? WIDE_KEY : finished(hash);
 }
 
 /** Returns true for a key that may be a substring that keeps a longer string in memory. */
@@ -43,7 +62,7 @@ export function mayBeSlice(key: IndexKey): boolean {
   return key.length >= SLICED_UNITS_MIN;
 }
 
-/** Returns the key that writeKey() wrote at `start`. The string shares no memory with another string. */
+/** Returns the key that writeHashedKey() wrote at `start`. The string shares no memory with another string. */
 export function readKey(bytes: Uint8Array, start: number, keyField: number): IndexKey {
   const end = start + keyBytesOf(keyField);
   return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);
@@ -78,7 +97,7 @@ export function hashKey(key: IndexKey, seed: number): number {
   return finished(hash);
 }
 
-/** Returns the hashKey() of the key that writeKey() wrote at `start`. */
+/** Returns the hashKey() of the key that writeHashedKey() wrote at `start`. */
 export function hashKeyBytes(bytes: Uint8Array, start: number, keyField: number, seed: number): number {
   const units = keyField >>> 1;
   const isWide = (keyField & 1) === 1;
