@@ -17,7 +17,7 @@
 
 #include "core/crc32c.h"
 #include "core/direct_file.h"
-#include "core/durable_writes.h"
+#include "core/ring_writes.h"
 #include "core/frame_checksums.h"
 #include "core/ring.h"
 
@@ -250,7 +250,7 @@ class Engine final : public keelson::FinishedWrites {
 
   napi_env env_;
   keelson::Ring ring_;
-  keelson::DurableWrites writes_;
+  keelson::RingWrites writes_;
   uv_poll_t poll_{};
   bool is_polling_ = false;
   bool is_blocking_ = false;

@@ -8,7 +8,7 @@
             'addon.cc',
             'core/crc32c.cc',
             'core/direct_file.cc',
-            'core/durable_writes.cc',
+            'core/ring_writes.cc',
             'core/frame_checksums.cc',
             'core/ring.cc',
           ],

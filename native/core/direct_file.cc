@@ -41,7 +41,7 @@ bool ask_alignment(DirectFile* file) {
 #ifdef STATX_DIOALIGN
   struct statx facts {};
   if (statx(file->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) != 0) return true;
-  // The kernel knows STATX_DIOALIGN and the file system does not answer: tmpfs accepts O_DIRECT and ignores it.
+  // If the kernel knows STATX_DIOALIGN, the file system did not answer: tmpfs accepts O_DIRECT and ignores it.
   if ((facts.stx_mask & STATX_DIOALIGN) == 0) return !kernel_knows_alignment();
   if (facts.stx_dio_mem_align == 0 || facts.stx_dio_offset_align == 0) return false;
   file->memory_alignment = facts.stx_dio_mem_align;

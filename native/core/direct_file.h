@@ -8,7 +8,7 @@ namespace keelson {
 
 struct DirectFile {
   int fd;
-  /** False where the file system refuses O_DIRECT. Writes then go through the page cache, and are durable as well. */
+  /** False where direct I/O is refused or unknown. Writes then go through the page cache, and are durable as well. */
   bool is_direct;
   /**
    * Alignment in bytes of a write's memory (memory_alignment), and of its length and position (offset_alignment). 1

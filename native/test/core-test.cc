@@ -16,7 +16,7 @@
 
 #include "../core/crc32c.h"
 #include "../core/direct_file.h"
-#include "../core/durable_writes.h"
+#include "../core/ring_writes.h"
 #include "../core/frame_checksums.h"
 #include "../core/ring.h"
 #include "scripted-kernel.h"
@@ -183,7 +183,7 @@ void a_write_is_in_the_file_when_it_is_finished(const std::string& directory) {
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   keelson::Ring ring;
   CHECK(ring.open(8, 0) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks blocks(3 * kBlockBytes, 7);
   Told told;
   const int slot = writes.start(file.fd, blocks.data(), blocks.size(), kBlockBytes);
@@ -203,7 +203,7 @@ void more_writes_than_the_rings_hold_are_all_told_of_once(const std::string& dir
   keelson::Ring ring;
   // With two entries the completions overflow at once, and come through the kernel's own list.
   CHECK(ring.open(2, 0) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks blocks(kBlockBytes, 3);
   Told told;
   std::vector<int> slots;
@@ -231,7 +231,7 @@ void one_look_collects_all_that_has_overflowed(const std::string& directory) {
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   keelson::Ring ring;
   CHECK(ring.open(2, 0) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks blocks(kBlockBytes, 6);
   Told told;
   for (uint32_t at = 0; at < kWrites; at++) {
@@ -253,7 +253,7 @@ void completions_that_overflow_are_all_collected_by_who_is_woken(const std::stri
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   keelson::Ring ring;
   CHECK(ring.open(2, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks blocks(kBlockBytes, 4);
   Told told;
   for (int at = 0; at < kWrites; at++) {
@@ -274,7 +274,7 @@ void a_write_that_fails_is_told_with_its_errno(const std::string& directory) {
   const int read_only = open(path.c_str(), O_RDONLY);
   keelson::Ring ring;
   CHECK(ring.open(8, 0) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks blocks(kBlockBytes, 1);
   Told told;
   const int slot = writes.start(read_only, blocks.data(), kBlockBytes, 0);
@@ -291,7 +291,7 @@ void a_short_write_is_continued_until_it_fails(const std::string& small) {
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   keelson::Ring ring;
   CHECK(ring.open(8, 0) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks blocks(kTooMuch, 9);
   Told told;
   const int slot = writes.start(file.fd, blocks.data(), kTooMuch, 0);
@@ -320,7 +320,7 @@ Attempt attempt(const std::string& directory, std::deque<Answer> answers) {
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   keelson::Ring ring;
   CHECK(ring.open(8, 0) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks blocks(3 * kBlockBytes, 0);
   for (uint32_t at = 0; at < blocks.size(); at++) blocks.data()[at] = static_cast<uint8_t>(1 + at / kBlockBytes);
   kernel.answers = std::move(answers);
@@ -407,7 +407,7 @@ void an_entry_that_was_refused_is_never_carried_out(const std::string& directory
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   keelson::Ring ring;
   CHECK(ring.open(8, 0) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks refused(kBlockBytes, 1);
   Blocks accepted(kBlockBytes, 2);
   Told told;
@@ -426,7 +426,7 @@ void a_slot_is_of_one_write_at_a_time(const std::string& directory) {
   CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
   keelson::Ring ring;
   CHECK(ring.open(8, 0) == 0);
-  keelson::DurableWrites writes(&ring);
+  keelson::RingWrites writes(&ring);
   Blocks blocks(2 * kBlockBytes, 5);
   Told told;
   kernel.answers = {shorten(kBlockBytes)};

@@ -1,5 +1,5 @@
 // A file of the node:fs engine that takes durable writes. A durable write is a positional write and then an
-// fdatasync, both on the thread pool. Exit paths use blocking forms of both.
+// fdatasync, both on the thread pool. Blocking calls use blocking forms.
 //
 // The file has two descriptors from the moment it is opened. The kernel reports a failed write-back once per
 // descriptor. Pool calls use the first descriptor and blocking calls the second. So a blocking flush still sees a

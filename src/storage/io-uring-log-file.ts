@@ -101,7 +101,7 @@ export class IoUringLogFile implements LogFile {
     const { path } = this;
     if (!this.#isAligned(write)) {
       // submit() does not fit here: its pool write would still use the memory when this call returns, and the caller
-      // takes the memory for free.
+      // reuses the memory at once.
       invariant(!this.#isUnderWay, 'a durable write was submitted while one is under way', { path });
       this.#onIndirect();
       this.#inner.writeDurableSync(write);

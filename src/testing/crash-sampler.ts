@@ -26,8 +26,8 @@ export interface SamplerOptions {
 /** Chance that the end of the run replaces the single captured state. */
 const END_CHANCE = 0.3;
 /**
- * Draws in the sample for a boundary between a change of names and the flush of its directory. Other boundaries have
- * one.
+ * Draws in the sample for a boundary right after a rename or a remove, or before a flush of a directory. Other
+ * boundaries have one.
  */
 const NAME_DRAWS = 4;
 
@@ -67,7 +67,7 @@ export class CrashSampler<Fact> {
     return this.#log.slice();
   }
 
-  /** Stops watching. Returns the captured states in the order of the run, the end of the run among them. */
+  /** Stops watching. Returns the captured states in the order of the run. The last one may be its end. */
   finish(): readonly Captured<Fact>[] {
     this.#disk.onBoundary = undefined;
     // The end of the run is no boundary of the disk. It is captured because only a crash here checks the facts
@@ -125,8 +125,8 @@ export class CrashSampler<Fact> {
 }
 
 /**
- * Returns the number of draws of a boundary in the sample. Boundaries between a change of names and the flush of its
- * directory have more draws, because most ordering faults show there.
+ * Returns the number of draws of a boundary in the sample. Boundaries right after a rename or a remove, or before a
+ * flush of a directory, have more draws, because most ordering faults show there.
  */
 function drawsOf({ phase, operation }: Boundary): number {
   const isNames = operation === 'rename' || operation === 'remove' || operation === 'flushDirectory';

@@ -26,7 +26,7 @@ export class SectorMap {
   #storedCount = 0;
   #endIndex = 0;
 
-  /** One past the index of the last stored sector. */
+  /** No sector is stored at this index or above. */
   get end(): number {
     return this.#endIndex;
   }

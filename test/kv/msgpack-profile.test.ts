@@ -502,12 +502,15 @@ describe('encoding', () => {
   });
 
   // MessagePack writes the length of an array in one, three or five bytes. Maps and Sets are arrays without that length.
-  test.each([15, 16, 65_535, 65_536])('of a Set of %i values and of a Map of as many gives them back', (count) => {
-    const numbers = Array.from({ length: count }, (_, at) => at);
-    const half = numbers.slice(0, Math.ceil(count / 2));
-    for (const value of [new Set(numbers), new Map(half.map((number) => [number, -number]))])
-      expect(decodeMsgpack(encodeMsgpack(value))).toEqual(value);
-  });
+  test.each([15, 16, 65_535, 65_536])(
+    'of a Set of %i values and of a Map of as many gives them back',
+    (count) => {
+      const numbers = Array.from({ length: count }, (_, at) => at);
+      const half = numbers.slice(0, Math.ceil(count / 2));
+      for (const value of [new Set(numbers), new Map(half.map((number) => [number, -number]))])
+        expect(decodeMsgpack(encodeMsgpack(value))).toEqual(value);
+    },
+  );
 
   test('of a value that holds one thing very many times ends too', () => {
     const page = new Uint8Array(2 ** 16);

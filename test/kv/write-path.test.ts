@@ -170,6 +170,20 @@ describe('a single put', () => {
     root.entries.checkValid();
   });
 
+  test('is shown to observers as a whole, with its LSN', () => {
+    const { path, root } = newWorld();
+    const seen: unknown[] = [];
+    path.observe({
+      committed: (lsn, { count, keys, spaces, bytes, valueStarts, valueEnds }) =>
+        seen.push([lsn, count, keys[0], spaces[0] === root, [...bytes.slice(valueStarts[0], valueEnds[0])]]),
+    });
+    const lsns = ['a', 'b'].map((key, at) => put(path, root, key, Uint8Array.of(at, 9)));
+    expect(seen).toEqual([
+      [lsns[0], 1, 'a', true, [0, 9]],
+      [lsns[1], 1, 'b', true, [1, 9]],
+    ]);
+  });
+
   test('is linked together with those before it when so many wait', () => {
     const { path, root, schema } = newWorld();
     for (let number = 1; number < QUEUED_PUTS_MAX; number++) put(path, root, `key ${number}`);

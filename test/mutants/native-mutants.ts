@@ -139,7 +139,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: who is woken takes what is in the queue, and not what has overflowed behind it',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: 'while (has_taken && ring_->has_overflowed());',
         replace: 'while (has_taken && ring_ == nullptr);',
       },
@@ -150,7 +150,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: a short write counts as whole',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: 'if (write.done >= write.length) return finish(slot, 0, receiver);',
         replace: 'return finish(slot, 0, receiver);',
       },
@@ -159,16 +159,14 @@ export const nativeMutants: readonly Mutant[] = [
   },
   {
     name: 'C++: a short write is continued with the bytes it began with',
-    edits: [
-      { file: 'native/core/durable_writes.cc', find: 'write.bytes + write.done', replace: 'write.bytes' },
-    ],
+    edits: [{ file: 'native/core/ring_writes.cc', find: 'write.bytes + write.done', replace: 'write.bytes' }],
     tests: [CORE],
   },
   {
     name: 'C++: a short write is continued at the place it began at',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: 'write.position + write.done',
         replace: 'write.position',
       },
@@ -179,7 +177,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: an interrupted write is a failure',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: 'return result == -EINTR || result == -EAGAIN',
         replace: 'return result == -EAGAIN',
       },
@@ -188,14 +186,14 @@ export const nativeMutants: readonly Mutant[] = [
   },
   {
     name: 'C++: a pause in which the thread waits for the kernel is not counted',
-    edits: [{ file: 'native/core/durable_writes.cc', find: 'pauses_++;', replace: '' }],
+    edits: [{ file: 'native/core/ring_writes.cc', find: 'pauses_++;', replace: '' }],
     tests: [CORE],
   },
   {
     name: 'C++: a write that failed is handed over again',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: '} else if (!is_transient(result) || ++write.retries > kRetriesMax) {',
         replace:
           '} else if (++write.retries > 1 && (!is_transient(result) || write.retries > kRetriesMax)) {',
@@ -207,7 +205,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: a write that failed is told of as done',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: 'return finish(slot, result, receiver);',
         replace: 'return finish(slot, 0, receiver);',
       },
@@ -218,7 +216,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: a write that makes no progress is told of as done',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: 'return finish(slot, -EIO, receiver);',
         replace: 'return finish(slot, 0, receiver);',
       },
@@ -229,7 +227,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: the rest of a short write that the kernel does not take is never told of',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: 'if (error != 0) finish(slot, error, receiver);',
         replace: 'static_cast<void>(error);',
       },
@@ -240,7 +238,7 @@ export const nativeMutants: readonly Mutant[] = [
     name: 'C++: the slot of a short write is free before its rest is written',
     edits: [
       {
-        file: 'native/core/durable_writes.cc',
+        file: 'native/core/ring_writes.cc',
         find: '    write.retries = 0;\n',
         replace: '    write.retries = 0;\n    if (write.done < write.length) free_.push_back(slot);\n',
       },

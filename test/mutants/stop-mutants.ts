@@ -111,12 +111,12 @@ const order: readonly Mutant[] = [
       {
         file: WRITE_PATH,
         find: '    const lsn = this.#change(writes, record);\n',
-        replace: `    for (const observer of this.#observers) observer.committed((log.nextLsn + record.at + 12) as Lsn);
+        replace: `    for (const observer of this.#observers) observer.committed((log.nextLsn + record.at + 12) as Lsn, writes);
     const lsn = this.#change(writes, record);\n`,
       },
       {
         file: WRITE_PATH,
-        find: '    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn);\n',
+        find: '    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn, writes);\n',
         replace: '',
       },
     ],
@@ -128,12 +128,12 @@ const order: readonly Mutant[] = [
       {
         file: WRITE_PATH,
         find: '    writes.appended();\n',
-        replace: `    for (const observer of this.#observers) observer.committed(lsn);
+        replace: `    for (const observer of this.#observers) observer.committed(lsn, writes);
     writes.appended();\n`,
       },
       {
         file: WRITE_PATH,
-        find: '    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn);\n',
+        find: '    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn, writes);\n',
         replace: '',
       },
     ],

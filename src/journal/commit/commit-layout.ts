@@ -52,7 +52,7 @@ export class CommitLayout {
   /** True if the segment is half used, so that the next one should be prepared. */
   #isAheadDue = false;
   #nextLsn: number;
-  /** Entered around every change of the fields above, so that a change that was stopped half-way is noticed. */
+  /** Entered around changes of commits, segment and LSN, so that a change stopped half-way is noticed. */
   readonly #guard: CommitGuard;
 
   constructor(

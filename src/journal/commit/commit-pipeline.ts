@@ -29,7 +29,7 @@ export interface CommitPipelineEvents {
   landed(commit: PendingCommit): void;
   /** Called after landed(). May run foreign code. */
   durable(commit: PendingCommit): void;
-  /** Called when the next commit is on its way to the disk and everybody was told of the last one. Must not throw. */
+  /** Called when everybody was told of the last commit, and the next one, if any, is on its way. Must not throw. */
   submitted(): void;
   poisoned(error: KeelsonError): void;
 }
@@ -64,7 +64,7 @@ export class CommitPipeline {
   #idle: (() => void)[] = [];
   /** Marks of a poisoned journal whose waiters have not been rejected yet. */
   readonly #unwrittenMarks: CommitMark[] = [];
-  /** Entered around every change of the layout, of what is in flight, and of what is durable. */
+  /** Entered around changes of the layout, of what is in flight, and of what is durable. */
   readonly #guard: CommitGuard;
 
   constructor(

@@ -43,8 +43,8 @@ export function waiterOfNewest(lsn: Lsn): Waiter {
 }
 
 /**
- * Limit of the remaining waiters up to which settled entries are cut off at once. Above it, they are cut off
- * when no more waiters remain than are settled.
+ * Settled entries are cut off at once while at most this many waiters remain. Above it, once they are as many as the
+ * waiters that remain.
  */
 const CUT_ENTRIES_MAX = 4096;
 

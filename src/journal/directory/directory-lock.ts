@@ -43,7 +43,7 @@ const OLDER_LOCKS_KEPT = 1;
  */
 const FLOCK_TRIES_MAX = 100;
 /**
- * Limit of the failed tries after which a probe finds an exclusive lock. Only an owner, or a contender that is
+ * Limit of failed tries where the probe then finds an exclusive lock. Only an owner, or a contender that is
  * about to become the owner, holds one for so long.
  */
 const FLOCK_EXCLUSIVE_MAX = 3;

@@ -13,8 +13,7 @@ import { highestLock, isLiveName, type LockOwner, lockPath, readLock } from './l
 export type Judgement = { readonly kind: 'unowned'; readonly lock: number } | { readonly kind: 'changed' };
 
 /**
- * Who asks: an open, or an examiner (verify() or salvage()). Only to an opener can a message propose the
- * options of an open.
+ * Who asks: an open, or an examiner (verify() or salvage()). A message proposes options of an open only to an opener.
  */
 export type LockVisitor = 'opener' | 'examiner';
 

@@ -7,7 +7,7 @@
 //
 // Commits that are not proven durable are compared only in the segments that recovery needs. In older segments
 // they may be a torn tail that a lineage segment replaced, and that segment may be gone, because a power cut
-// interrupted a retirement. Such a tail ends above the beginning of the next segment without a second history.
+// interrupted a retirement. In one history, too, such a tail may end above the beginning of the next segment.
 
 import { type LogSegment, provenIn } from './log-geometry.js';
 
@@ -15,7 +15,7 @@ import { type LogSegment, provenIn } from './log-geometry.js';
 export interface MixedSegment {
   readonly path: string;
   readonly segment: number;
-  /** The offset in the file of the first record that does not count. */
+  /** The offset in the file of the first commit that does not count. */
   readonly offset: number;
   /** The records above `lsn` and up to `lsnEnd` do not count. */
   readonly lsn: number;

@@ -325,7 +325,7 @@ function lineageContents(
   return Buffer.concat([...contents, mark]);
 }
 
-/** Returns the segments for readers, without the commits that the lineage segment replaces. */
+/** Returns the segments for readers, with LSN ranges that end where the lineage starts. */
 function withoutDead(live: readonly LiveSegment[], lineageStart: number): LiveSegment[] {
   return live.map((segment) => ({
     ...segment,

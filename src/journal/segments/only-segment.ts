@@ -1,5 +1,5 @@
 // The only segment of a new store that a backup or a salvage writes. It holds no record, but one recovered
-// mark. An image holds everything below the LSN of the mark.
+// mark. An image holds everything up to the LSN of the mark.
 
 import type { Storage } from '../../storage/index.js';
 import { FIRST_SEQUENCE } from '../directory/incomplete.js';

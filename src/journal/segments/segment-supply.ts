@@ -20,8 +20,7 @@ import { prepareSegment, recycleSegment, type SegmentPlan, type WritableSegment 
 
 /**
  * Blocks that records leave free at the end of a segment: one for the mark that ends it (closed or rotated),
- * and one for another mark. So a journal on a full disk can still write the mark that must come before it
- * retires segments.
+ * and one for another mark. So a journal on a full disk can still write the mark that must precede a retirement.
  */
 export const RESERVED_BLOCKS = 2;
 
@@ -45,8 +44,8 @@ export interface SegmentSupplyStart {
 /** Figures of the segments that a session has prepared. */
 export interface SegmentSupplyStats {
   /**
-   * Segments that an append had to prepare itself, blocking. The first segment of a session is one, except when
-   * the session creates a store.
+   * Times an append prepared a segment itself, blocking, failures included. The first segment counts, except in a new
+   * store.
    */
   blockingPreparations: number;
   /** Segments made of a new file, which is filled with zeros. */

@@ -139,7 +139,7 @@ export class Entries implements View {
 
   /**
    * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). A `view` of
-   * all of `bytes` makes that faster. The memory in the slab is taken here, so link() takes none there. Throws NoSlabMemory, with nothing changed.
+   * all of `bytes` makes that faster. Throws NoSlabMemory, with nothing changed; link() never throws it.
    */
   stage(
     key: IndexKey,

@@ -12,7 +12,7 @@
 // (entry-handles.ts).
 //
 // A handle is the place of the slab in the table of slabs, times the units of a slab of SLAB_BYTES_MAX, plus the unit
-// of the slab at which the entry starts. Up to 16 GiB of slabs, a handle is a small integer of V8; above, it is still
+// of the slab at which the entry starts. Up to 16,384 slabs, a handle is a small integer of V8; above, it is still
 // exact.
 
 import { copyBytes } from '../../copy-bytes.js';
@@ -49,7 +49,7 @@ const HASH = ID;
  * The size of the first slab, which a small store pays for. Each later slab is as large as all slabs in use together,
  * up to SLAB_BYTES_MAX.
  */
-export const SLAB_BYTES_MIN = 64 * KIB;
+export const SLAB_BYTES_MIN = 512;
 /**
  * The largest size of a slab that entries share. A larger slab would save nothing, and its allocation would take
  * longer.
@@ -221,7 +221,7 @@ export class EntrySlabs extends SlabsView {
     return this.#slabBytes;
   }
 
-  /** The bytes of slabs that no live entry uses and no new entry will use. Only compaction reclaims them. */
+  /** The bytes of slabs that no live entry uses and no new entry will use. Compaction reclaims them. */
   get wasteBytes(): number {
     return this.#slabBytes - this.#liveBytes - (this.#current.bytes.length - this.#fillBytes);
   }
@@ -250,7 +250,7 @@ export class EntrySlabs extends SlabsView {
     end: number,
     view: DataView | null = null,
   ): EntryHandle {
-    // Most keys are narrow. One loop then writes the key, hashes it and finds out whether it is.
+    // Most keys are narrow. One loop writes a narrow key, hashes it and detects a wide one.
     let keyField = narrowKeyField(key);
     let handle = this.#takeFor(keyField, end - start);
     let hash = this.#writeKey(handle, key, keyField, seed);
@@ -385,8 +385,8 @@ export class EntrySlabs extends SlabsView {
   }
 
   /**
-   * Ends a pass: no slab is a victim any more. A victim may be left over, because the walk over ids does not find
-   * staged entries.
+   * Ends a pass: no slab is a victim any more. Some may be left: the walk finds no staged entries, and may run out of
+   * memory.
    */
   forgetVictims(): void {
     for (const slab of this.table) if (slab !== undefined) slab.isVictim = false;

@@ -14,7 +14,7 @@ import type { EntryHandle } from './entry-slabs.js';
 export const HASH_BITS = 28;
 const HASH_MASK = 2 ** HASH_BITS - 1;
 const LOW_RANGE = 2 ** 32;
-/** The highest handle that the hash index takes, which is enough for 512 GiB of slabs. */
+/** The highest handle that the hash index takes, which is enough for 524,288 slabs. */
 const HANDLE_MAX = 2 ** 36 - 2;
 
 const WORDS_PER_SLOT = 2;

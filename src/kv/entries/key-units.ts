@@ -68,7 +68,7 @@ export function readKey(bytes: Uint8Array, start: number, keyField: number): Ind
   return (keyField & 1) === 1 ? readUtf16(bytes, start, end) : readLatin1(bytes, start, end);
 }
 
-/** Returns true when writeKey() wrote this key at `start`. */
+/** Returns true when this key stands at `start`. */
 export function isSameKey(bytes: Uint8Array, start: number, keyField: number, key: IndexKey): boolean {
   const { length } = key;
   if (keyField >>> 1 !== length) return false;

@@ -31,7 +31,7 @@ export class LinkQueue {
   }
 
   /**
-   * Links what was put off. Throws KEELSON_INTERRUPTED when a change was stopped earlier. An error in a link goes to
+   * If a link is due, runs it. Throws KEELSON_INTERRUPTED then if a change was stopped earlier. Errors go to
    * `onStopped`, too.
    */
   run(): void {

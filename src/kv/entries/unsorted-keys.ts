@@ -3,15 +3,16 @@
 // less often than searching the tree for each (`npm run bench:store -- --only replay`). Pure.
 //
 // Each key becomes one number: a code of its first units in the high 29 bits, and its place in the list in the low 24 bits.
-// The code counts in a mixed radix: each unit has as many digits as the keys have different units there, so units that all
-// keys share take no bits. V8 sorts a Float64Array without calling JavaScript. Keys with equal codes are sorted afterwards.
+// The code counts in a mixed radix: the radix at each place is the range of the keys' units there, so units that all
+// keys share take no bits. V8 sorts a Float64Array without calling JavaScript. Keys with equal codes are sorted
+// afterwards.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 
 const PLACE_BITS = 24;
 const PLACE_WEIGHT = 2 ** PLACE_BITS;
 const CODES_MAX = 2 ** (53 - PLACE_BITS);
-/** Limit of the keys: the places have so many bits. */
+/** Limit of the keys: a place has PLACE_BITS bits. */
 export const UNSORTED_KEYS_MAX = PLACE_WEIGHT;
 
 /** Limit of the units of a key that its code may count. */
@@ -54,7 +55,7 @@ export class UnsortedKeys<V> {
     return yield* this.#withoutCodes(inOrder);
   }
 
-  /** Finds out which units the keys have at each place. */
+  /** Finds the range of the units at each place. */
   *#coding(): Generator<void, Coding, void> {
     const lowest: number[] = [];
     const highest: number[] = [];

@@ -12,8 +12,8 @@ import type { WriteObserver } from '../write/write-path.js';
 import { type CheckpointResult, retireReplaced, type WrittenImage, writeCheckpoint } from './checkpoint.js';
 
 /**
- * The number of segments that the log has at least when it has outgrown the image, because only whole segments can be
- * retired. There are fewer if the bytes that make a checkpoint due are few: a segment has a smallest size.
+ * The fewest segments of a log that has outgrown the image, because only whole segments can be retired. There are
+ * fewer if few bytes make a checkpoint due: a segment has a smallest size.
  */
 const SEGMENTS_PER_CHECKPOINT_MIN = 4;
 
@@ -27,7 +27,8 @@ const RETRIES_PER_CHECKPOINT = 4;
 const SEGMENTS_UNTIL_CHECKPOINT_MAX = 16;
 
 /**
- * The most bytes of entries for each segment after the image with which close() completes an automatic checkpoint. There
+ * The most bytes of entries, for each segment after the image, at which close() completes an automatic checkpoint.
+ * There
  * must be SEGMENTS_UNTIL_CHECKPOINT_MAX segments or more. Such a checkpoint does not take long. Without it, a program
  * that always ends before its checkpoint would gather segments for ever.
  */
@@ -89,7 +90,7 @@ export interface CheckpointStats {
   readonly isRunning: boolean;
   /** The result of the last checkpoint that has written an image, or null. */
   readonly last: CheckpointResult | null;
-  /** The error of the last checkpoint if it failed; null after a success. One is due when the log has grown. */
+  /** The error of the last checkpoint if it failed, or null. The next is due when the log has grown. */
   readonly lastFailure: Error | null;
   /** The error of retiring the files that the last image replaces, or null. The next checkpoint tries again. */
   readonly retireFailure: Error | null;

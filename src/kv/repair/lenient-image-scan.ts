@@ -156,7 +156,7 @@ const READ_COST_BYTES = 64 * 1024;
 /** Returns true when a block at this place may end where its header says, considering the size of the file. */
 function mayEndThere(fileBytes: number, { offset }: Place, { payloadBytes, kind }: ImageBlockHead): boolean {
   const end = offset + IMAGE_BLOCK_HEADER_BYTES + payloadBytes;
-  // The end block ends the file. Another block follows every other block.
+  // The end block ends the file. A block follows each of the others.
   return kind === BLOCK_KIND.end ? end === fileBytes : end + IMAGE_BLOCK_HEADER_BYTES <= fileBytes;
 }
 

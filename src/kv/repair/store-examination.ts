@@ -206,8 +206,8 @@ class Examiner {
     });
     if (base !== null && this.#encodings !== null) {
       const { spaces, nextSpaceId } = await base.load(this.#schema);
-      // Reading the images has added their spaces to the schema. Below its `nextSpaceId`, the base alone says which
-      // spaces there are. The other spaces were created after the base, and come from newer, damaged images.
+      // Reading the images has added their spaces to the schema. The base alone says which spaces there are below its
+      // `nextSpaceId`. The other spaces were created after the base, and come from newer, damaged images.
       for (const { id } of this.#schema.spaces) if (id < nextSpaceId) this.#schema.drop(id);
       for (const space of spaces) this.#schema.add(space);
       this.#schema.reserveIds(nextSpaceId);
@@ -287,8 +287,8 @@ class Examiner {
     { decision, damages }: JournalExamination,
   ): Damage[] {
     const isNeededImage = ({ lsn }: ImageExamination) => decision.kind === 'refuse' && lsn > (base?.lsn ?? 0);
-    // open() fails at the first place of a segment that the disk cannot read, whatever stands there. An image that the
-    // disk cannot read counts as damaged for open(), also the base, whose unreadable bytes happen to be zeros.
+    // open() fails at the first place of a segment that the disk cannot read, whatever stands there. For open(), an
+    // image with an unreadable place is damaged, even the base, which verifies with zeros in that place.
     const unreadable = [...this.#unreadable.values()].map((damage) => {
       const image = images.find(({ findings }) => findings.file === damage.file);
       return { ...damage, isNeeded: image === undefined || image === base || isNeededImage(image) };
@@ -447,7 +447,7 @@ function isOther(name: string): boolean {
   return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !isLockName(name));
 }
 
-/** Returns the ranges in order, with overlapping ranges merged. A range without an end stays by itself. */
+/** Returns the ranges in order; those that touch are merged. A range without an end stays by itself. */
 function merged(ranges: readonly LsnRange[]): LsnRange[] {
   const result: { lsn: number; lsnEnd: number | null }[] = [];
   for (const { lsn, lsnEnd } of ranges.toSorted((a, b) => a.lsn - b.lsn)) {

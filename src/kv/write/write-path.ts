@@ -3,7 +3,7 @@
 //
 // A write has four phases. First, the caller fills the write set, which may run foreign code. Second, the log makes
 // room, which may run hooks of the program. Third, between enter() and leave() of the guard, log and entries change
-// together, and no foreign code runs. A large write is linked right after that, once its record is submitted. Fourth,
+// together, and no foreign code runs. Single puts are linked later, a large write once it is submitted. Fourth,
 // the observers are told. docs/ARCHITECTURE.md has the reasons.
 
 import { isKeelsonError } from '../../errors.js';
@@ -20,8 +20,11 @@ const SUBMIT_FIRST_BYTES = 32 * 1024;
 
 /** An observer of commits. */
 export interface WriteObserver {
-  /** Called after a commit with the LSN of its record. Must not throw. */
-  committed(lsn: Lsn): void;
+  /**
+   * Called after a commit with its write set and the LSN of its record. The write set is valid during the call. Must not
+   * throw.
+   */
+  committed(lsn: Lsn, writes: WriteSet): void;
 }
 
 /** The parts of a store on which a write path works. */
@@ -91,7 +94,7 @@ export class WritePath {
       schema.links.run();
     } else if (this.#queuedPuts.isFull) schema.links.run();
     log.prepareAhead();
-    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn);
+    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn, writes);
     return lsn;
   }
 

@@ -159,8 +159,8 @@ class PreparingWalk {
 
   /**
    * Returns the value of a property. Refuses accessors, because a getter must not run, and properties that are not
-   * enumerable, because they would be lost. A descriptor would be garbage, so a property gets none if it has no getter
-   * and its value is not undefined. A property with only a setter has the value undefined.
+   * enumerable, because they would be lost. Descriptors are garbage, so none is made for a property without a getter
+   * whose value is not undefined. A property with only a setter has the value undefined.
    */
   #property(object: object, name: string, isEnumerable: boolean, depth: number): unknown {
     if (isEnumerable && name !== '__proto__' && lookupGetter.call(object, name) === undefined) {

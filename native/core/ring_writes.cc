@@ -1,4 +1,4 @@
-#include "durable_writes.h"
+#include "ring_writes.h"
 
 #include <errno.h>
 #include <time.h>
@@ -7,11 +7,11 @@ namespace keelson {
 namespace {
 
 /**
- * Limit of the transient errors of one write in a row: EINTR, EAGAIN or EBUSY. After so many retries, most of them
- * behind a pause, the write fails.
+ * Limit of the transient errors in a row of one write: EINTR, EAGAIN or EBUSY. After so many retries, paused only by
+ * submit(), the write fails.
  */
 constexpr uint32_t kRetriesMax = 1000;
-/** Limit of the retries in a row that come without a pause. */
+/** Retries in a row above which submit() pauses each time. */
 constexpr uint32_t kRetriesAtOnceMax = 100;
 /** Length of a pause before a retry. */
 constexpr long kPauseNs = 1'000'000;
@@ -36,7 +36,7 @@ uint64_t now_ns() {
 
 }  // namespace
 
-int DurableWrites::start(int fd, const uint8_t* bytes, uint32_t length, uint64_t position) {
+int RingWrites::start(int fd, const uint8_t* bytes, uint32_t length, uint64_t position) {
   const uint32_t slot = free_slot();
   writes_[slot] = Write{fd, bytes, length, position, 0, 0, true, next_serial_++};
   under_way_++;
@@ -48,7 +48,7 @@ int DurableWrites::start(int fd, const uint8_t* bytes, uint32_t length, uint64_t
   return error;
 }
 
-void DurableWrites::collect(FinishedWrites* receiver) {
+void RingWrites::collect(FinishedWrites* receiver) {
   Completion completion;
   bool has_taken;
   // Overflowed completions enter the queue only when it has room and the kernel is asked. Nothing announces them.
@@ -62,7 +62,7 @@ void DurableWrites::collect(FinishedWrites* receiver) {
   } while (has_taken && ring_->has_overflowed());
 }
 
-bool DurableWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* receiver) {
+bool RingWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites* receiver) {
   const uint64_t start_ns = now_ns();
   if (!is_under_way(slot)) return true;
   const uint64_t serial = writes_[slot].serial;
@@ -79,7 +79,7 @@ bool DurableWrites::wait_for(uint32_t slot, uint64_t timeout_ns, FinishedWrites*
   }
 }
 
-uint32_t DurableWrites::free_slot() {
+uint32_t RingWrites::free_slot() {
   if (free_.empty()) {
     writes_.push_back(Write{});
     return static_cast<uint32_t>(writes_.size() - 1);
@@ -89,7 +89,7 @@ uint32_t DurableWrites::free_slot() {
   return slot;
 }
 
-int DurableWrites::submit(uint32_t slot) {
+int RingWrites::submit(uint32_t slot) {
   for (;;) {
     Write& write = writes_[slot];
     const int error = ring_->submit_durable_write(write.fd, write.bytes + write.done, write.length - write.done,
@@ -107,7 +107,7 @@ int DurableWrites::submit(uint32_t slot) {
   }
 }
 
-void DurableWrites::completed(uint32_t slot, int result, FinishedWrites* receiver) {
+void RingWrites::completed(uint32_t slot, int result, FinishedWrites* receiver) {
   Write& write = writes_[slot];
   if (result > 0) {
     write.done += static_cast<uint32_t>(result);
@@ -125,7 +125,7 @@ void DurableWrites::completed(uint32_t slot, int result, FinishedWrites* receive
   if (error != 0) finish(slot, error, receiver);
 }
 
-void DurableWrites::finish(uint32_t slot, int result, FinishedWrites* receiver) {
+void RingWrites::finish(uint32_t slot, int result, FinishedWrites* receiver) {
   writes_[slot].is_under_way = false;
   under_way_--;
   if (receiver->finished(slot, result)) release(slot);

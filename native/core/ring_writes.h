@@ -21,9 +21,9 @@ class FinishedWrites {
 };
 
 /** Writes under way on `ring`, each in a slot. */
-class DurableWrites {
+class RingWrites {
  public:
-  explicit DurableWrites(Ring* ring) : ring_(ring) {}
+  explicit RingWrites(Ring* ring) : ring_(ring) {}
 
   /** Starts a write. Returns its slot, 0 or above. Returns a negative errno if nothing was started. */
   int start(int fd, const uint8_t* bytes, uint32_t length, uint64_t position);
