@@ -99,9 +99,7 @@ class Engine final : public keelson::FinishedWrites {
    */
   void drain(uint32_t slot) {
     if (!writes_.is_under_way(slot)) return;
-    is_blocking_ = true;
     writes_.wait_for(slot, kForeverNs, this);
-    is_blocking_ = false;
     if (!unreported_.empty()) ring_.raise_event();
   }
 
@@ -127,13 +125,8 @@ class Engine final : public keelson::FinishedWrites {
     napi_delete_reference(env_, pins_[slot]);
     pins_[slot] = nullptr;
     if (is_ending_) return true;
-    if (is_blocking_) {
-      unreported_.push_back(Result{slot, result});
-      return false;
-    }
-    unref_when_idle();
-    report(slot, result);
-    return true;
+    unreported_.push_back(Result{slot, result});
+    return false;
   }
 
   void keep_fd(int fd) { fds_.push_back(fd); }
@@ -162,7 +155,10 @@ class Engine final : public keelson::FinishedWrites {
     engine->ring_.acknowledge_event();
     napi_handle_scope scope;
     if (napi_open_handle_scope(engine->env_, &scope) != napi_ok) return;
-    // These results were not reported by the call that drained them: it was stopped, or drained another file's write.
+    // Collected before anything is reported. The program may write in each report, and a small write finishes during the
+    // report: a loop over both would keep the event loop for as long as the program writes.
+    engine->writes_.collect(engine);
+    // Some of these results a call has drained and not reported: it was stopped, or drained another file's write.
     while (!engine->unreported_.empty()) {
       const Result first = engine->unreported_.front();
       engine->unreported_.erase(engine->unreported_.begin());
@@ -170,7 +166,6 @@ class Engine final : public keelson::FinishedWrites {
       engine->report(first.slot, first.result);
       engine->writes_.release(first.slot);
     }
-    engine->writes_.collect(engine);
     napi_close_handle_scope(engine->env_, scope);
   }
 
@@ -253,13 +248,12 @@ class Engine final : public keelson::FinishedWrites {
   keelson::RingWrites writes_;
   uv_poll_t poll_{};
   bool is_polling_ = false;
-  bool is_blocking_ = false;
   bool is_ending_ = false;
   struct Result {
     uint32_t slot;
     int result;
   };
-  /** Results of writes that a drain() has finished, until they are reported. */
+  /** Results of finished writes, until they are reported. */
   std::vector<Result> unreported_;
   napi_async_context async_context_ = nullptr;
   napi_ref on_finished_ = nullptr;

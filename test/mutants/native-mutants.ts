@@ -294,11 +294,24 @@ export const nativeMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'native/addon.cc',
-        find: '      unreported_.push_back(Result{slot, result});\n',
+        find: '    unreported_.push_back(Result{slot, result});\n',
         replace: '',
       },
     ],
     tests: [IO_URING],
+  },
+  {
+    name: 'addon: completions are looked for again after each report',
+    edits: [
+      {
+        file: 'native/addon.cc',
+        find: '      engine->writes_.release(first.slot);\n    }\n',
+        replace:
+          '      engine->writes_.release(first.slot);\n      engine->writes_.collect(engine);\n    }\n',
+      },
+    ],
+    tests: ['test/kv/store-io-uring.test.ts'],
+    filter: 'a turn between two commits',
   },
   {
     name: 'addon: the event loop is not told of what finished while somebody blocked',
