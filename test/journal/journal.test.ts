@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { openJournal } from '../../src/journal/index.js';
 import type { Journal } from '../../src/journal/journal.js';
 import type { JournalOptions } from '../../src/journal/options.js';
-import { FaultyStorage } from './faulty-storage.js';
+import { type Call, FaultyStorage } from './faulty-storage.js';
 import {
   bytesOf,
   keelsonError,
@@ -383,6 +383,21 @@ describe('close', () => {
     const again = await openHere();
     expect(again.recovery).toMatchObject({ kind: 'clean', tornBytes: 0 });
     expect(await textsOf(again)).toEqual(texts);
+  });
+
+  test('gives the lock back last, when all that was accepted and the seal are durable', async () => {
+    const faulty = new FaultyStorage();
+    const journal = await openHere(TINY, faulty);
+    for (const text of numbered(40, 100)) journal.append(bytesOf(text));
+    const before = faulty.calls.length;
+    await journal.close();
+    const closing = faulty.calls.slice(before);
+    const isFree = ({ operation, path }: Call) => operation === 'write' && path.includes('/LOCK.');
+    const free = closing.findIndex(isFree);
+    const [first, last] = [closing.slice(0, free), closing.slice(free)];
+    expect(first.filter(({ operation }) => operation === 'submit').length).toBeGreaterThan(2);
+    expect(last.map(({ operation }) => operation)).toEqual(['write', 'flush', 'close']);
+    expect(new Set(last.map(({ path }) => path)).size).toBe(1);
   });
 
   test('refuses everything afterwards with KEELSON_CLOSED, while it runs already', async () => {

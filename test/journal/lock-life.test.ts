@@ -261,4 +261,21 @@ describe('a lock that is held', () => {
     await lock.abandon();
     expect(fs.readdirSync(here.path).sort()).toEqual(['LOCK.1', 'a']);
   });
+
+  test('is given up beside a newer one together with its file', async () => {
+    const lock = await lockDirectory(storage, here.path);
+    fs.writeFileSync(here.at('LOCK.2'), '');
+    await lock.abandon();
+    expect(fs.readdirSync(here.path)).toEqual(['LOCK.2']);
+  });
+
+  test('is given up without the file that another owner has made in its place', async () => {
+    const lock = await lockDirectory(storage, here.path);
+    fs.rmSync(here.at('LOCK.1'));
+    fs.writeFileSync(here.at('LOCK.1'), 'of another owner');
+    fs.writeFileSync(here.at('LOCK.2'), '');
+    await lock.abandon();
+    expect(fs.readdirSync(here.path).sort()).toEqual(['LOCK.1', 'LOCK.2']);
+    expect(fs.readFileSync(here.at('LOCK.1'), 'utf8')).toBe('of another owner');
+  });
 });

@@ -396,7 +396,7 @@ const commits: readonly Mutant[] = [
     await this.#room.close();`,
       },
     ],
-    tests: [LESSONS],
+    tests: [JOURNAL],
   },
   {
     name: 'a batch does not ask for room for all of it before it is framed',
