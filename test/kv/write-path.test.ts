@@ -15,7 +15,7 @@ import type { Schema } from '../../src/kv/entries/schema.js';
 import { type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
 import { ImageExamination } from '../../src/kv/repair/image-examination.js';
 import { overlayImage } from '../../src/kv/repair/image-overlay.js';
-import { applyWrites } from '../../src/kv/write/change-entries.js';
+import { applyWrites, QueuedPuts, stage } from '../../src/kv/write/change-entries.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { WritePath } from '../../src/kv/write/write-path.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';
@@ -168,6 +168,24 @@ describe('a single put', () => {
       ['b', '\x02'],
     ]);
     root.entries.checkValid();
+  });
+
+  // A stop right before the queue is linked leaves a full queue. If it counted as full at exactly its limit, it would grow
+  // for ever.
+  test('that comes to a full queue finds it full', () => {
+    const { schema } = newWorld();
+    const queue = new QueuedPuts();
+    const writes = new WriteSet(RECORD_BYTES_MAX, schema);
+    writes.begin();
+    writes.put(schema.root, 'a', BYTES_VALUES, Uint8Array.of(1), 'value');
+    writes.finish();
+    stage(writes);
+    for (let count = 1; count < QUEUED_PUTS_MAX; count++) queue.add(writes, count);
+    expect(queue.isFull).toBe(false);
+    for (let more = 0; more < 2; more++) {
+      queue.add(writes, QUEUED_PUTS_MAX + more);
+      expect(queue.isFull).toBe(true);
+    }
   });
 
   test('is shown to observers as a whole, with its LSN', () => {

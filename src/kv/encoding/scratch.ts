@@ -64,8 +64,10 @@ export class Scratch {
   }
 
   #use(bytes: Uint8Array<ArrayBuffer>): void {
+    const view = new DataView(bytes.buffer);
+    // Both fields change without a call in between, so a stop finds the old memory or the new memory.
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer);
+    this.view = view;
   }
 
   #check(bytes: number): void {

@@ -91,8 +91,9 @@ export class Entries implements View {
   }
 
   find(key: IndexKey): EntryHandle | undefined {
+    // In this order, because linking may find no memory for the hash index.
+    this.#links.runOutsideOfCommits();
     if (this.#isHashIndexPartial) this.#settle();
-    else this.#links.runOutsideOfCommits();
     const handle = this.#handleOfKey(key, hashKey(key, this.#seed));
     return handle === NOT_FOUND ? undefined : handle;
   }

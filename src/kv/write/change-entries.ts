@@ -76,7 +76,8 @@ export class QueuedPuts {
 
   /** True when the queue must be linked before another put. */
   get isFull(): boolean {
-    return this.#count === QUEUED_PUTS_MAX;
+    // A put that was stopped right before its queue was linked leaves a full queue.
+    return this.#count >= QUEUED_PUTS_MAX;
   }
 
   /** Adds the only put of `writes`, which is staged and in the log at `lsn`. */
