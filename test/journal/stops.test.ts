@@ -3,8 +3,18 @@
 import { createHook } from 'node:async_hooks';
 import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
+import { CommitGuard } from '../../src/commit-guard.js';
+import type { CommitLayout } from '../../src/journal/commit/commit-layout.js';
+import { CommitPipeline } from '../../src/journal/commit/commit-pipeline.js';
+import { DurableWaiters } from '../../src/journal/commit/durable-waiters.js';
 import type { Journal } from '../../src/journal/journal.js';
-import { createFsStorage, type LogFile, type Storage } from '../../src/storage/index.js';
+import {
+  createFsStorage,
+  type DurableWrite,
+  type DurableWriteDone,
+  type LogFile,
+  type Storage,
+} from '../../src/storage/index.js';
 import { alsoHeld } from '../storage/wrapped-storage.js';
 import { bytesOf, open, TINY, textOf, useDirectory } from './helpers.js';
 
@@ -36,6 +46,44 @@ describe('a journal', () => {
     await expect(waiting).rejects.toBe(journal.poisoned);
     expect(journal.poisoned!.cause).toMatchObject({ code: 'KEELSON_INTERRUPTED' });
     await journal.close();
+  });
+
+  // What the guard says is all that is left of a stop: here it was in the log, while a commit was on its way to the disk.
+  test('that was stopped in its critical section does not believe a completion that comes later', () => {
+    const guard = new CommitGuard((cause) => pipeline.poison(cause));
+    let done: DurableWriteDone = () => expect.unreachable();
+    const file = { submit: (_: DurableWrite, later: DurableWriteDone) => (done = later) };
+    const commit = {
+      segment: { file, path: 'a segment', sequence: 1 },
+      startLsn: 0,
+      endLsn: 10,
+      mark: null,
+      finish: () => new Uint8Array(512),
+      checksumsDue: () => null,
+      release: () => {},
+    };
+    const next = [commit];
+    const layout = { nextLsn: 10, isEmpty: true, takeNext: () => next.shift() ?? null, drop: () => [] };
+    const told: string[] = [];
+    const events = {
+      landed: () => told.push('landed'),
+      durable: () => told.push('durable'),
+      submitted: () => {},
+      poisoned: () => told.push('poisoned'),
+    };
+    const start = { syncedLsn: 0, heldFromLsn: 0 };
+    const pipeline: CommitPipeline = new CommitPipeline(
+      layout as unknown as CommitLayout,
+      new DurableWaiters(),
+      events,
+      guard,
+      start,
+    );
+    pipeline.submitAtOnce();
+    guard.enter();
+    done(null, true);
+    expect([pipeline.syncedLsn, told]).toEqual([0, ['poisoned']]);
+    expect(pipeline.poisonedBy).toMatchObject({ cause: { code: 'KEELSON_INTERRUPTED' } });
   });
 
   test('that is stopped by timeouts holds whole records, and all that it acknowledged', async () => {
