@@ -16,7 +16,7 @@ import { addGroup, endGroup } from './process-groups.js';
 import { build, makeCopy } from './project-copy.js';
 
 /** The tests of one mutant take no longer; what hangs has been seen. */
-const RUN_MS_MAX = 60_000;
+const RUN_MS_MAX = 120_000;
 
 /** So that a test that hangs is told by its name, within that limit; unless it has one of its own. */
 const TEST_MS_MAX = 15_000;
