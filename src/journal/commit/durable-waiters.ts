@@ -25,7 +25,7 @@ let rejectNewest: Waiter['reject'];
 
 /**
  * Keeps the functions of a new promise. One function for all promises saves a function and a context for each: 100 of
- * the 1,000 bytes of garbage that a put makes. No promise is made between this call and waiterOfNewest().
+ * the 1,000 bytes of garbage that a put makes (`node bench/garbage.js`). No promise is made between this call and waiterOfNewest().
  */
 const keepFunctions = (resolve: Waiter['resolve'], reject: Waiter['reject']): void => {
   resolveNewest = resolve;
