@@ -17,8 +17,8 @@
 
 #include "core/crc32c.h"
 #include "core/direct_file.h"
-#include "core/ring_writes.h"
 #include "core/frame_checksums.h"
+#include "core/ring_writes.h"
 #include "core/ring.h"
 
 namespace {

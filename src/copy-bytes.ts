@@ -7,6 +7,11 @@
 /** The longest range that is copied word by word. From here on, set() with a view is as fast. */
 const WORDS_BYTES_MAX = 256;
 
+/** Returns a view of all of `bytes`. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Copies `source[start, end)` to `target` at `at`. Each view is of all bytes of the array before it. */
 export function copyBytes(
   target: Uint8Array,

@@ -93,10 +93,7 @@ export class CommitLayout {
    */
   frameBytesOf(records: readonly Uint8Array[]): number {
     let total = 0;
-    for (const { length } of records) {
-      if (length > RECORD_BYTES_MAX) throw tooLarge(`A record of ${length} bytes`, RECORD_BYTES_MAX);
-      total += FRAME_OVERHEAD_BYTES + length;
-    }
+    for (const { length } of records) total += frameBytesOfRecord(length);
     if (records.length > 1 && total > BATCH_BYTES_MAX)
       throw tooLarge(`A batch of ${total} bytes`, BATCH_BYTES_MAX);
     if (this.#nextLsn + total > LSN_MAX) throw this.#exhausted();
@@ -105,8 +102,7 @@ export class CommitLayout {
 
   /** Returns the bytes of the frame of one record. Throws what frameBytesOf() throws. */
   frameBytesOfOne(recordBytes: number): number {
-    if (recordBytes > RECORD_BYTES_MAX) throw tooLarge(`A record of ${recordBytes} bytes`, RECORD_BYTES_MAX);
-    const frameBytes = FRAME_OVERHEAD_BYTES + recordBytes;
+    const frameBytes = frameBytesOfRecord(recordBytes);
     if (this.#nextLsn + frameBytes > LSN_MAX) throw this.#exhausted();
     return frameBytes;
   }
@@ -353,6 +349,12 @@ export class CommitLayout {
     commit.segment.nextOffset += commit.bytesOnDisk;
     this.#closed.push(commit);
   }
+}
+
+/** Returns the bytes of a frame. Throws KEELSON_RECORD_TOO_LARGE. */
+function frameBytesOfRecord(recordBytes: number): number {
+  if (recordBytes > RECORD_BYTES_MAX) throw tooLarge(`A record of ${recordBytes} bytes`, RECORD_BYTES_MAX);
+  return FRAME_OVERHEAD_BYTES + recordBytes;
 }
 
 function tooLarge(what: string, bytesMax: number): KeelsonError {

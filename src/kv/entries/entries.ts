@@ -5,6 +5,7 @@
 // Reads and writes of single keys use the hash index. Ranges and views use the ordered index, which changes only when a
 // key is added or deleted.
 
+import { viewOf } from '../../copy-bytes.js';
 import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { Compaction } from './compaction.js';
@@ -142,13 +143,7 @@ export class Entries implements View {
    * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). A `view` of
    * all of `bytes` makes that faster. Throws NoSlabMemory, with nothing changed; link() never throws it.
    */
-  stage(
-    key: IndexKey,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    view: DataView | null = null,
-  ): EntryHandle {
+  stage(key: IndexKey, bytes: Uint8Array, start: number, end: number, view = viewOf(bytes)): EntryHandle {
     const handle = this.#slabs.append(key, this.#seed, bytes, start, end, view);
     this.#stagedCount++;
     return handle;
@@ -317,7 +312,7 @@ export class EntriesLoader {
   readonly #orderedIndex: OrderedIndexLoader<EntryId>;
   /** The bytes of the last add(), and a view of them. */
   #bytes: Uint8Array | null = null;
-  #view: DataView | null = null;
+  #view: DataView | undefined;
   #isHashIndexPartial = false;
 
   /** `seed` and `links` are those of the entries that finish() returns. Tests give sizes. */
@@ -340,7 +335,7 @@ export class EntriesLoader {
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
     const { slabs, handles, hashIndex } = this.#parts;
     // Many entries come from one block.
-    if (bytes !== this.#bytes) this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes !== this.#bytes) this.#view = viewOf(bytes);
     this.#bytes = bytes;
     const handle = slabs.append(key, this.#seed, bytes, start, end, this.#view);
     const hash = slabs.stagedHashOf(handle);

@@ -15,7 +15,7 @@
 // of the slab at which the entry starts. Up to 16,384 slabs, a handle is a small integer of V8; above, it is still
 // exact.
 
-import { copyBytes } from '../../copy-bytes.js';
+import { copyBytes, viewOf } from '../../copy-bytes.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import {
   hashKeyBytes,
@@ -60,8 +60,6 @@ export const SLAB_BYTES_MAX = 1024 * KIB;
  * slab.
  */
 const OWN_SLAB_FRACTION = 1 / 8;
-/** The largest value that a loop copies into a slab faster than TypedArray.set(), which needs a view of the source. */
-const LOOP_BYTES_MAX = 16;
 
 /** Spare slabs are at most this part of the slabs in use: about as many as one pass of compaction empties. */
 const SPARE_FRACTION = 1 / 12;
@@ -248,7 +246,7 @@ export class EntrySlabs extends SlabsView {
     source: Uint8Array,
     start: number,
     end: number,
-    view: DataView | null = null,
+    view = viewOf(source),
   ): EntryHandle {
     // Most keys are narrow. One loop writes a narrow key, hashes it and detects a wide one.
     let keyField = narrowKeyField(key);
@@ -549,11 +547,9 @@ function writeValue(
   { bytes, view: slabView }: Slab,
   target: number,
   source: Uint8Array,
-  view: DataView | null,
+  view: DataView,
   start: number,
   end: number,
 ): void {
-  if (view !== null) copyBytes(bytes, slabView, target, source, view, start, end);
-  else if (end - start > LOOP_BYTES_MAX) bytes.set(source.subarray(start, end), target);
-  else for (let index = start; index < end; index++) bytes[target + index - start] = source[index]!;
+  copyBytes(bytes, slabView, target, source, view, start, end);
 }

@@ -3,6 +3,7 @@
 //
 // A write set is a structure of arrays that are reused, so a put allocates no object for its operation.
 
+import { viewOf } from '../../copy-bytes.js';
 import type { ArgumentName } from '../../errors.js';
 import type { RecordMemory } from '../../journal/internal.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -72,7 +73,7 @@ export class WriteSet {
     this.#empty();
     this.hasOwnKeys = true;
     // A replay reads many records from one window.
-    if (bytes !== this.bytes) this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes !== this.bytes) this.view = viewOf(bytes);
     this.bytes = bytes;
   }
 
