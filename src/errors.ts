@@ -26,6 +26,7 @@ export const KEELSON_ERROR_CODES = [
   'KEELSON_POISONED',
   'KEELSON_READ_ONLY',
   'KEELSON_RECORD_TOO_LARGE',
+  'KEELSON_WORKER_FAILED',
 ] as const;
 
 /** Code of a KeelsonError. docs/ERRORS.md has a heading for each. */
@@ -67,6 +68,8 @@ export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
     'Close the store, mend what failed, and open it again: opening recovers everything that was acknowledged',
   KEELSON_READ_ONLY: 'To write, open it without readOnly, in one process at a time',
   KEELSON_RECORD_TOO_LARGE: 'Split the value, or the batch',
+  KEELSON_WORKER_FAILED:
+    'No data is lost, and the next checkpoint does without a worker. If the process ran out of memory, give it more',
 };
 
 /** Text of an error in two parts. Neither ends with a full stop. */

@@ -3,7 +3,10 @@
 // Fake timers in tests replace `queueMicrotask`, `process.nextTick` and `setImmediate`. A commit that waited for a
 // fake one would never be submitted, and every later put would wait for it.
 
+import { clearInterval, setInterval } from 'node:timers';
 import { setImmediate as immediate, setTimeout as timeout } from 'node:timers/promises';
+
+const [startInterval, endInterval] = [setInterval, clearInterval];
 
 /** Runs `task` when the current JavaScript has ended, before the event loop goes on. */
 export const queueMicrotask: (task: () => void) => void = globalThis.queueMicrotask;
@@ -16,3 +19,9 @@ export const nextTurn: () => Promise<void> = immediate;
 
 /** Resolves after this many milliseconds. */
 export const delay: (ms: number) => Promise<void> = timeout;
+
+/** Runs `task` again and again, with this many milliseconds in between, until the returned function is called. */
+export function repeat(ms: number, task: () => void): () => void {
+  const interval = startInterval(task, ms);
+  return () => endInterval(interval);
+}

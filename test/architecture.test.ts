@@ -141,6 +141,7 @@ const ONLY_IN: readonly (readonly [what: string, files: readonly string[], patte
       'src/kv/encoding/msgpack/plain-reader.ts',
       'src/kv/encoding/msgpack/plain-writer.ts',
       'src/kv/encoding/msgpack/msgpack-codec.ts',
+      'src/kv/entries/definitions.ts',
       'src/kv/entries/schema.ts',
     ],
     /from '[^']*\/shapes\.js'|\bclass Shapes\b/,

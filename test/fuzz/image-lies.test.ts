@@ -17,6 +17,7 @@ import {
 } from '../../src/kv/image/image-header.js';
 import { loadImage, readImageHeader } from '../../src/kv/image/image-loader.js';
 import { imagePath } from '../../src/kv/image/image-names.js';
+import { outlineOf } from '../../src/kv/image/image-parts.js';
 import { ImageExamination } from '../../src/kv/repair/image-examination.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
@@ -38,20 +39,21 @@ const NAMES = { keyEncodingName: 'utf8', valueEncodingName: 'msgpack' };
 function makeImage(schema: Schema, entriesPerBlock: number): Image {
   const view = schema.view(LSN);
   const header: ImageHeader = { journalId: JOURNAL_ID, lsn: LSN, entryCount: view.size, ...NAMES };
-  const writer = new ImageBlockWriter(header, schema);
-  const blocks = [writer.table(view).slice()];
-  for (const space of schema.spaces) {
+  const { table, tableRows, definitions } = outlineOf(JOURNAL_ID, view, schema);
+  const writer = new ImageBlockWriter(header, definitions);
+  const blocks = [writer.table(table, tableRows).slice()];
+  for (const { space, entries } of view.spaces) {
     let left = entriesPerBlock;
-    for (const [key, handle] of space.entries.iterate(ALL_KEYS)) {
-      const version = space.entries.versionOf(handle);
-      space.entries.read(handle, (bytes, start, end) => writer.add(space, key, version, bytes, start, end));
+    writer.startSpace(space);
+    for (const walk = entries.walk(ALL_KEYS); walk.advance(); ) {
+      writer.add(entries.slabs, walk.value, entries.handleOf(walk.value));
       if (--left > 0) continue;
-      blocks.push(writer.finish(space).slice());
+      blocks.push(writer.finish().slice());
       left = entriesPerBlock;
     }
-    if (!writer.isEmpty) blocks.push(writer.finish(space).slice());
+    if (!writer.isEmpty) blocks.push(writer.finish().slice());
   }
-  blocks.push(writer.table(view).slice());
+  blocks.push(writer.table(table, tableRows).slice());
   blocks.push(writer.end().slice());
   return { header: encodeImageHeader(header), blocks };
 }

@@ -5,11 +5,12 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
 import { Entries, EntriesLoader, type EntriesSizes } from '../../src/kv/entries/entries.js';
 import { EntryHandles } from '../../src/kv/entries/entry-handles.js';
-import { type EntryHandle, EntrySlabs } from '../../src/kv/entries/entry-slabs.js';
+import { EntrySlabs } from '../../src/kv/entries/entry-slabs.js';
 import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
 import { HashIndex } from '../../src/kv/entries/hash-index.js';
 import { LinkQueue } from '../../src/kv/entries/link-queue.js';
 import { OrderedIndex } from '../../src/kv/entries/ordered-index.js';
+import type { EntryHandle } from '../../src/kv/entries/slab.js';
 import type { View } from '../../src/kv/entries/view.js';
 import { ViewEpoch } from '../../src/kv/entries/view-epoch.js';
 import { setEntry } from './encoded.js';
@@ -38,8 +39,8 @@ function expectFrozen(view: FrozenEntries, expected: [string, Item][]): void {
   expect(view.view()).toBe(view);
   const found = expected.map(([key]): [string, Item] => {
     const handle = view.find(key)!;
-    view.prefetch(handle);
-    const isFound = view.has(key) && view.isKeyOf(handle, key) && !view.isKeyOf(handle, `${key}.`);
+    view.slabs.prefetch(handle);
+    const isFound = view.has(key) && view.slabs.isKeyOf(handle, key);
     return [isFound ? key : `not ${key}`, itemOf(view, handle)];
   });
   expect(found).toEqual(expected);

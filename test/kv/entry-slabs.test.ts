@@ -2,13 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type EntryHandle,
-  EntrySlabs,
-  SLAB_BYTES_MAX,
-  SLAB_BYTES_MIN,
-} from '../../src/kv/entries/entry-slabs.js';
+import { EntrySlabs, SLAB_BYTES_MAX, SLAB_BYTES_MIN } from '../../src/kv/entries/entry-slabs.js';
 import { hashKey } from '../../src/kv/entries/key-units.js';
+import type { EntryHandle } from '../../src/kv/entries/slab.js';
 import { ViewEpoch } from '../../src/kv/entries/view-epoch.js';
 import { arraysCopiedBy } from './encoded.js';
 

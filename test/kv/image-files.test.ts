@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeSegmentHeader } from '../../src/journal/format/segment-format.js';
+import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { Scratch } from '../../src/kv/encoding/scratch.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
@@ -224,7 +225,8 @@ describe('an image', () => {
       flush: async () => {},
       close: async () => {},
     } as unknown as StorageFile;
-    const storage = { createFile: async () => atOnce } as unknown as Storage;
+    const report = { engine: 'simulated' };
+    const storage = { report, createFile: async () => atOnce } as unknown as Storage;
     const schema = schemaOf(Array.from({ length: 10_000 }, () => 1));
     let turns = 0;
     let isWritten = false;
@@ -684,9 +686,13 @@ describe('a block that lies under a checksum that holds is refused', () => {
   function makePayload(): { readonly payload: Uint8Array; readonly definitionsAt: number } {
     const schema = newSchema(utf8KeyCodec, 'msgpack');
     const { value, definition } = shapedValue(schema);
-    const writer = new ImageBlockWriter(HEADER, schema);
-    for (const key of ['key 1', 'key 2']) writer.add(schema.root, key, 5, value, 0, value.length);
-    const { payload } = loosened(writer.finish(schema.root).slice());
+    for (const key of ['key 1', 'key 2']) putEntry(schema.root, key, 5, value);
+    const writer = new ImageBlockWriter(HEADER, schema.definitions);
+    const entries = schema.root.entries.view();
+    writer.startSpace(schema.root);
+    for (const walk = entries.walk(ALL_KEYS); walk.advance(); )
+      writer.add(entries.slabs, walk.value, entries.handleOf(walk.value));
+    const { payload } = loosened(writer.finish().slice());
     const definitionsAt = payload.length - 1 - definition.length;
     expect(payload.subarray(definitionsAt)).toEqual(Uint8Array.of(1, ...definition));
     return { payload, definitionsAt };

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { Scratch } from '../../src/kv/encoding/scratch.js';
-import { DEFINITION_BYTES_MAX, NO_DEFINITION, Schema } from '../../src/kv/entries/schema.js';
+import { DEFINITION_BYTES_MAX, definitionIn, NO_DEFINITION } from '../../src/kv/entries/definitions.js';
+import { Schema } from '../../src/kv/entries/schema.js';
 import { ROOT_ID, SpaceDefinition } from '../../src/kv/entries/space.js';
 import { encodedBy } from './encoded.js';
 import { addSpace, contentOf, newSchema, plainSpaces, putEntry } from './schema-tools.js';
@@ -138,7 +139,7 @@ describe('the definitions of a schema', () => {
   }
 
   function referenceIn(schema: Schema, bytes: Uint8Array): number {
-    return schema.referenceIn(schema.root, bytes, 0, bytes.length);
+    return definitionIn(schema.root, bytes, 0, bytes.length);
   }
 
   test('are referred to by values of msgpack spaces, and by no others', () => {
@@ -151,14 +152,14 @@ describe('the definitions of a schema', () => {
     expect(referenceIn(schema, new Uint8Array())).toBe(NO_DEFINITION);
     for (const name of ['bytes', 'json', 'utf8', 'point']) {
       const space = new SpaceDefinition('', utf8KeyCodec, name);
-      expect(schema.referenceIn(space, bytes, 0, bytes.length)).toBe(NO_DEFINITION);
+      expect(definitionIn(space, bytes, 0, bytes.length)).toBe(NO_DEFINITION);
     }
     // Wherever the value stands, and not beyond its end.
     const around = Buffer.concat([Buffer.alloc(5, 0xc1), bytes, Buffer.alloc(9, 0xc1)]);
-    expect(schema.referenceIn(schema.root, around, 5, 5 + bytes.length)).toBe(id);
-    expect(schema.referenceIn(schema.root, around, 5, 5)).toBe(NO_DEFINITION);
+    expect(definitionIn(schema.root, around, 5, 5 + bytes.length)).toBe(id);
+    expect(definitionIn(schema.root, around, 5, 5)).toBe(NO_DEFINITION);
     for (let length = 1; length < 7; length++) {
-      expect(() => schema.referenceIn(schema.root, around, 5, 5 + length)).toThrow(decodeError);
+      expect(() => definitionIn(schema.root, around, 5, 5 + length)).toThrow(decodeError);
     }
   });
 

@@ -8,6 +8,7 @@ const JOURNAL_TEST = 'test/journal/journal.test.ts';
 const HOOKS = 'test/kv/stops-in-hooks.test.ts';
 const NESTED = 'test/kv/nested-writes.test.ts';
 const IMAGE_CHECKS = 'test/kv/image-checks.test.ts';
+const IMAGE_WORKER_TEST = 'test/kv/image-worker.test.ts';
 const WAITERS = 'test/journal/durable-waiters.test.ts';
 const WRITES = 'test/kv/write-path.test.ts';
 const LINKS = 'test/kv/link-queue.test.ts';
@@ -16,6 +17,7 @@ const GUARD = 'src/commit-guard.ts';
 const PIPELINE = 'src/journal/commit/commit-pipeline.ts';
 const WRITE_PATH = 'src/kv/write/write-path.ts';
 const IMAGE_WRITER = 'src/kv/image/image-writer.ts';
+const BLOCK_WRITER = 'src/kv/image/image-block-writer.ts';
 
 function mutant(name: string, file: string, find: string, replace: string, ...tests: string[]): Mutant {
   return { name, edits: [{ file, find, replace }], tests };
@@ -279,26 +281,48 @@ const nested: readonly Mutant[] = [
 
 const images: readonly Mutant[] = [
   mutant(
-    'an image is written of keys that are not those of their entries',
-    IMAGE_WRITER,
-    '(key > lastKey || done === 0) && entries.isKeyOf(handle, key),',
-    'key > lastKey || done === 0,',
-    IMAGE_CHECKS,
+    'an image is written of entries that are not those of their ids',
+    BLOCK_WRITER,
+    "invariant(entry.id === id, 'the indexes in memory disagree about an entry');",
+    '',
+    IMAGE_WORKER_TEST,
   ),
   mutant(
     'an image is written of keys that are out of order',
-    IMAGE_WRITER,
-    '(key > lastKey || done === 0) && entries.isKeyOf(handle, key),',
-    'entries.isKeyOf(handle, key),',
+    BLOCK_WRITER,
+    'isKeyAbove(this.#space!.keyCodec.name, common, key, keyBytes, last, this.#lastKeyBytes),',
+    'true,',
     IMAGE_CHECKS,
   ),
   mutant(
     'an image holds fewer entries than the index says',
-    IMAGE_WRITER,
-    "invariant(done === size, 'the index in memory miscounts the entries');",
+    'src/kv/image/image-build.ts',
+    "invariant(this.#entriesLeft === 0, 'the index in memory miscounts the entries');",
     '',
     IMAGE_CHECKS,
   ),
+  mutant(
+    'the order of keys is that of their bytes in UTF-8',
+    'src/kv/image/key-order.ts',
+    "return encoding === 'utf8' ? unitRank(one) > unitRank(other) : one > other;",
+    'return one > other;',
+    IMAGE_WORKER_TEST,
+  ),
+  mutant(
+    'a worker that has died is waited for',
+    'src/kv/image/image-worker.ts',
+    'while (this.#received.length === 0 && this.#failure === null) {',
+    'while (this.#received.length === 0) {',
+    IMAGE_WORKER_TEST,
+  ),
+  mutant(
+    'a worker that has hung is waited for',
+    'src/kv/image/image-worker.ts',
+    'if (++silentSeconds === SILENCE_SECONDS_MAX)',
+    'if (++silentSeconds === Infinity)',
+    IMAGE_WORKER_TEST,
+  ),
+  mutant('a worker outlives its image', IMAGE_WRITER, '      await worker.end();', '', IMAGE_WORKER_TEST),
   mutant(
     'a checkpoint that finds memory in two minds is just another failed one',
     'src/kv/image/checkpoint.ts',

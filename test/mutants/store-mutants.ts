@@ -394,10 +394,9 @@ const checkpoints: readonly Mutant[] = [
     name: 'an image is of what is there while it is written, and not of one moment',
     edits: [
       {
-        file: IMAGE_WRITER,
-        find: '  async #writeSpace({ space, entries }: SpaceView): Promise<void> {\n',
-        replace: `  async #writeSpace({ space }: SpaceView): Promise<void> {
-    const entries = space.entries.view();\n`,
+        file: 'src/kv/image/image-parts.ts',
+        find: '  const { size, slabs } = entries;\n',
+        replace: '  entries = space.entries.view();\n  const { size, slabs } = entries;\n',
       },
     ],
     tests: [CHECKPOINTS],
@@ -480,7 +479,7 @@ const opening: readonly Mutant[] = [
     edits: [
       {
         file: IMAGE_WRITER,
-        find: 'if (this.#offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();',
+        find: "if (part.kind === 'entries') await nextTurn();",
         replace: '',
       },
     ],
@@ -757,8 +756,9 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entry-slabs.ts',
-        find: 'from.bytes.subarray(word * 4, word * 4 + entryBytes), at);',
-        replace: 'from.bytes.subarray(word * 4 + 20, word * 4 + entryBytes), at + 20);',
+        find: 'copyBytes(to.bytes, to.view, at, from.bytes, from.view, word * 4, word * 4 + entryBytes);',
+        replace:
+          'copyBytes(to.bytes, to.view, at + 20, from.bytes, from.view, word * 4 + 20, word * 4 + entryBytes);',
       },
     ],
     tests: [SLABS],

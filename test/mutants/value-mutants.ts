@@ -366,8 +366,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/image-block-writer.ts',
-        find: '    this.#lastKeyBytes = 0;\n',
-        replace: '',
+        find: 'const shared = this.#entries === 0 ? 0 : common;',
+        replace: 'const shared = common;',
       },
     ],
     tests: ['test/kv/image-files.test.ts'],

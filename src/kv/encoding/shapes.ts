@@ -94,6 +94,11 @@ export class Shapes {
     return sighting.shape;
   }
 
+  /** All shapes of the dictionary. */
+  get all(): Shape[] {
+    return [...this.#byId.values()];
+  }
+
   /** Returns the shape with this id. Throws KEELSON_DECODE when there is none. */
   get(id: number): Shape {
     const last = this.#last;

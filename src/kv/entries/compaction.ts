@@ -10,7 +10,8 @@
 // a program that never yields to the event loop.
 
 import { type EntryHandles, type EntryId, isFree } from './entry-handles.js';
-import { type EntryHandle, type EntrySlabs, NoSlabMemory } from './entry-slabs.js';
+import type { EntrySlabs } from './entry-slabs.js';
+import { type EntryHandle, NoSlabMemory } from './slab.js';
 
 /** A pass starts when at least this part of all slab bytes is waste, and the waste is at least WASTE_SLABS_MIN. */
 const WASTE_FRACTION = 1 / 4;

@@ -10,12 +10,13 @@ import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { Compaction } from './compaction.js';
 import { EntryHandles, type EntryId } from './entry-handles.js';
-import { type EntryHandle, EntrySlabs, type SlabMemory } from './entry-slabs.js';
+import { EntrySlabs, type SlabMemory } from './entry-slabs.js';
 import { FrozenEntries } from './frozen-entries.js';
 import { HashIndex, NOT_FOUND } from './hash-index.js';
 import { hashKey, mayBeSlice } from './key-units.js';
 import { LinkQueue } from './link-queue.js';
 import { type IndexIterator, type IndexWalk, OrderedIndex, OrderedIndexLoader } from './ordered-index.js';
+import type { EntryHandle } from './slab.js';
 import type { View } from './view.js';
 import { ViewEpoch } from './view-epoch.js';
 

@@ -5,7 +5,7 @@
 // Handles stand in pages, pages in groups, and groups in a list. A view shares all of them, so it is O(1). After a
 // view, the table copies the list, a group and a page before it first writes to them.
 
-import type { EntryHandle } from './entry-slabs.js';
+import type { EntryHandle } from './slab.js';
 import { ViewEpoch } from './view-epoch.js';
 
 /** The id of an entry: a small integer. When the key is deleted, another entry may get the id. */

@@ -1,49 +1,33 @@
-// The slabs: large pieces of memory outside the JavaScript heap, which hold the entries. The garbage collector sees one
-// buffer for each slab, however many entries are in it. Pure, in memory.
+// The live slabs of a space, which hold its entries: appends entries, releases them, and chooses what compaction empties.
+// Pure, in memory.
 //
 // A linked entry never changes under its handle. Views (of snapshots, iterations and checkpoints) share the table of
 // slabs, and a shared table is copied before a slab comes or goes. So a view shows the entries of the moment when it
 // was taken. Nothing counts references: a view that nobody closes becomes garbage like any other object, and so do the
 // slabs that only it holds.
-//
-// An entry is a header of 20 bytes (value length, low and high half of the version, key field, id; 32 bits each), the
-// key (key-units.ts), the value, and padding to units of 8 bytes. The key is there so that a lookup by hash can compare
-// it: it is in the cache line that the lookup reads anyway. The id is the place of the handle in the table of handles
-// (entry-handles.ts).
-//
-// A handle is the place of the slab in the table of slabs, times the units of a slab of SLAB_BYTES_MAX, plus the unit
-// of the slab at which the entry starts. Up to 16,384 slabs, a handle is a small integer of V8; above, it is still
-// exact.
 
 import { copyBytes, viewOf } from '../../copy-bytes.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
+import { keyBytesOf, narrowKeyField, WIDE_KEY, wideKeyField, writeHashedKey } from './key-units.js';
 import {
-  hashKeyBytes,
-  isSameKey,
-  keyBytesOf,
-  narrowKeyField,
-  readKey,
-  WIDE_KEY,
-  wideKeyField,
-  writeHashedKey,
-} from './key-units.js';
+  allocateSlab,
+  type EntryHandle,
+  HASH,
+  HEADER_BYTES,
+  HIGH_WEIGHT,
+  ID,
+  KEY_FIELD,
+  NO_SLAB,
+  type Slab,
+  UNIT_BYTES,
+  VALUE_LENGTH,
+  VERSION_HIGH,
+  VERSION_LOW,
+} from './slab.js';
+import { SlabsView } from './slabs-view.js';
 import { ViewEpoch } from './view-epoch.js';
 
-/** The handle of an entry: where the entry lies in the slabs. */
-export type EntryHandle = number;
-
 const KIB = 1024;
-const UNIT_BYTES = 8;
-const HEADER_BYTES = 20;
-
-/** The places of the fields in a header, in words of 32 bits. */
-const VALUE_LENGTH = 0;
-const VERSION_LOW = 1;
-const VERSION_HIGH = 2;
-const KEY_FIELD = 3;
-const ID = 4;
-/** A staged entry is in a slab and in no index yet. It has the hash of its key in the place of the id. */
-const HASH = ID;
 
 /**
  * The size of the first slab, which a small store pays for. Each later slab is as large as all slabs in use together,
@@ -69,107 +53,12 @@ const SPARE_SLABS_MIN = 2;
 /** The part of a slab that must be waste before compaction empties the slab. */
 const VICTIM_WASTE_MIN = 1 / 8;
 
-const HIGH_WEIGHT = 0x1_0000_0000;
-
-/** The size of a cache line, in words. */
-const LINE_WORDS = 16;
-
-/** Exported so that V8 cannot drop the reads in prefetch(). */
-export let touched = 0;
-
-interface Slab {
-  readonly bytes: Uint8Array;
-  /** The memory of `bytes` as words, to which entries are aligned. */
-  readonly words: Uint32Array;
-  /** A view of all of `bytes`. */
-  readonly view: DataView;
-  /** The bytes of entries that are not released, with headers and padding. Views do not read this field. */
-  liveBytes: number;
-  /** True while a pass of compaction empties the slab. Views do not read this field. */
-  isVictim: boolean;
-  /** The view epoch in which the slab came into use. As long as this epoch lasts, no view shows the slab. */
-  epoch: number;
-}
-
-/** The slabs by their places. A later slab fills an empty place. */
-type SlabTable = (Slab | undefined)[];
-
 /** The memory that slabs take. */
 export interface SlabMemory {
   /** The bytes of the entries: keys, values, headers and padding. */
   readonly valueBytes: number;
   /** The bytes that are allocated for entries. Memory that only snapshots and iterations still hold is not counted. */
   readonly slabBytes: number;
-}
-
-/** A view of the slabs: reads entries by their handles. */
-export class SlabsView {
-  readonly slabBytesMax: number;
-  protected readonly unitsPerSlab: number;
-  protected table: SlabTable;
-
-  constructor(table: SlabTable, slabBytesMax: number) {
-    this.table = table;
-    this.slabBytesMax = slabBytesMax;
-    this.unitsPerSlab = slabBytesMax / UNIT_BYTES;
-  }
-
-  /** Returns the version that stamp() gave the entry: the LSN of its write. */
-  versionOf(handle: EntryHandle): number {
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const { words } = this.table[place]!;
-    const word = (handle - place * this.unitsPerSlab) * 2;
-    return words[word + VERSION_HIGH]! * HIGH_WEIGHT + words[word + VERSION_LOW]!;
-  }
-
-  /** Loads the first two cache lines of the entry, so that a later read does not wait for them. */
-  prefetch(handle: EntryHandle): void {
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const { words } = this.table[place]!;
-    const word = (handle - place * this.unitsPerSlab) * 2;
-    touched = words[word]! ^ words[Math.min(word + LINE_WORDS, words.length - 1)]!;
-  }
-
-  /**
-   * Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Copies nothing.
-   */
-  read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[place]!;
-    const word = (handle - place * this.unitsPerSlab) * 2;
-    const start = word * 4 + HEADER_BYTES + keyBytesOf(words[word + KEY_FIELD]!);
-    return decode(bytes, start, start + words[word + VALUE_LENGTH]!);
-  }
-
-  /** Returns true when this is the key of the entry. */
-  isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[place]!;
-    const word = (handle - place * this.unitsPerSlab) * 2;
-    return isSameKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, key);
-  }
-
-  /** Returns the key of the entry, as a string that shares memory with no other string. */
-  keyOf(handle: EntryHandle): IndexKey {
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[place]!;
-    const word = (handle - place * this.unitsPerSlab) * 2;
-    return readKey(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!);
-  }
-
-  /** Returns the hash of the entry's key: see hashKey(). */
-  hashOf(handle: EntryHandle, seed: number): number {
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const { bytes, words } = this.table[place]!;
-    const word = (handle - place * this.unitsPerSlab) * 2;
-    return hashKeyBytes(bytes, word * 4 + HEADER_BYTES, words[word + KEY_FIELD]!, seed);
-  }
-
-  /** Returns the id that stamp() gave the entry. */
-  idOf(handle: EntryHandle): number {
-    const place = Math.floor(handle / this.unitsPerSlab);
-    return this.table[place]!.words[(handle - place * this.unitsPerSlab) * 2 + ID]!;
-  }
 }
 
 /** The live slabs, which take new entries and release old ones. */
@@ -399,7 +288,8 @@ export class EntrySlabs extends SlabsView {
     const moved = this.#take(entryBytes);
     const movedPlace = Math.floor(moved / this.unitsPerSlab);
     const at = (moved - movedPlace * this.unitsPerSlab) * UNIT_BYTES;
-    this.table[movedPlace]!.bytes.set(from.bytes.subarray(word * 4, word * 4 + entryBytes), at);
+    const to = this.table[movedPlace]!;
+    copyBytes(to.bytes, to.view, at, from.bytes, from.view, word * 4, word * 4 + entryBytes);
     return moved;
   }
 
@@ -436,7 +326,7 @@ export class EntrySlabs extends SlabsView {
   }
 
   #takeAlone(entryBytes: number): EntryHandle {
-    const slab = allocate(entryBytes);
+    const slab = allocateSlab(entryBytes);
     const place = this.#enter(slab);
     slab.liveBytes = entryBytes;
     this.#liveBytes += entryBytes;
@@ -446,7 +336,7 @@ export class EntrySlabs extends SlabsView {
   /** Opens another slab for new entries. It is as large as all slabs in use together, up to the largest size. */
   #openSlab(entryBytes: number): void {
     const grown = Math.min(this.slabBytesMax, Math.max(this.#slabBytesMin, this.#slabBytes, entryBytes));
-    const slab = (grown === this.slabBytesMax ? this.#spares.pop() : undefined) ?? allocate(grown);
+    const slab = (grown === this.slabBytesMax ? this.#spares.pop() : undefined) ?? allocateSlab(grown);
     const full = this.#current;
     const fullPlace = this.#currentPlace;
     const unusedBytes = full.bytes.length - this.#fillBytes;
@@ -497,41 +387,11 @@ export class EntrySlabs extends SlabsView {
   }
 }
 
-const NO_SLAB: Slab = {
-  bytes: new Uint8Array(0),
-  words: new Uint32Array(0),
-  view: new DataView(new ArrayBuffer(0)),
-  liveBytes: 0,
-  isVictim: false,
-  epoch: 0,
-};
-
 /** The number of classes into which chooseVictims() sorts slabs by the part of them that is live. */
 const FULLNESS_CLASSES = 64;
 
 function fullnessClass({ liveBytes, bytes }: Slab): number {
   return Math.min(FULLNESS_CLASSES - 1, Math.floor((liveBytes / bytes.length) * FULLNESS_CLASSES));
-}
-
-/** The error for a slab that there is no memory for. It is thrown before anything has changed. */
-export class NoSlabMemory extends RangeError {}
-
-function allocate(lengthBytes: number): Slab {
-  let buffer: ArrayBuffer;
-  try {
-    // The memory is not zeroed, because readers see only bytes that were written.
-    ({ buffer } = Buffer.allocUnsafeSlow(lengthBytes));
-  } catch (cause) {
-    throw new NoSlabMemory(`No memory for ${lengthBytes} bytes of values: ${String(cause)}`, { cause });
-  }
-  return {
-    bytes: new Uint8Array(buffer),
-    words: new Uint32Array(buffer),
-    view: new DataView(buffer),
-    liveBytes: 0,
-    isVictim: false,
-    epoch: 0,
-  };
 }
 
 function entryBytesOf(keyField: number, valueLength: number): number {

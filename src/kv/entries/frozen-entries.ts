@@ -4,21 +4,23 @@
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryHandlesView, EntryId } from './entry-handles.js';
-import type { EntryHandle, SlabsView } from './entry-slabs.js';
 import type { IndexWalk, OrderedIndex } from './ordered-index.js';
+import type { EntryHandle } from './slab.js';
+import type { SlabsView } from './slabs-view.js';
 import type { View } from './view.js';
 
 /** The entries of a space at the moment of a view. */
 export class FrozenEntries implements View {
   readonly #index: OrderedIndex<EntryId>;
   readonly #handles: EntryHandlesView;
-  readonly #slabs: SlabsView;
+  /** The memory of the entries. */
+  readonly slabs: SlabsView;
 
   /** The three parts are views of one moment. */
   constructor(index: OrderedIndex<EntryId>, handles: EntryHandlesView, slabs: SlabsView) {
     this.#index = index;
     this.#handles = handles;
-    this.#slabs = slabs;
+    this.slabs = slabs;
   }
 
   get size(): number {
@@ -35,11 +37,11 @@ export class FrozenEntries implements View {
   }
 
   versionOf(handle: EntryHandle): number {
-    return this.#slabs.versionOf(handle);
+    return this.slabs.versionOf(handle);
   }
 
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
-    return this.#slabs.read(handle, decode);
+    return this.slabs.read(handle, decode);
   }
 
   count(bounds: KeyBounds): number {
@@ -56,15 +58,5 @@ export class FrozenEntries implements View {
 
   view(): this {
     return this;
-  }
-
-  /** Returns true when the slab of the entry says that this is its key. */
-  isKeyOf(handle: EntryHandle, key: IndexKey): boolean {
-    return this.#slabs.isKeyOf(handle, key);
-  }
-
-  /** Loads the memory of an entry into the cache without waiting for it, so that many cache misses overlap. */
-  prefetch(handle: EntryHandle): void {
-    this.#slabs.prefetch(handle);
   }
 }

@@ -9,7 +9,7 @@
 // bits of `handle + 1` above a hash of 28 bits. An empty slot is two zeros. The low bits of the hash choose the slot,
 // and the bits above them choose the table. A removal moves later slots back, so there are no tombstones.
 
-import type { EntryHandle } from './entry-slabs.js';
+import type { EntryHandle } from './slab.js';
 
 export const HASH_BITS = 28;
 const HASH_MASK = 2 ** HASH_BITS - 1;

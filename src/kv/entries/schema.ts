@@ -10,29 +10,13 @@
 import type { ReadCursor } from '../encoding/leb128.js';
 import { msgpackCodec } from '../encoding/msgpack/msgpack-codec.js';
 import type { Scratch } from '../encoding/scratch.js';
-import {
-  type RandomBytes,
-  readShape,
-  SHAPE_DEFINITION_BYTES_MAX,
-  SHAPED,
-  Shapes,
-  shapeIdAt,
-  writeShape,
-} from '../encoding/shapes.js';
+import { type RandomBytes, readShape, Shapes, writeShape } from '../encoding/shapes.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
+import { DEFINITION_BYTES_MAX, type DefinitionId } from './definitions.js';
 import { Entries } from './entries.js';
 import { LinkQueue } from './link-queue.js';
 import { ROOT_ID, Space, type SpaceDefinition } from './space.js';
 import { StoreView } from './store-view.js';
-
-/** The id of a definition. */
-export type DefinitionId = number;
-
-/** The result of referenceIn() for a value that refers to no definition. */
-export const NO_DEFINITION = -1;
-
-/** The most bytes of one definition in a record or a block. */
-export const DEFINITION_BYTES_MAX = SHAPE_DEFINITION_BYTES_MAX;
 
 /** Definitions are repeated after this much log, so that losing one makes at most 256 KiB of records unreadable. */
 const EPOCH_BYTES = 256 * 1024;
@@ -135,16 +119,6 @@ export class Schema {
     return new StoreView(lsn, this.#nextSpaceId, spaces);
   }
 
-  /**
-   * Returns the definition that the value `bytes[start, end)` refers to, or NO_DEFINITION. Throws KEELSON_DECODE when
-   * the value ends inside the reference.
-   */
-  referenceIn(space: SpaceDefinition, bytes: Uint8Array, start: number, end: number): DefinitionId {
-    return space.hasReferences && start < end && bytes[start] === SHAPED
-      ? shapeIdAt(bytes, start, end)
-      : NO_DEFINITION;
-  }
-
   /** Throws KEELSON_DECODE when the schema has no definition with this id. */
   assertDefined(id: DefinitionId): void {
     this.#shapes.get(id);
@@ -169,6 +143,16 @@ export class Schema {
   /** Starts an epoch when the current epoch is long enough. Called after every commit with its LSN. */
   committed(lsn: number): void {
     if (lsn >= this.#epochEndLsn) this.startEpoch(lsn);
+  }
+
+  /** All definitions by their ids, each as writeDefinition() writes it. */
+  get definitions(): Map<DefinitionId, Uint8Array> {
+    return new Map(
+      this.#shapes.all.map((shape) => {
+        const bytes = new Uint8Array(DEFINITION_BYTES_MAX);
+        return [shape.id, bytes.slice(0, writeShape(bytes, shape, 0))];
+      }),
+    );
   }
 
   /** Appends a definition to `out`. */

@@ -3,8 +3,8 @@
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from './entry-handles.js';
-import type { EntryHandle } from './entry-slabs.js';
 import type { IndexWalk } from './ordered-index.js';
+import type { EntryHandle } from './slab.js';
 
 /** Readable entries of one space, live or as of one moment. */
 export interface View {

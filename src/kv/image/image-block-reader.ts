@@ -6,7 +6,8 @@
 
 import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
-import { type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
+import { type DefinitionId, definitionIn, NO_DEFINITION } from '../entries/definitions.js';
+import type { Schema } from '../entries/schema.js';
 import type { SpaceDefinition } from '../entries/space.js';
 import {
   BLOCK_KIND,
@@ -60,7 +61,7 @@ export function readImageEntries(
     if (version < 0) throw damagedImage(`an entry of block ${number} is older than the log`);
     const valueBytes = readLength(block, cursor, block.length);
     const valueEnd = cursor.at + valueBytes;
-    const definition = schema.referenceIn(space, block, cursor.at, valueEnd);
+    const definition = definitionIn(space, block, cursor.at, valueEnd);
     if (definition !== NO_DEFINITION && definition !== last) referred.add(definition);
     last = definition;
     visit(key, version, cursor.at, valueEnd);

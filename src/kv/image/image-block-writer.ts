@@ -1,13 +1,15 @@
-// Writes the blocks of an image one after the other, in memory that is reused. Pure.
+// Writes the blocks of an image one after the other, in memory that is reused. Pure. It reads the entries from the slabs
+// and believes nothing about them: an image replaces the log before it.
 
 import { invariant } from '../../errors.js';
-import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
+import { KEY_BYTES_MAX, type KeyCodec } from '../encoding/key-encoding.js';
 import { writeLeb128 } from '../encoding/leb128.js';
 import { Scratch } from '../encoding/scratch.js';
 import { UTF8_BYTES_PER_UNIT_MAX } from '../encoding/utf8.js';
-import { type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
-import type { Space } from '../entries/space.js';
-import type { StoreView } from '../entries/store-view.js';
+import { type DefinitionId, definitionIn, NO_DEFINITION } from '../entries/definitions.js';
+import { readKey } from '../entries/key-units.js';
+import type { EntryHandle } from '../entries/slab.js';
+import type { SlabsView, WholeEntry } from '../entries/slabs-view.js';
 import {
   BLOCK_KIND,
   IMAGE_BLOCK_BYTES_TARGET,
@@ -18,7 +20,7 @@ import {
   writeImageBlockHead,
 } from './image-format.js';
 import type { ImageHeader } from './image-header.js';
-import { writeImageTable } from './image-table.js';
+import { isKeyAbove } from './key-order.js';
 
 /** Values of at most this many bytes are copied in a loop, which is faster for them than TypedArray.set(). */
 const LOOP_BYTES_MAX = 32;
@@ -29,27 +31,48 @@ const ENTRY_OVERHEAD_BYTES = 24;
 /** A key of at most this many UTF-16 code units fits, whatever its characters. */
 const ANY_KEY_UNITS_MAX = Math.floor(KEY_BYTES_MAX / UTF8_BYTES_PER_UNIT_MAX);
 
+/** A space, as far as its blocks depend on it. */
+export interface BlockSpace {
+  readonly id: number;
+  readonly keyCodec: KeyCodec<unknown>;
+  readonly hasReferences: boolean;
+}
+
 /** A writer of the blocks of one image. */
 export class ImageBlockWriter {
   readonly #seed: number;
   readonly #lsn: number;
-  readonly #schema: Schema;
+  readonly #allDefinitions: ReadonlyMap<DefinitionId, Uint8Array>;
   readonly #out = new Scratch(IMAGE_BLOCK_PAYLOAD_BYTES_MAX + IMAGE_BLOCK_HEADER_BYTES);
+  readonly #entry: WholeEntry = {
+    id: 0,
+    version: 0,
+    keyField: 0,
+    bytes: new Uint8Array(0),
+    keyStart: 0,
+    start: 0,
+    end: 0,
+  };
   /** The definitions that the values in the block refer to. */
   readonly #definitions = new Set<DefinitionId>();
   #lastDefinition: DefinitionId = NO_DEFINITION;
-  /** The key of the last entry in the block. */
+  #space: BlockSpace | null = null;
+  /** The key of the last entry of the space, and its length; -1 before the first entry. */
   #lastKey = new Uint8Array(KEY_BYTES_MAX);
-  #lastKeyBytes = 0;
+  #lastKeyBytes = -1;
   /** Memory for the key of the next entry. */
   #key = new Uint8Array(KEY_BYTES_MAX);
   #entries = 0;
   #number = 0;
 
-  constructor(header: Pick<ImageHeader, 'journalId' | 'lsn'>, schema: Schema) {
+  /** `definitions` has every definition to which a value may refer: see Schema.definitions. */
+  constructor(
+    header: Pick<ImageHeader, 'journalId' | 'lsn'>,
+    definitions: ReadonlyMap<DefinitionId, Uint8Array>,
+  ) {
     this.#seed = imageSeed(header);
     this.#lsn = header.lsn;
-    this.#schema = schema;
+    this.#allDefinitions = definitions;
     this.#out.at = IMAGE_BLOCK_HEADER_BYTES;
   }
 
@@ -63,43 +86,55 @@ export class ImageBlockWriter {
     return this.#entries === 0;
   }
 
-  /** Adds an entry with the value `bytes[start, end)`. All entries of a block belong to the space that finish() gets. */
-  add(space: Space, key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
-    invariant(version <= this.#lsn, 'an entry is newer than the image it goes into');
+  /** Begins a space. The block must be empty. */
+  startSpace(space: BlockSpace): void {
+    this.#space = space;
+    this.#lastKeyBytes = -1;
+  }
+
+  /**
+   * Adds the entry with the id `id`, which must come after the last entry of the space. Throws KEELSON_INVARIANT when the
+   * memory of the entry contradicts that.
+   */
+  add(slabs: SlabsView, id: number, handle: EntryHandle): void {
+    const entry = this.#entry;
     const out = this.#out;
-    const valueBytes = end - start;
-    // A longer key would be cut off without an error.
-    if (key.length > ANY_KEY_UNITS_MAX)
-      invariant(space.keyCodec.byteLength(key) <= KEY_BYTES_MAX, 'a key is longer than an image can hold');
-    const keyBytes = space.keyCodec.write(key, this.#key, 0);
-    out.reserve(ENTRY_OVERHEAD_BYTES + keyBytes + valueBytes);
+    slabs.readWhole(handle, entry);
+    invariant(entry.id === id, 'the indexes in memory disagree about an entry');
+    invariant(entry.version <= this.#lsn, 'an entry is newer than the image it goes into');
+    const { bytes, start, end } = entry;
+    const keyBytes = this.#readKey(entry);
+    out.reserve(ENTRY_OVERHEAD_BYTES + keyBytes + end - start);
     this.#addKey(keyBytes);
-    out.at = writeLeb128(out.bytes, this.#lsn - version, out.at);
-    out.at = writeLeb128(out.bytes, valueBytes, out.at);
+    out.at = writeLeb128(out.bytes, this.#lsn - entry.version, out.at);
+    out.at = writeLeb128(out.bytes, end - start, out.at);
     this.#addValue(bytes, start, end);
     this.#entries++;
-    const definition = this.#schema.referenceIn(space, bytes, start, end);
+    const definition = definitionIn(this.#space!, bytes, start, end);
     if (definition === NO_DEFINITION || definition === this.#lastDefinition) return;
     this.#lastDefinition = definition;
     this.#definitions.add(definition);
   }
 
   /** Returns the block of the entries that were added. It is valid until the next call. */
-  finish({ id }: Space): Uint8Array {
+  finish(): Uint8Array {
     const out = this.#out;
     out.reserve(ENTRY_OVERHEAD_BYTES);
     out.at = writeLeb128(out.bytes, this.#definitions.size, out.at);
-    for (const definition of this.#definitions) this.#schema.writeDefinition(definition, out);
+    for (const id of this.#definitions) {
+      const definition = this.#allDefinitions.get(id);
+      invariant(definition !== undefined, 'a value refers to a definition that memory does not hold');
+      out.append(definition);
+    }
     this.#definitions.clear();
     this.#lastDefinition = NO_DEFINITION;
-    this.#lastKeyBytes = 0;
-    return this.#finishBlock(BLOCK_KIND.entries, id);
+    return this.#finishBlock(BLOCK_KIND.entries, this.#space!.id);
   }
 
-  /** Returns a block with the table of all spaces. It is valid until the next call. */
-  table(view: StoreView): Uint8Array {
-    writeImageTable(view, this.#out);
-    this.#entries = view.spaces.length;
+  /** Returns a block with the table of all spaces, which has `rows` rows. It is valid until the next call. */
+  table(table: Uint8Array, rows: number): Uint8Array {
+    this.#out.append(table);
+    this.#entries = rows;
     return this.#finishBlock(BLOCK_KIND.table, 0);
   }
 
@@ -120,13 +155,36 @@ export class ImageBlockWriter {
     return block;
   }
 
-  /** Writes the key of an entry without the first bytes that it has in common with the key of the entry before. */
+  /** Writes the key of an entry, as the disk has it, into #key. Returns its length. */
+  #readKey({ bytes, keyStart, start, keyField }: WholeEntry): number {
+    const { keyCodec } = this.#space!;
+    const key = this.#key;
+    let all = 0;
+    // A key in ASCII, and every key of bytes, is in the slab as it is on the disk.
+    if ((keyField & 1) === 0 && start - keyStart <= ANY_KEY_UNITS_MAX) {
+      for (let from = keyStart, to = 0; from < start; from++) {
+        const unit = bytes[from]!;
+        all |= unit;
+        key[to++] = unit;
+      }
+      if (all < 0x80 || keyCodec.name === 'bytes') return start - keyStart;
+    }
+    const text = readKey(bytes, keyStart, keyField);
+    // A longer key would be cut off without an error.
+    invariant(keyCodec.byteLength(text) <= KEY_BYTES_MAX, 'a key is longer than an image can hold');
+    return keyCodec.write(text, key, 0);
+  }
+
+  /** Appends the key without the first bytes that it has in common with the last key of the block. */
   #addKey(keyBytes: number): void {
     const out = this.#out;
     const [key, last] = [this.#key, this.#lastKey];
-    const sharedMax = Math.min(keyBytes, this.#lastKeyBytes);
-    let shared = 0;
-    while (shared < sharedMax && key[shared] === last[shared]) shared++;
+    const common = commonBytes(key, keyBytes, last, this.#lastKeyBytes);
+    invariant(
+      isKeyAbove(this.#space!.keyCodec.name, common, key, keyBytes, last, this.#lastKeyBytes),
+      'the index in memory is not in the order of its keys',
+    );
+    const shared = this.#entries === 0 ? 0 : common;
     let at = writeLeb128(out.bytes, shared, out.at);
     at = writeLeb128(out.bytes, keyBytes - shared, at);
     for (let index = shared; index < keyBytes; index++) out.bytes[at++] = key[index]!;
@@ -141,4 +199,11 @@ export class ImageBlockWriter {
     else for (let at = start, to = out.at; at < end; at++) out.bytes[to++] = bytes[at]!;
     out.at += end - start;
   }
+}
+
+function commonBytes(key: Uint8Array, keyBytes: number, last: Uint8Array, lastBytes: number): number {
+  const bytesMax = Math.min(keyBytes, lastBytes);
+  let common = 0;
+  while (common < bytesMax && key[common] === last[common]) common++;
+  return Math.max(common, 0);
 }

@@ -9,7 +9,7 @@
 
 import { CRC32C_START, crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../../crc32c.js';
 import { KeelsonError } from '../../errors.js';
-import { DEFINITION_BYTES_MAX } from '../entries/schema.js';
+import { DEFINITION_BYTES_MAX } from '../entries/definitions.js';
 import type { ImageHeader } from './image-header.js';
 
 export const IMAGE_BLOCK_HEADER_BYTES = 24;

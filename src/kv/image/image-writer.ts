@@ -1,6 +1,7 @@
-// Writes an image from a view of the store. The event loop has a turn after every block.
+// Writes an image from a view of the store. A worker thread builds the blocks of a large image; this thread builds those
+// of a small one, in slices.
 
-import { invariant } from '../../errors.js';
+import { isKeelsonError } from '../../errors.js';
 import { nextTurn } from '../../schedulers.js';
 import {
   backgroundStep,
@@ -9,23 +10,29 @@ import {
   type Storage,
   type StorageFile,
 } from '../../storage/index.js';
-import { ALL_KEYS } from '../encoding/key-bounds.js';
-import type { IndexKey } from '../encoding/key-encoding.js';
-import type { EntryId } from '../entries/entry-handles.js';
-import type { EntryHandle } from '../entries/entry-slabs.js';
-import type { FrozenEntries } from '../entries/frozen-entries.js';
-import type { IndexWalk } from '../entries/ordered-index.js';
 import type { Schema } from '../entries/schema.js';
-import type { SpaceView, StoreView } from '../entries/store-view.js';
-import { ImageBlockWriter } from './image-block-writer.js';
+import { isSlabMemoryShared } from '../entries/slab.js';
+import type { StoreView } from '../entries/store-view.js';
+import { ImageBuild } from './image-build.js';
 import { encodeImageHeader, IMAGE_HEADER_BYTES } from './image-header.js';
 import { imagePath } from './image-names.js';
+import { type ImageOutline, outlineOf, partsOf } from './image-parts.js';
+import { ImageWorker } from './image-worker.js';
 
 /** The bytes after which an image is flushed. One flush of a large image would keep commits from the disk for long. */
 const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** The most entries that are looked up before the first of them is copied, so that their cache misses overlap. */
-const GATHERED_ENTRIES_MAX = 1024;
+/** The fewest bytes of entries for which a worker is started: the start of a thread costs as much as 50,000 entries. */
+const WORKER_BYTES_MIN = 8 * 1024 * 1024;
+
+/** The entries after which the event loop has a turn, when this thread builds the image. That takes about 0.5 ms. */
+const SLICE_ENTRIES = 1024;
+
+/** The entries of a part that is sent to a worker. The walk over them takes about 0.5 ms. */
+const SENT_ENTRIES = 4096;
+
+/** The most parts that a worker has been sent and has not taken. */
+const PARTS_UNTAKEN_MAX = 3;
 
 /** The input of publishImage() and writeImage(). */
 export interface ImagePlan {
@@ -33,7 +40,7 @@ export interface ImagePlan {
   /** The content of the image. The LSN of the view is the LSN of the image. */
   readonly view: StoreView;
   readonly schema: Schema;
-  /** Called after every block. An error that it throws aborts the writing. */
+  /** Called after every block or piece of blocks. An error that it throws aborts the writing. */
   readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
 }
 
@@ -61,35 +68,64 @@ export async function publishImage(
 }
 
 /**
- * Writes an image to the new file `path`, and flushes it. Returns the size of the image in bytes. The event loop has a
- * turn after every block, and after GATHERED_ENTRIES_MAX entries that fill no block. After a failure, the caller removes
- * the file.
+ * Writes an image to the new file `path`, and flushes it. Returns the size of the image in bytes. After a
+ * failure, the caller removes the file. `startWorker` starts a worker, or resolves to null.
  */
-export async function writeImage(storage: Storage, path: string, plan: ImagePlan): Promise<number> {
+export async function writeImage(
+  storage: Storage,
+  path: string,
+  plan: ImagePlan,
+  startWorker = workerStarterFor(storage, plan.view),
+): Promise<number> {
   const file = await storage.createFile(path);
   try {
-    return await new ImageWriting(file, plan).run();
+    return await new ImageWriting(file, plan).run(startWorker);
   } finally {
     await file.close();
   }
+}
+
+/** True after a worker could not be started, or has died or hung. Then this process starts no more. */
+let isWithoutWorkers = false;
+
+type StartWorker = (outline: ImageOutline) => Promise<ImageWorker | null>;
+
+const noWorker: StartWorker = async () => null;
+
+/** Returns what starts the worker for an image of this view. Starts none when this thread is to build the image. */
+function workerStarterFor(storage: Storage, view: StoreView): StartWorker {
+  const bytes = view.spaces.reduce((sum, space) => sum + space.bytes, 0);
+  // A simulated disk replays every run, and threads would not.
+  const isSimulated = storage.report.engine === 'simulated';
+  if (isSimulated || isWithoutWorkers || !isSlabMemoryShared || bytes < WORKER_BYTES_MIN) return noWorker;
+  return async (outline) => {
+    const worker = await ImageWorker.start(outline);
+    isWithoutWorkers = worker === null;
+    return worker;
+  };
+}
+
+/** Blocks of an image, and the number of entries in all blocks so far. */
+interface Blocks {
+  readonly blocks: Uint8Array;
+  readonly entriesDone: number;
 }
 
 /** The writing of one image. */
 class ImageWriting {
   readonly #file: StorageFile;
   readonly #plan: ImagePlan;
-  readonly #blocks: ImageBlockWriter;
+  readonly #outline: ImageOutline;
   #offset = IMAGE_HEADER_BYTES;
   #flushedTo = 0;
-  #entriesDone = 0;
 
   constructor(file: StorageFile, plan: ImagePlan) {
     this.#file = file;
     this.#plan = plan;
-    this.#blocks = new ImageBlockWriter({ journalId: plan.journalId, lsn: plan.view.lsn }, plan.schema);
+    this.#outline = outlineOf(plan.journalId, plan.view, plan.schema);
   }
 
-  async run(): Promise<number> {
+  async run(startWorker: StartWorker): Promise<number> {
     const { view, journalId, schema } = this.#plan;
     const { keyCodec, valueEncodingName } = schema.root;
     const header = {
@@ -100,76 +136,60 @@ class ImageWriting {
       valueEncodingName,
     };
     await this.#file.write(encodeImageHeader(header), 0);
-    await this.#write(this.#blocks.table(view));
-    for (const space of view.spaces) await this.#writeSpace(space);
-    await this.#write(this.#blocks.table(view));
-    await this.#write(this.#blocks.end());
+    const worker = await startWorker(this.#outline);
+    if (worker === null) await this.#writeAll(this.#built());
+    else await this.#writeAll(this.#builtBy(worker));
     await this.#file.flush();
     return this.#offset;
   }
 
-  async #writeSpace({ space, entries }: SpaceView): Promise<void> {
-    const blocks = this.#blocks;
-    const { size } = entries;
-    let done = 0;
-    let key = '';
-    let version = 0;
-    const add = (bytes: Uint8Array, start: number, end: number) =>
-      blocks.add(space, key, version, bytes, start, end);
-    const walk = entries.walk(ALL_KEYS);
-    const gathered: GatheredEntries = { keys: [], handles: [] };
-    for (let count = gather(entries, walk, gathered); count > 0; count = gather(entries, walk, gathered)) {
-      const offsetBefore = this.#offset;
-      for (let at = 0; at < count; at++) {
-        const lastKey = key;
-        key = gathered.keys[at]!;
-        const handle = gathered.handles[at]!;
-        // Memory is not trusted here, because the image replaces the log before it.
-        invariant(
-          (key > lastKey || done === 0) && entries.isKeyOf(handle, key),
-          'the indexes in memory disagree about the entries',
-        );
-        version = entries.versionOf(handle);
-        entries.read(handle, add);
-        done++;
-        this.#entriesDone++;
-        if (blocks.isFull) await this.#write(blocks.finish(space));
+  async #writeAll(source: AsyncIterable<Blocks>): Promise<void> {
+    for await (const { blocks, entriesDone } of source) {
+      await this.#file.write(blocks, this.#offset);
+      this.#offset += blocks.length;
+      if (this.#offset - this.#flushedTo >= UNFLUSHED_BYTES_MAX) {
+        await this.#file.flush();
+        this.#flushedTo = this.#offset;
       }
-      // These small entries filled no block, so the event loop has not had a turn.
-      if (this.#offset === offsetBefore && count === GATHERED_ENTRIES_MAX) await nextTurn();
+      this.#plan.onBlock(entriesDone, this.#offset);
     }
-    invariant(done === size, 'the index in memory miscounts the entries');
-    if (!blocks.isEmpty) await this.#write(blocks.finish(space));
   }
 
-  async #write(block: Uint8Array): Promise<void> {
-    await this.#file.write(block, this.#offset);
-    this.#offset += block.length;
-    if (this.#offset - this.#flushedTo >= UNFLUSHED_BYTES_MAX) {
-      await this.#file.flush();
-      this.#flushedTo = this.#offset;
+  /** Yields the blocks, which this thread builds one by one. */
+  async *#built(): AsyncGenerator<Blocks, void, undefined> {
+    const build = new ImageBuild(this.#outline);
+    yield { blocks: build.first(), entriesDone: 0 };
+    for (const part of partsOf(this.#plan.view, SLICE_ENTRIES)) {
+      for (const blocks of build.blocksOf(part)) yield { blocks, entriesDone: build.entriesDone };
+      if (part.kind === 'entries') await nextTurn();
     }
-    this.#plan.onBlock(this.#entriesDone, this.#offset);
   }
-}
 
-/** The next entries of a walk. The arrays are overwritten and never emptied, so that they keep their memory. */
-interface GatheredEntries {
-  readonly keys: IndexKey[];
-  readonly handles: EntryHandle[];
-}
-
-/** Takes the next entries of the walk, and loads their memory into the cache. Returns their number. */
-function gather(
-  entries: FrozenEntries,
-  walk: IndexWalk<EntryId>,
-  { keys, handles }: GatheredEntries,
-): number {
-  let count = 0;
-  for (; count < GATHERED_ENTRIES_MAX && walk.advance(); count++) {
-    keys[count] = walk.key;
-    handles[count] = entries.handleOf(walk.value);
+  /** Yields the blocks that a worker builds, in pieces. */
+  async *#builtBy(worker: ImageWorker): AsyncGenerator<Blocks, void, undefined> {
+    try {
+      const parts = partsOf(this.#plan.view, SENT_ENTRIES);
+      let untaken = 0;
+      for (;;) {
+        for (; untaken < PARTS_UNTAKEN_MAX; untaken++) {
+          const { value: part } = parts.next();
+          if (part === undefined) break;
+          worker.send(part);
+          // The walk over a part takes its time, and the event loop has a turn after each.
+          await nextTurn();
+        }
+        const message = await worker.receive();
+        if (message.kind === 'done') return;
+        if (message.kind === 'taken') untaken--;
+        if (message.kind !== 'piece') continue;
+        yield message;
+        worker.written();
+      }
+    } catch (error) {
+      isWithoutWorkers ||= isKeelsonError(error, 'KEELSON_WORKER_FAILED');
+      throw error;
+    } finally {
+      await worker.end();
+    }
   }
-  for (let at = 0; at < count; at++) entries.prefetch(handles[at]!);
-  return count;
 }

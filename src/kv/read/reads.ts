@@ -12,8 +12,8 @@ import {
 } from '../encoding/range.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
-import type { EntryHandle } from '../entries/entry-slabs.js';
 import type { IndexWalk } from '../entries/ordered-index.js';
+import type { EntryHandle } from '../entries/slab.js';
 import type { View } from '../entries/view.js';
 
 /**

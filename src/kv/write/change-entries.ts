@@ -3,8 +3,8 @@
 // the disk holds already.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
-import type { EntryHandle } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
+import type { EntryHandle } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import { CLEAR, CREATE, DELETE, DROP, PUT, type WriteSet } from './write-set.js';
 

@@ -8,7 +8,8 @@ import type { KeyBounds } from '../encoding/key-bounds.js';
 import { bytesKeyCodec, type IndexKey, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
 import { readUtf8 } from '../encoding/utf8.js';
-import { NO_DEFINITION, type Schema } from '../entries/schema.js';
+import { definitionIn, NO_DEFINITION } from '../entries/definitions.js';
+import type { Schema } from '../entries/schema.js';
 import { ROOT_ID, SPACE_ID_MAX, type Space, SpaceDefinition } from '../entries/space.js';
 import {
   BOUND,
@@ -128,7 +129,7 @@ function readOperations(cursor: Reading): void {
       const valueLength = readLength(record, cursor, end);
       const valueStart = cursor.at;
       cursor.at = valueStart + valueLength;
-      const reference = schema.referenceIn(space, record, valueStart, cursor.at);
+      const reference = definitionIn(space, record, valueStart, cursor.at);
       if (reference !== NO_DEFINITION && !isCovered) schema.assertDefined(reference);
       into.addPut(space, key, valueStart, cursor.at);
     } else if (opcode === OPCODE.delete) {

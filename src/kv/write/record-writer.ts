@@ -9,7 +9,13 @@ import { LEB128_BYTES_MAX, leb128Bytes, writeLeb128 } from '../encoding/leb128.j
 import { Scratch } from '../encoding/scratch.js';
 import { UTF8_BYTES_PER_UNIT_MAX } from '../encoding/utf8.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
-import { DEFINITION_BYTES_MAX, type DefinitionId, NO_DEFINITION, type Schema } from '../entries/schema.js';
+import {
+  DEFINITION_BYTES_MAX,
+  type DefinitionId,
+  definitionIn,
+  NO_DEFINITION,
+} from '../entries/definitions.js';
+import type { Schema } from '../entries/schema.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import {
   BOUND,
@@ -78,7 +84,7 @@ export class RecordWriter {
     out.at = lengthAt + this.#lengthBytes;
     codec.encode(value, argument, out);
     this.#finishValue(lengthAt);
-    const id = this.#schema.referenceIn(space, out.bytes, this.#valueStart, out.at);
+    const id = definitionIn(space, out.bytes, this.#valueStart, out.at);
     if (id !== NO_DEFINITION && !this.#schema.isRecorded(id) && !this.#defined.includes(id))
       this.#defineBefore(start, id);
   }

@@ -10,8 +10,8 @@ import { isKeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import type { RecordMemory, StoreLog } from '../../journal/internal.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
-import { NoSlabMemory } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
+import { NoSlabMemory } from '../entries/slab.js';
 import { link, QueuedPuts, stage } from './change-entries.js';
 import { WriteSet } from './write-set.js';
 

@@ -9,8 +9,8 @@ import type { RecordMemory } from '../../journal/internal.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
-import type { EntryHandle } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
+import type { EntryHandle } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import { RecordWriter } from './record-writer.js';
 

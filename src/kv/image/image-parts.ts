@@ -1,0 +1,85 @@
+// The parts of which an image is built. The walk over a view makes them, in this thread; an ImageBuild makes blocks of
+// them, in this thread or in a worker (image-worker.ts), to which they are sent as they are.
+
+import { ALL_KEYS } from '../encoding/key-bounds.js';
+import type { KeyEncodingName } from '../encoding/key-encoding.js';
+import { Scratch } from '../encoding/scratch.js';
+import type { DefinitionId } from '../entries/definitions.js';
+import type { Schema } from '../entries/schema.js';
+import type { SpaceView, StoreView } from '../entries/store-view.js';
+import { IMAGE_BLOCK_PAYLOAD_BYTES_MAX } from './image-format.js';
+import { writeImageTable } from './image-table.js';
+
+/** The most slabs in a part: more would take long to send. */
+const PART_SLABS_MAX = 256;
+
+/** What every block depends on. */
+export interface ImageOutline {
+  readonly journalId: Uint8Array;
+  readonly lsn: number;
+  /** The bytes of the table of spaces, and the number of its rows. */
+  readonly table: Uint8Array;
+  readonly tableRows: number;
+  readonly definitions: ReadonlyMap<DefinitionId, Uint8Array>;
+}
+
+/** A part. The parts of a space come in this order: the space, its slabs, its entries in the order of their keys. */
+export type ImagePart =
+  | {
+      readonly kind: 'space';
+      readonly id: number;
+      readonly keyEncoding: KeyEncodingName;
+      readonly hasReferences: boolean;
+      /** The number of entries of the space. */
+      readonly entries: number;
+      readonly slabBytesMax: number;
+    }
+  | { readonly kind: 'slabs'; readonly memories: readonly (Uint8Array | undefined)[] }
+  | {
+      readonly kind: 'entries';
+      readonly count: number;
+      readonly ids: Uint32Array<ArrayBuffer>;
+      readonly handles: Float64Array<ArrayBuffer>;
+    }
+  | { readonly kind: 'end' };
+
+/** Returns the outline of the image of a view. */
+export function outlineOf(journalId: Uint8Array, view: StoreView, schema: Schema): ImageOutline {
+  const out = new Scratch(IMAGE_BLOCK_PAYLOAD_BYTES_MAX);
+  writeImageTable(view, out);
+  const table = out.bytes.slice(0, out.at);
+  const { definitions } = schema;
+  return { journalId, lsn: view.lsn, table, tableRows: view.spaces.length, definitions };
+}
+
+/** Yields the parts of the image of a view, with at most `entriesMax` entries in a part. */
+export function* partsOf(view: StoreView, entriesMax: number): Generator<ImagePart, void, undefined> {
+  for (const space of view.spaces) yield* partsOfSpace(space, entriesMax);
+  yield { kind: 'end' };
+}
+
+function* partsOfSpace(
+  { space, entries }: SpaceView,
+  entriesMax: number,
+): Generator<ImagePart, void, undefined> {
+  const { id, keyCodec, hasReferences } = space;
+  const { size, slabs } = entries;
+  const { slabBytesMax } = slabs;
+  yield { kind: 'space', id, keyEncoding: keyCodec.name, hasReferences, entries: size, slabBytesMax };
+  for (let from = 0; ; from += PART_SLABS_MAX) {
+    const memories = slabs.memoriesAt(from, from + PART_SLABS_MAX);
+    if (memories.length === 0) break;
+    yield { kind: 'slabs', memories };
+  }
+  const walk = entries.walk(ALL_KEYS);
+  for (let left = size, isMore = walk.advance(); isMore; left -= entriesMax) {
+    const countMax = Math.max(1, Math.min(left, entriesMax));
+    const ids = new Uint32Array(countMax);
+    const handles = new Float64Array(countMax);
+    let count = 0;
+    for (; count < countMax && isMore; isMore = walk.advance()) ids[count++] = walk.value;
+    // In a loop of its own, so that the cache misses overlap.
+    for (let at = 0; at < count; at++) handles[at] = entries.handleOf(ids[at]!);
+    yield { kind: 'entries', count, ids, handles };
+  }
+}
