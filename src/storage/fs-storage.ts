@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { crc32cUpdate } from '../crc32c.js';
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import { parentOf } from './directories.js';
 import { checksumFrames } from './frame-checksums.js';
@@ -57,6 +58,7 @@ export function createFsStorage(
       holdDirectory: (path, permissions = permissionsMax) =>
         holdDirectory(path, locate, permissions, storageOn),
       checksumFrames,
+      crc32cUpdate: (register, bytes) => crc32cUpdate(register, bytes, 0, bytes.length),
       allocate: (length) => new Uint8Array(length),
       processIdentity,
       liveness: (identity) => processLiveness(identity, processIdentity),

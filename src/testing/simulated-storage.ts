@@ -1,5 +1,6 @@
 // Storage of one process on a simulated disk: names and directories. simulated-file.ts has the contents of files.
 
+import { crc32cUpdate } from '../crc32c.js';
 import { isKeelsonError } from '../errors.js';
 import { checksumFrames, type FrameChecksums } from '../storage/frame-checksums.js';
 import type {
@@ -208,6 +209,10 @@ export class SimulatedStorage implements Storage, LifeContext {
 
   checksumFrames(bytes: Uint8Array, checksums: FrameChecksums): void {
     checksumFrames(bytes, checksums);
+  }
+
+  crc32cUpdate(register: number, bytes: Uint8Array): number {
+    return crc32cUpdate(register, bytes, 0, bytes.length);
   }
 
   randomBytes(length: number): Uint8Array {

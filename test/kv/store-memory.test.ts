@@ -73,11 +73,11 @@ describe('a write for whose values there is no memory', () => {
     await store.put('key', Buffer.from('first'));
     const before = { lsn: store.lastLsn, memory: store.stats().memory };
     const value = new Uint8Array(500_000);
-    const allocate = Buffer.allocUnsafeSlow;
-    // What a slab of its own for that value takes; scratch buffers are of other sizes.
-    vi.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation((bytes) => {
+    const Shared = SharedArrayBuffer;
+    vi.spyOn(globalThis, 'SharedArrayBuffer').mockImplementation((bytes?: number) => {
+      // A slab of its own for that value.
       if (bytes === 500_024) throw new RangeError('Array buffer allocation failed');
-      return allocate(bytes);
+      return new Shared(bytes);
     });
     expect(() => store.put('key', value)).toThrow(RangeError);
     const operations = [

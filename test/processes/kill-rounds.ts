@@ -149,6 +149,8 @@ function settingsFrom(random: Random, life: number, options: StoreOptions, { mom
     keys: pick(5, 50, 500),
     // A segment has 1 MiB at least: to rotate soon takes values of its measure.
     valueBytesMax: moment === 'segments' ? pick(60_000, 400_000) : pick(20, 2_000, 60_000),
+    // A worker builds an image of 8 MiB or more.
+    valueBytesFirst: moment === 'checkpoint' ? pick(0, 9 * KIB * KIB) : 0,
     inFlightMax: pick(1, 8, 64),
     bytesMax: 12 * KIB * KIB,
     checkpointEvery: moment === 'checkpoint' ? 1 + random(60) : pick(0, 0, 200),

@@ -14,6 +14,7 @@ import { randomFrom, say, valueFor } from './lines.js';
  * @property {import('keelson').StoreOptions} options
  * @property {number} keys
  * @property {number} valueBytesMax
+ * @property {number} valueBytesFirst The size of a value that is put first and never changed; 0 for none.
  * @property {number} inFlightMax
  * @property {number} bytesMax After so many it closes: nobody killed it in time.
  * @property {number} checkpointEvery Writes between explicit checkpoints; 0 for none.
@@ -23,6 +24,8 @@ import { randomFrom, say, valueFor } from './lines.js';
  */
 
 const OPERATIONS_MAX = 6;
+/** Above the keys of all other operations. */
+const KEY_OF_FIRST = 99_999;
 const directory = String(process.argv[2]);
 /** @type {Settings} */
 const settings = JSON.parse(String(process.argv[3]));
@@ -40,6 +43,10 @@ async function write() {
   /** @type {Promise<void>[]} */
   const inFlight = [];
   let [bytes, count, segments] = [0, 0, 0];
+  if (settings.valueBytesFirst > 0) {
+    inFlight.push(submit(settings.firstSequence, [['put', keyAt(KEY_OF_FIRST), settings.valueBytesFirst]]));
+    count++;
+  }
   while (bytes < settings.bytesMax) {
     const operations = operationsOf();
     for (const [type, , size] of operations) if (type === 'put') bytes += size;

@@ -5,9 +5,10 @@ import type { Storage } from '../../storage/index.js';
 
 const BUFFER_BYTES_MIN = 64 * 1024;
 /**
- * Limit of the bytes that are kept for reuse. A buffer that would exceed it is left to the garbage collector.
+ * Limit of the bytes that are kept for reuse: two commits of 1,000 values of 10 KB. A buffer that would exceed it is left to
+ * the garbage collector.
  */
-const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Hands out memory for commits, and takes it back. */
 export class CommitBuffers {

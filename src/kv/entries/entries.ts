@@ -39,6 +39,9 @@ export interface EntriesSizes {
   readonly chunkKeys?: number;
 }
 
+/** The number of entries that a loader gathers before it inserts their hashes. */
+const HASHES_GATHERED_MAX = 256;
+
 /** The most ids whose memory is kept when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
 
@@ -315,6 +318,10 @@ export class EntriesLoader {
   #bytes: Uint8Array | null = null;
   #view: DataView | undefined;
   #isHashIndexPartial = false;
+  /** The hashes and handles of entries that are not in the hash index yet, and their number. */
+  readonly #hashes = new Uint32Array(HASHES_GATHERED_MAX);
+  readonly #handles = new Float64Array(HASHES_GATHERED_MAX);
+  #gathered = 0;
 
   /** `seed` and `links` are those of the entries that finish() returns. Tests give sizes. */
   constructor(seed: number, links: LinkQueue, sizes: EntriesSizes = {}) {
@@ -334,20 +341,31 @@ export class EntriesLoader {
    * last key. The loader must not be used any more then. Throws NoSlabMemory.
    */
   add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const { slabs, handles, hashIndex } = this.#parts;
+    const { slabs, handles } = this.#parts;
     // Many entries come from one block.
     if (bytes !== this.#bytes) this.#view = viewOf(bytes);
     this.#bytes = bytes;
     const handle = slabs.append(key, this.#seed, bytes, start, end, this.#view);
-    const hash = slabs.stagedHashOf(handle);
+    this.#hashes[this.#gathered] = slabs.stagedHashOf(handle);
+    this.#handles[this.#gathered++] = handle;
+    if (this.#gathered === HASHES_GATHERED_MAX) this.#insertGathered();
     const id = handles.add(handle);
     slabs.stamp(handle, version, id);
-    if (!hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;
     return this.#orderedIndex.add(key, id);
+  }
+
+  /** Inserts the gathered hashes. All their slots are loaded into the cache first, so that the cache misses overlap. */
+  #insertGathered(): void {
+    const { hashIndex } = this.#parts;
+    for (let at = 0; at < this.#gathered; at++) hashIndex.prefetch(this.#hashes[at]!);
+    for (let at = 0; at < this.#gathered; at++)
+      if (!hashIndex.insert(this.#hashes[at]!, this.#handles[at]!)) this.#isHashIndexPartial = true;
+    this.#gathered = 0;
   }
 
   /** Returns the entries. The loader must not be used any more. */
   finish(): Entries {
+    this.#insertGathered();
     const parts = {
       ...this.#parts,
       orderedIndex: this.#orderedIndex.finish(),

@@ -4,6 +4,7 @@
 // module has memory for one key. That is enough, because a block is read without a turn of the event loop, and its
 // visitors read no other block.
 
+import type { Storage } from '../../storage/index.js';
 import { type IndexKey, KEY_BYTES_MAX } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
 import { type DefinitionId, definitionIn, NO_DEFINITION } from '../entries/definitions.js';
@@ -25,8 +26,14 @@ export type EntryVisitor = (key: IndexKey, version: number, valueStart: number, 
  * Verifies a whole block, and returns its header. Throws KEELSON_CORRUPT when the block is damaged, or is not the block
  * with this number in the image with this seed.
  */
-export function verifyImageBlock(block: Uint8Array, number: number, seed: number): ImageBlockHead {
-  if (!imageBlockVerifies(block, seed)) throw damagedImage(`the checksum of block ${number} fails`);
+export function verifyImageBlock(
+  { crc32cUpdate }: Pick<Storage, 'crc32cUpdate'>,
+  block: Uint8Array,
+  number: number,
+  seed: number,
+): ImageBlockHead {
+  if (!imageBlockVerifies(block, seed, crc32cUpdate))
+    throw damagedImage(`the checksum of block ${number} fails`);
   const head = readImageBlockHead(block, 0);
   if (head.number !== number) throw damagedImage(`block ${number} is another one`);
   const { kind, spaceId, entries } = head;

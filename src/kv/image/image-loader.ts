@@ -74,7 +74,7 @@ export async function loadImage(
     let number = 0;
     let turnAt = TURN_ENTRIES;
     for await (const block of readBlocks(file, offset, fileBytes)) {
-      const head = verifyImageBlock(block, number, seed);
+      const head = verifyImageBlock(storage, block, number, seed);
       const row = outline.take(block, head);
       if (row !== null) loadBlock(block, head, row, { schema, lsn: header.lsn, loaders });
       offset += block.length;

@@ -1,6 +1,6 @@
 // Writes plain values as MessagePack without the library: one pass checks and writes, where check.ts and the library
 // take two. Plain values are objects, arrays, strings, numbers, booleans and null that check.ts would leave as they
-// are, within PLAIN_BYTES_MAX and DEPTH_MAX. The writer writes the bytes that the library would write, or the id of a
+// are, within PLAIN_BYTES_MAX and DEPTH_MAX; texts may be longer. The writer writes the bytes that the library would write, or the id of a
 // shape and the values without names. For any other value the writer gives up, and check.ts and the library decide.
 //
 // The memory and the position are module state, because an object for each write would be garbage. A Proxy in a value
@@ -9,13 +9,16 @@
 import { isIntrinsicPrototype, isPlainElsewhere } from '../realms.js';
 import type { Scratch } from '../scratch.js';
 import type { Shape, Shapes } from '../shapes.js';
-import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from '../utf8.js';
+import { writeUtf8 } from '../utf8.js';
 import { INHERITED_NAMES, lookupGetter, startsWithBom } from './check.js';
 
-/**
- * The most bytes of a value that the plain writer writes. The library writes larger values, in memory that it grows.
- */
+/** The most bytes of a value that the plain writer writes, unless long texts are in it. The library writes larger values. */
 const PLAIN_BYTES_MAX = 16 * 1024;
+/**
+ * The most bytes of a value with long texts. The library would count and write the characters one by one: for a text of
+ * 10,000 that takes ten times as long as all else of a put.
+ */
+const LONG_TEXT_BYTES_MAX = 2 ** 28;
 /** The most levels of a value that the plain writer writes. The library writes deeper values. */
 const DEPTH_MAX = 16;
 /** The most bytes of a number with its type, and of the header of a string, an array or an object. */
@@ -32,6 +35,8 @@ let bytes: Uint8Array = new Uint8Array(0);
 let view = new DataView(bytes.buffer);
 let at = 0;
 let limit = 0;
+/** The position that must be below `limit` for a text that did not fit; 0 when every text did. */
+let wanted = 0;
 /** The number of calls of writePlain(). A call during another call changes this number and all variables above. */
 let serial = 0;
 
@@ -41,13 +46,18 @@ let serial = 0;
  */
 export function writePlain(value: unknown, shapes: Shapes | null, out: Scratch): boolean {
   const ownSerial = ++serial;
-  out.reserve(PLAIN_BYTES_MAX);
-  ({ bytes, view, at } = out);
-  limit = at + PLAIN_BYTES_MAX;
-  const isWritten = shapes === null ? writeValue(value, 0) : writeWhole(value, shapes);
-  if (!isWritten || serial !== ownSerial) return false;
-  out.at = at;
-  return true;
+  // Twice the room that a text wanted, so that a value with many long texts is not begun again for each.
+  for (let room = PLAIN_BYTES_MAX; room <= LONG_TEXT_BYTES_MAX; room = (wanted - out.at) * 2) {
+    out.reserve(room);
+    ({ bytes, view, at } = out);
+    limit = at + room;
+    wanted = 0;
+    const isWritten = shapes === null ? writeValue(value, 0) : writeWhole(value, shapes);
+    if (serial !== ownSerial) return false;
+    if (isWritten) out.at = at;
+    if (isWritten || wanted === 0) return isWritten;
+  }
+  return false;
 }
 
 /** Writes a whole value. An object whose names have a shape is written as the id of the shape and the values. */
@@ -157,12 +167,16 @@ function writeText(text: string): boolean {
 
 /** Writes a text that is long, or not ASCII. */
 function writeLongText(text: string): boolean {
-  if (at + HEADER_BYTES_MAX + text.length * UTF8_BYTES_PER_UNIT_MAX > limit) return false;
   if (startsWithBom(text) || !text.isWellFormed()) return false;
   const size = Buffer.byteLength(text);
+  if (at + HEADER_BYTES_MAX + size > limit) {
+    wanted = at + HEADER_BYTES_MAX + size;
+    return false;
+  }
   if (size <= SHORT_TEXT_UNITS_MAX) bytes[at++] = 0xa0 | size;
   else if (size < 0x100) write8(0xd9, size);
-  else write16(0xda, size);
+  else if (size < 0x1_0000) write16(0xda, size);
+  else write32(0xdb, size);
   at += writeUtf8(bytes, text, at);
   return true;
 }
