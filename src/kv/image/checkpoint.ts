@@ -51,7 +51,13 @@ export interface CheckpointPlan {
  */
 export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImage> {
   const { storage, directory, log, schema, view, onBlock } = plan;
-  const image = { journalId: log.journalId, view, schema, onBlock };
+  let { nextLsn } = log;
+  const isStoreBusy = () => {
+    const isBusy = log.nextLsn !== nextLsn;
+    nextLsn = log.nextLsn;
+    return isBusy;
+  };
+  const image = { journalId: log.journalId, view, schema, onBlock, isStoreBusy };
   const bytesWritten = await publishImage(storage, directory, image, async () => {
     // An image must never be ahead of the durable log. It could bring back writes that were never acknowledged.
     await log.syncThrough(view.lsn);
