@@ -123,8 +123,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/encoding/msgpack/plain-writer.ts',
-        find: 'if (!isWritten || serial !== ownSerial) return false;',
-        replace: 'if (!isWritten) return false;',
+        find: '    if (serial !== ownSerial) return false;\n',
+        replace: '',
       },
     ],
     tests: [PLAIN],
@@ -156,8 +156,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/encoding/msgpack/plain-writer.ts',
-        find: 'if (at + HEADER_BYTES_MAX + text.length * UTF8_BYTES_PER_UNIT_MAX > limit) return false;',
-        replace: '',
+        find: 'if (at + HEADER_BYTES_MAX + size > limit) {',
+        replace: 'if (at + HEADER_BYTES_MAX + size > 2 * limit) {',
       },
     ],
     tests: [PLAIN],
