@@ -413,6 +413,18 @@ Napi::Value checksum_frames(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), fits);
 }
 
+/** checksumsVerify(bytes, startLsn, seed): Returns true if frames fill `bytes` exactly and all checksums verify. */
+Napi::Value checksums_verify(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray() || !are_numbers(info, 1, 3)) {
+    return throw_type_error(info, "checksumsVerify expects (Uint8Array, startLsn, seed)");
+  }
+  Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
+  const bool verify = keelson::checksums_verify(bytes.Data(), bytes.ByteLength(),
+                                                static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value()),
+                                                info[2].As<Napi::Number>().Uint32Value());
+  return Napi::Boolean::New(info.Env(), verify);
+}
+
 /** crc32cUpdate(register, bytes): Returns the register after `bytes`, a signed 32-bit number as in src/crc32c.ts. */
 Napi::Value crc32c_update(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1) || !info[1].IsTypedArray()) {
@@ -451,6 +463,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("alignedOffset", Napi::Function::New(env, aligned_offset));
   exports.Set("flock", Napi::Function::New(env, lock_descriptor));
   exports.Set("checksumFrames", Napi::Function::New(env, checksum_frames));
+  exports.Set("checksumsVerify", Napi::Function::New(env, checksums_verify));
   exports.Set("crc32cUpdate", Napi::Function::New(env, crc32c_update));
   exports.Set("state", Napi::Function::New(env, state));
   exports.Set("crc32cIsAccelerated", Napi::Boolean::New(env, keelson::crc32c_is_accelerated()));

@@ -165,7 +165,12 @@ void every_checksum_covers_seed_lsn_header_and_record() {
     bytes.insert(bytes.end(), reinterpret_cast<const uint8_t*>(&length), reinterpret_cast<const uint8_t*>(&length + 1));
     for (uint32_t at = 0; at < 8 + length; at++) bytes.push_back(static_cast<uint8_t>(random.next()));
   }
+  CHECK(!keelson::checksums_verify(bytes.data(), bytes.size(), kStartLsn, kSeed));
   CHECK(keelson::checksum_frames(bytes.data(), bytes.size(), kStartLsn, kSeed));
+  CHECK(keelson::checksums_verify(bytes.data(), bytes.size(), kStartLsn, kSeed));
+  CHECK(!keelson::checksums_verify(bytes.data(), bytes.size() - 1, kStartLsn, kSeed));
+  CHECK(!keelson::checksums_verify(bytes.data(), bytes.size(), kStartLsn + 1, kSeed));
+  CHECK(!keelson::checksums_verify(bytes.data(), bytes.size(), kStartLsn, kSeed + 1));
   size_t at = 0;
   for (const uint32_t length : lengths) {
     const uint64_t lsn = kStartLsn + at + 12 + length;

@@ -28,7 +28,7 @@ import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
 import type { StoreRecovery } from './recovery-report.js';
 import { Store } from './store.js';
-import { applyWrites } from './write/change-entries.js';
+import { Replay } from './write/change-entries.js';
 import { isBirth, readBirth, readWriteSet } from './write/record-reader.js';
 import { RecordWriter } from './write/record-writer.js';
 import { WriteSet } from './write/write-set.js';
@@ -276,6 +276,7 @@ async function replayInto(
   const fromLsn = image.lsn ?? 0;
   const { endLsn, tornBytes, tornWhy, kind } = source.recovery;
   const writes = new WriteSet(RECORD_BYTES_MAX, schema);
+  const replay = new Replay(schema);
   let recordsReplayed = 0;
   let progressLsn = fromLsn;
   schema.startReplay();
@@ -285,7 +286,7 @@ async function replayInto(
         checkBirth(bytes.subarray(start, end), codecs, directory);
       } else {
         readWriteSet(schema, bytes, start, end, writes);
-        applyWrites(schema, writes, lsn);
+        replay.apply(writes, lsn);
       }
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
@@ -302,6 +303,7 @@ async function replayInto(
       options.onProgress?.({ phase: 'replay', done: lsn - fromLsn, total: endLsn - fromLsn });
     }
   });
+  schema.links.run();
   for (const _ of schema.endReplay()) await nextTurn();
   schema.startEpoch(endLsn);
   const recovery: StoreRecovery = {

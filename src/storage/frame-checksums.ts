@@ -31,6 +31,12 @@ export interface FrameChecksums {
 }
 
 /**
+ * Returns true if frames fill `bytes` exactly and all their checksums verify. The first frame starts at `startLsn`, and
+ * checksums start from `seed`.
+ */
+export type VerifyChecksums = (bytes: Uint8Array, startLsn: number, seed: number) => boolean;
+
+/**
  * Returns the checksum of the frame at `offset`. It covers the journal id and the salt (both in `seed`), the LSN, the
  * header without the checksum field, and the record.
  */

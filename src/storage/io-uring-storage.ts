@@ -92,6 +92,7 @@ export function createIoUringStorage(): Storage {
       const frames = bytes.subarray(bodyOffset, bodyOffset + bodyLength);
       invariant(addon.checksumFrames(frames, startLsn, seed), 'the frames of a commit do not fill its body');
     },
+    verifyChecksums: addon.checksumsVerify,
     crc32cUpdate: addon.crc32cUpdate,
   });
   return createFsStorage('The io_uring engine uses it for all but durable writes.', decorate);

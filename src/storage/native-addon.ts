@@ -43,6 +43,8 @@ export interface NativeAddon {
   flock(fd: number, operation: number): number;
   /** Fills in the checksums of all frames in `bytes`. Returns false if the frames do not fill `bytes` exactly. */
   checksumFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
+  /** Returns true if frames fill `bytes` exactly and all their checksums verify. The first frame starts at `startLsn`. */
+  checksumsVerify(bytes: Uint8Array, startLsn: number, seed: number): boolean;
   /** Returns the CRC-32C register after `bytes`, signed like that of src/crc32c.ts. */
   crc32cUpdate(register: number, bytes: Uint8Array): number;
   /**

@@ -12,7 +12,7 @@
 // - The mode of the directory decides who may read and write a created file; the umask does not.
 // - Paths are absolute, with '/' as the separator.
 
-import type { FrameChecksums } from './frame-checksums.js';
+import type { FrameChecksums, VerifyChecksums } from './frame-checksums.js';
 
 /** Kind of a path, with symbolic links followed. A dangling link is 'absent'. */
 export type PathKind = 'file' | 'directory' | 'other' | 'absent';
@@ -140,6 +140,8 @@ export interface Storage {
    * disk is busy with another write.
    */
   checksumFrames(bytes: Uint8Array, checksums: FrameChecksums): void;
+  /** Verifies the checksums of all frames of a commit in one call; null where that is not faster than one by one. */
+  readonly verifyChecksums: VerifyChecksums | null;
   /** Returns the CRC-32C register after `bytes`, as crc32cUpdate() of src/crc32c.ts does, and maybe faster. */
   crc32cUpdate(register: number, bytes: Uint8Array): number;
 

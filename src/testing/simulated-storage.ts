@@ -211,6 +211,8 @@ export class SimulatedStorage implements Storage, LifeContext {
     checksumFrames(bytes, checksums);
   }
 
+  readonly verifyChecksums = null;
+
   crc32cUpdate(register: number, bytes: Uint8Array): number {
     return crc32cUpdate(register, bytes, 0, bytes.length);
   }

@@ -74,6 +74,13 @@ describe.skipIf(addon === null)(`native and TypeScript${why}`, () => {
         checksumFrames(ours, { seed, startLsn, bodyOffset: shift, bodyLength });
         expect(addon!.checksumFrames(native, startLsn, seed)).toBe(true);
         expect(Buffer.compare(native, ours.subarray(shift))).toBe(0);
+        expect(addon!.checksumsVerify(native, startLsn, seed)).toBe(true);
+        expect(addon!.checksumsVerify(native, startLsn, seed + 1)).toBe(of.length === 0);
+        if (bodyLength === 0) return;
+        // The four bytes of an LSN in a frame are covered, too.
+        const flipped = contents % bodyLength;
+        native[flipped]! ^= 1 << (contents % 8);
+        expect(addon!.checksumsVerify(native, startLsn, seed), `byte ${flipped}`).toBe(false);
       }),
       runs(80),
     );
@@ -94,6 +101,8 @@ describe.skipIf(addon === null)(`native and TypeScript${why}`, () => {
           }
           expect(addon!.checksumFrames(bytes, 0, 1)).toBe(true);
           expect(addon!.checksumFrames(bytes.subarray(0, bytes.length - cut), 0, 1)).toBe(false);
+          expect(addon!.checksumsVerify(bytes, 0, 1)).toBe(true);
+          expect(addon!.checksumsVerify(bytes.subarray(0, bytes.length - cut), 0, 1)).toBe(false);
         },
       ),
       runs(200),

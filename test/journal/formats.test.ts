@@ -21,7 +21,12 @@ import {
   SEGMENT_HEADER_BYTES,
   segmentSeed,
 } from '../../src/journal/format/segment-format.js';
-import { checksumFrames, FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX } from '../../src/storage/index.js';
+import {
+  checksumFrames,
+  FRAME_OVERHEAD_BYTES,
+  RECORD_BYTES_MAX,
+  type VerifyChecksums,
+} from '../../src/storage/index.js';
 import { JOURNAL_ID, SALT, segmentHeader } from './helpers.js';
 
 const SEED = segmentSeed({ journalId: JOURNAL_ID, salt: SALT });
@@ -277,6 +282,44 @@ describe('the frame', () => {
       }),
       { seed: 3, numRuns: 200 },
     );
+  });
+
+  test('is found alike, or broken at the same place, by a cursor that verifies many at once', () => {
+    const records = fc.array(fc.uint8Array({ maxLength: 200, size: 'max' }), {
+      minLength: 1,
+      maxLength: 60,
+      size: 'max',
+    });
+    let timesAtOnce = 0;
+    const verify: VerifyChecksums = (bytes, startLsn, seed) => {
+      timesAtOnce++;
+      const frames = new FrameCursor(seed, false);
+      frames.begin(startLsn, bytes.length);
+      frames.feed(bytes, 0);
+      while (frames.next());
+      return frames.isDone;
+    };
+    fc.assert(
+      fc.property(records, fc.nat(2 ** 20), fc.nat(), fc.boolean(), (of, startLsn, at, isWhole) => {
+        const bytes = framed(of, startLsn);
+        if (!isWhole) bytes[at % bytes.length]! ^= 1 << (at % 8);
+        const cut = at % (2 * bytes.length);
+        const found = [null, verify].map((verifyOrNull) => {
+          const frames = new FrameCursor(SEED, true, verifyOrNull);
+          frames.begin(startLsn, bytes.length);
+          const lsns: number[] = [];
+          for (const window of [bytes.subarray(0, cut), bytes.subarray(cut)]) {
+            frames.feed(window, 0);
+            while (frames.next()) lsns.push(frames.lsn, frames.recordEnd - frames.recordStart);
+          }
+          return [lsns, frames.isDone, frames.isBroken];
+        });
+        expect(found[1]).toEqual(found[0]);
+        expect(found[0]![1]).toBe(isWhole);
+      }),
+      { seed: 4, numRuns: 300 },
+    );
+    expect(timesAtOnce).toBeGreaterThan(100);
   });
 
   test('of an empty record is twelve bytes', () => {

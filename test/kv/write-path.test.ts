@@ -173,7 +173,7 @@ describe('a single put', () => {
   // for ever.
   test('that comes to a full queue finds it full', () => {
     const { schema } = newWorld();
-    const queue = new QueuedPuts();
+    const queue = new QueuedPuts(false);
     const writes = new WriteSet(RECORD_BYTES_MAX, schema);
     writes.begin();
     writes.put(schema.root, 'a', BYTES_VALUES, Uint8Array.of(1), 'value');

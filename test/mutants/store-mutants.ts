@@ -409,8 +409,8 @@ const opening: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/open-store.ts',
-        find: 'applyWrites(schema, writes, lsn);',
-        replace: 'applyWrites(schema, writes, 0);',
+        find: 'replay.apply(writes, lsn);',
+        replace: 'replay.apply(writes, 0);',
       },
     ],
     tests: [CONTRACT],

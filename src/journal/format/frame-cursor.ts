@@ -4,10 +4,18 @@
 // window, and the cursor joins a cut record only for callers that want records.
 
 import { crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../../crc32c.js';
-import { FRAME_CHECKSUM_AT, FRAME_OVERHEAD_BYTES, frameChecksum } from '../../storage/index.js';
+import {
+  FRAME_CHECKSUM_AT,
+  FRAME_OVERHEAD_BYTES,
+  frameChecksum,
+  type VerifyChecksums,
+} from '../../storage/index.js';
 import { recordLengthAt } from './frame.js';
 
 const NO_BYTES = new Uint8Array(0);
+
+/** The fewest bytes of frames that are verified in one call. For fewer, the call takes longer than what it saves. */
+const VERIFIED_AT_ONCE_BYTES_MIN = 1024;
 
 /** A frame that does not end in the window in which it starts. */
 interface CutFrame {
@@ -39,20 +47,25 @@ export class FrameCursor {
   isBroken = false;
   readonly #seed: number;
   readonly #wantsRecords: boolean;
+  readonly #verify: VerifyChecksums | null;
   #window: Uint8Array = NO_BYTES;
   #view: DataView = new DataView(NO_BYTES.buffer);
   #at = 0;
   /** Bytes of the frames of this commit that follow `lsn`. */
   #bytesLeft = 0;
   #cut: CutFrame | null = null;
+  /** True if the checksums of all frames of this commit that follow `lsn` are known to verify. */
+  #areVerified = false;
 
   /**
    * @param seed The seed of the segment: see segmentSeed().
    * @param wantsRecords Whether to join a cut record, beside verifying it.
+   * @param verify Storage.verifyChecksums.
    */
-  constructor(seed: number, wantsRecords: boolean) {
+  constructor(seed: number, wantsRecords: boolean, verify: VerifyChecksums | null = null) {
     this.#seed = seed;
     this.#wantsRecords = wantsRecords;
+    this.#verify = verify;
   }
 
   /** True if all frames of the commit have been found. */
@@ -82,6 +95,12 @@ export class FrameCursor {
       this.#view = new DataView(window.buffer, window.byteOffset, window.byteLength);
     }
     this.#at = at;
+    this.#areVerified = false;
+    const end = at + this.#bytesLeft;
+    const isWhole = this.#cut === null && end <= window.length;
+    if (this.#verify === null || !isWhole || this.#bytesLeft < VERIFIED_AT_ONCE_BYTES_MIN) return;
+    // If one of them fails, next() finds out which.
+    this.#areVerified = this.#verify(window.subarray(at, end), this.lsn, this.#seed);
   }
 
   /**
@@ -99,8 +118,9 @@ export class FrameCursor {
     if (FRAME_OVERHEAD_BYTES + length > bytesHere) return this.#cutHere();
     const lsn = this.lsn + FRAME_OVERHEAD_BYTES + length;
     if (
+      !this.#areVerified &&
       this.#view.getUint32(at + FRAME_CHECKSUM_AT, true) !==
-      frameChecksum(this.#window, at, length, lsn, this.#seed)
+        frameChecksum(this.#window, at, length, lsn, this.#seed)
     ) {
       return this.#broken();
     }

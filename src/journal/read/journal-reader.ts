@@ -103,7 +103,7 @@ async function* readWindows(
     const file = await storage.openFile(segment.path, false);
     held.readerFiles.add(file);
     try {
-      const records = new SegmentRecords(segment, place, toLsn);
+      const records = new SegmentRecords(storage, segment, place, toLsn);
       for await (const window of readAhead(file, place.offset, records.endOffset, windowBytes)) {
         records.push(window);
         yield records;
@@ -137,12 +137,12 @@ class SegmentRecords {
   /** The offset at which the commit ends whose frames are being read, or null between two commits. */
   #commitEndOffset: number | null = null;
 
-  constructor(segment: HeldSegment, place: ReaderPlace, toLsn: number) {
+  constructor(storage: Storage, segment: HeldSegment, place: ReaderPlace, toLsn: number) {
     this.#segment = segment;
     this.#place = place;
     this.#toLsn = toLsn;
     this.#lastLsn = Math.min(toLsn, segment.endLsn);
-    this.#frames = new FrameCursor(segment.seed, true);
+    this.#frames = new FrameCursor(segment.seed, true, storage.verifyChecksums);
     this.endOffset = segment.endOffset;
     this.#windowOffset = place.offset;
   }

@@ -161,7 +161,7 @@ async function scanFile(
     const { header } = verdict;
     // The header says how much of the file is ours. The decision refuses a shorter file.
     const lengthBytes = Math.min(fileBytes, header.sizeBytes);
-    const scanner = new SegmentScanner(header, lengthBytes);
+    const scanner = new SegmentScanner(header, lengthBytes, storage.verifyChecksums);
     let done = 0;
     for await (const window of readAhead(file, 0, lengthBytes)) {
       scanner.push(window);

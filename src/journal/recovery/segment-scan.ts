@@ -4,6 +4,7 @@
 // The bytes come in windows, so memory is bounded even if a commit is longer than a window.
 
 import { invariant } from '../../errors.js';
+import type { VerifyChecksums } from '../../storage/index.js';
 import {
   COMMIT_FLAGS,
   COMMIT_HEADER_BYTES,
@@ -83,13 +84,16 @@ export class SegmentScanner {
   #hasBytesAfterEnd = false;
   #isClosedAtEnd = false;
 
-  /** @param lengthBytes Bytes of the segment that the file has. A longer commit is cut off. */
-  constructor(header: SegmentHeader, lengthBytes: number) {
+  /**
+   * @param lengthBytes Bytes of the segment that the file has. A longer commit is cut off.
+   * @param verify Storage.verifyChecksums.
+   */
+  constructor(header: SegmentHeader, lengthBytes: number, verify: VerifyChecksums | null = null) {
     this.#lengthBytes = lengthBytes;
     this.#blockBytes = header.blockBytes;
     this.#isRecycled = header.isRecycled;
     this.#seed = segmentSeed(header);
-    this.#frames = new FrameCursor(this.#seed, false);
+    this.#frames = new FrameCursor(this.#seed, false, verify);
     this.#offset = header.blockBytes;
   }
 

@@ -11,6 +11,30 @@ import { CLEAR, CREATE, DELETE, DROP, PUT, type WriteSet } from './write-set.js'
 /** Limit of the puts in the queue. The next look at entries waits until all of them are linked. */
 const QUEUED_PUTS_MAX = 1024;
 
+/** Applies writes that the disk holds already, without checking them. Links single puts later, many at once. */
+export class Replay {
+  readonly #schema: Schema;
+  readonly #puts = new QueuedPuts(true);
+
+  constructor(schema: Schema) {
+    this.#schema = schema;
+  }
+
+  /** Applies the next write. Throws NoSlabMemory, with nothing changed. */
+  apply(writes: WriteSet, lsn: number): void {
+    const { links } = this.#schema;
+    stage(writes);
+    if (writes.isSinglePut) {
+      if (!links.isDue) links.defer(this.#puts.link);
+      this.#puts.add(writes, lsn);
+      if (this.#puts.isFull) links.run();
+    } else {
+      links.run();
+      link(this.#schema, writes, lsn);
+    }
+  }
+}
+
 /** Applies a write that the disk holds already, without checking it. Throws NoSlabMemory, with nothing changed. */
 export function applyWrites(schema: Schema, writes: WriteSet, lsn: number): void {
   stage(writes);
@@ -68,11 +92,17 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
  * for the disk. It waits less when the puts are linked during that time, and linking many at once waits less for memory.
  */
 export class QueuedPuts {
+  readonly #hasOwnKeys: boolean;
   #count = 0;
   readonly #spaces: Space[] = [];
   readonly #keys: IndexKey[] = [];
   readonly #lsns: number[] = [];
   readonly #handles: EntryHandle[] = [];
+
+  /** `hasOwnKeys` is true if no key shares memory with another string: see Entries.link(). */
+  constructor(hasOwnKeys: boolean) {
+    this.#hasOwnKeys = hasOwnKeys;
+  }
 
   /** True when the queue must be linked before another put. */
   get isFull(): boolean {
@@ -97,7 +127,7 @@ export class QueuedPuts {
       const space = this.#spaces[at]!;
       const lsn = this.#lsns[at]!;
       space.lastLsn = lsn;
-      space.entries.link(this.#keys[at]!, lsn, this.#handles[at]!);
+      space.entries.link(this.#keys[at]!, lsn, this.#handles[at]!, this.#hasOwnKeys);
       // A key may be a substring that keeps a longer string in memory.
       this.#keys[at] = '';
     }

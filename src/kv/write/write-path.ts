@@ -41,7 +41,7 @@ export interface WritePathParts {
 export class WritePath {
   readonly #parts: WritePathParts;
   readonly #observers: WriteObserver[] = [];
-  readonly #queuedPuts = new QueuedPuts();
+  readonly #queuedPuts = new QueuedPuts(false);
   /**
    * A write set for the next write, or null. A write takes it away, because encoders and hooks may write during the
    * write. Such a nested write makes a write set of its own.
