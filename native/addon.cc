@@ -1,5 +1,6 @@
 // The addon: connects JavaScript to the core. It checks arguments, pins memory, and polls the ring on the event loop
-// of the thread that opened it. Each environment has one Engine. There are no globals, no threads and no locks.
+// of the thread that opened it. Each environment has one Engine. There are no globals and no locks. Only populate()
+// uses another thread.
 //
 // Code that runs when a write completes, or when the environment ends, calls node_api.h directly. node-addon-api
 // turns a failed call into a fatal error, and every call may fail in a worker that is being terminated.
@@ -425,6 +426,57 @@ Napi::Value checksums_verify(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), verify);
 }
 
+/** Memory for which a thread of libuv's pool makes pages. The reference keeps the memory. */
+struct Populating {
+  napi_async_work work = nullptr;
+  napi_ref bytes = nullptr;
+  void* start = nullptr;
+  size_t length = 0;
+};
+
+void make_pages(napi_env, void* data) {
+  const auto* populating = static_cast<Populating*>(data);
+#ifndef MADV_POPULATE_WRITE
+  constexpr int MADV_POPULATE_WRITE = 23;
+#endif
+  // A failure means that the pages are made at the first write, as without this call.
+  (void)madvise(populating->start, populating->length, MADV_POPULATE_WRITE);
+}
+
+void pages_made(napi_env env, napi_status, void* data) {
+  auto* populating = static_cast<Populating*>(data);
+  napi_delete_reference(env, populating->bytes);
+  napi_delete_async_work(env, populating->work);
+  delete populating;
+}
+
+/**
+ * populate(bytes): Has another thread make the pages of this memory, which changes no contents. Without it, the first
+ * write to each page waits for the page. Best effort.
+ */
+Napi::Value populate(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray()) return throw_type_error(info, "populate expects a Uint8Array");
+  const napi_env env = info.Env();
+  Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(bytes.Data());
+  const uintptr_t start = (begin + page - 1) & ~(page - 1);
+  const uintptr_t end = (begin + bytes.ByteLength()) & ~(page - 1);
+  if (end <= start) return info.Env().Undefined();
+  auto* populating = new Populating{nullptr, nullptr, reinterpret_cast<void*>(start), end - start};
+  napi_value name = nullptr;
+  const bool is_queued =
+      napi_create_string_utf8(env, "keelson", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_create_reference(env, bytes, 1, &populating->bytes) == napi_ok &&
+      napi_create_async_work(env, nullptr, name, make_pages, pages_made, populating, &populating->work) == napi_ok &&
+      napi_queue_async_work(env, populating->work) == napi_ok;
+  if (is_queued) return info.Env().Undefined();
+  if (populating->work != nullptr) napi_delete_async_work(env, populating->work);
+  if (populating->bytes != nullptr) napi_delete_reference(env, populating->bytes);
+  delete populating;
+  return info.Env().Undefined();
+}
+
 /** crc32cUpdate(register, bytes): Returns the register after `bytes`, a signed 32-bit number as in src/crc32c.ts. */
 Napi::Value crc32c_update(const Napi::CallbackInfo& info) {
   if (!are_numbers(info, 0, 1) || !info[1].IsTypedArray()) {
@@ -464,6 +516,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("flock", Napi::Function::New(env, lock_descriptor));
   exports.Set("checksumFrames", Napi::Function::New(env, checksum_frames));
   exports.Set("checksumsVerify", Napi::Function::New(env, checksums_verify));
+  exports.Set("populate", Napi::Function::New(env, populate));
   exports.Set("crc32cUpdate", Napi::Function::New(env, crc32c_update));
   exports.Set("state", Napi::Function::New(env, state));
   exports.Set("crc32cIsAccelerated", Napi::Boolean::New(env, keelson::crc32c_is_accelerated()));

@@ -50,7 +50,7 @@ export async function openStoreOn(
   journalOptions: object = {},
 ): Promise<Store<unknown, unknown>> {
   const { keyEncoding, valueEncoding } = options;
-  const schema = new Schema((length) => storage.randomBytes(length));
+  const schema = new Schema((length) => storage.randomBytes(length), storage.populate);
   const codecs: Codecs<unknown, unknown> = {
     key: resolveKeyEncoding("open option 'keyEncoding'", keyEncoding),
     value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'", schema.msgpack),

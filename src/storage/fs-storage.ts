@@ -59,6 +59,7 @@ export function createFsStorage(
         holdDirectory(path, locate, permissions, storageOn),
       checksumFrames,
       verifyChecksums: null,
+      populate: null,
       crc32cUpdate: (register, bytes) => crc32cUpdate(register, bytes, 0, bytes.length),
       allocate: (length) => new Uint8Array(length),
       processIdentity,

@@ -93,6 +93,7 @@ export function createIoUringStorage(): Storage {
       invariant(addon.checksumFrames(frames, startLsn, seed), 'the frames of a commit do not fill its body');
     },
     verifyChecksums: addon.checksumsVerify,
+    populate: addon.populate,
     crc32cUpdate: addon.crc32cUpdate,
   });
   return createFsStorage('The io_uring engine uses it for all but durable writes.', decorate);

@@ -45,6 +45,8 @@ export interface NativeAddon {
   checksumFrames(bytes: Uint8Array, startLsn: number, seed: number): boolean;
   /** Returns true if frames fill `bytes` exactly and all their checksums verify. The first frame starts at `startLsn`. */
   checksumsVerify(bytes: Uint8Array, startLsn: number, seed: number): boolean;
+  /** Has another thread make the pages of this memory, which changes no contents. Best effort. */
+  populate(bytes: Uint8Array): void;
   /** Returns the CRC-32C register after `bytes`, signed like that of src/crc32c.ts. */
   crc32cUpdate(register: number, bytes: Uint8Array): number;
   /**

@@ -145,6 +145,12 @@ export interface Storage {
   /** Returns the CRC-32C register after `bytes`, as crc32cUpdate() of src/crc32c.ts does, and maybe faster. */
   crc32cUpdate(register: number, bytes: Uint8Array): number;
 
+  /**
+   * Has another thread make the pages of this memory, so that the first write to each does not wait for it. Changes no
+   * contents. Best effort. Null where that is not possible.
+   */
+  readonly populate: ((bytes: Uint8Array) => void) | null;
+
   /** Identity of this process. */
   readonly processIdentity: ProcessIdentity;
   /** Returns whether the process of `identity` has a task that can still run. A zombie is dead. */

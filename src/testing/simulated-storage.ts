@@ -212,6 +212,7 @@ export class SimulatedStorage implements Storage, LifeContext {
   }
 
   readonly verifyChecksums = null;
+  readonly populate = null;
 
   crc32cUpdate(register: number, bytes: Uint8Array): number {
     return crc32cUpdate(register, bytes, 0, bytes.length);

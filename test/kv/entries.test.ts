@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
-import { Entries, EntriesLoader, type EntriesSizes } from '../../src/kv/entries/entries.js';
+import { Entries, EntriesLoader, type EntriesOptions } from '../../src/kv/entries/entries.js';
 import { EntryHandles } from '../../src/kv/entries/entry-handles.js';
 import { EntrySlabs } from '../../src/kv/entries/entry-slabs.js';
 import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
@@ -47,7 +47,7 @@ function expectFrozen(view: FrozenEntries, expected: [string, Item][]): void {
   expect(view.find('not there')).toBeUndefined();
 }
 
-function newEntries(sizes: EntriesSizes = {}): Entries {
+function newEntries(sizes: EntriesOptions = {}): Entries {
   return new Entries(1, new LinkQueue(), sizes);
 }
 

@@ -287,4 +287,25 @@ describe('value slabs', () => {
       expect(slabs.versionOf(handle)).toBe(number);
     });
   });
+
+  test('have the pages of the next slab made ahead, when slabs have their largest size', () => {
+    const populated: Uint8Array[] = [];
+    const slabs = new EntrySlabs(SMALL_SLAB_BYTES, 64, undefined, (bytes) => populated.push(bytes));
+    const handles: EntryHandle[] = [];
+    const slabOfNext = () => {
+      handles.push(append(slabs, bytesOf(20, 1)));
+      return slabs.read(handles.at(-1)!, (bytes) => bytes);
+    };
+    while (populated.length === 0) expect(slabOfNext().length).toBeLessThanOrEqual(SMALL_SLAB_BYTES);
+    expect(slabOfNext().length).toBe(SMALL_SLAB_BYTES);
+    const before = slabs.memory.slabBytes;
+    const current = slabOfNext();
+    let next = current;
+    while (next === current) next = slabOfNext();
+    // The next slab is the one that was ready, and another one is made ready.
+    expect(next).toBe(populated[0]);
+    expect(populated).toHaveLength(2);
+    expect(slabs.memory.slabBytes).toBe(before + SMALL_SLAB_BYTES);
+    slabs.checkValid(handles);
+  });
 });

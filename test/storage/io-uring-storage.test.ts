@@ -700,6 +700,18 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
   });
 
   describe('the addon', () => {
+    test('makes pages of memory without changing what is in it, however the memory lies', async () => {
+      const addon = loadNativeAddon();
+      for (const memory of [new ArrayBuffer(100_000), new SharedArrayBuffer(100_000)]) {
+        const bytes = new Uint8Array(memory).fill(7);
+        for (const start of [0, 1, 4095, 50_000, 99_999, 100_000]) addon.populate(bytes.subarray(start));
+      }
+      const kept = Array.from({ length: 50 }, (_, fill) => new Uint8Array(20_000).fill(fill));
+      for (const bytes of kept) addon.populate(bytes);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(kept.map((bytes, fill) => bytes.every((byte) => byte === fill))).toEqual(kept.map(() => true));
+    });
+
     /** Whatever it is called with, it throws or answers, and the process goes on. */
     const fuzzed = `
       const addon = createRequire(import.meta.url)(PARAMETERS[0]);
@@ -717,7 +729,7 @@ describe.skipIf(why !== null)(`the io_uring engine${why === null ? '' : ` (skipp
         detached.buffer, new Uint8Array(new SharedArrayBuffer(64)), new SharedArrayBuffer(8), new Proxy({}, {}),
         new Uint8Array(new ArrayBuffer(8, { maxByteLength: 64 })),
       ];
-      const names = ['openFile', 'closeFile', 'submit', 'drain', 'alignedOffset', 'lockFile', 'checksumFrames', 'crc32cUpdate', 'state'];
+      const names = ['openFile', 'closeFile', 'submit', 'drain', 'alignedOffset', 'lockFile', 'checksumFrames', 'checksumsVerify', 'crc32cUpdate', 'populate', 'state'];
       const round = () => {
         for (let call = 0; call < 3000; call++) {
           const name = names[random(names.length)];

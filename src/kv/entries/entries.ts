@@ -16,7 +16,7 @@ import { HashIndex, NOT_FOUND } from './hash-index.js';
 import { hashKey, mayBeSlice } from './key-units.js';
 import { LinkQueue } from './link-queue.js';
 import { type IndexIterator, type IndexWalk, OrderedIndex, OrderedIndexLoader } from './ordered-index.js';
-import type { EntryHandle } from './slab.js';
+import type { EntryHandle, Populate } from './slab.js';
 import type { View } from './view.js';
 import { ViewEpoch } from './view-epoch.js';
 
@@ -30,8 +30,10 @@ interface EntriesParts {
   readonly isHashIndexPartial: boolean;
 }
 
-/** The sizes of the parts. Tests give small sizes. */
-export interface EntriesSizes {
+/** Options of entries. Tests give small sizes. */
+export interface EntriesOptions {
+  /** Makes the pages of memory in the background; null where that is not possible. See Storage.populate. */
+  readonly populate?: Populate | null;
   readonly nodeEntriesMax?: number;
   readonly slabBytesMax?: number;
   readonly tableSlotsMax?: number;
@@ -59,14 +61,14 @@ export class Entries implements View {
   #stagedCount = 0;
 
   /**
-   * `seed` is the seed of the hashes of keys. `links` is the link queue of the store. Tests give sizes. A loader gives
-   * the parts that it has filled.
+   * `seed` is the seed of the hashes of keys. `links` is the link queue of the store. A loader gives the parts that
+   * it has filled.
    */
   constructor(
     seed: number,
     links = new LinkQueue(),
-    sizes: EntriesSizes = {},
-    parts: EntriesParts = newParts(sizes),
+    options: EntriesOptions = {},
+    parts: EntriesParts = newParts(options),
   ) {
     const { orderedIndex, hashIndex, handles, slabs, isHashIndexPartial } = parts;
     this.#orderedIndex = orderedIndex;
@@ -297,13 +299,13 @@ export interface EntriesMemory extends SlabMemory {
   readonly handleBytes: number;
 }
 
-function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax }: EntriesSizes): EntriesParts {
+function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax, populate }: EntriesOptions): EntriesParts {
   const epoch = new ViewEpoch();
   return {
     orderedIndex: new OrderedIndex<EntryId>(nodeEntriesMax),
     hashIndex: new HashIndex(tableSlotsMax),
     handles: new EntryHandles(epoch),
-    slabs: new EntrySlabs(slabBytesMax, undefined, epoch),
+    slabs: new EntrySlabs(slabBytesMax, undefined, epoch, populate),
     isHashIndexPartial: false,
   };
 }
@@ -323,12 +325,12 @@ export class EntriesLoader {
   readonly #handles = new Float64Array(HASHES_GATHERED_MAX);
   #gathered = 0;
 
-  /** `seed` and `links` are those of the entries that finish() returns. Tests give sizes. */
-  constructor(seed: number, links: LinkQueue, sizes: EntriesSizes = {}) {
+  /** `seed`, `links` and `options` are those of the entries that finish() returns. */
+  constructor(seed: number, links: LinkQueue, options: EntriesOptions = {}) {
     this.#seed = seed;
     this.#links = links;
-    this.#orderedIndex = new OrderedIndexLoader<EntryId>(sizes.nodeEntriesMax, sizes.chunkKeys);
-    this.#parts = newParts(sizes);
+    this.#orderedIndex = new OrderedIndexLoader<EntryId>(options.nodeEntriesMax, options.chunkKeys);
+    this.#parts = newParts(options);
   }
 
   /** The number of entries that have been added. */

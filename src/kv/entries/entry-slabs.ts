@@ -18,6 +18,7 @@ import {
   ID,
   KEY_FIELD,
   NO_SLAB,
+  type Populate,
   type Slab,
   UNIT_BYTES,
   VALUE_LENGTH,
@@ -74,6 +75,12 @@ export class EntrySlabs extends SlabsView {
    * sooner, and a full collection visits the whole ordered index.
    */
   #spares: Slab[] = [];
+  readonly #populate: Populate | null;
+  /**
+   * A slab of the largest size whose pages are being made. Without it, the first writes to a slab took a quarter of the
+   * program's time for a put of 10 KB.
+   */
+  #ahead: Slab | null = null;
   /** The slab that new entries go into, its place (-1 before the first slab), and how far it is filled. */
   #current: Slab = NO_SLAB;
   #currentPlace = -1;
@@ -89,8 +96,10 @@ export class EntrySlabs extends SlabsView {
     slabBytesMax = SLAB_BYTES_MAX,
     slabBytesMin = Math.min(SLAB_BYTES_MIN, slabBytesMax),
     epoch = new ViewEpoch(),
+    populate: Populate | null = null,
   ) {
     super([], slabBytesMax);
+    this.#populate = populate;
     this.#slabBytesMin = slabBytesMin;
     this.#epoch = epoch;
   }
@@ -216,6 +225,7 @@ export class EntrySlabs extends SlabsView {
     this.#tableEpoch = this.#epoch.current;
     this.#freePlaces = [];
     this.#spares = [];
+    this.#ahead = null;
     this.#current = NO_SLAB;
     this.#currentPlace = -1;
     this.#fillBytes = 0;
@@ -336,7 +346,9 @@ export class EntrySlabs extends SlabsView {
   /** Opens another slab for new entries. It is as large as all slabs in use together, up to the largest size. */
   #openSlab(entryBytes: number): void {
     const grown = Math.min(this.slabBytesMax, Math.max(this.#slabBytesMin, this.#slabBytes, entryBytes));
-    const slab = (grown === this.slabBytesMax ? this.#spares.pop() : undefined) ?? allocateSlab(grown);
+    const isLargest = grown === this.slabBytesMax;
+    const slab = (isLargest ? this.#takePrepared() : undefined) ?? allocateSlab(grown);
+    if (isLargest) this.#prepareAhead();
     const full = this.#current;
     const fullPlace = this.#currentPlace;
     const unusedBytes = full.bytes.length - this.#fillBytes;
@@ -346,6 +358,25 @@ export class EntrySlabs extends SlabsView {
     if (full === NO_SLAB) return;
     if (full.liveBytes === 0) this.#drop(fullPlace);
     else this.#wasteMadeBytes += unusedBytes;
+  }
+
+  #takePrepared(): Slab | undefined {
+    const spare = this.#spares.pop();
+    if (spare !== undefined || this.#ahead === null) return spare;
+    const slab = this.#ahead;
+    this.#ahead = null;
+    return slab;
+  }
+
+  /** Prepares the next slab, unless there is one. Does without it when there is no memory. */
+  #prepareAhead(): void {
+    if (this.#populate === null || this.#ahead !== null || this.#spares.length > 0) return;
+    try {
+      this.#ahead = allocateSlab(this.slabBytesMax);
+    } catch {
+      return;
+    }
+    this.#populate(this.#ahead.bytes);
   }
 
   /** Puts a slab into the table, and returns its place. */
@@ -377,7 +408,7 @@ export class EntrySlabs extends SlabsView {
   }
 
   get #spareBytes(): number {
-    return this.#spares.length * this.slabBytesMax;
+    return (this.#spares.length + (this.#ahead === null ? 0 : 1)) * this.slabBytesMax;
   }
 
   #ownTable(): void {

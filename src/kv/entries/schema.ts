@@ -13,8 +13,9 @@ import type { Scratch } from '../encoding/scratch.js';
 import { type RandomBytes, readShape, Shapes, writeShape } from '../encoding/shapes.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import { DEFINITION_BYTES_MAX, type DefinitionId } from './definitions.js';
-import { Entries } from './entries.js';
+import { Entries, type EntriesOptions } from './entries.js';
 import { LinkQueue } from './link-queue.js';
+import type { Populate } from './slab.js';
 import { ROOT_ID, Space, type SpaceDefinition } from './space.js';
 import { StoreView } from './store-view.js';
 
@@ -29,6 +30,8 @@ export class Schema {
   readonly msgpack: ValueCodec<unknown>;
   /** The seed of the hashes of keys. It is secret: see hashKey(). */
   readonly seed: number;
+  /** The options of the entries of all spaces. */
+  readonly entriesOptions: EntriesOptions;
   readonly #shapes: Shapes;
   /** The root space, which reset(), replaceAll() and add() set. */
   root!: Space;
@@ -39,8 +42,9 @@ export class Schema {
   /** The LSN at which the epoch ends. A write at or above it starts the next epoch. */
   #epochEndLsn = EPOCH_BYTES;
 
-  /** `randomBytes` comes from the storage, so that a simulated disk decides what it returns. */
-  constructor(randomBytes: RandomBytes) {
+  /** `randomBytes` comes from the storage, so that a simulated disk decides what it returns. So does `populate`. */
+  constructor(randomBytes: RandomBytes, populate: Populate | null = null) {
+    this.entriesOptions = { populate };
     this.#shapes = new Shapes(randomBytes);
     this.msgpack = msgpackCodec(this.#shapes);
     this.seed = randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);
@@ -63,7 +67,7 @@ export class Schema {
 
   /** Returns a new and empty space. The caller adds it. */
   newSpace(id: number, definition: SpaceDefinition): Space {
-    return new Space(id, definition, new Entries(this.seed, this.links));
+    return new Space(id, definition, new Entries(this.seed, this.links, this.entriesOptions));
   }
 
   /** Adds a space. */

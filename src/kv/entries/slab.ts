@@ -59,6 +59,9 @@ export interface Slab {
   epoch: number;
 }
 
+/** Makes the pages of memory in the background: see Storage.populate. */
+export type Populate = (bytes: Uint8Array) => void;
+
 /** The error for a slab that there is no memory for. It is thrown before anything has changed. */
 export class NoSlabMemory extends RangeError {}
 

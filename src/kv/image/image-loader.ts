@@ -104,7 +104,7 @@ function loadBlock(
   { id, definition }: ImageTableRow,
   { schema, lsn, loaders }: { schema: Schema; lsn: number; loaders: Map<number, EntriesLoader> },
 ): void {
-  const loader = loaders.get(id) ?? new EntriesLoader(schema.seed, schema.links);
+  const loader = loaders.get(id) ?? new EntriesLoader(schema.seed, schema.links, schema.entriesOptions);
   loaders.set(id, loader);
   readImageEntries(block, head, { schema, space: definition, lsn }, (key, version, start, end) => {
     if (!loader.add(key, version, block, start, end))
