@@ -11,9 +11,9 @@
 // exact.
 //
 // A large slab is shared memory, so that a worker thread can write an image from it (src/kv/image/image-worker.ts). V8
-// does not count shared memory when it decides when to collect garbage: 4 GiB of slabs that came and went stayed in
-// memory together, instead of 0.2 GiB. So each shared slab has an ordinary buffer of the same length beside it, which
-// V8 counts and which is never touched, so that it takes no memory (`node bench/garbage.js`).
+// does not count shared memory when it decides when to collect garbage: slabs that came and went took three to fifteen
+// times the memory of ordinary ones. So each shared slab has an ordinary buffer of the same length beside it, which
+// V8 counts and which is never touched, so that it takes no memory (`node bench/slab-memory.js`).
 
 /** The handle of an entry: where the entry lies in the slabs. */
 export type EntryHandle = number;
