@@ -57,8 +57,8 @@ export class ImageWorker {
   #wake = () => {};
 
   /**
-   * Starts a worker. Resolves to null where none can be had: in a bundle that lacks the file of the thread, under
-   * `--permission`, and where the system gives no thread. Tests give another `file`.
+   * Starts a worker. Resolves to null where none can be had: in a bundle that lacks the file of the thread, and where the
+   * system gives no thread. Tests give another `file`.
    */
   static async start(outline: ImageOutline, file?: URL): Promise<ImageWorker | null> {
     let worker: ImageWorker | null = null;

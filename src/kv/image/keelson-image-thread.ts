@@ -40,10 +40,9 @@ let pieceBytes = 0;
 
 async function add(block: Uint8Array, entriesDone: number): Promise<void> {
   if (pieceBytes + block.length > piece.length) {
-    const isLarge = block.length > PIECE_BYTES;
-    // The block may be larger than a piece. Then its memory is taken before the wait, which changes nothing.
     await sendPiece(entriesDone);
-    piece = new Uint8Array(isLarge ? block.length : PIECE_BYTES);
+    // A block with a large value may be larger than a piece.
+    piece = new Uint8Array(Math.max(block.length, PIECE_BYTES));
   }
   piece.set(block, pieceBytes);
   pieceBytes += block.length;
