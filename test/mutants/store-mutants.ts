@@ -96,13 +96,18 @@ const writes: readonly Mutant[] = [
   },
   {
     name: 'a write set keeps the key of its caller',
-    edits: [{ file: WRITE_SET, find: "      this.keys[0] = '';\n", replace: '' }],
+    edits: [{ file: WRITE_SET, find: "        this.keys[at] = '';\n", replace: '' }],
     tests: [WRITES],
   },
   {
-    name: 'a write set keeps the keys of a batch',
+    name: 'a write set keeps a space that may be dropped',
+    edits: [{ file: WRITE_SET, find: '        this.spaces[at] = null;\n', replace: '' }],
+    tests: ['test/kv/write-sets.test.ts'],
+  },
+  {
+    name: 'a write set keeps the keys of a large batch',
     edits: [{ file: WRITE_SET, find: '    this.keys = [];\n', replace: '' }],
-    tests: [WRITES],
+    tests: ['test/kv/write-sets.test.ts'],
   },
   {
     name: 'a write set keeps the bounds of its caller',
