@@ -762,8 +762,41 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entry-slabs.ts',
-        find: 'from.bytes.subarray(word * 4, word * 4 + entryBytes), at);',
-        replace: 'from.bytes.subarray(word * 4 + 20, word * 4 + entryBytes), at + 20);',
+        find: 'from.bytes.subarray(word * 4, word * 4 + entryBytes), this.#takenAt);',
+        replace: 'from.bytes.subarray(word * 4 + 20, word * 4 + entryBytes), this.#takenAt + 20);',
+      },
+    ],
+    tests: [SLABS],
+  },
+  {
+    name: 'memory is promised and not taken',
+    edits: [
+      {
+        file: 'src/kv/entries/entry-slabs.ts',
+        find: 'if (this.#spares.length === 0) this.#spares.push(allocate(this.slabBytesMax));',
+        replace: '',
+      },
+    ],
+    tests: [SLABS],
+  },
+  {
+    name: 'memory is promised to entries that get slabs of their own',
+    edits: [
+      {
+        file: 'src/kv/entries/entry-slabs.ts',
+        find: 'if (longest > this.slabBytesMax * OWN_SLAB_FRACTION) return false;',
+        replace: '',
+      },
+    ],
+    tests: [SLABS],
+  },
+  {
+    name: 'memory is promised to wide keys as to narrow ones',
+    edits: [
+      {
+        file: 'src/kv/entries/entry-slabs.ts',
+        find: 'return entryBytesOf(wideKeyField(key), valueBytes);',
+        replace: 'return entryBytesOf(narrowKeyField(key), valueBytes);',
       },
     ],
     tests: [SLABS],
