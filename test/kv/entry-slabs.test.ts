@@ -2,14 +2,21 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EntrySlabs, SLAB_BYTES_MAX, SLAB_BYTES_MIN } from '../../src/kv/entries/entry-slabs.js';
+import {
+  EntrySlabs,
+  entryBytesMax,
+  SLAB_BYTES_MAX,
+  SLAB_BYTES_MIN,
+} from '../../src/kv/entries/entry-slabs.js';
 import { hashKey } from '../../src/kv/entries/key-units.js';
-import type { EntryHandle } from '../../src/kv/entries/slab.js';
+import { type EntryHandle, NoSlabMemory } from '../../src/kv/entries/slab.js';
 import { ViewEpoch } from '../../src/kv/entries/view-epoch.js';
 import { arraysCopiedBy } from './encoded.js';
 
 /** A slab of so many bytes holds eight entries of 20 bytes, and one of its own what has more. */
 const SMALL_SLAB_BYTES = 320;
+/** In a slab of so many bytes, an entry of up to 128 bytes has no slab of its own. */
+const LARGER_SLAB_BYTES = 1024;
 
 function bytesOf(length: number, fill: number): Uint8Array {
   return new Uint8Array(length).fill(fill);
@@ -32,7 +39,49 @@ function readValue(slabs: Pick<EntrySlabs, 'read'>, handle: EntryHandle): Uint8A
   return slabs.read(handle, (bytes, start, end) => bytes.slice(start, end));
 }
 
+/** Runs `work` without memory for new slabs. */
+function withoutMemory<T>(work: () => T): T {
+  const { allocUnsafeSlow } = Buffer;
+  Buffer.allocUnsafeSlow = () => {
+    throw new RangeError('no memory');
+  };
+  try {
+    return work();
+  } finally {
+    Buffer.allocUnsafeSlow = allocUnsafeSlow;
+  }
+}
+
 describe('value slabs', () => {
+  test('take entries that memory was reserved for without any more, and promise nothing else', () => {
+    const promised = { yes: 0, no: 0 };
+    const entry = fc.record({
+      key: fc.string({ unit: 'grapheme', maxLength: 5 }),
+      valueBytes: fc.nat({ max: 150 }),
+    });
+    fc.assert(
+      fc.property(fc.nat({ max: 40 }), fc.array(entry, { maxLength: 12 }), (before, entries) => {
+        const slabs = new EntrySlabs(LARGER_SLAB_BYTES);
+        const handles = Array.from({ length: before }, (_, number) => append(slabs, bytesOf(number, 1)));
+        const sizes = entries.map(({ key, valueBytes }) => entryBytesMax(key, valueBytes));
+        const bytes = sizes.reduce((sum, size) => sum + size, 0);
+        const isPromised = slabs.reserve(bytes, Math.max(0, ...sizes));
+        promised[isPromised ? 'yes' : 'no']++;
+        if (!isPromised) return;
+        const value = new Uint8Array(150);
+        withoutMemory(() => {
+          for (const { key, valueBytes } of entries) handles.push(slabs.append(key, 5, value, 0, valueBytes));
+        });
+        slabs.checkValid(handles);
+      }),
+    );
+    expect(Math.min(promised.yes, promised.no)).toBeGreaterThan(0);
+    const slabs = new EntrySlabs(LARGER_SLAB_BYTES);
+    while (slabs.memory.slabBytes < 2 * LARGER_SLAB_BYTES) append(slabs, bytesOf(50, 1));
+    expect(() => withoutMemory(() => slabs.reserve(LARGER_SLAB_BYTES, 80))).toThrow(NoSlabMemory);
+    expect(slabs.reserve(LARGER_SLAB_BYTES, 80)).toBe(true);
+  });
+
   test('give back every value and version, whatever its length', () => {
     fc.assert(
       fc.property(

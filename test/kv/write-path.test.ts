@@ -108,6 +108,11 @@ function putTwo(writes: WriteSet, space: Space, keys: readonly string[]): void {
   for (const key of keys) writes.put(space, key, BYTES_VALUES, Uint8Array.of(1), 'value');
 }
 
+/** Puts so much that slabs have their largest size from then on. */
+function putMuch(path: WritePath, space: Space): void {
+  for (let at = 0; at < 30; at++) put(path, space, `much ${at}`, new Uint8Array(50_000));
+}
+
 function thrownBy(run: () => unknown): unknown {
   try {
     run();
@@ -298,30 +303,65 @@ describe('a commit', () => {
     expect(root.entries.has('a')).toBe(true);
   });
 
-  test('of a large record is whole to whoever looks while it goes to the disk', () => {
-    const world = newWorld();
-    const { log, path, schema, root } = world;
-    const looks: readonly (() => unknown)[] = [
-      () => root.entries.has('a'),
-      () => root.entries.size === 2,
-      () => root.entries.count(ALL_KEYS) === 2,
-      () => schema.view(log.nextLsn).size === 2,
-      () => contentOf(root.entries).length === 2,
-    ];
-    for (const look of looks) {
-      write(path, (writes) => writes.clear(root, ALL_KEYS));
-      let seen: unknown = null;
-      log.onCall = (call) => {
-        if (call === 'submitAtOnce') seen = look();
-      };
-      write(path, (writes) => {
-        for (const key of ['a', 'b']) writes.put(root, key, BYTES_VALUES, LARGE, 'value');
-      });
-      log.onCall = () => {};
-      expect(seen).toBe(true);
-    }
+  test('of a large record into a store of some size is staged when it is on its way to the disk', () => {
+    const { log, path, root } = newWorld();
+    putMuch(path, root);
+    const seen: string[] = [];
+    const { stage } = root.entries;
+    root.entries.stage = (...args) => {
+      seen.push('stage');
+      return stage.apply(root.entries, args);
+    };
+    log.onCall = (call) => seen.push(call);
+    const calls = (fill: (writes: WriteSet) => void): string[] => {
+      seen.length = 0;
+      write(path, fill);
+      return [...new Set(seen)];
+    };
+    const putMany = (bytes: number) => (writes: WriteSet) => {
+      for (let at = 0; at < 50; at++)
+        writes.put(root, `key ${at}`, BYTES_VALUES, new Uint8Array(bytes).fill(at), 'value');
+    };
+    expect(calls(putMany(1000))).toEqual(['ensureRoom', 'claim', 'submitAtOnce', 'stage', 'prepareAhead']);
+    // So much does not fit into one slab, and a value of 200,000 bytes has one of its own.
+    const eager = ['ensureRoom', 'stage', 'claim', 'submitAtOnce', 'prepareAhead'];
+    expect(calls(putMany(30_000))).toEqual(eager);
+    expect(calls((writes) => writes.put(root, 'a', BYTES_VALUES, new Uint8Array(200_000), 'value'))).toEqual(
+      eager,
+    );
+    expect(calls(putMany(10))).toEqual(['ensureRoom', 'stage', 'claim', 'prepareAhead']);
+    expect(contentOf(root.entries).find(([key]) => key === 'key 49')?.[2]).toBe('1'.repeat(10));
     root.entries.checkValid();
   });
+
+  test.each([0, 1_500_000])(
+    'of a large record is whole to whoever looks while it goes to the disk, in a store of %i bytes',
+    (bytes) => {
+      const world = newWorld();
+      const { log, path, schema, root } = world;
+      if (bytes > 0) putMuch(path, root);
+      const looks: readonly (() => unknown)[] = [
+        () => root.entries.has('a'),
+        () => root.entries.size === 2,
+        () => root.entries.count(ALL_KEYS) === 2,
+        () => schema.view(log.nextLsn).size === 2,
+        () => contentOf(root.entries).length === 2,
+      ];
+      for (const look of looks) {
+        write(path, (writes) => writes.clear(root, ALL_KEYS));
+        let seen: unknown = null;
+        log.onCall = (call) => {
+          if (call === 'submitAtOnce') seen = look();
+        };
+        write(path, (writes) => {
+          for (const key of ['a', 'b']) writes.put(root, key, BYTES_VALUES, LARGE, 'value');
+        });
+        log.onCall = () => {};
+        expect(seen).toBe(true);
+      }
+      root.entries.checkValid();
+    },
+  );
 
   test('within another one, while that goes to the disk, comes behind it', () => {
     const { log, path, root } = newWorld();

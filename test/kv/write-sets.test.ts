@@ -90,6 +90,9 @@ const put =
   (writes: WriteSet) =>
     writes.put(space, key, BYTES_VALUES, new Uint8Array(bytes), 'value');
 
+/** The most operations whose arrays are reused. */
+const OPERATIONS_KEPT_MAX = 2048;
+
 describe('a write set', () => {
   test('serves the next write, and while it is taken, another one serves', () => {
     const { path, schema } = newWorld();
@@ -104,17 +107,18 @@ describe('a write set', () => {
     expect(path.take()).not.toBe(third);
   });
 
-  test('lets go of arrays of many operations, and of the record, when it is released', () => {
+  test('lets go of keys, of spaces, of the record, and of the arrays of very many operations, when it is released', () => {
     const { schema } = newWorld();
     const writes = new WriteSet(RECORD_BYTES_MAX, schema);
-    for (const count of [1, 2, 1000]) {
+    for (const count of [1, 2, 1000, 5000]) {
       writes.begin();
       for (let number = 0; number < count; number++) put(schema.root, `key ${number}`)(writes);
       expect(writes.finish().at).toBeGreaterThan(count);
       writes.release();
       expect([writes.bytes.length, writes.keys.join(''), writes.bounds]).toEqual([0, '', []]);
-      for (const array of [writes.kinds, writes.spaces, writes.valueStarts, writes.valueEnds])
-        expect(array.length).toBeLessThanOrEqual(1);
+      expect(writes.spaces.every((space) => space === null)).toBe(true);
+      for (const array of [writes.kinds, writes.spaces, writes.keys, writes.valueStarts, writes.valueEnds])
+        expect(array.length).toBeLessThanOrEqual(OPERATIONS_KEPT_MAX);
       writes.begin();
       expect(writes.count).toBe(0);
     }

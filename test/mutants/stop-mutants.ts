@@ -96,8 +96,8 @@ const order: readonly Mutant[] = [
   mutant(
     'a write is staged when the log has its record already',
     WRITE_PATH,
-    '      stage(writes);\n      lsn = log.claim(record);\n',
-    '      lsn = log.claim(record);\n      stage(writes);\n',
+    '      if (!isStagedLater) stage(writes);\n      lsn = log.claim(record);\n',
+    '      lsn = log.claim(record);\n      if (!isStagedLater) stage(writes);\n',
     WRITES,
   ),
   mutant(

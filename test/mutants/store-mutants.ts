@@ -96,13 +96,18 @@ const writes: readonly Mutant[] = [
   },
   {
     name: 'a write set keeps the key of its caller',
-    edits: [{ file: WRITE_SET, find: "      this.keys[0] = '';\n", replace: '' }],
+    edits: [{ file: WRITE_SET, find: "        this.keys[at] = '';\n", replace: '' }],
     tests: [WRITES],
   },
   {
-    name: 'a write set keeps the keys of a batch',
+    name: 'a write set keeps a space that may be dropped',
+    edits: [{ file: WRITE_SET, find: '        this.spaces[at] = null;\n', replace: '' }],
+    tests: ['test/kv/write-sets.test.ts'],
+  },
+  {
+    name: 'a write set keeps the keys of a large batch',
     edits: [{ file: WRITE_SET, find: '    this.keys = [];\n', replace: '' }],
-    tests: [WRITES],
+    tests: ['test/kv/write-sets.test.ts'],
   },
   {
     name: 'a write set keeps the bounds of its caller',
@@ -756,9 +761,42 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entry-slabs.ts',
-        find: 'copyBytes(to.bytes, to.view, at, from.bytes, from.view, word * 4, word * 4 + entryBytes);',
+        find: 'copyBytes(to.bytes, to.view, this.#takenAt, from.bytes, from.view, word * 4, word * 4 + entryBytes);',
         replace:
-          'copyBytes(to.bytes, to.view, at + 20, from.bytes, from.view, word * 4 + 20, word * 4 + entryBytes);',
+          'copyBytes(to.bytes, to.view, this.#takenAt + 20, from.bytes, from.view, word * 4 + 20, word * 4 + entryBytes);',
+      },
+    ],
+    tests: [SLABS],
+  },
+  {
+    name: 'memory is promised and not taken',
+    edits: [
+      {
+        file: 'src/kv/entries/entry-slabs.ts',
+        find: 'this.#spares.push(allocateSlab(this.slabBytesMax));',
+        replace: 'return true;',
+      },
+    ],
+    tests: [SLABS],
+  },
+  {
+    name: 'memory is promised to entries that get slabs of their own',
+    edits: [
+      {
+        file: 'src/kv/entries/entry-slabs.ts',
+        find: 'if (longest > this.slabBytesMax * OWN_SLAB_FRACTION) return false;',
+        replace: '',
+      },
+    ],
+    tests: [SLABS],
+  },
+  {
+    name: 'memory is promised to wide keys as to narrow ones',
+    edits: [
+      {
+        file: 'src/kv/entries/entry-slabs.ts',
+        find: 'return entryBytesOf(wideKeyField(key), valueBytes);',
+        replace: 'return entryBytesOf(narrowKeyField(key), valueBytes);',
       },
     ],
     tests: [SLABS],

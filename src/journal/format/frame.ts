@@ -15,7 +15,7 @@ import {
  */
 export function writeFrameHeader(view: DataView, at: number, recordBytes: number, lsn: number): void {
   view.setUint32(at + FRAME_LENGTH_AT, recordBytes, true);
-  view.setUint32(at + FRAME_LSN_LOW_AT, lsn % 0x1_0000_0000, true);
+  view.setUint32(at + FRAME_LSN_LOW_AT, lsn >>> 0, true);
   view.setUint32(at + FRAME_CHECKSUM_AT, 0, true);
 }
 

@@ -155,6 +155,11 @@ export class Entries implements View {
     return handle;
   }
 
+  /** Reserves memory for later calls of stage(): see EntrySlabs.reserve(). */
+  reserve(bytes: number, longest: number): boolean {
+    return this.#slabs.reserve(bytes, longest);
+  }
+
   /** Loads the slot of the hash index that link() will need into the cache, without waiting for it. */
   prefetchLink(staged: EntryHandle): void {
     this.#hashIndex.prefetch(this.#slabs.stagedHashOf(staged));

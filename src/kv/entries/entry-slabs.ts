@@ -85,6 +85,9 @@ export class EntrySlabs extends SlabsView {
   #current: Slab = NO_SLAB;
   #currentPlace = -1;
   #fillBytes = 0;
+  /** The slab that #take() took memory from last, and the position of that memory. A division leads there, too. */
+  #taken: Slab = NO_SLAB;
+  #takenAt = 0;
   #slabBytes = 0;
   #liveBytes = 0;
   #wasteMadeBytes = 0;
@@ -149,36 +152,46 @@ export class EntrySlabs extends SlabsView {
     // Most keys are narrow. One loop writes a narrow key, hashes it and detects a wide one.
     let keyField = narrowKeyField(key);
     let handle = this.#takeFor(keyField, end - start);
-    let hash = this.#writeKey(handle, key, keyField, seed);
+    let hash = this.#writeKey(key, keyField, seed);
     if (hash === WIDE_KEY) {
       this.discard(handle);
       keyField = wideKeyField(key);
       handle = this.#takeFor(keyField, end - start);
-      hash = this.#writeKey(handle, key, keyField, seed);
+      hash = this.#writeKey(key, keyField, seed);
     }
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const slab = this.table[place]!;
-    const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES;
-    slab.words[at / 4 + HASH] = hash;
-    writeValue(slab, at + HEADER_BYTES + keyBytesOf(keyField), source, view, start, end);
+    const { bytes, words, view: slabView } = this.#taken;
+    const at = this.#takenAt;
+    words[(at >>> 2) + HASH] = hash;
+    copyBytes(bytes, slabView, at + HEADER_BYTES + keyBytesOf(keyField), source, view, start, end);
     return handle;
+  }
+
+  /**
+   * Makes sure that append() of entries of `bytes` together, the longest of `longest`, needs no more memory. Entries of
+   * wide keys take the most: see entryBytesMax(). Returns false when that cannot be promised. Throws NoSlabMemory.
+   */
+  reserve(bytes: number, longest: number): boolean {
+    if (longest > this.slabBytesMax * OWN_SLAB_FRACTION) return false;
+    if (this.#fillBytes + bytes <= this.#current.bytes.length) return true;
+    // They go into the rest of this slab and into the next one, which is of the largest size.
+    if (bytes > this.slabBytesMax || this.#slabBytes < this.slabBytesMax) return false;
+    if (this.#spares.length === 0 && this.#ahead === null) this.#spares.push(allocateSlab(this.slabBytesMax));
+    return true;
   }
 
   /** Takes memory for an entry, and writes the lengths of its key and value. */
   #takeFor(keyField: number, valueBytes: number): EntryHandle {
     const handle = this.#take(entryBytesOf(keyField, valueBytes));
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const { words } = this.table[place]!;
-    const word = (handle - place * this.unitsPerSlab) * 2;
+    const { words } = this.#taken;
+    const word = this.#takenAt >>> 2;
     words[word + VALUE_LENGTH] = valueBytes;
     words[word + KEY_FIELD] = keyField;
     return handle;
   }
 
-  #writeKey(handle: EntryHandle, key: IndexKey, keyField: number, seed: number): number {
-    const place = Math.floor(handle / this.unitsPerSlab);
-    const at = (handle - place * this.unitsPerSlab) * UNIT_BYTES + HEADER_BYTES;
-    return writeHashedKey(this.table[place]!.bytes, at, key, keyField, seed);
+  /** Writes the key of the entry for which memory was taken last. */
+  #writeKey(key: IndexKey, keyField: number, seed: number): number {
+    return writeHashedKey(this.#taken.bytes, this.#takenAt + HEADER_BYTES, key, keyField, seed);
   }
 
   /** Returns the hash that a staged entry holds. */
@@ -192,7 +205,7 @@ export class EntrySlabs extends SlabsView {
     const place = Math.floor(handle / this.unitsPerSlab);
     const { words } = this.table[place]!;
     const word = (handle - place * this.unitsPerSlab) * 2;
-    words[word + VERSION_LOW] = version % HIGH_WEIGHT;
+    words[word + VERSION_LOW] = version >>> 0;
     words[word + VERSION_HIGH] = Math.floor(version / HIGH_WEIGHT);
     words[word + ID] = id;
   }
@@ -227,6 +240,7 @@ export class EntrySlabs extends SlabsView {
     this.#spares = [];
     this.#ahead = null;
     this.#current = NO_SLAB;
+    this.#taken = NO_SLAB;
     this.#currentPlace = -1;
     this.#fillBytes = 0;
     this.#slabBytes = 0;
@@ -296,10 +310,8 @@ export class EntrySlabs extends SlabsView {
     const word = (handle - place * this.unitsPerSlab) * 2;
     const entryBytes = entryBytesAt(from, word);
     const moved = this.#take(entryBytes);
-    const movedPlace = Math.floor(moved / this.unitsPerSlab);
-    const at = (moved - movedPlace * this.unitsPerSlab) * UNIT_BYTES;
-    const to = this.table[movedPlace]!;
-    copyBytes(to.bytes, to.view, at, from.bytes, from.view, word * 4, word * 4 + entryBytes);
+    const to = this.#taken;
+    copyBytes(to.bytes, to.view, this.#takenAt, from.bytes, from.view, word * 4, word * 4 + entryBytes);
     return moved;
   }
 
@@ -332,6 +344,8 @@ export class EntrySlabs extends SlabsView {
     this.#fillBytes = at + entryBytes;
     this.#current.liveBytes += entryBytes;
     this.#liveBytes += entryBytes;
+    this.#taken = this.#current;
+    this.#takenAt = at;
     return this.#currentPlace * this.unitsPerSlab + at / UNIT_BYTES;
   }
 
@@ -340,6 +354,8 @@ export class EntrySlabs extends SlabsView {
     const place = this.#enter(slab);
     slab.liveBytes = entryBytes;
     this.#liveBytes += entryBytes;
+    this.#taken = slab;
+    this.#takenAt = 0;
     return place * this.unitsPerSlab;
   }
 
@@ -425,22 +441,16 @@ function fullnessClass({ liveBytes, bytes }: Slab): number {
   return Math.min(FULLNESS_CLASSES - 1, Math.floor((liveBytes / bytes.length) * FULLNESS_CLASSES));
 }
 
+/** Returns the most bytes that the entry of a key with a value of `valueBytes` takes. */
+export function entryBytesMax(key: IndexKey, valueBytes: number): number {
+  return entryBytesOf(wideKeyField(key), valueBytes);
+}
+
 function entryBytesOf(keyField: number, valueLength: number): number {
   const unpadded = HEADER_BYTES + keyBytesOf(keyField) + valueLength;
-  return Math.ceil(unpadded / UNIT_BYTES) * UNIT_BYTES;
+  return (unpadded + UNIT_BYTES - 1) & -UNIT_BYTES;
 }
 
 function entryBytesAt({ words }: Slab, word: number): number {
   return entryBytesOf(words[word + KEY_FIELD]!, words[word + VALUE_LENGTH]!);
-}
-
-function writeValue(
-  { bytes, view: slabView }: Slab,
-  target: number,
-  source: Uint8Array,
-  view: DataView,
-  start: number,
-  end: number,
-): void {
-  copyBytes(bytes, slabView, target, source, view, start, end);
 }

@@ -13,6 +13,7 @@ import type { EntryHandle } from './slab.js';
 
 export const HASH_BITS = 28;
 const HASH_MASK = 2 ** HASH_BITS - 1;
+const HASH_RANGE = 2 ** HASH_BITS;
 const LOW_RANGE = 2 ** 32;
 /** The highest handle that the hash index takes, which is enough for 524,288 slabs. */
 const HANDLE_MAX = 2 ** 36 - 2;
@@ -111,12 +112,11 @@ export class HashIndex<K> {
   insert(fullHash: number, handle: EntryHandle): boolean {
     if (handle > HANDLE_MAX) return false;
     const hash = fullHash & HASH_MASK;
-    while (isFull(this.#tableOf(hash)) && this.#grow(hash));
-    const table = this.#tableOf(hash);
+    let table = this.#tableOf(hash);
+    while (isFull(table) && this.#grow(hash)) table = this.#tableOf(hash);
     // One slot stays empty, because an empty slot ends a search.
     if (table.count + 1 >= table.words.length / WORDS_PER_SLOT) return false;
-    const stored = handle + 1;
-    place(table, stored % LOW_RANGE, Math.floor(stored / LOW_RANGE) * 2 ** HASH_BITS + hash);
+    place(table, lowWord(handle), highWord(handle, hash));
     this.#size++;
     return true;
   }
@@ -134,8 +134,8 @@ export class HashIndex<K> {
       this.remove(hash, handle);
       return false;
     }
-    words[at] = (by + 1) % LOW_RANGE;
-    words[at + 1] = Math.floor((by + 1) / LOW_RANGE) * 2 ** HASH_BITS + hash;
+    words[at] = lowWord(by);
+    words[at + 1] = highWord(by, hash);
     return true;
   }
 
@@ -221,6 +221,16 @@ function emptyTable(): Table {
 
 function isFull({ words, count }: Table): boolean {
   return count >= Math.floor((words.length / WORDS_PER_SLOT) * FULL_FRACTION);
+}
+
+/** Returns the first word of a slot. An operator of 32 bits takes the low bits in less time than a remainder. */
+function lowWord(handle: EntryHandle): number {
+  return (handle + 1) >>> 0;
+}
+
+/** Returns the second word of a slot. */
+function highWord(handle: EntryHandle, hash: number): number {
+  return Math.floor((handle + 1) / LOW_RANGE) * HASH_RANGE + hash;
 }
 
 function handleOf(low: number, high: number): EntryHandle {

@@ -81,8 +81,9 @@ function addOperation<K, V>(
   const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown };
   const fields = typeof type === 'string' && Object.hasOwn(FIELDS, type) ? FIELDS[type]! : null;
   if (fields === null) throw misuse(place.field('type'), "'put', 'delete' or 'clear'", type);
-  for (const name of Object.keys(operation)) {
-    if (!fields.includes(name)) {
+  // `for`-`in` makes no array of the names. It also visits inherited ones.
+  for (const name in operation) {
+    if (!fields.includes(name) && Object.hasOwn(operation, name)) {
       throw new TypeError(
         `${place}: unknown field '${name}' of a ${type}; known are ${fields.join(', ')}, got ${describeValue(operation)}`,
       );

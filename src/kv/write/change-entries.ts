@@ -3,6 +3,7 @@
 // the disk holds already.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
+import { entryBytesMax } from '../entries/entry-slabs.js';
 import type { Schema } from '../entries/schema.js';
 import type { EntryHandle } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
@@ -57,6 +58,23 @@ export function stage(writes: WriteSet): void {
   }
   if (count === 1) return;
   for (at = 0; at < count; at++) if (kinds[at] === PUT) spaces[at]!.entries.prefetchLink(handles[at]!);
+}
+
+/**
+ * Reserves the memory of stage(), which then cannot fail and may follow the append to the log. Returns false when that
+ * cannot be promised: for puts into several spaces, for long values, and for much data. Throws NoSlabMemory.
+ */
+export function reserve({ count, kinds, spaces, keys, valueStarts, valueEnds }: WriteSet): boolean {
+  let bytes = 0;
+  let longest = 0;
+  for (let at = 0; at < count; at++) {
+    if (kinds[at] !== PUT) continue;
+    if (spaces[at] !== spaces[0]) return false;
+    const entryBytes = entryBytesMax(keys[at]!, valueEnds[at]! - valueStarts[at]!);
+    bytes += entryBytes;
+    if (entryBytes > longest) longest = entryBytes;
+  }
+  return bytes === 0 || spaces[0]!.entries.reserve(bytes, longest);
 }
 
 /** Applies all operations to the entries and the schema, in their order. Call stage() before. */

@@ -3,8 +3,9 @@
 //
 // A write has four phases. First, the caller fills the write set, which may run foreign code. Second, the log makes
 // room, which may run hooks of the program. Third, between enter() and leave() of the guard, log and entries change
-// together, and no foreign code runs. Single puts are linked later, a large write once it is submitted. Fourth,
-// the observers are told. docs/ARCHITECTURE.md has the reasons.
+// together, and no foreign code runs. Single puts are linked later. A large write is linked once it is submitted, and, if
+// memory can be reserved for it, also staged only then. Fourth, the observers are told. docs/ARCHITECTURE.md has the
+// reasons.
 
 import { isKeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -12,10 +13,12 @@ import type { RecordMemory, StoreLog } from '../../journal/internal.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
 import { NoSlabMemory } from '../entries/slab.js';
-import { link, QueuedPuts, stage } from './change-entries.js';
+import { link, QueuedPuts, reserve, stage } from './change-entries.js';
 import { WriteSet } from './write-set.js';
 
-/** A record of at least this size is submitted before its entries are linked, so that the disk works meanwhile. */
+/**
+ * A record of at least this size is submitted before its entries are staged and linked, so that the disk works meanwhile.
+ */
 const SUBMIT_FIRST_BYTES = 32 * 1024;
 
 /** An observer of commits. */
@@ -121,11 +124,12 @@ export class WritePath {
     links.guard.enter();
     let lsn: Lsn;
     try {
-      stage(writes);
+      const isStagedLater = !isSmall && reserve(writes);
+      if (!isStagedLater) stage(writes);
       lsn = log.claim(record);
       if (isQueued) this.#queue(writes, lsn);
       else if (isSmall) link(schema, writes, lsn);
-      else this.#linkLate(writes, lsn);
+      else this.#linkLate(writes, lsn, isStagedLater);
     } catch (error) {
       if (!(error instanceof NoSlabMemory)) {
         const stopped = links.guard.stopped(error);
@@ -143,10 +147,11 @@ export class WritePath {
     this.#parts.schema.links.defer(this.#queuedPuts.link);
   }
 
-  #linkLate(writes: WriteSet, lsn: Lsn): void {
+  #linkLate(writes: WriteSet, lsn: Lsn, isStagedLater: boolean): void {
     const { schema } = this.#parts;
     this.#late = writes;
     schema.links.defer(() => {
+      if (isStagedLater) stage(writes);
       link(schema, writes, lsn);
       this.#late = null;
     });
