@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { isKeelsonError, KeelsonError } from '../errors.js';
+import { delay } from '../schedulers.js';
 import { parentOf } from './directories.js';
 import { checksumFrames } from './frame-checksums.js';
 import { poolCall, syncCall } from './fs-call.js';
@@ -62,6 +63,7 @@ export function createFsStorage(
       liveness: (identity) => processLiveness(identity, processIdentity),
       randomBytes: (length) => new Uint8Array(randomBytes(length)),
       nowMs: () => performance.now(),
+      pause: delay,
       wallMs,
     };
     return decorate(storage, locate);
