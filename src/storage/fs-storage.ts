@@ -155,11 +155,12 @@ const DIRECTORY_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0);
 
 async function flushDirectory(path: string, at: Locate): Promise<void> {
   if (!DIRECTORIES_CAN_BE_FLUSHED) return;
-  const fd = await poolCall<number>('open', path, (callback) => fs.open(at(path), DIRECTORY_FLAGS, callback));
+  // Opening and closing wait for no disk, and each call on the pool takes a turn of the event loop.
+  const fd = syncCall('open', path, () => fs.openSync(at(path), DIRECTORY_FLAGS));
   try {
     await poolCall('fsync', path, (callback) => fs.fsync(fd, callback));
   } finally {
-    await poolCall('close', path, (callback) => fs.close(fd, callback));
+    syncCall('close', path, () => fs.closeSync(fd));
   }
 }
 
