@@ -18,6 +18,9 @@ const FILL_BYTES_MAX = 512 * 1024;
 /** The pause between two such flushes, in milliseconds. The disk has this time for commits. */
 const FILL_PAUSE_MS = 1;
 
+/** Limit of the bytes that are filled between two flushes while no segment is ready. There are no pauses then. */
+const HASTY_FILL_BYTES_MAX = 4 * 1024 * 1024;
+
 /** A closed file that can become a segment: a new one, full of zeros, or that of a retired segment. */
 export interface SegmentDraft {
   /** The temporary path of the file. If this session leaves the file there, the next open removes it. */
@@ -67,12 +70,15 @@ export function* makeDraft(
 
 /** Fills the file with zeros, a part at a time, and flushes each part. Returns false if it was given up. */
 function* fill(storage: Storage, file: LogFile, { sizeBytes, isWanted, isPaced }: DraftPlan): Steps<boolean> {
-  for (let from = 0; from < sizeBytes; from += FILL_BYTES_MAX) {
+  let from = 0;
+  while (from < sizeBytes) {
     if (from > 0 && isPaced()) yield* backgroundStep(() => storage.pause(FILL_PAUSE_MS));
     if (!isWanted()) return false;
-    const to = Math.min(from + FILL_BYTES_MAX, sizeBytes);
-    yield* backgroundStep(() => file.zeroFill(from, to));
+    const start = from;
+    const end = Math.min(start + (isPaced() ? FILL_BYTES_MAX : HASTY_FILL_BYTES_MAX), sizeBytes);
+    yield* backgroundStep(() => file.zeroFill(start, end));
     yield* backgroundStep(() => file.flush());
+    from = end;
   }
   return true;
 }
