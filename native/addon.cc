@@ -314,6 +314,15 @@ Napi::Value close_file(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), was_ours);
 }
 
+/** reserve(fd, size): Reserves room for a file of that size. Returns 0 or a negative errno. */
+Napi::Value reserve(const Napi::CallbackInfo& info) {
+  if (!are_numbers(info, 0, 2)) return throw_type_error(info, "reserve expects (fd, size)");
+  const int64_t size = info[1].As<Napi::Number>().Int64Value();
+  if (size <= 0) return throw_type_error(info, "reserve: no such size");
+  const int result = keelson::reserve_room(info[0].As<Napi::Number>().Int32Value(), static_cast<uint64_t>(size));
+  return Napi::Number::New(info.Env(), result);
+}
+
 /**
  * submit(fd, bytes, position, bodyOffset, bodyLength, startLsn, seed): Fills in the checksums of the frames and
  * starts a durable write. Returns its slot or a negative errno.
@@ -508,6 +517,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("openRing", Napi::Function::New(env, open_ring));
   exports.Set("openFile", Napi::Function::New(env, open_file));
   exports.Set("closeFile", Napi::Function::New(env, close_file));
+  exports.Set("reserve", Napi::Function::New(env, reserve));
   exports.Set("submit", Napi::Function::New(env, submit));
   exports.Set("drain", Napi::Function::New(env, drain));
   exports.Set("result", Napi::Function::New(env, result));

@@ -14,6 +14,9 @@ namespace {
 /** Alignment in bytes for kernels before 6.1, which cannot be asked. Every disk with a file system accepts it. */
 constexpr uint32_t kAlignmentOfOldKernels = 4096;
 
+/** Limit of the calls of fallocate() that signals interrupt. */
+constexpr int kReserveTriesMax = 1000;
+
 int open_retrying(const char* path, int flags) {
   for (;;) {
     const int fd = ::open(path, flags);
@@ -63,6 +66,14 @@ int open_for_durable_writes(const char* path, DirectFile* file) {
   }
   *file = DirectFile{open_retrying(path, kFlags), false, 1, 1};
   return file->fd < 0 ? file->fd : 0;
+}
+
+int reserve_room(int fd, uint64_t size) {
+  for (int tries = 0; tries < kReserveTriesMax; tries++) {
+    if (::fallocate(fd, 0, 0, static_cast<off_t>(size)) == 0) return 0;
+    if (errno != EINTR) return -errno;
+  }
+  return -EINTR;
 }
 
 }  // namespace keelson

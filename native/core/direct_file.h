@@ -1,4 +1,4 @@
-// Opens a file for direct I/O and asks the system which alignment it needs.
+// Opens a file for direct I/O, asks the system which alignment it needs, and reserves room for it.
 
 #pragma once
 
@@ -20,5 +20,11 @@ struct DirectFile {
 
 /** Opens an existing file for writing. Returns 0 or a negative errno. */
 int open_for_durable_writes(const char* path, DirectFile* file);
+
+/**
+ * Reserves room on the disk for a file of `size` bytes, and gives the file that size. Bytes that were never written are
+ * zeros. Returns 0 or a negative errno: -EOPNOTSUPP where the file system cannot.
+ */
+int reserve_room(int fd, uint64_t size);
 
 }  // namespace keelson

@@ -200,6 +200,18 @@ void a_write_is_in_the_file_when_it_is_finished(const std::string& directory) {
   close(file.fd);
 }
 
+void reserved_room_gives_the_file_its_size(const std::string& directory) {
+  const std::string path = make_file(directory, "reserved");
+  keelson::DirectFile file;
+  CHECK(keelson::open_for_durable_writes(path.c_str(), &file) == 0);
+  const int reserved = keelson::reserve_room(file.fd, 4 * kBlockBytes);
+  // Not every file system can.
+  CHECK(reserved == 0 || reserved == -EOPNOTSUPP);
+  CHECK(read_file(path).size() == (reserved == 0 ? 4 * kBlockBytes : 0));
+  CHECK(keelson::reserve_room(-1, kBlockBytes) == -EBADF);
+  close(file.fd);
+}
+
 void more_writes_than_the_rings_hold_are_all_told_of_once(const std::string& directory) {
   constexpr int kWrites = 300;
   const std::string path = make_file(directory, "many");
@@ -500,6 +512,8 @@ int main(int count, char** arguments) {
   holds("checksumming refuses frames that do not fill the body");
   every_checksum_covers_seed_lsn_header_and_record();
   holds("every checksum covers seed, LSN, header and record");
+  reserved_room_gives_the_file_its_size(directory);
+  holds("reserved room gives the file its size");
   keelson::Ring probe;
   const int ring_error = probe.open(4, 0);
   probe.close();

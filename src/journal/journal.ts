@@ -87,7 +87,13 @@ export class Journal implements JournalSurface, LocalLog {
       isClosed: () => this.#closing !== null,
       assertOpen: () => this.#assertOpen(),
     });
-    const start = { directory, journalId, nextSequence, durableLsn: () => this.syncedLsn };
+    const start = {
+      directory,
+      journalId,
+      nextSequence,
+      durableLsn: () => this.syncedLsn,
+      written: () => this.#pipeline.stats,
+    };
     this.#buffers = new CommitBuffers(storage);
     this.#room = new SegmentSupply(storage, options, start, this.#closes, (error) =>
       this.#pipeline.poison(error),
@@ -262,8 +268,8 @@ export class Journal implements JournalSurface, LocalLog {
     this.#room.restartSizes();
   }
 
-  releaseRecycled(): Promise<void> {
-    return this.#room.releaseRecycled();
+  yieldRoomTo<T>(work: () => Promise<T>): Promise<T> {
+    return this.#room.yieldRoomTo(work);
   }
 
   segmentsAbove(lsn: number): number {

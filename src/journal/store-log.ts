@@ -148,8 +148,11 @@ export interface LogFiles {
    */
   retireBehindImage(lsn: number): Promise<void>;
 
-  /** Removes the retired segments that are free for use. Resolves when their room on the disk is free. */
-  releaseRecycled(): Promise<void>;
+  /**
+   * Runs `work`, which needs room on the disk, after giving up the segments that are prepared ahead and the retired ones
+   * that are free for use. Prepares no segment ahead until `work` has ended. One call at a time.
+   */
+  yieldRoomTo<T>(work: () => Promise<T>): Promise<T>;
 
   /**
    * Lets the next segment have the smallest size if there was no room for a larger one. Call it when no

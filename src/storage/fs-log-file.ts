@@ -60,6 +60,12 @@ export class FsLogFile extends FsFile implements LogFile {
     for (const [position, length] of zeroFillChunks(from, to)) this.writeSync(zeroBytes(length), position);
   }
 
+  /** Returns false: node:fs has no call that reserves room. */
+  reserve(): boolean {
+    this.assertOpen();
+    return false;
+  }
+
   truncate(sizeBytes: number): Promise<void> {
     return this.underWay(() =>
       poolCall('ftruncate', this.path, (callback) => fs.ftruncate(this.fd, sizeBytes, callback)),

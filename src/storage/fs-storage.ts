@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { crc32cUpdate } from '../crc32c.js';
 import { isKeelsonError, KeelsonError } from '../errors.js';
+import { delay } from '../schedulers.js';
 import { parentOf } from './directories.js';
 import { checksumFrames } from './frame-checksums.js';
 import { poolCall, syncCall } from './fs-call.js';
@@ -66,6 +67,7 @@ export function createFsStorage(
       liveness: (identity) => processLiveness(identity, processIdentity),
       randomBytes: (length) => new Uint8Array(randomBytes(length)),
       nowMs: () => performance.now(),
+      pause: delay,
       wallMs,
     };
     return decorate(storage, locate);
@@ -157,11 +159,12 @@ const DIRECTORY_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0);
 
 async function flushDirectory(path: string, at: Locate): Promise<void> {
   if (!DIRECTORIES_CAN_BE_FLUSHED) return;
-  const fd = await poolCall<number>('open', path, (callback) => fs.open(at(path), DIRECTORY_FLAGS, callback));
+  // Opening and closing wait for no disk, and each call on the pool takes a turn of the event loop.
+  const fd = syncCall('open', path, () => fs.openSync(at(path), DIRECTORY_FLAGS));
   try {
     await poolCall('fsync', path, (callback) => fs.fsync(fd, callback));
   } finally {
-    await poolCall('close', path, (callback) => fs.close(fd, callback));
+    syncCall('close', path, () => fs.closeSync(fd));
   }
 }
 

@@ -10,7 +10,15 @@ export { createIoUringStorage } from './io-uring-storage.js';
 export { discard, type Publication, publishFile } from './publish-file.js';
 export { readAhead, startRead, WINDOW_BYTES } from './read-ahead.js';
 export { SearchBudget } from './search-budget.js';
-export { backgroundStep, runSteps, runStepsSync, type Steps, step } from './steps.js';
+export {
+  backgroundStep,
+  flushStep,
+  runFlushesInBackground,
+  runSteps,
+  runStepsSync,
+  type Steps,
+  step,
+} from './steps.js';
 export type * from './storage.js';
 export { isFailedFlush, storageError } from './storage-errors.js';
 export { withTolerantReads } from './tolerant-reads.js';

@@ -1,5 +1,5 @@
 // A file of the io_uring engine that takes durable writes. Each durable write is one submission to the ring, with
-// O_DIRECT and RWF_DSYNC. Everything else on the file uses node:fs.
+// O_DIRECT and RWF_DSYNC. The addon reserves room. Everything else on the file uses node:fs.
 
 import { invariant } from '../errors.js';
 import { queueMicrotask } from '../schedulers.js';
@@ -63,6 +63,15 @@ export class IoUringLogFile implements LogFile {
 
   zeroFillSync(from: number, to: number): void {
     this.#inner.zeroFillSync(from, to);
+  }
+
+  reserve(sizeBytes: number): boolean {
+    invariant(this.#closing === null, 'a file was used after it was closed', { path: this.path });
+    const result = this.#ring.addon.reserve(this.#file.fd, sizeBytes);
+    if (result === 0) return true;
+    const error = storageError(errnoError(result, 'fallocate'), 'fallocate', this.path);
+    if (error.code === 'KEELSON_NO_SPACE') throw error;
+    return false;
   }
 
   truncate(sizeBytes: number): Promise<void> {

@@ -16,6 +16,11 @@ export interface NativeAddon {
   /** Closes a descriptor of openFile(). Returns false for any other descriptor. */
   closeFile(fd: number): boolean;
   /**
+   * Reserves room on the disk for a file of `sizeBytes`, and gives the file that size. Blocks. Returns 0 or a negative
+   * errno.
+   */
+  reserve(fd: number, sizeBytes: number): number;
+  /**
    * Fills in the checksums of the frames in `bytes` and starts a durable write. Returns its slot, or a negative errno if
    * nothing was started. Throws a TypeError if the frames do not fill the body exactly.
    */

@@ -8,6 +8,8 @@ import { invariant } from '../errors.js';
 interface Step {
   readonly run: () => Promise<unknown>;
   readonly runSync: () => unknown;
+  /** True if the step waits for the disk. Other steps change memory of the system, and take microseconds. */
+  readonly isFlush: boolean;
 }
 
 /** A sequence of steps that returns a `T`. Run it with runSteps() or runStepsSync(). */
@@ -23,28 +25,48 @@ export type Steps<T> = Generator<Step, T, unknown>;
  * );
  */
 export function* step<T>(run: () => Promise<T>, runSync: () => T): Steps<T> {
-  return (yield { run, runSync }) as T;
+  return (yield { run, runSync, isFlush: false }) as T;
+}
+
+/** Yields a step that waits for the disk: see runFlushesInBackground(). */
+export function* flushStep(run: () => Promise<void>, runSync: () => void): Steps<void> {
+  yield { run, runSync, isFlush: true };
 }
 
 /** Yields an operation without a blocking form, which only runSteps() can take. */
 export function* backgroundStep<T>(run: () => Promise<T>): Steps<T> {
-  return (yield { run, runSync: () => invariant(false, 'a step without a blocking form was to block') }) as T;
+  const runSync = () => invariant(false, 'a step without a blocking form was to block');
+  return (yield { run, runSync, isFlush: true }) as T;
 }
 
 /**
  * Runs the background form of each step, one after the other. Resolves to what the generator returns. An error of a
  * step is thrown into the generator.
  */
-export async function runSteps<T>(steps: Steps<T>): Promise<T> {
+export function runSteps<T>(steps: Steps<T>): Promise<T> {
+  return runAwaiting(steps, () => true);
+}
+
+/**
+ * Runs steps as runSteps() does, but only the flushes in the background. Each step in the background takes a turn of the
+ * event loop. When the turns are long, that takes longer than the disk.
+ */
+export function runFlushesInBackground<T>(steps: Steps<T>): Promise<T> {
+  return runAwaiting(steps, ({ isFlush }) => isFlush);
+}
+
+async function runAwaiting<T>(steps: Steps<T>, isAwaited: (step: Step) => boolean): Promise<T> {
   let next = steps.next();
   while (!next.done) {
-    const { run } = next.value;
+    const current = next.value;
+    let result: unknown;
     try {
-      const result = await run();
-      next = steps.next(result);
+      result = isAwaited(current) ? await current.run() : current.runSync();
     } catch (error) {
       next = steps.throw(error);
+      continue;
     }
+    next = steps.next(result);
   }
   return next.value;
 }

@@ -159,6 +159,11 @@ export interface Storage {
   randomBytes(length: number): Uint8Array;
   /** Returns milliseconds since an arbitrary start; never goes back. For statistics, never for decisions about data. */
   nowMs(): number;
+  /**
+   * Resolves after `ms` milliseconds. For background work that leaves the disk to others meanwhile. On a simulated disk,
+   * where no time passes, it resolves at once.
+   */
+  pause(ms: number): Promise<void>;
   /** Returns the wall-clock time in whole milliseconds since 1970. It may jump, forwards and back. */
   wallMs(): number;
 }
@@ -250,6 +255,15 @@ export interface LogFile extends StorageFile {
   zeroFill(from: number, to: number): Promise<void>;
   /** Blocking form of zeroFill(). */
   zeroFillSync(from: number, to: number): void;
+  /**
+   * Reserves room on the disk for an empty file, and gives the file `sizeBytes`. Its bytes are zeros, and no write to
+   * them fails for lack of room. The first write to each place also changes metadata. So durable writes are slower than
+   * after zeroFill(), but nothing is written twice. Blocks, but writes nothing. Not durable before flush().
+   *
+   * Returns false where the system cannot reserve room. Throws KEELSON_NO_SPACE if there is none; part of it may be
+   * reserved then.
+   */
+  reserve(sizeBytes: number): boolean;
   /**
    * Truncates the file to `sizeBytes` and frees the space after it. No write past `sizeBytes` may be under way. Not
    * durable before flush(): after a power cut the file may have its former size.

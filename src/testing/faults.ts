@@ -23,6 +23,7 @@ export type OperationName =
   | 'read'
   | 'write'
   | 'zeroFill'
+  | 'reserve'
   | 'truncate'
   | 'flush'
   | 'close'
@@ -51,14 +52,14 @@ export interface FaultyOperation {
  * - `reverted`: reads see the durable data.
  *
  * `flush`, `flushDirectory` and `submit` can fail in each of these ways. After a failed `submit` of kind `dropped` or
- * `reverted`, each of its sectors on the medium is old, new or garbage. A failed `write` or `zeroFill` of kind `kept`
- * leaves part of its bytes visible to reads; the other kinds act like `before`. Every other operation fails like
+ * `reverted`, each of its sectors on the medium is old, new or garbage. A failed `write`, `zeroFill` or `reserve` of kind
+ * `kept` leaves part of its bytes visible to reads; the other kinds act like `before`. Every other operation fails like
  * `before`.
  */
 export type FaultKind = 'before' | 'dropped' | 'kept' | 'reverted';
 
 /**
- * Effect of a silent fault on a `write`, `zeroFill` or `submit`, which the disk reports as successful.
+ * Effect of a silent fault on a `write`, `zeroFill`, `reserve` or `submit`, which the disk reports as successful.
  * - `lost`: the bytes arrive nowhere. Sectors that held nothing before hold garbage.
  * - `misdirected`: the bytes arrive at another place of the same file and overwrite what is there. Their own place
  *   stays as with `lost`.

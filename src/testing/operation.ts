@@ -34,6 +34,7 @@ export const SYSCALLS: Readonly<Record<OperationName, string>> = {
   read: 'read',
   write: 'write',
   zeroFill: 'write',
+  reserve: 'fallocate',
   truncate: 'ftruncate',
   flush: 'fdatasync',
   close: 'close',

@@ -230,6 +230,9 @@ export class SimulatedStorage implements Storage, LifeContext {
     return this.disk.wallMs();
   }
 
+  /** Resolves at once, because no time passes on a simulated disk. */
+  async pause(): Promise<void> {}
+
   run<T>(request: Request<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.disk.enqueue(request, this.lifeId, (error, value) => {

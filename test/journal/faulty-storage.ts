@@ -27,6 +27,7 @@ export type Operation =
   | 'read'
   | 'write'
   | 'zeroFill'
+  | 'reserve'
   | 'truncate'
   | 'flush'
   | 'submit'
@@ -229,6 +230,10 @@ export class FaultyStorage {
       zeroFillSync: (from, to) => {
         this.#meet('zeroFill', path);
         inner.zeroFillSync(from, to);
+      },
+      reserve: (sizeBytes) => {
+        this.#meet('reserve', path);
+        return inner.reserve(sizeBytes);
       },
       truncate: (sizeBytes) => this.#meetLater('truncate', path).then(() => inner.truncate(sizeBytes)),
       submit: (write: DurableWrite, done: DurableWriteDone) => {

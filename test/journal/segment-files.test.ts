@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { temporaryPath } from '../../src/journal/format/segment-names.js';
-import { prepareSegment, recycleSegment } from '../../src/journal/segments/segment-files.js';
+import { nameSegment, prepareSegment } from '../../src/journal/segments/segment-files.js';
 import { BackgroundCloses, createFsStorage, runStepsSync } from '../../src/storage/index.js';
 import { FaultyStorage } from './faulty-storage.js';
 import { bytesOf, JOURNAL_ID, open, TINY, useDirectory } from './helpers.js';
@@ -30,7 +30,7 @@ describe('a segment file', () => {
       const { path, usedSeeds } = segment;
       const recycled = { temporaryPath: temporaryPath(path), sizeBytes: plan.sizeBytes, usedSeeds };
       fs.renameSync(path, recycled.temporaryPath);
-      segment = runStepsSync(recycleSegment(storage, { ...plan, sequence }, recycled, closes));
+      segment = runStepsSync(nameSegment(storage, { ...plan, sequence }, recycled, closes));
       seeds.push(segment.seed);
     }
     closes.close(segment.file);

@@ -340,8 +340,14 @@ describe('on a disk that is full', () => {
       const store = await open(storage, { autoCheckpoint, checkpointBytesMin: 1e6 });
       await overwrite(store, 30);
       await store.checkpoint();
+      // A record that fits nowhere has the store give up the files that wait to be used again.
+      disk.capacityBytes = disk.usedBytes();
+      const noSpace = expect.objectContaining({ code: 'KEELSON_NO_SPACE' });
+      expect(() => store.put('key 1', 'x'.repeat(300_000))).toThrow(noSpace);
+      await whenQuiet(store);
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
       const { segmentsPrepared } = store.stats().journal!;
-      disk.capacityBytes = (await bytesOf(storage)) + 24_576;
+      disk.capacityBytes = disk.usedBytes() + 24_576;
       let failures = 0;
       while (store.stats().journal!.segmentsPrepared === segmentsPrepared && failures < 10) {
         await Promise.resolve()
@@ -377,6 +383,24 @@ describe('on a disk that is full', () => {
     expect(waiting.length).toBeGreaterThan(0);
     disk.capacityBytes = (await bytesOf(storage)) + 1024;
     expect(await store.checkpoint()).toMatchObject({ entries: 20 });
+    await store.close();
+  });
+});
+
+describe('the segments that are prepared ahead', () => {
+  it('are given up for an image that has no room beside them, and not prepared while it is written', async () => {
+    const disk = makeDisk();
+    const storage = disk.life();
+    const sizes = { segmentBytesMin: 16_384, segmentBytesMax: 16_384 };
+    const store = await open(storage, { autoCheckpoint: false }, sizes);
+    await overwrite(store, 30);
+    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+    const drafts = (await storage.list(DIRECTORY)).filter((name) => name.endsWith('.draft.tmp'));
+    expect(drafts).toHaveLength(1);
+    disk.capacityBytes = disk.usedBytes() + 1024;
+    expect(await store.checkpoint()).toMatchObject({ entries: 20 });
+    await store.put('key 1', 'after it');
+    expect(store.poisoned).toBeNull();
     await store.close();
   });
 });

@@ -413,7 +413,7 @@ const commits: readonly Mutant[] = [
     name: 'no block of a segment is kept for a mark on a full disk',
     edits: [
       {
-        file: 'src/journal/segments/segment-supply.ts',
+        file: 'src/journal/segments/segment-sizes.ts',
         find: 'export const RESERVED_BLOCKS = 2;',
         replace: 'export const RESERVED_BLOCKS = 1;',
       },
@@ -428,7 +428,7 @@ const segments: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-files.ts',
-        find: `  yield* step(
+        find: `  yield* flushStep(
     () => file.flush(),
     () => file.flushSync(),
   );
@@ -610,8 +610,8 @@ const recycling: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/recycling-list.ts',
-        find: 'this.#waiting.push(segment);',
-        replace: 'this.#free.push(segment);',
+        find: 'this.#waiting.push(retired);',
+        replace: 'this.#free.push(retired);',
       },
     ],
     tests: [RECYCLING],
@@ -633,10 +633,10 @@ const recycling: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-supply.ts',
-        find: `      const segment = runStepsSync(this.#prepare(commitBytes));
+        find: `      const segment = runStepsSync(this.#prepareUrgently(commitBytes));
 `,
-        replace: `      if (this.#underWay !== null) this.#underWay.abandoned = true;
-      const segment = runStepsSync(this.#prepare(commitBytes));
+        replace: `      if (this.#work !== null) this.#work.isWanted = false;
+      const segment = runStepsSync(this.#prepareUrgently(commitBytes));
 `,
       },
     ],
@@ -658,8 +658,9 @@ const recycling: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-supply.ts',
-        find: 'this.#removeAll(this.#recycled.takeWaiting());',
-        replace: '',
+        find: `  retirementFailed(): void {
+    this.#removeAll(this.#recycled.takeWaiting());`,
+        replace: '  retirementFailed(): void {',
       },
     ],
     tests: [RECYCLING],
@@ -669,11 +670,56 @@ const recycling: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/segments/segment-files.ts',
-        find: 'const header = { ...headerOf(storage, plan), sizeBytes, salt, isRecycled: true };',
-        replace: 'const header = { ...headerOf(storage, plan), sizeBytes, salt, isRecycled: false };',
+        find: 'salt, isRecycled: usedSeeds.length > 0 };',
+        replace: 'salt, isRecycled: false };',
       },
     ],
     tests: [RECYCLING],
+  },
+  {
+    name: 'a draft that is being filled is thrown away when an append cannot wait for it',
+    edits: [
+      {
+        file: 'src/journal/segments/segment-supply.ts',
+        find: 'if (this.#sequences.isOutrun || !work.isWanted) this.giveUp(segment);',
+        replace: 'if (this.#takenCount > 1) this.giveUp(segment);',
+      },
+    ],
+    tests: [SEGMENTS],
+  },
+  {
+    name: 'a segment that is too late is used all the same',
+    edits: [
+      {
+        file: 'src/journal/segments/segment-sequences.ts',
+        find: 'if (this.#naming !== null && this.#naming < sequence) this.#isOutrun = true;',
+        replace: 'void sequence;',
+      },
+    ],
+    tests: ['test/journal/segment-sequences.test.ts'],
+  },
+  {
+    name: 'a draft may have the temporary name of a retired segment',
+    edits: [
+      {
+        file: 'src/journal/format/segment-names.ts',
+        find: '.draft.tmp`;',
+        replace: '.journal.tmp`;',
+      },
+    ],
+    tests: ['test/journal/segment-sequences.test.ts'],
+  },
+  {
+    name: 'what is prepared ahead keeps its room while an image has none',
+    edits: [
+      {
+        file: 'src/journal/segments/segment-supply.ts',
+        find: `      await this.#giveUpAhead();
+      await this.#closes.whenDone();`,
+        replace: '',
+      },
+    ],
+    tests: ['test/kv/checkpoint-schedule.test.ts'],
   },
 ];
 

@@ -271,8 +271,8 @@ const nested: readonly Mutant[] = [
     ...mutant(
       'the next segment is begun on the stack of a write',
       'src/journal/segments/segment-supply.ts',
-      'if (this.#needsNext) queueMicrotask(this.#prepareNext);',
-      'this.#prepareNext();',
+      'if (this.#isAheadDue) queueMicrotask(this.#startAhead);',
+      'this.#startAhead();',
       HOOKS,
     ),
     filter: 'rotate',

@@ -130,6 +130,19 @@ export function logFilesContract(name: string, makeEnvironment: MakeEnvironment)
       expect(await file.size()).toBe(0);
     });
 
+    test('reserving room gives the file its size, full of zeros that are written over, or changes nothing', async () => {
+      const length = 64 * BLOCK_BYTES;
+      const isReserved = file.reserve(length);
+      expect(await file.size()).toBe(isReserved ? length : 0);
+      if (!isReserved) return;
+      await file.flush();
+      const bytes = patternBytes(here.storage, BLOCK_BYTES, 9);
+      await submitted(file, bytes, BLOCK_BYTES).first;
+      const expected = new Uint8Array(length);
+      expected.set(bytes, BLOCK_BYTES);
+      expectSameBytes(await readBack(file, length, 0), expected);
+    });
+
     test('a durable write calls done once, from outside submit, with its memory free', async () => {
       const bytes = patternBytes(here.storage, BLOCK_BYTES, 4);
       const write = submitted(file, bytes, BLOCK_BYTES);

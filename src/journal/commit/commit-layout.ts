@@ -10,7 +10,8 @@ import { FRAME_OVERHEAD_BYTES, RECORD_BYTES_MAX, type Storage } from '../../stor
 import { COMMIT_FLAGS, COMMIT_HEADER_BYTES, commitBytesOnDisk } from '../format/commit-format.js';
 import { LSN_MAX, type Lsn } from '../format/lsn.js';
 import type { WritableSegment } from '../segments/segment-files.js';
-import { RESERVED_BLOCKS, type SegmentSupply } from '../segments/segment-supply.js';
+import { RESERVED_BLOCKS } from '../segments/segment-sizes.js';
+import type { SegmentSupply } from '../segments/segment-supply.js';
 import type { CommitBuffers } from './commit-buffers.js';
 import { type CommitMark, PendingCommit, type RecordMemory } from './pending-commit.js';
 
@@ -49,7 +50,7 @@ export class CommitLayout {
   #closed: PendingCommit[] = [];
   /** Bytes of the frames of the last commit: a guess at the memory that the next commit needs. */
   #bytesExpected = 0;
-  /** True if the segment is half used, so that the next one should be prepared. */
+  /** True if the next segments should be prepared: this one has just been taken, or is half used. */
   #isAheadDue = false;
   #nextLsn: number;
   /** Entered around changes of commits, segment and LSN, so that a change stopped half-way is noticed. */
@@ -176,7 +177,10 @@ export class CommitLayout {
     return this.nextLsn;
   }
 
-  /** Starts to prepare the next segment if this one is half used. Hooks may run. */
+  /**
+   * Starts to prepare the next segments when this one has just been taken. The first segment of a session must be half
+   * used, because many a session fills no more. Hooks may run.
+   */
   prepareAhead(): void {
     if (!this.#isAheadDue) return;
     this.#isAheadDue = false;
@@ -311,7 +315,7 @@ export class CommitLayout {
     if (rotation !== null) this.#enqueue(rotation);
     this.#segment = next;
     this.openSegments.add(next);
-    this.#isAheadDue = false;
+    this.#isAheadDue = segment !== null;
     this.#guard.leave();
   }
 

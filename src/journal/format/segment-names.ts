@@ -1,7 +1,7 @@
 // The names of segment files. Pure.
 
 const NAME_PATTERN = /^(\d{12})\.journal$/;
-const TEMPORARY_PATTERN = /^\d{12}\.journal\.tmp$/;
+const TEMPORARY_PATTERN = /^(\d{12}\.journal|[0-9a-f]{16}-\d+\.draft)\.tmp$/;
 const SEQUENCE_DIGITS = 12;
 /** Limit of a sequence: the highest one that has a name. */
 export const SEQUENCE_MAX = 10 ** SEQUENCE_DIGITS - 1;
@@ -28,7 +28,17 @@ export function temporaryPath(path: string): string {
   return `${path}.tmp`;
 }
 
-/** Returns true for the name of a segment that is not finished, or that waits to be recycled. */
+/**
+ * Returns the path of a draft. No retired segment ever has such a name, so no retirement replaces a draft.
+ *
+ * @param owner 16 hexadecimal digits of the session, so that no session takes the draft of another for its own.
+ * @param number The number of the draft in its session.
+ */
+export function draftPath(directory: string, owner: string, number: number): string {
+  return `${directory}/${owner}-${number}.draft.tmp`;
+}
+
+/** Returns true for the name of a draft, of a segment that is not finished, or of one that waits to be recycled. */
 export function isTemporarySegment(name: string): boolean {
   return TEMPORARY_PATTERN.test(name);
 }

@@ -1,9 +1,10 @@
-// Makes segment files, of a new file or of the file of a retired segment.
+// Makes segment files: of a new file, or of a draft.
 
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import {
   BackgroundCloses,
   discard,
+  flushStep,
   isFailedFlush,
   type LogFile,
   publishFile,
@@ -21,7 +22,7 @@ import {
   unusedSalt,
 } from '../format/segment-format.js';
 import { SEQUENCE_MAX, segmentPath, segmentSequences, temporaryPath } from '../format/segment-names.js';
-import type { RecycledSegment } from './recycling-list.js';
+import type { SegmentDraft } from './segment-drafts.js';
 
 /** Returns the sequences of the segments in a directory, oldest first. */
 export async function listSegments(storage: Storage, directory: string): Promise<number[]> {
@@ -61,10 +62,15 @@ export interface SegmentPlan {
 /** Returns the commits that a segment starts with. Their checksums start from `seed`. */
 export type SegmentContents = (seed: number) => Uint8Array;
 
+/** Reserves the room of a new file: see LogFile.reserve(). Returns false if the file must be filled with zeros. */
+export type ReserveRoom = (file: LogFile, sizeBytes: number) => boolean;
+
 /**
  * Makes a segment of a new file. Header, zeros and `contents` are durable before the file has its name, and the
  * name is durable when this returns. So a file with the name of a segment and without a valid header is damaged
  * or foreign, never half-made.
+ *
+ * The file is not filled with zeros if `reserve` returns true.
  *
  * A failure leaves at worst the file, if it cannot be removed. The next open removes a temporary name, and
  * recovery skips a segment without commits.
@@ -77,6 +83,7 @@ export function* prepareSegment(
   plan: SegmentPlan,
   contents: SegmentContents | null,
   closes: BackgroundCloses,
+  reserve: ReserveRoom = () => false,
 ): Steps<WritableSegment> {
   const path = pathOf(plan);
   const temporary = temporaryPath(path);
@@ -90,9 +97,11 @@ export function* prepareSegment(
     () => storage.createLogFileSync(temporary),
   );
   function* fill(): Steps<void> {
+    const hasRoom = reserve(file, plan.sizeBytes);
     yield* write(file, head, 0);
     if (body !== undefined) yield* write(file, body, head.length);
-    yield* step(
+    if (hasRoom) return;
+    yield* flushStep(
       () => file.zeroFill(zerosFrom, plan.sizeBytes),
       () => file.zeroFillSync(zerosFrom, plan.sizeBytes),
     );
@@ -120,34 +129,25 @@ export async function writeLineageSegment(
 }
 
 /**
- * Makes a segment of the file of a retired segment, with the same size. The new header is durable before the
- * file has its new name, and the name is durable when this returns. The old bytes behind the header cannot
- * verify: see unusedSalt().
+ * Makes a segment of a draft, with the size of its file. The new header is durable before the file has its new name,
+ * and the name is durable when this returns. Old bytes behind the header cannot verify: see unusedSalt().
  *
- * @throws What prepareSegment() throws. The retired file cannot be used after that.
+ * @param plan The plan of the segment, except for its size, which is that of the file.
+ * @throws What prepareSegment() throws. The draft cannot be used after that.
  */
-export function* recycleSegment(
+export function* nameSegment(
   storage: Storage,
-  plan: SegmentPlan,
-  recycled: RecycledSegment,
+  plan: Omit<SegmentPlan, 'sizeBytes'>,
+  draft: SegmentDraft,
   closes: BackgroundCloses,
 ): Steps<WritableSegment> {
   const path = pathOf(plan);
-  const { temporaryPath: temporary, sizeBytes, usedSeeds } = recycled;
+  const { temporaryPath: temporary, sizeBytes, usedSeeds } = draft;
   const salt = unusedSalt(storage.randomBytes(SALT_BYTES), plan.journalId, usedSeeds);
-  const header = { ...headerOf(storage, plan), sizeBytes, salt, isRecycled: true };
+  const header = { ...headerOf(storage, { ...plan, sizeBytes }), salt, isRecycled: usedSeeds.length > 0 };
   const seed = segmentSeed(header);
   const head = encodeSegmentHeader(header);
-  let file: LogFile;
-  try {
-    file = yield* step(
-      () => storage.openLogFile(temporary),
-      () => storage.openLogFileSync(temporary),
-    );
-  } catch (error) {
-    yield* discard(storage, temporary);
-    throw error;
-  }
+  const file = yield* reopen(storage, temporary);
   yield* finish(storage, { directory: plan.directory, path, temporary, file }, write(file, head, 0), closes);
   return {
     path,
@@ -161,7 +161,20 @@ export function* recycleSegment(
   };
 }
 
-function pathOf({ directory, sequence }: SegmentPlan): string {
+/** Opens a draft. Removes the file if it cannot be opened. */
+function* reopen(storage: Storage, temporary: string): Steps<LogFile> {
+  try {
+    return yield* step(
+      () => storage.openLogFile(temporary),
+      () => storage.openLogFileSync(temporary),
+    );
+  } catch (error) {
+    yield* discard(storage, temporary);
+    throw error;
+  }
+}
+
+function pathOf({ directory, sequence }: Pick<SegmentPlan, 'directory' | 'sequence'>): string {
   if (sequence <= SEQUENCE_MAX) return segmentPath(directory, sequence);
   throw new KeelsonError(
     'KEELSON_EXHAUSTED',
@@ -176,8 +189,8 @@ function headerOf(
   return { ...inHeader, wallMs: Math.max(0, storage.wallMs()) };
 }
 
-/** A segment that is being made. */
-interface Draft {
+/** A file that is about to get the name of a segment. */
+interface Nameless {
   readonly directory: string;
   readonly path: string;
   readonly temporary: string;
@@ -185,8 +198,13 @@ interface Draft {
 }
 
 /** Fills and flushes the file, gives it its name, and flushes the directory. */
-function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: BackgroundCloses): Steps<void> {
-  const { directory, path, temporary, file } = draft;
+function* finish(
+  storage: Storage,
+  nameless: Nameless,
+  fill: Steps<void>,
+  closes: BackgroundCloses,
+): Steps<void> {
+  const { directory, path, temporary, file } = nameless;
   try {
     const contents = flushedAfter(fill, file);
     yield* publishFile(storage, { temporary, path, replaces: false, contents });
@@ -195,7 +213,7 @@ function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: Back
     throw isKeelsonError(error, 'KEELSON_EXISTS') ? nameTaken(path, error) : error;
   }
   try {
-    yield* step(
+    yield* flushStep(
       () => storage.flushDirectory(directory),
       () => storage.flushDirectorySync(directory),
     );
@@ -216,7 +234,7 @@ function* finish(storage: Storage, draft: Draft, fill: Steps<void>, closes: Back
 
 function* flushedAfter(fill: Steps<void>, file: LogFile): Steps<void> {
   yield* fill;
-  yield* step(
+  yield* flushStep(
     () => file.flush(),
     () => file.flushSync(),
   );

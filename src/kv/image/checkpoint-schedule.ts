@@ -301,14 +301,13 @@ export class CheckpointSchedule implements WriteObserver {
     this.#parts.emit({ type: 'completed', ...result });
   }
 
-  /** Writes the image. On a full disk, releases the segments that wait to be recycled, and tries once more. */
+  /** Writes the image. On a full disk, has the log give up the segments that it does not use yet, and tries once more. */
   async #writeWithRoom(lsn: Lsn, view: StoreView): Promise<WrittenImage> {
     try {
       return await this.#write(lsn, view);
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_NO_SPACE')) throw error;
-      await this.#parts.log.releaseRecycled();
-      return this.#write(lsn, view);
+      return this.#parts.log.yieldRoomTo(() => this.#write(lsn, view));
     }
   }
 
