@@ -80,12 +80,17 @@ export interface NativeFile {
 /** Path of the addon, relative to src/storage and to dist/storage. */
 const ADDON_PATH = '../../native/build/Release/keelson.node';
 
+/** The code of the error for an addon that lacks the function that was added last. */
+const OTHER_SOURCES = 'OTHER_SOURCES';
+
 /** Meaning of an error of loading, by its code. File names are left to the cause. */
 const MEANINGS: Readonly<Record<string, string>> = {
   MODULE_NOT_FOUND:
     'this installation has no native addon; to get the io_uring engine, run npm ci in a checkout of Keelson where python3, make and g++ are, and install that folder',
   ERR_DLOPEN_FAILED:
     'the native addon was built for another system; to get the io_uring engine, run npm ci in a checkout of Keelson on this one, and install that folder',
+  [OTHER_SOURCES]:
+    'the native addon was built from older sources; to get the io_uring engine, run npm run prepare in the checkout',
   ERR_DLOPEN_DISABLED: 'this process may not load native addons; start Node.js without what forbids them',
 };
 
@@ -99,7 +104,10 @@ export function loadNativeAddon(): NativeAddon {
   }
   if (process.platform !== 'linux') throw new Error(`io_uring is Linux's; this is ${process.platform}`);
   try {
-    return nodeModule.createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
+    const addon = nodeModule.createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
+    if (addon.reserve === undefined)
+      throw Object.assign(new Error('The addon lacks a function'), { code: OTHER_SOURCES });
+    return addon;
   } catch (error) {
     // A CommonJS bundle has no import.meta.url, so there is no path from which to find the addon.
     const isBundled = (import.meta.url as string | undefined) === undefined;

@@ -241,6 +241,19 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
     expect(await jsonOf(run)).toEqual(['fs', 'io_uring']);
   });
 
+  // A put of large values met a function that the addon of an older build lacked, and threw a TypeError.
+  test('an addon that was built from older sources is said and done without', async () => {
+    const program = `
+      process.dlopen = (module) => { module.exports = { openRing: () => 0 }; };
+      const { openStorage } = await import('./dist/storage/index.js');
+      print(openStorage('auto').report);
+    `;
+    expect(await jsonOf(runProgram(program, [here.path]))).toMatchObject({
+      engine: 'fs',
+      engineReason: expect.stringMatching(/built from older sources; .* npm run prepare/),
+    });
+  });
+
   test('an addon that is no addon is said and done without', async () => {
     const copy = here.at('copy');
     fs.cpSync(path.join(PROJECT, 'dist'), `${copy}/dist`, { recursive: true });
