@@ -170,6 +170,12 @@ describe.each([
     await expect(write(schema, builder, { view })).rejects.toMatchObject({ code: 'KEELSON_INVARIANT' });
   });
 
+  test('is refused when a value ends within its reference to a shape', async () => {
+    const schema = newSchema(utf8KeyCodec, 'msgpack');
+    putEntry(schema.root, 'a', 1, Uint8Array.of(0xc1, 1, 2));
+    await expect(write(schema, builder)).rejects.toMatchObject({ code: 'KEELSON_INVARIANT' });
+  });
+
   test('is refused when a handle leads nowhere', async () => {
     const schema = newSchema();
     putEntry(schema.root, 'a', 1, 'value');

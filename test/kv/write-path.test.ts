@@ -14,7 +14,7 @@ import { type EntryHandle, NoSlabMemory } from '../../src/kv/entries/slab.js';
 import { type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
 import { ImageExamination } from '../../src/kv/repair/image-examination.js';
 import { overlayImage } from '../../src/kv/repair/image-overlay.js';
-import { applyWrites, QueuedPuts, stage } from '../../src/kv/write/change-entries.js';
+import { applyWrites, QueuedPuts, Replay, stage } from '../../src/kv/write/change-entries.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { WritePath } from '../../src/kv/write/write-path.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';
@@ -191,6 +191,37 @@ describe('a single put', () => {
       expect(queue.isFull).toBe(true);
     }
   });
+
+  // A read-only open tried again after an owner had retired a segment. The puts that the first try had queued were linked
+  // into spaces that were gone, and those of the second were never linked, or after later deletes.
+  test.each([0, 1])(
+    'is replayed in order after a replay that failed with puts in its queue, %i more',
+    (more) => {
+      const { schema } = newWorld();
+      const writes = new WriteSet(RECORD_BYTES_MAX, schema);
+      const applied = (replay: Replay, lsn: number, fill: () => void) => {
+        writes.begin();
+        fill();
+        writes.finish();
+        replay.apply(writes, lsn);
+      };
+      const put = (replay: Replay, lsn: number, key: string) =>
+        applied(replay, lsn, () => writes.put(schema.root, key, BYTES_VALUES, Uint8Array.of(lsn), 'value'));
+      const failed = new Replay(schema);
+      for (let lsn = 1; lsn <= 1 + more; lsn++) put(failed, lsn, 'of the first try');
+      schema.reset(schema.root);
+      const replay = new Replay(schema);
+      put(replay, 1, 'a');
+      put(replay, 2, 'b');
+      applied(replay, 3, () => writes.delete(schema.root, 'a'));
+      put(replay, 4, 'c');
+      schema.links.run();
+      expect(contentOf(schema.root.entries).map(([key, version]) => [key, version])).toEqual([
+        ['b', 2],
+        ['c', 4],
+      ]);
+    },
+  );
 
   test('is shown to observers as a whole, with its LSN', () => {
     const { path, root } = newWorld();

@@ -20,7 +20,7 @@ import type { Schema } from '../../src/kv/entries/schema.js';
 import { ROOT_ID, type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
 import type { StoreView } from '../../src/kv/entries/store-view.js';
 import type { View } from '../../src/kv/entries/view.js';
-import { applyWrites } from '../../src/kv/write/change-entries.js';
+import { Replay } from '../../src/kv/write/change-entries.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { WritePath } from '../../src/kv/write/write-path.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';
@@ -363,7 +363,13 @@ function createdAgain(record: Uint8Array, spaces: readonly Space[]): Uint8Array 
 }
 
 /** Reads a record in the middle of other memory, after a part of it that decodes or not, and applies it. */
-function replay(schema: Schema, record: Uint8Array, lsn: number, writes: WriteSet): void {
+function replayRecord(
+  replay: Replay,
+  schema: Schema,
+  record: Uint8Array,
+  lsn: number,
+  writes: WriteSet,
+): void {
   const before = schema.spaces;
   const around = Buffer.concat([Buffer.alloc(7, 2), record, Buffer.alloc(9, 2)]);
   try {
@@ -375,7 +381,7 @@ function replay(schema: Schema, record: Uint8Array, lsn: number, writes: WriteSe
   expect(
     schema.spaces.length === before.length && schema.spaces.every((each, at) => each === before[at]),
   ).toBe(true);
-  applyWrites(schema, writes, lsn);
+  replay.apply(writes, lsn);
   around.fill(0xc1);
 }
 
@@ -387,6 +393,7 @@ test('write sets do the same to spaces and entries, filled by calls or read from
       // Of another session, with random ids of its own: all it knows is in the records.
       const replayed = newSchema(utf8KeyCodec, 'msgpack', 2);
       const writes = new WriteSet(RECORD_BYTES_MAX, replayed);
+      const replay = new Replay(replayed);
       const root = { definition: replayed.root, entries: new Map(), lastLsn: 0 };
       const model: Model = new Map([[ROOT_ID, root]]);
       const views: { readonly of: Schema; readonly view: StoreView; readonly expected: unknown }[] = [];
@@ -400,12 +407,14 @@ test('write sets do the same to spaces and entries, filled by calls or read from
         const lsn = commit(path, (set) => fillByCalls(set, schema, each));
         const record = log.records.at(-1)!;
         if (Buffer.from(record).includes('\x02id\x04text')) definitions++;
-        replay(replayed, each.isCreatedAgain ? createdAgain(record, replayed.spaces) : record, lsn, writes);
+        const toReplay = each.isCreatedAgain ? createdAgain(record, replayed.spaces) : record;
+        replayRecord(replay, replayed, toReplay, lsn, writes);
         nextId = applyToModel(model, each, lsn, nextId);
         if (!each.isViewed) continue;
         const expected = shownModel(model);
         for (const of of [schema, replayed]) views.push({ of, view: of.view(lsn), expected });
       }
+      replayed.links.run();
       const expected = shownModel(model);
       for (const each of [schema, replayed]) {
         expect(shownSchema(each)).toEqual(expected);

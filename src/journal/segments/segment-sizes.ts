@@ -63,16 +63,17 @@ export class SegmentSizes {
 
   /** Returns the size of the segment after the next. */
   get afterNext(): number {
-    return this.#wholeBlocks(Math.min(this.#nextBytes * 2, this.#capBytes));
+    return this.#wholeBlocks(Math.max(this.needed(0), Math.min(this.#nextBytes * 2, this.#capBytes)));
   }
 
   /**
    * Returns the size of a segment that is filled with zeros while an append waits, with the event loop stopped: at most
    * URGENT_BYTES_MAX if `commitBytes` fit. If the disk was short of room, it is the next size all the same: the last
-   * room on a disk is for the image of the checkpoint that frees more.
+   * room on a disk is for the image of the checkpoint that frees more. While that image is written (`isYielding`), it is
+   * small again.
    */
-  urgent(commitBytes: number): number {
-    if (this.#isShortOfRoom) return this.next(commitBytes);
+  urgent(commitBytes: number, isYielding: boolean): number {
+    if (this.#isShortOfRoom && !isYielding) return this.next(commitBytes);
     return this.#wholeBlocks(Math.max(this.needed(commitBytes), Math.min(this.#nextBytes, URGENT_BYTES_MAX)));
   }
 
@@ -96,14 +97,14 @@ export class SegmentSizes {
     this.#nextBytes = Math.min(this.#nextBytes * 2, this.#capBytes);
   }
 
-  /** Notes that there was no room for a segment of the next size. */
-  foundNoRoom(): void {
-    this.#isShortOfRoom = true;
+  /** Notes that there was no room for a segment of this size. A larger one than the next does not count. */
+  foundNoRoom(sizeBytes: number): void {
+    if (sizeBytes <= this.next(0)) this.#isShortOfRoom = true;
   }
 
-  /** Notes that there was room for a segment of the next size. */
-  foundRoom(): void {
-    this.#isShortOfRoom = false;
+  /** Notes that there was room for a segment of this size. A smaller one than the next does not count. */
+  foundRoom(sizeBytes: number): void {
+    if (sizeBytes >= this.next(0)) this.#isShortOfRoom = false;
   }
 
   /** Lets sizes double from the smallest again if there was no room. Returns false if there was room. */

@@ -118,6 +118,8 @@ export class SegmentSupply {
   #hasFailedAhead = false;
   /** True while something else needs the room on the disk. Nothing is prepared ahead meanwhile. */
   #isYielding = false;
+  /** The error of the first append that found no room meanwhile. Later ones get it, too, without asking the disk. */
+  #noRoomInYield: unknown = null;
   readonly stats: SegmentSupplyStats = {
     blockingPreparations: 0,
     segmentsPrepared: 0,
@@ -206,6 +208,7 @@ export class SegmentSupply {
 
   #prepareBlocking(commitBytes: number): WritableSegment {
     this.stats.blockingPreparations++;
+    if (this.#noRoomInYield !== null) throw this.#noRoomInYield;
     try {
       const segment = runStepsSync(this.#prepareUrgently(commitBytes));
       // Noted only now: if this preparation fails, the one in the background goes on, because its file may be what
@@ -213,6 +216,8 @@ export class SegmentSupply {
       this.#sequences.used(segment.sequence);
       return segment;
     } catch (error) {
+      this.#readyCount = 1;
+      if (this.#isYielding && isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#noRoomInYield = error;
       this.#reportPoison(error);
       throw error;
     }
@@ -231,7 +236,8 @@ export class SegmentSupply {
 
   get #needsReady(): boolean {
     const { length } = this.#ready;
-    return length === 0 || (length < this.#readyCount && bytesOf(this.#ready) < READY_BYTES_MAX);
+    if (length === 0) return true;
+    return length < this.#readyCount && bytesOf(this.#ready) + this.#sizes.next(0) <= READY_BYTES_MAX;
   }
 
   /**
@@ -254,6 +260,7 @@ export class SegmentSupply {
       })
       .finally(() => {
         this.#work = null;
+        this.prepareAhead();
       });
     this.#work = work;
   };
@@ -295,18 +302,19 @@ export class SegmentSupply {
       isWanted: () => work.isWanted,
       isPaced: () => this.#ready.length > 0,
     };
-    const draft = yield* this.#noticingRoom(makeDraft(this.#storage, plan, this.#closes));
+    const draft = yield* this.#noticingRoom(sizeBytes, makeDraft(this.#storage, plan, this.#closes));
     if (draft === null) return;
-    this.#sizes.foundRoom();
     this.#countNew(sizeBytes);
     this.#recycled.addNew(draft);
   }
 
-  *#noticingRoom<T>(steps: Steps<T>): Steps<T> {
+  *#noticingRoom<T>(sizeBytes: number, steps: Steps<T>): Steps<T> {
     try {
-      return yield* steps;
+      const made = yield* steps;
+      if (made !== null) this.#sizes.foundRoom(sizeBytes);
+      return made;
     } catch (error) {
-      if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#sizes.foundNoRoom();
+      if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#sizes.foundNoRoom(sizeBytes);
       throw error;
     }
   }
@@ -375,6 +383,8 @@ export class SegmentSupply {
       return await work();
     } finally {
       this.#isYielding = false;
+      this.#noRoomInYield = null;
+      this.prepareAhead();
     }
   }
 
@@ -411,7 +421,10 @@ export class SegmentSupply {
         // The file is lost. A new file may succeed, or fails with an error that says more.
       }
     }
-    const size = () => (this.#reservesRoom ? this.#sizes.next(commitBytes) : this.#sizes.urgent(commitBytes));
+    const size = () =>
+      this.#reservesRoom && !this.#isYielding
+        ? this.#sizes.next(commitBytes)
+        : this.#sizes.urgent(commitBytes, this.#isYielding);
     try {
       return yield* this.#prepareNew(size(), this.#sequences.urgent());
     } catch (error) {
@@ -433,7 +446,7 @@ export class SegmentSupply {
   *#prepareNew(sizeBytes: number, sequence: number): Steps<WritableSegment> {
     const plan = this.#plan(sizeBytes, sequence);
     const steps = prepareSegment(this.#storage, plan, null, this.#closes, this.#reserve);
-    const segment = yield* this.#noticingRoom(steps);
+    const segment = yield* this.#noticingRoom(sizeBytes, steps);
     this.#countNew(sizeBytes);
     return segment;
   }

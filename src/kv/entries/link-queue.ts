@@ -30,6 +30,11 @@ export class LinkQueue {
     this.#due = link;
   }
 
+  /** Forgets what was put off. The entries that it would link are not used any more. */
+  forget(): void {
+    this.#due = null;
+  }
+
   /**
    * If a link is due, runs it. Throws KEELSON_INTERRUPTED then if a change was stopped earlier. Errors go to
    * `onStopped`, too.

@@ -107,6 +107,9 @@ export class Schema {
 
   /** Replaces all spaces by the spaces of an image, which include a root space. */
   replaceAll(spaces: readonly Space[], nextSpaceId: number): void {
+    // A replay that failed half-way may have left links of the spaces that go.
+    this.links.forget();
+    this.#isReplaying = false;
     this.#spaces = new Map(spaces.map((space) => [space.id, space]));
     this.#nextSpaceId = nextSpaceId;
     this.root = this.#spaces.get(ROOT_ID)!;

@@ -1,7 +1,7 @@
 // Writes the blocks of an image one after the other, in memory that is reused. Pure. It reads the entries from the slabs
 // and believes nothing about them: an image replaces the log before it.
 
-import { invariant } from '../../errors.js';
+import { invariant, isKeelsonError } from '../../errors.js';
 import { KEY_BYTES_MAX, type KeyCodec } from '../encoding/key-encoding.js';
 import { writeLeb128 } from '../encoding/leb128.js';
 import { Scratch } from '../encoding/scratch.js';
@@ -110,7 +110,7 @@ export class ImageBlockWriter {
     out.at = writeLeb128(out.bytes, end - start, out.at);
     this.#addValue(bytes, start, end);
     this.#entries++;
-    const definition = definitionIn(this.#space!, bytes, start, end);
+    const definition = this.#definitionIn(entry);
     if (definition === NO_DEFINITION || definition === this.#lastDefinition) return;
     this.#lastDefinition = definition;
     this.#definitions.add(definition);
@@ -173,6 +173,16 @@ export class ImageBlockWriter {
     // A longer key would be cut off without an error.
     invariant(keyCodec.byteLength(text) <= KEY_BYTES_MAX, 'a key is longer than an image can hold');
     return keyCodec.write(text, key, 0);
+  }
+
+  /** Returns the definition that the value refers to. A value that ends within its reference contradicts itself. */
+  #definitionIn({ bytes, start, end }: WholeEntry): DefinitionId {
+    try {
+      return definitionIn(this.#space!, bytes, start, end);
+    } catch (error) {
+      invariant(!isKeelsonError(error, 'KEELSON_DECODE'), 'a value ends within its reference');
+      throw error;
+    }
   }
 
   /** Appends the key without the first bytes that it has in common with the last key of the block. */

@@ -38,6 +38,9 @@ const SENT_ENTRIES = 4096;
  */
 const REST_RATIO = 1;
 
+/** The longest rest, because a piece may have waited for the disk, or with the whole process. */
+const REST_MS_MAX = 100;
+
 /** The most parts that a worker has been sent and has not taken. */
 const PARTS_UNTAKEN_MAX = 3;
 
@@ -112,7 +115,7 @@ function workerStarterFor(storage: Storage, view: StoreView): StartWorker {
   if (isSimulated || isWithoutWorkers || !isSlabMemoryShared || bytes < WORKER_BYTES_MIN) return noWorker;
   return async (outline) => {
     const worker = await ImageWorker.start(outline);
-    isWithoutWorkers = worker === null;
+    isWithoutWorkers ||= worker === null;
     return worker;
   };
 }
@@ -200,7 +203,8 @@ class ImageWriting {
         if (message.kind !== 'piece') continue;
         yield message;
         worker.written();
-        if (this.#plan.isStoreBusy?.()) await delay(REST_RATIO * (nowMs() - startedMs));
+        if (this.#plan.isStoreBusy?.())
+          await delay(Math.min(REST_MS_MAX, REST_RATIO * (nowMs() - startedMs)));
         startedMs = nowMs();
       }
     } catch (error) {

@@ -26,7 +26,8 @@ export class Replay {
     const { links } = this.#schema;
     stage(writes);
     if (writes.isSinglePut) {
-      if (!links.isDue) links.defer(this.#puts.link);
+      if (!links.hasOnly(this.#puts.link)) links.run();
+      links.defer(this.#puts.link);
       this.#puts.add(writes, lsn);
       if (this.#puts.isFull) links.run();
     } else {
