@@ -20,7 +20,7 @@ import { type ImageOutline, outlineOf, partsOf } from './image-parts.js';
 import { ImageWorker } from './image-worker.js';
 
 /** The bytes after which an image is flushed. One flush of a large image would keep commits from the disk for long. */
-const UNFLUSHED_BYTES_MAX = 4 * 1024 * 1024;
+const UNFLUSHED_BYTES_MAX = 1024 * 1024;
 
 /** The fewest bytes of entries for which a worker is started: the start of a thread costs as much as 50,000 entries. */
 const WORKER_BYTES_MIN = 8 * 1024 * 1024;
