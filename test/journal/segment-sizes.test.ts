@@ -29,25 +29,24 @@ describe('the size of', () => {
   test('an urgent segment is small; the next one, when the disk was short; and small while an image needs the room', () => {
     const sizes = grownTo(64 * MIB);
     expect(sizes.urgent(0, false)).toBe(4 * MIB);
-    sizes.foundNoRoom(64 * MIB);
+    sizes.foundNoRoom();
     expect(sizes.urgent(0, false)).toBe(64 * MIB);
     expect(sizes.urgent(0, true)).toBe(4 * MIB);
   });
 });
 
 describe('a disk is short of room', () => {
-  test('when a segment of the next size has none, and not when a larger draft has none', () => {
+  test('when a segment has none, and lets sizes double from the smallest again', () => {
     const sizes = grownTo(32 * MIB);
-    sizes.foundNoRoom(sizes.afterNext);
     expect(sizes.restart()).toBe(false);
-    sizes.foundNoRoom(32 * MIB);
+    sizes.foundNoRoom();
     expect(sizes.restart()).toBe(true);
     expect(sizes.next(0)).toBe(MIB);
   });
 
   test('until a segment of the next size has room, and not only a smaller one', () => {
     const sizes = grownTo(32 * MIB);
-    sizes.foundNoRoom(32 * MIB);
+    sizes.foundNoRoom();
     sizes.foundRoom(4 * MIB);
     expect(sizes.urgent(0, false)).toBe(32 * MIB);
     sizes.foundRoom(32 * MIB);

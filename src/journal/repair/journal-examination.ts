@@ -212,11 +212,9 @@ export class JournalExamination {
     const { found, sequence, inLog } = this.#placed[at]!;
     const { flags, nextSequence } = last.commit;
     const isRotated = isRotation(last.commit);
+    const successor = isRotated ? nextSequence : lowHalfOf(sequence + 1);
     const later = this.#placed.slice(at + 1);
     if (later.some((other) => !other.found.verdict.ok)) return true;
-    // Without a rotation nothing says which sequence follows: some may be left out.
-    if (!isRotated && later.some(({ unsound }) => unsound !== null)) return true;
-    const successor = isRotated ? nextSequence : lowHalfOf(sequence + 1);
     // Compares names, because an overwritten successor still has its name.
     const successors = this.#placed.filter((other) => lowHalfOf(other.found.sequence) === successor);
     if (successors.some(({ unsound }) => unsound !== null)) return true;

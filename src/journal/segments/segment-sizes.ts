@@ -97,9 +97,9 @@ export class SegmentSizes {
     this.#nextBytes = Math.min(this.#nextBytes * 2, this.#capBytes);
   }
 
-  /** Notes that there was no room for a segment of this size. A larger one than the next does not count. */
-  foundNoRoom(sizeBytes: number): void {
-    if (sizeBytes <= this.next(0)) this.#isShortOfRoom = true;
+  /** Notes that there was no room for a segment that was needed next. */
+  foundNoRoom(): void {
+    this.#isShortOfRoom = true;
   }
 
   /** Notes that there was room for a segment of this size. A smaller one than the next does not count. */

@@ -302,19 +302,25 @@ export class SegmentSupply {
       isWanted: () => work.isWanted,
       isPaced: () => this.#ready.length > 0,
     };
-    const draft = yield* this.#noticingRoom(sizeBytes, makeDraft(this.#storage, plan, this.#closes));
+    const isNeeded = sizeBytes <= this.#sizes.next(0);
+    const draft = yield* this.#noticingRoom(
+      sizeBytes,
+      isNeeded,
+      makeDraft(this.#storage, plan, this.#closes),
+    );
     if (draft === null) return;
     this.#countNew(sizeBytes);
     this.#recycled.addNew(draft);
   }
 
-  *#noticingRoom<T>(sizeBytes: number, steps: Steps<T>): Steps<T> {
+  /** A draft for the segment after the next is not needed: that it has no room says nothing about the next one. */
+  *#noticingRoom<T>(sizeBytes: number, isNeeded: boolean, steps: Steps<T>): Steps<T> {
     try {
       const made = yield* steps;
       if (made !== null) this.#sizes.foundRoom(sizeBytes);
       return made;
     } catch (error) {
-      if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#sizes.foundNoRoom(sizeBytes);
+      if (isNeeded && isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#sizes.foundNoRoom();
       throw error;
     }
   }
@@ -446,7 +452,7 @@ export class SegmentSupply {
   *#prepareNew(sizeBytes: number, sequence: number): Steps<WritableSegment> {
     const plan = this.#plan(sizeBytes, sequence);
     const steps = prepareSegment(this.#storage, plan, null, this.#closes, this.#reserve);
-    const segment = yield* this.#noticingRoom(sizeBytes, steps);
+    const segment = yield* this.#noticingRoom(sizeBytes, true, steps);
     this.#countNew(sizeBytes);
     return segment;
   }
