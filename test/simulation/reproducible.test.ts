@@ -65,7 +65,7 @@ test('neither chance nor time is had anywhere but on the storage floor', () => {
 });
 
 // The node:fs engine pauses in real time. On a simulated disk no pause takes any.
-test('only who waits for a lock waits for a time, the engine of real disks, and an image that a worker builds', () => {
+test('only who waits for a lock waits for a time, and the engine of real disks', () => {
   const folder = path.resolve(import.meta.dirname, '../../src');
   const waiting = fs
     .readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -74,7 +74,6 @@ test('only who waits for a lock waits for a time, the engine of real disks, and 
   expect(waiting.toSorted()).toEqual([
     'journal/directory/directory-lock.ts',
     'journal/directory/lock-judgement.ts',
-    'kv/image/image-writer.ts',
     'storage/fs-storage.ts',
   ]);
 });

@@ -101,7 +101,7 @@ export class SegmentSupply {
   readonly #ready: WritableSegment[] = [];
   /** The number of segments to have ready. Grows when an append finds none, and is 1 again when room is short. */
   #readyCount = 1;
-  /** What had been written when a segment was taken last. */
+  /** The figures of written() when a segment was taken last. */
   #writtenAtTake = { commits: 0, bytesWritten: 0 };
   /** True if the commits since the segment before were large. */
   #hasLargeCommits = false;

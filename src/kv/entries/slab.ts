@@ -11,7 +11,7 @@
 // exact.
 //
 // A large slab is shared memory, so that a worker thread can write an image from it (src/kv/image/image-worker.ts). V8
-// does not count shared memory when it decides when to collect garbage: slabs that came and went took three to fifteen
+// does not count shared memory when it decides when to collect garbage: slabs that came and went took about three
 // times the memory of ordinary ones. So each shared slab has an ordinary buffer of the same length beside it, which
 // V8 counts and which is never touched, so that it takes no memory (`node bench/slab-memory.js`).
 

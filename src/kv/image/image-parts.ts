@@ -13,7 +13,7 @@ import { writeImageTable } from './image-table.js';
 /** The most slabs in a part: more would take long to send. */
 const PART_SLABS_MAX = 256;
 
-/** What every block depends on. */
+/** The facts about an image on which every block depends. */
 export interface ImageOutline {
   readonly journalId: Uint8Array;
   readonly lsn: number;

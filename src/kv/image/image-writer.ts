@@ -2,7 +2,7 @@
 // of a small one, in slices.
 
 import { isKeelsonError } from '../../errors.js';
-import { delay, nextTurn } from '../../schedulers.js';
+import { nextTurn } from '../../schedulers.js';
 import {
   backgroundStep,
   publishFile,
@@ -22,7 +22,7 @@ import { ImageWorker } from './image-worker.js';
 /** The bytes after which an image is flushed. One flush of a large image would keep commits from the disk for long. */
 const UNFLUSHED_BYTES_MAX = 1024 * 1024;
 
-/** The fewest bytes of entries for which a worker is started: the start of a thread costs as much as 50,000 entries. */
+/** The fewest bytes of entries for which a worker is started: a thread takes tens of milliseconds to start. */
 const WORKER_BYTES_MIN = 8 * 1024 * 1024;
 
 /** The entries after which the event loop has a turn, when this thread builds the image. That takes about 0.5 ms. */
@@ -33,8 +33,7 @@ const SENT_ENTRIES = 4096;
 
 /**
  * The time for which a worker rests after each piece while the store is written to, over the time that the piece took.
- * Without rests, puts were at 0.8 of their rate during a checkpoint, and at 0.9 with them
- * (`npm run bench:store -- --only stall`).
+ * With rests, a checkpoint takes longer, and puts keep more of their rate in it (`npm run bench:store -- --only stall`).
  */
 const REST_RATIO = 1;
 
@@ -204,7 +203,7 @@ class ImageWriting {
         yield message;
         worker.written();
         if (this.#plan.isStoreBusy?.())
-          await delay(Math.min(REST_MS_MAX, REST_RATIO * (nowMs() - startedMs)));
+          await this.#storage.pause(Math.min(REST_MS_MAX, REST_RATIO * (nowMs() - startedMs)));
         startedMs = nowMs();
       }
     } catch (error) {
