@@ -134,6 +134,7 @@ const ONLY_IN: readonly (readonly [what: string, files: readonly string[], patte
     ['src/kv/write/change-entries.ts'],
     /\bentries\.(?:stage|link|discard|delete|deleteRange)\(/,
   ],
+  ['freeze entries inside of a change', ['src/kv/entries/store-view.ts'], /\bentries\.freeze\(/],
   [
     'know shapes',
     [

@@ -167,7 +167,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
   snapshot(): Snapshot<K, V> {
     this.#assertOpen();
     const view = this.#schema.view(this.lastLsn);
-    return new Snapshot(this.codecs, view, this.directory, () => !this.#isClosed);
+    return new Snapshot(this.codecs, view, this.#root, this.directory, () => !this.#isClosed);
   }
 
   flush(lsn?: number): Promise<Lsn> {
@@ -194,7 +194,7 @@ export class Store<K, V> extends IndexReads<K, V> implements StoreSurface<K, V> 
       source: this.directory,
       log: this.#writer?.log ?? null,
       schema: this.#schema,
-      view: this.#schema.view(this.lastLsn),
+      view: this.#schema.wholeView(this.lastLsn),
     });
   }
 

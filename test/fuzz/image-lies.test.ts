@@ -37,7 +37,7 @@ const NAMES = { keyEncodingName: 'utf8', valueEncodingName: 'msgpack' };
 
 /** Blocks of so many entries each. */
 function makeImage(schema: Schema, entriesPerBlock: number): Image {
-  const view = schema.view(LSN);
+  const view = schema.wholeView(LSN);
   const header: ImageHeader = { journalId: JOURNAL_ID, lsn: LSN, entryCount: view.size, ...NAMES };
   const { table, tableRows, definitions } = outlineOf(JOURNAL_ID, view, schema);
   const writer = new ImageBlockWriter(header, definitions);

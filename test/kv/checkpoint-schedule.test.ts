@@ -282,7 +282,7 @@ describe('a checkpoint that fails', () => {
       directory: DIRECTORY,
       log,
       schema,
-      view: schema.view(1e6),
+      view: schema.wholeView(1e6),
       onBlock: () => {},
     });
     await expect(written).rejects.toBe(poisoned);

@@ -224,7 +224,7 @@ export class SpacesStore {
   /** Writes an image, and retires nothing. */
   async checkpoint(): Promise<number> {
     const lsn = this.#log.nextLsn;
-    const view = this.schema.view(lsn);
+    const view = this.schema.wholeView(lsn);
     this.schema.startEpoch(lsn);
     const plan = { journalId: this.#log.journalId, view, schema: this.schema, onBlock: () => {} };
     await publishImage(this.#storage, this.#directory, plan, async () => {});

@@ -14,7 +14,7 @@ import type { EntryId } from '../../src/kv/entries/entry-handles.js';
 import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
 import type { IndexWalk } from '../../src/kv/entries/ordered-index.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
-import { StoreView } from '../../src/kv/entries/store-view.js';
+import { WholeView } from '../../src/kv/entries/store-view.js';
 import { writeCheckpoint } from '../../src/kv/image/checkpoint.js';
 import { createFsStorage } from '../../src/storage/index.js';
 import { addSpace, newSchema, putEntry } from './schema-tools.js';
@@ -66,7 +66,7 @@ async function checkpointOf(pairs: readonly (readonly [string, string])[], tornI
   const log = await openJournalOn(storage, here, resolveJournalOptions('openJournal', {}));
   await log.commit(new Uint8Array(100));
   const schema = makeSchema();
-  const { lsn, nextSpaceId, spaces } = schema.view(log.nextLsn);
+  const { lsn, nextSpaceId, spaces } = schema.wholeView(log.nextLsn);
   const tornSpaces = spaces.map((space) =>
     space.space.id === tornId ? { ...space, entries: torn(space.entries, pairs) } : space,
   );
@@ -75,7 +75,7 @@ async function checkpointOf(pairs: readonly (readonly [string, string])[], tornI
     directory: here,
     log,
     schema,
-    view: new StoreView(lsn, nextSpaceId, tornSpaces),
+    view: new WholeView(lsn, nextSpaceId, tornSpaces),
     onBlock: () => {},
   }).then(
     () => null,

@@ -44,7 +44,7 @@ function newStorage(): Storage {
 
 function headerFor(schema: Schema): ImageHeader {
   const { keyCodec, valueEncodingName } = schema.root;
-  const entryCount = schema.view(LSN).size;
+  const entryCount = schema.wholeView(LSN).size;
   return { journalId: JOURNAL_ID, lsn: LSN, entryCount, keyEncodingName: keyCodec.name, valueEncodingName };
 }
 
@@ -53,7 +53,7 @@ function write(
   schema: Schema,
   onBlock: (entriesDone: number, bytesWritten: number) => void = () => {},
 ): Promise<number> {
-  return writeImage(storage, PATH, { journalId: JOURNAL_ID, view: schema.view(LSN), schema, onBlock });
+  return writeImage(storage, PATH, { journalId: JOURNAL_ID, view: schema.wholeView(LSN), schema, onBlock });
 }
 
 function load(
@@ -333,7 +333,7 @@ describe('an image of several spaces', () => {
     for (const [key, version, value] of content[0]!) putEntry(schema.root, key, version, value);
     for (const [key, version, value] of content[3]!) putEntry(orders, key, version, value);
     await write(storage, schema);
-    const rows = schema.view(LSN).spaces.map(({ space, entries, bytes, lastLsn }) => ({
+    const rows = schema.wholeView(LSN).spaces.map(({ space, entries, bytes, lastLsn }) => ({
       id: space.id,
       name: space.name,
       keyEncoding: space.keyCodec.name,

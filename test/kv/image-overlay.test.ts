@@ -463,7 +463,7 @@ describe('an image of several spaces, as a checkpoint writes it,', () => {
         putEntry(space, `${key} ${at}`, 10 * key + at + 1, new Uint8Array(LARGE).fill(key));
     }
     const storage = new SimulatedDisk({ seed: 1, directories: ['/data', DIRECTORY] }).life();
-    const plan = { journalId: JOURNAL_ID, view: schema.view(LSN), schema, onBlock: () => {} };
+    const plan = { journalId: JOURNAL_ID, view: schema.wholeView(LSN), schema, onBlock: () => {} };
     await publishImage(storage, DIRECTORY, plan, async () => {});
     const file = await storage.openFile(imagePath(DIRECTORY, LSN), false);
     const bytes = new Uint8Array(await file.size());

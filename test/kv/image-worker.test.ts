@@ -9,7 +9,7 @@ import { Scratch } from '../../src/kv/encoding/scratch.js';
 import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
 import type { IndexWalk } from '../../src/kv/entries/ordered-index.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
-import { StoreView } from '../../src/kv/entries/store-view.js';
+import { WholeView } from '../../src/kv/entries/store-view.js';
 import type { ImageOutline } from '../../src/kv/image/image-parts.js';
 import { ImageWorker } from '../../src/kv/image/image-worker.js';
 import { writeImage } from '../../src/kv/image/image-writer.js';
@@ -62,7 +62,7 @@ interface Written {
 async function write(
   schema: Schema,
   startWorker: (outline: ImageOutline) => Promise<ImageWorker | null>,
-  { view = schema.view(LSN), onBlock = () => {} }: { view?: StoreView; onBlock?: () => void } = {},
+  { view = schema.wholeView(LSN), onBlock = () => {} }: { view?: WholeView; onBlock?: () => void } = {},
 ): Promise<Written> {
   const storage = new SimulatedDisk({ seed: 3, directories: ['/data'] }).life();
   const told: [number, number][] = [];
@@ -163,10 +163,10 @@ describe.each([
   ])('is refused when %s in the index in memory', async (_, order, idsAbove) => {
     const schema = newSchema();
     for (const key of ['a', 'b', 'c']) putEntry(schema.root, key, 1, `value of ${key}`);
-    const { lsn, nextSpaceId, spaces } = schema.view(LSN);
+    const { lsn, nextSpaceId, spaces } = schema.wholeView(LSN);
     const [space] = spaces;
     const entries = torn(space!.entries, order, idsAbove);
-    const view = new StoreView(lsn, nextSpaceId, [{ ...space!, entries }]);
+    const view = new WholeView(lsn, nextSpaceId, [{ ...space!, entries }]);
     await expect(write(schema, builder, { view })).rejects.toMatchObject({ code: 'KEELSON_INVARIANT' });
   });
 
@@ -179,9 +179,9 @@ describe.each([
   test('is refused when a handle leads nowhere', async () => {
     const schema = newSchema();
     putEntry(schema.root, 'a', 1, 'value');
-    const { lsn, nextSpaceId, spaces } = schema.view(LSN);
+    const { lsn, nextSpaceId, spaces } = schema.wholeView(LSN);
     const entries = torn(spaces[0]!.entries, [0], 0, 1e6);
-    const view = new StoreView(lsn, nextSpaceId, [{ ...spaces[0]!, entries }]);
+    const view = new WholeView(lsn, nextSpaceId, [{ ...spaces[0]!, entries }]);
     await expect(write(schema, builder, { view })).rejects.toMatchObject({ code: 'KEELSON_INVARIANT' });
   });
 });

@@ -25,7 +25,7 @@ async function storeAt(
     directory: '/s',
     source: '/s',
     schema,
-    view: schema.view(lsn),
+    view: schema.wholeView(lsn),
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });

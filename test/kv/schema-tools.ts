@@ -36,6 +36,7 @@ export function addSpace(
 export function putEntry(space: Space, key: IndexKey, lsn: number, value: Uint8Array | string): void {
   const { entries } = space;
   const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+  space.beforeChange();
   entries.link(key, lsn, entries.stage(key, bytes, 0, bytes.length));
   space.lastLsn = Math.max(space.lastLsn, lsn);
 }

@@ -255,7 +255,7 @@ describe('verify', () => {
           directory: victim,
           source: folder,
           schema,
-          view: schema.view(0),
+          view: schema.wholeView(0),
           assertGoingOn: () => {},
           whenAllowed: async () => {},
         });
@@ -393,7 +393,7 @@ describe('verify', () => {
     const schema = newSchema(utf8KeyCodec, 'msgpack');
     await writeImage(createFsStorage(), imagePath(victim, covered), {
       journalId: journal.journalId,
-      view: schema.view(covered),
+      view: schema.wholeView(covered),
       schema,
       onBlock: () => {},
     });

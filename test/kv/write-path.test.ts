@@ -375,7 +375,8 @@ describe('a commit', () => {
         () => root.entries.has('a'),
         () => root.entries.size === 2,
         () => root.entries.count(ALL_KEYS) === 2,
-        () => schema.view(log.nextLsn).size === 2,
+        () => schema.wholeView(log.nextLsn).size === 2,
+        () => schema.view(log.nextLsn).in(root)!.size === 2,
         () => contentOf(root.entries).length === 2,
       ];
       for (const look of looks) {

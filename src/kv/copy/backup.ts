@@ -5,7 +5,7 @@ import type { Lsn } from '../../journal/index.js';
 import { absoluteDirectory, type StoreLog } from '../../journal/internal.js';
 import type { Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
-import type { StoreView } from '../entries/store-view.js';
+import type { WholeView } from '../entries/store-view.js';
 import { refuseInside, refuseInsideByLinks, writeNewStore } from './new-store.js';
 
 /**
@@ -34,7 +34,7 @@ export interface BackupPlan {
   readonly log: StoreLog | null;
   readonly schema: Schema;
   /** The content of the backup. */
-  readonly view: StoreView;
+  readonly view: WholeView;
 }
 
 /** The running backups of one store. Any number may run at a time, each to a directory of its own. */

@@ -21,14 +21,14 @@ import {
   type Storage,
 } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
-import type { StoreView } from '../entries/store-view.js';
+import type { WholeView } from '../entries/store-view.js';
 import { imageLsn, isTemporaryImage } from '../image/image-names.js';
 import { publishImage } from '../image/image-writer.js';
 
 /** The input of writeNewStore(). */
 export interface NewStorePlan {
   /** The content of the new store. Its log continues at the LSN of the view. */
-  readonly view: StoreView;
+  readonly view: WholeView;
   readonly schema: Schema;
   /** The absolute path of the directory, which is absent or empty. */
   readonly directory: string;

@@ -136,6 +136,11 @@ export class Entries implements View {
     // change.
     this.#links.guard.assertIdle();
     this.#settle();
+    return this.freeze();
+  }
+
+  /** Returns what view() returns, inside of a change: without links that were put off. Only StoreViews calls it. */
+  freeze(): FrozenEntries {
     return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());
   }
 

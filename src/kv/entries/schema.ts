@@ -17,7 +17,7 @@ import { Entries, type EntriesOptions } from './entries.js';
 import { LinkQueue } from './link-queue.js';
 import type { Populate } from './slab.js';
 import { ROOT_ID, Space, type SpaceDefinition } from './space.js';
-import { StoreView } from './store-view.js';
+import { type StoreView, StoreViews, WholeView } from './store-view.js';
 
 /** Definitions are repeated after this much log, so that losing one makes at most 256 KiB of records unreadable. */
 const EPOCH_BYTES = 256 * 1024;
@@ -26,6 +26,8 @@ const EPOCH_BYTES = 256 * 1024;
 export class Schema {
   /** The links that a commit has put off, in all spaces. */
   readonly links = new LinkQueue();
+  /** The views that are open. */
+  readonly views = new StoreViews(this.links);
   /** The msgpack codec of this store, whose values may refer to definitions. */
   readonly msgpack: ValueCodec<unknown>;
   /** The seed of the hashes of keys. It is secret: see hashKey(). */
@@ -36,6 +38,8 @@ export class Schema {
   /** The root space, which reset(), replaceAll() and add() set. */
   root!: Space;
   #spaces = new Map<number, Space>();
+  /** The spaces in the order of their ids, or null after a change of them. */
+  #inOrder: readonly Space[] | null = null;
   #nextSpaceId = ROOT_ID + 1;
   #isReplaying = false;
   #epoch = 1;
@@ -52,7 +56,8 @@ export class Schema {
 
   /** All spaces, in the order of their ids. */
   get spaces(): readonly Space[] {
-    return [...this.#spaces.values()].sort((a, b) => a.id - b.id);
+    this.#inOrder ??= [...this.#spaces.values()].sort((a, b) => a.id - b.id);
+    return this.#inOrder;
   }
 
   /** The id of the next space that is created. No id is used twice. */
@@ -65,14 +70,20 @@ export class Schema {
     return this.#spaces.get(id);
   }
 
-  /** Returns a new and empty space. The caller adds it. */
-  newSpace(id: number, definition: SpaceDefinition): Space {
-    return new Space(id, definition, new Entries(this.seed, this.links, this.entriesOptions));
+  /** Returns a new space, empty unless `entries` are given. The caller adds it. */
+  newSpace(
+    id: number,
+    definition: SpaceDefinition,
+    entries = new Entries(this.seed, this.links, this.entriesOptions),
+  ): Space {
+    return new Space(id, definition, entries, this.views);
   }
 
   /** Adds a space. */
   add(space: Space): void {
     this.#spaces.set(space.id, space);
+    this.#inOrder = null;
+    space.enter();
     if (space.id === ROOT_ID) this.root = space;
     this.#nextSpaceId = Math.max(this.#nextSpaceId, space.id + 1);
     if (this.#isReplaying) space.entries.startReplay();
@@ -95,9 +106,11 @@ export class Schema {
     this.#nextSpaceId = Math.max(this.#nextSpaceId, nextSpaceId);
   }
 
-  /** Removes a space and its entries. O(1). */
+  /** Removes a space and its entries, which earlier views keep. O(1). */
   drop(id: number): void {
+    this.#spaces.get(id)?.leave();
     this.#spaces.delete(id);
+    this.#inOrder = null;
   }
 
   /** Replaces all spaces by an empty root space. */
@@ -111,19 +124,26 @@ export class Schema {
     this.links.forget();
     this.#isReplaying = false;
     this.#spaces = new Map(spaces.map((space) => [space.id, space]));
+    this.#inOrder = null;
+    for (const space of spaces) space.enter();
     this.#nextSpaceId = nextSpaceId;
     this.root = this.#spaces.get(ROOT_ID)!;
   }
 
-  /** Returns a view of all spaces. `lsn` is the LSN of the last write. */
+  /** Returns a view of the store. `lsn` is the LSN of the last write. O(1). The caller closes the view. */
   view(lsn: number): StoreView {
+    return this.views.take(lsn, this.#nextSpaceId);
+  }
+
+  /** Returns a view that has all spaces at once. `lsn` is the LSN of the last write. O(spaces). */
+  wholeView(lsn: number): WholeView {
     const spaces = this.spaces.map((space) => ({
       space,
       entries: space.entries.view(),
       bytes: space.entries.memory.valueBytes,
       lastLsn: space.lastLsn,
     }));
-    return new StoreView(lsn, this.#nextSpaceId, spaces);
+    return new WholeView(lsn, this.#nextSpaceId, spaces);
   }
 
   /** Throws KEELSON_DECODE when the schema has no definition with this id. */

@@ -32,16 +32,52 @@ export class SpaceDefinition {
   }
 }
 
+/** The views of a store, as a space sees them: see StoreViews. */
+export interface ViewsOfSpaces {
+  /** The number of views that were ever taken. */
+  readonly epoch: number;
+  /** Freezes a space for the views that may lack it. */
+  freeze(space: Space): void;
+}
+
 /** A space of an open store. */
 export class Space extends SpaceDefinition {
   readonly id: number;
   readonly entries: Entries;
   /** The LSN of the last write to this space. */
   lastLsn = 0;
+  /** True from the creation of the space in the schema until it is dropped. */
+  isThere = false;
+  /** The views up to this epoch are settled: see StoreViews. */
+  epoch = 0;
+  readonly #views: ViewsOfSpaces;
 
-  constructor(id: number, { name, keyCodec, valueEncodingName }: SpaceDefinition, entries: Entries) {
+  constructor(
+    id: number,
+    { name, keyCodec, valueEncodingName }: SpaceDefinition,
+    entries: Entries,
+    views: ViewsOfSpaces,
+  ) {
     super(name, keyCodec, valueEncodingName);
     this.id = id;
     this.entries = entries;
+    this.#views = views;
+  }
+
+  /** Freezes the entries for the views that still need them. Call it before each change of the entries. */
+  beforeChange(): void {
+    if (this.epoch !== this.#views.epoch) this.#views.freeze(this);
+  }
+
+  /** Notes that the space is in the schema from now on. Earlier views do not have it. */
+  enter(): void {
+    this.epoch = this.#views.epoch;
+    this.isThere = true;
+  }
+
+  /** Notes that the space is dropped. Earlier views keep its entries, and later views do not have it. */
+  leave(): void {
+    this.beforeChange();
+    this.isThere = false;
   }
 }

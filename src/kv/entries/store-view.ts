@@ -1,9 +1,135 @@
-// The view of a store: all spaces as they were after one write. A snapshot, a checkpoint and a backup hold one.
+// Views of a store: all spaces as they were after one write. A StoreView takes constant time, and freezes a space when
+// it is asked for it, or right before the first change of the space. A WholeView has every space at once, for an image.
+//
+// StoreViews counts views in `epoch`. Space.epoch says up to which view a space is settled: each of these views has
+// frozen entries of the space, or does not have the space. A change of the space must first settle the later views, and
+// one comparison finds out whether there are any. Only weak references lead to views. So a view that nobody closes
+// becomes garbage, and so do the entries that only it holds, and no space is frozen for it any more.
 
 import type { FrozenEntries } from './frozen-entries.js';
+import type { LinkQueue } from './link-queue.js';
 import type { Space } from './space.js';
 
-/** A view of a space. */
+/** A view of a store. It takes memory only for spaces that it was asked for, or that have changed since. */
+export class StoreView {
+  readonly lsn: number;
+  /** The id of the next space that is created. No id is used twice. */
+  readonly nextSpaceId: number;
+  /** The number of this view among all views of the store, from 1. */
+  readonly epoch: number;
+  readonly #views: StoreViews;
+  /** The spaces that are frozen; null after close(). */
+  #frozen: Map<Space, FrozenEntries> | null = new Map();
+
+  /** Made by StoreViews.take(). */
+  constructor(views: StoreViews, lsn: number, nextSpaceId: number) {
+    this.#views = views;
+    this.lsn = lsn;
+    this.nextSpaceId = nextSpaceId;
+    this.epoch = views.epoch;
+  }
+
+  /** True after close(). */
+  get isClosed(): boolean {
+    return this.#frozen === null;
+  }
+
+  /**
+   * Returns the entries of a space as they were, or undefined when the space was not there. After close(), always
+   * undefined. Throws KEELSON_INTERRUPTED when a change of entries was stopped half-way.
+   */
+  in(space: Space): FrozenEntries | undefined {
+    const frozen = this.#frozen?.get(space);
+    if (frozen !== undefined || this.isClosed || !this.mayLack(space)) return frozen;
+    this.#views.freezeNow(space);
+    return this.#frozen?.get(space);
+  }
+
+  /** Lets go of the entries, and has no more spaces frozen for this view. */
+  close(): void {
+    this.#frozen = null;
+  }
+
+  /** Returns true when the view may have the space and no frozen entries of it yet. @internal For StoreViews. */
+  mayLack(space: Space): boolean {
+    return space.isThere && space.epoch < this.epoch;
+  }
+
+  /** Takes the frozen entries of a space, unless it has some already. @internal For StoreViews. */
+  keep(space: Space, entries: FrozenEntries): void {
+    if (this.#frozen?.has(space) === false) this.#frozen.set(space, entries);
+  }
+}
+
+/** Fewer references to views than this are not worth a search for dead ones. */
+const REFERENCES_MIN = 16;
+
+/** The open views of one store. */
+export class StoreViews {
+  /** The number of views that were ever taken. */
+  epoch = 0;
+  readonly #links: LinkQueue;
+  /** The views in the order of their epochs. Some are closed, or garbage. */
+  #references: WeakRef<StoreView>[] = [];
+  /** With so many references, take() searches for dead ones. */
+  #sweepAt = REFERENCES_MIN;
+
+  constructor(links: LinkQueue) {
+    this.#links = links;
+  }
+
+  /** The number of references to views that are kept: at most twice the open views, and REFERENCES_MIN. For tests. */
+  get references(): number {
+    return this.#references.length;
+  }
+
+  /** Returns a view of the store as it is now. Throws KEELSON_INTERRUPTED when a change was stopped half-way. */
+  take(lsn: number, nextSpaceId: number): StoreView {
+    this.#links.guard.assertIdle();
+    // What was put off came before this view.
+    this.#links.run();
+    if (this.#references.length >= this.#sweepAt) this.#sweep();
+    this.epoch++;
+    const view = new StoreView(this, lsn, nextSpaceId);
+    this.#references.push(new WeakRef(view));
+    return view;
+  }
+
+  /** Freezes a space for the views that may lack it. Call it before each change, inside of the guard of the queue. */
+  freeze(space: Space): void {
+    if (!space.isThere) return;
+    let entries: FrozenEntries | undefined;
+    let dead = 0;
+    for (let at = this.#references.length - 1; at >= 0; at--) {
+      const view = this.#references[at]!.deref();
+      if (view === undefined || view.isClosed) dead++;
+      else if (!view.mayLack(space)) break;
+      else {
+        entries ??= space.entries.freeze();
+        view.keep(space, entries);
+      }
+    }
+    space.epoch = this.epoch;
+    if (dead * 2 > this.#references.length) this.#sweep();
+  }
+
+  /** Freezes a space for the views that may lack it, outside of a change. */
+  freezeNow(space: Space): void {
+    this.#links.guard.assertIdle();
+    // A change that was put off came after the views, and freezes its space itself.
+    this.#links.run();
+    this.#links.guard.enter();
+    this.freeze(space);
+    this.#links.guard.leave();
+  }
+
+  #sweep(): void {
+    this.#references = this.#references.filter((reference) => reference.deref()?.isClosed === false);
+    this.#sweepAt = Math.max(REFERENCES_MIN, this.#references.length * 2);
+  }
+}
+
+/** A space in a whole view. */
 export interface SpaceView {
   readonly space: Space;
   readonly entries: FrozenEntries;
@@ -13,8 +139,8 @@ export interface SpaceView {
   readonly lastLsn: number;
 }
 
-/** A view of a whole store: all spaces as they were after the write at `lsn`. */
-export class StoreView {
+/** A view of a whole store with all its spaces. An image is made of it. */
+export class WholeView {
   readonly lsn: number;
   /** The id of the next space that is created. No id is used twice. */
   readonly nextSpaceId: number;
@@ -32,8 +158,8 @@ export class StoreView {
     return this.spaces.reduce((sum, { entries }) => sum + entries.size, 0);
   }
 
-  /** Returns the entries of a space, or undefined when the space was not there. */
-  in(id: number): FrozenEntries | undefined {
-    return this.spaces.find(({ space }) => space.id === id)?.entries;
+  /** The bytes of the entries in all spaces. */
+  get bytes(): number {
+    return this.spaces.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 }

@@ -7,7 +7,7 @@ import type { LocalLog } from '../../journal/internal.js';
 import { queueMicrotask } from '../../schedulers.js';
 import type { Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
-import type { StoreView } from '../entries/store-view.js';
+import type { WholeView } from '../entries/store-view.js';
 import type { WriteObserver } from '../write/write-path.js';
 import { type CheckpointResult, retireReplaced, type WrittenImage, writeCheckpoint } from './checkpoint.js';
 
@@ -276,7 +276,7 @@ export class CheckpointSchedule implements WriteObserver {
       return { lsn, entries: this.#entryCount, bytesWritten: 0, durationMs: 0 };
     }
     const startedMs = storage.nowMs();
-    const view = schema.view(lsn);
+    const view = schema.wholeView(lsn);
     // Later records repeat definitions, because the log before the image will be retired.
     schema.startEpoch(lsn);
     emit({ type: 'started', lsn, entries: view.size, isAutomatic });
@@ -302,7 +302,7 @@ export class CheckpointSchedule implements WriteObserver {
   }
 
   /** Writes the image. On a full disk, has the log give up the segments that it does not use yet, and tries once more. */
-  async #writeWithRoom(lsn: Lsn, view: StoreView): Promise<WrittenImage> {
+  async #writeWithRoom(lsn: Lsn, view: WholeView): Promise<WrittenImage> {
     try {
       return await this.#write(lsn, view);
     } catch (error) {
@@ -311,7 +311,7 @@ export class CheckpointSchedule implements WriteObserver {
     }
   }
 
-  #write(lsn: Lsn, view: StoreView): Promise<WrittenImage> {
+  #write(lsn: Lsn, view: WholeView): Promise<WrittenImage> {
     const { storage, directory, log, schema, emit } = this.#parts;
     return writeCheckpoint({
       storage,

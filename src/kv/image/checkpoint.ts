@@ -6,7 +6,7 @@ import { isKeelsonError } from '../../errors.js';
 import type { LocalLog, StoreLog } from '../../journal/internal.js';
 import { isFailedFlush, type Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
-import type { StoreView } from '../entries/store-view.js';
+import type { WholeView } from '../entries/store-view.js';
 import { imagePath, listImages } from './image-names.js';
 import { publishImage } from './image-writer.js';
 
@@ -37,7 +37,7 @@ export interface CheckpointPlan {
   readonly log: StoreLog;
   readonly schema: Schema;
   /** The content of the image. */
-  readonly view: StoreView;
+  readonly view: WholeView;
   /** Called after every block of the image. An error that it throws aborts the checkpoint. */
   readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
 }

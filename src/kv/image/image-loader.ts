@@ -6,7 +6,7 @@ import { nextTurn } from '../../schedulers.js';
 import { type Storage, type StorageFile, startRead } from '../../storage/index.js';
 import { EntriesLoader } from '../entries/entries.js';
 import type { Schema } from '../entries/schema.js';
-import { Space } from '../entries/space.js';
+import type { Space } from '../entries/space.js';
 import { readImageEntries, verifyImageBlock } from './image-block-reader.js';
 import {
   damagedImage,
@@ -113,8 +113,7 @@ function loadBlock(
 }
 
 function spaceOf({ id, definition, lastLsn }: ImageTableRow, schema: Schema, loader?: EntriesLoader): Space {
-  const space =
-    loader === undefined ? schema.newSpace(id, definition) : new Space(id, definition, loader.finish());
+  const space = schema.newSpace(id, definition, loader?.finish());
   space.lastLsn = lastLsn;
   return space;
 }

@@ -6,7 +6,7 @@ import type { KeyEncodingName } from '../encoding/key-encoding.js';
 import { Scratch } from '../encoding/scratch.js';
 import type { DefinitionId } from '../entries/definitions.js';
 import type { Schema } from '../entries/schema.js';
-import type { SpaceView, StoreView } from '../entries/store-view.js';
+import type { SpaceView, WholeView } from '../entries/store-view.js';
 import { IMAGE_BLOCK_PAYLOAD_BYTES_MAX } from './image-format.js';
 import { writeImageTable } from './image-table.js';
 
@@ -44,7 +44,7 @@ export type ImagePart =
   | { readonly kind: 'end' };
 
 /** Returns the outline of the image of a view. */
-export function outlineOf(journalId: Uint8Array, view: StoreView, schema: Schema): ImageOutline {
+export function outlineOf(journalId: Uint8Array, view: WholeView, schema: Schema): ImageOutline {
   const out = new Scratch(IMAGE_BLOCK_PAYLOAD_BYTES_MAX);
   writeImageTable(view, out);
   const table = out.bytes.slice(0, out.at);
@@ -53,7 +53,7 @@ export function outlineOf(journalId: Uint8Array, view: StoreView, schema: Schema
 }
 
 /** Yields the parts of the image of a view, with at most `entriesMax` entries in a part. */
-export function* partsOf(view: StoreView, entriesMax: number): Generator<ImagePart, void, undefined> {
+export function* partsOf(view: WholeView, entriesMax: number): Generator<ImagePart, void, undefined> {
   for (const space of view.spaces) yield* partsOfSpace(space, entriesMax);
   yield { kind: 'end' };
 }

@@ -6,7 +6,7 @@ import { type ReadCursor, readLeb128, readLength, writeLeb128 } from '../encodin
 import type { Scratch } from '../encoding/scratch.js';
 import { readUtf8 } from '../encoding/utf8.js';
 import { SPACE_ID_MAX, SpaceDefinition } from '../entries/space.js';
-import type { StoreView } from '../entries/store-view.js';
+import type { WholeView } from '../entries/store-view.js';
 import { damagedImage, IMAGE_BLOCK_HEADER_BYTES, readImageBlockHead } from './image-format.js';
 
 /** The most bytes that a number in the table takes. Every number is a safe integer. */
@@ -33,7 +33,7 @@ export interface ImageTableRow {
 }
 
 /** Appends the table of a view to `out`. */
-export function writeImageTable(view: StoreView, out: Scratch): void {
+export function writeImageTable(view: WholeView, out: Scratch): void {
   // The two zeros are reserved for the highest time that was seen and the highest id that was given out.
   for (const number of [view.nextSpaceId, 0, 0, view.spaces.length]) writeNumber(number, out);
   for (const { space, entries, bytes, lastLsn } of view.spaces) {

@@ -12,7 +12,7 @@ import {
 } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
 import { isSlabMemoryShared } from '../entries/slab.js';
-import type { StoreView } from '../entries/store-view.js';
+import type { WholeView } from '../entries/store-view.js';
 import { ImageBuild } from './image-build.js';
 import { encodeImageHeader, IMAGE_HEADER_BYTES } from './image-header.js';
 import { imagePath } from './image-names.js';
@@ -47,7 +47,7 @@ const PARTS_UNTAKEN_MAX = 3;
 export interface ImagePlan {
   readonly journalId: Uint8Array;
   /** The content of the image. The LSN of the view is the LSN of the image. */
-  readonly view: StoreView;
+  readonly view: WholeView;
   readonly schema: Schema;
   /** Called after every block or piece of blocks. An error that it throws aborts the writing. */
   readonly onBlock: (entriesDone: number, bytesWritten: number) => void;
@@ -107,11 +107,11 @@ type StartWorker = (outline: ImageOutline) => Promise<ImageWorker | null>;
 const noWorker: StartWorker = async () => null;
 
 /** Returns what starts the worker for an image of this view. Starts none when this thread is to build the image. */
-function workerStarterFor(storage: Storage, view: StoreView): StartWorker {
-  const bytes = view.spaces.reduce((sum, space) => sum + space.bytes, 0);
+function workerStarterFor(storage: Storage, view: WholeView): StartWorker {
   // A simulated disk replays every run, and threads would not.
   const isSimulated = storage.report.engine === 'simulated';
-  if (isSimulated || isWithoutWorkers || !isSlabMemoryShared || bytes < WORKER_BYTES_MIN) return noWorker;
+  if (isSimulated || isWithoutWorkers || !isSlabMemoryShared || view.bytes < WORKER_BYTES_MIN)
+    return noWorker;
   return async (outline) => {
     const worker = await ImageWorker.start(outline);
     isWithoutWorkers ||= worker === null;

@@ -4,33 +4,44 @@ import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import '../../platform-types.js';
 import type { FrozenEntries } from '../entries/frozen-entries.js';
-import { ROOT_ID } from '../entries/space.js';
+import type { Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import { type Codecs, IndexReads } from './reads.js';
 
 /** A snapshot of an open store. store-interface.ts documents it for callers. */
 export class Snapshot<K, V> extends IndexReads<K, V> {
   readonly lsn: Lsn;
-  #root: FrozenEntries | null;
+  readonly #view: StoreView;
+  /** The entries of the space; null after close(). */
+  #entries: FrozenEntries | null;
 
   /**
-   * `view` is a view of the store in `directory`. Every read calls `storeIsOpen`, because a snapshot ends with its
-   * store.
+   * `view` is a view of the store in `directory`, and `space` the space that is read. Every read calls `storeIsOpen`,
+   * because a snapshot ends with its store.
    */
-  constructor(codecs: Codecs<K, V>, view: StoreView, directory: string, storeIsOpen: () => boolean) {
+  constructor(
+    codecs: Codecs<K, V>,
+    view: StoreView,
+    space: Space,
+    directory: string,
+    storeIsOpen: () => boolean,
+  ) {
     super(codecs, {
-      view: () => this.#root as FrozenEntries,
+      view: () => this.#entries as FrozenEntries,
       assertOpen: () => {
-        if (this.#root === null) throw closedSnapshot(directory);
+        if (this.#entries === null) throw closedSnapshot(directory);
         if (!storeIsOpen()) throw closedStore(directory);
       },
     });
-    this.#root = view.in(ROOT_ID)!;
+    this.#view = view;
+    // Frozen at once, so that the snapshot can be read when a later write was stopped half-way.
+    this.#entries = view.in(space)!;
     this.lsn = view.lsn as Lsn;
   }
 
   close(): void {
-    this.#root = null;
+    this.#view.close();
+    this.#entries = null;
   }
 
   [Symbol.dispose](): void {

@@ -118,7 +118,7 @@ export async function salvageOn(
     directory: out,
     source: directory,
     schema,
-    view: schema.view(lsn),
+    view: schema.wholeView(lsn),
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });

@@ -84,6 +84,7 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
   let clears = 0;
   for (let at = 0; at < count; at++) {
     const space = spaces[at]!;
+    space.beforeChange();
     // The overlay of a damaged image links its entries in the order of their keys, so the LSNs come in no order.
     if (lsn > space.lastLsn) space.lastLsn = lsn;
     switch (kinds[at]) {
@@ -145,6 +146,7 @@ export class QueuedPuts {
     for (let at = 0; at < count; at++) {
       const space = this.#spaces[at]!;
       const lsn = this.#lsns[at]!;
+      space.beforeChange();
       space.lastLsn = lsn;
       space.entries.link(this.#keys[at]!, lsn, this.#handles[at]!, this.#hasOwnKeys);
       // A key may be a substring that keeps a longer string in memory.
