@@ -12,9 +12,8 @@ import {
 } from '../encoding/range.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
-import type { IndexWalk } from '../entries/ordered-index.js';
 import type { EntryHandle } from '../entries/slab.js';
-import type { View } from '../entries/view.js';
+import type { IndexWalk, View } from '../entries/view.js';
 
 /**
  * A value, and the LSN of the write that put it there.
