@@ -86,7 +86,7 @@ export interface Reads<K, V> {
    * Returns an iterator over keys and their values, in the order of keys. It is lazy, and shows the entries at the time
    * of the call: later writes do not change it.
    *
-   * @param range The range, the order and the number of keys. By default all keys, upwards.
+   * @param range The range, the order, the offset and the number of keys. By default all keys, upwards.
    * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED. A step of the iterator
    * throws KEELSON_CLOSED when the store is closed before the last entry, and KEELSON_DECODE for a value that the
    * encoding cannot decode.
@@ -99,7 +99,7 @@ export interface Reads<K, V> {
    * Returns an iterator over keys, in their order. It is lazy, shows the keys at the time of the call, and reads no
    * values.
    *
-   * @param range The range, the order and the number of keys. By default all keys, upwards.
+   * @param range The range, the order, the offset and the number of keys. By default all keys, upwards.
    * @throws What entries() throws, apart from KEELSON_DECODE.
    * @example
    * const newest = db.keys({ prefix: 'log:', reverse: true, limit: 1 }).next().value;
@@ -110,7 +110,7 @@ export interface Reads<K, V> {
    * Returns an iterator over values, in the order of their keys. It is lazy, and shows the values at the time of the
    * call.
    *
-   * @param range The range, the order and the number of keys. By default all keys, upwards.
+   * @param range The range, the order, the offset and the number of keys. By default all keys, upwards.
    * @throws What entries() throws.
    * @example
    * const users = [...db.values({ prefix: 'user:' })];
@@ -129,7 +129,7 @@ export interface Reads<K, V> {
   /**
    * Returns the number of keys in a range, without visiting each key.
    *
-   * @param range The range. By default all keys. `reverse` and `limit` are unknown options here.
+   * @param range The range. By default all keys. `reverse`, `offset` and `limit` are unknown options here.
    * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED.
    * @example
    * const users = db.count({ prefix: 'user:' });
@@ -224,9 +224,9 @@ export class IndexReads<K, V> implements Reads<K, V> {
   /** Returns an iterator over a view that is taken now. `project` makes the items. */
   #iterate<T>(range: unknown, project: Projection<T>): IteratorObject<T, undefined> {
     this.#assertOpen();
-    const { bounds, reverse, limit } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
+    const { bounds, reverse, limit, offset } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
     const view = this.#view().view();
-    return new RangeIterator(view, view.walk(bounds, reverse, limit), project, this.#assertOpen);
+    return new RangeIterator(view, view.walk(bounds, reverse, limit, offset), project, this.#assertOpen);
   }
 }
 
