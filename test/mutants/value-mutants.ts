@@ -274,6 +274,18 @@ export const valueMutants: readonly Mutant[] = [
     tests: ['test/kv/ordered-index.test.ts'],
   },
   {
+    name: 'the version of an entry is read behind its value',
+    edits: [
+      {
+        file: 'src/kv/read/reads.ts',
+        find: '    const version = view.versionOf(handle) as Lsn;\n    return { value: view.read(handle, this.codecs.value.decode), version };',
+        replace:
+          '    const value = view.read(handle, this.codecs.value.decode);\n    return { value, version: view.versionOf(handle) as Lsn };',
+      },
+    ],
+    tests: ['test/kv/reads.test.ts'],
+  },
+  {
     name: 'an accessor is read where the names have a shape',
     edits: [
       {
