@@ -103,7 +103,7 @@ export type { CustomValueEncoding, ValueEncodingName } from './encoding/value-en
 export type { CheckpointResult } from './image/checkpoint.js';
 export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 export type { OpenProgress, StoreOptions } from './options.js';
-export type { Reads, VersionedValue } from './read/reads.js';
+export type { Entry, Reads, VersionedValue } from './read/reads.js';
 export type { StoreRecovery } from './recovery-report.js';
 export type { ImageFindings } from './repair/image-examination.js';
 export { type SalvageOptions, type SalvageReport, salvage } from './repair/salvage.js';

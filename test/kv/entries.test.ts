@@ -36,6 +36,7 @@ function contentOf(view: View): [string, Item][] {
 function expectFrozen(view: FrozenEntries, expected: [string, Item][]): void {
   expect(contentOf(view)).toEqual(expected);
   expect([view.size, view.count(ALL_KEYS)]).toEqual([expected.length, expected.length]);
+  expectOrder(view, expected);
   expect(view.view()).toBe(view);
   const found = expected.map(([key]): [string, Item] => {
     const handle = view.find(key)!;
@@ -45,6 +46,17 @@ function expectFrozen(view: FrozenEntries, expected: [string, Item][]): void {
   });
   expect(found).toEqual(expected);
   expect(view.find('not there')).toBeUndefined();
+}
+
+/** Expects that rank(), nth() and offsets agree with an array. */
+function expectOrder(view: View, expected: [string, Item][]): void {
+  expect(expected.map(([name]) => view.rank(name))).toEqual(expected.map((_, at) => at));
+  const ofNth = expected.map((_, at) => view.nth(at)!);
+  expect(ofNth.map(([name, id]) => [name, itemOf(view, view.handleOf(id))])).toEqual(expected);
+  expect([view.nth(-1), view.nth(expected.length)]).toEqual([undefined, undefined]);
+  const offset = expected.length >> 1;
+  const walk = view.walk(ALL_KEYS, true, 1, offset);
+  expect(walk.advance() ? walk.key : undefined).toBe(expected.toReversed()[offset]?.[0]);
 }
 
 function newEntries(sizes: EntriesOptions = {}): Entries {
@@ -137,6 +149,7 @@ describe('entries', () => {
         entries.checkValid();
         expect(contentOf(entries)).toEqual(sorted(model));
         expect(entries.size).toBe(model.size);
+        expectOrder(entries, sorted(model));
         for (const { view, expected } of views) expectFrozen(view, expected);
       }),
       { numRuns: 60 },

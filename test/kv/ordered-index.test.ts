@@ -104,7 +104,11 @@ function applyStep(index: OrderedIndex<Item>, model: Model, action: Exclude<Step
 function expectSame(index: OrderedIndex<Item>, model: Model): void {
   index.checkValid();
   expect(index.size).toBe(model.map.size);
-  expect([...index.iterate(ALL_KEYS)]).toEqual(model.sorted());
+  const expected = model.sorted();
+  expect([...index.iterate(ALL_KEYS)]).toEqual(expected);
+  expect([...index.iterate(ALL_KEYS, true)]).toEqual(expected.toReversed());
+  expect(expected.map((_, at) => index.nth(at))).toEqual(expected);
+  expect(expected.map(([name]) => index.rank(name))).toEqual(expected.map((_, at) => at));
 }
 
 describe('the ordered index', () => {
@@ -116,6 +120,7 @@ describe('the ordered index', () => {
         for (const action of actions) if (action.type !== 'clone') applyStep(index, model, action);
         expectSame(index, model);
         expect(index.get(probe)).toBe(model.map.get(probe));
+        expect(index.rank(probe)).toBe(model.sorted().filter(([name]) => name < probe).length);
       }),
     );
   });
@@ -164,25 +169,41 @@ describe('the ordered index', () => {
     );
   });
 
-  test('iterates and counts any range, in both orders, to any limit', () => {
+  test('iterates and counts any range, in both orders, from any offset to any limit', () => {
     fc.assert(
       fc.property(
         fc.array(key, { size: 'max', maxLength: 60 }),
         bounds,
         fc.boolean(),
         fc.oneof(fc.nat({ max: 8 }), fc.constant(Number.POSITIVE_INFINITY)),
-        (keys, range, reverse, limit) => {
+        fc.oneof(fc.nat({ max: 60 }), fc.constant(0), fc.constant(Number.MAX_SAFE_INTEGER)),
+        (keys, range, reverse, limit, offset) => {
           const index = new OrderedIndex<Item>(SMALL_NODE_ENTRIES, SMALL_TAIL_KEYS);
           const model = new Model(keys.map((name, number) => [name, { number }]));
           for (const [name, item] of model.map) index.set(name, item);
           const expected = model.within(range);
           expect(index.count(range)).toBe(expected.length);
           if (reverse) expected.reverse();
-          expect([...index.iterate(range, reverse, limit)]).toEqual(expected.slice(0, limit));
+          expect([...index.iterate(range, reverse, limit, offset)]).toEqual(
+            expected.slice(offset, offset + limit),
+          );
         },
       ),
       { numRuns: 500 },
     );
+  });
+
+  test('has no key at a place below 0 or above the last', () => {
+    const index = new OrderedIndex<Item>();
+    expect([index.nth(-1), index.nth(0)]).toEqual([undefined, undefined]);
+    index.set('a', { number: 1 });
+    expect([index.nth(-1), index.nth(1), index.nth(2)]).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('counts all keys without moving the tail into the tree', () => {
+    const index = new OrderedIndex<Item>();
+    index.set('a', { number: 1 });
+    expect([index.count(ALL_KEYS), index.isSettled]).toEqual([1, false]);
   });
 
   test('counts nothing, and deletes nothing, in a range that is upside down', () => {
@@ -191,6 +212,7 @@ describe('the ordered index', () => {
     const upsideDown = { low: 'd', lowInclusive: true, high: 'a', highInclusive: true };
     expect(index.count(upsideDown)).toBe(0);
     expect(index.deleteRange(upsideDown)).toBe(0);
+    for (const reverse of [false, true]) expect([...index.iterate(upsideDown, reverse)]).toEqual([]);
     expect(index.size).toBe(4);
   });
 

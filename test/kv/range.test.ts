@@ -42,7 +42,7 @@ const refused: readonly { given: unknown; message: RegExp }[] = [
   { given: ['a'], message: /^range: expected an object, got an array$/ },
   {
     given: { start: 'a' },
-    message: /^range: unknown option 'start'; known are gt, gte, lt, lte, prefix, reverse, limit$/,
+    message: /^range: unknown option 'start'; known are gt, gte, lt, lte, prefix, reverse, offset, limit$/,
   },
   { given: { gt: 'a', gte: 'a' }, message: /^range: expected gt or gte, got both$/ },
   { given: { lt: 'a', lte: 'a' }, message: /^range: expected lt or lte, got both$/ },
@@ -57,6 +57,13 @@ const refused: readonly { given: unknown; message: RegExp }[] = [
   { given: { limit: 1.5 }, message: /^range\.limit: / },
   { given: { limit: Number.NaN }, message: /^range\.limit: / },
   { given: { limit: '3' }, message: /^range\.limit: / },
+  {
+    given: { offset: -1 },
+    message: /^range\.offset: expected an integer of 0 or more, got the number -1$/,
+  },
+  { given: { offset: 1.5 }, message: /^range\.offset: / },
+  { given: { offset: Number.POSITIVE_INFINITY }, message: /^range\.offset: / },
+  { given: { offset: null }, message: /^range\.offset: / },
 ];
 
 describe('a range', () => {
@@ -77,8 +84,8 @@ describe('a range', () => {
     );
   });
 
-  test('is everything, upwards, without a limit, when nothing is given', () => {
-    const everything = { bounds: ALL_KEYS, reverse: false, limit: Number.POSITIVE_INFINITY };
+  test('is everything, upwards, without an offset or a limit, when nothing is given', () => {
+    const everything = { bounds: ALL_KEYS, reverse: false, offset: 0, limit: Number.POSITIVE_INFINITY };
     expect(resolveRange(utf8KeyCodec, 'range', RANGE_NAMES, undefined)).toEqual(everything);
     expect(resolveRange(utf8KeyCodec, 'range', RANGE_NAMES, {})).toEqual(everything);
     const undefineds = {
@@ -86,14 +93,15 @@ describe('a range', () => {
       gte: undefined,
       prefix: undefined,
       reverse: undefined,
+      offset: undefined,
       limit: undefined,
     };
     expect(resolveRange(utf8KeyCodec, 'range', RANGE_NAMES, undefineds)).toEqual(everything);
   });
 
-  test('carries order and limit', () => {
-    const range = resolveRange(utf8KeyCodec, 'range', RANGE_NAMES, { reverse: true, limit: 0 });
-    expect(range).toMatchObject({ reverse: true, limit: 0 });
+  test('carries order, offset and limit', () => {
+    const range = resolveRange(utf8KeyCodec, 'range', RANGE_NAMES, { reverse: true, offset: 7, limit: 0 });
+    expect(range).toMatchObject({ reverse: true, offset: 7, limit: 0 });
     expect(resolveRange(utf8KeyCodec, 'range', RANGE_NAMES, { limit: Number.POSITIVE_INFINITY }).limit).toBe(
       Number.POSITIVE_INFINITY,
     );
@@ -105,10 +113,10 @@ describe('a range', () => {
     expect(run).toThrow(message);
   });
 
-  test('of a count or clear knows neither order nor limit', () => {
-    for (const given of [{ limit: 1 }, { reverse: true }]) {
+  test('of a count or clear knows neither order, offset nor limit', () => {
+    for (const given of [{ limit: 1 }, { offset: 1 }, { reverse: true }]) {
       expect(() => resolveRange(utf8KeyCodec, 'range', BOUND_NAMES, given)).toThrow(
-        /unknown option '(limit|reverse)'; known are gt, gte, lt, lte, prefix$/,
+        /unknown option '(limit|offset|reverse)'; known are gt, gte, lt, lte, prefix$/,
       );
     }
   });

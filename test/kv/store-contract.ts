@@ -292,6 +292,27 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         expect(db.getMany(['d', 'absent', 'a'])).toEqual(['d', undefined, 'a']);
       });
 
+      it('gives the entries, versions and presence of many', async () => {
+        const version = await db.put('b', 'again');
+        expect(db.getEntryMany(['b', 'absent'])).toEqual([{ value: 'again', version }, undefined]);
+        expect(db.hasMany(['absent', 'b'])).toEqual([false, true]);
+        expect([...db.getEntries({ gte: 'b', limit: 1 })]).toEqual([{ key: 'b', value: 'again', version }]);
+      });
+
+      it('knows places: ranks, the keys at them, and offsets', async () => {
+        const expectPlaces = () => {
+          expect(['', 'a', 'c', 'd', '\uFFFF\uFFFF'].map((key) => db.rank(key))).toEqual([0, 0, 2, 4, 7]);
+          expect([0, 4, -1, -7].map((at) => db.nth(at)?.[0])).toEqual(['a', 'd', '\uFFFF', 'a']);
+          expect([db.nth(7), db.nth(-8)]).toEqual([undefined, undefined]);
+          expect([...db.keys({ offset: 5 })]).toEqual(['\u{1F600}', '\uFFFF']);
+          expect([...db.keys({ lt: 'd', reverse: true, offset: 1, limit: 2 })]).toEqual(['c/1', 'b']);
+        };
+        expectPlaces();
+        await db.checkpoint();
+        await reopen();
+        expectPlaces();
+      });
+
       it('shows an iteration the view of its call', () => {
         const keys = db.keys();
         db.put('aa', 1);
@@ -302,9 +323,10 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
 
       // An iteration that close() cut short ended as if there was no more: an export was short of keys, and said nothing.
       it('breaks off an iteration that the end of the store or of its snapshot cuts short', async () => {
-        const iterationsOf = (reads: Pick<typeof db, 'entries' | 'keys' | 'values'>): Iterator<unknown>[] => [
-          ...(['entries', 'keys', 'values'] as const).map((name) => reads[name]()),
-          ...(['entries', 'keys', 'values'] as const).map((name) => reads[name]({ reverse: true, gt: 'a' })),
+        const names = ['entries', 'keys', 'values', 'getEntries'] as const;
+        const iterationsOf = (reads: Pick<typeof db, (typeof names)[number]>): Iterator<unknown>[] => [
+          ...names.map((name) => reads[name]()),
+          ...names.map((name) => reads[name]({ reverse: true, gt: 'a' })),
         ];
         const closed = expect.objectContaining({ code: 'KEELSON_CLOSED' });
         const snapshot = db.snapshot();

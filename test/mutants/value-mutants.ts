@@ -230,26 +230,60 @@ export const valueMutants: readonly Mutant[] = [
     tests: ['test/kv/nested-writes.test.ts'],
   },
   {
-    name: 'an iteration upwards ends with its first chunk',
+    name: 'an iteration ends with its first leaf',
     edits: [
       {
-        file: 'src/kv/entries/ordered-index.ts',
-        find: 'this.#isAtEnd = result !== STOP.break;',
-        replace: 'this.#isAtEnd = true;',
+        file: 'src/kv/entries/tree-walk.ts',
+        find: 'if (depth === -1) return false;',
+        replace: 'if (depth !== -2) return false;',
       },
     ],
     tests: ['test/kv/ordered-index.test.ts'],
   },
   {
-    name: 'an iteration upwards begins each chunk with the last key of the one before',
+    name: 'an iteration downwards passes over the last key of each leaf',
     edits: [
       {
-        file: 'src/kv/entries/ordered-index.ts',
-        find: 'low: keys.at(-1), lowInclusive: false };',
-        replace: 'low: keys.at(-1), lowInclusive: true };',
+        file: 'src/kv/entries/tree-walk.ts',
+        find: 'this.#at = this.#step > 0 ? 0 : node.keys.length - 1;',
+        replace: 'this.#at = this.#step > 0 ? 0 : node.keys.length - 2;',
       },
     ],
     tests: ['test/kv/ordered-index.test.ts'],
+  },
+  {
+    name: 'an offset leads to the key before',
+    edits: [
+      {
+        file: 'src/kv/entries/tree-walk.ts',
+        find: 'return { way, leaf: node, at: left };',
+        replace: 'return { way, leaf: node, at: Math.max(0, left - 1) };',
+      },
+    ],
+    tests: ['test/kv/ordered-index.test.ts'],
+  },
+  {
+    name: 'a rank counts the keys on the wrong side',
+    edits: [
+      {
+        file: 'src/kv/entries/order-statistics.ts',
+        find: 'return node.size() - sum;',
+        replace: 'return sum;',
+      },
+    ],
+    tests: ['test/kv/ordered-index.test.ts'],
+  },
+  {
+    name: 'the version of an entry is read behind its value',
+    edits: [
+      {
+        file: 'src/kv/read/reads.ts',
+        find: '    const version = view.versionOf(handle) as Lsn;\n    return { value: view.read(handle, this.codecs.value.decode), version };',
+        replace:
+          '    const value = view.read(handle, this.codecs.value.decode);\n    return { value, version: view.versionOf(handle) as Lsn };',
+      },
+    ],
+    tests: ['test/kv/reads.test.ts'],
   },
   {
     name: 'an accessor is read where the names have a shape',

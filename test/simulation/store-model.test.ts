@@ -259,6 +259,29 @@ const commands = [
         assert.equal(store.count({ gte: from, lt: to }), expected.length);
       }),
   ),
+  fc.tuple(key, fc.nat(6), fc.nat(6), fc.boolean()).map(
+    ([from, offset, limit, reverse]) =>
+      new Look(`${limit} of the keys from ${from} after ${offset}`, (model, { store }) => {
+        const keys = sorted(visible(model)).map(([k]) => k);
+        const expected = keys.filter((k) => k >= from);
+        if (reverse) expected.reverse();
+        assert.deepEqual(
+          [...store.keys({ gte: from, reverse, offset, limit })],
+          expected.slice(offset, offset + limit),
+        );
+        assert.equal(store.rank(from), keys.length - expected.length);
+      }),
+  ),
+  fc.tuple(fc.integer({ min: -7, max: 7 }), fc.boolean()).map(
+    ([at, ofSnapshot]) =>
+      new Look(`the entry at ${at}${ofSnapshot ? ' of the snapshot' : ''}`, (model, { store, snapshot }) => {
+        const contents = ofSnapshot ? model.snapshot : visible(model);
+        const reads = ofSnapshot ? snapshot : store;
+        if (contents === null || reads === null) return;
+        assert.deepEqual(reads.nth(at), sorted(contents).at(at));
+        assert.equal(reads.count(), contents.size);
+      }),
+  ),
 ];
 
 describe('the store and a plain sorted model', () => {

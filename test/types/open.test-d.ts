@@ -1,7 +1,15 @@
 // What the types promise: the encodings decide what keys and values are.
 
 import { expectTypeOf, it } from 'vitest';
-import { type CustomValueEncoding, type Lsn, open, type Snapshot, type Store } from '../../src/index.js';
+import {
+  type CustomValueEncoding,
+  type Entry,
+  type Lsn,
+  open,
+  type Snapshot,
+  type Store,
+  type VersionedValue,
+} from '../../src/index.js';
 import { type Journal, openJournal } from '../../src/journal/index.js';
 import type { LocalLog } from '../../src/journal/internal.js';
 
@@ -47,6 +55,16 @@ it('refuses wrong keys, values, options and batches at compile time', () => {
     db.batch([{ type: 'put', key: 'ada' }]);
     // @ts-expect-error a limit means nothing to a count
     db.count({ limit: 3 });
+    // @ts-expect-error an offset means nothing to a count
+    db.count({ offset: 3 });
+    // @ts-expect-error nor to a clear
+    db.clear({ offset: 3 });
+    // @ts-expect-error a rank is that of a key
+    db.rank(3);
+    // @ts-expect-error a place is a number
+    db.nth('ada');
+    // @ts-expect-error one key where many are read
+    db.hasMany('ada');
     // @ts-expect-error no such encoding
     open('d', { valueEncoding: 'xml' });
     // @ts-expect-error no such option
@@ -63,7 +81,21 @@ it('types what is read and what a write resolves with', () => {
     expectTypeOf(db.entries({ prefix: 'a', limit: 2 })).toEqualTypeOf<
       IteratorObject<[string, User], undefined>
     >();
+    expectTypeOf(db.getEntries({ offset: 1, reverse: true })).toEqualTypeOf<
+      IteratorObject<Entry<string, User>, undefined>
+    >();
+    expectTypeOf(db.getEntries()).toExtend<IterableIterator<Entry<string, User>>>();
+    expectTypeOf<Entry<string, User>>().toEqualTypeOf<{
+      readonly key: string;
+      readonly value: User;
+      readonly version: Lsn;
+    }>();
+    expectTypeOf(db.getEntryMany(['ada'])).toEqualTypeOf<(VersionedValue<User> | undefined)[]>();
+    expectTypeOf(db.hasMany(['ada'])).toEqualTypeOf<boolean[]>();
+    expectTypeOf(db.rank('ada')).toEqualTypeOf<number>();
+    expectTypeOf(db.nth(-1)).toEqualTypeOf<[string, User] | undefined>();
     expectTypeOf(db.snapshot()).toEqualTypeOf<Snapshot<string, User>>();
+    expectTypeOf(db.snapshot().nth(0)).toEqualTypeOf<[string, User] | undefined>();
     expectTypeOf<Lsn>().toExtend<number>();
     expectTypeOf<number>().not.toExtend<Lsn>();
   };

@@ -25,14 +25,20 @@ export interface KeyRange<K> {
 }
 
 /**
- * A range of keys, with the order and the number of keys of an iteration.
+ * A range of keys, with the order of an iteration, the number of keys to skip, and the most keys to iterate over.
  *
  * @example
  * const newest = { prefix: 'log:', reverse: true, limit: 10 };
+ * const secondPage = { ...newest, offset: 10 };
  */
 export interface RangeOptions<K> extends KeyRange<K> {
   /** Iterates from the highest key to the lowest. Default false. */
   readonly reverse?: boolean | undefined;
+  /**
+   * The number of keys to skip at the start, in the order of the iteration: an integer of 0 or more. Skipping takes
+   * O(log n) for any number of keys. Default 0.
+   */
+  readonly offset?: number | undefined;
   /** The most keys to iterate over: an integer of 0 or more, or Infinity. Default Infinity. */
   readonly limit?: number | undefined;
 }
@@ -41,15 +47,21 @@ export interface RangeOptions<K> extends KeyRange<K> {
 export interface ResolvedRange {
   readonly bounds: KeyBounds;
   readonly reverse: boolean;
+  readonly offset: number;
   readonly limit: number;
 }
 
-/** The options of count() and clear(), which have no order and no limit. */
+/** The options of count() and clear(), which have no order, no offset and no limit. */
 export const BOUND_NAMES = ['gt', 'gte', 'lt', 'lte', 'prefix'] as const;
 /** The options of an iteration. */
-export const RANGE_NAMES = [...BOUND_NAMES, 'reverse', 'limit'] as const;
+export const RANGE_NAMES = [...BOUND_NAMES, 'reverse', 'offset', 'limit'] as const;
 
-const WHOLE_RANGE: ResolvedRange = { bounds: ALL_KEYS, reverse: false, limit: Number.POSITIVE_INFINITY };
+const WHOLE_RANGE: ResolvedRange = {
+  bounds: ALL_KEYS,
+  reverse: false,
+  offset: 0,
+  limit: Number.POSITIVE_INFINITY,
+};
 
 /**
  * Checks a range and resolves it. `names` are the known options. `alsoKnown` are other fields that the object may have,
@@ -76,6 +88,7 @@ export function resolveRange(
   return {
     bounds: resolveBounds(codec, argument, range),
     reverse: names.includes('reverse') ? resolveReverse(argument, range['reverse']) : false,
+    offset: names.includes('offset') ? resolveOffset(argument, range['offset']) : 0,
     limit: names.includes('limit') ? resolveLimit(argument, range['limit']) : Number.POSITIVE_INFINITY,
   };
 }
@@ -117,6 +130,14 @@ function resolveReverse(argument: string, reverse: unknown): boolean {
   if (reverse === undefined) return false;
   if (typeof reverse !== 'boolean') throw misuse(`${argument}.reverse`, 'a boolean', reverse);
   return reverse;
+}
+
+function resolveOffset(argument: string, offset: unknown): number {
+  if (offset === undefined) return 0;
+  if (!Number.isSafeInteger(offset) || (offset as number) < 0) {
+    throw misuse(`${argument}.offset`, 'an integer of 0 or more', offset);
+  }
+  return offset as number;
 }
 
 function resolveLimit(argument: string, limit: unknown): number {

@@ -15,9 +15,9 @@ import { FrozenEntries } from './frozen-entries.js';
 import { HashIndex, NOT_FOUND } from './hash-index.js';
 import { hashKey, mayBeSlice } from './key-units.js';
 import { LinkQueue } from './link-queue.js';
-import { type IndexIterator, type IndexWalk, OrderedIndex, OrderedIndexLoader } from './ordered-index.js';
+import { type IndexIterator, OrderedIndex, OrderedIndexLoader } from './ordered-index.js';
 import type { EntryHandle, Populate } from './slab.js';
-import type { View } from './view.js';
+import type { IndexWalk, View } from './view.js';
 import { ViewEpoch } from './view-epoch.js';
 
 /** The parts of Entries, empty or filled by a loader. */
@@ -122,9 +122,19 @@ export class Entries implements View {
     return this.#orderedIndex.count(bounds);
   }
 
-  walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId> {
+  rank(key: IndexKey): number {
     this.#settle();
-    return this.#orderedIndex.walk(bounds, reverse, limit);
+    return this.#orderedIndex.rank(key);
+  }
+
+  nth(at: number): readonly [key: IndexKey, id: EntryId] | undefined {
+    this.#settle();
+    return this.#orderedIndex.nth(at);
+  }
+
+  walk(bounds: KeyBounds, reverse?: boolean, limit?: number, offset?: number): IndexWalk<EntryId> {
+    this.#settle();
+    return this.#orderedIndex.walk(bounds, reverse, limit, offset);
   }
 
   handleOf(id: EntryId): EntryHandle {

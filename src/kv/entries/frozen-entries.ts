@@ -4,10 +4,10 @@
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryHandlesView, EntryId } from './entry-handles.js';
-import type { IndexWalk, OrderedIndex } from './ordered-index.js';
+import type { OrderedIndex } from './ordered-index.js';
 import type { EntryHandle } from './slab.js';
 import type { SlabsView } from './slabs-view.js';
-import type { View } from './view.js';
+import type { IndexWalk, View } from './view.js';
 
 /** The entries of a space at the moment of a view. */
 export class FrozenEntries implements View {
@@ -48,8 +48,16 @@ export class FrozenEntries implements View {
     return this.#index.count(bounds);
   }
 
-  walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId> {
-    return this.#index.walk(bounds, reverse, limit);
+  rank(key: IndexKey): number {
+    return this.#index.rank(key);
+  }
+
+  nth(at: number): readonly [key: IndexKey, id: EntryId] | undefined {
+    return this.#index.nth(at);
+  }
+
+  walk(bounds: KeyBounds, reverse?: boolean, limit?: number, offset?: number): IndexWalk<EntryId> {
+    return this.#index.walk(bounds, reverse, limit, offset);
   }
 
   handleOf(id: EntryId): EntryHandle {

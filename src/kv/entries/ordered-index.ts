@@ -10,8 +10,11 @@
 
 import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
+import { countIn, rankOf } from './order-statistics.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
+import { TreeWalk } from './tree-walk.js';
 import { UNSORTED_KEYS_MAX, UnsortedKeys } from './unsorted-keys.js';
+import type { IndexWalk } from './view.js';
 
 /**
  * The most keys in a node of the ordered index. Smaller nodes make a large index slower, and larger nodes gain nothing.
@@ -43,19 +46,6 @@ const LOWEST_KEY: IndexKey = '';
 
 /** A key with this suffix is the next possible key. So an exclusive low bound becomes an inclusive bound. */
 const SUCCESSOR_SUFFIX = '\0';
-
-/** The first chunk of a walk upwards over the ordered index, in keys. It is small because a walk may end soon. */
-const WALK_CHUNK_KEYS_MIN = 16;
-/** The largest chunk of a walk upwards over the ordered index, in keys. Each chunk costs a descent in the tree. */
-const WALK_CHUNK_KEYS_MAX = 1024;
-/** A chunk of a walk upwards is this many times as large as the chunk before. */
-const WALK_CHUNK_GROWTH = 4;
-
-/**
- * A callback returns this to end forRange() of sorted-btree, which then returns -1. Otherwise forRange() returns the
- * number of keys.
- */
-const STOP = { break: -1 };
 
 /** An ordered map from index keys to values, in the order of code units. */
 export class OrderedIndex<V extends object | number> {
@@ -138,12 +128,22 @@ export class OrderedIndex<V extends object | number> {
     return OrderedIndex.ofTree(this.#wholeTree.clone(), this.#tailKeysMax);
   }
 
-  /** Returns the number of keys in the range. O(1) for the whole index, otherwise O(nodes in the range). */
+  /** Returns the number of keys in the range. O(log n). */
   count(bounds: KeyBounds): number {
     if (isUnbounded(bounds)) return this.size;
-    const tree = this.#wholeTree;
-    const range = closedRange(tree, bounds);
-    return range === undefined ? 0 : tree.forRange(range.low, range.high, range.highInclusive);
+    return countIn(this.#wholeTree, bounds);
+  }
+
+  /** Returns the number of keys below a key, which may be absent. O(log n). */
+  rank(key: IndexKey): number {
+    return rankOf(this.#wholeTree, { ...ALL_KEYS, low: key }, 'start');
+  }
+
+  /** Returns the key with `at` keys below it and its value, or undefined for a place that no key has. O(log n). */
+  nth(at: number): readonly [key: IndexKey, value: V] | undefined {
+    if (at < 0) return undefined;
+    const walk = this.walk(ALL_KEYS, false, 1, at);
+    return walk.advance() ? [walk.key, walk.value] : undefined;
   }
 
   /** Deletes the keys in the range, and returns their number. */
@@ -151,9 +151,11 @@ export class OrderedIndex<V extends object | number> {
     this.#highest = undefined;
     if (isUnbounded(bounds)) return this.#deleteAll();
     const tree = this.#wholeTree;
-    const range = closedRange(tree, bounds);
-    if (range === undefined || tree.forRange(range.low, range.high, range.highInclusive) === 0) return 0;
-    return tree.deleteRange(range.low, range.high, range.highInclusive);
+    // sorted-btree counts a negative number of keys in an inverted range.
+    if (countIn(tree, bounds) === 0) return 0;
+    const isToHighest = bounds.high === undefined;
+    const high = isToHighest ? tree.maxKey()! : bounds.high;
+    return tree.deleteRange(lowestOf(bounds), high, isToHighest || bounds.highInclusive);
   }
 
   /** Deletes all keys. Needs no memory, because a clear that was accepted must not fail. */
@@ -198,7 +200,7 @@ export class OrderedIndex<V extends object | number> {
 
   *#mergeSorted({ keys, values }: UnsortedKeys<V>, places: Float64Array): Generator<void, void, void> {
     const merged = new OrderedIndexLoader<V>(this.#nodeEntriesMax);
-    const old = new WalkUp(this.#tree, ALL_KEYS, Number.POSITIVE_INFINITY);
+    const old = new TreeWalk(this.#tree, ALL_KEYS, false, Number.POSITIVE_INFINITY, 0);
     let hasOld = old.advance();
     for (let at = 0; at < places.length; at++) {
       if (at % LOAD_CHUNK_KEYS === 0) yield;
@@ -226,19 +228,18 @@ export class OrderedIndex<V extends object | number> {
     this.#tailValues = [];
   }
 
-  /**
-   * Yields at most `limit` keys in the range with their values, lazily, each pair in a new array. The order is
-   * undefined when the index changes meanwhile: iterate over a clone.
-   */
-  *iterate(bounds: KeyBounds, reverse = false, limit = Number.POSITIVE_INFINITY): IndexIterator<V> {
-    const walk = this.walk(bounds, reverse, limit);
+  /** Yields the keys of a walk with their values, each pair in a new array. */
+  *iterate(bounds: KeyBounds, reverse?: boolean, limit?: number, offset?: number): IndexIterator<V> {
+    const walk = this.walk(bounds, reverse, limit, offset);
     while (walk.advance()) yield [walk.key, walk.value];
   }
 
-  /** Returns a walk over at most `limit` keys in the range, which makes no object for each key. */
-  walk(bounds: KeyBounds, reverse = false, limit = Number.POSITIVE_INFINITY): IndexWalk<V> {
-    const tree = this.#wholeTree;
-    return reverse ? new WalkDown(tree, bounds, limit) : new WalkUp(tree, bounds, limit);
+  /**
+   * Returns a walk over at most `limit` keys in the range, without the first `offset` keys in its direction. It makes no
+   * object for each key. The order is undefined when the index changes meanwhile: walk over a clone.
+   */
+  walk(bounds: KeyBounds, reverse = false, limit = Number.POSITIVE_INFINITY, offset = 0): IndexWalk<V> {
+    return new TreeWalk(this.#wholeTree, bounds, reverse, limit, offset);
   }
 
   /** Throws when the bookkeeping of the tree is damaged. O(n), for tests. */
@@ -307,133 +308,12 @@ function withKeysAbove<V extends object | number>(
   return tree.size === 0 ? above : union(tree, above, (_, value) => value);
 }
 
-/** A walk over a range. The order is undefined when the index changes meanwhile: walk over a clone. */
-export interface IndexWalk<V> {
-  /** Moves to the next key. Returns false when there is none. */
-  advance(): boolean;
-  /** The key that the last advance() moved to. */
-  readonly key: IndexKey;
-  /** The value of that key. */
-  readonly value: V;
-}
-
-/**
- * A walk upwards, in chunks that forRange() of sorted-btree fills. The iterator of sorted-btree takes longer for each
- * key.
- */
-class WalkUp<V> implements IndexWalk<V> {
-  readonly #tree: Tree<V>;
-  #bounds: KeyBounds;
-  #left: number;
-  #keys: IndexKey[] = [];
-  #values: V[] = [];
-  #at = 0;
-  #chunkKeys = WALK_CHUNK_KEYS_MIN;
-  #isAtEnd = false;
-
-  constructor(tree: Tree<V>, bounds: KeyBounds, limit: number) {
-    this.#tree = tree;
-    this.#bounds = bounds;
-    this.#left = limit;
-  }
-
-  get key(): IndexKey {
-    return this.#keys[this.#at]!;
-  }
-
-  get value(): V {
-    return this.#values[this.#at]!;
-  }
-
-  advance(): boolean {
-    if (this.#left <= 0) return false;
-    if (++this.#at >= this.#keys.length && !this.#takeChunk()) {
-      this.#left = 0;
-      return false;
-    }
-    this.#left--;
-    return true;
-  }
-
-  #takeChunk(): boolean {
-    const keys: IndexKey[] = [];
-    const values: V[] = [];
-    const range = this.#isAtEnd ? undefined : closedRange(this.#tree, this.#bounds);
-    if (range === undefined) return false;
-    const most = Math.min(this.#chunkKeys, this.#left);
-    const result = this.#tree.forRange(range.low, range.high, range.highInclusive, (key, value) => {
-      values.push(value);
-      return keys.push(key) < most ? undefined : STOP;
-    });
-    if (keys.length === 0) return false;
-    this.#isAtEnd = result !== STOP.break;
-    this.#keys = keys;
-    this.#values = values;
-    this.#at = 0;
-    this.#chunkKeys = Math.min(WALK_CHUNK_KEYS_MAX, this.#chunkKeys * WALK_CHUNK_GROWTH);
-    this.#bounds = { ...this.#bounds, low: keys.at(-1), lowInclusive: false };
-    return true;
-  }
-}
-
-/** A walk downwards, with the iterator of sorted-btree, because forRange() goes upwards only. */
-class WalkDown<V> implements IndexWalk<V> {
-  readonly #pairs: Iterator<[IndexKey, V]>;
-  readonly #low: IndexKey;
-  #pair: readonly [IndexKey, V] | undefined;
-  #left: number;
-
-  constructor(tree: Tree<V>, bounds: KeyBounds, limit: number) {
-    this.#pairs = tree.entriesReversed(bounds.high, undefined, !bounds.highInclusive);
-    this.#low = lowestOf(bounds);
-    this.#left = limit;
-  }
-
-  get key(): IndexKey {
-    return this.#pair![0];
-  }
-
-  get value(): V {
-    return this.#pair![1];
-  }
-
-  advance(): boolean {
-    if (this.#left <= 0) return false;
-    const { done, value } = this.#pairs.next();
-    if (done || value[0] < this.#low) {
-      this.#left = 0;
-      return false;
-    }
-    this.#pair = value;
-    this.#left--;
-    return true;
-  }
-}
-
 export type IndexIterator<V> = Generator<readonly [IndexKey, V], void, undefined>;
-
-interface ClosedRange {
-  readonly low: IndexKey;
-  readonly high: IndexKey;
-  readonly highInclusive: boolean;
-}
 
 function compareCodeUnits(a: IndexKey, b: IndexKey): number {
   // `===` is faster than a second `<` or `>`: it tells strings of unequal length apart without reading their
   // characters.
   return a < b ? -1 : a === b ? 0 : 1;
-}
-
-/**
- * Returns a range in the form that sorted-btree takes: low inclusive, and both ends present. Returns undefined for an
- * empty range, because sorted-btree counts a negative number of keys in an inverted one.
- */
-function closedRange<V>(tree: Tree<V>, bounds: KeyBounds): ClosedRange | undefined {
-  const low = lowestOf(bounds);
-  const high = bounds.high ?? tree.maxKey();
-  const highInclusive = bounds.high === undefined || bounds.highInclusive;
-  if (high === undefined || low > high || (low === high && !highInclusive)) return undefined;
-  return { low, high, highInclusive };
 }
 
 function isUnbounded(bounds: KeyBounds): boolean {

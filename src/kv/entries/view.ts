@@ -3,8 +3,17 @@
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from './entry-handles.js';
-import type { IndexWalk } from './ordered-index.js';
 import type { EntryHandle } from './slab.js';
+
+/** A walk over a range. The order is undefined when the entries change meanwhile: walk over a frozen view. */
+export interface IndexWalk<V> {
+  /** Moves to the next key. Returns false when there is none. */
+  advance(): boolean;
+  /** The key that the last advance() moved to. */
+  readonly key: IndexKey;
+  /** The value of that key. */
+  readonly value: V;
+}
 
 /** Readable entries of one space, live or as of one moment. */
 export interface View {
@@ -29,16 +38,26 @@ export interface View {
    */
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T;
 
-  /** Returns the number of keys in a range. O(1) for all keys, otherwise O(nodes of the ordered index in the range). */
+  /** Returns the number of keys in a range. O(log n). */
   count(bounds: KeyBounds): number;
 
-  /**
-   * Returns a lazy walk over at most `limit` keys in a range. It gives keys, and ids for handleOf(), without an object
-   * for each key. Walk over a frozen view if the entries may change meanwhile.
-   */
-  walk(bounds: KeyBounds, reverse?: boolean, limit?: number): IndexWalk<EntryId>;
+  /** Returns the number of keys below a key, which may be absent. O(log n). */
+  rank(key: IndexKey): number;
 
-  /** Returns the handle of an id from a walk. */
+  /**
+   * Returns the key with `at` keys below it, and its id for handleOf(). Returns undefined for a place that no key has.
+   * O(log n).
+   */
+  nth(at: number): readonly [key: IndexKey, id: EntryId] | undefined;
+
+  /**
+   * Returns a lazy walk over at most `limit` keys in a range, in the order of `reverse` and without the first `offset`
+   * keys in this order. O(log n) to its first key. It gives keys, and ids for handleOf(), without an object for each key.
+   * Walk over a frozen view if the entries may change meanwhile.
+   */
+  walk(bounds: KeyBounds, reverse?: boolean, limit?: number, offset?: number): IndexWalk<EntryId>;
+
+  /** Returns the handle of an id from walk() or nth(). */
   handleOf(id: EntryId): EntryHandle;
 
   /** Returns a view that always shows the entries of this moment. O(1). */

@@ -12,9 +12,8 @@ import {
 } from '../encoding/range.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
-import type { IndexWalk } from '../entries/ordered-index.js';
 import type { EntryHandle } from '../entries/slab.js';
-import type { View } from '../entries/view.js';
+import type { IndexWalk, View } from '../entries/view.js';
 
 /**
  * A value, and the LSN of the write that put it there.
@@ -28,6 +27,17 @@ export interface VersionedValue<V> {
   readonly value: V;
   /** The LSN of the write. No two writes of a store have the same LSN, and a later write has a greater one. */
   readonly version: Lsn;
+}
+
+/**
+ * An entry: a key, its value, and the LSN of the write that put it there.
+ *
+ * @example
+ * const changed = [...db.getEntries({ prefix: 'user:' })].filter(({ version }) => version > lastSeen);
+ */
+export interface Entry<K, V> extends VersionedValue<V> {
+  /** The key: a copy, as keys() gives it. */
+  readonly key: K;
 }
 
 /**
@@ -84,10 +94,43 @@ export interface Reads<K, V> {
   getMany(keys: readonly K[]): (V | undefined)[];
 
   /**
+   * Returns the values of many keys with the LSNs of the writes that put them there, in the order of `keys`, with
+   * undefined for absent keys.
+   *
+   * @param keys An array of keys, which may hold a key more than once.
+   * @throws What getMany() throws.
+   * @example
+   * const [ada, alan] = db.getEntryMany(['user:ada', 'user:alan']);
+   * console.log(ada?.version, alan?.version);
+   */
+  getEntryMany(keys: readonly K[]): (VersionedValue<V> | undefined)[];
+
+  /**
+   * Returns, for each of many keys, true when the key is present, in the order of `keys`. Does not decode values.
+   *
+   * @param keys An array of keys, which may hold a key more than once.
+   * @throws What getMany() throws, apart from KEELSON_DECODE.
+   * @example
+   * const [hasAda, hasAlan] = db.hasMany(['user:ada', 'user:alan']);
+   */
+  hasMany(keys: readonly K[]): boolean[];
+
+  /**
+   * Returns an iterator over entries, in the order of their keys. An entry is a new object with a key, its value and its
+   * version. The iterator is lazy, and shows the entries at the time of the call.
+   *
+   * @param range The range, the order, the offset and the number of keys. By default all keys, upwards.
+   * @throws What entries() throws.
+   * @example
+   * for (const { key, value, version } of db.getEntries({ prefix: 'user:' })) console.log(key, value, version);
+   */
+  getEntries(range?: RangeOptions<K>): IteratorObject<Entry<K, V>, undefined>;
+
+  /**
    * Returns an iterator over keys and their values, in the order of keys. It is lazy, and shows the entries at the time
    * of the call: later writes do not change it.
    *
-   * @param range The range, the order and the number of keys. By default all keys, upwards.
+   * @param range The range, the order, the offset and the number of keys. By default all keys, upwards.
    * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED. A step of the iterator
    * throws KEELSON_CLOSED when the store is closed before the last entry, and KEELSON_DECODE for a value that the
    * encoding cannot decode.
@@ -100,7 +143,7 @@ export interface Reads<K, V> {
    * Returns an iterator over keys, in their order. It is lazy, shows the keys at the time of the call, and reads no
    * values.
    *
-   * @param range The range, the order and the number of keys. By default all keys, upwards.
+   * @param range The range, the order, the offset and the number of keys. By default all keys, upwards.
    * @throws What entries() throws, apart from KEELSON_DECODE.
    * @example
    * const newest = db.keys({ prefix: 'log:', reverse: true, limit: 1 }).next().value;
@@ -111,7 +154,7 @@ export interface Reads<K, V> {
    * Returns an iterator over values, in the order of their keys. It is lazy, and shows the values at the time of the
    * call.
    *
-   * @param range The range, the order and the number of keys. By default all keys, upwards.
+   * @param range The range, the order, the offset and the number of keys. By default all keys, upwards.
    * @throws What entries() throws.
    * @example
    * const users = [...db.values({ prefix: 'user:' })];
@@ -128,14 +171,37 @@ export interface Reads<K, V> {
   readonly size: number;
 
   /**
-   * Returns the number of keys in a range, without visiting each key.
+   * Returns the number of keys in a range. O(log n).
    *
-   * @param range The range. By default all keys. `reverse` and `limit` are unknown options here.
+   * @param range The range. By default all keys. `reverse`, `offset` and `limit` are unknown options here.
    * @throws A TypeError for a wrong range, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED.
    * @example
    * const users = db.count({ prefix: 'user:' });
    */
   count(range?: KeyRange<K>): number;
+
+  /**
+   * Returns the number of keys below a key. The key itself may be absent. O(log n).
+   *
+   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED.
+   * @example
+   * // With keys in the order of scores, each followed by a name:
+   * const place = db.size - db.rank('score:00420:ada');
+   */
+  rank(key: K): number;
+
+  /**
+   * Returns the key at a place in the order of keys and its value, or undefined when no key has this place. O(log n).
+   *
+   * @param at An integer: the number of keys below the key. A negative one counts from the end, so -1 is the highest key.
+   * @throws A TypeError when `at` is not an integer, KEELSON_CLOSED, and KEELSON_DECODE for a value that the encoding
+   * cannot decode.
+   * @example
+   * const median = db.nth(db.size >> 1);
+   * const [highestKey] = db.nth(-1) ?? [];
+   */
+  nth(at: number): [K, V] | undefined;
 }
 
 /** The codecs of the root space, which the options of open() name. */
@@ -173,11 +239,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
   getEntry(key: K): VersionedValue<V> | undefined {
     const handle = this.#find('key', key);
     if (handle === undefined) return undefined;
-    const entries = this.#view();
-    // The version is read first, because a decoder may be foreign code that writes, and a handle is valid until the
-    // next write.
-    const version = entries.versionOf(handle) as Lsn;
-    return { value: entries.read(handle, this.codecs.value.decode), version };
+    return this.#entryAt(this.#view(), handle);
   }
 
   has(key: K): boolean {
@@ -185,13 +247,28 @@ export class IndexReads<K, V> implements Reads<K, V> {
   }
 
   getMany(keys: readonly K[]): (V | undefined)[] {
-    this.#assertOpen();
-    if (!Array.isArray(keys)) throw misuse('keys', 'an array of keys', keys);
-    const entries = this.#view();
-    return keys.map((key, at) => {
-      const handle = this.#find(`keys[${at}]`, key);
-      return handle === undefined ? undefined : entries.read(handle, this.codecs.value.decode);
-    });
+    const { decode } = this.codecs.value;
+    return this.#findMany(keys, (view, handle) =>
+      handle === undefined ? undefined : view.read(handle, decode),
+    );
+  }
+
+  getEntryMany(keys: readonly K[]): (VersionedValue<V> | undefined)[] {
+    return this.#findMany(keys, (view, handle) =>
+      handle === undefined ? undefined : this.#entryAt(view, handle),
+    );
+  }
+
+  hasMany(keys: readonly K[]): boolean[] {
+    return this.#findMany(keys, (_, handle) => handle !== undefined);
+  }
+
+  getEntries(range?: RangeOptions<K>): IteratorObject<Entry<K, V>, undefined> {
+    const { key } = this.codecs;
+    return this.#iterate(range, (view, walk) => ({
+      key: key.fromIndexKey(walk.key),
+      ...this.#entryAt(view, view.handleOf(walk.value)),
+    }));
   }
 
   entries(range?: RangeOptions<K>): IteratorObject<[K, V], undefined> {
@@ -217,6 +294,40 @@ export class IndexReads<K, V> implements Reads<K, V> {
     return this.#view().count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);
   }
 
+  rank(key: K): number {
+    this.#assertOpen();
+    return this.#view().rank(this.codecs.key.toIndexKey('key', key));
+  }
+
+  nth(at: number): [K, V] | undefined {
+    this.#assertOpen();
+    if (!Number.isInteger(at)) throw misuse('at', 'an integer', at);
+    const view = this.#view();
+    const found = view.nth(at < 0 ? view.size + at : at);
+    if (found === undefined) return undefined;
+    const [key, id] = found;
+    return [this.codecs.key.fromIndexKey(key), view.read(view.handleOf(id), this.codecs.value.decode)];
+  }
+
+  /** Returns what `project` makes of the handle of each key. */
+  #findMany<T>(keys: readonly K[], project: (view: View, handle: EntryHandle | undefined) => T): T[] {
+    this.#assertOpen();
+    if (!Array.isArray(keys)) throw misuse('keys', 'an array of keys', keys);
+    const view = this.#view();
+    const found: T[] = [];
+    // A key is found when the one before it has been read, because a decoder may be foreign code that writes, and a
+    // handle is valid until the next write. A hole is no key: map() would pass over it.
+    for (let at = 0; at < keys.length; at++) found.push(project(view, this.#find(`keys[${at}]`, keys[at]!)));
+    return found;
+  }
+
+  #entryAt(view: View, handle: EntryHandle): VersionedValue<V> {
+    // The version is read first, because a decoder may be foreign code that writes, and a handle is valid until the
+    // next write.
+    const version = view.versionOf(handle) as Lsn;
+    return { value: view.read(handle, this.codecs.value.decode), version };
+  }
+
   #find(argument: string, key: K): EntryHandle | undefined {
     this.#assertOpen();
     return this.#view().find(this.codecs.key.toIndexKey(argument, key));
@@ -225,9 +336,9 @@ export class IndexReads<K, V> implements Reads<K, V> {
   /** Returns an iterator over a view that is taken now. `project` makes the items. */
   #iterate<T>(range: unknown, project: Projection<T>): IteratorObject<T, undefined> {
     this.#assertOpen();
-    const { bounds, reverse, limit } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
+    const { bounds, reverse, limit, offset } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
     const view = this.#view().view();
-    return new RangeIterator(view, view.walk(bounds, reverse, limit), project, this.#assertOpen);
+    return new RangeIterator(view, view.walk(bounds, reverse, limit, offset), project, this.#assertOpen);
   }
 }
 
