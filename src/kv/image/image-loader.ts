@@ -49,6 +49,7 @@ export interface LoadedSpaces {
   /** The spaces in the order of their ids. */
   readonly spaces: readonly Space[];
   readonly nextSpaceId: number;
+  readonly highestId: number;
 }
 
 /**
@@ -89,8 +90,9 @@ export async function loadImage(
     }
     if (!outline.isEnded) throw damagedImage('it ends without its end block');
     if (offset !== fileBytes) throw damagedImage(`it ends ${fileBytes - offset} bytes before its file does`);
-    const { spaces, nextSpaceId } = outline.table!;
-    return { spaces: spaces.map((row) => spaceOf(row, schema, loaders.get(row.id))), nextSpaceId };
+    const { spaces: rows, nextSpaceId, highestId } = outline.table!;
+    const spaces = rows.map((row) => spaceOf(row, schema, loaders.get(row.id)));
+    return { spaces, nextSpaceId, highestId };
   } catch (error) {
     throw atPlace(error, path, offset);
   } finally {
