@@ -215,10 +215,10 @@ async function loadNewestImage(opening: Opening): Promise<LoadedImage> {
           { path, lsn },
         );
       }
-      const { spaces, nextSpaceId } = await loadImage(storage, path, header, schema, (done) =>
+      const { spaces, nextSpaceId, highestId } = await loadImage(storage, path, header, schema, (done) =>
         options.onProgress?.({ phase: 'image', done, total: header.entryCount }),
       );
-      schema.replaceAll(spaces, nextSpaceId);
+      schema.replaceAll(spaces, nextSpaceId, highestId);
       return { lsn, bytes, olderLsn: lsns[at + 1] ?? 0, newestLsn, journalId: header.journalId, damaged };
     } catch (error) {
       // An image that the disk cannot read counts as damaged: an older image may serve.

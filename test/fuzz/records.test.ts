@@ -70,7 +70,7 @@ const definition = fc
   });
 
 const opcode = fc.oneof(
-  { weight: 16, arbitrary: fc.constantFrom(1, 2, 3, 4, 5, 6, 0x11, 0x11, 0x12, 0x13) },
+  { weight: 16, arbitrary: fc.constantFrom(1, 2, 3, 4, 5, 6, 9, 0x11, 0x11, 0x12, 0x13) },
   fc.nat(255),
 );
 
@@ -97,7 +97,7 @@ const operation = fc
       const parts: Uint8Array[] = [Buffer.of(byte)];
       if (byte === 4) parts.push(defined);
       else if (byte === 5) parts.push(id, name, keyEncoding, valueEncoding);
-      else if (byte === 6) parts.push(id);
+      else if (byte === 6 || byte === 9) parts.push(id);
       else {
         if ((byte & 0x10) !== 0) parts.push(id);
         if ((byte & 0x0f) === 3) parts.push(Buffer.of(bounds));

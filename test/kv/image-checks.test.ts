@@ -66,7 +66,7 @@ async function checkpointOf(pairs: readonly (readonly [string, string])[], tornI
   const log = await openJournalOn(storage, here, resolveJournalOptions('openJournal', {}));
   await log.commit(new Uint8Array(100));
   const schema = makeSchema();
-  const { lsn, nextSpaceId, spaces } = schema.wholeView(log.nextLsn);
+  const { lsn, nextSpaceId, highestId, spaces } = schema.wholeView(log.nextLsn);
   const tornSpaces = spaces.map((space) =>
     space.space.id === tornId ? { ...space, entries: torn(space.entries, pairs) } : space,
   );
@@ -75,7 +75,7 @@ async function checkpointOf(pairs: readonly (readonly [string, string])[], tornI
     directory: here,
     log,
     schema,
-    view: new WholeView(lsn, nextSpaceId, tornSpaces),
+    view: new WholeView(lsn, nextSpaceId, highestId, tornSpaces),
     onBlock: () => {},
   }).then(
     () => null,

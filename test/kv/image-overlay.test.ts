@@ -50,6 +50,7 @@ interface Content {
 interface Image {
   readonly lsn: number;
   readonly nextSpaceId: number;
+  readonly highestId?: number;
   /** The root space first. */
   readonly spaces: readonly Content[];
   readonly entriesPerBlock?: number;
@@ -60,7 +61,7 @@ interface Image {
 
 const nameOf = ({ id, name }: Content) => name ?? (id === 0 ? '' : `space ${id}`);
 
-function blocksFor({ lsn, nextSpaceId, spaces, entriesPerBlock = 1 }: Image): LooseBlock[] {
+function blocksFor({ lsn, nextSpaceId, highestId = 0, spaces, entriesPerBlock = 1 }: Image): LooseBlock[] {
   const rows = spaces.map((space) => ({
     id: space.id,
     name: nameOf(space),
@@ -70,7 +71,7 @@ function blocksFor({ lsn, nextSpaceId, spaces, entriesPerBlock = 1 }: Image): Lo
     bytes: 100,
     lastLsn: space.lastLsn ?? 0,
   }));
-  const table = tableBlock({ nextSpaceId, rows });
+  const table = tableBlock({ nextSpaceId, highestId, rows });
   const blocks = [table];
   for (const { id, entries } of spaces) {
     for (let at = 0; at < entries.length; at += entriesPerBlock)
@@ -401,10 +402,10 @@ describe('an examination of images of several spaces', () => {
     }
   });
 
-  it('keeps the id of the next space', async () => {
+  it('keeps the id of the next space, and the highest id that was drawn', async () => {
     for (const damaged of [[], [0], [1], [2], [3]]) {
-      const { schema } = await examined(imageAt(100, 40, { 0: 'a=1', 3: '' }, { damaged }));
-      expect(schema.nextSpaceId, `${damaged}`).toBe(40);
+      const { schema } = await examined(imageAt(100, 40, { 0: 'a=1', 3: '' }, { damaged, highestId: 700 }));
+      expect([schema.nextSpaceId, schema.highestId], `${damaged}`).toEqual([40, 700]);
     }
   });
 

@@ -42,8 +42,9 @@ export interface LooseRow {
 
 export interface LooseTable {
   readonly nextSpaceId: number;
-  /** The two reserved numbers. */
-  readonly reserved?: readonly [number, number];
+  /** A reserved number. */
+  readonly reserved?: number;
+  readonly highestId?: number;
   /** The number of rows that the table says it has. */
   readonly count?: number;
   readonly rows: readonly LooseRow[];
@@ -63,12 +64,13 @@ export function lengthAnd(text: string | Uint8Array): number[] {
 /** Makes a table of spaces. */
 export function tableBlock({
   nextSpaceId,
-  reserved = [0, 0],
+  reserved = 0,
+  highestId = 0,
   rows,
   count = rows.length,
 }: LooseTable): LooseBlock {
   const payload = Uint8Array.from([
-    ...[nextSpaceId, ...reserved, count].flatMap(leb128),
+    ...[nextSpaceId, reserved, highestId, count].flatMap(leb128),
     ...rows.flatMap(({ id, name, keyEncoding, valueEncoding, entries, bytes, lastLsn }) => [
       ...leb128(id),
       ...[name, keyEncoding, valueEncoding].flatMap(lengthAnd),

@@ -163,10 +163,10 @@ describe.each([
   ])('is refused when %s in the index in memory', async (_, order, idsAbove) => {
     const schema = newSchema();
     for (const key of ['a', 'b', 'c']) putEntry(schema.root, key, 1, `value of ${key}`);
-    const { lsn, nextSpaceId, spaces } = schema.wholeView(LSN);
+    const { lsn, nextSpaceId, highestId, spaces } = schema.wholeView(LSN);
     const [space] = spaces;
     const entries = torn(space!.entries, order, idsAbove);
-    const view = new WholeView(lsn, nextSpaceId, [{ ...space!, entries }]);
+    const view = new WholeView(lsn, nextSpaceId, highestId, [{ ...space!, entries }]);
     await expect(write(schema, builder, { view })).rejects.toMatchObject({ code: 'KEELSON_INVARIANT' });
   });
 
@@ -179,9 +179,9 @@ describe.each([
   test('is refused when a handle leads nowhere', async () => {
     const schema = newSchema();
     putEntry(schema.root, 'a', 1, 'value');
-    const { lsn, nextSpaceId, spaces } = schema.wholeView(LSN);
+    const { lsn, nextSpaceId, highestId, spaces } = schema.wholeView(LSN);
     const entries = torn(spaces[0]!.entries, [0], 0, 1e6);
-    const view = new WholeView(lsn, nextSpaceId, [{ ...spaces[0]!, entries }]);
+    const view = new WholeView(lsn, nextSpaceId, highestId, [{ ...spaces[0]!, entries }]);
     await expect(write(schema, builder, { view })).rejects.toMatchObject({ code: 'KEELSON_INVARIANT' });
   });
 });

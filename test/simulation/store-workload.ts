@@ -11,7 +11,12 @@ import type { Random } from '../../src/testing/random.js';
 export const STORE_DIRECTORY = '/data/store';
 
 /** So small that a few writes fill a block, a few blocks a segment, and every edge is met often. */
-const TINY_JOURNAL = { blockBytes: 512, segmentBytesMin: 4096, segmentBytesMax: 8192, commitBytesMax: 1024 };
+export const TINY_JOURNAL = {
+  blockBytes: 512,
+  segmentBytesMin: 4096,
+  segmentBytesMax: 8192,
+  commitBytesMax: 1024,
+};
 
 /** The record that says what keys and values are, which goes before the first write and may survive without it. */
 const BIRTH_LSN = 27;

@@ -10,7 +10,7 @@ import { KeelsonError } from '../../errors.js';
 export const LEB128_BYTES_MAX = 5;
 
 /** The most bytes of a safe integer, which has 53 bits. */
-const NUMBER_BYTES_MAX = 8;
+export const NUMBER_BYTES_MAX = 8;
 
 /**
  * Writes a safe integer of 0 or more at `at`, and returns the position after it. A length must be below 2^35, so that

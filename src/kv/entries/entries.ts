@@ -20,7 +20,7 @@ import type { EntryHandle, Populate } from './slab.js';
 import type { IndexWalk, View } from './view.js';
 import { ViewEpoch } from './view-epoch.js';
 
-/** The parts of Entries, empty or filled by a loader. */
+/** The parts of Entries, filled by a loader or made by the first stage(). */
 interface EntriesParts {
   readonly orderedIndex: OrderedIndex<EntryId>;
   readonly hashIndex: HashIndex<IndexKey>;
@@ -47,16 +47,24 @@ const HASHES_GATHERED_MAX = 256;
 /** The most ids whose memory is kept when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
 
+const NO_OPTIONS: EntriesOptions = {};
+
+/** The parts that all entries share before their first stage(). They are always empty. */
+const NO_PARTS = newParts(NO_OPTIONS);
+
 /** The live entries of one space. Only src/kv/write/change-entries.ts changes them. */
 export class Entries implements View {
-  readonly #orderedIndex: OrderedIndex<EntryId>;
-  readonly #hashIndex: HashIndex<IndexKey>;
-  readonly #handles: EntryHandles;
-  readonly #slabs: EntrySlabs;
+  // The parts, or those of NO_PARTS until the first stage(): a store may have many empty spaces.
+  #orderedIndex = NO_PARTS.orderedIndex;
+  #hashIndex = NO_PARTS.hashIndex;
+  #handles = NO_PARTS.handles;
+  #slabs = NO_PARTS.slabs;
+  #compaction: Compaction | null = null;
   readonly #seed: number;
   readonly #links: LinkQueue;
-  #isHashIndexPartial: boolean;
-  readonly #compaction: Compaction;
+  readonly #options: EntriesOptions;
+  #isHashIndexPartial = false;
+  #isReplaying = false;
   /** The number of entries that are staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
@@ -67,16 +75,21 @@ export class Entries implements View {
   constructor(
     seed: number,
     links = new LinkQueue(),
-    options: EntriesOptions = {},
-    parts: EntriesParts = newParts(options),
+    options: EntriesOptions = NO_OPTIONS,
+    parts: EntriesParts | null = null,
   ) {
-    const { orderedIndex, hashIndex, handles, slabs, isHashIndexPartial } = parts;
+    this.#seed = seed;
+    this.#links = links;
+    this.#options = options;
+    if (parts !== null) this.#take(parts);
+  }
+
+  #take({ orderedIndex, hashIndex, handles, slabs, isHashIndexPartial }: EntriesParts): void {
+    const seed = this.#seed;
     this.#orderedIndex = orderedIndex;
     this.#hashIndex = hashIndex;
     this.#handles = handles;
     this.#slabs = slabs;
-    this.#seed = seed;
-    this.#links = links;
     this.#isHashIndexPartial = isHashIndexPartial;
     this.#compaction = new Compaction(handles, slabs, (id, from, to) =>
       this.#setHandle(slabs.hashOf(from, seed), id, from, to),
@@ -165,6 +178,7 @@ export class Entries implements View {
    * all of `bytes` makes that faster. Throws NoSlabMemory, with nothing changed; link() never throws it.
    */
   stage(key: IndexKey, bytes: Uint8Array, start: number, end: number, view = viewOf(bytes)): EntryHandle {
+    if (this.#slabs === NO_PARTS.slabs) this.#makeParts();
     const handle = this.#slabs.append(key, this.#seed, bytes, start, end, view);
     this.#stagedCount++;
     return handle;
@@ -172,6 +186,7 @@ export class Entries implements View {
 
   /** Reserves memory for later calls of stage(): see EntrySlabs.reserve(). */
   reserve(bytes: number, longest: number): boolean {
+    if (this.#slabs === NO_PARTS.slabs) this.#makeParts();
     return this.#slabs.reserve(bytes, longest);
   }
 
@@ -203,16 +218,18 @@ export class Entries implements View {
       this.#setHandle(hash, id, previous, staged);
       this.#slabs.release(previous);
     }
-    this.#compaction.step();
+    this.#compaction!.step();
   }
 
   /** Starts a replay: keys that do not ascend are sorted at its end, or when something looks at the order of keys. */
   startReplay(): void {
-    this.#orderedIndex.gather();
+    this.#isReplaying = true;
+    if (this.#slabs !== NO_PARTS.slabs) this.#orderedIndex.gather();
   }
 
   /** Ends a replay. Yields between parts of the work, and the entries must not be used before the last part is done. */
   endReplay(): Generator<void, void, void> {
+    this.#isReplaying = false;
     return this.#orderedIndex.endGathering();
   }
 
@@ -224,7 +241,7 @@ export class Entries implements View {
     this.#orderedIndex.delete(key);
     this.#forget(hash, this.#slabs.idOf(handle), handle);
     if (this.#orderedIndex.size === 0 && this.#handles.end > IDS_KEPT_MAX) this.#forgetAll();
-    this.#compaction.step();
+    this.#compaction!.step();
     return true;
   }
 
@@ -239,7 +256,7 @@ export class Entries implements View {
       this.#forget(hashKey(walk.key, this.#seed), walk.value, this.#handles.get(walk.value));
     }
     const count = this.#orderedIndex.deleteRange(bounds);
-    this.#compaction.step();
+    this.#compaction!.step();
     return count;
   }
 
@@ -254,6 +271,11 @@ export class Entries implements View {
     if (this.#hashIndex.size !== this.size && !this.#isHashIndexPartial)
       throw new Error('the indexes differ in size');
     this.#slabs.checkValid(handles);
+  }
+
+  #makeParts(): void {
+    this.#take(newParts(this.#options));
+    if (this.#isReplaying) this.#orderedIndex.gather();
   }
 
   /** Runs the link queue, and moves the tail of the ordered index into its tree. */
@@ -341,12 +363,23 @@ export class EntriesLoader {
   #view: DataView | undefined;
   #isHashIndexPartial = false;
   /** The hashes and handles of entries that are not in the hash index yet, and their number. */
-  readonly #hashes = new Uint32Array(HASHES_GATHERED_MAX);
-  readonly #handles = new Float64Array(HASHES_GATHERED_MAX);
+  readonly #hashes: Uint32Array;
+  readonly #handles: Float64Array;
   #gathered = 0;
 
-  /** `seed`, `links` and `options` are those of the entries that finish() returns. */
-  constructor(seed: number, links: LinkQueue, options: EntriesOptions = {}) {
+  /**
+   * `seed`, `links` and `options` are those of the entries that finish() returns. `count` is the number of entries that
+   * are expected; a wrong number takes more time or memory, and does no other harm.
+   */
+  constructor(
+    seed: number,
+    links: LinkQueue,
+    options: EntriesOptions = NO_OPTIONS,
+    count = HASHES_GATHERED_MAX,
+  ) {
+    const gatheredMax = Math.max(1, Math.min(HASHES_GATHERED_MAX, count));
+    this.#hashes = new Uint32Array(gatheredMax);
+    this.#handles = new Float64Array(gatheredMax);
     this.#seed = seed;
     this.#links = links;
     this.#orderedIndex = new OrderedIndexLoader<EntryId>(options.nodeEntriesMax, options.chunkKeys);
@@ -370,7 +403,7 @@ export class EntriesLoader {
     const handle = slabs.append(key, this.#seed, bytes, start, end, this.#view);
     this.#hashes[this.#gathered] = slabs.stagedHashOf(handle);
     this.#handles[this.#gathered++] = handle;
-    if (this.#gathered === HASHES_GATHERED_MAX) this.#insertGathered();
+    if (this.#gathered === this.#hashes.length) this.#insertGathered();
     const id = handles.add(handle);
     slabs.stamp(handle, version, id);
     return this.#orderedIndex.add(key, id);
@@ -393,6 +426,6 @@ export class EntriesLoader {
       orderedIndex: this.#orderedIndex.finish(),
       isHashIndexPartial: this.#isHashIndexPartial,
     };
-    return new Entries(this.#seed, this.#links, {}, parts);
+    return new Entries(this.#seed, this.#links, NO_OPTIONS, parts);
   }
 }

@@ -14,6 +14,8 @@ export type EntryId = number;
 const PAGE_BITS = 10;
 const PAGE_HANDLES = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_HANDLES - 1;
+/** The number of handles that the first page has at first. It grows with the ids, because a store may have many spaces. */
+const FIRST_PAGE_HANDLES = 8;
 /** The size of a handle in an array of numbers in V8, at most. */
 const HANDLE_BYTES = 8;
 const GROUP_BITS = 8;
@@ -73,7 +75,9 @@ export class EntryHandles extends EntryHandlesView {
 
   /** The bytes of the pages of the table, also of pages that views share, without pages that only views hold. */
   get memoryBytes(): number {
-    return this.#pageEpochs.length * PAGE_HANDLES * HANDLE_BYTES;
+    const pages = this.#pageEpochs.length;
+    const handles = pages === 1 ? this.groups[0]![0]!.length : pages * PAGE_HANDLES;
+    return handles * HANDLE_BYTES;
   }
 
   /** Returns a view of the table as it is now. O(1). */
@@ -112,10 +116,23 @@ export class EntryHandles extends EntryHandlesView {
   }
 
   #ownPage(id: EntryId): void {
+    if (this.groups.length === 0) {
+      this.#addFirstPage();
+      return;
+    }
     const group = this.#ownGroup(id >>> (PAGE_BITS + GROUP_BITS));
     const place = (id >>> PAGE_BITS) & GROUP_MASK;
     group[place] = group[place]?.slice() ?? new Array<EntryHandle>(PAGE_HANDLES).fill(FREE);
     this.#pageEpochs[id >>> PAGE_BITS] = this.#epoch.current;
+  }
+
+  /** Makes the first page and its group. V8 gives an array that is written in full no room to grow. */
+  #addFirstPage(): void {
+    const epoch = this.#epoch.current;
+    this.groups = [[new Array<EntryHandle>(FIRST_PAGE_HANDLES).fill(FREE)]];
+    this.#groupsEpoch = epoch;
+    this.#groupEpochs = [epoch];
+    this.#pageEpochs = [epoch];
   }
 
   #ownGroup(place: number): Group {

@@ -91,8 +91,6 @@ export class EntrySlabs extends SlabsView {
   #slabBytes = 0;
   #liveBytes = 0;
   #wasteMadeBytes = 0;
-  /** Memory for chooseVictims(), which must not allocate, because it runs after a write was accepted. */
-  readonly #liveByClass = new Float64Array(FULLNESS_CLASSES);
 
   /** Tests give small sizes, multiples of 64. */
   constructor(
@@ -264,7 +262,7 @@ export class EntrySlabs extends SlabsView {
    * O(slabs), without sorting: a store of 10 GiB has ten thousand slabs.
    */
   chooseVictims(liveBytesMax: number): number {
-    const liveByClass = this.#liveByClass.fill(0);
+    liveByClass.fill(0);
     for (const slab of this.table) {
       if (slab !== undefined && this.#isWorthEmptying(slab))
         liveByClass[fullnessClass(slab)]! += slab.liveBytes;
@@ -400,7 +398,9 @@ export class EntrySlabs extends SlabsView {
     this.#ownTable();
     slab.epoch = this.#epoch.current;
     const place = this.#freePlaces.pop() ?? this.table.length;
-    this.table[place] = slab;
+    // V8 gives an array that is written in full no room to grow. A small space has one slab.
+    if (this.table.length === 0) this.table = [slab];
+    else this.table[place] = slab;
     this.#slabBytes += slab.bytes.length;
     return place;
   }
@@ -436,6 +436,9 @@ export class EntrySlabs extends SlabsView {
 
 /** The number of classes into which chooseVictims() sorts slabs by the part of them that is live. */
 const FULLNESS_CLASSES = 64;
+
+/** Memory for chooseVictims(), which must not allocate, because it runs after a write was accepted. */
+const liveByClass = new Float64Array(FULLNESS_CLASSES);
 
 function fullnessClass({ liveBytes, bytes }: Slab): number {
   return Math.min(FULLNESS_CLASSES - 1, Math.floor((liveBytes / bytes.length) * FULLNESS_CLASSES));

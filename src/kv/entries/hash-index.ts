@@ -19,8 +19,8 @@ const LOW_RANGE = 2 ** 32;
 const HANDLE_MAX = 2 ** 36 - 2;
 
 const WORDS_PER_SLOT = 2;
-/** The number of slots in the first table of a hash index, which a small store pays for. */
-const SLOTS_MIN = 16;
+/** The number of slots in the first table of a hash index. V8 keeps an array of up to 64 bytes in its heap. */
+const SLOTS_MIN = 4;
 /**
  * The memory of the table of an empty index: a single empty slot. The table counts as full, so the first insert()
  * replaces the memory.

@@ -7,6 +7,7 @@
 // value that refers to it. So the log after a checkpoint can be read without the log before it, and each block of an
 // image without the other blocks.
 
+import { KeelsonError } from '../../errors.js';
 import type { ReadCursor } from '../encoding/leb128.js';
 import { msgpackCodec } from '../encoding/msgpack/msgpack-codec.js';
 import type { Scratch } from '../encoding/scratch.js';
@@ -41,6 +42,9 @@ export class Schema {
   /** The spaces in the order of their ids, or null after a change of them. */
   #inOrder: readonly Space[] | null = null;
   #nextSpaceId = ROOT_ID + 1;
+  /** The highest id that nextId() has drawn, and the highest one that a record of the log carries. */
+  #highestId = 0;
+  #recordedId = 0;
   #isReplaying = false;
   #epoch = 1;
   /** The LSN at which the epoch ends. A write at or above it starts the next epoch. */
@@ -63,6 +67,32 @@ export class Schema {
   /** The id of the next space that is created. No id is used twice. */
   get nextSpaceId(): number {
     return this.#nextSpaceId;
+  }
+
+  /**
+   * Draws an id: a number above all ids that were drawn before, from 1. The next record of the log carries it. Throws
+   * KEELSON_EXHAUSTED when 2^53 − 1 was drawn.
+   */
+  nextId(): number {
+    if (this.#highestId === Number.MAX_SAFE_INTEGER)
+      throw new KeelsonError('KEELSON_EXHAUSTED', 'The store has drawn all ids up to 2^53 − 1');
+    return ++this.#highestId;
+  }
+
+  /** The highest id that was drawn; 0 before the first. */
+  get highestId(): number {
+    return this.#highestId;
+  }
+
+  /** The id that the next record must carry: the highest one if no record carries it yet, otherwise 0. */
+  get idToRecord(): number {
+    return this.#highestId > this.#recordedId ? this.#highestId : 0;
+  }
+
+  /** Notes that the log or an image holds this id, so that nextId() draws only ids above it. */
+  idRecorded(id: number): void {
+    if (id > this.#recordedId) this.#recordedId = id;
+    if (id > this.#highestId) this.#highestId = id;
   }
 
   /** Returns the space with this id, or undefined. */
@@ -118,8 +148,8 @@ export class Schema {
     this.replaceAll([this.newSpace(ROOT_ID, root)], ROOT_ID + 1);
   }
 
-  /** Replaces all spaces by the spaces of an image, which include a root space. */
-  replaceAll(spaces: readonly Space[], nextSpaceId: number): void {
+  /** Replaces all spaces by the spaces of an image, which include a root space, and the ids by those of the image. */
+  replaceAll(spaces: readonly Space[], nextSpaceId: number, highestId = 0): void {
     // A replay that failed half-way may have left links of the spaces that go.
     this.links.forget();
     this.#isReplaying = false;
@@ -127,6 +157,8 @@ export class Schema {
     this.#inOrder = null;
     for (const space of spaces) space.enter();
     this.#nextSpaceId = nextSpaceId;
+    this.#highestId = highestId;
+    this.#recordedId = highestId;
     this.root = this.#spaces.get(ROOT_ID)!;
   }
 
@@ -143,7 +175,7 @@ export class Schema {
       bytes: space.entries.memory.valueBytes,
       lastLsn: space.lastLsn,
     }));
-    return new WholeView(lsn, this.#nextSpaceId, spaces);
+    return new WholeView(lsn, this.#nextSpaceId, this.#highestId, spaces);
   }
 
   /** Throws KEELSON_DECODE when the schema has no definition with this id. */

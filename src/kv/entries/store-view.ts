@@ -144,12 +144,15 @@ export class WholeView {
   readonly lsn: number;
   /** The id of the next space that is created. No id is used twice. */
   readonly nextSpaceId: number;
+  /** The highest id that was drawn: see Schema.nextId(). */
+  readonly highestId: number;
   /** The spaces in the order of their ids. */
   readonly spaces: readonly SpaceView[];
 
-  constructor(lsn: number, nextSpaceId: number, spaces: readonly SpaceView[]) {
+  constructor(lsn: number, nextSpaceId: number, highestId: number, spaces: readonly SpaceView[]) {
     this.lsn = lsn;
     this.nextSpaceId = nextSpaceId;
+    this.highestId = highestId;
     this.spaces = spaces;
   }
 

@@ -4,7 +4,7 @@
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import { nextTurn } from '../../schedulers.js';
 import { type Storage, type StorageFile, startRead } from '../../storage/index.js';
-import { EntriesLoader } from '../entries/entries.js';
+import { type Entries, EntriesLoader } from '../entries/entries.js';
 import type { Schema } from '../entries/schema.js';
 import type { Space } from '../entries/space.js';
 import { readImageEntries, verifyImageBlock } from './image-block-reader.js';
@@ -49,6 +49,7 @@ export interface LoadedSpaces {
   /** The spaces in the order of their ids. */
   readonly spaces: readonly Space[];
   readonly nextSpaceId: number;
+  readonly highestId: number;
 }
 
 /**
@@ -69,14 +70,14 @@ export async function loadImage(
     const fileBytes = await file.size();
     const seed = imageSeed(header);
     const outline = new ImageOutline(header);
-    const loaders = new Map<number, EntriesLoader>();
+    const loading = new SpacesLoading(schema, header.lsn);
     let entries = 0;
     let number = 0;
     let turnAt = TURN_ENTRIES;
     for await (const block of readBlocks(file, offset, fileBytes)) {
       const head = verifyImageBlock(storage, block, number, seed);
       const row = outline.take(block, head);
-      if (row !== null) loadBlock(block, head, row, { schema, lsn: header.lsn, loaders });
+      if (row !== null) loading.add(block, head, row);
       offset += block.length;
       if (outline.isEnded) break;
       number++;
@@ -89,8 +90,9 @@ export async function loadImage(
     }
     if (!outline.isEnded) throw damagedImage('it ends without its end block');
     if (offset !== fileBytes) throw damagedImage(`it ends ${fileBytes - offset} bytes before its file does`);
-    const { spaces, nextSpaceId } = outline.table!;
-    return { spaces: spaces.map((row) => spaceOf(row, schema, loaders.get(row.id))), nextSpaceId };
+    const { spaces: rows, nextSpaceId, highestId } = outline.table!;
+    const spaces = loading.finish(rows);
+    return { spaces, nextSpaceId, highestId };
   } catch (error) {
     throw atPlace(error, path, offset);
   } finally {
@@ -98,24 +100,49 @@ export async function loadImage(
   }
 }
 
-function loadBlock(
-  block: Uint8Array,
-  head: ImageBlockHead,
-  { id, definition }: ImageTableRow,
-  { schema, lsn, loaders }: { schema: Schema; lsn: number; loaders: Map<number, EntriesLoader> },
-): void {
-  const loader = loaders.get(id) ?? new EntriesLoader(schema.seed, schema.links, schema.entriesOptions);
-  loaders.set(id, loader);
-  readImageEntries(block, head, { schema, space: definition, lsn }, (key, version, start, end) => {
-    if (!loader.add(key, version, block, start, end))
-      throw damagedImage(`block ${head.number} is not in key order`);
-  });
-}
+/** The spaces of one image while they are loaded, one after the other. */
+class SpacesLoading {
+  readonly #schema: Schema;
+  readonly #lsn: number;
+  readonly #entries = new Map<number, Entries>();
+  /** The space whose blocks come, and its loader. */
+  #id = -1;
+  #loader: EntriesLoader | null = null;
 
-function spaceOf({ id, definition, lastLsn }: ImageTableRow, schema: Schema, loader?: EntriesLoader): Space {
-  const space = schema.newSpace(id, definition, loader?.finish());
-  space.lastLsn = lastLsn;
-  return space;
+  constructor(schema: Schema, lsn: number) {
+    this.#schema = schema;
+    this.#lsn = lsn;
+  }
+
+  /** Adds a block of entries. The blocks of a space follow each other. */
+  add(block: Uint8Array, head: ImageBlockHead, { id, definition, entries }: ImageTableRow): void {
+    const [schema, lsn] = [this.#schema, this.#lsn];
+    if (id !== this.#id) {
+      this.#finishSpace();
+      this.#id = id;
+      this.#loader = new EntriesLoader(schema.seed, schema.links, schema.entriesOptions, entries);
+    }
+    const loader = this.#loader!;
+    readImageEntries(block, head, { schema, space: definition, lsn }, (key, version, start, end) => {
+      if (!loader.add(key, version, block, start, end))
+        throw damagedImage(`block ${head.number} is not in key order`);
+    });
+  }
+
+  /** Returns the spaces of all rows. Those without blocks are empty. */
+  finish(rows: readonly ImageTableRow[]): Space[] {
+    this.#finishSpace();
+    return rows.map(({ id, definition, lastLsn }) => {
+      const space = this.#schema.newSpace(id, definition, this.#entries.get(id));
+      space.lastLsn = lastLsn;
+      return space;
+    });
+  }
+
+  #finishSpace(): void {
+    if (this.#loader !== null) this.#entries.set(this.#id, this.#loader.finish());
+    this.#loader = null;
+  }
 }
 
 async function readHeader(file: StorageFile): Promise<ImageHeaderVerdict> {

@@ -2,20 +2,25 @@
 // docs/FORMAT.md.
 
 import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
-import { type ReadCursor, readLeb128, readLength, writeLeb128 } from '../encoding/leb128.js';
+import {
+  NUMBER_BYTES_MAX,
+  type ReadCursor,
+  readLeb128,
+  readLength,
+  writeLeb128,
+} from '../encoding/leb128.js';
 import type { Scratch } from '../encoding/scratch.js';
 import { readUtf8 } from '../encoding/utf8.js';
 import { SPACE_ID_MAX, SpaceDefinition } from '../entries/space.js';
 import type { WholeView } from '../entries/store-view.js';
 import { damagedImage, IMAGE_BLOCK_HEADER_BYTES, readImageBlockHead } from './image-format.js';
 
-/** The most bytes that a number in the table takes. Every number is a safe integer. */
-const NUMBER_BYTES_MAX = 8;
-
 /** The content of the table. */
 export interface ImageTable {
   /** The id of the next space that is created. */
   readonly nextSpaceId: number;
+  /** The highest id that was drawn: see Schema.nextId(). */
+  readonly highestId: number;
   /** The spaces in the order of their ids. The root space is the first. */
   readonly spaces: readonly ImageTableRow[];
 }
@@ -34,8 +39,8 @@ export interface ImageTableRow {
 
 /** Appends the table of a view to `out`. */
 export function writeImageTable(view: WholeView, out: Scratch): void {
-  // The two zeros are reserved for the highest time that was seen and the highest id that was given out.
-  for (const number of [view.nextSpaceId, 0, 0, view.spaces.length]) writeNumber(number, out);
+  // The zero is reserved for the highest time that was seen.
+  for (const number of [view.nextSpaceId, 0, view.highestId, view.spaces.length]) writeNumber(number, out);
   for (const { space, entries, bytes, lastLsn } of view.spaces) {
     writeNumber(space.id, out);
     for (const text of [space.name, space.keyCodec.name, space.valueEncodingName]) {
@@ -51,7 +56,8 @@ export function readImageTable(block: Uint8Array): ImageTable {
   const cursor: ReadCursor = { at: IMAGE_BLOCK_HEADER_BYTES };
   const number = () => readLeb128(block, cursor, block.length);
   const nextSpaceId = number();
-  if (number() !== 0 || number() !== 0) throw damagedImage('reserved numbers in the table of spaces are set');
+  if (number() !== 0) throw damagedImage('a reserved number in the table of spaces is set');
+  const highestId = number();
   const count = readLength(block, cursor, block.length);
   const { entries } = readImageBlockHead(block, 0);
   if (count !== entries) throw damagedImage(`the table has ${count} of ${entries} spaces`);
@@ -69,7 +75,7 @@ export function readImageTable(block: Uint8Array): ImageTable {
   if (spaces[0]?.id !== 0 || spaces[0].definition.name !== '')
     throw damagedImage('the table of spaces has no root space');
   if (cursor.at !== block.length) throw damagedImage('bytes follow the table of spaces');
-  return { nextSpaceId, spaces };
+  return { nextSpaceId, highestId, spaces };
 }
 
 function writeNumber(value: number, out: Scratch): void {

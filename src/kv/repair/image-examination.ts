@@ -209,8 +209,9 @@ interface LastKey {
 }
 
 /** Adds the spaces of a table to the schema. Throws KEELSON_CORRUPT when the schema defines one of them differently. */
-function addSpaces(schema: Schema, { spaces, nextSpaceId }: ImageTable): void {
+function addSpaces(schema: Schema, { spaces, nextSpaceId, highestId }: ImageTable): void {
   schema.reserveIds(nextSpaceId);
+  schema.idRecorded(highestId);
   for (const { id, definition } of spaces) {
     const known = schema.space(id);
     if (known === undefined) schema.add(schema.newSpace(id, definition));

@@ -205,12 +205,13 @@ class Examiner {
       journalId,
     });
     if (base !== null && this.#encodings !== null) {
-      const { spaces, nextSpaceId } = await base.load(this.#schema);
+      const { spaces, nextSpaceId, highestId } = await base.load(this.#schema);
       // Reading the images has added their spaces to the schema. The base alone says which spaces there are below its
       // `nextSpaceId`. The other spaces were created after the base, and come from newer, damaged images.
       for (const { id } of this.#schema.spaces) if (id < nextSpaceId) this.#schema.drop(id);
       for (const space of spaces) this.#schema.add(space);
       this.#schema.reserveIds(nextSpaceId);
+      this.#schema.idRecorded(highestId);
       this.#appliedLsn = baseLsn;
     }
     const overlays = images

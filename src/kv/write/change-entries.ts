@@ -29,6 +29,7 @@ export class Replay {
       if (!links.hasOnly(this.#puts.link)) links.run();
       links.defer(this.#puts.link);
       this.#puts.add(writes, lsn);
+      if (writes.highestId > 0) this.#schema.idRecorded(writes.highestId);
       if (this.#puts.isFull) links.run();
     } else {
       links.run();
@@ -82,6 +83,7 @@ export function reserve({ count, kinds, spaces, keys, valueStarts, valueEnds }: 
 export function link(schema: Schema, writes: WriteSet, lsn: number): void {
   const { count, kinds, spaces, keys, handles, bounds, hasOwnKeys } = writes;
   let clears = 0;
+  if (writes.highestId > 0) schema.idRecorded(writes.highestId);
   for (let at = 0; at < count; at++) {
     const space = spaces[at]!;
     space.beforeChange();

@@ -11,6 +11,7 @@
 //   4 definition  a definition that later values refer to (src/kv/entries/schema.ts)
 //   5 create      id of a space (LEB128), its name, key encoding name, value encoding name
 //   6 drop        id of a space (LEB128)
+//   9 highest id  the highest id that was drawn so far (LEB128)
 //
 //   The length of a key, of a value and of a name stands before it (LEB128).
 
@@ -19,7 +20,15 @@ export const RECORD_FORMAT_VERSION = 1;
 export const RECORD_KIND_BIRTH = 1;
 export const RECORD_KIND_WRITE = 2;
 
-export const OPCODE = { put: 1, delete: 2, clear: 3, definition: 4, create: 5, drop: 6 } as const;
+export const OPCODE = {
+  put: 1,
+  delete: 2,
+  clear: 3,
+  definition: 4,
+  create: 5,
+  drop: 6,
+  highestId: 9,
+} as const;
 export const OPCODE_MASK = 0x0f;
 /** The flag of an operation in another space than the root space. The id of the space follows the opcode. */
 export const IN_SPACE = 0x10;

@@ -117,7 +117,8 @@ function readOperations(cursor: Reading): void {
     const isOfSchema = opcode > OPCODE.clear;
     if (flags !== 0 && (flags !== IN_SPACE || isOfSchema))
       throw newerVersion(`operation flags in ${operation}`, at);
-    if (opcode < OPCODE.put || opcode > OPCODE.drop) throw newerVersion(`operation ${operation}`, at);
+    if ((opcode < OPCODE.put || opcode > OPCODE.drop) && opcode !== OPCODE.highestId)
+      throw newerVersion(`operation ${operation}`, at);
     if (isOfSchema) {
       readOfSchema(opcode, cursor);
       continue;
@@ -140,7 +141,7 @@ function readOperations(cursor: Reading): void {
   }
 }
 
-/** Reads the rest of a definition, a creation or a drop. */
+/** Reads the rest of a definition, a creation, a drop or a highest id. */
 function readOfSchema(opcode: number, cursor: Reading): void {
   const { schema, record, end, into } = cursor;
   if (opcode === OPCODE.definition) {
@@ -153,6 +154,11 @@ function readOfSchema(opcode: number, cursor: Reading): void {
   }
   const at = cursor.at;
   const id = readLeb128(record, cursor, end);
+  if (opcode === OPCODE.highestId) {
+    if (id === 0) throw undecodable('it carries the highest id 0, which is never drawn', at);
+    into.addHighestId(id);
+    return;
+  }
   if (id > SPACE_ID_MAX) throw undecodable(`space ${id} is above the highest id`, at);
   const name = readText(record, cursor, end);
   const keyCodec = readKeyEncoding(record, cursor, end);

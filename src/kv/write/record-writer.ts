@@ -5,7 +5,7 @@ import type { ArgumentName } from '../../errors.js';
 import type { RecordMemory } from '../../journal/internal.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { LEB128_BYTES_MAX, leb128Bytes, writeLeb128 } from '../encoding/leb128.js';
+import { LEB128_BYTES_MAX, leb128Bytes, NUMBER_BYTES_MAX, writeLeb128 } from '../encoding/leb128.js';
 import { Scratch } from '../encoding/scratch.js';
 import { UTF8_BYTES_PER_UNIT_MAX } from '../encoding/utf8.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
@@ -46,6 +46,8 @@ export class RecordWriter {
    * longer.
    */
   #defined = NONE_DEFINED;
+  /** The highest drawn id that the record carries; 0 for none. */
+  #highestId = 0;
   /** The number of bytes that the length of the last value took. The guess for the next value. */
   #lengthBytes = 1;
   #valueStart = 0;
@@ -116,8 +118,13 @@ export class RecordWriter {
     this.#number(id);
   }
 
-  /** Returns the record, at the start of memory that the next begin() overwrites. Throws KEELSON_RECORD_TOO_LARGE. */
+  /**
+   * Returns the record, at the start of memory that the next begin() overwrites. Adds the highest id that was drawn, if
+   * no record of the log carries it yet. Throws KEELSON_RECORD_TOO_LARGE.
+   */
   finish(): RecordMemory {
+    const id = this.#schema.idToRecord;
+    if (id > this.#highestId) this.#addHighestId(id);
     // reserve() refuses nothing that may still fit, so the record may be too large by now.
     this.#out.check();
     return this.#out;
@@ -129,12 +136,14 @@ export class RecordWriter {
     this.#byte(RECORD_FORMAT_VERSION);
     this.#text(keyEncodingName);
     this.#text(valueEncodingName);
-    const { bytes, at } = this.finish();
+    this.#out.check();
+    const { bytes, at } = this.#out;
     return bytes.subarray(0, at);
   }
 
-  /** Notes in the schema that the log holds the definitions of this record. */
+  /** Notes in the schema that the log holds the definitions and the highest id of this record. */
   appended(): void {
+    if (this.#highestId !== 0) this.#schema.idRecorded(this.#highestId);
     if (this.#defined === NONE_DEFINED) return;
     for (const id of this.#defined) this.#schema.recorded(id);
     this.#defined = NONE_DEFINED;
@@ -148,7 +157,16 @@ export class RecordWriter {
   #start(kind: number): void {
     this.#out.reset();
     this.#defined = NONE_DEFINED;
+    this.#highestId = 0;
     this.#byte(kind);
+  }
+
+  #addHighestId(id: number): void {
+    const out = this.#out;
+    this.#byte(OPCODE.highestId);
+    out.reserve(NUMBER_BYTES_MAX);
+    out.at = writeLeb128(out.bytes, id, out.at);
+    this.#highestId = id;
   }
 
   /**

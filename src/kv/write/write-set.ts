@@ -51,6 +51,8 @@ export class WriteSet {
   handles: EntryHandle[] = [];
   /** The bounds of the clears, in their order. Other operations have no place in this array. */
   bounds: KeyBounds[] = [];
+  /** The highest drawn id that a record carries which was read; 0 for none. See Schema.nextId(). */
+  highestId = 0;
   /** True when the keys were read from a disk. Such keys are not substrings of longer strings. */
   hasOwnKeys = false;
   /** The spaces that the write creates. */
@@ -135,6 +137,10 @@ export class WriteSet {
     this.#add(DROP, space);
   }
 
+  addHighestId(id: number): void {
+    this.highestId = Math.max(this.highestId, id);
+  }
+
   /** The bytes of the record so far. */
   get recordBytes(): number {
     return this.#writer.length;
@@ -158,7 +164,7 @@ export class WriteSet {
     return record;
   }
 
-  /** Notes in the schema that the log holds the definitions of this record. */
+  /** Notes in the schema that the log holds the definitions and the highest id of this record. */
   appended(): void {
     this.#writer.appended();
   }
@@ -190,6 +196,7 @@ export class WriteSet {
 
   #empty(): void {
     this.count = 0;
+    this.highestId = 0;
     if (this.bounds.length > 0) this.bounds = [];
     if (this.#created.length > 0) this.#created = [];
   }
