@@ -1,30 +1,29 @@
-// The door of the store: open() with an overload for each pair of encodings, and all public types of the store.
+// The door of the store: open() with overloads for the types of keys and values, and all public types of the store.
 
 import '../node-version.js';
 
 import type { DirectoryPath } from '../journal/index.js';
-import type { CustomValueEncoding } from './encoding/value-encoding.js';
+import type {
+  KeyEncoding,
+  KeyOf,
+  KeyType,
+  Tuple,
+  ValueEncoding,
+  ValueOf,
+} from './encoding/encoding-types.js';
 import { openStore } from './open-store.js';
 import type { StoreOptions } from './options.js';
 import type { Store } from './store-interface.js';
 
-type OpenOptions<KeyEncoding, ValueEncoding> = Partial<
-  Omit<StoreOptions, 'keyEncoding' | 'valueEncoding'>
-> & {
-  readonly keyEncoding?: KeyEncoding;
-  readonly valueEncoding?: ValueEncoding;
-};
-
-type RequiredKeys<KeyEncoding> = { readonly keyEncoding: KeyEncoding };
-type RequiredValues<ValueEncoding> = { readonly valueEncoding: ValueEncoding };
+type Rest = Omit<StoreOptions, 'keyEncoding' | 'valueEncoding'>;
 
 /**
  * Opens the store in `directory`. Creates the store when it is not there, and recovers it when its last owner died. When
  * this resolves, the store and all its entries are durable, unless it is opened with `readOnly`.
  *
- * `open<User>(dir)` resolves with a `Store<string, User>`. With `keyEncoding: 'bytes'` keys are Uint8Arrays. With
- * `valueEncoding: 'utf8'` values are strings, with `'bytes'` they are Uint8Arrays, and an encoding of your own has its
- * own type of values.
+ * The options decide the types of keys and values: `keyEncoding: tuple<[string, number]>()` and
+ * `valueEncoding: msgpack<User>()` carry types. The type of values may also be given, as in `open<User>(dir)`, which
+ * resolves with a `Store<string, User>`.
  *
  * @param directory A path or a `file:` URL.
  * @param options The options, with their defaults and limits, are in StoreOptions.
@@ -36,53 +35,76 @@ type RequiredValues<ValueEncoding> = { readonly valueEncoding: ValueEncoding };
  * await db.put('user:ada', { name: 'Ada', logins: 1 });
  * await db.close();
  */
-export function open<V = unknown>(
+export function open<V = unknown, E extends KeyEncoding = 'utf8'>(
   directory: DirectoryPath,
-  options?: OpenOptions<'utf8', 'msgpack' | 'json'>,
-): Promise<Store<string, V>>;
-/** Opens a store whose keys are Uint8Arrays. The first overload documents the parameters and errors. */
-export function open<V = unknown>(
-  directory: DirectoryPath,
-  options: OpenOptions<'bytes', 'msgpack' | 'json'> & RequiredKeys<'bytes'>,
-): Promise<Store<Uint8Array, V>>;
-/** Opens a store whose values are strings. The first overload documents the parameters and errors. */
-export function open(
-  directory: DirectoryPath,
-  options: OpenOptions<'utf8', 'utf8'> & RequiredValues<'utf8'>,
-): Promise<Store<string, string>>;
-/** Opens a store whose values are Uint8Arrays. The first overload documents the parameters and errors. */
-export function open(
-  directory: DirectoryPath,
-  options: OpenOptions<'utf8', 'bytes'> & RequiredValues<'bytes'>,
-): Promise<Store<string, Uint8Array>>;
+  options?: Rest & { readonly keyEncoding?: E; readonly valueEncoding?: 'msgpack' | 'json' },
+): Promise<Store<KeyOf<E>, V>>;
 /**
- * Opens a store whose keys are Uint8Arrays and whose values are strings. The first overload documents the parameters and
+ * Opens a store whose options say what keys and values are. The first overload documents the parameters and errors.
+ *
+ * @example
+ * const db = await open('./data', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<User>() });
+ * await db.put(['user', 7], { name: 'Ada', logins: 1 });
+ */
+// biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
+export function open<E extends KeyEncoding, VE extends ValueEncoding<any>>(
+  directory: DirectoryPath,
+  options?: Rest & { readonly keyEncoding?: E; readonly valueEncoding?: VE },
+): Promise<Store<KeyOf<E>, ValueOf<VE>>>;
+/**
+ * Opens a store of values of type `V` whose keys are Uint8Arrays. The first overload documents the parameters and errors.
+ *
+ * @example
+ * const db = await open<User>('./data', { keyEncoding: 'bytes' });
+ * await db.put(Uint8Array.of(7), { name: 'Ada', logins: 1 });
+ */
+export function open<V>(
+  directory: DirectoryPath,
+  options: Rest & { readonly keyEncoding: 'bytes'; readonly valueEncoding?: ValueEncoding<V> },
+): Promise<Store<Uint8Array, V>>;
+/**
+ * Opens a store of values of type `V` whose keys are any tuples. The first overload documents the parameters and errors.
+ *
+ * @example
+ * const db = await open<User>('./data', { keyEncoding: 'tuple' });
+ * await db.put(['user', 7], { name: 'Ada', logins: 1 });
+ */
+export function open<V>(
+  directory: DirectoryPath,
+  options: Rest & { readonly keyEncoding: 'tuple'; readonly valueEncoding?: ValueEncoding<V> },
+): Promise<Store<Tuple, V>>;
+/**
+ * Opens a store of values of type `V` whose keys are tuples of type `K`. The first overload documents the parameters and
  * errors.
+ *
+ * @example
+ * const db = await open<User, [string, number]>('./data', { keyEncoding: tuple() });
+ * await db.put(['user', 7], { name: 'Ada', logins: 1 });
  */
-export function open(
+export function open<V, K extends Tuple>(
   directory: DirectoryPath,
-  options: OpenOptions<'bytes', 'utf8'> & RequiredKeys<'bytes'> & RequiredValues<'utf8'>,
-): Promise<Store<Uint8Array, string>>;
-/** Opens a store whose keys and values are Uint8Arrays. The first overload documents the parameters and errors. */
-export function open(
-  directory: DirectoryPath,
-  options: OpenOptions<'bytes', 'bytes'> & RequiredKeys<'bytes'> & RequiredValues<'bytes'>,
-): Promise<Store<Uint8Array, Uint8Array>>;
-/** Opens a store with a value encoding of your own. The first overload documents the parameters and errors. */
+  options: Rest & { readonly keyEncoding: KeyType<K>; readonly valueEncoding?: ValueEncoding<V> },
+): Promise<Store<K, V>>;
+/**
+ * Opens a store of values of type `V` whose keys are strings. The first overload documents the parameters and errors.
+ *
+ * @example
+ * const db = await open<Date>('./data', { valueEncoding: dates });
+ * await db.put('ada', new Date());
+ */
 export function open<V>(
   directory: DirectoryPath,
-  options: OpenOptions<'utf8', CustomValueEncoding<V>> & RequiredValues<CustomValueEncoding<V>>,
+  options?: Rest & { readonly keyEncoding?: 'utf8'; readonly valueEncoding?: ValueEncoding<V> },
 ): Promise<Store<string, V>>;
 /**
- * Opens a store whose keys are Uint8Arrays, with a value encoding of your own. The first overload documents the parameters
- * and errors.
+ * Opens a store whose options say what keys and values are. It is the second overload again, because a compiler tells
+ * what is wrong with the options of a call by the last overload.
  */
-export function open<V>(
+// biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
+export function open<E extends KeyEncoding, VE extends ValueEncoding<any>>(
   directory: DirectoryPath,
-  options: OpenOptions<'bytes', CustomValueEncoding<V>> &
-    RequiredKeys<'bytes'> &
-    RequiredValues<CustomValueEncoding<V>>,
-): Promise<Store<Uint8Array, V>>;
+  options?: Rest & { readonly keyEncoding?: E; readonly valueEncoding?: VE },
+): Promise<Store<KeyOf<E>, ValueOf<VE>>>;
 export function open(directory: DirectoryPath, options?: object): Promise<unknown> {
   return openStore(directory, options);
 }
@@ -97,9 +119,24 @@ export {
 export type { DirectoryPath, FileUrl, Lsn } from '../journal/index.js';
 export type { Damage, LsnRange, SegmentFindings } from '../journal/internal.js';
 export type { BackupResult } from './copy/backup.js';
+export {
+  type CustomValueEncoding,
+  json,
+  type KeyEncoding,
+  type KeyOf,
+  type KeyType,
+  msgpack,
+  type PrefixOf,
+  type Tuple,
+  type TuplePart,
+  tuple,
+  type ValueEncoding,
+  type ValueOf,
+  type ValueType,
+} from './encoding/encoding-types.js';
 export type { KeyEncodingName } from './encoding/key-encoding.js';
 export type { KeyRange, RangeOptions } from './encoding/range.js';
-export type { CustomValueEncoding, ValueEncodingName } from './encoding/value-encoding.js';
+export type { ValueEncodingName } from './encoding/value-encoding.js';
 export type { CheckpointResult } from './image/checkpoint.js';
 export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 export type { OpenProgress, StoreOptions } from './options.js';

@@ -11,8 +11,7 @@ import {
   resolveOptions,
 } from '../options.js';
 import { ENGINE_CHOICES } from '../storage/index.js';
-import type { KeyEncodingName } from './encoding/key-encoding.js';
-import type { CustomValueEncoding, ValueEncodingName } from './encoding/value-encoding.js';
+import type { KeyEncoding, ValueEncoding } from './encoding/encoding-types.js';
 
 /**
  * The progress of open(), for `onProgress`.
@@ -44,10 +43,17 @@ export interface ResolvedStoreOptions {
   waitForLockMs: number;
   /** The engine that does the I/O: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: ResolvedJournalOptions['engine'];
-  /** The type of keys: 'utf8' for strings, 'bytes' for Uint8Arrays. A store keeps its first encoding. Default 'utf8'. */
-  keyEncoding: KeyEncodingName;
-  /** The type of values and their bytes on the disk. A store keeps its first encoding. Default 'msgpack'. */
-  valueEncoding: ValueEncodingName | CustomValueEncoding<unknown>;
+  /**
+   * The type of keys: 'utf8' for strings, 'bytes' for Uint8Arrays, 'tuple' or tuple() for tuples. A store keeps its
+   * first encoding. Default 'utf8'.
+   */
+  keyEncoding: KeyEncoding;
+  /**
+   * The type of values and their bytes on the disk: 'msgpack' or msgpack(), 'json' or json(), 'utf8' for strings,
+   * 'bytes' for Uint8Arrays, or an encoding of your own. A store keeps its first encoding. Default 'msgpack'.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: the values of an encoding are what it takes
+  valueEncoding: ValueEncoding<any>;
   /**
    * The most bytes of the journal that may be accepted and not yet durable. A write that would exceed this blocks the
    * event loop until earlier writes are durable. 1 KiB to 4 GiB, default 64 MiB.
@@ -91,8 +97,8 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   readOnly: booleanOption(false),
   waitForLockMs: integerOption(0, 0, WAIT_FOR_LOCK_MS_MAX),
   engine: choiceOption('auto', ENGINE_CHOICES),
-  keyEncoding: choiceOption('utf8', ['utf8', 'bytes']),
-  // resolveValueEncoding() checks this option, because it makes the codec from it.
+  // resolveKeyEncoding() and resolveValueEncoding() check these options, because they make codecs from them.
+  keyEncoding: { default: 'utf8', check: () => undefined },
   valueEncoding: { default: 'msgpack', check: () => undefined },
   maxUndurableBytes: integerOption(64 * MIB, 1024, 4096 * MIB),
   autoCheckpoint: booleanOption(true),

@@ -49,7 +49,7 @@ export interface Collection<K, V> extends Reads<K, V> {
   /**
    * Sets the value of a key. The value is visible when the call returns, and durable when the promise resolves.
    *
-   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
    * @param value A value that the value encoding takes. It is copied. Key and value have at most 2^28 − 1 bytes together.
    * @param options By default, the promise resolves when the write is durable.
    * @returns The LSN of the write, which is the version of the value in getEntry().
@@ -65,7 +65,7 @@ export interface Collection<K, V> extends Reads<K, V> {
    * Deletes a key. The deletion is visible when the call returns, and durable when the promise resolves. For an absent key
    * nothing is written, and the promise resolves when the absence of the key is durable.
    *
-   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
    * @param options By default, the promise resolves when the write is durable.
    * @returns The LSN of the write, or of the last write when the key was absent.
    * @throws At once, with nothing changed: a TypeError for a wrong key, and the errors that all writes have in common.

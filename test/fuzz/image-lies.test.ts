@@ -6,7 +6,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
-import { bytesKeyCodec, resolveKeyEncoding, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import {
+  type IndexKey,
+  KEY_ENCODING_NAMES,
+  type KeyCodec,
+  type KeyEncodingName,
+  resolveKeyEncoding,
+  utf8KeyCodec,
+} from '../../src/kv/encoding/key-encoding.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
 import { ImageBlockWriter } from '../../src/kv/image/image-block-writer.js';
 import {
@@ -71,7 +78,7 @@ interface Plan {
   readonly others: readonly {
     readonly idsLeftOut: number;
     readonly name: string;
-    readonly hasBytesKeys: boolean;
+    readonly keyEncoding: KeyEncodingName;
     readonly puts: readonly Put[];
   }[];
   readonly idsLeftOut: number;
@@ -84,7 +91,7 @@ const anyPlan: fc.Arbitrary<Plan> = fc.record({
     fc.record({
       idsLeftOut: fc.nat(3),
       name: fc.string({ unit: 'binary', maxLength: 8 }),
-      hasBytesKeys: fc.boolean(),
+      keyEncoding: fc.constantFrom(...KEY_ENCODING_NAMES),
       puts: anyPuts({ maxLength: 12 }),
     }),
     { maxLength: 4 },
@@ -95,16 +102,20 @@ const anyPlan: fc.Arbitrary<Plan> = fc.record({
 function schemaOf({ root, others, idsLeftOut }: Plan): Schema {
   const schema = newSchema(utf8KeyCodec, 'msgpack');
   for (const put of root) putEntry(schema.root, ...put);
-  for (const { name, hasBytesKeys, puts, idsLeftOut: before } of others) {
-    const codec = hasBytesKeys ? bytesKeyCodec : utf8KeyCodec;
+  for (const { name, keyEncoding, puts, idsLeftOut: before } of others) {
+    const codec = resolveKeyEncoding('key encoding', keyEncoding) as KeyCodec<unknown>;
     const space = addSpace(schema, schema.nextSpaceId + before, name, codec);
     for (const [key, version, value] of puts) {
-      const indexKey = hasBytesKeys ? bytesKeyCodec.toIndexKey('key', Buffer.from(key)) : key;
-      putEntry(space, indexKey, version, value);
+      putEntry(space, indexKeyOf(codec, key), version, value);
     }
   }
   schema.replaceAll(schema.spaces, schema.nextSpaceId + idsLeftOut);
   return schema;
+}
+
+function indexKeyOf(codec: KeyCodec<unknown>, text: string): IndexKey {
+  const keys = { utf8: text, bytes: Buffer.from(text), tuple: [text, text.length] };
+  return codec.toIndexKey('key', keys[codec.name]);
 }
 
 interface Lie {
@@ -319,7 +330,7 @@ async function isWholeByExamination(storage: Storage): Promise<boolean> {
     const image = await ImageExamination.of(storage, '/data', LSN);
     const { keyEncodingName, valueEncodingName } = image.header ?? NAMES;
     // The store learns what its keys and values are from the header, and refuses what it does not know.
-    if (keyEncodingName !== 'utf8' && keyEncodingName !== 'bytes') return false;
+    if (!KEY_ENCODING_NAMES.includes(keyEncodingName as KeyEncodingName)) return false;
     const schema = newSchema(resolveKeyEncoding('keyEncoding', keyEncodingName), valueEncodingName);
     await image.read(image.header?.journalId ?? JOURNAL_ID, schema);
     return image.isWhole;

@@ -5,13 +5,19 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
-import { bytesKeyCodec, type KeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import {
+  bytesKeyCodec,
+  type KeyCodec,
+  tupleKeyCodec,
+  utf8KeyCodec,
+} from '../../src/kv/encoding/key-encoding.js';
 import { writeLeb128 } from '../../src/kv/encoding/leb128.js';
 import { readBirth, readWriteSet } from '../../src/kv/write/record-reader.js';
 import { CLEAR, DELETE, PUT, WriteSet } from '../../src/kv/write/write-set.js';
 import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
 import { leb128, lengthAnd } from '../kv/image-tools.js';
 import { addSpace, newSchema, plainSpaces } from '../kv/schema-tools.js';
+import { anyTuple } from '../kv/tuple-tools.js';
 import { anyBytes, codeOf, runs } from './fuzz-tools.js';
 
 const lengthLie = fc.oneof(
@@ -26,6 +32,7 @@ const text = fc
     fc.oneof(
       anyBytes(200),
       fc.string({ maxLength: 20 }).map((string) => Buffer.from(string)),
+      anyTuple.map((tuple) => Buffer.from(tupleKeyCodec.toIndexKey('key', tuple), 'latin1')),
     ),
     lengthLie,
     fc.boolean(),
@@ -39,12 +46,13 @@ const text = fc
   });
 
 const BYTES_SPACE = 1;
+const TUPLE_SPACE = 200;
 const MSGPACK_SPACE = 300;
 
 /** The id of a space that is there, of one that is not, or of one that a record may create. */
 const spaceId = fc
   .oneof(
-    { weight: 8, arbitrary: fc.constantFrom(BYTES_SPACE, MSGPACK_SPACE, MSGPACK_SPACE) },
+    { weight: 8, arbitrary: fc.constantFrom(BYTES_SPACE, TUPLE_SPACE, MSGPACK_SPACE, MSGPACK_SPACE) },
     fc.oneof(fc.constantFrom(0, 301, 302), fc.maxSafeNat()),
   )
   .map((id) => Buffer.from(leb128(id)));
@@ -88,7 +96,7 @@ const operation = fc
     /** Of the texts: as many as the operation has, or others. */
     count: fc.oneof({ weight: 8, arbitrary: fc.constant(null) }, fc.nat(2)),
     name: textOf('one', 'new', 'other'),
-    keyEncoding: textOf('utf8', 'bytes'),
+    keyEncoding: textOf('utf8', 'bytes', 'tuple'),
     valueEncoding: textOf('bytes', 'msgpack'),
     definition,
   })
@@ -118,7 +126,7 @@ const birth = fc
   .tuple(fc.constantFrom(1, 2), fc.constantFrom(0, 1, 1, 1, 2, 255), fc.array(text, { maxLength: 3 }))
   .map(([kind, version, names]) => new Uint8Array(Buffer.concat([Buffer.of(kind, version), ...names])));
 
-const codecs: fc.Arbitrary<KeyCodec<unknown>> = fc.constantFrom(utf8KeyCodec, bytesKeyCodec);
+const codecs: fc.Arbitrary<KeyCodec<unknown>> = fc.constantFrom(utf8KeyCodec, bytesKeyCodec, tupleKeyCodec);
 
 /** What a reading has found: operations, or the offset of the error; and for what is wrong with definitions its message. */
 interface Found {
@@ -130,6 +138,7 @@ interface Found {
 function read(codec: KeyCodec<unknown>, bytes: Uint8Array, start: number, end: number): Found {
   const schema = newSchema(codec);
   addSpace(schema, BYTES_SPACE, 'one', bytesKeyCodec);
+  addSpace(schema, TUPLE_SPACE, 'tuples', tupleKeyCodec);
   addSpace(schema, MSGPACK_SPACE, 'three hundred', utf8KeyCodec, 'msgpack');
   const before = plainSpaces(schema.spaces);
   const writes = new WriteSet(RECORD_BYTES_MAX, schema);

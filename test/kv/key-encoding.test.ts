@@ -37,7 +37,7 @@ const refusals: readonly { what: string; run: () => unknown; message: RegExp }[]
   {
     what: 'an unknown encoding',
     run: () => resolveKeyEncoding('keyEncoding', 'latin1'),
-    message: /^keyEncoding: expected one of 'utf8', 'bytes', got the string "latin1"$/,
+    message: /^keyEncoding: expected one of 'utf8', 'bytes', 'tuple', got the string "latin1"$/,
   },
 ];
 

@@ -69,7 +69,7 @@ describe('opening a store', () => {
     [{ create: 'yes' }, /option 'create': expected a boolean, got the string "yes"/],
     [
       { keyEncoding: 'latin1' },
-      /option 'keyEncoding': expected one of 'utf8', 'bytes', got the string "latin1"/,
+      /option 'keyEncoding': expected one of 'utf8', 'bytes', 'tuple', got the string "latin1"/,
     ],
     [{ valueEncoding: 'xml' }, /option 'valueEncoding': expected one of .*, got the string "xml"/],
     [{ valueEncoding: { name: 'x' } }, /option 'valueEncoding'\.encode: expected a function, got undefined/],

@@ -6,8 +6,11 @@ import { isKeelsonError } from '../../src/errors.js';
 import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
 import {
   bytesKeyCodec,
+  KEY_ENCODING_NAMES,
   type KeyCodec,
+  type KeyEncodingName,
   resolveKeyEncoding,
+  tupleKeyCodec,
   utf8KeyCodec,
 } from '../../src/kv/encoding/key-encoding.js';
 import { SCRATCH_BYTES_KEPT_MAX } from '../../src/kv/encoding/scratch.js';
@@ -26,6 +29,7 @@ import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
 import { BYTES_VALUES, recordIn } from './encoded.js';
 import { leb128, lengthAnd } from './image-tools.js';
 import { addSpace, newSchema, plainSpaces, putEntry } from './schema-tools.js';
+import { anyTuple } from './tuple-tools.js';
 
 type Operation =
   | { readonly type: 'put'; readonly space: number; readonly key: string; readonly value: Uint8Array }
@@ -35,18 +39,20 @@ type Operation =
       readonly type: 'create';
       readonly space: number;
       readonly name: string;
-      readonly keyEncoding: 'utf8' | 'bytes';
+      readonly keyEncoding: KeyEncodingName;
       readonly valueEncoding: string;
     }
   | { readonly type: 'drop'; readonly space: number };
 
 /** One whose id takes one byte, and one whose id takes two. */
 const BYTES_SPACE = 1;
+const TUPLE_SPACE = 200;
 const UTF8_SPACE = 300;
 /** The spaces that are there, and what their keys are. */
 const SPACES = new Map<number, KeyCodec<unknown>>([
   [ROOT_ID, utf8KeyCodec],
   [BYTES_SPACE, bytesKeyCodec],
+  [TUPLE_SPACE, tupleKeyCodec],
   [UTF8_SPACE, utf8KeyCodec],
 ]);
 
@@ -54,12 +60,16 @@ const SPACES = new Map<number, KeyCodec<unknown>>([
 function schemaWithSpaces(valueEncodingName = 'bytes', seed = 1): Schema {
   const schema = newSchema(utf8KeyCodec, valueEncodingName, seed);
   addSpace(schema, BYTES_SPACE, 'one', bytesKeyCodec, valueEncodingName);
+  addSpace(schema, TUPLE_SPACE, 'tuples', tupleKeyCodec, valueEncodingName);
   addSpace(schema, UTF8_SPACE, 'three hundred', utf8KeyCodec, valueEncodingName);
-  for (const space of schema.spaces) putEntry(space, 'key', 7, `in ${space.name}`);
+  for (const space of schema.spaces) {
+    const key = space.keyCodec === tupleKeyCodec ? tupleKeyCodec.toIndexKey('key', ['key']) : 'key';
+    putEntry(space, key, 7, `in ${space.name}`);
+  }
   return schema;
 }
 
-function codecNamed(name: 'utf8' | 'bytes'): KeyCodec<unknown> {
+function codecNamed(name: KeyEncodingName): KeyCodec<unknown> {
   return resolveKeyEncoding('key encoding', name) as KeyCodec<unknown>;
 }
 
@@ -158,13 +168,18 @@ const utf8Key = fc.oneof(
 );
 const bytesKey = fc.uint8Array({ maxLength: 300 }).map((bytes) => bytesKeyCodec.toIndexKey('key', bytes));
 
+const tupleKey = anyTuple.map((tuple) => tupleKeyCodec.toIndexKey('key', tuple));
+const KEYS = { utf8: utf8Key, bytes: bytesKey, tuple: tupleKey };
+
 function operationIn(space: number, codec: KeyCodec<unknown>): fc.Arbitrary<Operation> {
-  const key = codec.name === 'utf8' ? utf8Key : bytesKey;
+  const key = KEYS[codec.name];
+  // The end of a prefix of tuples is no tuple.
+  const end = codec === tupleKeyCodec ? key.map((prefix) => tupleKeyCodec.afterPrefix(prefix)!) : key;
   const bounds: fc.Arbitrary<KeyBounds> = fc
     .record({
-      low: fc.option(key, { nil: undefined }),
+      low: fc.option(fc.oneof(key, end), { nil: undefined }),
       lowInclusive: fc.boolean(),
-      high: fc.option(key, { nil: undefined }),
+      high: fc.option(fc.oneof(key, end), { nil: undefined }),
       highInclusive: fc.boolean(),
     })
     .map((given) => ({
@@ -191,7 +206,7 @@ const lifeOfSpace: fc.Arbitrary<Operation[]> = fc
     type: fc.constant('create' as const),
     space: fc.integer({ min: UTF8_SPACE + 1, max: 40_000 }),
     name: fc.string({ unit: 'binary', maxLength: 200 }),
-    keyEncoding: fc.constantFrom('utf8' as const, 'bytes' as const),
+    keyEncoding: fc.constantFrom(...KEY_ENCODING_NAMES),
     valueEncoding: fc.constantFrom('bytes', 'json', 'mine: ünïcode'),
   })
   .chain((create) =>

@@ -1,7 +1,13 @@
 // What a store must hold, whichever engine carries it. Run by store-fs.test.ts and store-simulated.test.ts.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CheckpointEvent, CustomValueEncoding, Store } from '../../src/kv/index.js';
+import {
+  type CheckpointEvent,
+  type CustomValueEncoding,
+  type Store,
+  type Tuple,
+  tuple,
+} from '../../src/kv/index.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { type OpenProgress, resolveStoreOptions } from '../../src/kv/options.js';
 import type { Storage } from '../../src/storage/index.js';
@@ -367,6 +373,151 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         expect(snapshot.lsn).toBe(lsn);
         snapshot[Symbol.dispose]();
         expect(() => snapshot.get('a')).toThrow(expect.objectContaining({ code: 'KEELSON_CLOSED' }));
+      });
+    });
+
+    describe('tuple keys', () => {
+      let tuples: Store<Tuple, unknown>;
+
+      beforeEach(async () => {
+        await db.close();
+        await environment.dispose();
+        environment = await makeEnvironment();
+        tuples = await open<Tuple>({ keyEncoding: 'tuple' });
+      });
+
+      afterEach(async () => {
+        await tuples.close();
+      });
+
+      async function reopenTuples(): Promise<void> {
+        await tuples.close();
+        tuples = await open<Tuple>({ keyEncoding: tuple() });
+      }
+
+      const KEYS: readonly Tuple[] = [
+        [],
+        [null],
+        [true, 1],
+        [Number.NEGATIVE_INFINITY],
+        [-1.5],
+        [7],
+        [10],
+        [7n],
+        ['user'],
+        ['user', 7],
+        ['user', 7, 'a'],
+        ['user', 7, 'a\0b'],
+        ['user', 10, ['nested', -(2n ** 70n)]],
+        ['user\0'],
+        ['userx'],
+        ['ü€😀'],
+        [Uint8Array.of(0, 255)],
+        [[], 1],
+      ];
+
+      function putAll(): void {
+        for (const [at, key] of KEYS.toReversed().entries()) tuples.put(key, at);
+      }
+
+      it('come back in their order, from the log and from an image', async () => {
+        putAll();
+        expect([...tuples.keys()]).toEqual(KEYS);
+        await reopenTuples();
+        expect([...tuples.keys()]).toEqual(KEYS);
+        await tuples.checkpoint();
+        await tuples.put(['behind the image'], 1);
+        await reopenTuples();
+        expect(tuples.recovery.recordsReplayed).toBe(1);
+        expect([...tuples.keys()].filter(([part]) => part !== 'behind the image')).toEqual(KEYS);
+        for (const [at, key] of KEYS.toReversed().entries()) expect(tuples.get(key)).toBe(at);
+        expect([...tuples.keys({ reverse: true, limit: 2 })]).toEqual([[[], 1], [Uint8Array.of(0, 255)]]);
+      });
+
+      it('are in a range by their parts', async () => {
+        putAll();
+        const user7 = [
+          ['user', 7],
+          ['user', 7, 'a'],
+          ['user', 7, 'a\0b'],
+        ];
+        expect([...tuples.keys({ prefix: ['user', 7] })]).toEqual(user7);
+        expect([...tuples.keys({ prefix: ['user', 7], gt: ['user', 7] })]).toEqual(user7.slice(1));
+        expect([...tuples.keys({ gte: ['user'], lte: ['user', 7] })]).toEqual([['user'], ['user', 7]]);
+        expect(tuples.count({ prefix: ['user'] })).toBe(5);
+        expect(tuples.count({ prefix: [] })).toBe(KEYS.length);
+      });
+
+      it('are cleared by a prefix, which the log keeps', async () => {
+        putAll();
+        await tuples.clear({ prefix: ['user'] });
+        const left = KEYS.filter(([part]) => part !== 'user');
+        expect([...tuples.keys()]).toEqual(left);
+        await reopenTuples();
+        expect([...tuples.keys()]).toEqual(left);
+        await tuples.batch([
+          { type: 'put', key: ['user', 1], value: 1 },
+          { type: 'clear', prefix: ['user'] },
+          { type: 'put', key: ['user', 2], value: 2 },
+        ]);
+        await reopenTuples();
+        expect([...tuples.entries({ prefix: ['user'] })]).toEqual([[['user', 2], 2]]);
+      });
+
+      it('may run code that writes and reads, before their own write', async () => {
+        const meddling = (part: string): Tuple =>
+          new Proxy([part, 1], {
+            get(target, name, receiver) {
+              if (name === '0') {
+                tuples.put(['inner', part], tuples.size);
+                tuples.delete(['absent', part]);
+              }
+              return Reflect.get(target, name, receiver);
+            },
+          });
+        tuples.put(meddling('put'), 'put');
+        tuples.batch([
+          { type: 'put', key: ['first'], value: 1 },
+          { type: 'put', key: meddling('batch'), value: 'batch' },
+          { type: 'clear', prefix: meddling('clear') },
+        ]);
+        expect(tuples.get(meddling('put'))).toBe('put');
+        const expected = [
+          [['batch', 1], 'batch'],
+          [['first'], 1],
+          [['inner', 'batch'], 2],
+          [['inner', 'clear'], 3],
+          [['inner', 'put'], 6],
+          [['put', 1], 'put'],
+        ];
+        expect([...tuples.entries()]).toEqual(expected);
+        await reopenTuples();
+        expect([...tuples.entries()]).toEqual(expected);
+      });
+
+      it('are refused with nothing changed, by the place of their part', async () => {
+        await tuples.put(['a'], 1);
+        const { lastLsn } = tuples;
+        const wrong = [
+          { type: 'put', key: ['a'], value: 2 },
+          { type: 'put', key: ['a', undefined], value: 3 },
+        ] as never;
+        expect(() => tuples.batch(wrong)).toThrow(
+          /^operations\[1\]\.key\[1\]: expected null, .* got undefined\./,
+        );
+        expect(() => tuples.get('a' as never)).toThrow(/^key: expected an array, .* got the string "a"\./);
+        expect(() => tuples.getMany([['a'], [Number.NaN]])).toThrow(/^keys\[1\]\[0\]: expected a number /);
+        expect(() => tuples.clear({ prefix: [{}] as never })).toThrow(/^range\.prefix\[0\]: expected null, /);
+        expect([...tuples.entries()]).toEqual([[['a'], 1]]);
+        expect(tuples.lastLsn).toBe(lastLsn);
+      });
+
+      it('are no keys of a store with other ones', async () => {
+        await tuples.close();
+        await expect(open()).rejects.toMatchObject({
+          code: 'KEELSON_ENCODING_MISMATCH',
+          message: expect.stringMatching(/Open it with keyEncoding: 'tuple' and valueEncoding: 'msgpack'$/),
+        });
       });
     });
 

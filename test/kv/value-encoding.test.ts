@@ -3,9 +3,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KeelsonError } from '../../src/errors.js';
+import { type CustomValueEncoding, json, msgpack } from '../../src/kv/encoding/encoding-types.js';
 import { msgpackCodec } from '../../src/kv/encoding/msgpack/msgpack-codec.js';
 import {
-  type CustomValueEncoding,
   ENCODING_NAME_BYTES_MAX,
   resolveValueEncoding as resolveWith,
   type ValueCodec,
@@ -57,6 +57,13 @@ describe('the value encoding option', () => {
     }
   });
 
+  test('is that of a name when it is a marker of the name', () => {
+    expect(resolveValueEncoding(msgpack())).toBe(MSGPACK);
+    expect(resolveValueEncoding({ name: 'msgpack' })).toBe(MSGPACK);
+    expect(resolveValueEncoding(json())).toBe(resolveValueEncoding('json'));
+    for (const marker of [msgpack(), json()]) expect(Object.isFrozen(marker)).toBe(true);
+  });
+
   const wrong: readonly { given: unknown; message: RegExp }[] = [
     {
       given: 'yaml',
@@ -78,6 +85,7 @@ describe('the value encoding option', () => {
       given: { ...point, name: 'x'.repeat(ENCODING_NAME_BYTES_MAX + 1) },
       message: /^o\.name: expected at most \d+ bytes/,
     },
+    { given: { name: 'utf8' }, message: /^o\.name: expected a name that is not that of a built-in encoding/ },
     { given: { ...point, encode: undefined }, message: /^o\.encode: expected a function, got undefined$/ },
     { given: { ...point, decode: 1 }, message: /^o\.decode: expected a function, got the number 1$/ },
   ];

@@ -8,7 +8,7 @@ import { KeelsonError } from '../../errors.js';
 const IMAGE_PATTERN = /^\d{16}\.image(\.tmp)?$/;
 
 const BIRTH_KIND = 1;
-const KEY_ENCODINGS = ['utf8', 'bytes'];
+const KEY_ENCODINGS = ['utf8', 'bytes', 'tuple'];
 /** Limit of the bytes of the name of a value encoding. */
 const NAME_BYTES_MAX = 128;
 

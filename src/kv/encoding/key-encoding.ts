@@ -1,36 +1,45 @@
 // The key encodings: turn a key of a caller into a string for the index and into bytes for the disk, and back. Pure.
 //
 // In the index, every key is a string, and keys are compared with `<`, by code units. For 'utf8' the string is the key
-// itself. For 'bytes' the code units of the string are the bytes of the key (latin1), so the order of strings is the
-// order of bytes. So the store needs only one kind of index, and never keeps a buffer of a caller. The first record of
-// a store and every image hold the name of the encoding.
+// itself. For 'bytes' and 'tuple' the code units of the string are the bytes of the key (latin1), so the order of
+// strings is the order of bytes. So the store needs only one kind of index, and never keeps a buffer of a caller. The
+// first record of a store and every image hold the name of the encoding.
 
 import { types } from 'node:util';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../errors.js';
 import { unsharedBytes } from '../../unshared-bytes.js';
+import type { Tuple } from './encoding-types.js';
+import { checkKeyLength, KEY_BYTES_MAX } from './key-limits.js';
+import { AFTER_EXTENSIONS, ESCAPE } from './tuple-key-format.js';
+import { decodeTuple, isTuple } from './tuple-key-reader.js';
+import { encodeTuple } from './tuple-key-writer.js';
 import { readLatin1, readUtf8, UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 /** A key as the index holds it. */
 export type IndexKey = string;
 
 /** The names of all key encodings. */
-export const KEY_ENCODING_NAMES = ['utf8', 'bytes'] as const;
+export const KEY_ENCODING_NAMES = ['utf8', 'bytes', 'tuple'] as const;
 
-/** The name of a key encoding: with `'utf8'` keys are strings, with `'bytes'` they are Uint8Arrays. */
+/**
+ * The name of a key encoding: with `'utf8'` keys are strings, with `'bytes'` they are Uint8Arrays, with `'tuple'` they
+ * are arrays of parts.
+ */
 export type KeyEncodingName = (typeof KEY_ENCODING_NAMES)[number];
 
-/** The longest key, in bytes on disk. The bounds of a range have the same limit. */
-export const KEY_BYTES_MAX = 65_536;
+export { KEY_BYTES_MAX };
 
 /** A key encoding. */
 export interface KeyCodec<K> {
   readonly name: KeyEncodingName;
+  /** True if the code units of an index key are its bytes on the disk. */
+  readonly isLatin1: boolean;
   /**
    * Returns the index key of a caller's key. Throws a TypeError that names `argument` for a wrong key, and
    * KEELSON_KEY_TOO_LARGE for a key above KEY_BYTES_MAX.
    */
   toIndexKey(argument: ArgumentName, key: unknown): IndexKey;
-  /** Returns the key as callers see it. For 'bytes' it is a new Uint8Array. */
+  /** Returns the key as callers see it. For 'bytes' it is a new Uint8Array, for 'tuple' a new array. */
   fromIndexKey(indexKey: IndexKey): K;
   /** Returns the number of bytes that write() writes. */
   byteLength(indexKey: IndexKey): number;
@@ -41,6 +50,8 @@ export interface KeyCodec<K> {
    * key of this encoding.
    */
   read(bytes: Uint8Array, start: number, end: number): IndexKey;
+  /** Returns the bound of a range in `bytes[start, end)`: a key, or what afterPrefix() returns. Throws what read() throws. */
+  readBound(bytes: Uint8Array, start: number, end: number): IndexKey;
   /**
    * Returns the smallest key above all keys that start with `prefix`, or undefined when there is no key above them. For
    * 'utf8' the result is a well-formed string, so that it can be written to the disk as a bound of a range.
@@ -51,6 +62,8 @@ export interface KeyCodec<K> {
 /** The codec for keys that are strings. */
 export const utf8KeyCodec: KeyCodec<string> = {
   name: 'utf8',
+
+  isLatin1: false,
 
   toIndexKey(argument, key) {
     if (typeof key !== 'string') throw misuse(argument, 'a string', key, stringInstead(key));
@@ -68,6 +81,8 @@ export const utf8KeyCodec: KeyCodec<string> = {
 
   read: readUtf8,
 
+  readBound: readUtf8,
+
   afterPrefix(prefix) {
     for (let end = prefix.length; end > 0; ) {
       const at = isLowSurrogate(prefix.charCodeAt(end - 1)) ? end - 2 : end - 1;
@@ -82,6 +97,8 @@ export const utf8KeyCodec: KeyCodec<string> = {
 /** The codec for keys that are Uint8Arrays. */
 export const bytesKeyCodec: KeyCodec<Uint8Array> = {
   name: 'bytes',
+
+  isLatin1: true,
 
   toIndexKey(argument, key) {
     // `instanceof` would refuse a Uint8Array of another realm, such as the sandbox of a test runner.
@@ -103,6 +120,8 @@ export const bytesKeyCodec: KeyCodec<Uint8Array> = {
 
   read: readLatin1,
 
+  readBound: readLatin1,
+
   afterPrefix(prefix) {
     for (let at = prefix.length - 1; at >= 0; at--) {
       const unit = prefix.charCodeAt(at);
@@ -112,14 +131,52 @@ export const bytesKeyCodec: KeyCodec<Uint8Array> = {
   },
 };
 
+/** The codec for keys that are tuples. A prefix goes by parts. */
+export const tupleKeyCodec: KeyCodec<Tuple> = {
+  name: 'tuple',
+
+  isLatin1: true,
+
+  toIndexKey: encodeTuple,
+
+  fromIndexKey: decodeTuple,
+
+  byteLength: (indexKey) => indexKey.length,
+
+  write: writeCodeUnits,
+
+  read(bytes, start, end) {
+    if (end - start > KEY_BYTES_MAX || !isTuple(bytes, start, end)) throw noTuple(start, end);
+    return readLatin1(bytes, start, end);
+  },
+
+  readBound(bytes, start, end) {
+    // No tuple ends with this byte behind a whole part, so it makes a bound and never a key.
+    const isAfterPrefix = end > start && bytes[end - 1] === ESCAPE && isTuple(bytes, start, end - 1);
+    return isAfterPrefix && end - 1 - start <= KEY_BYTES_MAX
+      ? readLatin1(bytes, start, end)
+      : this.read(bytes, start, end);
+  },
+
+  afterPrefix: (prefix) => prefix + AFTER_EXTENSIONS,
+};
+
 /**
- * Returns the codec of the key encoding with this name, or the 'utf8' codec for undefined. Throws a TypeError that
- * names `argument` for anything else.
+ * Returns the codec of a key encoding: its name, or the marker that tuple() returns; the 'utf8' codec for undefined.
+ * Throws a TypeError that names `argument` for anything else.
  */
-export function resolveKeyEncoding(argument: string, name: unknown): KeyCodec<string> | KeyCodec<Uint8Array> {
-  if (name === undefined || name === 'utf8') return utf8KeyCodec;
-  if (name === 'bytes') return bytesKeyCodec;
-  throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, name);
+export function resolveKeyEncoding(
+  argument: string,
+  encoding: unknown,
+): KeyCodec<string> | KeyCodec<Uint8Array> | KeyCodec<Tuple> {
+  if (encoding === undefined || encoding === 'utf8') return utf8KeyCodec;
+  if (encoding === 'bytes') return bytesKeyCodec;
+  if (encoding === 'tuple' || isTupleMarker(encoding)) return tupleKeyCodec;
+  throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, encoding);
+}
+
+function isTupleMarker(encoding: unknown): boolean {
+  return typeof encoding === 'object' && (encoding as { name?: unknown } | null)?.name === 'tuple';
 }
 
 /**
@@ -136,7 +193,8 @@ function stringInstead(key: unknown): string | undefined {
   if (types.isUint8Array(key))
     return "Make a string of it, or use a store that was made with keyEncoding: 'bytes'";
   if (typeof key === 'number') return 'Make a string of it; numbers padded with zeros keep their order';
-  if (Array.isArray(key)) return "Make a string of it, such as key.join('/')";
+  if (Array.isArray(key))
+    return "Make a string of it, such as key.join('/'), or use a store that was made with keyEncoding: 'tuple'";
   return key === undefined || key === null ? undefined : 'Make a string of it';
 }
 
@@ -145,12 +203,10 @@ function bytesInstead(key: unknown): string {
   return "Make bytes of it, such as Buffer.from(key), or use a store that was made with keyEncoding: 'utf8'";
 }
 
-function checkKeyLength(argument: ArgumentName, lengthBytes: number): void {
-  if (lengthBytes <= KEY_BYTES_MAX) return;
-  throw new KeelsonError(
-    'KEELSON_KEY_TOO_LARGE',
-    `${argument}: a key has at most ${KEY_BYTES_MAX} bytes, this one has ${lengthBytes}`,
-  );
+function noTuple(start: number, end: number): KeelsonError {
+  return new KeelsonError('KEELSON_DECODE', `Bytes ${start} to ${end} are not a tuple key`, {
+    offset: start,
+  });
 }
 
 function isLowSurrogate(unit: number): boolean {

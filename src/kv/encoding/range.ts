@@ -1,27 +1,28 @@
 // The range options of callers: checks them and turns them into bounds of index keys. Pure.
 
 import { misuse } from '../../errors.js';
+import type { PrefixOf } from './encoding-types.js';
 import { ALL_KEYS, type KeyBounds } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
 
 /**
  * A range of keys. A key is in the range when it satisfies every given option. Each bound is a key, with the limits of
- * a key.
+ * a key. A bound of tuples may be the first parts of a key.
  *
  * @example
  * const range = { gte: 'user:a', lt: 'user:n' };
  */
 export interface KeyRange<K> {
   /** Only keys above this key. Not together with `gte`. */
-  readonly gt?: K | undefined;
+  readonly gt?: PrefixOf<K> | undefined;
   /** Only this key and the keys above it. Not together with `gt`. */
-  readonly gte?: K | undefined;
+  readonly gte?: PrefixOf<K> | undefined;
   /** Only keys below this key. Not together with `lte`. */
-  readonly lt?: K | undefined;
+  readonly lt?: PrefixOf<K> | undefined;
   /** Only this key and the keys below it. Not together with `lt`. */
-  readonly lte?: K | undefined;
-  /** Only keys that start with this key. */
-  readonly prefix?: K | undefined;
+  readonly lte?: PrefixOf<K> | undefined;
+  /** Only keys that start with this key. A tuple starts with its first parts, and with itself. */
+  readonly prefix?: PrefixOf<K> | undefined;
 }
 
 /**

@@ -8,6 +8,7 @@ import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED, whatHappened } from '../../errors.js';
 import { unsharedBytes } from '../../unshared-bytes.js';
+import type { CustomValueEncoding, ValueEncoding, ValueType } from './encoding-types.js';
 import type { Scratch } from './scratch.js';
 import { readUtf8 } from './utf8.js';
 
@@ -16,31 +17,6 @@ export const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as cons
 
 /** The name of a built-in value encoding. */
 export type ValueEncodingName = (typeof VALUE_ENCODING_NAMES)[number];
-
-/**
- * A value encoding of your own, for the option `valueEncoding`.
- *
- * @example
- * const dates: CustomValueEncoding<Date> = {
- *   name: 'date',
- *   encode: (date) => Buffer.from(date.toISOString()),
- *   decode: (bytes) => new Date(Buffer.from(bytes).toString()),
- * };
- */
-export interface CustomValueEncoding<V> {
-  /**
-   * The name, which the store records: 1 to 128 bytes of UTF-8, and no name of a built-in encoding. Opening the store
-   * with an encoding of another name fails with KEELSON_ENCODING_MISMATCH.
-   */
-  readonly name: string;
-  /**
-   * Returns the bytes of a value. put() copies them, so the buffer may be reused. If this throws, put() throws the
-   * same.
-   */
-  encode(value: V): Uint8Array;
-  /** Returns the value of `bytes`, a copy that the value may keep. If this throws, get() throws KEELSON_DECODE. */
-  decode(bytes: Uint8Array): V;
-}
 
 /** A value encoding as the store uses it. */
 export interface ValueCodec<V> {
@@ -126,15 +102,16 @@ const bytesValueCodec: ValueCodec<Uint8Array> = {
 const BUILT_IN = { json: jsonValueCodec, utf8: utf8ValueCodec, bytes: bytesValueCodec };
 
 /**
- * Returns the codec for the option `valueEncoding`. `msgpack` is the msgpack codec of the store, which is also the
+ * Returns the codec for the option `valueEncoding`: a name, a marker that msgpack() or json() returns, or an encoding of
+ * the caller. `msgpack` is the msgpack codec of the store, which is also the
  * default. Throws a TypeError that names `argument` when the option is no encoding.
  */
 export function resolveValueEncoding<V = unknown>(
-  option: ValueEncodingName | CustomValueEncoding<V> | undefined,
+  option: ValueEncoding<V> | undefined,
   argument: string,
   msgpack: ValueCodec<unknown>,
 ): ValueCodec<V> {
-  const given: unknown = option === undefined ? 'msgpack' : option;
+  const given: unknown = option === undefined ? 'msgpack' : isMarker(option) ? option.name : option;
   if (given === 'msgpack') return msgpack as ValueCodec<V>;
   if (isBuiltInName(given)) return BUILT_IN[given as keyof typeof BUILT_IN] as ValueCodec<never>;
   if (typeof given === 'object' && given !== null) {
@@ -142,6 +119,12 @@ export function resolveValueEncoding<V = unknown>(
   }
   const names = VALUE_ENCODING_NAMES.map((name) => `'${name}'`).join(', ');
   throw misuse(argument, `one of ${names} or { name, encode, decode }`, given);
+}
+
+/** Returns true for what msgpack() and json() return: no encoding of a caller has one of these names. */
+function isMarker<V>(option: ValueEncoding<V>): option is ValueType<V> {
+  if (typeof option !== 'object' || option === null || 'encode' in option || 'decode' in option) return false;
+  return option.name === 'msgpack' || option.name === 'json';
 }
 
 function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string): ValueCodec<V> {

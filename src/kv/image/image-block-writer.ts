@@ -160,14 +160,14 @@ export class ImageBlockWriter {
     const { keyCodec } = this.#space!;
     const key = this.#key;
     let all = 0;
-    // A key in ASCII, and every key of bytes, is in the slab as it is on the disk.
+    // A key in ASCII, and every key of bytes or a tuple, is in the slab as it is on the disk.
     if ((keyField & 1) === 0 && start - keyStart <= ANY_KEY_UNITS_MAX) {
       for (let from = keyStart, to = 0; from < start; from++) {
         const unit = bytes[from]!;
         all |= unit;
         key[to++] = unit;
       }
-      if (all < 0x80 || keyCodec.name === 'bytes') return start - keyStart;
+      if (all < 0x80 || keyCodec.isLatin1) return start - keyStart;
     }
     const text = readKey(bytes, keyStart, keyField);
     // A longer key would be cut off without an error.

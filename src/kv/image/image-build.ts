@@ -2,7 +2,7 @@
 // same in both.
 
 import { invariant } from '../../errors.js';
-import { bytesKeyCodec, utf8KeyCodec } from '../encoding/key-encoding.js';
+import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type SlabsView, slabsViewOf } from '../entries/slabs-view.js';
 import { ImageBlockWriter } from './image-block-writer.js';
 import type { ImageOutline, ImagePart } from './image-parts.js';
@@ -61,7 +61,7 @@ export class ImageBuild {
   }
 
   #startSpace({ id, keyEncoding, hasReferences, entries, slabBytesMax }: PartOfKind<'space'>): void {
-    const keyCodec = keyEncoding === 'utf8' ? utf8KeyCodec : bytesKeyCodec;
+    const keyCodec = resolveKeyEncoding('key encoding', keyEncoding) as KeyCodec<unknown>;
     this.#blocks.startSpace({ id, keyCodec, hasReferences });
     this.#memories = [];
     this.#slabs = null;

@@ -52,7 +52,7 @@ export interface Reads<K, V> {
   /**
    * Returns the value of a key, or undefined when the key is absent.
    *
-   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
    * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED, and KEELSON_DECODE for a value that the
    * encoding cannot decode.
    * @example
@@ -63,7 +63,7 @@ export interface Reads<K, V> {
   /**
    * Returns the value of a key with the LSN of the write that put it there, or undefined when the key is absent.
    *
-   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
    * @throws What get() throws.
    * @example
    * const before = db.getEntry('user:ada');
@@ -75,7 +75,7 @@ export interface Reads<K, V> {
   /**
    * Returns true when the key is present. Does not decode its value.
    *
-   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
    * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED.
    * @example
    * if (!db.has('user:ada')) await db.put('user:ada', { logins: 0 });

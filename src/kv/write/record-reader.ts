@@ -200,6 +200,13 @@ function readKey(codec: KeyCodec<unknown>, record: Uint8Array, cursor: ReadCurso
   return codec.read(record, start, cursor.at);
 }
 
+function readBound(codec: KeyCodec<unknown>, record: Uint8Array, cursor: ReadCursor, end: number): IndexKey {
+  const length = readLength(record, cursor, end);
+  const start = cursor.at;
+  cursor.at = start + length;
+  return codec.readBound(record, start, cursor.at);
+}
+
 function readText(record: Uint8Array, cursor: ReadCursor, end: number): string {
   const length = readLength(record, cursor, end);
   const start = cursor.at;
@@ -222,8 +229,8 @@ function readBounds(
     throw undecodable('a bound that is absent cannot be inclusive', cursor.at);
   }
   cursor.at++;
-  const low = (flags & BOUND.low) === 0 ? undefined : readKey(codec, record, cursor, end);
-  const high = (flags & BOUND.high) === 0 ? undefined : readKey(codec, record, cursor, end);
+  const low = (flags & BOUND.low) === 0 ? undefined : readBound(codec, record, cursor, end);
+  const high = (flags & BOUND.high) === 0 ? undefined : readBound(codec, record, cursor, end);
   // An absent bound counts as inclusive, as in the bounds that resolveRange() returns.
   return {
     low,
