@@ -5,8 +5,10 @@ export const KEELSON_ERROR_CODES = [
   'KEELSON_ABORTED',
   'KEELSON_ACCESS',
   'KEELSON_CLOSED',
+  'KEELSON_CONFLICT',
   'KEELSON_CORRUPT',
   'KEELSON_DECODE',
+  'KEELSON_DROPPED',
   'KEELSON_ENCODING_MISMATCH',
   'KEELSON_ENGINE_UNAVAILABLE',
   'KEELSON_EXHAUSTED',
@@ -39,10 +41,12 @@ export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
   KEELSON_ACCESS:
     'Give the user of this process the rights to the directory and to every file in it; a store that you may only read opens with readOnly: true',
   KEELSON_CLOSED: 'Open it again, and close it only when everything that uses it has ended',
+  KEELSON_CONFLICT: 'Read the key again, and decide anew what to write',
   KEELSON_CORRUPT:
     'Delete nothing, and copy the directory. If it is that of a store, verify(directory) names every damaged place, and salvage(directory, out) writes all that is whole into a new store',
   KEELSON_DECODE:
     'Read it with the encoding that wrote it, and with the version of Keelson that wrote it or a newer one',
+  KEELSON_DROPPED: 'Get the namespace again with db.namespace(name): the next write creates it anew',
   KEELSON_ENCODING_MISMATCH: 'Open it with the encodings that it was made with',
   KEELSON_ENGINE_UNAVAILABLE:
     "Leave out the option engine and the variable KEELSON_ENGINE, or set them to 'auto': node:fs serves where io_uring cannot be had",
@@ -98,6 +102,10 @@ export interface KeelsonErrorFacts {
   readonly syscall?: string;
   /** Owner of the lock, as the lock file names it. */
   readonly owner?: string;
+  /** Name of the namespace that the error concerns; '' for the store itself. */
+  readonly namespace?: string;
+  /** Number of attempts that a transaction made. */
+  readonly attempts?: number;
 }
 
 const NAME = 'KeelsonError';

@@ -3,10 +3,11 @@
 // Fake timers in tests replace `queueMicrotask`, `process.nextTick` and `setImmediate`. A commit that waited for a
 // fake one would never be submitted, and every later put would wait for it.
 
-import { clearInterval, setInterval } from 'node:timers';
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import { setImmediate as immediate, setTimeout as timeout } from 'node:timers/promises';
 
 const [startInterval, endInterval] = [setInterval, clearInterval];
+const [startTimeout, endTimeout] = [setTimeout, clearTimeout];
 
 /** Runs `task` when the current JavaScript has ended, before the event loop goes on. */
 export const queueMicrotask: (task: () => void) => void = globalThis.queueMicrotask;
@@ -24,4 +25,11 @@ export const delay: (ms: number) => Promise<void> = timeout;
 export function repeat(ms: number, task: () => void): () => void {
   const interval = startInterval(task, ms);
   return () => endInterval(interval);
+}
+
+/** Runs `task` after this many milliseconds, unless the returned function is called before. Keeps no process alive. */
+export function alarm(ms: number, task: () => void): () => void {
+  const timer = startTimeout(task, ms);
+  timer.unref();
+  return () => endTimeout(timer);
 }

@@ -117,6 +117,8 @@ export async function openLockedJournal(
 /** A journal as it was when it was opened, for replay alone. It holds no lock, and writes nothing. */
 export interface ReadOnlyJournal {
   readonly recovery: JournalRecovery;
+  /** The 16 random bytes that identify the journal; null when there are no segments. */
+  readonly journalId: Uint8Array | null;
   replay(fromLsn: number, visit: RecordVisit): Promise<void>;
 }
 
@@ -133,12 +135,12 @@ export async function openReadOnlyJournal(
   anchor: RecoveryAnchor | null,
   onScan?: OnScan,
 ): Promise<ReadOnlyJournal> {
-  const { recovery, live } = await recoverJournalReadOnly(storage, directory, anchor, onScan);
+  const { recovery, journalId, live } = await recoverJournalReadOnly(storage, directory, anchor, onScan);
   await assertHeld(storage, directory, live);
   const held = new HeldSegments(live, []);
   const replay: ReadOnlyJournal['replay'] = (fromLsn, visit) =>
     replayRecords(storage, held, { lsn: fromLsn, sequence: 0, offset: 0 }, recovery.endLsn, visit);
-  return { recovery, replay };
+  return { recovery, journalId, replay };
 }
 
 /**

@@ -118,6 +118,13 @@ export {
 } from '../errors.js';
 export type { DirectoryPath, FileUrl, Lsn } from '../journal/index.js';
 export type { Damage, LsnRange, SegmentFindings } from '../journal/internal.js';
+export type {
+  BatchOperation,
+  Collection,
+  Namespace,
+  NamespaceOptions,
+  NamespaceStats,
+} from './collection-interface.js';
 export type { BackupResult } from './copy/backup.js';
 export {
   type CustomValueEncoding,
@@ -135,7 +142,7 @@ export {
   type ValueType,
 } from './encoding/encoding-types.js';
 export type { KeyEncodingName } from './encoding/key-encoding.js';
-export type { KeyRange, RangeOptions } from './encoding/range.js';
+export type { KeyRange, RangeOptions, RangeWrite } from './encoding/range.js';
 export type { ValueEncodingName } from './encoding/value-encoding.js';
 export type { CheckpointResult } from './image/checkpoint.js';
 export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
@@ -146,13 +153,8 @@ export type { ImageFindings } from './repair/image-examination.js';
 export { type SalvageOptions, type SalvageReport, salvage } from './repair/salvage.js';
 export type { ExaminationProgress } from './repair/store-examination.js';
 export { type VerifyOptions, type VerifyReport, verify } from './repair/verify.js';
-export type {
-  Collection,
-  Durability,
-  Snapshot,
-  Store,
-  StoreEvents,
-  StoreStats,
-  WriteOptions,
-} from './store-interface.js';
-export type { BatchOperation } from './write/batch.js';
+export type { Snapshot, Store, StoreEvents, StoreStats } from './store-interface.js';
+export type { Transaction, TransactionCollection } from './transaction-interface.js';
+export type { Operation } from './write/batch.js';
+export type { TransactionOptions } from './write/transaction-options.js';
+export type { ConditionalOptions, Durability, PutOptions, WriteOptions } from './write/write-options.js';

@@ -259,6 +259,7 @@ function withDamagedImage(error: unknown, { damaged }: LoadedImage): unknown {
 /** A journal that can be replayed, whether it is open for writing or read-only. */
 interface Replayable {
   readonly recovery: JournalRecovery;
+  readonly journalId: Uint8Array | null;
   replay(
     fromLsn: number,
     visit: (lsn: number, bytes: Uint8Array, start: number, end: number) => void,
@@ -323,7 +324,18 @@ async function replayInto(
     olderLsn: image.olderLsn,
     isNewestDamaged: image.damaged.length > 0,
   };
-  return new Store({ storage, directory, codecs, schema, log: journal, recovery, options, images });
+  const journalId = source.journalId ?? image.journalId ?? new Uint8Array(0);
+  return new Store({
+    storage,
+    directory,
+    codecs,
+    schema,
+    log: journal,
+    journalId,
+    recovery,
+    options,
+    images,
+  });
 }
 
 /** The most records between two reports of progress. */

@@ -11,7 +11,8 @@ import {
   resolveOptions,
 } from '../options.js';
 import { ENGINE_CHOICES } from '../storage/index.js';
-import type { KeyEncoding, ValueEncoding } from './encoding/encoding-types.js';
+import type { CustomValueEncoding, KeyEncoding, ValueEncoding } from './encoding/encoding-types.js';
+import { isBuiltInName, isEncodingName } from './encoding/value-encoding.js';
 
 /**
  * The progress of open(), for `onProgress`.
@@ -54,6 +55,12 @@ export interface ResolvedStoreOptions {
    */
   // biome-ignore lint/suspicious/noExplicitAny: the values of an encoding are what it takes
   valueEncoding: ValueEncoding<any>;
+  /**
+   * Encodings of your own that namespaces of the store have recorded, so that db.namespace(name) finds them by their names.
+   * Default none.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: encodings of any values
+  encodings: readonly CustomValueEncoding<any>[];
   /**
    * The most bytes of the journal that may be accepted and not yet durable. A write that would exceed this blocks the
    * event loop until earlier writes are durable. 1 KiB to 4 GiB, default 64 MiB.
@@ -100,6 +107,11 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   // resolveKeyEncoding() and resolveValueEncoding() check these options, because they make codecs from them.
   keyEncoding: { default: 'utf8', check: () => undefined },
   valueEncoding: { default: 'msgpack', check: () => undefined },
+  encodings: {
+    default: [],
+    check: (value) =>
+      areEncodings(value) ? undefined : 'an array of { name, encode, decode } with different names',
+  },
   maxUndurableBytes: integerOption(64 * MIB, 1024, 4096 * MIB),
   autoCheckpoint: booleanOption(true),
   checkpointBytesMin: integerOption(16 * MIB, 1024, 1024 * 1024 * MIB),
@@ -111,4 +123,16 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
 /** Returns the options with their defaults. Throws a TypeError for a wrong or unknown option. */
 export function resolveStoreOptions(given: unknown): ResolvedStoreOptions {
   return resolveOptions('open', STORE_OPTIONS, given);
+}
+
+function areEncodings(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  const isEncoding = (item: Partial<CustomValueEncoding<unknown>> | null) =>
+    typeof item === 'object' &&
+    item !== null &&
+    isEncodingName(item.name) &&
+    !isBuiltInName(item.name) &&
+    typeof item.encode === 'function' &&
+    typeof item.decode === 'function';
+  return value.every(isEncoding) && new Set(value.map(({ name }) => name)).size === value.length;
 }

@@ -4,109 +4,17 @@
 import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { EngineReport } from '../storage/index.js';
+import type { Collection, Namespace, NamespaceOptions } from './collection-interface.js';
 import type { BackupResult } from './copy/backup.js';
-import type { KeyRange } from './encoding/range.js';
+import type { KeyEncoding, KeyOf, Tuple, ValueEncoding, ValueOf } from './encoding/encoding-types.js';
 import type { EntriesMemory } from './entries/entries.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 import type { Reads } from './read/reads.js';
 import type { StoreRecovery } from './recovery-report.js';
-import type { BatchOperation } from './write/batch.js';
-
-/**
- * The moment at which the promise of a write resolves. With `'disk'` it resolves when the write is durable. With
- * `'memory'` it does not wait for the disk, and never rejects.
- */
-export type Durability = 'disk' | 'memory';
-
-/**
- * The options of a write.
- *
- * @example
- * db.put('visits', 7, { durability: 'memory' });
- */
-export interface WriteOptions {
-  /**
-   * The moment at which the promise resolves. It changes nothing about how the write goes to the disk. Default `'disk'`.
-   */
-  readonly durability?: Durability | undefined;
-}
-
-/**
- * The reads and writes of a store. A write is visible when its call returns. Its promise resolves with the LSN of the
- * write when the write is durable. With `durability: 'memory'`, the promise does not wait for that. Durable means that
- * the write survives `kill -9`, a crash of the kernel and a power cut.
- *
- * A write that is not accepted throws at once, with nothing changed: a TypeError for misuse, KEELSON_CLOSED,
- * KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE, KEELSON_EXHAUSTED; what the disk
- * refuses with KEELSON_NO_SPACE, KEELSON_ACCESS or KEELSON_IO; what encode() of an encoding of your own throws; or a
- * RangeError when there is no memory. The promise of an accepted write rejects only with KEELSON_POISONED, when the write
- * will not become durable.
- *
- * A write blocks the event loop if more than `maxUndurableBytes` would not be durable with it: see drained().
- */
-export interface Collection<K, V> extends Reads<K, V> {
-  /**
-   * Sets the value of a key. The value is visible when the call returns, and durable when the promise resolves.
-   *
-   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
-   * @param value A value that the value encoding takes. It is copied. Key and value have at most 2^28 − 1 bytes together.
-   * @param options By default, the promise resolves when the write is durable.
-   * @returns The LSN of the write, which is the version of the value in getEntry().
-   * @throws At once, with nothing changed: a TypeError for a wrong key, a TypeError for a value that decoding would not
-   * return exactly, with the place in the value, and the errors that all writes have in common. Rejects with
-   * KEELSON_POISONED.
-   * @example
-   * await db.put('user:ada', { name: 'Ada', logins: 1 });
-   */
-  put(key: K, value: V, options?: WriteOptions): Promise<Lsn>;
-
-  /**
-   * Deletes a key. The deletion is visible when the call returns, and durable when the promise resolves. For an absent key
-   * nothing is written, and the promise resolves when the absence of the key is durable.
-   *
-   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
-   * @param options By default, the promise resolves when the write is durable.
-   * @returns The LSN of the write, or of the last write when the key was absent.
-   * @throws At once, with nothing changed: a TypeError for a wrong key, and the errors that all writes have in common.
-   * Rejects with KEELSON_POISONED.
-   * @example
-   * await db.delete('user:ada');
-   */
-  delete(key: K, options?: WriteOptions): Promise<Lsn>;
-
-  /**
-   * Applies all operations in their order as one write, or none of them. That holds for reads, for snapshots, and after a
-   * crash. The operations are visible when the call returns, and durable when the promise resolves.
-   *
-   * @param operations An array of puts, deletes and clears, which have at most 2^28 − 1 bytes together. For an empty
-   * array nothing is written.
-   * @param options By default, the promise resolves when the write is durable.
-   * @returns The LSN of the write, or of the last write when there are no operations.
-   * @throws At once, with nothing changed: a TypeError that names the place, as in `operations[3].key`, and the errors that
-   * all writes have in common. Rejects with KEELSON_POISONED.
-   * @example
-   * await db.batch([
-   *   { type: 'put', key: 'ann', value: 90 },
-   *   { type: 'put', key: 'bob', value: 10 },
-   * ]);
-   */
-  batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn>;
-
-  /**
-   * Deletes all keys in a range as one write. The deletion is visible when the call returns, and durable when the promise
-   * resolves. For a range without keys nothing is written.
-   *
-   * @param range The range. By default all keys. `reverse` and `limit` are unknown options here.
-   * @param options By default, the promise resolves when the write is durable.
-   * @returns The LSN of the write, or of the last write when the range has no keys.
-   * @throws At once, with nothing changed: a TypeError for a wrong range, and the errors that all writes have in common.
-   * Rejects with KEELSON_POISONED.
-   * @example
-   * await db.clear({ prefix: 'session:' });
-   */
-  clear(range?: KeyRange<K>, options?: WriteOptions): Promise<Lsn>;
-}
+import type { Transaction } from './transaction-interface.js';
+import type { TransactionOptions } from './write/transaction-options.js';
+import type { WriteOptions } from './write/write-options.js';
 
 /**
  * Figures of a store at the time of a call of stats().
@@ -171,6 +79,145 @@ export interface Store<K, V> extends Collection<K, V> {
    * only if JavaScript was stopped in the middle of a write: see KEELSON_INTERRUPTED.
    */
   readonly poisoned: KeelsonError | null;
+
+  /**
+   * The id of the journal of the store, 32 hexadecimal digits. An LSN means something only beside it: a backup has another
+   * id.
+   */
+  readonly id: string;
+
+  /**
+   * Runs a transaction: all its writes are applied as one, or none of them, and it is as if nothing else happened while it
+   * ran.
+   *
+   * When `fn` returns no promise, it runs over the store as it is. Nothing can come between, so it never conflicts, and its
+   * writes are visible when the call returns. Meanwhile all other writes to the store are a TypeError.
+   *
+   * When `fn` returns a promise, it runs over the store as it was at that moment, under its own writes. At the end, everything
+   * that it has read is checked. When others have changed some of it, `fn` runs again from its start, over the store as it is
+   * then. So `fn` must not do what cannot be done twice.
+   *
+   * @param fn A function that reads and writes with the tx that it is given, and with nothing else.
+   * @param options By default, the promise resolves when the writes are durable, after at most 8 attempts and 30 seconds.
+   * @returns What `fn` returned. Without writes, the promise resolves when everything that was read is durable.
+   * @throws At once, with nothing changed: a TypeError for misuse and for a thenable that is no promise, what a synchronous
+   * `fn` throws, and the errors that all writes have in common. Rejects with what an asynchronous `fn` rejects with,
+   * KEELSON_CONFLICT after the last attempt, KEELSON_ABORTED at `timeoutMs` or `signal`, KEELSON_DROPPED when it writes to a
+   * namespace that was dropped meanwhile, KEELSON_CLOSED, KEELSON_POISONED.
+   * @example
+   * await db.transaction((tx) => {
+   *   const ann = tx.get('ann');
+   *   if (ann < 10) throw new Error('not enough');
+   *   tx.put('ann', ann - 10);
+   *   tx.put('bob', tx.get('bob') + 10);
+   * });
+   */
+  transaction<T>(fn: (tx: Transaction<K, V>) => T, options?: TransactionOptions): Promise<Awaited<T>>;
+
+  /**
+   * Returns a namespace of the store. The first write creates it, in the record of that write. A name has one namespace with
+   * one pair of encodings until it is dropped.
+   *
+   * @param name 1 to 255 bytes of UTF-8, with any content.
+   * @param options Its encodings. By default those that the namespace has; for a new one strings as keys, and msgpack.
+   * @throws A TypeError for a wrong name or option, KEELSON_ENCODING_MISMATCH for other encodings than it has,
+   * KEELSON_EXHAUSTED, KEELSON_CLOSED.
+   * @example
+   * const users = db.namespace<User>('users');
+   * await users.put('ada', { name: 'Ada', logins: 1 });
+   */
+  namespace<V = unknown, E extends KeyEncoding = 'utf8'>(
+    name: string,
+    options?: NamespaceOptions<E, 'msgpack' | 'json'>,
+  ): Namespace<KeyOf<E>, V>;
+  /**
+   * Returns a namespace whose options say what keys and values are. The first overload documents the parameters and errors.
+   *
+   * @example
+   * const logins = db.namespace('logins', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<Login>() });
+   * await logins.put(['ada', 7], { from: '10.0.0.1' });
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
+  namespace<E extends KeyEncoding, VE extends ValueEncoding<any>>(
+    name: string,
+    options?: NamespaceOptions<E, VE>,
+  ): Namespace<KeyOf<E>, ValueOf<VE>>;
+  /**
+   * Returns a namespace of values of type `V` whose keys are Uint8Arrays. The first overload documents the parameters and
+   * errors.
+   *
+   * @example
+   * const blobs = db.namespace<Blob>('blobs', { keyEncoding: 'bytes' });
+   */
+  namespace<V>(
+    name: string,
+    options: { readonly keyEncoding: 'bytes'; readonly valueEncoding?: ValueEncoding<V> },
+  ): Namespace<Uint8Array, V>;
+  /**
+   * Returns a namespace of values of type `V` whose keys are any tuples. The first overload documents the parameters and
+   * errors.
+   *
+   * @example
+   * const logins = db.namespace<Login>('logins', { keyEncoding: 'tuple' });
+   */
+  namespace<V>(
+    name: string,
+    options: { readonly keyEncoding: 'tuple'; readonly valueEncoding?: ValueEncoding<V> },
+  ): Namespace<Tuple, V>;
+  /**
+   * Returns a namespace of values of type `V` whose keys are strings. The first overload documents the parameters and
+   * errors.
+   *
+   * @example
+   * const dates = db.namespace<Date>('dates', { valueEncoding: dateEncoding });
+   */
+  namespace<V>(
+    name: string,
+    options?: { readonly keyEncoding?: 'utf8'; readonly valueEncoding?: ValueEncoding<V> },
+  ): Namespace<string, V>;
+  /**
+   * Returns a namespace whose options say what keys and values are. It is the second overload again, because a compiler
+   * tells what is wrong with the options of a call by the last overload.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
+  namespace<E extends KeyEncoding, VE extends ValueEncoding<any>>(
+    name: string,
+    options?: NamespaceOptions<E, VE>,
+  ): Namespace<KeyOf<E>, ValueOf<VE>>;
+
+  /**
+   * Returns the names of the namespaces that are there, in the order in which they were first asked for.
+   *
+   * @throws KEELSON_CLOSED.
+   * @example
+   * for (const name of db.namespaces()) console.log(name, db.namespace(name).size);
+   */
+  namespaces(): string[];
+
+  /**
+   * Drops a namespace with all its entries. O(1). Its handles throw KEELSON_DROPPED from then on; snapshots keep what they
+   * saw. For a namespace that was never written to, nothing is written. The same name can be used again at once.
+   *
+   * @param namespace A namespace of this store, or a name.
+   * @param options By default, the promise resolves when the drop is durable.
+   * @returns The LSN of the drop, or of the last write when there was nothing to drop.
+   * @throws A TypeError for anything else, KEELSON_DROPPED, and the errors that all writes have in common.
+   * @example
+   * await db.drop('drafts');
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: a namespace with any keys and values.
+  drop(namespace: Namespace<any, any> | string, options?: WriteOptions): Promise<Lsn>;
+
+  /**
+   * Returns an id: an integer above all that this store has returned, from 1. The next write carries it. After a crash, ids
+   * that no durable write carries may come again. An attempt of a transaction that is tried again leaves gaps: draw in
+   * tx.atCommit() where ids must follow the order of commits.
+   *
+   * @throws KEELSON_CLOSED, KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_EXHAUSTED after 2^53 − 1.
+   * @example
+   * await db.put(`job:${db.nextId()}`, job);
+   */
+  nextId(): number;
 
   /**
    * Returns a snapshot: the store as it is now, for as long as the snapshot is held. O(1). Entries that are overwritten or
@@ -309,6 +356,18 @@ export interface Store<K, V> extends Collection<K, V> {
 export interface Snapshot<K, V> extends Reads<K, V> {
   /** The LSN of the last write in the snapshot. That write may not be durable yet: see flush(lsn). */
   readonly lsn: Lsn;
+
+  /**
+   * Returns the reads of a namespace in the snapshot. A namespace that did not exist has no keys. One that was dropped since
+   * has those that it had.
+   *
+   * @param namespace A namespace of the same store.
+   * @throws A TypeError for anything else, KEELSON_CLOSED.
+   * @example
+   * const before = db.snapshot();
+   * console.log(before.in(users).size);
+   */
+  in<NK, NV>(namespace: Namespace<NK, NV>): Reads<NK, NV>;
 
   /**
    * Closes the snapshot and frees the memory that only it held. Idempotent. Later reads, and further steps of iterations

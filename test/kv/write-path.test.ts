@@ -142,7 +142,7 @@ describe('a single put', () => {
     };
     root.entries.link = (...args) => {
       seen.push(['link', args[0], args[1], schema.links.guard.isInside]);
-      link.apply(root.entries, args);
+      return link.apply(root.entries, args);
     };
     const lsn = put(path, root, 'a');
     const second = put(path, root, 'b');
@@ -178,7 +178,7 @@ describe('a single put', () => {
   // for ever.
   test('that comes to a full queue finds it full', () => {
     const { schema } = newWorld();
-    const queue = new QueuedPuts(false);
+    const queue = new QueuedPuts(schema, false);
     const writes = new WriteSet(RECORD_BYTES_MAX, schema);
     writes.begin();
     writes.put(schema.root, 'a', BYTES_VALUES, Uint8Array.of(1), 'value');
@@ -296,7 +296,7 @@ describe('a commit', () => {
     };
     root.entries.link = (...args) => {
       seen.push(['link', log.records.length, sees(world, 'a').isInside]);
-      link.apply(root.entries, args);
+      return link.apply(root.entries, args);
     };
     log.onCall = (call) => seen.push([call, sees(world, 'a')]);
     path.observe({ committed: (lsn) => seen.push(['told', lsn, sees(world, 'a')]) });

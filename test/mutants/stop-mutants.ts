@@ -35,7 +35,7 @@ const stops: readonly Mutant[] = [
   ),
   mutant(
     'who reads or writes a store after a stop goes on',
-    'src/kv/store.ts',
+    'src/kv/store-core.ts',
     'if (!guard.isInside) return;',
     'if (guard.isInside || !guard.isInside) return;',
     STOPS,
@@ -112,9 +112,9 @@ const order: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_PATH,
-        find: '    const lsn = this.#change(writes, record);\n',
+        find: '    const lsn = this.#change(writes, record, check);\n',
         replace: `    for (const observer of this.#observers) observer.committed((log.nextLsn + record.at + 12) as Lsn, writes);
-    const lsn = this.#change(writes, record);\n`,
+    const lsn = this.#change(writes, record, check);\n`,
       },
       {
         file: WRITE_PATH,
@@ -145,15 +145,15 @@ const order: readonly Mutant[] = [
   mutant(
     'definitions count as recorded before the log has their record',
     WRITE_PATH,
-    '    const lsn = this.#change(writes, record);\n    writes.appended();\n',
-    '    writes.appended();\n    const lsn = this.#change(writes, record);\n',
+    '    const lsn = this.#change(writes, record, check);\n    writes.appended();\n',
+    '    writes.appended();\n    const lsn = this.#change(writes, record, check);\n',
     WRITES,
   ),
   mutant(
     'a store is not asked again whether it takes writes when hooks have run',
     WRITE_PATH,
-    '    this.#parts.assertWritable();\n',
-    '',
+    '    this.#parts.assertWritable();\n    const lsn',
+    '    const lsn',
     WRITES,
   ),
   mutant(

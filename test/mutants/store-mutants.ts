@@ -35,10 +35,10 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_PATH,
-        find: '    this.#ensureRoom(record.at);\n',
-        replace: `    stage(writes);
-    link(schema, writes, log.nextLsn);
-    this.#ensureRoom(record.at);\n`,
+        find: '    let record = writes.finish();\n',
+        replace: `    let record = writes.finish();
+    stage(writes);
+    link(schema, writes, log.nextLsn);\n`,
       },
     ],
     tests: [WRITES],
@@ -48,9 +48,9 @@ const writes: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_PATH,
-        find: '    this.#ensureRoom(record.at);\n',
-        replace: `    if (!writes.kinds.includes(PUT)) link(schema, writes, log.nextLsn);
-    this.#ensureRoom(record.at);\n`,
+        find: '    let record = writes.finish();\n',
+        replace: `    let record = writes.finish();
+    if (!writes.kinds.includes(PUT)) link(schema, writes, log.nextLsn);\n`,
       },
       {
         file: WRITE_PATH,
@@ -64,9 +64,9 @@ const writes: readonly Mutant[] = [
     name: 'a put resolves before it is durable',
     edits: [
       {
-        file: 'src/kv/store.ts',
-        find: "return durability === 'memory' ? this.#turns.resolved(lsn, work) : log.syncThrough(lsn);",
-        replace: 'void log;\n    void durability;\n    void work;\n    return Promise.resolve(lsn);',
+        file: 'src/kv/write/writer.ts',
+        find: "return durability === 'memory' ? this.#turns.resolved(lsn, work) : this.log.syncThrough(lsn);",
+        replace: 'void durability;\n    void work;\n    return Promise.resolve(lsn);',
       },
     ],
     tests: [CONTRACT, MODEL],
@@ -257,7 +257,7 @@ const pressure: readonly Mutant[] = [
     name: 'a write of many bytes or keys counts as one where the event loop gets its turns',
     edits: [
       {
-        file: 'src/kv/store.ts',
+        file: 'src/kv/write/writer.ts',
         find: 'this.#turns.resolved(lsn, work)',
         replace: 'this.#turns.resolved(lsn)',
       },

@@ -223,8 +223,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/write/write-path.ts',
-        find: '    this.#resting = null;\n',
-        replace: '',
+        find: 'this.#resting.pop() ??',
+        replace: 'this.#resting.at(-1) ??',
       },
     ],
     tests: ['test/kv/nested-writes.test.ts'],

@@ -102,12 +102,12 @@ export async function recoverJournalReadOnly(
   directory: string,
   anchor: RecoveryAnchor | null,
   onScan?: OnScan,
-): Promise<Pick<RecoveredJournal, 'recovery' | 'live'>> {
+): Promise<Pick<RecoveredJournal, 'recovery' | 'journalId' | 'live'>> {
   const found = await scanSegments(storage, directory, onScan);
   const decision = orThrow(decideRecovery(found, anchor), directory);
   if (decision.kind === 'fresh') return freshJournal(1);
-  const { recovery, live } = recovered(decision, decision.live, 'clean', 1);
-  return { recovery, live };
+  const { recovery, journalId, live } = recovered(decision, decision.live, 'clean', 1);
+  return { recovery, journalId, live };
 }
 
 /** Scans every segment of a directory, in the order of their sequences. */

@@ -52,8 +52,23 @@ export interface ResolvedRange {
   readonly limit: number;
 }
 
-/** The options of count() and clear(), which have no order, no offset and no limit. */
+/**
+ * A range of keys to delete.
+ *
+ * @example
+ * const oldest: RangeWrite<string> = { prefix: 'log:', limit: 100 };
+ */
+export interface RangeWrite<K> extends KeyRange<K> {
+  /** With a limit, deletes the highest keys of the range instead of the lowest. Default false. */
+  readonly reverse?: boolean | undefined;
+  /** The most keys to delete: an integer of 0 or more, or Infinity. Default Infinity. */
+  readonly limit?: number | undefined;
+}
+
+/** The options of count(), which has no order, no offset and no limit. */
 export const BOUND_NAMES = ['gt', 'gte', 'lt', 'lte', 'prefix'] as const;
+/** The options of clear(). */
+export const CLEAR_NAMES = [...BOUND_NAMES, 'reverse', 'limit'] as const;
 /** The options of an iteration. */
 export const RANGE_NAMES = [...BOUND_NAMES, 'reverse', 'offset', 'limit'] as const;
 

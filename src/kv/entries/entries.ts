@@ -203,9 +203,10 @@ export class Entries implements View {
 
   /**
    * Makes a staged entry the entry of its key. The ordered index keeps the string of a new key. Unless `isOwnKey` is
-   * true, it keeps a copy of a long key, because the key may be a substring that keeps a longer string in memory.
+   * true, it keeps a copy of a long key, because the key may be a substring that keeps a longer string in memory. Returns
+   * true when the key is new.
    */
-  link(key: IndexKey, version: number, staged: EntryHandle, isOwnKey = false): void {
+  link(key: IndexKey, version: number, staged: EntryHandle, isOwnKey = false): boolean {
     this.#stagedCount--;
     const hash = this.#slabs.stagedHashOf(staged);
     const previous = this.#handleOfKey(key, hash);
@@ -219,6 +220,7 @@ export class Entries implements View {
       this.#slabs.release(previous);
     }
     this.#compaction!.step();
+    return previous === NOT_FOUND;
   }
 
   /** Starts a replay: keys that do not ascend are sorted at its end, or when something looks at the order of keys. */

@@ -17,8 +17,9 @@ import { DEFINITION_BYTES_MAX, type DefinitionId } from './definitions.js';
 import { Entries, type EntriesOptions } from './entries.js';
 import { LinkQueue } from './link-queue.js';
 import type { Populate } from './slab.js';
-import { ROOT_ID, Space, type SpaceDefinition } from './space.js';
+import { ROOT_ID, SPACE_ID_MAX, Space, type SpaceDefinition } from './space.js';
 import { type StoreView, StoreViews, WholeView } from './store-view.js';
+import { WriteLog } from './write-log.js';
 
 /** Definitions are repeated after this much log, so that losing one makes at most 256 KiB of records unreadable. */
 const EPOCH_BYTES = 256 * 1024;
@@ -27,6 +28,8 @@ const EPOCH_BYTES = 256 * 1024;
 export class Schema {
   /** The links that a commit has put off, in all spaces. */
   readonly links = new LinkQueue();
+  /** The recent changes, for the checks of open transactions. */
+  readonly writeLog = new WriteLog();
   /** The views that are open. */
   readonly views = new StoreViews(this.links);
   /** The msgpack codec of this store, whose values may refer to definitions. */
@@ -136,9 +139,16 @@ export class Schema {
     this.#nextSpaceId = Math.max(this.#nextSpaceId, nextSpaceId);
   }
 
+  /** Returns a new and empty space with an id of its own. The first write to it adds it. */
+  declare(definition: SpaceDefinition): Space {
+    if (this.#nextSpaceId > SPACE_ID_MAX)
+      throw new KeelsonError('KEELSON_EXHAUSTED', 'The store has no id left for another namespace');
+    return this.newSpace(this.#nextSpaceId++, definition);
+  }
+
   /** Removes a space and its entries, which earlier views keep. O(1). */
   drop(id: number): void {
-    this.#spaces.get(id)?.leave();
+    this.#spaces.get(id)?.leave(new Entries(this.seed, this.links, this.entriesOptions));
     this.#spaces.delete(id);
     this.#inOrder = null;
   }
@@ -191,6 +201,11 @@ export class Schema {
   /** Notes that the log has the definition in this epoch. */
   recorded(id: DefinitionId): void {
     this.#shapes.get(id).epoch = this.#epoch;
+  }
+
+  /** The number of the epoch, which grows. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
   /** Starts an epoch at `lsn`: later records repeat each definition that they need. Every checkpoint starts one. */

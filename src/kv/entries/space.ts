@@ -43,11 +43,14 @@ export interface ViewsOfSpaces {
 /** A space of an open store. */
 export class Space extends SpaceDefinition {
   readonly id: number;
-  readonly entries: Entries;
+  /** The entries; other and empty ones once the space was dropped. */
+  entries: Entries;
   /** The LSN of the last write to this space. */
   lastLsn = 0;
   /** True from the creation of the space in the schema until it is dropped. */
   isThere = false;
+  /** True once the space was dropped. It takes no more writes. */
+  isDropped = false;
   /** The views up to this epoch are settled: see StoreViews. */
   epoch = 0;
   readonly #views: ViewsOfSpaces;
@@ -75,9 +78,14 @@ export class Space extends SpaceDefinition {
     this.isThere = true;
   }
 
-  /** Notes that the space is dropped. Earlier views keep its entries, and later views do not have it. */
-  leave(): void {
+  /**
+   * Notes that the space is dropped. Earlier views keep its entries, and later views do not have it. `none` are empty
+   * entries: a handle of the space must not keep the others in memory.
+   */
+  leave(none: Entries): void {
     this.beforeChange();
     this.isThere = false;
+    this.isDropped = true;
+    this.entries = none;
   }
 }

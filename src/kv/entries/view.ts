@@ -15,8 +15,30 @@ export interface IndexWalk<V> {
   readonly value: V;
 }
 
+/** Entries that an iteration can walk over. */
+export interface Walkable {
+  /** Returns the LSN of the write that put the entry there. */
+  versionOf(handle: EntryHandle): number;
+
+  /**
+   * Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Nothing is
+   * copied: `decode` must keep no reference to the memory.
+   */
+  read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T;
+
+  /**
+   * Returns a lazy walk over at most `limit` keys in a range, in the order of `reverse` and without the first `offset`
+   * keys in this order. O(log n) to its first key. It gives keys, and ids for handleOf(), without an object for each key.
+   * Walk over a frozen view if the entries may change meanwhile.
+   */
+  walk(bounds: KeyBounds, reverse?: boolean, limit?: number, offset?: number): IndexWalk<EntryId>;
+
+  /** Returns the handle of an id from walk() or nth(). */
+  handleOf(id: EntryId): EntryHandle;
+}
+
 /** Readable entries of one space, live or as of one moment. */
-export interface View {
+export interface View extends Walkable {
   /** The number of keys. */
   readonly size: number;
 
@@ -28,15 +50,6 @@ export interface View {
 
   /** Returns true when the view has the key. */
   has(key: IndexKey): boolean;
-
-  /** Returns the LSN of the write that put the entry there. */
-  versionOf(handle: EntryHandle): number;
-
-  /**
-   * Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Nothing is
-   * copied: `decode` must keep no reference to the memory.
-   */
-  read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T;
 
   /** Returns the number of keys in a range. O(log n). */
   count(bounds: KeyBounds): number;
@@ -50,16 +63,11 @@ export interface View {
    */
   nth(at: number): readonly [key: IndexKey, id: EntryId] | undefined;
 
-  /**
-   * Returns a lazy walk over at most `limit` keys in a range, in the order of `reverse` and without the first `offset`
-   * keys in this order. O(log n) to its first key. It gives keys, and ids for handleOf(), without an object for each key.
-   * Walk over a frozen view if the entries may change meanwhile.
-   */
-  walk(bounds: KeyBounds, reverse?: boolean, limit?: number, offset?: number): IndexWalk<EntryId>;
+  /** Returns the entries of this moment, for an iteration. O(1). */
+  view(): Walkable;
+}
 
-  /** Returns the handle of an id from walk() or nth(). */
-  handleOf(id: EntryId): EntryHandle;
-
-  /** Returns a view that always shows the entries of this moment. O(1). */
+/** A view whose view() is a whole view. */
+export interface LastingView extends View {
   view(): View;
 }

@@ -13,7 +13,7 @@ import {
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import type { EntryHandle } from '../entries/slab.js';
-import type { IndexWalk, View } from '../entries/view.js';
+import type { IndexWalk, View, Walkable } from '../entries/view.js';
 
 /**
  * A value, and the LSN of the write that put it there.
@@ -321,7 +321,7 @@ export class IndexReads<K, V> implements Reads<K, V> {
     return found;
   }
 
-  #entryAt(view: View, handle: EntryHandle): VersionedValue<V> {
+  #entryAt(view: Walkable, handle: EntryHandle): VersionedValue<V> {
     // The version is read first, because a decoder may be foreign code that writes, and a handle is valid until the
     // next write.
     const version = view.versionOf(handle) as Lsn;
@@ -343,16 +343,16 @@ export class IndexReads<K, V> implements Reads<K, V> {
 }
 
 /** A function that makes an item of the entry at which a walk stands. */
-type Projection<T> = (view: View, walk: IndexWalk<EntryId>) => T;
+type Projection<T> = (view: Walkable, walk: IndexWalk<EntryId>) => T;
 
 /** The iterator over a range. It is no generator, because resuming a generator takes longer than reading a key. */
 class RangeIterator<T> implements IteratorObject<T, undefined> {
   readonly #project: Projection<T>;
   readonly #assertOpen: () => void;
-  #view: View | null;
+  #view: Walkable | null;
   #walk: IndexWalk<EntryId> | null;
 
-  constructor(view: View, walk: IndexWalk<EntryId>, project: Projection<T>, assertOpen: () => void) {
+  constructor(view: Walkable, walk: IndexWalk<EntryId>, project: Projection<T>, assertOpen: () => void) {
     this.#view = view;
     this.#walk = walk;
     this.#project = project;

@@ -3,45 +3,61 @@
 import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import '../../platform-types.js';
-import type { FrozenEntries } from '../entries/frozen-entries.js';
+import { NO_ENTRIES } from '../entries/no-entries.js';
 import type { Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import { type Codecs, IndexReads } from './reads.js';
 
+/** The reads of one space in a snapshot. */
+export class SpaceSnapshot<K, V> extends IndexReads<K, V> {
+  /** `assertOpen` is called at every read. It throws when the snapshot was closed, because a closed view has no entries. */
+  constructor(codecs: Codecs<K, V>, view: StoreView, space: Space, assertOpen: () => void) {
+    super(codecs, { view: () => view.in(space) ?? NO_ENTRIES, assertOpen });
+  }
+}
+
+/** What a snapshot needs of its store. */
+export interface SnapshotStore {
+  readonly directory: string;
+  /** Every read asks, because a snapshot ends with its store. */
+  isOpen(): boolean;
+  /** Returns the space and codecs of a namespace that a caller gave. Throws a TypeError for anything else. */
+  placeOf(
+    argument: string,
+    namespace: unknown,
+  ): { readonly space: Space; readonly codecs: Codecs<unknown, unknown> };
+}
+
 /** A snapshot of an open store. store-interface.ts documents it for callers. */
-export class Snapshot<K, V> extends IndexReads<K, V> {
+export class Snapshot<K, V> extends SpaceSnapshot<K, V> {
   readonly lsn: Lsn;
   readonly #view: StoreView;
-  /** The entries of the space; null after close(). */
-  #entries: FrozenEntries | null;
+  readonly #store: SnapshotStore;
+  readonly #assertOpen: () => void;
 
-  /**
-   * `view` is a view of the store in `directory`, and `space` the space that is read. Every read calls `storeIsOpen`,
-   * because a snapshot ends with its store.
-   */
-  constructor(
-    codecs: Codecs<K, V>,
-    view: StoreView,
-    space: Space,
-    directory: string,
-    storeIsOpen: () => boolean,
-  ) {
-    super(codecs, {
-      view: () => this.#entries as FrozenEntries,
-      assertOpen: () => {
-        if (this.#entries === null) throw closedSnapshot(directory);
-        if (!storeIsOpen()) throw closedStore(directory);
-      },
-    });
-    this.#view = view;
+  /** `view` is a view of `store`, and `root` its root space. */
+  constructor(codecs: Codecs<K, V>, view: StoreView, root: Space, store: SnapshotStore) {
+    const assertOpen = () => {
+      if (view.isClosed) throw closedSnapshot(store.directory);
+      if (!store.isOpen()) throw closedStore(store.directory);
+    };
+    super(codecs, view, root, assertOpen);
     // Frozen at once, so that the snapshot can be read when a later write was stopped half-way.
-    this.#entries = view.in(space)!;
+    view.in(root);
+    this.#view = view;
+    this.#store = store;
+    this.#assertOpen = assertOpen;
     this.lsn = view.lsn as Lsn;
+  }
+
+  in<NK, NV>(namespace: unknown): SpaceSnapshot<NK, NV> {
+    this.#assertOpen();
+    const { space, codecs } = this.#store.placeOf('namespace', namespace);
+    return new SpaceSnapshot<NK, NV>(codecs as Codecs<NK, NV>, this.#view, space, this.#assertOpen);
   }
 
   close(): void {
     this.#view.close();
-    this.#entries = null;
   }
 
   [Symbol.dispose](): void {

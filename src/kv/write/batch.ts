@@ -1,56 +1,67 @@
 // The operations of a batch as callers give them: checks them and adds them to a write set.
 
 import { describeValue, misuse } from '../../errors.js';
-import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
+import { CLEAR_NAMES, type RangeWrite, resolveRange } from '../encoding/range.js';
 import type { Space } from '../entries/space.js';
+import { Overlay } from '../read/overlay.js';
 import type { Codecs } from '../read/reads.js';
+import { addClear } from './clear.js';
+import { assertNotDropped } from './conditions.js';
+import { checkVersion } from './write-options.js';
 import type { WriteSet } from './write-set.js';
 
 /**
- * An operation of a batch: a put, a delete, or a clear of a range. A clear without bounds deletes all keys.
+ * An operation of a batch: a put, a delete, a check of a version, or a clear of a range. All checks are made before
+ * anything is written, and a check that does not hold throws KEELSON_CONFLICT. A clear without bounds deletes all keys.
  *
  * @example
- * const operations: BatchOperation<string, number>[] = [
+ * const operations: Operation<string, number>[] = [
+ *   { type: 'check', key: 'ann', version: 0 },
  *   { type: 'put', key: 'ann', value: 90 },
  *   { type: 'delete', key: 'bob' },
  *   { type: 'clear', prefix: 'session:' },
  * ];
  */
-export type BatchOperation<K, V> =
+export type Operation<K, V> =
   | { readonly type: 'put'; readonly key: K; readonly value: V }
   | { readonly type: 'delete'; readonly key: K }
-  | ({ readonly type: 'clear' } & KeyRange<K>);
+  | { readonly type: 'check'; readonly key: K; readonly version: number }
+  | ({ readonly type: 'clear' } & RangeWrite<K>);
+
+/** A space, and the codecs of its keys and values. */
+export interface Place {
+  readonly space: Space;
+  readonly codecs: Codecs<unknown, unknown>;
+}
+
+/** Returns the place of a namespace that a caller gave. Throws a TypeError for anything else. */
+export type PlaceOf = (argument: { toString(): string }, namespace: unknown) => Place;
 
 /** The fields of an operation by its type. */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
-  put: ['type', 'key', 'value'],
-  delete: ['type', 'key'],
-  clear: ['type', ...BOUND_NAMES],
+  put: ['type', 'namespace', 'key', 'value'],
+  delete: ['type', 'namespace', 'key'],
+  check: ['type', 'namespace', 'key', 'version'],
+  clear: ['type', 'namespace', ...CLEAR_NAMES],
 };
 
 /**
  * Adds all operations to `writes`, whose begin() was called. May run foreign code, which may write meanwhile with
- * another write set.
+ * another write set. Returns true when an operation depends on what the entries are now, so that the caller begins anew
+ * if foreign code has written.
  *
  * @throws A TypeError that names the operation and its field, as in `operations[3].key`; KEELSON_KEY_TOO_LARGE,
- * KEELSON_RECORD_TOO_LARGE, and what an encoder of the caller throws.
+ * KEELSON_RECORD_TOO_LARGE, KEELSON_DROPPED, and what an encoder of the caller throws.
  */
-export function addBatch<K, V>(
-  space: Space,
-  codecs: Codecs<K, V>,
-  operations: unknown,
-  writes: WriteSet,
-): void {
+export function addBatch(root: Place, operations: unknown, writes: WriteSet, placeOf: PlaceOf): boolean {
   if (!Array.isArray(operations)) throw misuse('operations', 'an array', operations);
-  const place = new OperationPlace();
-  for (let at = 0; at < operations.length; at++) {
-    place.moveTo(at);
-    addOperation(space, codecs, place, operations[at], writes);
-  }
+  const batch = new Batch(root, writes, placeOf);
+  for (let at = 0; at < operations.length; at++) batch.add(at, operations[at]);
+  return batch.hasLooked;
 }
 
 /** The place of an operation or of its field. Its text, as in `operations[3].key`, is made only for an error. */
-class OperationPlace {
+class OperationName {
   #at = 0;
   #field = '';
 
@@ -60,7 +71,7 @@ class OperationPlace {
     return this;
   }
 
-  field(name: 'type' | 'key' | 'value'): this {
+  field(name: 'type' | 'key' | 'value' | 'version' | 'namespace'): this {
     this.#field = `.${name}`;
     return this;
   }
@@ -70,31 +81,93 @@ class OperationPlace {
   }
 }
 
-function addOperation<K, V>(
-  space: Space,
-  codecs: Codecs<K, V>,
-  place: OperationPlace,
-  operation: unknown,
-  writes: WriteSet,
-): void {
-  if (typeof operation !== 'object' || operation === null) throw misuse(place, 'an object', operation);
-  const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown };
-  const fields = typeof type === 'string' && Object.hasOwn(FIELDS, type) ? FIELDS[type]! : null;
-  if (fields === null) throw misuse(place.field('type'), "'put', 'delete' or 'clear'", type);
-  // `for`-`in` makes no array of the names. It also visits inherited ones.
-  for (const name in operation) {
-    if (!fields.includes(name) && Object.hasOwn(operation, name)) {
-      throw new TypeError(
-        `${place}: unknown field '${name}' of a ${type}; known are ${fields.join(', ')}, got ${describeValue(operation)}`,
-      );
+class Batch {
+  readonly #root: Place;
+  readonly #writes: WriteSet;
+  readonly #placeOf: PlaceOf;
+  readonly #name = new OperationName();
+  /** The entries of each space under the operations so far, or null while no operation has looked at them. */
+  #overlays: Map<Space, Overlay> | null = null;
+
+  constructor(root: Place, writes: WriteSet, placeOf: PlaceOf) {
+    this.#root = root;
+    this.#writes = writes;
+    this.#placeOf = placeOf;
+  }
+
+  get hasLooked(): boolean {
+    return this.#overlays !== null;
+  }
+
+  add(at: number, operation: unknown): void {
+    const name = this.#name.moveTo(at);
+    if (typeof operation !== 'object' || operation === null) throw misuse(name, 'an object', operation);
+    const given = operation as { readonly [field: string]: unknown };
+    const { type, key, namespace } = given;
+    const fields = typeof type === 'string' && Object.hasOwn(FIELDS, type) ? FIELDS[type]! : null;
+    if (fields === null) throw misuse(name.field('type'), "'put', 'delete', 'check' or 'clear'", type);
+    // `for`-`in` makes no array of the names. It also visits inherited ones.
+    for (const field in operation) {
+      if (!fields.includes(field) && Object.hasOwn(operation, field)) {
+        throw new TypeError(
+          `${name}: unknown field '${field}' of a ${type}; known are ${fields.join(', ')}, got ${describeValue(operation)}`,
+        );
+      }
+    }
+    const place = namespace === undefined ? this.#root : this.#placeOf(name.field('namespace'), namespace);
+    const { space, codecs } = place;
+    assertNotDropped(space);
+    if (type === 'clear') {
+      this.#clear(space, codecs, given);
+      return;
+    }
+    const indexKey = codecs.key.toIndexKey(name.field('key'), key);
+    if (type === 'put') this.#put(place, indexKey, given['value']);
+    else if (type === 'delete') this.#delete(space, indexKey);
+    else {
+      const { version } = given;
+      checkVersion(name.field('version'), version);
+      this.#writes.check(space, indexKey, version);
     }
   }
-  if (type === 'clear') {
-    const { bounds } = resolveRange(codecs.key, `${place}`, BOUND_NAMES, operation, ['type']);
-    writes.clear(space, bounds);
-    return;
+
+  #put({ space, codecs }: Place, key: string, value: unknown): void {
+    const writes = this.#writes;
+    writes.put(space, key, codecs.value, value, this.#name.field('value'));
+    this.#overlays?.get(space)?.set(key, writes.count - 1);
   }
-  const indexKey = codecs.key.toIndexKey(place.field('key'), key);
-  if (type === 'delete') writes.delete(space, indexKey);
-  else writes.put(space, indexKey, codecs.value, value as V, place.field('value'));
+
+  /** Adds a delete, unless the key is absent. */
+  #delete(space: Space, key: string): void {
+    const overlay = this.#overlayOf(space);
+    if (!overlay.has(key)) return;
+    this.#writes.delete(space, key);
+    overlay.delete(key);
+  }
+
+  #clear(space: Space, { key }: Codecs<unknown, unknown>, given: object): void {
+    const range = resolveRange(key, `${this.#name}`, CLEAR_NAMES, given, ['type', 'namespace']);
+    const { bounds, limit } = range;
+    if (limit === Number.POSITIVE_INFINITY) {
+      this.#writes.clear(space, bounds);
+      this.#overlays?.get(space)?.clear(bounds);
+      return;
+    }
+    const overlay = this.#overlayOf(space);
+    const first = this.#writes.count;
+    addClear(this.#writes, space, range, overlay);
+    for (let at = first; at < this.#writes.count; at++) overlay.delete(this.#writes.keys[at]!);
+  }
+
+  /** Returns the entries of a space under the operations so far. */
+  #overlayOf(space: Space): Overlay {
+    this.#overlays ??= new Map();
+    let overlay = this.#overlays.get(space);
+    if (overlay === undefined) {
+      overlay = new Overlay(space.entries, this.#writes);
+      this.#writes.replayInto(space, overlay);
+      this.#overlays.set(space, overlay);
+    }
+    return overlay;
+  }
 }

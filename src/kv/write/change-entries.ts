@@ -15,10 +15,11 @@ const QUEUED_PUTS_MAX = 1024;
 /** Applies writes that the disk holds already, without checking them. Links single puts later, many at once. */
 export class Replay {
   readonly #schema: Schema;
-  readonly #puts = new QueuedPuts(true);
+  readonly #puts: QueuedPuts;
 
   constructor(schema: Schema) {
     this.#schema = schema;
+    this.#puts = new QueuedPuts(schema, true);
   }
 
   /** Applies the next write. Throws NoSlabMemory, with nothing changed. */
@@ -82,6 +83,7 @@ export function reserve({ count, kinds, spaces, keys, valueStarts, valueEnds }: 
 /** Applies all operations to the entries and the schema, in their order. Call stage() before. */
 export function link(schema: Schema, writes: WriteSet, lsn: number): void {
   const { count, kinds, spaces, keys, handles, bounds, hasOwnKeys } = writes;
+  const { writeLog } = schema;
   let clears = 0;
   if (writes.highestId > 0) schema.idRecorded(writes.highestId);
   for (let at = 0; at < count; at++) {
@@ -90,14 +92,18 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
     // The overlay of a damaged image links its entries in the order of their keys, so the LSNs come in no order.
     if (lsn > space.lastLsn) space.lastLsn = lsn;
     switch (kinds[at]) {
-      case PUT:
-        space.entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
+      case PUT: {
+        const isNew = space.entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
+        if (writeLog.isOpen) writeLog.changeKey(space, keys[at]!, isNew);
         break;
+      }
       case DELETE:
-        space.entries.delete(keys[at]!);
+        if (space.entries.delete(keys[at]!) && writeLog.isOpen) writeLog.changeKey(space, keys[at]!, true);
         break;
       case CLEAR:
-        space.entries.deleteRange(bounds[clears++]!);
+        if (space.entries.deleteRange(bounds[clears]!) > 0 && writeLog.isOpen)
+          writeLog.changeRange(space, bounds[clears]!);
+        clears++;
         break;
       case CREATE:
         schema.add(space);
@@ -114,6 +120,7 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
  * for the disk. It waits less when the puts are linked during that time, and linking many at once waits less for memory.
  */
 export class QueuedPuts {
+  readonly #schema: Schema;
   readonly #hasOwnKeys: boolean;
   #count = 0;
   readonly #spaces: Space[] = [];
@@ -122,7 +129,8 @@ export class QueuedPuts {
   readonly #handles: EntryHandle[] = [];
 
   /** `hasOwnKeys` is true if no key shares memory with another string: see Entries.link(). */
-  constructor(hasOwnKeys: boolean) {
+  constructor(schema: Schema, hasOwnKeys: boolean) {
+    this.#schema = schema;
     this.#hasOwnKeys = hasOwnKeys;
   }
 
@@ -144,13 +152,15 @@ export class QueuedPuts {
   /** Links all puts, in their order. The caller is inside the guard of the link queue. */
   readonly link = (): void => {
     const count = this.#count;
+    const { writeLog } = this.#schema;
     for (let at = 0; at < count; at++) this.#spaces[at]!.entries.prefetchLink(this.#handles[at]!);
     for (let at = 0; at < count; at++) {
       const space = this.#spaces[at]!;
       const lsn = this.#lsns[at]!;
       space.beforeChange();
       space.lastLsn = lsn;
-      space.entries.link(this.#keys[at]!, lsn, this.#handles[at]!, this.#hasOwnKeys);
+      const isNew = space.entries.link(this.#keys[at]!, lsn, this.#handles[at]!, this.#hasOwnKeys);
+      if (writeLog.isOpen) writeLog.changeKey(space, this.#keys[at]!, isNew);
       // A key may be a substring that keeps a longer string in memory.
       this.#keys[at] = '';
     }

@@ -32,11 +32,20 @@ const SHORT_KEY_UNITS_MAX = Math.floor(0x7f / UTF8_BYTES_PER_UNIT_MAX);
 /** The most bytes of an operation with a short key: the opcode, the key with its length, and the length of a value. */
 const SHORT_OPERATION_BYTES_MAX = 2 + 0x7f + LEB128_BYTES_MAX;
 
+/** The length of the kind of a record, which stands before all operations. */
+const KIND_BYTES = 1;
+
 const NONE_DEFINED: readonly DefinitionId[] = [];
 
+/** A mark in a record. */
+export interface RecordMark {
+  readonly at: number;
+  readonly defined: readonly DefinitionId[];
+}
+
 /**
- * A writer of one record at a time: begin(), operations, finish(). After a throw, only begin() and release() may be
- * called.
+ * A writer of one record at a time: begin(), operations, finish(). After a throw, only begin(), rollback() and
+ * release() may be called.
  */
 export class RecordWriter {
   readonly #schema: Schema;
@@ -66,6 +75,22 @@ export class RecordWriter {
   /** The start of the value of the last put in the record. Right after put(), the value ends at `length`. */
   get valueStart(): number {
     return this.#valueStart;
+  }
+
+  /** The memory of the record so far. */
+  get bytes(): Uint8Array {
+    return this.#out.bytes;
+  }
+
+  /** Returns a mark of the record so far, for rollback(). */
+  mark(): RecordMark {
+    return { at: this.#out.at, defined: this.#defined };
+  }
+
+  /** Takes back what was added since a mark, also by an operation that has thrown. */
+  rollback({ at, defined }: RecordMark): void {
+    this.#out.at = at;
+    this.#defined = defined;
   }
 
   /** Starts a write record. It overwrites the record that finish() returned before. */
@@ -128,6 +153,26 @@ export class RecordWriter {
     // reserve() refuses nothing that may still fit, so the record may be too large by now.
     this.#out.check();
     return this.#out;
+  }
+
+  /** The definitions that this record holds. */
+  get defined(): readonly DefinitionId[] {
+    return this.#defined;
+  }
+
+  /** Inserts definitions before all operations. Returns the number of bytes by which the operations move. */
+  defineFirst(ids: readonly DefinitionId[]): number {
+    const out = this.#out;
+    const end = out.at;
+    for (const id of ids) {
+      this.#byte(OPCODE.definition);
+      this.#schema.writeDefinition(id, out);
+    }
+    const definitions = out.bytes.slice(end, out.at);
+    out.bytes.copyWithin(KIND_BYTES + definitions.length, KIND_BYTES, end);
+    out.bytes.set(definitions, KIND_BYTES);
+    this.#defined = [...this.#defined, ...ids];
+    return definitions.length;
   }
 
   /** Returns a whole birth record: a view of memory that the next begin() overwrites. */

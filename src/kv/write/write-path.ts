@@ -14,12 +14,16 @@ import { RECORD_BYTES_MAX } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
 import { NoSlabMemory } from '../entries/slab.js';
 import { link, QueuedPuts, reserve, stage } from './change-entries.js';
+import { judgeSpaces, judgeVersions } from './conditions.js';
 import { WriteSet } from './write-set.js';
 
 /**
  * A record of at least this size is submitted before its entries are staged and linked, so that the disk works meanwhile.
  */
 const SUBMIT_FIRST_BYTES = 32 * 1024;
+
+/** The most write sets that are kept for later writes. Each has at least 16 KiB of memory. */
+const RESTING_MAX = 128;
 
 /** An observer of commits. */
 export interface WriteObserver {
@@ -44,17 +48,24 @@ export interface WritePathParts {
 export class WritePath {
   readonly #parts: WritePathParts;
   readonly #observers: WriteObserver[] = [];
-  readonly #queuedPuts = new QueuedPuts(false);
+  readonly #queuedPuts: QueuedPuts;
   /**
-   * A write set for the next write, or null. A write takes it away, because encoders and hooks may write during the
-   * write. Such a nested write makes a write set of its own.
+   * Write sets for the next writes. A write takes one away, because encoders and hooks may write during the write. Such a
+   * nested write takes another, and each open transaction has one.
    */
-  #resting: WriteSet | null = null;
+  readonly #resting: WriteSet[] = [];
   /** The write set whose links are put off as a whole, or null. */
   #late: WriteSet | null = null;
+  #commits = 0;
 
   constructor(parts: WritePathParts) {
     this.#parts = parts;
+    this.#queuedPuts = new QueuedPuts(parts.schema, false);
+  }
+
+  /** The number of commits so far. Foreign code that ran between two looks has written when they differ. */
+  get commits(): number {
+    return this.#commits;
   }
 
   /** Adds an observer of all later commits. */
@@ -64,8 +75,7 @@ export class WritePath {
 
   /** Returns a write set to fill. The caller calls giveBack() for it, whether the write succeeds or throws. */
   take(): WriteSet {
-    const writes = this.#resting ?? new WriteSet(RECORD_BYTES_MAX, this.#parts.schema);
-    this.#resting = null;
+    const writes = this.#resting.pop() ?? new WriteSet(RECORD_BYTES_MAX, this.#parts.schema);
     writes.begin();
     return writes;
   }
@@ -76,22 +86,31 @@ export class WritePath {
     if (this.#late === writes) return;
     // Memory is freed now and not by the next write, because that may never come.
     writes.release();
-    this.#resting = writes;
+    if (this.#resting.length < RESTING_MAX) this.#resting.push(writes);
   }
 
   /**
-   * Appends a write to the log and applies it to the entries. Returns the LSN of its record, which is not durable yet.
-   * Throws, with nothing changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, and what ensureRoom() and `assertWritable`
-   * throw. An error while log and entries change poisons the log: memory may disagree with the log then.
+   * Appends a write to the log and applies it to the entries. `check` is called when nothing can come between it and that;
+   * nothing is changed when it throws. Returns the LSN of its record, which is not durable yet.
+   * A write without operations is judged, and is no record: the LSN is that of the last write. Throws, with nothing
+   * changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, what judgeSpaces(), judgeVersions(), ensureRoom() and
+   * `assertWritable` throw. An error while log and entries change poisons the log: memory may disagree with the log then.
    */
-  commit(writes: WriteSet): Lsn {
+  commit(writes: WriteSet, check: (() => void) | null = null): Lsn {
     const { log, schema } = this.#parts;
-    const record = writes.finish();
+    if (writes.count === 0) return this.#commitNothing(writes);
+    let record = writes.finish();
     this.#ensureRoom(record.at);
+    // Hooks may have written so much that an epoch has started.
+    while (writes.isOfOldEpoch) {
+      record = writes.finish();
+      this.#ensureRoom(record.at);
+    }
     // Encoders and hooks may have closed the store meanwhile.
     this.#parts.assertWritable();
-    const lsn = this.#change(writes, record);
+    const lsn = this.#change(writes, record, check);
     writes.appended();
+    this.#commits++;
     if (this.#late === writes) {
       log.submitAtOnce();
       schema.links.run();
@@ -99,6 +118,13 @@ export class WritePath {
     log.prepareAhead();
     for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn, writes);
     return lsn;
+  }
+
+  /** Judges a write without operations, and returns the LSN of the last write. */
+  #commitNothing(writes: WriteSet): Lsn {
+    this.#parts.assertWritable();
+    judgeVersions(writes);
+    return this.#parts.log.nextLsn;
   }
 
   #ensureRoom(recordBytes: number): void {
@@ -115,12 +141,18 @@ export class WritePath {
    * claim(), poisons the log and is thrown as KEELSON_POISONED. The guard stays set then, as it does when JavaScript is
    * stopped in here.
    */
-  #change(writes: WriteSet, record: RecordMemory): Lsn {
+  #change(writes: WriteSet, record: RecordMemory, check: (() => void) | null): Lsn {
     const { log, schema } = this.#parts;
     const { links } = schema;
     const isSmall = record.at < SUBMIT_FIRST_BYTES;
-    const isQueued = isSmall && writes.isSinglePut;
+    const hasConditions = check !== null || writes.checkCount > 0;
+    const isQueued = isSmall && writes.isSinglePut && !hasConditions;
     if (!isQueued || !links.hasOnly(this.#queuedPuts.link)) links.run();
+    judgeSpaces(writes);
+    if (hasConditions) {
+      judgeVersions(writes);
+      check?.();
+    }
     links.guard.enter();
     let lsn: Lsn;
     try {

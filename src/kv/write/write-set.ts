@@ -9,10 +9,12 @@ import type { RecordMemory } from '../../journal/internal.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
+import { type DefinitionId, definitionIn, NO_DEFINITION } from '../entries/definitions.js';
 import type { Schema } from '../entries/schema.js';
 import type { EntryHandle } from '../entries/slab.js';
-import type { Space } from '../entries/space.js';
-import { RecordWriter } from './record-writer.js';
+import { ROOT_ID, type Space } from '../entries/space.js';
+import type { Overlay, WrittenValues } from '../read/overlay.js';
+import { type RecordMark, RecordWriter } from './record-writer.js';
 
 /** The kinds of operations. */
 export const PUT = 0;
@@ -30,8 +32,16 @@ const OPERATIONS_KEPT_MAX = 2048;
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
 
+/** A mark in the operations of a write. */
+export interface WriteMark {
+  readonly count: number;
+  readonly bounds: number;
+  readonly created: number;
+  readonly record: RecordMark;
+}
+
 /** The operations of one atomic write. */
-export class WriteSet {
+export class WriteSet implements WrittenValues {
   /** The memory that holds the values of puts: that of the record, or other memory. */
   bytes: Uint8Array = NO_BYTES;
   /** A view of all of `bytes`. */
@@ -55,12 +65,24 @@ export class WriteSet {
   highestId = 0;
   /** True when the keys were read from a disk. Such keys are not substrings of longer strings. */
   hasOwnKeys = false;
+  /** True when an operation is in another space than the root space. */
+  isInNamespaces = false;
+  /** The number of checks. Each array below has one place for each check. */
+  checkCount = 0;
+  checkSpaces: (Space | null)[] = [];
+  checkKeys: IndexKey[] = [];
+  /** The version that each key must have; 0 for an absent key. */
+  checkVersions: number[] = [];
   /** The spaces that the write creates. */
   #created: Space[] = [];
+  readonly #schema: Schema;
   readonly #writer: RecordWriter;
+  /** The epoch of the schema in which the record was begun, or last finished. */
+  #epoch = 0;
 
   /** `recordBytesMax` is the longest record that the log takes, in bytes. */
   constructor(recordBytesMax: number, schema: Schema) {
+    this.#schema = schema;
     this.#writer = new RecordWriter(recordBytesMax, schema);
   }
 
@@ -68,6 +90,7 @@ export class WriteSet {
   begin(): void {
     this.#empty();
     this.hasOwnKeys = false;
+    this.#epoch = this.#schema.epoch;
     this.#writer.begin();
   }
 
@@ -87,16 +110,19 @@ export class WriteSet {
    * Adds a put and encodes its value. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code.
    */
   put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
+    if (!space.isThere) this.#createFirst(space);
     this.#writer.put(space, key, codec, value, argument);
     this.addPut(space, key, this.#writer.valueStart, this.#writer.length);
   }
 
   delete(space: Space, key: IndexKey): void {
+    if (!space.isThere) this.#createFirst(space);
     this.#writer.delete(space, key);
     this.addDelete(space, key);
   }
 
   clear(space: Space, bounds: KeyBounds): void {
+    if (!space.isThere) this.#createFirst(space);
     this.#writer.clear(space, bounds);
     this.addClear(space, bounds);
   }
@@ -110,6 +136,14 @@ export class WriteSet {
   drop(space: Space): void {
     this.#writer.drop(space);
     this.addDrop(space);
+  }
+
+  /** Adds a condition of the write: a key must have this version when the write is committed; 0 for an absent key. */
+  check(space: Space, key: IndexKey, version: number): void {
+    const at = this.checkCount++;
+    this.checkSpaces[at] = space;
+    this.checkKeys[at] = key;
+    this.checkVersions[at] = version;
   }
 
   addPut(space: Space, key: IndexKey, valueStart: number, valueEnd: number): void {
@@ -141,6 +175,41 @@ export class WriteSet {
     this.highestId = Math.max(this.highestId, id);
   }
 
+  /** Shows the operations on a space to an overlay, which is new. */
+  replayInto(space: Space, overlay: Overlay): void {
+    let clears = 0;
+    for (let at = 0; at < this.count; at++) {
+      const isClear = this.kinds[at] === CLEAR;
+      if (isClear) clears++;
+      if (this.spaces[at] !== space) continue;
+      if (isClear) overlay.clear(this.bounds[clears - 1]!);
+      else if (this.kinds[at] === PUT) overlay.set(this.keys[at]!, at);
+      else if (this.kinds[at] === DELETE) overlay.delete(this.keys[at]!);
+    }
+  }
+
+  readValue<T>(operation: number, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
+    return decode(this.#writer.bytes, this.valueStarts[operation]!, this.valueEnds[operation]!);
+  }
+
+  /** Returns a mark of the operations so far, for rollback(). */
+  mark(): WriteMark {
+    return {
+      count: this.count,
+      bounds: this.bounds.length,
+      created: this.#created.length,
+      record: this.#writer.mark(),
+    };
+  }
+
+  /** Takes back all operations since a mark, also one that has thrown in its middle. */
+  rollback({ count, bounds, created, record }: WriteMark): void {
+    this.count = count;
+    this.bounds.length = bounds;
+    this.#created.length = created;
+    this.#writer.rollback(record);
+  }
+
   /** The bytes of the record so far. */
   get recordBytes(): number {
     return this.#writer.length;
@@ -158,10 +227,36 @@ export class WriteSet {
 
   /** Ends the record and returns it. The record is valid until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
   finish(): RecordMemory {
+    if (this.isOfOldEpoch) this.#defineMissing();
     const record = this.#writer.finish();
     this.bytes = record.bytes;
     this.view = record.view;
     return record;
+  }
+
+  /** True when the schema has started an epoch since begin(), whose records must repeat the definitions that they need. */
+  get isOfOldEpoch(): boolean {
+    return this.#schema.epoch !== this.#epoch;
+  }
+
+  /** Adds the definitions that the values refer to and that the log lacks in this epoch. */
+  #defineMissing(): void {
+    this.#epoch = this.#schema.epoch;
+    const missing = new Set<DefinitionId>();
+    for (let at = 0; at < this.count; at++) {
+      if (this.kinds[at] !== PUT) continue;
+      const { bytes } = this.#writer;
+      const id = definitionIn(this.spaces[at]!, bytes, this.valueStarts[at]!, this.valueEnds[at]!);
+      if (id !== NO_DEFINITION && !this.#schema.isRecorded(id) && !this.#writer.defined.includes(id))
+        missing.add(id);
+    }
+    if (missing.size === 0) return;
+    const shift = this.#writer.defineFirst([...missing]);
+    for (let at = 0; at < this.count; at++) {
+      if (this.kinds[at] !== PUT) continue;
+      this.valueStarts[at]! += shift;
+      this.valueEnds[at]! += shift;
+    }
   }
 
   /** Notes in the schema that the log holds the definitions and the highest id of this record. */
@@ -178,6 +273,7 @@ export class WriteSet {
     this.bytes = NO_BYTES;
     this.view = NO_VIEW;
     if (this.bounds.length > 0) this.bounds = [];
+    if (this.checkCount > 0) this.#forgetChecks();
     if (this.count <= OPERATIONS_KEPT_MAX) {
       for (let at = 0; at < this.count; at++) {
         this.keys[at] = '';
@@ -199,12 +295,27 @@ export class WriteSet {
     this.highestId = 0;
     if (this.bounds.length > 0) this.bounds = [];
     if (this.#created.length > 0) this.#created = [];
+    if (this.checkCount > 0) this.#forgetChecks();
+    this.isInNamespaces = false;
+  }
+
+  #forgetChecks(): void {
+    this.checkCount = 0;
+    this.checkSpaces = [];
+    this.checkKeys = [];
+    this.checkVersions = [];
+  }
+
+  /** Adds the creation of a space that is not live, unless the write has it already. */
+  #createFirst(space: Space): void {
+    if (this.created(space.id) === undefined) this.create(space);
   }
 
   #add(kind: number, space: Space): number {
     const at = this.count++;
     this.kinds[at] = kind;
     this.spaces[at] = space;
+    if (space.id !== ROOT_ID) this.isInNamespaces = true;
     return at;
   }
 }

@@ -1,0 +1,155 @@
+// The public interfaces of collections: the store itself and its namespaces. The classes are in write/collection.ts and
+// namespace.ts.
+
+import type { Lsn } from '../journal/index.js';
+import type { RangeWrite } from './encoding/range.js';
+import type { Reads } from './read/reads.js';
+import type { Operation } from './write/batch.js';
+import type { ConditionalOptions, PutOptions, WriteOptions } from './write/write-options.js';
+
+/**
+ * An operation of a batch. With `namespace`, it is one in another namespace of the same store.
+ *
+ * @example
+ * const operations: BatchOperation<string, number>[] = [
+ *   { type: 'put', key: 'total', value: 7 },
+ *   { type: 'delete', namespace: jobs, key: 'job-12' },
+ * ];
+ */
+export type BatchOperation<K, V> =
+  | Operation<K, V>
+  // biome-ignore lint/suspicious/noExplicitAny: the namespace decides which keys and values are right.
+  | (Operation<any, any> & { readonly namespace: Namespace<any, any> });
+
+/**
+ * The reads and writes of a store. A write is visible when its call returns. Its promise resolves with the LSN of the
+ * write when the write is durable. With `durability: 'memory'`, the promise does not wait for that. Durable means that
+ * the write survives `kill -9`, a crash of the kernel and a power cut.
+ *
+ * A write that is not accepted throws at once, with nothing changed: a TypeError for misuse, KEELSON_CLOSED,
+ * KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_CONFLICT, KEELSON_DROPPED, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE, KEELSON_EXHAUSTED; what the disk
+ * refuses with KEELSON_NO_SPACE, KEELSON_ACCESS or KEELSON_IO; what encode() of an encoding of your own throws; or a
+ * RangeError when there is no memory. The promise of an accepted write rejects only with KEELSON_POISONED, when the write
+ * will not become durable.
+ *
+ * A write blocks the event loop if more than `maxUndurableBytes` would not be durable with it: see drained().
+ */
+export interface Collection<K, V> extends Reads<K, V> {
+  /**
+   * Sets the value of a key. The value is visible when the call returns, and durable when the promise resolves.
+   *
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
+   * @param value A value that the value encoding takes. It is copied. Key and value have at most 2^28 − 1 bytes together.
+   * @param options By default, the promise resolves when the write is durable. With `ifVersion`, the value is set only if
+   * the key has this version; 0 means that the key is absent.
+   * @returns The LSN of the write, which is the version of the value in getEntry().
+   * @throws At once, with nothing changed: a TypeError for a wrong key, a TypeError for a value that decoding would not
+   * return exactly, with the place in the value, KEELSON_CONFLICT when the key has another version than `ifVersion`, and the
+   * errors that all writes have in common. Rejects with KEELSON_POISONED.
+   * @example
+   * await db.put('user:ada', { name: 'Ada', logins: 1 });
+   */
+  put(key: K, value: V, options?: PutOptions): Promise<Lsn>;
+
+  /**
+   * Deletes a key. The deletion is visible when the call returns, and durable when the promise resolves. For an absent key
+   * nothing is written, and the promise resolves when the absence of the key is durable.
+   *
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
+   * @param options By default, the promise resolves when the write is durable. With `ifVersion`, the key is deleted only if
+   * it has this version; 0 means that the key is absent.
+   * @returns The LSN of the write, or of the last write when the key was absent.
+   * @throws At once, with nothing changed: a TypeError for a wrong key, KEELSON_CONFLICT, and the errors that all writes have in common.
+   * Rejects with KEELSON_POISONED.
+   * @example
+   * await db.delete('user:ada');
+   */
+  delete(key: K, options?: ConditionalOptions): Promise<Lsn>;
+
+  /**
+   * Applies all operations in their order as one write, or none of them. That holds for reads, for snapshots, and after a
+   * crash. The operations are visible when the call returns, and durable when the promise resolves.
+   *
+   * @param operations An array of puts, deletes, checks and clears, which have at most 2^28 − 1 bytes together. An operation
+   * with a `namespace` is one in that namespace. All checks are made before anything is written. For an array of checks
+   * alone, or an empty one, nothing is written.
+   * @param options By default, the promise resolves when the write is durable.
+   * @returns The LSN of the write, or of the last write when there are no operations.
+   * @throws At once, with nothing changed: a TypeError that names the place, as in `operations[3].key`,
+   * KEELSON_CONFLICT when a check does not hold, and the errors that all writes have in common. Rejects with KEELSON_POISONED.
+   * @example
+   * await db.batch([
+   *   { type: 'put', key: 'ann', value: 90 },
+   *   { type: 'put', key: 'bob', value: 10 },
+   * ]);
+   */
+  batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn>;
+
+  /**
+   * Deletes all keys in a range as one write. The deletion is visible when the call returns, and durable when the promise
+   * resolves. For a range without keys nothing is written.
+   *
+   * @param range The range. By default all keys. With `limit`, at most that many keys: the lowest ones, or the highest with
+   * `reverse`.
+   * @param options By default, the promise resolves when the write is durable.
+   * @returns The LSN of the write, or of the last write when the range has no keys.
+   * @throws At once, with nothing changed: a TypeError for a wrong range, and the errors that all writes have in common.
+   * Rejects with KEELSON_POISONED.
+   * @example
+   * await db.clear({ prefix: 'session:' });
+   */
+  clear(range?: RangeWrite<K>, options?: WriteOptions): Promise<Lsn>;
+}
+
+/**
+ * The encodings of a namespace.
+ *
+ * @example
+ * const byUser = db.namespace('logins', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<Login>() });
+ */
+export interface NamespaceOptions<E, VE> {
+  /** The type of keys, as in the options of open(). By default that of the namespace; for a new one 'utf8'. */
+  readonly keyEncoding?: E;
+  /** The type of values, as in the options of open(). By default that of the namespace; for a new one 'msgpack'. */
+  readonly valueEncoding?: VE;
+}
+
+/**
+ * Figures of a namespace at the time of a call of stats().
+ *
+ * @example
+ * const { entries, memoryBytes } = db.namespace('users').stats();
+ */
+export interface NamespaceStats {
+  /** The number of keys. */
+  readonly entries: number;
+  /** The LSN of the last write to the namespace; 0 before its first write. */
+  readonly lastLsn: number;
+  /** The memory of its entries outside the JavaScript heap, in bytes. */
+  readonly memoryBytes: number;
+}
+
+/**
+ * A namespace of a store: keys and values of its own, in the same journal. db.namespace() returns it. The first write
+ * creates it. Batches, transactions and snapshots span all namespaces of a store.
+ *
+ * Its reads and writes are those of a store. After db.drop() they throw KEELSON_DROPPED.
+ *
+ * @example
+ * const users = db.namespace<User>('users');
+ * await users.put('ada', { name: 'Ada', logins: 1 });
+ * console.log(users.size, db.has('ada'));
+ */
+export interface Namespace<K, V> extends Collection<K, V> {
+  /** The name. */
+  readonly name: string;
+
+  /**
+   * Returns figures of the namespace as of now.
+   *
+   * @throws KEELSON_CLOSED, KEELSON_DROPPED.
+   * @example
+   * const { entries, memoryBytes } = users.stats();
+   */
+  stats(): NamespaceStats;
+}

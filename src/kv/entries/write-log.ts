@@ -1,0 +1,101 @@
+// The write log: the changes of keys since the oldest view of an open transaction. A transaction checks at its commit
+// whether a change is in a range that it has read. There is a log only while an asynchronous transaction is open.
+
+import type { KeyBounds } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { Space } from './space.js';
+
+/** The most changes in the log. A transaction whose changes are lost compares two views instead. */
+const CHANGES_MAX = 16_384;
+/** The most characters of keys in the log. */
+const KEY_CHARACTERS_MAX = 1024 * 1024;
+
+/** A change of one key, or of all keys in a range. */
+export interface LoggedChange {
+  readonly space: Space;
+  /** The key, or the bounds of a range. */
+  readonly where: IndexKey | KeyBounds;
+  /** True for a change that may have added or removed a key, false for a new value. */
+  readonly isOfKeys: boolean;
+}
+
+/** The recent changes of all spaces. Places in the log count from the first change of the store. */
+export class WriteLog {
+  /** True while a transaction is open. Otherwise nobody needs to note a change. */
+  isOpen = false;
+  #changes: LoggedChange[] = [];
+  #keyCharacters = 0;
+  /** The place of the first change that is held. */
+  #start = 0;
+  /** The number of open transactions by the place at which each began. Places ascend. */
+  readonly #readers = new Map<number, number>();
+
+  /** The place of the next change. */
+  get end(): number {
+    return this.#start + this.#changes.length;
+  }
+
+  /** Begins to hold changes for a reader, and returns its place. */
+  open(): number {
+    const place = this.end;
+    this.#readers.set(place, (this.#readers.get(place) ?? 0) + 1);
+    this.isOpen = true;
+    return place;
+  }
+
+  /** Ends a reader that began at a place, and drops the changes that nobody needs. */
+  close(place: number): void {
+    const left = this.#readers.get(place)! - 1;
+    if (left > 0) this.#readers.set(place, left);
+    else this.#readers.delete(place);
+    this.isOpen = this.#readers.size > 0;
+    if (this.isOpen) this.#trim();
+    else this.#forget();
+  }
+
+  /** Notes that a write put or deleted a key. */
+  changeKey(space: Space, key: IndexKey, isOfKeys: boolean): void {
+    this.#add({ space, where: key, isOfKeys }, key.length);
+  }
+
+  /** Notes that a write deleted the keys in a range. */
+  changeRange(space: Space, bounds: KeyBounds): void {
+    this.#add(
+      { space, where: bounds, isOfKeys: true },
+      (bounds.low?.length ?? 0) + (bounds.high?.length ?? 0),
+    );
+  }
+
+  /** Returns the changes since a place, or null when the log does not hold all of them any more. */
+  since(place: number): readonly LoggedChange[] | null {
+    if (place < this.#start) return null;
+    return place === this.#start ? this.#changes : this.#changes.slice(place - this.#start);
+  }
+
+  #add(change: LoggedChange, keyCharacters: number): void {
+    this.#keyCharacters += keyCharacters;
+    if (this.#changes.length >= CHANGES_MAX || this.#keyCharacters > KEY_CHARACTERS_MAX) this.#forget();
+    else this.#changes.push(change);
+  }
+
+  /** Drops all changes, and the one that comes next has a higher place than all of them. */
+  #forget(): void {
+    this.#start = this.end + 1;
+    this.#changes = [];
+    this.#keyCharacters = 0;
+  }
+
+  /** Drops the changes before the oldest reader when they are more than half of the log. */
+  #trim(): void {
+    const [oldest] = this.#readers.keys();
+    const unneeded = oldest! - this.#start;
+    if (unneeded * 2 <= this.#changes.length) return;
+    for (let at = 0; at < unneeded; at++) this.#keyCharacters -= charactersOf(this.#changes[at]!);
+    this.#changes = this.#changes.slice(unneeded);
+    this.#start = oldest!;
+  }
+}
+
+function charactersOf({ where }: LoggedChange): number {
+  return typeof where === 'string' ? where.length : (where.low?.length ?? 0) + (where.high?.length ?? 0);
+}

@@ -1,0 +1,44 @@
+// A namespace of a store: the handle that db.namespace() returns. namespace-interface.ts documents it for callers.
+
+import type { NamespaceStats, Namespace as NamespaceSurface } from './collection-interface.js';
+import type { Space } from './entries/space.js';
+import type { Codecs } from './read/reads.js';
+import { type CollectionStore, SpaceCollection } from './write/collection.js';
+import { assertNotDropped } from './write/conditions.js';
+
+/** The handle of a namespace. There is one for each name until the namespace is dropped. */
+export class Namespace<K, V> extends SpaceCollection<K, V> implements NamespaceSurface<K, V> {
+  readonly name: string;
+  readonly #store: CollectionStore;
+  readonly #space: Space;
+
+  constructor(codecs: Codecs<K, V>, store: CollectionStore, space: Space) {
+    super(codecs, store, space);
+    this.name = space.name;
+    this.#store = store;
+    this.#space = space;
+  }
+
+  stats(): NamespaceStats {
+    this.#store.assertOpen();
+    assertNotDropped(this.#space);
+    const { entries, lastLsn } = this.#space;
+    const { slabBytes, hashIndexBytes, handleBytes } = entries.memory;
+    return { entries: entries.size, lastLsn, memoryBytes: slabBytes + hashIndexBytes + handleBytes };
+  }
+
+  /** The store that the handle belongs to. @internal */
+  get store(): CollectionStore {
+    return this.#store;
+  }
+
+  /** The codecs of the namespace. @internal */
+  get ownCodecs(): Codecs<K, V> {
+    return this.codecs;
+  }
+
+  /** The space of the namespace, which may be dropped. @internal */
+  get space(): Space {
+    return this.#space;
+  }
+}

@@ -1,0 +1,148 @@
+// The namespaces of a store: their names, their encodings and their handles.
+
+import { KeelsonError, misuse, WELL_FORMED } from '../errors.js';
+import { checkNames } from '../options.js';
+import type { CustomValueEncoding } from './encoding/encoding-types.js';
+import { type KeyCodec, resolveKeyEncoding } from './encoding/key-encoding.js';
+import { isBuiltInName, resolveValueEncoding, type ValueCodec } from './encoding/value-encoding.js';
+import type { Schema } from './entries/schema.js';
+import { ROOT_ID, type Space, SpaceDefinition } from './entries/space.js';
+import { Namespace } from './namespace.js';
+import type { Place } from './write/batch.js';
+import type { CollectionStore } from './write/collection.js';
+import { assertNotDropped } from './write/conditions.js';
+
+/** The longest name of a namespace, in bytes of UTF-8. */
+const NAME_BYTES_MAX = 255;
+
+/** The options of a namespace. */
+const OPTION_NAMES = ['keyEncoding', 'valueEncoding'] as const;
+
+/** The namespaces of one store. */
+export class Namespaces {
+  readonly #store: CollectionStore;
+  readonly #schema: Schema;
+  readonly #encodings: readonly CustomValueEncoding<unknown>[];
+  /** The spaces by name: those that are there, and those that were declared in this life. */
+  readonly #spaces = new Map<string, Space>();
+  readonly #handles = new Map<Space, Namespace<unknown, unknown>>();
+
+  constructor(store: CollectionStore, schema: Schema, encodings: readonly CustomValueEncoding<unknown>[]) {
+    this.#store = store;
+    this.#schema = schema;
+    this.#encodings = encodings;
+    for (const space of schema.spaces) if (space.id !== ROOT_ID) this.#spaces.set(space.name, space);
+  }
+
+  /** The names of the namespaces that are there, in the order of their creation. */
+  get names(): string[] {
+    this.#schema.links.runOutsideOfCommits();
+    return this.#schema.spaces.filter(({ id }) => id !== ROOT_ID).map(({ name }) => name);
+  }
+
+  /**
+   * Returns the handle of a namespace. Throws a TypeError for a wrong name or option, and KEELSON_ENCODING_MISMATCH for
+   * other encodings than the namespace has.
+   */
+  get(name: unknown, options: unknown): Namespace<unknown, unknown> {
+    checkNamespaceName(name);
+    const given = (options === undefined ? {} : options) as {
+      keyEncoding?: unknown;
+      valueEncoding?: unknown;
+    };
+    checkNames('namespace', given, OPTION_NAMES);
+    const known = this.#spaces.get(name);
+    const key = this.#keyCodec(given.keyEncoding, known);
+    const value = this.#valueCodec(given.valueEncoding, known);
+    const definition = new SpaceDefinition(name, key, value.name);
+    if (known !== undefined && !known.equals(definition)) throw otherEncodings(known, definition);
+    const space = known ?? this.#declare(definition);
+    let handle = this.#handles.get(space);
+    if (handle === undefined) {
+      handle = new Namespace<unknown, unknown>({ key, value }, this.#store, space);
+      this.#handles.set(space, handle);
+    }
+    return handle;
+  }
+
+  /** Returns the space and codecs of a handle, which may be dropped. Throws a TypeError for anything else. */
+  placeOf(argument: { toString(): string }, namespace: unknown): Place {
+    const { space, ownCodecs: codecs } = this.#own(argument, namespace);
+    return { space, codecs };
+  }
+
+  /** Returns the space to drop; undefined for a name that nothing has. Throws what placeOf() throws, and KEELSON_DROPPED. */
+  toDrop(namespace: unknown): Space | undefined {
+    if (typeof namespace === 'string') {
+      checkNamespaceName(namespace);
+      return this.#spaces.get(namespace);
+    }
+    const { space } = this.placeOf('namespace', namespace);
+    assertNotDropped(space);
+    return space;
+  }
+
+  /** Forgets a space that was dropped, or that was declared and never written to. */
+  forget(space: Space): void {
+    space.isDropped = true;
+    this.#spaces.delete(space.name);
+    this.#handles.delete(space);
+  }
+
+  #declare(definition: SpaceDefinition): Space {
+    const space = this.#schema.declare(definition);
+    this.#spaces.set(definition.name, space);
+    return space;
+  }
+
+  #own(argument: { toString(): string }, namespace: unknown): Namespace<unknown, unknown> {
+    if (!(namespace instanceof Namespace)) {
+      throw misuse(argument, 'a namespace, as db.namespace(name) returns it', namespace);
+    }
+    if (namespace.store !== this.#store) {
+      throw new TypeError(
+        `${argument}: expected a namespace of this store, got one of another store. Get it with namespace(${JSON.stringify(namespace.name)}) of this store`,
+      );
+    }
+    return namespace as Namespace<unknown, unknown>;
+  }
+
+  #keyCodec(option: unknown, known: Space | undefined): KeyCodec<unknown> {
+    if (option === undefined && known !== undefined) return known.keyCodec;
+    return resolveKeyEncoding("namespace option 'keyEncoding'", option) as KeyCodec<unknown>;
+  }
+
+  #valueCodec(option: unknown, known: Space | undefined): ValueCodec<unknown> {
+    const { msgpack } = this.#schema;
+    const argument = "namespace option 'valueEncoding'";
+    if (option !== undefined || known === undefined) {
+      return resolveValueEncoding(option as CustomValueEncoding<unknown>, argument, msgpack);
+    }
+    const handle = this.#handles.get(known);
+    if (handle !== undefined) return handle.ownCodecs.value;
+    const { valueEncodingName: name } = known;
+    if (isBuiltInName(name)) return resolveValueEncoding(name, argument, msgpack);
+    const encoding = this.#encodings.find((listed) => listed.name === name);
+    if (encoding === undefined) throw unlistedEncoding(known);
+    return resolveValueEncoding(encoding, argument, msgpack);
+  }
+}
+
+function checkNamespaceName(name: unknown): asserts name is string {
+  const expected = `a string of 1 to ${NAME_BYTES_MAX} bytes`;
+  if (typeof name !== 'string' || name === '') throw misuse('name', expected, name);
+  if (!name.isWellFormed()) throw misuse('name', 'a string without lone surrogates', name, WELL_FORMED);
+  if (Buffer.byteLength(name) > NAME_BYTES_MAX) throw misuse('name', expected, name);
+}
+
+function otherEncodings(known: Space, { keyCodec, valueEncodingName }: SpaceDefinition): KeelsonError {
+  const what = `The namespace ${JSON.stringify(known.name)} has ${known.keyCodec.name} keys and ${known.valueEncodingName} values; it was asked for with ${keyCodec.name} keys and ${valueEncodingName} values`;
+  const next = 'Leave keyEncoding and valueEncoding out, or give those that it has';
+  return new KeelsonError('KEELSON_ENCODING_MISMATCH', { what, next }, { namespace: known.name });
+}
+
+function unlistedEncoding({ name, valueEncodingName }: Space): KeelsonError {
+  const what = `The namespace ${JSON.stringify(name)} has values in an encoding of your own that is named ${JSON.stringify(valueEncodingName)}`;
+  const next = 'Give it as valueEncoding, or in the option encodings of open()';
+  return new KeelsonError('KEELSON_ENCODING_MISMATCH', { what, next }, { namespace: name });
+}

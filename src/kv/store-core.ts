@@ -1,0 +1,155 @@
+// The core of a store: decides who may read and write. The store, its namespaces and its transactions share it.
+
+import { KeelsonError } from '../errors.js';
+import type { Lsn } from '../journal/index.js';
+import type { LocalLog } from '../journal/internal.js';
+import type { Storage } from '../storage/index.js';
+import type { CustomValueEncoding } from './encoding/encoding-types.js';
+import type { Schema } from './entries/schema.js';
+import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './image/checkpoint-schedule.js';
+import { Namespaces } from './namespaces.js';
+import type { ResolvedStoreOptions } from './options.js';
+import type { Codecs } from './read/reads.js';
+import type { SnapshotStore } from './read/snapshot.js';
+import type { StoreRecovery } from './recovery-report.js';
+import type { Place } from './write/batch.js';
+import type { CollectionStore } from './write/collection.js';
+import { FunctionGuard } from './write/function-guard.js';
+import type { TransactionStore } from './write/transactions.js';
+import { WritePath } from './write/write-path.js';
+import { Writer } from './write/writer.js';
+
+/** The parts of which a store is made. */
+export interface StoreParts<K, V> {
+  readonly storage: Storage;
+  readonly directory: string;
+  readonly codecs: Codecs<K, V>;
+  readonly schema: Schema;
+  /** The log, or null for a store that is opened read-only. */
+  readonly log: LocalLog | null;
+  /** The id of the journal. */
+  readonly journalId: Uint8Array;
+  readonly recovery: StoreRecovery;
+  readonly options: ResolvedStoreOptions;
+  readonly images: FoundImages;
+}
+
+/** The parts of a store that takes writes. */
+export interface Writing {
+  readonly log: LocalLog;
+  readonly writer: Writer;
+  readonly checkpoints: CheckpointSchedule;
+}
+
+/** What the parts of a store share. */
+export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore {
+  readonly storage: Storage;
+  readonly directory: string;
+  readonly schema: Schema;
+  readonly root: Place;
+  readonly namespaces: Namespaces;
+  /** Set while the function of a transaction runs. */
+  readonly guard = new FunctionGuard();
+  /** The parts for writes, or null in a store that was opened read-only. */
+  readonly writing: Writing | null;
+  isClosed = false;
+  readonly #recovery: StoreRecovery;
+
+  constructor(parts: StoreParts<unknown, unknown>, emit: (event: CheckpointEvent) => void) {
+    const { storage, directory, codecs, schema, log, recovery, options } = parts;
+    this.storage = storage;
+    this.directory = directory;
+    this.schema = schema;
+    this.root = { space: schema.root, codecs };
+    this.namespaces = new Namespaces(
+      this,
+      schema,
+      options.encodings as readonly CustomValueEncoding<unknown>[],
+    );
+    this.writing = log === null ? null : this.#makeWriting(parts, log, emit);
+    this.#recovery = recovery;
+  }
+
+  #makeWriting(
+    { storage, directory, schema, options, images }: StoreParts<unknown, unknown>,
+    log: LocalLog,
+    emit: (event: CheckpointEvent) => void,
+  ): Writing {
+    schema.links.onStopped = (cause) => log.poison(cause);
+    log.onSubmitted(() => schema.links.runBehindSubmit());
+    const checkpoints = new CheckpointSchedule({ storage, directory, log, options, schema, images, emit });
+    const path = new WritePath({
+      log,
+      schema,
+      assertWritable: () => this.assertWritable(),
+      onNoSpace: () => checkpoints.foundNoRoom(),
+    });
+    path.observe(checkpoints);
+    path.observe(schema);
+    return { log, writer: new Writer(log, path), checkpoints };
+  }
+
+  get writer(): Writer | null {
+    return this.writing?.writer ?? null;
+  }
+
+  get lastLsn(): Lsn {
+    return this.writing?.log.nextLsn ?? (this.#recovery.lastLsn as Lsn);
+  }
+
+  get durableLsn(): Lsn {
+    return this.writing?.log.syncedLsn ?? (this.#recovery.durableLsn as Lsn);
+  }
+
+  get poisoned(): KeelsonError | null {
+    return this.writing?.log.poisoned ?? null;
+  }
+
+  isOpen(): boolean {
+    return !this.isClosed;
+  }
+
+  /** Throws when the store takes no reads. */
+  assertOpen(): void {
+    if (this.isClosed) throw this.closed();
+    const { guard } = this.schema.links;
+    if (!guard.isInside) return;
+    const stopped = guard.stopped();
+    throw this.poisoned ?? stopped;
+  }
+
+  /** Returns the writer. Throws when the store takes no writes, and a TypeError while the function of a transaction runs. */
+  writable(): Writer {
+    if (this.guard.isInside) this.guard.assertOutside();
+    return this.assertWritable().writer;
+  }
+
+  /** Returns the parts for writes. Throws when the store takes no writes. */
+  assertWritable(): Writing {
+    this.assertOpen();
+    if (this.writing === null) {
+      const what = `The store in ${this.directory} was opened with readOnly: true`;
+      throw new KeelsonError('KEELSON_READ_ONLY', what);
+    }
+    const { poisoned } = this.writing.log;
+    if (poisoned !== null) throw poisoned;
+    return this.writing;
+  }
+
+  placeOf(argument: { toString(): string }, namespace: unknown): Place {
+    return this.namespaces.placeOf(argument, namespace);
+  }
+
+  wallMs(): number {
+    return this.storage.wallMs();
+  }
+
+  nowMs(): number {
+    return this.storage.nowMs();
+  }
+
+  /** Returns the error for a use after close(). */
+  closed(): KeelsonError {
+    return new KeelsonError('KEELSON_CLOSED', `The store in ${this.directory} is closed`);
+  }
+}

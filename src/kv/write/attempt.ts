@@ -1,0 +1,301 @@
+// One attempt of a transaction: the operations that it wants to write, what it has read, and its parts.
+//
+// The function of a transaction first runs over live entries, which nobody else can change meanwhile. If it returns a
+// promise, a view of the store takes their place at that moment. Parts that run at the commit see live entries again.
+
+import { KeelsonError } from '../../errors.js';
+import type { Lsn } from '../../journal/index.js';
+import type { KeyBounds } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { Schema } from '../entries/schema.js';
+import type { Space } from '../entries/space.js';
+import type { StoreView } from '../entries/store-view.js';
+import type { LastingView } from '../entries/view.js';
+import { Overlay, type WrittenValues } from '../read/overlay.js';
+import type { Codecs } from '../read/reads.js';
+import { assertNotDropped } from './conditions.js';
+import { ReadSet } from './read-set.js';
+import { type Recording, TransactionView } from './transaction-view.js';
+import { ViewedEntries } from './viewed-entries.js';
+import type { WriteMark, WriteSet } from './write-set.js';
+
+/** What an attempt needs of its store. */
+export interface AttemptStore {
+  readonly schema: Schema;
+  /** Throws when the store takes no reads. */
+  assertOpen(): void;
+  /** Returns a write set to fill. Throws when the store takes no writes. */
+  takeWrites(): WriteSet;
+  giveBackWrites(writes: WriteSet): void;
+  /** The number of commits so far. */
+  readonly commits: number;
+  /** The wall-clock time in milliseconds since 1970. */
+  nowMs(): number;
+}
+
+/** A part of an attempt: the whole function, a nested one, or one that runs at the commit. */
+export class Part {
+  readonly outer: Part | null;
+  isOpen = true;
+  isUndone = false;
+  /** What undoes the part, or null for the outermost one. */
+  readonly savepoint: Savepoint | null;
+
+  constructor(outer: Part | null, savepoint: Savepoint | null) {
+    this.outer = outer;
+    this.savepoint = savepoint;
+  }
+}
+
+/** What an attempt held when a part began. */
+interface Savepoint {
+  readonly writes: WriteMark | null;
+  readonly overlays: ReadonlyMap<Overlay, number>;
+  readonly atCommits: number;
+}
+
+/** The entries of one space in an attempt. */
+interface SpaceInAttempt {
+  readonly overlay: Overlay;
+  readonly view: TransactionView;
+}
+
+/** The phase of an attempt. Its function runs in the first two, and its parts at the commit in the third. */
+type Phase = 'live' | 'view' | 'commit' | 'ended';
+
+/** One attempt of a transaction. */
+export class Attempt implements WrittenValues, Recording {
+  /** The number of the attempt, from 1. */
+  readonly number: number;
+  readonly reads = new ReadSet();
+  readonly atCommits: (() => void)[] = [];
+  /** The part that may write. */
+  part = new Part(null, null);
+  phase: Phase = 'live';
+  /** True while the function, or a part at the commit, runs. Otherwise its tx cannot be used. */
+  isRunning = true;
+  /** The number of commits of the store when the attempt began to look at live entries. */
+  liveSince: number;
+  /** The LSN of the commit, or null. */
+  lsn: Lsn | null = null;
+  /** The operations, or null while there are none. */
+  writes: WriteSet | null = null;
+  /** The view of an asynchronous attempt. */
+  view: StoreView | null = null;
+  readonly #store: AttemptStore;
+  readonly #spaces = new Map<Space, SpaceInAttempt>();
+  #now: number | null = null;
+  /** True while a value is encoded, which may run foreign code. */
+  #isEncoding = false;
+
+  constructor(store: AttemptStore, number: number) {
+    this.#store = store;
+    this.number = number;
+    this.liveSince = store.commits;
+  }
+
+  /** The time of the attempt: that of its first look at it, and at the commit that of the commit. */
+  get now(): number {
+    this.#now ??= this.#store.nowMs();
+    return this.#now;
+  }
+
+  /** True when the attempt would change something. */
+  get hasWritten(): boolean {
+    return this.writes !== null && this.writes.count > 0;
+  }
+
+  /** True when reads are recorded: those of live entries at the commit are not. */
+  get isRecording(): boolean {
+    return this.phase !== 'commit';
+  }
+
+  iterationGuard(): () => void {
+    const { part } = this;
+    return () => this.assertReadable(part);
+  }
+
+  /** Throws KEELSON_CLOSED when a part cannot be used any more. */
+  assertReadable(part: Part): void {
+    this.#store.assertOpen();
+    if (part.isUndone) throw closed('This nested part of a transaction was undone');
+    if (!this.isRunning) throw closed('The transaction has ended');
+  }
+
+  /** Throws when a part may not write: KEELSON_CLOSED when it has ended, and a TypeError while another part runs. */
+  assertWritable(part: Part): void {
+    this.assertReadable(part);
+    if (!part.isOpen) throw closed('This nested part of a transaction has ended');
+    if (part !== this.part) {
+      throw new TypeError(
+        'A nested part of the transaction runs, and only the tx that it was given may write. Await the nested part, or write with its tx',
+      );
+    }
+    if (this.#isEncoding) {
+      throw new TypeError(
+        'The value of another put of this transaction is being encoded. Put one after the other',
+      );
+    }
+  }
+
+  /** Returns the view of a space for the reads of a transaction. */
+  viewOf(space: Space): TransactionView {
+    return this.#in(space).view;
+  }
+
+  put<V>(part: Part, space: Space, codecs: Codecs<unknown, V>, key: IndexKey, value: V): void {
+    const { overlay } = this.#in(space);
+    const writes = this.#write(part);
+    const mark = writes.mark();
+    this.#isEncoding = true;
+    try {
+      writes.put(space, key, codecs.value, value, 'value');
+    } catch (error) {
+      writes.rollback(mark);
+      this.#isEncoding = false;
+      throw error;
+    }
+    this.#isEncoding = false;
+    overlay.set(key, writes.count - 1);
+  }
+
+  /** Deletes a key. For an absent key nothing is written. */
+  delete(part: Part, space: Space, key: IndexKey): void {
+    const { overlay } = this.#in(space);
+    this.assertWritable(part);
+    const isThere = overlay.has(key);
+    if (this.isRecording && !overlay.covers(key)) this.reads.addPresence(space, key, isThere);
+    if (!isThere) return;
+    this.#write(part).delete(space, key);
+    overlay.delete(key);
+  }
+
+  clear(part: Part, space: Space, bounds: KeyBounds): void {
+    const { overlay } = this.#in(space);
+    this.#write(part).clear(space, bounds);
+    overlay.clear(bounds);
+  }
+
+  readValue<T>(operation: number, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
+    return this.writes!.readValue(operation, decode);
+  }
+
+  /** Begins a nested part. */
+  begin(outer: Part): Part {
+    this.assertWritable(outer);
+    const overlays = new Map<Overlay, number>();
+    for (const { overlay } of this.#spaces.values()) overlays.set(overlay, overlay.savepoint());
+    const writes = this.writes?.mark() ?? null;
+    this.part = new Part(outer, { writes, overlays, atCommits: this.atCommits.length });
+    return this.part;
+  }
+
+  /** Ends a nested part and keeps what it wrote. */
+  keep(part: Part): void {
+    if (this.phase === 'ended') return;
+    if (part !== this.part) {
+      this.undo(part);
+      throw new TypeError(
+        'A nested part has ended before one that began in it. Await what tx.nested() returns',
+      );
+    }
+    part.isOpen = false;
+    for (const overlay of part.savepoint!.overlays.keys()) overlay.keep();
+    this.part = part.outer!;
+  }
+
+  /** Ends a nested part and undoes what it wrote, with all parts that began in it. */
+  undo(part: Part): void {
+    if (this.phase === 'ended') return;
+    while (this.part !== part) this.#undoLast();
+    this.#undoLast();
+  }
+
+  /** Puts a view of the store in the place of the live entries. */
+  lookAtView(view: StoreView): void {
+    this.view = view;
+    this.phase = 'view';
+    for (const [space, { overlay }] of this.#spaces) overlay.rebase(this.#baseOf(space));
+  }
+
+  /** Puts the live entries beneath the writes again, for the parts that run at the commit. */
+  lookAtLive(): void {
+    this.phase = 'commit';
+    this.liveSince = this.#store.commits;
+    this.#now = null;
+    for (const [space, { overlay }] of this.#spaces) overlay.rebase(this.#baseOf(space));
+  }
+
+  /** Notes that the function has ended. Throws when the attempt cannot be committed as it is. */
+  seal(): void {
+    this.isRunning = false;
+    if (this.part.outer !== null) {
+      throw new TypeError('The transaction ended before a nested part of it. Await what tx.nested() returns');
+    }
+    if (this.#isEncoding) throw interruptedAttempt();
+  }
+
+  /** Ends the attempt. It holds nothing any more. */
+  end(): void {
+    if (this.phase === 'ended') return;
+    this.phase = 'ended';
+    this.isRunning = false;
+    this.view?.close();
+    this.view = null;
+    this.#spaces.clear();
+    if (this.writes !== null) this.#store.giveBackWrites(this.writes);
+    this.writes = null;
+  }
+
+  #write(part: Part): WriteSet {
+    this.assertWritable(part);
+    this.writes ??= this.#store.takeWrites();
+    return this.writes;
+  }
+
+  #undoLast(): void {
+    const { part } = this;
+    const { writes, overlays, atCommits } = part.savepoint!;
+    part.isOpen = false;
+    part.isUndone = true;
+    // An overlay that is younger than the part holds nothing that is older.
+    for (const [space, { overlay }] of this.#spaces) {
+      const mark = overlays.get(overlay);
+      if (mark === undefined) this.#spaces.delete(space);
+      else overlay.undo(mark);
+    }
+    if (writes !== null) this.writes!.rollback(writes);
+    else if (this.writes !== null) {
+      this.#store.giveBackWrites(this.writes);
+      this.writes = null;
+    }
+    this.atCommits.length = atCommits;
+    this.part = part.outer!;
+  }
+
+  #in(space: Space): SpaceInAttempt {
+    const known = this.#spaces.get(space);
+    if (known !== undefined) return known;
+    if (this.view?.in(space) === undefined) assertNotDropped(space);
+    const overlay = new Overlay(this.#baseOf(space), this);
+    const made = { overlay, view: new TransactionView(this, space, overlay) };
+    this.#spaces.set(space, made);
+    return made;
+  }
+
+  #baseOf(space: Space): LastingView {
+    return this.phase === 'view' ? new ViewedEntries(space, this.view!) : space.entries;
+  }
+}
+
+function closed(what: string): KeelsonError {
+  return new KeelsonError('KEELSON_CLOSED', {
+    what,
+    next: 'Use tx only in the function that it was given to',
+  });
+}
+
+function interruptedAttempt(): KeelsonError {
+  const what = 'JavaScript was stopped while a value of the transaction was encoded. Nothing was written';
+  return new KeelsonError('KEELSON_INTERRUPTED', { what, next: 'Run the transaction again' });
+}

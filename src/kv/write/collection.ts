@@ -1,0 +1,113 @@
+// A collection: the reads and writes of one space. The store and its namespaces are collections.
+
+import type { Lsn } from '../../journal/index.js';
+import { CLEAR_NAMES, type RangeWrite, resolveRange } from '../encoding/range.js';
+import type { Space } from '../entries/space.js';
+import { type Codecs, IndexReads } from '../read/reads.js';
+import { addBatch, type Place } from './batch.js';
+import { addClear } from './clear.js';
+import { assertNotDropped } from './conditions.js';
+import {
+  CONDITIONAL_OPTIONS,
+  type ConditionalOptions,
+  type PutOptions,
+  resolveDurability,
+  resolveIfVersion,
+  WRITE_OPTIONS,
+  type WriteOptions,
+} from './write-options.js';
+import type { Writer } from './writer.js';
+
+/** What a collection needs of its store. */
+export interface CollectionStore {
+  /** Throws when the store takes no reads. */
+  assertOpen(): void;
+  /** Returns the writer. Throws when the store takes no writes. */
+  writable(): Writer;
+  /** Returns the space and the codecs of a namespace that a caller gave. Throws a TypeError for anything else. */
+  placeOf(argument: { toString(): string }, namespace: unknown): Place;
+}
+
+/** The reads and writes of one space. collection-interface.ts documents it for callers. */
+export class SpaceCollection<K, V> extends IndexReads<K, V> {
+  readonly #store: CollectionStore;
+  readonly #space: Space;
+
+  constructor(codecs: Codecs<K, V>, store: CollectionStore, space: Space) {
+    super(codecs, {
+      view: () => space.entries,
+      assertOpen: () => {
+        store.assertOpen();
+        if (space.isDropped) assertNotDropped(space);
+      },
+    });
+    this.#store = store;
+    this.#space = space;
+  }
+
+  put(key: K, value: V, options?: PutOptions): Promise<Lsn> {
+    const writer = this.#store.writable();
+    const durability = resolveDurability(options, CONDITIONAL_OPTIONS);
+    const ifVersion = resolveIfVersion(options);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    const space = this.#usable();
+    const writes = writer.path.take();
+    try {
+      if (ifVersion !== undefined) writes.check(space, indexKey, ifVersion);
+      writes.put(space, indexKey, this.codecs.value, value, 'value');
+      return writer.commit(writes, durability);
+    } finally {
+      writer.path.giveBack(writes);
+    }
+  }
+
+  delete(key: K, options?: ConditionalOptions): Promise<Lsn> {
+    const writer = this.#store.writable();
+    const durability = resolveDurability(options, CONDITIONAL_OPTIONS);
+    const ifVersion = resolveIfVersion(options);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    const space = this.#usable();
+    const writes = writer.path.take();
+    try {
+      if (ifVersion !== undefined) writes.check(space, indexKey, ifVersion);
+      if (space.entries.has(indexKey)) writes.delete(space, indexKey);
+      return writer.commit(writes, durability);
+    } finally {
+      writer.path.giveBack(writes);
+    }
+  }
+
+  batch(operations: readonly unknown[], options?: WriteOptions): Promise<Lsn> {
+    const writer = this.#store.writable();
+    const durability = resolveDurability(options, WRITE_OPTIONS);
+    const place = { space: this.#usable(), codecs: this.codecs };
+    const writes = writer.path.take();
+    try {
+      addBatch(place, operations, writes, (argument, namespace) => this.#store.placeOf(argument, namespace));
+      return writer.commit(writes, durability);
+    } finally {
+      writer.path.giveBack(writes);
+    }
+  }
+
+  clear(range?: RangeWrite<K>, options?: WriteOptions): Promise<Lsn> {
+    const writer = this.#store.writable();
+    const durability = resolveDurability(options, WRITE_OPTIONS);
+    const resolved = resolveRange(this.codecs.key, 'range', CLEAR_NAMES, range);
+    const space = this.#usable();
+    const writes = writer.path.take();
+    try {
+      const count = addClear(writes, space, resolved, space.entries);
+      return writer.commit(writes, durability, count);
+    } finally {
+      writer.path.giveBack(writes);
+    }
+  }
+
+  /** Returns the space. Throws KEELSON_DROPPED. */
+  #usable(): Space {
+    const space = this.#space;
+    if (space.isDropped) assertNotDropped(space);
+    return space;
+  }
+}

@@ -1,0 +1,140 @@
+// The tx of a transaction: what its function reads and writes with. transaction-interface.ts documents it for callers.
+
+import { types } from 'node:util';
+import { misuse } from '../../errors.js';
+import type { Lsn } from '../../journal/index.js';
+import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
+import type { Space } from '../entries/space.js';
+import { type Codecs, IndexReads } from '../read/reads.js';
+import type { Attempt, Part } from './attempt.js';
+import type { Place, PlaceOf } from './batch.js';
+
+/** The reads and writes of one space in a transaction. */
+export class SpaceTransaction<K, V> extends IndexReads<K, V> {
+  readonly #attempt: Attempt;
+  readonly #part: Part;
+  readonly #space: Space;
+
+  constructor(attempt: Attempt, part: Part, { space, codecs }: Place) {
+    super(codecs as Codecs<K, V>, {
+      view: () => attempt.viewOf(space),
+      assertOpen: () => attempt.assertReadable(part),
+    });
+    this.#attempt = attempt;
+    this.#part = part;
+    this.#space = space;
+  }
+
+  put(key: K, value: V): void {
+    this.#attempt.assertWritable(this.#part);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    this.#attempt.put(this.#part, this.#space, this.codecs, indexKey, value);
+  }
+
+  delete(key: K): void {
+    this.#attempt.assertWritable(this.#part);
+    this.#attempt.delete(this.#part, this.#space, this.codecs.key.toIndexKey('key', key));
+  }
+
+  clear(range?: KeyRange<K>): void {
+    this.#attempt.assertWritable(this.#part);
+    const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
+    this.#attempt.clear(this.#part, this.#space, bounds);
+  }
+}
+
+/** The tx of a transaction, or of a nested part. */
+export class Transaction<K, V> extends SpaceTransaction<K, V> {
+  readonly #attempt: Attempt;
+  readonly #part: Part;
+  readonly #root: Place;
+  readonly #placeOf: PlaceOf;
+
+  constructor(attempt: Attempt, part: Part, root: Place, placeOf: PlaceOf) {
+    super(attempt, part, root);
+    this.#attempt = attempt;
+    this.#part = part;
+    this.#root = root;
+    this.#placeOf = placeOf;
+  }
+
+  get attempt(): number {
+    return this.#attempt.number;
+  }
+
+  get now(): number {
+    return this.#attempt.now;
+  }
+
+  get lsn(): Lsn | null {
+    return this.#attempt.lsn;
+  }
+
+  in<NK, NV>(namespace: unknown): SpaceTransaction<NK, NV> {
+    this.#attempt.assertReadable(this.#part);
+    return new SpaceTransaction<NK, NV>(this.#attempt, this.#part, this.#placeOf('namespace', namespace));
+  }
+
+  nested<T>(fn: (tx: Transaction<K, V>) => T): T {
+    if (typeof fn !== 'function') throw misuse('fn', 'a function', fn);
+    const attempt = this.#attempt;
+    const part = attempt.begin(this.#part);
+    let result: T;
+    try {
+      result = fn(new Transaction(attempt, part, this.#root, this.#placeOf));
+      if (types.isPromise(result) && attempt.phase !== 'commit') {
+        return settleNested(attempt, part, result) as T;
+      }
+      if (isThenable(result)) throw noPromise('nested', result, attempt.phase === 'commit');
+    } catch (error) {
+      attempt.undo(part);
+      throw error;
+    }
+    attempt.keep(part);
+    return result;
+  }
+
+  atCommit(fn: (tx: Transaction<K, V>) => undefined): void {
+    if (typeof fn !== 'function') throw misuse('fn', 'a function', fn);
+    const attempt = this.#attempt;
+    attempt.assertWritable(this.#part);
+    if (attempt.phase === 'commit') {
+      throw new TypeError(
+        'atCommit() was called at the commit. Write right away with the tx of the function',
+      );
+    }
+    attempt.atCommits.push(() => {
+      const result: unknown = fn(new Transaction(attempt, attempt.part, this.#root, this.#placeOf));
+      if (isThenable(result)) throw noPromise('atCommit', result, true);
+    });
+  }
+}
+
+/** Returns true for what `await` would wait for. May run foreign code. */
+export function isThenable(value: unknown): boolean {
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+async function settleNested<T>(attempt: Attempt, part: Part, promise: Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await promise;
+  } catch (error) {
+    attempt.undo(part);
+    throw error;
+  }
+  attempt.keep(part);
+  return result;
+}
+
+function noPromise(name: string, result: unknown, isAtCommit: boolean): TypeError {
+  // Nobody awaits the promise, so its rejection must not end the process.
+  if (types.isPromise(result)) Promise.prototype.then.call(result, undefined, () => {});
+  const expected = isAtCommit
+    ? 'a function that returns no promise, because it runs at the commit'
+    : 'a function that returns a promise or no thenable';
+  return misuse(`fn of ${name}()`, expected, result);
+}

@@ -1,0 +1,59 @@
+// The comparison of two views of the store: what an old transaction has read, then and now. It takes the place of the
+// write log when more was written than the log holds.
+
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { EntryId } from '../entries/entry-handles.js';
+import type { StoreView } from '../entries/store-view.js';
+import type { IndexWalk, View } from '../entries/view.js';
+import { boundsOf } from '../read/key-intervals.js';
+import { shownKey } from './conditions.js';
+import type { RangeRead } from './read-set.js';
+
+/** The number of keys that are compared between two looks at the time. */
+const KEYS_PER_STEP = 1024;
+
+/**
+ * Compares what range reads have seen in two views. Yields after every 1,024 keys. Returns what has changed, in words;
+ * null when nothing has.
+ */
+export function* compareViews(
+  ranges: readonly RangeRead[],
+  before: StoreView,
+  after: StoreView,
+): Generator<void, string | null, void> {
+  for (const range of ranges) {
+    const changed = yield* compareRange(range, before.in(range.space), after.in(range.space));
+    if (changed !== null) return changed;
+  }
+  return null;
+}
+
+function* compareRange(
+  { space, seen, seesValues }: RangeRead,
+  before: View | undefined,
+  after: View | undefined,
+): Generator<void, string | null, void> {
+  if (seen === null || before === after) return null;
+  const bounds = boundsOf(seen);
+  const [old, now] = [before?.walk(bounds), after?.walk(bounds)];
+  for (let step = 1; ; step++) {
+    const [oldKey, nowKey] = [nextKey(old), nextKey(now)];
+    if (oldKey !== nowKey) return shownKey(space, lowerOf(oldKey, nowKey));
+    if (oldKey === undefined) return null;
+    if (seesValues && versionAt(before!, old!) !== versionAt(after!, now!)) return shownKey(space, oldKey);
+    if (step % KEYS_PER_STEP === 0) yield;
+  }
+}
+
+function nextKey(walk: IndexWalk<EntryId> | undefined): IndexKey | undefined {
+  return walk?.advance() ? walk.key : undefined;
+}
+
+function lowerOf(a: IndexKey | undefined, b: IndexKey | undefined): IndexKey {
+  if (a === undefined) return b!;
+  return b === undefined || a < b ? a : b;
+}
+
+function versionAt(view: View, walk: IndexWalk<EntryId>): number {
+  return view.versionOf(view.handleOf(walk.value));
+}
