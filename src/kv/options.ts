@@ -11,7 +11,7 @@ import {
   resolveOptions,
 } from '../options.js';
 import { ENGINE_CHOICES } from '../storage/index.js';
-import type { KeyEncoding, ValueEncoding } from './encoding/encoding-types.js';
+import type { AnyValueEncoding, KeyEncoding } from './encoding/encoding-types.js';
 
 /**
  * The progress of open(), for `onProgress`.
@@ -52,8 +52,7 @@ export interface ResolvedStoreOptions {
    * The type of values and their bytes on the disk: 'msgpack' or msgpack(), 'json' or json(), 'utf8' for strings,
    * 'bytes' for Uint8Arrays, or an encoding of your own. A store keeps its first encoding. Default 'msgpack'.
    */
-  // biome-ignore lint/suspicious/noExplicitAny: the values of an encoding are what it takes
-  valueEncoding: ValueEncoding<any>;
+  valueEncoding: AnyValueEncoding;
   /**
    * The most bytes of the journal that may be accepted and not yet durable. A write that would exceed this blocks the
    * event loop until earlier writes are durable. 1 KiB to 4 GiB, default 64 MiB.
