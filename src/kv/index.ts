@@ -4,6 +4,7 @@ import '../node-version.js';
 
 import type { DirectoryPath } from '../journal/index.js';
 import type {
+  AnyValueEncoding,
   KeyEncoding,
   KeyOf,
   KeyType,
@@ -46,8 +47,7 @@ export function open<V = unknown, E extends KeyEncoding = 'utf8'>(
  * const db = await open('./data', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<User>() });
  * await db.put(['user', 7], { name: 'Ada', logins: 1 });
  */
-// biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
-export function open<E extends KeyEncoding, VE extends ValueEncoding<any>>(
+export function open<E extends KeyEncoding, VE extends AnyValueEncoding>(
   directory: DirectoryPath,
   options?: Rest & { readonly keyEncoding?: E; readonly valueEncoding?: VE },
 ): Promise<Store<KeyOf<E>, ValueOf<VE>>>;
@@ -100,8 +100,7 @@ export function open<V>(
  * Opens a store whose options say what keys and values are. It is the second overload again, because a compiler tells
  * what is wrong with the options of a call by the last overload.
  */
-// biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
-export function open<E extends KeyEncoding, VE extends ValueEncoding<any>>(
+export function open<E extends KeyEncoding, VE extends AnyValueEncoding>(
   directory: DirectoryPath,
   options?: Rest & { readonly keyEncoding?: E; readonly valueEncoding?: VE },
 ): Promise<Store<KeyOf<E>, ValueOf<VE>>>;

@@ -53,8 +53,7 @@ export interface ResolvedStoreOptions {
    * The type of values and their bytes on the disk: 'msgpack' or msgpack(), 'json' or json(), 'utf8' for strings,
    * 'bytes' for Uint8Arrays, or an encoding of your own. A store keeps its first encoding. Default 'msgpack'.
    */
-  // biome-ignore lint/suspicious/noExplicitAny: the values of an encoding are what it takes
-  valueEncoding: ValueEncoding<any>;
+  valueEncoding: AnyValueEncoding;
   /**
    * Encodings of your own that namespaces of the store have recorded, so that db.namespace(name) finds them by their names.
    * Default none.

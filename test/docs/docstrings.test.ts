@@ -77,6 +77,9 @@ describe.each(SURFACES)('in %s every member of %s', (file, name, count) => {
 
 test.each([
   ['src/kv/index.ts', 'open'],
+  ['src/kv/encoding/encoding-types.ts', 'tuple'],
+  ['src/kv/encoding/encoding-types.ts', 'msgpack'],
+  ['src/kv/encoding/encoding-types.ts', 'json'],
   ['src/kv/repair/verify.ts', 'verify'],
   ['src/kv/repair/salvage.ts', 'salvage'],
   ['src/journal/open-journal.ts', 'openJournal'],

@@ -2,6 +2,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import vm from 'node:vm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { COMMIT_FLAGS, decodeCommitHeader } from '../../src/journal/format/commit-format.js';
 import {
@@ -11,6 +12,7 @@ import {
 } from '../../src/journal/format/segment-format.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
+import { tupleKeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 import { scanSegment } from '../journal/helpers.js';
 
@@ -91,3 +93,23 @@ describe('the worked example of FORMAT.md', () => {
     expect(Buffer.compare(written, bytes)).toBe(0);
   });
 });
+
+describe('the example of a tuple key in FORMAT.md', () => {
+  const [, text] = /The key `(\[.*?\])`:/.exec(PAGE)!;
+  const lines = [...PAGE.matchAll(/^\d {2}((?:[0-9a-f]{2} ?)+)$/gm)].map(([, hex]) =>
+    hex!.replaceAll(' ', ''),
+  );
+
+  it('is what the store writes, part by part, and reads', () => {
+    const tuple = vm.runInThisContext(text!);
+    const key = tupleKeyCodec.toIndexKey('key', tuple);
+    expect(lines.map((line) => tupleKeyCodec.fromIndexKey(fromHex(line)))).toEqual(
+      tuple.map((part: unknown) => [part]),
+    );
+    expect(key).toBe(fromHex(lines.join('')));
+  });
+});
+
+function fromHex(hex: string): string {
+  return Buffer.from(hex, 'hex').toString('latin1');
+}

@@ -4,7 +4,7 @@
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
-import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { bytesKeyCodec, tupleKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { Scratch } from '../../src/kv/encoding/scratch.js';
 import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
@@ -109,6 +109,11 @@ function manifold(): Schema {
   const binary = addSpace(schema, 4, 'binary', bytesKeyCodec);
   for (let byte = 0; byte < 256; byte++) putEntry(binary, String.fromCharCode(byte, 255 - byte), byte, '');
   addSpace(schema, 5, 'empty');
+  const tuples = addSpace(schema, 6, 'tuples', tupleKeyCodec);
+  for (let number = 0; number < 500; number++) {
+    const key = tupleKeyCodec.toIndexKey('key', ['ü', number % 7, BigInt(number), ['x'.repeat(number)]]);
+    putEntry(tuples, key, number, '');
+  }
   const large = addSpace(schema, 9, 'large');
   for (const [at, bytes] of [3_000_000, 10, 1_048_576, 200_000, 5_000_000].entries())
     putEntry(large, `large ${at}`, at, new Uint8Array(bytes).fill(at));

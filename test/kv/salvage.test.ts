@@ -4,9 +4,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { KeelsonError, type LsnRange, open, salvage, verify } from '../../src/index.js';
+import { KeelsonError, type LsnRange, open, salvage, tuple, verify } from '../../src/index.js';
 import { openJournal } from '../../src/journal/index.js';
-import { bytesKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import { bytesKeyCodec, tupleKeyCodec, utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { loadImage, readImageHeader } from '../../src/kv/image/image-loader.js';
 import { salvageOn } from '../../src/kv/repair/salvage.js';
 import { verifyOn } from '../../src/kv/repair/verify.js';
@@ -336,6 +336,36 @@ describe('salvage', () => {
     expect(report.damages.map(({ file }) => file)).toEqual(
       expect.arrayContaining([strange, '0000000000999999.image']),
     );
+  });
+
+  it('of a store of tuples gives all that is whole, by the log and by the images', async () => {
+    fs.rmSync(victim, { recursive: true });
+    const options = {
+      keyEncoding: tuple<[string, number]>(),
+      keepOlderGeneration: true,
+      engine: 'fs',
+    } as const;
+    const store = await open(victim, options);
+    for (let at = 0; at < 300; at++) store.put([`user ${at % 3}`, at], at);
+    await store.checkpoint();
+    await store.clear({ prefix: ['user 1'] });
+    await store.checkpoint();
+    await store.put(['user 1', -1], 'behind');
+    const expected = [...store.entries()];
+    await store.close();
+    const images = filesOf(victim, '.image');
+    for (const damaged of [null, ...images]) {
+      if (damaged !== null) flip(path.join(victim, damaged), 1000);
+      fs.rmSync(out, { recursive: true, force: true });
+      const report = await salvage(victim, out, { keyEncoding: 'tuple', valueEncoding: 'msgpack' });
+      // With both images damaged, the blocks that are whole are left, and the log behind the older one.
+      const isWhole = damaged !== images[1];
+      if (isWhole) expect(report.missing).toEqual([]);
+      await using copy = await open(out, options);
+      if (isWhole) expect([...copy.entries()]).toEqual(expected);
+      else expect(copy.count({ prefix: ['user 1'] })).toBe(1);
+      expect(await verify(victim)).toMatchObject({ ok: damaged === null });
+    }
   });
 
   it('needs to be told the encodings where nothing is left that says them', async () => {
@@ -718,6 +748,9 @@ describe('salvage of a store of several spaces', () => {
   it('gives exactly what a sound one holds: images, log, dropped and empty spaces', async () => {
     const orders = await store.create('orders', bytesKeyCodec);
     const gone = await store.create('gone');
+    const pairs = await store.create('pairs', tupleKeyCodec);
+    const pair = tupleKeyCodec.toIndexKey('key', ['pair', 7]);
+    await store.put(pairs, pair, 'before');
     for (const space of [store.root, orders, gone]) await store.put(space, 'a', 'before');
     await store.checkpoint();
     await store.drop(gone);
@@ -725,6 +758,7 @@ describe('salvage of a store of several spaces', () => {
     await store.put(again, 'b', 'in the second image');
     await store.checkpoint();
     await store.put(orders, 'c', 'in the log');
+    await store.put(pairs, pair, 'in the log');
     await store.create('empty');
     const last = await store.create('created and dropped');
     await store.drop(last);
@@ -733,8 +767,8 @@ describe('salvage of a store of several spaces', () => {
     const { report, spaces, nextSpaceId } = await salvagedSpaces();
     expect(report).toMatchObject({ damages: [], missing: [] });
     expect(spaces).toEqual(expected);
-    expect(spaces.map(({ name }) => name)).toEqual(['', 'orders', 'gone', 'empty']);
-    expect(nextSpaceId).toBe(6);
+    expect(spaces.map(({ name }) => name)).toEqual(['', 'orders', 'pairs', 'gone', 'empty']);
+    expect(nextSpaceId).toBe(7);
   });
 
   it('applies the log to the spaces of a damaged image, and gives everything when the log has all of it', async () => {

@@ -207,7 +207,7 @@ const refused: readonly (readonly [what: string, key: unknown, message: string])
   [
     'an array too deep',
     nested(TUPLE_DEPTH_MAX + 1),
-    `key${'[0]'.repeat(TUPLE_DEPTH_MAX + 1)}: expected arrays inside each other at most 100 levels deep, got an array`,
+    `key${'[0]'.repeat(TUPLE_DEPTH_MAX + 1)}: expected at most 100 arrays inside each other, got an array`,
   ],
 ];
 

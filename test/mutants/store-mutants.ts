@@ -1026,6 +1026,100 @@ const encodings: readonly Mutant[] = [
     ],
     tests: ['test/kv/key-encoding.test.ts'],
   },
+  {
+    name: 'the keys 0 and −0 of a tuple are two',
+    edits: [
+      {
+        file: 'src/kv/encoding/tuple-key-writer.ts',
+        find: 'view.setFloat64(at, value + 0);',
+        replace: 'view.setFloat64(at, value);',
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'a U+0000 ends the string of a tuple that it is in',
+    edits: [
+      {
+        file: 'src/kv/encoding/tuple-key-writer.ts',
+        find: 'if (unit === 0) bytes[at++] = ESCAPE;',
+        replace: '',
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'the lengths of negative bigints are in the order of positive ones',
+    edits: [
+      {
+        file: 'src/kv/encoding/tuple-key-writer.ts',
+        find: 'bytes[at++] = length ^ inverted;',
+        replace: 'bytes[at++] = length;',
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'a key that is written while another is read shares its memory',
+    edits: [{ file: 'src/kv/encoding/tuple-key-writer.ts', find: '  spare = null;\n', replace: '' }],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'a tuple may have a string with lone surrogates',
+    edits: [
+      {
+        file: 'src/kv/encoding/tuple-key-writer.ts',
+        find: 'if (hasSurrogates && !text.isWellFormed())',
+        replace: 'if (hasSurrogates && false)',
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'the −0 of a disk is a key',
+    edits: [
+      {
+        file: 'src/kv/encoding/tuple-key-reader.ts',
+        find: 'return Number.isNaN(number) || Object.is(number, -0) ? MALFORMED',
+        replace: 'return Number.isNaN(number) ? MALFORMED',
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'a bigint of a disk may have leading zeros',
+    edits: [
+      {
+        file: 'src/kv/encoding/tuple-key-reader.ts',
+        find: 'return start + length > end || bytes[start] === inverted ? MALFORMED',
+        replace: 'return start + length > end ? MALFORMED',
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'a key of a disk may be the end of a prefix',
+    edits: [
+      {
+        file: 'src/kv/encoding/key-encoding.ts',
+        find: 'if (end - start > KEY_BYTES_MAX || !isTuple(bytes, start, end)) throw',
+        replace:
+          'if (end - start > KEY_BYTES_MAX || (!isTuple(bytes, start, end) && !isTuple(bytes, start, end - 1))) throw',
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'the end of a prefix of tuples has no byte more than a key',
+    edits: [
+      {
+        file: 'src/kv/encoding/key-encoding.ts',
+        find: 'end - 1 - start <= KEY_BYTES_MAX',
+        replace: 'end - start <= KEY_BYTES_MAX',
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
 ];
 
 export const storeMutants: readonly Mutant[] = [

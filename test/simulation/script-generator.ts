@@ -14,6 +14,8 @@ const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
 const NAMES = ['one', 'two'];
 /** How often a script is one long life with checkpoints all the time: files are retired and used again. */
 const CHURN_CHANCE = 0.25;
+/** How often keys are tuples. It is drawn apart, so that it changes nothing else of a script. */
+const TUPLES_CHANCE = 0.25;
 
 export function generateScript(seed: number, { trouble }: ScriptKind = { trouble: null }): Script {
   const random = new Random(mixSeeds(seed, 0x5c817));
@@ -22,8 +24,10 @@ export function generateScript(seed: number, { trouble }: ScriptKind = { trouble
     trouble ?? random.pick(['none', 'none', 'none', 'none', 'fault', 'fault', 'fault', 'full'] as const);
   const isChurn = random.chance(CHURN_CHANCE);
   const life = isChurn ? churnOptions(random) : lifeOptions(random);
+  const keyEncoding = new Random(mixSeeds(seed, 0x7091e)).chance(TUPLES_CHANCE) ? 'tuple' : 'utf8';
   return {
     seed,
+    keyEncoding,
     valueEncoding: random.pick(['msgpack', 'msgpack', 'utf8', 'json'] as const),
     life,
     // A disk that lies is looked at when the store has been closed well: until then nobody can know.

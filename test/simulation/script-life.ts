@@ -16,26 +16,28 @@ import {
   putValue,
   type Script,
   type Step,
+  scriptKey,
+  storeKey,
 } from './script.js';
 import { type StoreState, stateOf } from './store-workload.js';
 
 /** Two levels that the store must make, and make durable. */
 export const SCRIPT_DIRECTORY = '/data/deep/store';
 
-type ScriptStore = Store<string, unknown>;
+type ScriptStore = Store<unknown, unknown>;
 type Contents = ReadonlyMap<string, { readonly value: unknown; readonly version: number }>;
 
 interface HeldIteration {
-  readonly iterator: Iterator<[string, unknown]>;
+  readonly iterator: Iterator<[unknown, unknown]>;
   readonly expected: readonly (readonly [string, unknown])[];
   at: number;
 }
 
-/** The birth record: a frame, four bytes and two names with their lengths. */
-const BIRTH_BYTES = 20;
+/** The birth record without the names of the encodings: a frame, two bytes and two lengths. */
+const BIRTH_BYTES = 16;
 
 export function birthLsnOf(script: Script): number {
-  return BIRTH_BYTES + script.valueEncoding.length;
+  return BIRTH_BYTES + script.keyEncoding.length + script.valueEncoding.length;
 }
 
 export function openForScript(
@@ -45,8 +47,8 @@ export function openForScript(
   life: LifeOptions,
   options: object = {},
 ): Promise<ScriptStore> {
-  const { valueEncoding } = script;
-  const resolved = resolveStoreOptions({ ...life.store, valueEncoding, ...options });
+  const { keyEncoding, valueEncoding } = script;
+  const resolved = resolveStoreOptions({ ...life.store, keyEncoding, valueEncoding, ...options });
   return openStoreOn(storage, directory, resolved, life.journal) as Promise<ScriptStore>;
 }
 
@@ -80,7 +82,7 @@ export class ScriptLife {
   #store: ScriptStore | null = null;
   #contents: Contents = new Map();
   #pending: Promise<unknown>[] = [];
-  readonly #snapshots = new Map<string, { snapshot: Snapshot<string, unknown>; state: StoreState }>();
+  readonly #snapshots = new Map<string, { snapshot: Snapshot<unknown, unknown>; state: StoreState }>();
   readonly #iterations = new Map<string, HeldIteration>();
 
   /** `facts`: what was known before. `through`: what every later life of the script sees the disk through. */
@@ -236,7 +238,7 @@ export class ScriptLife {
     const options = step.memory ? ({ durability: 'memory' } as const) : undefined;
     let promise: Promise<number>;
     try {
-      promise = callWrite(store, this.#script.valueEncoding, step, options);
+      promise = callWrite(store, this.#script, step, options);
     } catch (error) {
       this.#refused(error, poisoned, lastLsn);
       return;
@@ -383,7 +385,7 @@ export class ScriptLife {
     if (held === undefined) return;
     for (let taken = 0; taken < count; taken++) {
       const next = held.iterator.next();
-      const found = next.done ? undefined : next.value;
+      const found = next.done ? undefined : [scriptKey(next.value[0]), next.value[1]];
       holdEqual(7, found, held.expected[held.at], `entry ${held.at} of an iteration`);
       if (next.done) this.#iterations.delete(name);
       held.at += 1;
@@ -414,24 +416,25 @@ export class ScriptLife {
 
 function callWrite(
   store: ScriptStore,
-  encoding: Script['valueEncoding'],
+  { keyEncoding, valueEncoding: encoding }: Script,
   step: Extract<Step, { do: 'put' | 'delete' | 'clear' | 'batch' }>,
   options: { readonly durability: 'memory' } | undefined,
 ): Promise<number> {
+  const keyOf = (key: string) => storeKey(keyEncoding, key);
   switch (step.do) {
     case 'put':
-      return store.put(step.key, putValue(encoding, step.value), options);
+      return store.put(keyOf(step.key), putValue(encoding, step.value), options);
     case 'delete':
-      return store.delete(step.key, options);
+      return store.delete(keyOf(step.key), options);
     case 'clear':
-      return store.clear({ gte: step.from, lt: step.to }, options);
+      return store.clear({ gte: keyOf(step.from), lt: keyOf(step.to) }, options);
     case 'batch':
       return store.batch(
         step.operations.map((operation) => {
           if (operation.do === 'put')
-            return { type: 'put', key: operation.key, value: putValue(encoding, operation.value) };
-          if (operation.do === 'delete') return { type: 'delete', key: operation.key };
-          return { type: 'clear', gte: operation.from, lt: operation.to };
+            return { type: 'put', key: keyOf(operation.key), value: putValue(encoding, operation.value) };
+          if (operation.do === 'delete') return { type: 'delete', key: keyOf(operation.key) };
+          return { type: 'clear', gte: keyOf(operation.from), lt: keyOf(operation.to) };
         }),
         options,
       );
@@ -458,10 +461,10 @@ function stateIn(contents: Contents): StoreState {
     .map(([key, { value, version }]) => [key, value, version] as const);
 }
 
-function compareSnapshot(snapshot: Snapshot<string, unknown>, state: StoreState): void {
+function compareSnapshot(snapshot: Snapshot<unknown, unknown>, state: StoreState): void {
   const found = [...snapshot.keys()].map((key) => {
     const entry = snapshot.getEntry(key);
-    return [key, entry?.value, entry?.version];
+    return [scriptKey(key), entry?.value, entry?.version];
   });
   holdEqual(7, found, state, 'a snapshot');
 }

@@ -64,6 +64,7 @@ export interface FaultPlan {
 export interface Script {
   /** Of the disk, of the crashes, and of what checks choose. */
   readonly seed: number;
+  readonly keyEncoding: 'utf8' | 'tuple';
   readonly valueEncoding: 'msgpack' | 'json' | 'utf8';
   readonly life: LifeOptions;
   readonly steps: readonly Step[];
@@ -75,6 +76,16 @@ export interface Script {
   /** A fault that some of the disks found after a crash have while the store is opened. */
   readonly recoveryFault: FaultPlan | null;
   readonly capacityBytes: number | null;
+}
+
+/** Returns the key that the store has for a key of a script: that key, or a tuple in the same order that ends with it. */
+export function storeKey(encoding: Script['keyEncoding'], key: string): unknown {
+  return encoding === 'utf8' ? key : ['key', key.charCodeAt(0), [key.length], key];
+}
+
+/** Returns the key of a script for a key of the store. */
+export function scriptKey(key: unknown): string {
+  return Array.isArray(key) ? key.at(-1) : (key as string);
 }
 
 /** What is put: a text, or an object around it; most of the objects have names in common. */

@@ -7,6 +7,7 @@ import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
 import type { Random } from '../../src/testing/random.js';
+import { scriptKey } from './script.js';
 
 export const STORE_DIRECTORY = '/data/store';
 
@@ -35,10 +36,10 @@ export async function openTinyStore(storage: Storage, options: object = {}): Pro
   return store as Store<string, unknown>;
 }
 
-export function stateOf(store: Store<string, unknown>): StoreState {
+export function stateOf(store: Pick<Store<unknown, unknown>, 'keys' | 'getEntry'>): StoreState {
   return [...store.keys()].map((key) => {
     const entry = store.getEntry(key);
-    return [key, entry?.value, entry?.version ?? -1] as const;
+    return [scriptKey(key), entry?.value, entry?.version ?? -1] as const;
   });
 }
 

@@ -84,6 +84,10 @@ export type KeyEncoding = 'utf8' | 'bytes' | 'tuple' | KeyType<Tuple>;
  */
 export type ValueEncoding<V> = 'msgpack' | 'json' | 'utf8' | 'bytes' | ValueType<V> | CustomValueEncoding<V>;
 
+/** An encoding of values of some type. */
+// biome-ignore lint/suspicious/noExplicitAny: an encoding takes only values of its type
+export type AnyValueEncoding = ValueEncoding<any>;
+
 /**
  * The type of the keys of a key encoding.
  *
@@ -106,19 +110,17 @@ export type KeyOf<E> = KeyEncoding extends E
  * @example
  * const value: ValueOf<ValueType<User>> = { name: 'Ada' };
  */
-export type ValueOf<E> =
-  // biome-ignore lint/suspicious/noExplicitAny: any encoding
-  ValueEncoding<any> extends E
-    ? unknown
-    : E extends ValueType<infer V>
+export type ValueOf<E> = AnyValueEncoding extends E
+  ? unknown
+  : E extends ValueType<infer V>
+    ? V
+    : E extends CustomValueEncoding<infer V>
       ? V
-      : E extends CustomValueEncoding<infer V>
-        ? V
-        : E extends 'utf8'
-          ? string
-          : E extends 'bytes'
-            ? Uint8Array
-            : unknown;
+      : E extends 'utf8'
+        ? string
+        : E extends 'bytes'
+          ? Uint8Array
+          : unknown;
 
 /**
  * The type of a bound of a range: a key, or for tuples of fixed length also the first parts of one.

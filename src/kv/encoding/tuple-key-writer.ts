@@ -13,7 +13,10 @@ import { readLatin1 } from './utf8.js';
 const BYTES_INITIAL = 1024;
 
 /** The most bytes of one code unit of a string in CESU-8. */
-const BYTES_PER_UNIT_MAX = 3;
+const CESU8_BYTES_PER_UNIT_MAX = 3;
+
+/** The bytes of a part beside its content: a tag, and an end or the length of a bigint. */
+const PART_OVERHEAD_BYTES = 3;
 
 const PART = 'null, a boolean, a number, a bigint, a string, a Uint8Array or an array of these';
 
@@ -61,21 +64,22 @@ class TupleWriter {
     else if (typeof part === 'boolean') this.#tag(argument, part ? TAG.true : TAG.false);
     else if (typeof part === 'bigint') this.#bigint(argument, part);
     else if (types.isUint8Array(part)) this.#byteString(argument, part);
-    else if (Array.isArray(part)) this.#array(placeOf(argument, index), part, depth);
-    else throw misuse(placeOf(argument, index), PART, part, partInstead(part));
+    else if (Array.isArray(part)) this.#array(argument, index, part, depth);
+    else throw misuse(`${argument}[${index}]`, PART, part, partInstead(part));
   }
 
-  #array(place: ArgumentName, parts: readonly unknown[], depth: number): void {
+  #array(argument: ArgumentName, index: number, parts: readonly unknown[], depth: number): void {
     if (depth === TUPLE_DEPTH_MAX)
-      throw misuse(place, `arrays inside each other at most ${TUPLE_DEPTH_MAX} levels deep`, parts);
-    this.#tag(place, TAG.array);
-    this.#parts(place, parts, depth + 1);
-    this.#tag(place, TAG.end);
+      throw misuse(`${argument}[${index}]`, `at most ${TUPLE_DEPTH_MAX} arrays inside each other`, parts);
+    this.#tag(argument, TAG.array);
+    // The text of the place is made only for an error.
+    this.#parts({ toString: () => `${argument}[${index}]` }, parts, depth + 1);
+    this.#tag(argument, TAG.end);
   }
 
   #string(argument: ArgumentName, index: number, text: string): void {
     const { length } = text;
-    this.#reserve(argument, length, BYTES_PER_UNIT_MAX);
+    this.#reserve(argument, length, CESU8_BYTES_PER_UNIT_MAX);
     const bytes = this.#bytes;
     let at = this.#at;
     let hasSurrogates = false;
@@ -96,14 +100,14 @@ class TupleWriter {
       bytes[at++] = 0x80 | (unit & 0x3f);
     }
     if (hasSurrogates && !text.isWellFormed())
-      throw misuse(placeOf(argument, index), 'a string without lone surrogates', text, WELL_FORMED);
+      throw misuse(`${argument}[${index}]`, 'a string without lone surrogates', text, WELL_FORMED);
     bytes[at++] = TAG.end;
     this.#at = at;
   }
 
   #number(argument: ArgumentName, index: number, value: number): void {
     if (Number.isNaN(value))
-      throw misuse(placeOf(argument, index), 'a number that has an order', value, 'Use null in its place');
+      throw misuse(`${argument}[${index}]`, 'a number that has an order', value, 'Use null in its place');
     this.#reserve(argument, NUMBER_BYTES, 1);
     const view = this.#view;
     const at = this.#at + 1;
@@ -171,19 +175,11 @@ class TupleWriter {
   }
 }
 
-/** A tag, and an end or the length of a bigint. */
-const PART_OVERHEAD_BYTES = 3;
-
 /** Returns the bytes of a bigint of 0 or more, big-endian, without leading zeros. */
 function magnitudeOf(value: bigint): Uint8Array {
   if (value === 0n) return new Uint8Array(0);
   const digits = value.toString(16);
   return Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex');
-}
-
-/** Returns the name of a part. Its text is made only for an error. */
-function placeOf(argument: ArgumentName, index: number): ArgumentName {
-  return { toString: () => `${argument}[${index}]` };
 }
 
 function tooLarge(argument: ArgumentName): KeelsonError {
