@@ -7,6 +7,7 @@ import { Scratch } from '../../src/kv/encoding/scratch.js';
 import { DEFINITION_BYTES_MAX, definitionIn, NO_DEFINITION } from '../../src/kv/entries/definitions.js';
 import { Schema } from '../../src/kv/entries/schema.js';
 import { ROOT_ID, SpaceDefinition } from '../../src/kv/entries/space.js';
+import type { WholeView } from '../../src/kv/entries/store-view.js';
 import { encodedBy } from './encoded.js';
 import { addSpace, contentOf, newSchema, plainSpaces, putEntry } from './schema-tools.js';
 
@@ -103,9 +104,9 @@ describe('a whole view', () => {
     const staged = one.entries.stage('b', Buffer.from('late'), 0, 4);
     schema.links.defer(() => one.entries.link('b', 40, staged));
     const view = schema.wholeView(40);
-    const rows = () =>
-      view.spaces.map(({ space, entries, bytes, lastLsn }) => [space.id, contentOf(entries), bytes, lastLsn]);
-    const expected = rows();
+    const rows = ({ spaces }: WholeView) =>
+      spaces.map(({ space, entries, bytes, lastLsn }) => [space.id, contentOf(entries), bytes, lastLsn]);
+    const expected = rows(view);
     expect(expected).toEqual([
       [0, [['a', 10, 'root']], 32, 10],
       [
@@ -120,11 +121,16 @@ describe('a whole view', () => {
       [2, [['a', 30, 'two']], 24, 30],
     ]);
     expect([view.lsn, view.nextSpaceId, view.size, view.bytes]).toEqual([40, 3, 4, 112]);
+    const unseen = schema.wholeView(40);
     putEntry(schema.root, 'a', 50, 'changed');
+    one.beforeChange();
     one.entries.deleteRange(ALL_KEYS);
     schema.drop(2);
     addSpace(schema, 3, 'three');
-    expect(rows()).toEqual(expected);
+    for (const each of [view, unseen]) {
+      expect(rows(each)).toEqual(expected);
+      expect(each.spaces.map(({ size }) => size)).toEqual([1, 2, 1]);
+    }
     expect([view.lsn, view.nextSpaceId, view.size]).toEqual([40, 3, 4]);
   });
 });
