@@ -94,6 +94,30 @@ describe('the spaces of a schema', () => {
   });
 });
 
+describe('the end of a replay', () => {
+  /** Replays keys that do not ascend into spaces of `keys` each, and counts the turns that the end of the replay gives. */
+  function turnsAfterReplay(spaces: number, keys: number): number {
+    const schema = newSchema();
+    schema.startReplay();
+    for (let id = 1; id <= spaces; id++) {
+      const space = addSpace(schema, id, `space ${id}`);
+      for (let key = keys; key > 0; key--) putEntry(space, String(key), key, 'value');
+    }
+    const turns = [...schema.endReplay()].length;
+    for (const { entries } of schema.spaces.slice(1)) expect(entries.size).toBe(keys);
+    for (const { entries } of schema.spaces.slice(0, 3)) entries.checkValid();
+    return turns;
+  }
+
+  test('gives a turn for each part of a large space, and one for many small spaces', () => {
+    // Keys are looked at, numbered and sorted in three parts, and go into the tree in parts of 16,384.
+    expect(turnsAfterReplay(1, 300_000)).toBeGreaterThan(20);
+    const few = turnsAfterReplay(2000, 8);
+    expect(few).toBeGreaterThan(1);
+    expect(few).toBeLessThan(20);
+  });
+});
+
 describe('a whole view', () => {
   test('shows each space as it was then, whatever becomes of it', () => {
     const schema = newSchema();

@@ -134,9 +134,10 @@ export class Schema {
     this.#isReplaying = false;
     let work = 0;
     for (const { entries } of this.#spaces.values()) {
+      const workOfPart = SPACE_WORK + entries.size;
       // A large space yields for each part of its work, and a small one shares a part with others.
       for (const _ of entries.endReplay()) {
-        work += SPACE_WORK + entries.size;
+        work += workOfPart;
         if (work < YIELD_WORK) continue;
         work = 0;
         yield;
