@@ -11,7 +11,7 @@ import {
   resolveOptions,
 } from '../options.js';
 import { ENGINE_CHOICES } from '../storage/index.js';
-import type { CustomValueEncoding, KeyEncoding, ValueEncoding } from './encoding/encoding-types.js';
+import type { AnyValueEncoding, CustomValueEncoding, KeyEncoding } from './encoding/encoding-types.js';
 import { isBuiltInName, isEncodingName } from './encoding/value-encoding.js';
 
 /**

@@ -130,6 +130,26 @@ describe('an image that a worker builds', () => {
     expect(there.told.length).toBeLessThan(here.told.length);
   });
 
+  test('of many small spaces is the same, and takes few messages and few writes', async () => {
+    const schema = newSchema();
+    for (let id = 1; id <= 3000; id++) {
+      const space = addSpace(schema, id, `space ${id}`);
+      for (let key = 0; key < id % 4; key++) putEntry(space, `key ${key}`, id, 'value');
+      if (id % 500 === 0) putEntry(space, 'large', id, new Uint8Array(100_000).fill(id));
+    }
+    let taken = 0;
+    const count = (worker: Worker) => worker.on('message', ({ kind }) => kind === 'taken' && taken++);
+    process.on('worker', count);
+    const [here, there] = [await write(schema, inThisThread), await write(schema, inWorker)];
+    process.off('worker', count);
+    expect(Buffer.from(here.image).equals(there.image)).toBe(true);
+    expect(there.told.at(-1)).toEqual(here.told.at(-1));
+    expect(here.told.map(([entriesDone]) => entriesDone)).toEqual(
+      here.told.map(([entriesDone]) => entriesDone).sort((a, b) => a - b),
+    );
+    expect([taken < 50, here.told.length < 50]).toEqual([true, true]);
+  });
+
   test('has what the view had, whatever is written meanwhile', async () => {
     const schema = manifold();
     const expected = await write(schema, inThisThread);

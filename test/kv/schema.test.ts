@@ -7,6 +7,7 @@ import { Scratch } from '../../src/kv/encoding/scratch.js';
 import { DEFINITION_BYTES_MAX, definitionIn, NO_DEFINITION } from '../../src/kv/entries/definitions.js';
 import { Schema } from '../../src/kv/entries/schema.js';
 import { ROOT_ID, SpaceDefinition } from '../../src/kv/entries/space.js';
+import type { WholeView } from '../../src/kv/entries/store-view.js';
 import { encodedBy } from './encoded.js';
 import { addSpace, contentOf, newSchema, plainSpaces, putEntry } from './schema-tools.js';
 
@@ -93,6 +94,30 @@ describe('the spaces of a schema', () => {
   });
 });
 
+describe('the end of a replay', () => {
+  /** Replays keys that do not ascend into spaces of `keys` each, and counts the turns that the end of the replay gives. */
+  function turnsAfterReplay(spaces: number, keys: number): number {
+    const schema = newSchema();
+    schema.startReplay();
+    for (let id = 1; id <= spaces; id++) {
+      const space = addSpace(schema, id, `space ${id}`);
+      for (let key = keys; key > 0; key--) putEntry(space, String(key), key, 'value');
+    }
+    const turns = [...schema.endReplay()].length;
+    for (const { entries } of schema.spaces.slice(1)) expect(entries.size).toBe(keys);
+    for (const { entries } of schema.spaces.slice(0, 3)) entries.checkValid();
+    return turns;
+  }
+
+  test('gives a turn for each part of a large space, and one for many small spaces', () => {
+    // Keys are looked at, numbered and sorted in three parts, and go into the tree in parts of 16,384.
+    expect(turnsAfterReplay(1, 300_000)).toBeGreaterThan(20);
+    const few = turnsAfterReplay(2000, 8);
+    expect(few).toBeGreaterThan(1);
+    expect(few).toBeLessThan(20);
+  });
+});
+
 describe('a whole view', () => {
   test('shows each space as it was then, whatever becomes of it', () => {
     const schema = newSchema();
@@ -103,9 +128,9 @@ describe('a whole view', () => {
     const staged = one.entries.stage('b', Buffer.from('late'), 0, 4);
     schema.links.defer(() => one.entries.link('b', 40, staged));
     const view = schema.wholeView(40);
-    const rows = () =>
-      view.spaces.map(({ space, entries, bytes, lastLsn }) => [space.id, contentOf(entries), bytes, lastLsn]);
-    const expected = rows();
+    const rows = ({ spaces }: WholeView) =>
+      spaces.map(({ space, entries, bytes, lastLsn }) => [space.id, contentOf(entries), bytes, lastLsn]);
+    const expected = rows(view);
     expect(expected).toEqual([
       [0, [['a', 10, 'root']], 32, 10],
       [
@@ -120,11 +145,16 @@ describe('a whole view', () => {
       [2, [['a', 30, 'two']], 24, 30],
     ]);
     expect([view.lsn, view.nextSpaceId, view.size, view.bytes]).toEqual([40, 3, 4, 112]);
+    const unseen = schema.wholeView(40);
     putEntry(schema.root, 'a', 50, 'changed');
+    one.beforeChange();
     one.entries.deleteRange(ALL_KEYS);
     schema.drop(2);
     addSpace(schema, 3, 'three');
-    expect(rows()).toEqual(expected);
+    for (const each of [view, unseen]) {
+      expect(rows(each)).toEqual(expected);
+      expect(each.spaces.map(({ size }) => size)).toEqual([1, 2, 1]);
+    }
     expect([view.lsn, view.nextSpaceId, view.size]).toEqual([40, 3, 4]);
   });
 });

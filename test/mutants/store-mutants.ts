@@ -400,8 +400,8 @@ const checkpoints: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/image-parts.ts',
-        find: '  const { size, slabs } = entries;\n',
-        replace: '  entries = space.entries.view();\n  const { size, slabs } = entries;\n',
+        find: '  const { slabs } = entries;\n',
+        replace: '  entries = space.entries.view();\n  const { slabs } = entries;\n',
       },
     ],
     tests: [CHECKPOINTS],
@@ -484,8 +484,8 @@ const opening: readonly Mutant[] = [
     edits: [
       {
         file: IMAGE_WRITER,
-        find: "if (part.kind === 'entries') await nextTurn();",
-        replace: '',
+        find: '      sinceTurn = 0;\n      await nextTurn();',
+        replace: '      sinceTurn = 0;',
       },
     ],
     tests: [IMAGES],
@@ -636,8 +636,8 @@ const spaces: readonly Mutant[] = [
     edits: [
       {
         file: IMAGE_OUTLINE,
-        find: 'if (!isDeepStrictEqual(readImageTable(block), this.#table))',
-        replace: 'if (isDeepStrictEqual(readImageTable(block), null))',
+        find: 'if (Buffer.compare(block.subarray(IMAGE_BLOCK_HEADER_BYTES), this.#tableBytes) !== 0)',
+        replace: 'if (block.length === 0)',
       },
     ],
     tests: [OUTLINE],

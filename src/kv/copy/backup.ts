@@ -49,7 +49,7 @@ export class Backups {
   start(directory: unknown, plan: BackupPlan): Promise<BackupResult> {
     const target = absoluteDirectory(directory);
     refuseInside(target, plan.source);
-    const backup = this.#write(target, plan);
+    const backup = this.#write(target, plan).finally(() => plan.view.close());
     const settled = backup.then(
       () => {},
       () => {},

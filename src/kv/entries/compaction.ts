@@ -36,6 +36,11 @@ const STEP_MOVES_MAX = 256;
 /** The bytes of moved entries after which a step of compaction ends. */
 const STEP_BYTES_MAX = 256 * 1024;
 
+/** Returns false while the slabs are so few that no pass of compaction starts. */
+export function mayNeedCompaction({ slabBytes, slabBytesMax }: EntrySlabs): boolean {
+  return slabBytes >= slabBytesMax * WASTE_SLABS_MIN;
+}
+
 /** Called when an entry has been copied to another handle, before its old handle is released. */
 export type OnMoved = (id: EntryId, from: EntryHandle, to: EntryHandle) => void;
 

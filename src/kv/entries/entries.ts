@@ -8,7 +8,7 @@
 import { viewOf } from '../../copy-bytes.js';
 import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { Compaction } from './compaction.js';
+import { Compaction, mayNeedCompaction } from './compaction.js';
 import { EntryHandles, type EntryId } from './entry-handles.js';
 import { EntrySlabs, type SlabMemory } from './entry-slabs.js';
 import { FrozenEntries } from './frozen-entries.js';
@@ -85,15 +85,11 @@ export class Entries implements View {
   }
 
   #take({ orderedIndex, hashIndex, handles, slabs, isHashIndexPartial }: EntriesParts): void {
-    const seed = this.#seed;
     this.#orderedIndex = orderedIndex;
     this.#hashIndex = hashIndex;
     this.#handles = handles;
     this.#slabs = slabs;
     this.#isHashIndexPartial = isHashIndexPartial;
-    this.#compaction = new Compaction(handles, slabs, (id, from, to) =>
-      this.#setHandle(slabs.hashOf(from, seed), id, from, to),
-    );
   }
 
   /** The memory that the entries take outside of the ordered index. */
@@ -103,6 +99,11 @@ export class Entries implements View {
       hashIndexBytes: this.#hashIndex.memoryBytes,
       handleBytes: this.#handles.memoryBytes,
     };
+  }
+
+  /** The bytes of the entries, with headers and padding. */
+  get valueBytes(): number {
+    return this.#slabs.liveBytes;
   }
 
   get size(): number {
@@ -219,7 +220,7 @@ export class Entries implements View {
       this.#setHandle(hash, id, previous, staged);
       this.#slabs.release(previous);
     }
-    this.#compaction!.step();
+    this.#compact();
     return previous === NOT_FOUND;
   }
 
@@ -243,7 +244,7 @@ export class Entries implements View {
     this.#orderedIndex.delete(key);
     this.#forget(hash, this.#slabs.idOf(handle), handle);
     if (this.#orderedIndex.size === 0 && this.#handles.end > IDS_KEPT_MAX) this.#forgetAll();
-    this.#compaction!.step();
+    this.#compact();
     return true;
   }
 
@@ -258,7 +259,7 @@ export class Entries implements View {
       this.#forget(hashKey(walk.key, this.#seed), walk.value, this.#handles.get(walk.value));
     }
     const count = this.#orderedIndex.deleteRange(bounds);
-    this.#compaction!.step();
+    this.#compact();
     return count;
   }
 
@@ -278,6 +279,22 @@ export class Entries implements View {
   #makeParts(): void {
     this.#take(newParts(this.#options));
     if (this.#isReplaying) this.#orderedIndex.gather();
+  }
+
+  /** Does the part of a compaction that is due after a write. A small space never has one. */
+  #compact(): void {
+    if (this.#compaction === null) {
+      if (!mayNeedCompaction(this.#slabs)) return;
+      this.#compaction = this.#newCompaction();
+    }
+    this.#compaction.step();
+  }
+
+  #newCompaction(): Compaction {
+    const [slabs, seed] = [this.#slabs, this.#seed];
+    return new Compaction(this.#handles, slabs, (id, from, to) =>
+      this.#setHandle(slabs.hashOf(from, seed), id, from, to),
+    );
   }
 
   /** Runs the link queue, and moves the tail of the ordered index into its tree. */

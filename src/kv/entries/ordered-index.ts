@@ -82,6 +82,12 @@ export class OrderedIndex<V extends object | number> {
     this.#highest ??= this.#wholeTree.maxKey() ?? LOWEST_KEY;
     if (key > this.#highest) {
       this.#highest = key;
+      if (this.#tailKeys.length === 0) {
+        // V8 gives an array that is written in full no room to grow. A small space has few keys.
+        this.#tailKeys = [key];
+        this.#tailValues = [value];
+        return true;
+      }
       this.#tailKeys.push(key);
       this.#tailValues.push(value);
       if (this.#tailKeys.length >= this.#tailKeysMax) this.#appendTail();

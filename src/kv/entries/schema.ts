@@ -24,6 +24,10 @@ import { WriteLog } from './write-log.js';
 /** Definitions are repeated after this much log, so that losing one makes at most 256 KiB of records unreadable. */
 const EPOCH_BYTES = 256 * 1024;
 
+/** The work at the end of a replay after which it yields, in entries, and what each space adds to that of its entries. */
+const YIELD_WORK = 65_536;
+const SPACE_WORK = 16;
+
 /** The spaces and definitions of one store. */
 export class Schema {
   /** The links that a commit has put off, in all spaces. */
@@ -131,7 +135,17 @@ export class Schema {
   /** Ends a replay. Yields between parts of the work, and nobody looks at entries before the last part is done. */
   *endReplay(): Generator<void, void, void> {
     this.#isReplaying = false;
-    for (const space of this.#spaces.values()) yield* space.entries.endReplay();
+    let work = 0;
+    for (const { entries } of this.#spaces.values()) {
+      const workOfPart = SPACE_WORK + entries.size;
+      // A large space yields for each part of its work, and a small one shares a part with others.
+      for (const _ of entries.endReplay()) {
+        work += workOfPart;
+        if (work < YIELD_WORK) continue;
+        work = 0;
+        yield;
+      }
+    }
   }
 
   /** Gives new spaces only ids of at least `nextSpaceId`, because the ids below it have been used. */
@@ -177,15 +191,9 @@ export class Schema {
     return this.views.take(lsn, this.#nextSpaceId);
   }
 
-  /** Returns a view that has all spaces at once. `lsn` is the LSN of the last write. O(spaces). */
+  /** Returns a view that lists all spaces. `lsn` is the LSN of the last write. O(spaces). The caller closes the view. */
   wholeView(lsn: number): WholeView {
-    const spaces = this.spaces.map((space) => ({
-      space,
-      entries: space.entries.view(),
-      bytes: space.entries.memory.valueBytes,
-      lastLsn: space.lastLsn,
-    }));
-    return new WholeView(lsn, this.#nextSpaceId, this.#highestId, spaces);
+    return WholeView.of(this.view(lsn), this.#highestId, this.spaces);
   }
 
   /** Throws KEELSON_DECODE when the schema has no definition with this id. */

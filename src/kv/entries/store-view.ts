@@ -1,5 +1,5 @@
 // Views of a store: all spaces as they were after one write. A StoreView takes constant time, and freezes a space when
-// it is asked for it, or right before the first change of the space. A WholeView has every space at once, for an image.
+// it is asked for it, or right before the first change of the space. A WholeView lists all spaces, for an image.
 //
 // StoreViews counts views in `epoch`. Space.epoch says up to which view a space is settled: each of these views has
 // frozen entries of the space, or does not have the space. A change of the space must first settle the later views, and
@@ -132,14 +132,37 @@ export class StoreViews {
 /** A space in a whole view. */
 export interface SpaceView {
   readonly space: Space;
-  readonly entries: FrozenEntries;
+  /** The number of entries at that moment. */
+  readonly size: number;
   /** The bytes of the entries at that moment, with headers and padding. */
   readonly bytes: number;
   /** The LSN of the last write to the space at that moment. */
   readonly lastLsn: number;
+  /** The entries, which are frozen when somebody asks for them. */
+  readonly entries: FrozenEntries;
 }
 
-/** A view of a whole store with all its spaces. An image is made of it. */
+class LazySpaceView implements SpaceView {
+  readonly space: Space;
+  readonly size: number;
+  readonly bytes: number;
+  readonly lastLsn: number;
+  readonly #view: StoreView;
+
+  constructor(view: StoreView, space: Space) {
+    this.#view = view;
+    this.space = space;
+    this.size = space.entries.size;
+    this.bytes = space.entries.valueBytes;
+    this.lastLsn = space.lastLsn;
+  }
+
+  get entries(): FrozenEntries {
+    return this.#view.in(this.space)!;
+  }
+}
+
+/** A view of a whole store: all its spaces, and what the table of an image says of them. An image is made of it. */
 export class WholeView {
   readonly lsn: number;
   /** The id of the next space that is created. No id is used twice. */
@@ -148,17 +171,32 @@ export class WholeView {
   readonly highestId: number;
   /** The spaces in the order of their ids. */
   readonly spaces: readonly SpaceView[];
+  /** Lets go of the entries. */
+  readonly close: () => void;
 
-  constructor(lsn: number, nextSpaceId: number, highestId: number, spaces: readonly SpaceView[]) {
+  /** Returns the whole view of these spaces, which are those of `view`. O(spaces). */
+  static of(view: StoreView, highestId: number, spaces: readonly Space[]): WholeView {
+    const rows = spaces.map((space) => new LazySpaceView(view, space));
+    return new WholeView(view.lsn, view.nextSpaceId, highestId, rows, () => view.close());
+  }
+
+  constructor(
+    lsn: number,
+    nextSpaceId: number,
+    highestId: number,
+    spaces: readonly SpaceView[],
+    close = () => {},
+  ) {
     this.lsn = lsn;
     this.nextSpaceId = nextSpaceId;
     this.highestId = highestId;
     this.spaces = spaces;
+    this.close = close;
   }
 
   /** The number of entries in all spaces. */
   get size(): number {
-    return this.spaces.reduce((sum, { entries }) => sum + entries.size, 0);
+    return this.spaces.reduce((sum, { size }) => sum + size, 0);
   }
 
   /** The bytes of the entries in all spaces. */

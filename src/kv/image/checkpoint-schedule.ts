@@ -280,10 +280,12 @@ export class CheckpointSchedule implements WriteObserver {
     // Later records repeat definitions, because the log before the image will be retired.
     schema.startEpoch(lsn);
     emit({ type: 'started', lsn, entries: view.size, isAutomatic });
-    const written = await this.#writeWithRoom(lsn, view).catch((error) => {
-      this.#failedAt(lsn, error);
-      throw error;
-    });
+    const written = await this.#writeWithRoom(lsn, view)
+      .catch((error) => {
+        this.#failedAt(lsn, error);
+        throw error;
+      })
+      .finally(() => view.close());
     const result = { ...written, durationMs: storage.nowMs() - startedMs };
     this.#completedWith(result);
     await this.#retire();
@@ -355,7 +357,7 @@ export class CheckpointSchedule implements WriteObserver {
   }
 
   get #valueBytes(): number {
-    return this.#parts.schema.spaces.reduce((sum, { entries }) => sum + entries.memory.valueBytes, 0);
+    return this.#parts.schema.spaces.reduce((sum, { entries }) => sum + entries.valueBytes, 0);
   }
 
   get #hasManySegments(): boolean {

@@ -1,7 +1,6 @@
 // The outline of an image: checks the order of its blocks, and the number of entries in each space. Pure.
 
-import { isDeepStrictEqual } from 'node:util';
-import { BLOCK_KIND, damagedImage, type ImageBlockHead } from './image-format.js';
+import { BLOCK_KIND, damagedImage, IMAGE_BLOCK_HEADER_BYTES, type ImageBlockHead } from './image-format.js';
 import type { ImageHeader } from './image-header.js';
 import { type ImageTable, type ImageTableRow, readImageTable } from './image-table.js';
 
@@ -9,6 +8,8 @@ import { type ImageTable, type ImageTableRow, readImageTable } from './image-tab
 export class ImageOutline {
   readonly #header: ImageHeader;
   #table: ImageTable | null = null;
+  /** The bytes of the table. */
+  #tableBytes = new Uint8Array(0);
   #isTableRepeated = false;
   #isEnded = false;
   /** The index of the row in the table whose space is being taken. */
@@ -39,12 +40,15 @@ export class ImageOutline {
     if (this.#table === null) {
       if (kind !== BLOCK_KIND.table) throw damagedImage('it does not begin with the table of its spaces');
       this.#table = this.#checked(readImageTable(block));
+      this.#tableBytes = block.slice(IMAGE_BLOCK_HEADER_BYTES);
     } else if (kind === BLOCK_KIND.entries && !this.#isTableRepeated) {
       return this.#takeEntries(head, this.#table);
     } else if (kind === BLOCK_KIND.table && !this.#isTableRepeated) {
       while (this.#at < this.#table.spaces.length) this.#finishRow(this.#table);
       this.#isTableRepeated = true;
-      if (!isDeepStrictEqual(readImageTable(block), this.#table))
+      readImageTable(block);
+      // Each table has exactly one form, and a store may have many spaces.
+      if (Buffer.compare(block.subarray(IMAGE_BLOCK_HEADER_BYTES), this.#tableBytes) !== 0)
         throw damagedImage('its two tables of spaces differ');
     } else if (kind === BLOCK_KIND.end && this.#isTableRepeated && !this.#isEnded) {
       this.#isEnded = true;

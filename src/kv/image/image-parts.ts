@@ -13,6 +13,9 @@ import { writeImageTable } from './image-table.js';
 /** The most slabs in a part: more would take long to send. */
 const PART_SLABS_MAX = 256;
 
+/** A space or a slab takes as much work as this many entries, about. */
+const ENTRIES_PER_SPACE = 16;
+
 /** The facts about an image on which every block depends. */
 export interface ImageOutline {
   readonly journalId: Uint8Array;
@@ -54,16 +57,36 @@ export function outlineOf(journalId: Uint8Array, view: WholeView, schema: Schema
 
 /** Yields the parts of the image of a view, with at most `entriesMax` entries in a part. */
 export function* partsOf(view: WholeView, entriesMax: number): Generator<ImagePart, void, undefined> {
-  for (const space of view.spaces) yield* partsOfSpace(space, entriesMax);
+  for (const space of view.spaces) if (space.size > 0) yield* partsOfSpace(space, entriesMax);
   yield { kind: 'end' };
 }
 
+/** Returns the work of a part, in entries. */
+export function workOf(part: ImagePart): number {
+  if (part.kind === 'entries') return part.count;
+  return ENTRIES_PER_SPACE * (part.kind === 'slabs' ? part.memories.length : 1);
+}
+
+/** Yields the parts in bundles of about `entriesMax` entries, because a store may have many small spaces. */
+export function* bundlesOf(view: WholeView, entriesMax: number): Generator<ImagePart[], void, undefined> {
+  let bundle: ImagePart[] = [];
+  let work = 0;
+  for (const part of partsOf(view, entriesMax)) {
+    bundle.push(part);
+    work += workOf(part);
+    if (work < entriesMax && part.kind !== 'end') continue;
+    yield bundle;
+    bundle = [];
+    work = 0;
+  }
+}
+
 function* partsOfSpace(
-  { space, entries }: SpaceView,
+  { space, size, entries }: SpaceView,
   entriesMax: number,
 ): Generator<ImagePart, void, undefined> {
   const { id, keyCodec, hasReferences } = space;
-  const { size, slabs } = entries;
+  const { slabs } = entries;
   const { slabBytesMax } = slabs;
   yield { kind: 'space', id, keyEncoding: keyCodec.name, hasReferences, entries: size, slabBytesMax };
   for (let from = 0; ; from += PART_SLABS_MAX) {

@@ -41,13 +41,13 @@ export interface ImageTableRow {
 export function writeImageTable(view: WholeView, out: Scratch): void {
   // The zero is reserved for the highest time that was seen.
   for (const number of [view.nextSpaceId, 0, view.highestId, view.spaces.length]) writeNumber(number, out);
-  for (const { space, entries, bytes, lastLsn } of view.spaces) {
+  for (const { space, size, bytes, lastLsn } of view.spaces) {
     writeNumber(space.id, out);
     for (const text of [space.name, space.keyCodec.name, space.valueEncodingName]) {
       writeNumber(Buffer.byteLength(text), out);
       out.appendText(text);
     }
-    for (const number of [entries.size, bytes, lastLsn]) writeNumber(number, out);
+    for (const number of [size, bytes, lastLsn]) writeNumber(number, out);
   }
 }
 

@@ -18,13 +18,13 @@ const HEAP_MB_MAX = 256;
 /** A worker that sends nothing for so long, in seconds in which this thread ran, has hung. */
 const SILENCE_SECONDS_MAX = 30;
 
-/** A message to the worker: a part, or the news that one more piece is written. */
-export type ToWorker = ImagePart | 'written';
+/** A message to the worker: parts, or the news that one more piece is written. */
+export type ToWorker = readonly ImagePart[] | 'written';
 
 /** A message of the worker. */
 export type FromWorker =
   | { readonly kind: 'ready' }
-  /** The worker has taken a part. */
+  /** The worker has taken the parts of one message. */
   | { readonly kind: 'taken' }
   | PieceOfImage
   /** All pieces have been sent. */
@@ -84,10 +84,12 @@ export class ImageWorker {
     this.#worker.on('exit', (code) => this.#failed(`ended with exit code ${code}`));
   }
 
-  /** Sends a part. Its arrays of ids and handles, which are not copied, must not be used any more. */
-  send(part: ImagePart): void {
-    const transferred = part.kind === 'entries' ? [part.ids.buffer, part.handles.buffer] : [];
-    this.#worker.postMessage(part satisfies ToWorker, transferred);
+  /** Sends parts. Their arrays of ids and handles, which are not copied, must not be used any more. */
+  send(parts: readonly ImagePart[]): void {
+    const transferred = parts.flatMap((part) =>
+      part.kind === 'entries' ? [part.ids.buffer, part.handles.buffer] : [],
+    );
+    this.#worker.postMessage(parts satisfies ToWorker, transferred);
   }
 
   /** Tells the worker that one more piece is written. */

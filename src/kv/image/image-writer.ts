@@ -10,13 +10,14 @@ import {
   type Storage,
   type StorageFile,
 } from '../../storage/index.js';
+import { Scratch } from '../encoding/scratch.js';
 import type { Schema } from '../entries/schema.js';
 import { isSlabMemoryShared } from '../entries/slab.js';
 import type { WholeView } from '../entries/store-view.js';
 import { ImageBuild } from './image-build.js';
 import { encodeImageHeader, IMAGE_HEADER_BYTES } from './image-header.js';
 import { imagePath } from './image-names.js';
-import { type ImageOutline, outlineOf, partsOf } from './image-parts.js';
+import { bundlesOf, type ImageOutline, outlineOf, partsOf, workOf } from './image-parts.js';
 import { ImageWorker } from './image-worker.js';
 
 /** The bytes after which an image is flushed. One flush of a large image would keep commits from the disk for long. */
@@ -28,8 +29,16 @@ const WORKER_BYTES_MIN = 8 * 1024 * 1024;
 /** The entries after which the event loop has a turn, when this thread builds the image. That takes about 0.5 ms. */
 const SLICE_ENTRIES = 1024;
 
-/** The entries of a part that is sent to a worker. The walk over them takes about 0.5 ms. */
+/** The entries of the parts that are sent to a worker in one message. The walk over them takes about 0.5 ms. */
 const SENT_ENTRIES = 4096;
+
+/**
+ * Blocks of fewer bytes are gathered before they are written, because a store may have many small spaces. Larger ones
+ * are written as they are.
+ */
+const SMALL_BLOCK_BYTES = 16 * 1024;
+/** Gathered blocks are written when they have this many bytes. */
+const GATHERED_BYTES_MAX = 256 * 1024;
 
 /**
  * The time for which a worker rests after each piece while the store is written to, over the time that the piece took.
@@ -40,8 +49,8 @@ const REST_RATIO = 1;
 /** The longest rest, because a piece may have waited for the disk, or with the whole process. */
 const REST_MS_MAX = 100;
 
-/** The most parts that a worker has been sent and has not taken. */
-const PARTS_UNTAKEN_MAX = 3;
+/** The most bundles of parts that a worker has been sent and has not taken. */
+const BUNDLES_UNTAKEN_MAX = 3;
 
 /** The input of publishImage() and writeImage(). */
 export interface ImagePlan {
@@ -171,29 +180,44 @@ class ImageWriting {
     }
   }
 
-  /** Yields the blocks, which this thread builds one by one. */
+  /** Yields the blocks, which this thread builds. Small blocks of entries come many at once. */
   async *#built(): AsyncGenerator<Blocks, void, undefined> {
     const build = new ImageBuild(this.#outline);
     yield { blocks: build.first(), entriesDone: 0 };
+    const gathered = new Scratch(GATHERED_BYTES_MAX + SMALL_BLOCK_BYTES);
+    let entriesDone = 0;
+    let sinceTurn = 0;
     for (const part of partsOf(this.#plan.view, SLICE_ENTRIES)) {
-      for (const blocks of build.blocksOf(part)) yield { blocks, entriesDone: build.entriesDone };
-      if (part.kind === 'entries') await nextTurn();
+      for (const blocks of build.blocksOf(part)) {
+        const isGathered = part.kind !== 'end' && blocks.length < SMALL_BLOCK_BYTES;
+        if (gathered.at > 0 && (!isGathered || gathered.at >= GATHERED_BYTES_MAX)) {
+          yield { blocks: gathered.bytes.subarray(0, gathered.at), entriesDone };
+          gathered.reset();
+        }
+        entriesDone = build.entriesDone;
+        if (isGathered) gathered.append(blocks);
+        else yield { blocks, entriesDone };
+      }
+      sinceTurn += workOf(part);
+      if (sinceTurn < SLICE_ENTRIES) continue;
+      sinceTurn = 0;
+      await nextTurn();
     }
   }
 
   /** Yields the blocks that a worker builds, in pieces. */
   async *#builtBy(worker: ImageWorker): AsyncGenerator<Blocks, void, undefined> {
     try {
-      const parts = partsOf(this.#plan.view, SENT_ENTRIES);
+      const bundles = bundlesOf(this.#plan.view, SENT_ENTRIES);
       let untaken = 0;
       const nowMs = () => this.#storage.nowMs();
       let startedMs = nowMs();
       for (;;) {
-        for (; untaken < PARTS_UNTAKEN_MAX; untaken++) {
-          const { value: part } = parts.next();
-          if (part === undefined) break;
-          worker.send(part);
-          // The walk over a part takes its time, and the event loop has a turn after each.
+        for (; untaken < BUNDLES_UNTAKEN_MAX; untaken++) {
+          const { value: bundle } = bundles.next();
+          if (bundle === undefined) break;
+          worker.send(bundle);
+          // The walk over a bundle takes its time, and the event loop has a turn after each.
           await nextTurn();
         }
         const message = await worker.receive();

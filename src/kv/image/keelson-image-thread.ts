@@ -15,14 +15,14 @@ const PIECE_BYTES = 1024 * 1024;
 const port = parentPort!;
 const send = (message: FromWorker, transferred: ArrayBuffer[] = []) => port.postMessage(message, transferred);
 
-/** The parts that have come and are not taken. */
-const parts: ImagePart[] = [];
+/** The bundles of parts that have come and are not taken. */
+const bundles: (readonly ImagePart[])[] = [];
 let piecesUnwritten = 0;
 let wake = () => {};
 
 port.on('message', (message: ToWorker) => {
   if (message === 'written') piecesUnwritten--;
-  else parts.push(message);
+  else bundles.push(message);
   wake();
 });
 
@@ -61,11 +61,12 @@ async function buildImage(outline: ImageOutline): Promise<void> {
   const build = new ImageBuild(outline);
   await add(build.first(), 0);
   for (let isEnded = false; !isEnded; ) {
-    await until(() => parts.length > 0);
-    const part = parts.shift()!;
-    for (const block of build.blocksOf(part)) await add(block, build.entriesDone);
+    await until(() => bundles.length > 0);
+    for (const part of bundles.shift()!) {
+      for (const block of build.blocksOf(part)) await add(block, build.entriesDone);
+      isEnded = part.kind === 'end';
+    }
     send({ kind: 'taken' });
-    isEnded = part.kind === 'end';
   }
   await sendPiece(build.entriesDone);
   send({ kind: 'done' });
