@@ -9,6 +9,7 @@ import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { open } from '../dist/index.js';
 
 const KIB = 1024;
 const SETTLE_MS = 500;
@@ -18,8 +19,6 @@ const SNAPSHOTS = 1000;
 const CASES = { empty: 0, 'of one entry': 1, 'of ten entries': 10 };
 const GOALS_KIB = { empty: 2, 'of one entry': 4 };
 const KINDS = ['written', 'opened from the log', 'opened from the image'];
-
-const { open } = await import('../dist/index.js');
 
 /** Returns the memory of this process after a collection of garbage, in bytes. */
 async function memory() {
@@ -48,41 +47,9 @@ function growYoungGeneration() {
   }
 }
 
-/** Makes namespaces below the public API, for a build that has no db.namespace(). Returns their keeper. */
-async function fillBelow(directory, namespaces, puts) {
-  await (await open(directory, { engine: 'fs' })).close();
-  const dist = (name) => import(`../dist/${name}.js`);
-  const { openJournalOn } = await dist('journal/open-journal');
-  const { resolveJournalOptions } = await dist('journal/options');
-  const { createFsStorage } = await dist('storage/fs-storage');
-  const { Schema } = await dist('kv/entries/schema');
-  const { SpaceDefinition } = await dist('kv/entries/space');
-  const { WritePath } = await dist('kv/write/write-path');
-  const { utf8KeyCodec } = await dist('kv/encoding/key-encoding');
-  const storage = createFsStorage();
-  const log = await openJournalOn(storage, directory, resolveJournalOptions('openJournal', {}));
-  const schema = new Schema((length) => storage.randomBytes(length));
-  schema.reset(new SpaceDefinition('', utf8KeyCodec, 'msgpack'));
-  const write = new WritePath({ log, schema, assertWritable: () => {}, onNoSpace: () => {} });
-  for (let number = 0; number < namespaces; number++) {
-    const writes = write.take();
-    const definition = new SpaceDefinition(`n${number}`, utf8KeyCodec, 'msgpack');
-    const space = schema.newSpace(schema.nextSpaceId, definition);
-    writes.create(space);
-    for (let key = 0; key < puts; key++) writes.put(space, `k${key}`, schema.msgpack, number, 'value');
-    write.commit(writes);
-    write.giveBack(writes);
-  }
-  await log.syncThrough();
-  return { schema, close: () => log.close() };
-}
-
+/** Makes a store with namespaces. Its writes are durable when this resolves. */
 async function fill(directory, namespaces, puts) {
   const db = await open(directory, { autoCheckpoint: false });
-  if (db.namespace === undefined) {
-    await db.close();
-    return fillBelow(directory, namespaces, puts);
-  }
   for (let number = 0; number < namespaces; number++) {
     const space = db.namespace(`n${number}`);
     for (let key = 0; key < Math.max(puts, 1); key++) space.put(`k${key}`, number);
