@@ -180,7 +180,21 @@ export class Journal implements JournalSurface, LocalLog {
   }
 
   syncThrough(lsn: number = this.nextLsn): Promise<Lsn> {
-    return this.#whenDurable(checkLsn('lsn', lsn, 0, this.nextLsn));
+    const checked = checkLsn('lsn', lsn, 0, this.nextLsn);
+    return this.#whenDurable(checked, checked);
+  }
+
+  whenSynced<T>(lsn: Lsn, result: T): Promise<T> {
+    return this.#whenDurable(lsn, result);
+  }
+
+  settleWhenSynced(
+    lsn: Lsn,
+    result: unknown,
+    resolve: (result: unknown) => void,
+    reject: (error: Error) => void,
+  ): void {
+    this.#add(new Waiter(lsn, result, resolve, reject));
   }
 
   syncThroughSync(lsn: number = this.nextLsn): Lsn {
@@ -196,12 +210,13 @@ export class Journal implements JournalSurface, LocalLog {
       // Checked again, because a hook on the new promise may have drained or poisoned.
       if (this.poisoned !== null) reject(this.poisoned);
       else if (this.#isDrained) resolve();
-      else this.#drainWaiters.add(new Waiter(0 as Lsn, () => resolve(), reject));
+      else this.#drainWaiters.add(new Waiter(0 as Lsn, undefined, () => resolve(), reject));
     });
   }
 
   commit(record: Uint8Array): Promise<Lsn> {
-    return this.#whenDurable(this.append(record));
+    const lsn = this.append(record);
+    return this.#whenDurable(lsn, lsn);
   }
 
   read(range: ReadRange = {}): AsyncIterableIterator<JournalRecord> {
@@ -355,17 +370,20 @@ export class Journal implements JournalSurface, LocalLog {
     return this.nextLsn - this.syncedLsn < this.#options.maxUndurableBytes / 2;
   }
 
-  #whenDurable(lsn: Lsn): Promise<Lsn> {
-    if (lsn <= this.syncedLsn) return this.#turns.resolved(lsn);
+  #whenDurable<T>(lsn: Lsn, result: T): Promise<T> {
+    if (lsn <= this.syncedLsn) return this.#turns.resolved(result);
     const { poisoned } = this;
     if (poisoned !== null) return Promise.reject(poisoned);
     const promise = newPromise();
-    const waiter = waiterOfNewest(lsn);
     // Checked again, because a hook on the new promise may have drained or poisoned.
-    if (lsn <= this.syncedLsn) waiter.resolve(lsn);
+    this.#add(waiterOfNewest(lsn, result));
+    return promise as Promise<T>;
+  }
+
+  #add(waiter: Waiter): void {
+    if (waiter.lsn <= this.syncedLsn) waiter.resolve(waiter.result);
     else if (this.poisoned !== null) waiter.reject(this.poisoned);
     else this.#waiters.add(waiter);
-    return promise;
   }
 
   async #retire(lsn: number, needsMark: boolean): Promise<void> {

@@ -72,6 +72,20 @@ export interface StoreLog {
    */
   syncThrough(lsn?: number): Promise<Lsn>;
 
+  /** Resolves with `result` when every record up to `lsn` is durable. Otherwise like syncThrough(). */
+  whenSynced<T>(lsn: Lsn, result: T): Promise<T>;
+
+  /**
+   * Calls `resolve` with `result` when every record up to `lsn` is durable, or `reject` with KEELSON_POISONED if it will never
+   * be. For promises that were made before the record was appended.
+   */
+  settleWhenSynced(
+    lsn: Lsn,
+    result: unknown,
+    resolve: (result: unknown) => void,
+    reject: (error: Error) => void,
+  ): void;
+
   /**
    * Returns `lsn` when every record up to it is durable, and blocks the event loop until then. A log that
    * depends on a network cannot block, and throws.

@@ -14,6 +14,7 @@ function noting() {
   const waitFor = (lsn: number) => {
     const waiter = new Waiter(
       lsn as Lsn,
+      lsn,
       () => settled.push(lsn),
       () => rejected.push(lsn),
     );
@@ -66,7 +67,7 @@ describe('durable waiters', () => {
       waiters.settle(3);
       waitFor(4);
     };
-    waiters.add(new Waiter(2 as Lsn, during, () => {}));
+    waiters.add(new Waiter(2 as Lsn, 2, during, () => {}));
     waitFor(2);
     waiters.settle(2);
     expect(settled).toEqual([1, 2, 3]);
@@ -81,7 +82,7 @@ describe('durable waiters', () => {
     const stopped = () => {
       if (calls++ === 0) throw new Error('stopped');
     };
-    waiters.add(new Waiter(1 as Lsn, stopped, () => {}));
+    waiters.add(new Waiter(1 as Lsn, 1, stopped, () => {}));
     waitFor(2);
     waitFor(3);
     expect(() => waiters.settle(2)).toThrow('stopped');

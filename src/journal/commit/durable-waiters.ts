@@ -3,17 +3,19 @@
 import type { Lsn } from '../format/lsn.js';
 
 /**
- * A promise that waits until `lsn` is durable. It is a class because V8 may pretenure an object literal: when
+ * A promise that waits until `lsn` is durable, and resolves with `result`. It is a class because V8 may pretenure an object literal: when
  * many objects of one literal have survived, V8 allocates new ones in the old generation, and promotes what
  * they reference.
  */
 export class Waiter {
   readonly lsn: Lsn;
-  readonly resolve: (lsn: Lsn) => void;
+  readonly result: unknown;
+  readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 
-  constructor(lsn: Lsn, resolve: (lsn: Lsn) => void, reject: (error: Error) => void) {
+  constructor(lsn: Lsn, result: unknown, resolve: (result: unknown) => void, reject: (error: Error) => void) {
     this.lsn = lsn;
+    this.result = result;
     this.resolve = resolve;
     this.reject = reject;
   }
@@ -33,13 +35,13 @@ const keepFunctions = (resolve: Waiter['resolve'], reject: Waiter['reject']): vo
 };
 
 /** Returns a new promise. Hooks of the program (async_hooks) may run. Call waiterOfNewest() next. */
-export function newPromise(): Promise<Lsn> {
-  return new Promise<Lsn>(keepFunctions);
+export function newPromise(): Promise<unknown> {
+  return new Promise<unknown>(keepFunctions);
 }
 
 /** Returns a waiter for `lsn` that settles the promise that newPromise() has just made. */
-export function waiterOfNewest(lsn: Lsn): Waiter {
-  return new Waiter(lsn, resolveNewest, rejectNewest);
+export function waiterOfNewest(lsn: Lsn, result: unknown): Waiter {
+  return new Waiter(lsn, result, resolveNewest, rejectNewest);
 }
 
 /**
@@ -76,12 +78,12 @@ export class DurableWaiters {
     waiters.splice(at, 0, waiter);
   }
 
-  /** Resolves every waiter for `durableLsn` or less with its own LSN. */
+  /** Resolves every waiter for `durableLsn` or less with its result. */
   settle(durableLsn: number): void {
     // The queue is read again each time, because a hook on promises may add waiters, or settle.
     while (this.count > 0 && this.#waiters[this.#head]!.lsn <= durableLsn) {
       const waiter = this.#next();
-      waiter.resolve(waiter.lsn);
+      waiter.resolve(waiter.result);
       this.#unsure = null;
     }
     this.#cut();
@@ -103,7 +105,7 @@ export class DurableWaiters {
    */
   end(durableLsn: number, error: Error): void {
     const unsure = this.#unsure;
-    if (unsure !== null && unsure.lsn <= durableLsn) unsure.resolve(unsure.lsn);
+    if (unsure !== null && unsure.lsn <= durableLsn) unsure.resolve(unsure.result);
     else unsure?.reject(error);
     this.settle(durableLsn);
     this.rejectAll(error);

@@ -11,14 +11,14 @@ import { ViewEpoch } from './view-epoch.js';
 /** The id of an entry: a small integer. When the key is deleted, another entry may get the id. */
 export type EntryId = number;
 
-const PAGE_BITS = 10;
+const PAGE_BITS = 6;
 const PAGE_HANDLES = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_HANDLES - 1;
 /** The number of handles that the first page has at first. It grows with the ids, because a store may have many spaces. */
 const FIRST_PAGE_HANDLES = 8;
 /** The size of a handle in an array of numbers in V8, at most. */
 const HANDLE_BYTES = 8;
-const GROUP_BITS = 8;
+const GROUP_BITS = 6;
 const GROUP_MASK = (1 << GROUP_BITS) - 1;
 
 /**

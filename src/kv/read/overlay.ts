@@ -8,6 +8,7 @@ import type { EntryHandle } from '../entries/slab.js';
 import type { IndexWalk, LastingView, View, Walkable } from '../entries/view.js';
 import { intervalAt, intervalOf, isEmptyInterval, type KeyInterval, withInterval } from './key-intervals.js';
 import { DELETED_ID, MergedKeys } from './merged-keys.js';
+import { WrittenIds } from './written-ids.js';
 
 type Decode<T> = (bytes: Uint8Array, start: number, end: number) => T;
 
@@ -16,6 +17,8 @@ export interface WrittenValues {
   /** Calls `decode` with the value of a put, by the number of the operation. */
   readValue<T>(operation: number, decode: Decode<T>): T;
 }
+
+const NONE_CLEARED: readonly KeyInterval[] = [];
 
 /** The version of an entry that is not committed. */
 const NO_VERSION = 0;
@@ -46,8 +49,8 @@ abstract class OverlayReads {
 export class Overlay extends OverlayReads implements View {
   protected base: LastingView;
   /** The ids of written keys, and DELETED_ID for deleted ones. A clear removes the keys in its range. */
-  readonly #ids = new Map<IndexKey, EntryId>();
-  #cleared: readonly KeyInterval[] = [];
+  readonly #ids = new WrittenIds();
+  #cleared: readonly KeyInterval[] = NONE_CLEARED;
   /** The keys in their order, or null while nobody needs the order. */
   #keys: MergedKeys | null = null;
   /** What undoes each change since the first open savepoint, or null without one. */
@@ -67,7 +70,7 @@ export class Overlay extends OverlayReads implements View {
 
   /** True when a read of the key sees an operation, and not the view beneath. */
   covers(key: IndexKey): boolean {
-    return this.#ids.has(key) || this.#isCleared(key);
+    return this.#ids.get(key) !== undefined || this.#isCleared(key);
   }
 
   /** Shows a put. `operation` is its number in the write set. */
@@ -154,7 +157,7 @@ export class Overlay extends OverlayReads implements View {
   get #orderedKeys(): MergedKeys {
     if (this.#keys === null) {
       this.#keys = new MergedKeys(this.base, this.#cleared);
-      for (const [key, id] of this.#ids) this.#keys.write(key, id);
+      for (const [key, id] of this.#ids.entries()) this.#keys.write(key, id);
     }
     return this.#keys;
   }

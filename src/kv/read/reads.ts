@@ -210,36 +210,38 @@ export interface Codecs<K, V> {
   readonly value: ValueCodec<V>;
 }
 
+/** What reads need. */
+export interface ReadAccess {
+  /** Returns the entries as they are for the next read. */
+  view(): View;
+  /** Called at every read and at every step of an iteration. Throws when reads are not possible any more. */
+  assertOpen(): void;
+}
+
 /** The reads of one space, over a view of its entries. */
 export class IndexReads<K, V> implements Reads<K, V> {
   protected readonly codecs: Codecs<K, V>;
-  readonly #view: () => View;
-  readonly #assertOpen: () => void;
+  readonly #access: ReadAccess;
 
-  /**
-   * `access.assertOpen` is called at every read and at every step of an iteration. It throws when reads are not
-   * possible any more.
-   */
-  constructor(codecs: Codecs<K, V>, access: { view: () => View; assertOpen: () => void }) {
+  constructor(codecs: Codecs<K, V>, access: ReadAccess) {
     this.codecs = codecs;
-    this.#view = access.view;
-    this.#assertOpen = access.assertOpen;
+    this.#access = access;
   }
 
   get size(): number {
-    this.#assertOpen();
-    return this.#view().size;
+    this.#access.assertOpen();
+    return this.#access.view().size;
   }
 
   get(key: K): V | undefined {
     const handle = this.#find('key', key);
-    return handle === undefined ? undefined : this.#view().read(handle, this.codecs.value.decode);
+    return handle === undefined ? undefined : this.#access.view().read(handle, this.codecs.value.decode);
   }
 
   getEntry(key: K): VersionedValue<V> | undefined {
     const handle = this.#find('key', key);
     if (handle === undefined) return undefined;
-    return this.#entryAt(this.#view(), handle);
+    return this.#entryAt(this.#access.view(), handle);
   }
 
   has(key: K): boolean {
@@ -290,19 +292,19 @@ export class IndexReads<K, V> implements Reads<K, V> {
   }
 
   count(range?: KeyRange<K>): number {
-    this.#assertOpen();
-    return this.#view().count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);
+    this.#access.assertOpen();
+    return this.#access.view().count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);
   }
 
   rank(key: K): number {
-    this.#assertOpen();
-    return this.#view().rank(this.codecs.key.toIndexKey('key', key));
+    this.#access.assertOpen();
+    return this.#access.view().rank(this.codecs.key.toIndexKey('key', key));
   }
 
   nth(at: number): [K, V] | undefined {
-    this.#assertOpen();
+    this.#access.assertOpen();
     if (!Number.isInteger(at)) throw misuse('at', 'an integer', at);
-    const view = this.#view();
+    const view = this.#access.view();
     const found = view.nth(at < 0 ? view.size + at : at);
     if (found === undefined) return undefined;
     const [key, id] = found;
@@ -311,9 +313,9 @@ export class IndexReads<K, V> implements Reads<K, V> {
 
   /** Returns what `project` makes of the handle of each key. */
   #findMany<T>(keys: readonly K[], project: (view: View, handle: EntryHandle | undefined) => T): T[] {
-    this.#assertOpen();
+    this.#access.assertOpen();
     if (!Array.isArray(keys)) throw misuse('keys', 'an array of keys', keys);
-    const view = this.#view();
+    const view = this.#access.view();
     const found: T[] = [];
     // A key is found when the one before it has been read, because a decoder may be foreign code that writes, and a
     // handle is valid until the next write. A hole is no key: map() would pass over it.
@@ -329,16 +331,16 @@ export class IndexReads<K, V> implements Reads<K, V> {
   }
 
   #find(argument: string, key: K): EntryHandle | undefined {
-    this.#assertOpen();
-    return this.#view().find(this.codecs.key.toIndexKey(argument, key));
+    this.#access.assertOpen();
+    return this.#access.view().find(this.codecs.key.toIndexKey(argument, key));
   }
 
   /** Returns an iterator over a view that is taken now. `project` makes the items. */
   #iterate<T>(range: unknown, project: Projection<T>): IteratorObject<T, undefined> {
-    this.#assertOpen();
+    this.#access.assertOpen();
     const { bounds, reverse, limit, offset } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
-    const view = this.#view().view();
-    return new RangeIterator(view, view.walk(bounds, reverse, limit, offset), project, this.#assertOpen);
+    const view = this.#access.view().view();
+    return new RangeIterator(view, view.walk(bounds, reverse, limit, offset), project, this.#access);
   }
 }
 
@@ -348,15 +350,15 @@ type Projection<T> = (view: Walkable, walk: IndexWalk<EntryId>) => T;
 /** The iterator over a range. It is no generator, because resuming a generator takes longer than reading a key. */
 class RangeIterator<T> implements IteratorObject<T, undefined> {
   readonly #project: Projection<T>;
-  readonly #assertOpen: () => void;
+  readonly #access: ReadAccess;
   #view: Walkable | null;
   #walk: IndexWalk<EntryId> | null;
 
-  constructor(view: Walkable, walk: IndexWalk<EntryId>, project: Projection<T>, assertOpen: () => void) {
+  constructor(view: Walkable, walk: IndexWalk<EntryId>, project: Projection<T>, access: ReadAccess) {
     this.#view = view;
     this.#walk = walk;
     this.#project = project;
-    this.#assertOpen = assertOpen;
+    this.#access = access;
   }
 
   next(): IteratorResult<T, undefined> {
@@ -367,7 +369,7 @@ class RangeIterator<T> implements IteratorObject<T, undefined> {
     try {
       // The range has another entry. If the store was closed, an end without an error would look like the end of the
       // range.
-      this.#assertOpen();
+      this.#access.assertOpen();
       const value = this.#project(view, walk);
       isDone = false;
       return { done: false, value };

@@ -8,7 +8,7 @@ import type { Lsn } from '../../journal/index.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Schema } from '../entries/schema.js';
-import type { Space } from '../entries/space.js';
+import { ROOT_ID, type Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import type { LastingView } from '../entries/view.js';
 import { Overlay, type WrittenValues } from '../read/overlay.js';
@@ -17,6 +17,7 @@ import { assertNotDropped } from './conditions.js';
 import { ReadSet } from './read-set.js';
 import { type Recording, TransactionView } from './transaction-view.js';
 import { ViewedEntries } from './viewed-entries.js';
+import type { WriteCheck } from './write-path.js';
 import type { WriteMark, WriteSet } from './write-set.js';
 
 /** What an attempt needs of its store. */
@@ -54,20 +55,28 @@ interface Savepoint {
   readonly atCommits: number;
 }
 
-/** The entries of one space in an attempt. */
-interface SpaceInAttempt {
+/** One space in an attempt. */
+class SpaceInAttempt {
+  readonly space: Space;
   readonly overlay: Overlay;
   readonly view: TransactionView;
+
+  constructor(space: Space, overlay: Overlay, view: TransactionView) {
+    this.space = space;
+    this.overlay = overlay;
+    this.view = view;
+  }
 }
 
 /** The phase of an attempt. Its function runs in the first two, and its parts at the commit in the third. */
 type Phase = 'live' | 'view' | 'commit' | 'ended';
 
 /** One attempt of a transaction. */
-export class Attempt implements WrittenValues, Recording {
+export class Attempt implements WrittenValues, Recording, WriteCheck {
   /** The number of the attempt, from 1. */
   readonly number: number;
   readonly reads = new ReadSet();
+  /** The parts that run at the commit, in their order. */
   readonly atCommits: (() => void)[] = [];
   /** The part that may write. */
   part = new Part(null, null);
@@ -82,8 +91,12 @@ export class Attempt implements WrittenValues, Recording {
   writes: WriteSet | null = null;
   /** The view of an asynchronous attempt. */
   view: StoreView | null = null;
+  /** The place in the write log at which the view was taken, or null. */
+  place: number | null = null;
   readonly #store: AttemptStore;
-  readonly #spaces = new Map<Space, SpaceInAttempt>();
+  /** The root space, which most attempts use alone, and the others. */
+  #root: SpaceInAttempt | null = null;
+  #namespaces: Map<Space, SpaceInAttempt> | null = null;
   #now: number | null = null;
   /** True while a value is encoded, which may run foreign code. */
   #isEncoding = false;
@@ -184,7 +197,7 @@ export class Attempt implements WrittenValues, Recording {
   begin(outer: Part): Part {
     this.assertWritable(outer);
     const overlays = new Map<Overlay, number>();
-    for (const { overlay } of this.#spaces.values()) overlays.set(overlay, overlay.savepoint());
+    for (const { overlay } of this.#spaces) overlays.set(overlay, overlay.savepoint());
     const writes = this.writes?.mark() ?? null;
     this.part = new Part(outer, { writes, overlays, atCommits: this.atCommits.length });
     return this.part;
@@ -215,7 +228,8 @@ export class Attempt implements WrittenValues, Recording {
   lookAtView(view: StoreView): void {
     this.view = view;
     this.phase = 'view';
-    for (const [space, { overlay }] of this.#spaces) overlay.rebase(this.#baseOf(space));
+    this.place = this.#store.schema.writeLog.open();
+    for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));
   }
 
   /** Puts the live entries beneath the writes again, for the parts that run at the commit. */
@@ -223,7 +237,7 @@ export class Attempt implements WrittenValues, Recording {
     this.phase = 'commit';
     this.liveSince = this.#store.commits;
     this.#now = null;
-    for (const [space, { overlay }] of this.#spaces) overlay.rebase(this.#baseOf(space));
+    for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));
   }
 
   /** Notes that the function has ended. Throws when the attempt cannot be committed as it is. */
@@ -235,6 +249,39 @@ export class Attempt implements WrittenValues, Recording {
     if (this.#isEncoding) throw interruptedAttempt();
   }
 
+  /** Returns what was changed that the attempt has read, in words; null when all that it has read is as it was. */
+  conflict(): string | null {
+    if (this.phase !== 'view') {
+      // Nobody else may write while an attempt looks at live entries.
+      return this.#store.commits === this.liveSince ? null : 'something was written meanwhile';
+    }
+    const { reads } = this;
+    const changed = reads.changedPoint();
+    if (changed !== null || !reads.hasRanges) return changed;
+    return reads.changedRange(this.#store.schema.writeLog, this.place!);
+  }
+
+  /** Throws ReadsChanged when something was changed that the attempt has read. */
+  check(): void {
+    const conflict = this.conflict();
+    if (conflict !== null) throw new ReadsChanged(conflict);
+  }
+
+  /**
+   * Returns true when more was written since the view than the log holds, and the attempt has read ranges. A second view, to
+   * compare the first with, is then taken with a place in the log of its own.
+   */
+  get isBehindLog(): boolean {
+    return this.reads.hasRanges && this.#store.schema.writeLog.since(this.place!) === null;
+  }
+
+  /** Begins a new part of the log, for what was not compared. */
+  moveInLog(): void {
+    const { writeLog } = this.#store.schema;
+    writeLog.close(this.place!);
+    this.place = writeLog.open();
+  }
+
   /** Ends the attempt. It holds nothing any more. */
   end(): void {
     if (this.phase === 'ended') return;
@@ -242,7 +289,10 @@ export class Attempt implements WrittenValues, Recording {
     this.isRunning = false;
     this.view?.close();
     this.view = null;
-    this.#spaces.clear();
+    if (this.place !== null) this.#store.schema.writeLog.close(this.place);
+    this.place = null;
+    this.#root = null;
+    this.#namespaces = null;
     if (this.writes !== null) this.#store.giveBackWrites(this.writes);
     this.writes = null;
   }
@@ -259,9 +309,9 @@ export class Attempt implements WrittenValues, Recording {
     part.isOpen = false;
     part.isUndone = true;
     // An overlay that is younger than the part holds nothing that is older.
-    for (const [space, { overlay }] of this.#spaces) {
+    for (const { space, overlay } of this.#spaces) {
       const mark = overlays.get(overlay);
-      if (mark === undefined) this.#spaces.delete(space);
+      if (mark === undefined) this.#forget(space);
       else overlay.undo(mark);
     }
     if (writes !== null) this.writes!.rollback(writes);
@@ -273,18 +323,44 @@ export class Attempt implements WrittenValues, Recording {
     this.part = part.outer!;
   }
 
+  get #spaces(): readonly SpaceInAttempt[] {
+    const root = this.#root === null ? [] : [this.#root];
+    return this.#namespaces === null ? root : [...root, ...this.#namespaces.values()];
+  }
+
   #in(space: Space): SpaceInAttempt {
-    const known = this.#spaces.get(space);
-    if (known !== undefined) return known;
-    if (this.view?.in(space) === undefined) assertNotDropped(space);
+    const known = space.id === ROOT_ID ? this.#root : this.#namespaces?.get(space);
+    return known ?? this.#add(space);
+  }
+
+  #add(space: Space): SpaceInAttempt {
+    if (space.isDropped && this.view?.in(space) === undefined) assertNotDropped(space);
     const overlay = new Overlay(this.#baseOf(space), this);
-    const made = { overlay, view: new TransactionView(this, space, overlay) };
-    this.#spaces.set(space, made);
+    const made = new SpaceInAttempt(space, overlay, new TransactionView(this, space, overlay));
+    if (space.id === ROOT_ID) this.#root = made;
+    else {
+      this.#namespaces ??= new Map();
+      this.#namespaces.set(space, made);
+    }
     return made;
+  }
+
+  #forget(space: Space): void {
+    if (space.id === ROOT_ID) this.#root = null;
+    else this.#namespaces!.delete(space);
   }
 
   #baseOf(space: Space): LastingView {
     return this.phase === 'view' ? new ViewedEntries(space, this.view!) : space.entries;
+  }
+}
+
+/** Thrown inside of a commit when something that the transaction has read was changed. Callers do not see it. */
+export class ReadsChanged {
+  readonly what: string;
+
+  constructor(what: string) {
+    this.what = what;
   }
 }
 

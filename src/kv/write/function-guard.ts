@@ -8,16 +8,17 @@ export class FunctionGuard {
   /** True while a function runs. */
   isInside = false;
   #isResetDue = false;
+  readonly #reset = (): void => {
+    this.#isResetDue = false;
+    this.isInside = false;
+  };
 
   enter(): void {
     this.isInside = true;
     // JavaScript may be stopped in the function, for example by a timeout of node:vm. No `finally` runs then.
     if (this.#isResetDue) return;
     this.#isResetDue = true;
-    queueMicrotask(() => {
-      this.#isResetDue = false;
-      this.isInside = false;
-    });
+    queueMicrotask(this.#reset);
   }
 
   leave(): void {

@@ -16,6 +16,8 @@ const ANY_VERSION = -1;
 /** The number of point reads at which doubles are removed for the first time. */
 const POINTS_COMPACTED_MIN = 16_384;
 
+const NO_RANGES: readonly RangeRead[] = [];
+
 /** A range read. */
 export class RangeRead {
   readonly space: Space;
@@ -53,20 +55,33 @@ export class RangeRead {
   }
 }
 
+/** A point read. They form a list, which takes less memory than arrays when there are few. */
+class PointRead {
+  readonly space: Space;
+  readonly key: IndexKey;
+  /** The version that was seen; 0 for an absent key. */
+  readonly version: number;
+  readonly before: PointRead | null;
+
+  constructor(space: Space, key: IndexKey, version: number, before: PointRead | null) {
+    this.space = space;
+    this.key = key;
+    this.version = version;
+    this.before = before;
+  }
+}
+
 /** What one attempt of a transaction has read. */
 export class ReadSet {
-  #spaces: Space[] = [];
-  #keys: IndexKey[] = [];
-  #versions: number[] = [];
+  #lastPoint: PointRead | null = null;
+  #points = 0;
   #compactedAt = POINTS_COMPACTED_MIN;
-  readonly ranges: RangeRead[] = [];
+  #ranges: RangeRead[] | null = null;
 
   /** Adds a point read, with the version that was seen; 0 for an absent key. */
   addPoint(space: Space, key: IndexKey, version: number): void {
-    this.#spaces.push(space);
-    this.#keys.push(key);
-    this.#versions.push(version);
-    if (this.#keys.length >= this.#compactedAt) this.#compact();
+    this.#lastPoint = new PointRead(space, key, version, this.#lastPoint);
+    if (++this.#points >= this.#compactedAt) this.#compact();
   }
 
   /** Adds a read that has seen only whether a key is there. */
@@ -75,22 +90,25 @@ export class ReadSet {
   }
 
   addRange(range: RangeRead): void {
-    this.ranges.push(range);
+    this.#ranges ??= [];
+    this.#ranges.push(range);
+  }
+
+  get ranges(): readonly RangeRead[] {
+    return this.#ranges ?? NO_RANGES;
   }
 
   /** True when a range was read, so that versions alone do not tell whether the reads still hold. */
   get hasRanges(): boolean {
-    return this.ranges.some(({ seen }) => seen !== null);
+    return this.#ranges?.some(({ seen }) => seen !== null) ?? false;
   }
 
   /** Returns what has changed that a point read has seen, in words; or null. */
   changedPoint(): string | null {
-    for (let at = 0; at < this.#keys.length; at++) {
-      const space = this.#spaces[at]!;
-      const key = this.#keys[at]!;
-      if (space.isDropped) return `the namespace ${JSON.stringify(space.name)}`;
+    for (let point = this.#lastPoint; point !== null; point = point.before) {
+      const { space, key, version: seen } = point;
+      if (space.isDropped) return shownNamespace(space);
       const version = versionIn(space, key);
-      const seen = this.#versions[at]!;
       if (seen === ANY_VERSION ? version === 0 : version !== seen) return shownKey(space, key);
     }
     return null;
@@ -98,38 +116,40 @@ export class ReadSet {
 
   /** Returns what has changed since `place` that a range read has seen, in words; null when nothing has. */
   changedRange(log: WriteLog, place: number): string | null {
-    for (const { space } of this.ranges)
-      if (space.isDropped) return `the namespace ${JSON.stringify(space.name)}`;
+    const { ranges } = this;
+    for (const { space } of ranges) if (space.isDropped) return shownNamespace(space);
     const changes = log.since(place);
-    if (changes === null) return 'more than a transaction can keep in mind';
+    if (changes === null) return 'more was written than a transaction can check at its commit';
     for (const change of changes)
-      for (const range of this.ranges) if (range.isTouchedBy(change)) return shownChange(change);
+      for (const range of ranges) if (range.isTouchedBy(change)) return shownChange(change);
     return null;
   }
 
-  /** Keeps one point read of each key: the first, because a second that differs would not have been possible. */
+  /** Keeps one of equal point reads. */
   #compact(): void {
-    const seen = new Map<Space, Set<IndexKey>>();
-    const [spaces, keys, versions] = [this.#spaces, this.#keys, this.#versions];
-    [this.#spaces, this.#keys, this.#versions] = [[], [], []];
-    for (let at = keys.length - 1; at >= 0; at--) {
-      const space = spaces[at]!;
-      if (!seen.has(space)) seen.set(space, new Set());
-      const known = seen.get(space)!;
-      const name = versions[at] === ANY_VERSION ? `?${keys[at]}` : `=${keys[at]}`;
+    const seen = new Map<Space, Set<string>>();
+    let kept: PointRead | null = null;
+    this.#points = 0;
+    for (let point = this.#lastPoint; point !== null; point = point.before) {
+      const { space, key, version } = point;
+      const known = seen.get(space) ?? new Set();
+      seen.set(space, known);
+      const name = `${version} ${key}`;
       if (known.has(name)) continue;
       known.add(name);
-      this.#spaces.push(space);
-      this.#keys.push(keys[at]!);
-      this.#versions.push(versions[at]!);
+      kept = new PointRead(space, key, version, kept);
+      this.#points++;
     }
-    this.#compactedAt = Math.max(POINTS_COMPACTED_MIN, this.#keys.length * 2);
+    this.#lastPoint = kept;
+    this.#compactedAt = Math.max(POINTS_COMPACTED_MIN, this.#points * 2);
   }
+}
+
+function shownNamespace({ name }: Space): string {
+  return `the namespace ${JSON.stringify(name)}`;
 }
 
 function shownChange({ space, where }: LoggedChange): string {
   if (typeof where === 'string') return shownKey(space, where);
-  return space.name === ''
-    ? 'a range of keys'
-    : `a range of keys of the namespace ${JSON.stringify(space.name)}`;
+  return space.name === '' ? 'a range of keys' : `a range of keys of ${shownNamespace(space)}`;
 }

@@ -5,9 +5,31 @@ import { misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
 import type { Space } from '../entries/space.js';
-import { type Codecs, IndexReads } from '../read/reads.js';
+import type { View } from '../entries/view.js';
+import { type Codecs, IndexReads, type ReadAccess } from '../read/reads.js';
 import type { Attempt, Part } from './attempt.js';
 import type { Place, PlaceOf } from './batch.js';
+
+/** How the reads of a transaction get at the entries of one space. A class, because closures take more memory. */
+class TransactionAccess implements ReadAccess {
+  readonly #attempt: Attempt;
+  readonly #part: Part;
+  readonly #space: Space;
+
+  constructor(attempt: Attempt, part: Part, space: Space) {
+    this.#attempt = attempt;
+    this.#part = part;
+    this.#space = space;
+  }
+
+  view(): View {
+    return this.#attempt.viewOf(this.#space);
+  }
+
+  assertOpen(): void {
+    this.#attempt.assertReadable(this.#part);
+  }
+}
 
 /** The reads and writes of one space in a transaction. */
 export class SpaceTransaction<K, V> extends IndexReads<K, V> {
@@ -16,10 +38,7 @@ export class SpaceTransaction<K, V> extends IndexReads<K, V> {
   readonly #space: Space;
 
   constructor(attempt: Attempt, part: Part, { space, codecs }: Place) {
-    super(codecs as Codecs<K, V>, {
-      view: () => attempt.viewOf(space),
-      assertOpen: () => attempt.assertReadable(part),
-    });
+    super(codecs as Codecs<K, V>, new TransactionAccess(attempt, part, space));
     this.#attempt = attempt;
     this.#part = part;
     this.#space = space;

@@ -10,7 +10,7 @@ import type { Lsn } from '../../journal/index.js';
 import { nextTurn } from '../../schedulers.js';
 import type { Schema } from '../entries/schema.js';
 import type { StoreView } from '../entries/store-view.js';
-import { Attempt, type AttemptStore } from './attempt.js';
+import { Attempt, type AttemptStore, ReadsChanged } from './attempt.js';
 import type { Place, PlaceOf } from './batch.js';
 import { CommitTurns } from './commit-turns.js';
 import { Deadlines } from './deadlines.js';
@@ -63,7 +63,7 @@ export class Transactions {
     this.#turns = new CommitTurns(() => store.nowMs());
     this.#deadlines = new Deadlines(
       () => store.nowMs(),
-      (open) => this.#expire(open),
+      (open) => this.#end(open, aborted('it took longer than timeoutMs', open.attempt.number)),
     );
     this.#attemptStore = {
       schema: store.schema,
@@ -94,8 +94,9 @@ export class Transactions {
     const resolved = resolveTransactionOptions(options);
     const attempt = new Attempt(this.#attemptStore, 1);
     const result = this.#begin(attempt, fn, resolved);
-    if (result.isDone) return result.promise as Promise<Awaited<T>>;
-    return this.#goOn(attempt, result.promise, fn, resolved) as Promise<Awaited<T>>;
+    return (attempt.phase === 'view' ? this.#goOn(attempt, result, fn, resolved) : result) as Promise<
+      Awaited<T>
+    >;
   }
 
   /** Ends all open transactions. */
@@ -104,122 +105,119 @@ export class Transactions {
   }
 
   /**
-   * Runs the function over live entries. When it returns no promise, commits the attempt and returns the promise of the
-   * result. Otherwise gives the attempt a view and returns the promise of the function.
+   * Runs the function over live entries. When it returns no promise, commits the attempt, ends it, and returns the promise of
+   * the result. Otherwise gives the attempt a view, and returns the promise of the function.
    */
-  #begin<T>(
-    attempt: Attempt,
-    fn: Fn<T>,
-    options: ResolvedTransactionOptions,
-  ): { readonly isDone: boolean; readonly promise: Promise<unknown> } {
-    const { guard, schema } = this.#store;
-    let isGoingOn = false;
+  #begin(attempt: Attempt, fn: Fn<unknown>, options: ResolvedTransactionOptions): Promise<unknown> {
+    const { guard, schema, root } = this.#store;
     guard.enter();
     try {
-      const tx = new Transaction<unknown, unknown>(attempt, attempt.part, this.#store.root, this.#placeOf);
-      const result = fn(tx);
+      const result = fn(new Transaction<unknown, unknown>(attempt, attempt.part, root, this.#placeOf));
       if (types.isPromise(result)) {
         attempt.lookAtView(schema.view(this.#store.lastLsn));
-        isGoingOn = true;
-        return { isDone: false, promise: result };
+        return result;
       }
       if (isThenable(result))
         throw misuse('the result of fn', 'a promise, or a value without then()', result);
       attempt.seal();
       this.#runAtCommits(attempt);
-      const promise = this.#commit(attempt, null, options, result);
-      return { isDone: true, promise };
+      return this.#whenDurable(this.#commit(attempt), options, result);
     } catch (error) {
       throw error instanceof ReadsChanged ? outOfAttempts(error.what, attempt.number) : error;
     } finally {
       guard.leave();
-      if (!isGoingOn) attempt.end();
+      if (attempt.phase !== 'view') attempt.end();
     }
   }
 
-  #goOn<T>(
+  /** Goes on with an asynchronous transaction, whose function has returned `promise`. */
+  #goOn(
     attempt: Attempt,
     promise: Promise<unknown>,
-    fn: Fn<T>,
+    fn: Fn<unknown>,
     options: ResolvedTransactionOptions,
   ): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const open = new OpenTransaction(attempt, this.#store.schema.writeLog.open(), resolve, reject);
-      this.#open.add(open);
-      this.#deadlines.add(open, options.timeoutMs);
-      const { signal } = options;
-      if (signal !== undefined) {
-        const onAbort = () =>
-          this.#end(open, aborted('its signal was aborted', open.attempt.number, signal.reason));
-        signal.addEventListener('abort', onAbort, { once: true });
-        open.onEnd = () => signal.removeEventListener('abort', onAbort);
-        // The function may have aborted it.
-        if (signal.aborted) onAbort();
-      }
-      this.#drive(open, promise, fn, options).catch((error) => this.#end(open, error));
-    });
+    const result = new Promise(keepFunctions);
+    const open = new OpenTransaction(attempt, resolveNewest, rejectNewest);
+    this.#open.add(open);
+    this.#deadlines.add(open, options.timeoutMs);
+    if (options.signal !== undefined) this.#listen(open, options.signal);
+    void this.#drive(open, promise, fn, options);
+    return result;
   }
 
-  /** Awaits the function, commits, and tries again after conflicts, until the transaction has ended. */
-  async #drive<T>(
+  #listen(open: OpenTransaction, signal: AbortSignal): void {
+    const onAbort = () =>
+      this.#end(open, aborted('its signal was aborted', open.attempt.number, signal.reason));
+    signal.addEventListener('abort', onAbort, { once: true });
+    open.onEnd = () => signal.removeEventListener('abort', onAbort);
+    // The function may have aborted it.
+    if (signal.aborted) onAbort();
+  }
+
+  /** Awaits the function, commits, and tries again after conflicts, until the transaction has ended. Never rejects. */
+  async #drive(
     open: OpenTransaction,
     promise: Promise<unknown>,
-    fn: Fn<T>,
+    fn: Fn<unknown>,
     options: ResolvedTransactionOptions,
   ): Promise<void> {
-    for (let running = promise; ; ) {
-      const result = await running;
-      if (open.hasEnded) return;
-      const conflict = await this.#tryCommit(open, options, result);
-      if (conflict === null || open.hasEnded) return;
-      const { number } = open.attempt;
-      if (number >= options.maxAttempts) throw outOfAttempts(conflict, number);
-      this.#endAttempt(open);
-      if (number + 1 >= ATTEMPT_WITH_TURN_MIN) await this.#turns.take(open);
-      if (open.hasEnded) return;
-      open.attempt = new Attempt(this.#attemptStore, number + 1);
-      const next = this.#begin(open.attempt, fn, options);
-      if (next.isDone) {
-        this.#settle(open, next.promise);
-        return;
+    try {
+      for (let running = promise; ; ) {
+        const result = await running;
+        if (open.hasEnded) return;
+        open.attempt.seal();
+        const mustWait = this.#turns.isTakenByAnother(open) || open.attempt.isBehindLog;
+        const conflict =
+          (mustWait ? await this.#catchUp(open) : null) ?? this.#tryCommit(open, options, result);
+        if (open.hasEnded) return;
+        const { number } = open.attempt;
+        if (number >= options.maxAttempts) throw outOfAttempts(conflict!, number);
+        open.attempt.end();
+        if (number + 1 >= ATTEMPT_WITH_TURN_MIN) await this.#turns.take(open);
+        if (open.hasEnded) return;
+        running = this.#beginAgain(open, number + 1, fn, options);
+        if (open.hasEnded) return;
       }
-      open.place = this.#store.schema.writeLog.open();
-      running = next.promise;
+    } catch (error) {
+      this.#end(open, error);
     }
   }
 
-  /** Commits an asynchronous attempt. Returns what it conflicts with, in words; null when it is committed. */
-  async #tryCommit(
+  /** Begins another attempt. When its function returns no promise this time, the transaction has ended. */
+  #beginAgain(
     open: OpenTransaction,
+    number: number,
+    fn: Fn<unknown>,
     options: ResolvedTransactionOptions,
-    result: unknown,
-  ): Promise<string | null> {
-    const { attempt } = open;
-    attempt.seal();
-    if (this.#turns.isTakenByAnother(open)) await this.#turns.free(open);
-    if (open.hasEnded) return null;
-    if (!attempt.hasWritten && attempt.atCommits.length === 0) {
-      this.#settle(open, this.#whenRead(attempt.view!.lsn as Lsn, options, result));
-      return null;
+  ): Promise<unknown> {
+    open.attempt = new Attempt(this.#attemptStore, number);
+    const promise = this.#begin(open.attempt, fn, options);
+    if (open.attempt.phase !== 'view') {
+      this.#forget(open);
+      open.resolve(promise);
     }
-    const stale = await this.#catchUp(open);
-    if (stale !== null || open.hasEnded) return stale;
-    return this.#commitNow(open, options, result);
+    return promise;
   }
 
-  #commitNow(open: OpenTransaction, options: ResolvedTransactionOptions, result: unknown): string | null {
+  /** Commits an attempt if it can. Returns what it conflicts with, in words; null when the transaction has ended. */
+  #tryCommit(open: OpenTransaction, options: ResolvedTransactionOptions, result: unknown): string | null {
     const { attempt } = open;
     const { guard, schema } = this.#store;
+    if (open.hasEnded) return null;
+    if (!attempt.hasWritten && attempt.atCommits.length === 0) {
+      this.#succeed(open, attempt.view!.lsn as Lsn, options, result);
+      return null;
+    }
     this.#store.assertWritable();
     guard.enter();
     try {
       if (attempt.atCommits.length > 0) {
         schema.links.run();
-        const conflict = this.#conflictOf(open);
-        if (conflict !== null) return conflict;
+        attempt.check();
         this.#runAtCommits(attempt);
       }
-      this.#settle(open, this.#commit(attempt, open, options, result));
+      this.#succeed(open, this.#commit(attempt), options, result);
       return null;
     } catch (error) {
       if (error instanceof ReadsChanged) return error.what;
@@ -229,41 +227,12 @@ export class Transactions {
     }
   }
 
-  /** Returns what was changed that the attempt has read, in words; null when all that it has read is as it was. */
-  #conflictOf({ attempt, place }: OpenTransaction): string | null {
-    const { reads } = attempt;
-    return (
-      reads.changedPoint() ??
-      (reads.hasRanges ? reads.changedRange(this.#store.schema.writeLog, place!) : null)
-    );
-  }
-
-  /** Appends what the attempt has written. Throws ReadsChanged when `open` is given and what it has read was changed. */
-  #commit(
-    attempt: Attempt,
-    open: OpenTransaction | null,
-    options: ResolvedTransactionOptions,
-    result: unknown,
-  ): Promise<unknown> {
+  /** Appends what the attempt has written, and returns the LSN. Throws ReadsChanged when what it has read was changed. */
+  #commit(attempt: Attempt): Lsn {
     const { writes } = attempt;
-    if (writes === null || writes.count === 0) return this.#whenRead(this.#store.lastLsn, options, result);
-    const { writer } = this.#store.assertWritable();
-    const lsn = writer.path.commit(writes, () => {
-      // An attempt that looks at live entries was checked before, and nobody else may have written since.
-      const isLive = open === null || attempt.phase === 'commit';
-      const isChanged = isLive && writer.path.commits !== attempt.liveSince;
-      const conflict = isLive ? null : this.#conflictOf(open);
-      if (isChanged || conflict !== null)
-        throw new ReadsChanged(conflict ?? 'something was written meanwhile');
-    });
-    attempt.lsn = lsn;
-    return writer.whenDurableWith(lsn, options.durability, result, writes.count);
-  }
-
-  /** Returns the promise of the result of a transaction without writes: it resolves when what was read is durable. */
-  #whenRead(lsn: Lsn, { durability }: ResolvedTransactionOptions, result: unknown): Promise<unknown> {
-    const { writer } = this.#store;
-    return writer === null ? Promise.resolve(result) : writer.whenDurableWith(lsn, durability, result);
+    if (writes === null || writes.count === 0) return this.#store.lastLsn;
+    attempt.lsn = this.#store.assertWritable().writer.path.commit(writes, attempt);
+    return attempt.lsn;
   }
 
   #runAtCommits(attempt: Attempt): void {
@@ -274,19 +243,39 @@ export class Transactions {
     attempt.seal();
   }
 
+  /** Returns the promise of a result that resolves when the log is durable up to `lsn`. */
+  #whenDurable(lsn: Lsn, { durability }: ResolvedTransactionOptions, result: unknown): Promise<unknown> {
+    const { writer } = this.#store;
+    return writer === null ? Promise.resolve(result) : writer.whenDurableWith(lsn, durability, result);
+  }
+
+  /** Ends a transaction. Its promise resolves when the log is durable up to `lsn`. */
+  #succeed(
+    open: OpenTransaction,
+    lsn: Lsn,
+    { durability }: ResolvedTransactionOptions,
+    result: unknown,
+  ): void {
+    const { writer } = this.#store;
+    this.#forget(open);
+    if (writer === null) open.resolve(result);
+    else if (durability === 'memory') open.resolve(writer.whenDurableWith(lsn, durability, result));
+    else writer.log.settleWhenSynced(lsn, result, open.resolve, open.reject);
+  }
+
   /**
-   * When more was written than the log holds, compares the view of the attempt with a second view, and begins a new part of
-   * the log there. Returns what has changed, in words; null when nothing has.
+   * Waits until no other transaction has the turn. When more was written than the log holds, then compares the view of the
+   * attempt with a second view, and begins a new part of the log there. Returns what has changed, in words; or null.
    */
   async #catchUp(open: OpenTransaction): Promise<string | null> {
+    await this.#turns.free(open);
+    const { attempt } = open;
+    if (open.hasEnded || !attempt.isBehindLog) return null;
     const { schema, lastLsn } = this.#store;
-    const { reads, view } = open.attempt;
-    if (!reads.hasRanges || schema.writeLog.since(open.place!) !== null) return null;
     const second = schema.view(lastLsn);
-    schema.writeLog.close(open.place!);
-    open.place = schema.writeLog.open();
+    attempt.moveInLog();
     try {
-      return await this.#compare(open, view!, second);
+      return await this.#compare(open, attempt.view!, second);
     } finally {
       second.close();
     }
@@ -304,13 +293,6 @@ export class Transactions {
     }
   }
 
-  /** Ends a transaction with the promise of its result. */
-  #settle(open: OpenTransaction, promise: Promise<unknown>): void {
-    if (open.hasEnded) return;
-    this.#forget(open);
-    open.resolve(promise);
-  }
-
   /** Ends a transaction with an error. */
   #end(open: OpenTransaction, error: unknown): void {
     if (open.hasEnded) return;
@@ -318,57 +300,37 @@ export class Transactions {
     open.reject(error);
   }
 
-  #expire(open: OpenTransaction): void {
-    this.#end(open, aborted('it took longer than timeoutMs', open.attempt.number));
-  }
-
   #forget(open: OpenTransaction): void {
     open.hasEnded = true;
     this.#open.delete(open);
     this.#deadlines.delete(open);
-    this.#endAttempt(open);
-    this.#turns.leave(open);
-    open.onEnd();
-  }
-
-  #endAttempt(open: OpenTransaction): void {
     open.attempt.end();
-    if (open.place === null) return;
-    this.#store.schema.writeLog.close(open.place);
-    open.place = null;
+    this.#turns.leave(open);
+    open.onEnd?.();
   }
 }
+
+/** The functions that settle the promise that was made last with keepFunctions(). One function makes less garbage. */
+let resolveNewest: (result: unknown) => void;
+let rejectNewest: (error: unknown) => void;
+
+const keepFunctions = (resolve: (result: unknown) => void, reject: (error: unknown) => void): void => {
+  resolveNewest = resolve;
+  rejectNewest = reject;
+};
 
 /** An asynchronous transaction that has not ended. */
 class OpenTransaction {
   attempt: Attempt;
-  /** The place in the write log at which the view of the attempt was taken; null between two attempts. */
-  place: number | null;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
   hasEnded = false;
-  onEnd: () => void = () => {};
+  onEnd: (() => void) | null = null;
 
-  constructor(
-    attempt: Attempt,
-    place: number,
-    resolve: (result: unknown) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(attempt: Attempt, resolve: (result: unknown) => void, reject: (error: unknown) => void) {
     this.attempt = attempt;
-    this.place = place;
     this.resolve = resolve;
     this.reject = reject;
-  }
-}
-
-/** Thrown inside of a commit when something that the transaction has read was changed. Nobody else sees it. */
-class ReadsChanged extends Error {
-  readonly what: string;
-
-  constructor(what: string) {
-    super();
-    this.what = what;
   }
 }
 

@@ -25,6 +25,12 @@ const SUBMIT_FIRST_BYTES = 32 * 1024;
 /** The most write sets that are kept for later writes. Each has at least 16 KiB of memory. */
 const RESTING_MAX = 128;
 
+/** A condition of a write that the write set does not hold. */
+export interface WriteCheck {
+  /** Throws when the write must not be made. Runs no foreign code. */
+  check(): void;
+}
+
 /** An observer of commits. */
 export interface WriteObserver {
   /**
@@ -96,7 +102,7 @@ export class WritePath {
    * changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, what judgeSpaces(), judgeVersions(), ensureRoom() and
    * `assertWritable` throw. An error while log and entries change poisons the log: memory may disagree with the log then.
    */
-  commit(writes: WriteSet, check: (() => void) | null = null): Lsn {
+  commit(writes: WriteSet, check: WriteCheck | null = null): Lsn {
     const { log, schema } = this.#parts;
     if (writes.count === 0) return this.#commitNothing(writes);
     let record = writes.finish();
@@ -141,7 +147,7 @@ export class WritePath {
    * claim(), poisons the log and is thrown as KEELSON_POISONED. The guard stays set then, as it does when JavaScript is
    * stopped in here.
    */
-  #change(writes: WriteSet, record: RecordMemory, check: (() => void) | null): Lsn {
+  #change(writes: WriteSet, record: RecordMemory, check: WriteCheck | null): Lsn {
     const { log, schema } = this.#parts;
     const { links } = schema;
     const isSmall = record.at < SUBMIT_FIRST_BYTES;
@@ -151,7 +157,7 @@ export class WritePath {
     judgeSpaces(writes);
     if (hasConditions) {
       judgeVersions(writes);
-      check?.();
+      check?.check();
     }
     links.guard.enter();
     let lsn: Lsn;

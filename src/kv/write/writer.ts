@@ -35,9 +35,7 @@ export class Writer {
 
   /** Returns a promise that resolves with `result` when the write at `lsn` is durable. */
   whenDurableWith<T>(lsn: Lsn, durability: Durability, result: T, work = 1): Promise<T> {
-    return durability === 'memory'
-      ? this.#turns.resolved(result, work)
-      : this.log.syncThrough(lsn).then(() => result);
+    return durability === 'memory' ? this.#turns.resolved(result, work) : this.log.whenSynced(lsn, result);
   }
 
   /** Returns the promise of the write at `lsn`. `work` is the work of the write, for FairTurns. */
