@@ -181,9 +181,10 @@ export interface Reads<K, V> {
   count(range?: KeyRange<K>): number;
 
   /**
-   * Returns the number of keys below a key. The key itself may be absent. O(log n).
+   * Returns the number of keys below a key. The key itself may be absent. O(log n). For the keys below the first parts of a
+   * tuple, use count({ lt: parts }).
    *
-   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
    * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED.
    * @example
    * // With keys in the order of scores, each followed by a name:
