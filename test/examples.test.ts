@@ -15,6 +15,7 @@ describe('examples', () => {
       'crash-test.js',
       /^Two puts: After a crash at .*: money was lost\n(.*\n)*One batch: \d{3,} crashes, and no money was lost\.\n$/,
     ],
+    ['job-claims.js', /^40 jobs ran once each: \d+ by ann, \d+ by robert, in \d+ attempts\.\n$/],
     ['sessions.js', /^200 logins answered after \d+ disk flushes; 198 sessions are left\.\n$/],
   ])('%s exits with 0', async (name, said) => {
     const { stdout, stderr } = await run(process.execPath, [example(name)]);

@@ -9,6 +9,7 @@ import { openJournal } from '../src/journal/index.js';
 import { open, type Store, salvage, verify } from '../src/kv/index.js';
 import { RECORD_FORMAT_VERSION, RECORD_KIND_BIRTH } from '../src/kv/write/record-format.js';
 import { SYSTEM_ERRORS, storageError } from '../src/storage/storage-errors.js';
+import { inMemory } from '../src/testing/in-memory.js';
 
 const NOBODY = 65534;
 const isRoot = process.getuid?.() === 0;
@@ -169,5 +170,30 @@ describe('the message', () => {
     expect(error.message).toBe(
       'open failed with EODD: /x/y. The documentation of the system tells what this error means. Mend its cause, and try again',
     );
+  });
+
+  describe.each([
+    [
+      'a field of a batch',
+      (db: Store<string, number>) => db.batch([{ type: 'delete', namespace: db, key: 'k' } as never]),
+    ],
+    ['a transaction', (db: Store<string, number>) => db.transaction((tx) => tx.in(db as never))],
+    ['a snapshot', (db: Store<string, number>) => db.snapshot().in(db as never)],
+  ])('of a store in the place of a namespace, in %s,', (_, use) => {
+    test('tells how to reach the store itself', async () => {
+      await using db = await inMemory().open<number>('/s');
+      expect(() => use(db)).toThrow(
+        /namespace: expected a namespace, .*, got a Store\. For the entries of the store itself, leave the namespace out/,
+      );
+    });
+  });
+
+  test('of a condition in a put of a batch tells the operation that checks', async () => {
+    await using db = await inMemory().open<number>('/s');
+    const operation = { type: 'put', key: 'k', value: 1, ifVersion: 0 } as const;
+    expect(() => db.batch([operation])).toThrow(
+      /^operations\[0\]: unknown field 'ifVersion' of a put; .*, \{ type: 'check', key, version \}$/,
+    );
+    expect(db.size).toBe(0);
   });
 });

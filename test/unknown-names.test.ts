@@ -51,6 +51,10 @@ describe('an unknown name is a TypeError that lists the known ones', () => {
     ['keys', () => withStore((db) => db.keys(odd))],
     ['values', () => withStore((db) => db.values(odd))],
     ['count', () => withStore((db) => db.count(odd))],
+    ['namespace', () => withStore((db) => db.namespace('n', odd))],
+    ['drop', () => withStore((db) => db.drop('n', odd))],
+    ['transaction', () => withStore((db) => db.transaction(() => {}, odd))],
+    ['clear of a transaction', () => withStore((db) => db.transaction((tx) => tx.clear(odd)))],
     ['count of a snapshot', () => withStore((db) => db.snapshot().count(odd))],
     ['read', () => withJournal((journal) => journal.read(odd))],
     ['follow', () => withJournal((journal) => journal.follow({ from: 0, ...odd }))],
@@ -66,6 +70,19 @@ describe('an unknown name is a TypeError that lists the known ones', () => {
       expect.objectContaining({
         name: 'TypeError',
         message: expect.stringMatching(/unknown (option|field) 'odd'.*; known (are|is) \w/),
+      }),
+    );
+  });
+
+  test('of the writes of a transaction, which have no options', async () => {
+    await withStore((db) =>
+      db.transaction((tx) => {
+        const message =
+          /^options: expected none, .*, got an object\. In place of ifVersion, compare the version/;
+        const given = [{ ifVersion: 0 }] as unknown as [];
+        expect(() => tx.put('k', 1, ...given)).toThrow(message);
+        expect(() => tx.delete('a', ...given)).toThrow(message);
+        expect([...tx.keys()]).toEqual(['a']);
       }),
     );
   });

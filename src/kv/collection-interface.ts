@@ -8,7 +8,8 @@ import type { Operation } from './write/batch.js';
 import type { ConditionalOptions, PutOptions, WriteOptions } from './write/write-options.js';
 
 /**
- * An operation of a batch. With `namespace`, it is one in another namespace of the same store.
+ * An operation of a batch. With `namespace`, it is one in that namespace of the same store. Without, it is one of the
+ * collection whose batch() is called. So a batch that spans the store itself and a namespace is one of the store.
  *
  * @example
  * const operations: BatchOperation<string, number>[] = [
@@ -27,10 +28,11 @@ export type BatchOperation<K, V> =
  * the write survives `kill -9`, a crash of the kernel and a power cut.
  *
  * A write that is not accepted throws at once, with nothing changed: a TypeError for misuse, KEELSON_CLOSED,
- * KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_CONFLICT, KEELSON_DROPPED, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE, KEELSON_EXHAUSTED; what the disk
- * refuses with KEELSON_NO_SPACE, KEELSON_ACCESS or KEELSON_IO; what encode() of an encoding of your own throws; or a
- * RangeError when there is no memory. The promise of an accepted write rejects only with KEELSON_POISONED, when the write
- * will not become durable.
+ * KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_CONFLICT, KEELSON_DROPPED, KEELSON_KEY_TOO_LARGE,
+ * KEELSON_RECORD_TOO_LARGE, KEELSON_EXHAUSTED; what the disk refuses with KEELSON_NO_SPACE, KEELSON_ACCESS or KEELSON_IO;
+ * what encode() of an encoding of your own throws; or a RangeError when there is no memory. While the function of a
+ * transaction runs, a write is a TypeError. The promise of an accepted write rejects only with KEELSON_POISONED, when the
+ * write will not become durable.
  *
  * A write blocks the event loop if more than `maxUndurableBytes` would not be durable with it: see drained().
  */
@@ -59,8 +61,8 @@ export interface Collection<K, V> extends Reads<K, V> {
    * @param options By default, the promise resolves when the write is durable. With `ifVersion`, the key is deleted only if
    * it has this version; 0 means that the key is absent.
    * @returns The LSN of the write, or of the last write when the key was absent.
-   * @throws At once, with nothing changed: a TypeError for a wrong key, KEELSON_CONFLICT, and the errors that all writes have in common.
-   * Rejects with KEELSON_POISONED.
+   * @throws At once, with nothing changed: a TypeError for a wrong key, KEELSON_CONFLICT when the key has another version
+   * than `ifVersion`, and the errors that all writes have in common. Rejects with KEELSON_POISONED.
    * @example
    * await db.delete('user:ada');
    */
@@ -71,16 +73,17 @@ export interface Collection<K, V> extends Reads<K, V> {
    * crash. The operations are visible when the call returns, and durable when the promise resolves.
    *
    * @param operations An array of puts, deletes, checks and clears, which have at most 2^28 − 1 bytes together. An operation
-   * with a `namespace` is one in that namespace. All checks are made before anything is written. For an array of checks
-   * alone, or an empty one, nothing is written.
+   * with a `namespace` is one in that namespace. All checks are made before anything is written, so a check never sees
+   * the other operations. For an array of checks alone, or an empty one, nothing is written.
    * @param options By default, the promise resolves when the write is durable.
    * @returns The LSN of the write, or of the last write when there are no operations.
    * @throws At once, with nothing changed: a TypeError that names the place, as in `operations[3].key`,
    * KEELSON_CONFLICT when a check does not hold, and the errors that all writes have in common. Rejects with KEELSON_POISONED.
    * @example
    * await db.batch([
-   *   { type: 'put', key: 'ann', value: 90 },
-   *   { type: 'put', key: 'bob', value: 10 },
+   *   { type: 'check', key: 'ann', version: ann.version },
+   *   { type: 'put', key: 'ann', value: ann.value - 10 },
+   *   { type: 'put', namespace: payments, key: 'p-7', value: { from: 'ann', amount: 10 } },
    * ]);
    */
   batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn>;

@@ -1,4 +1,4 @@
-// A namespace of a store: the handle that db.namespace() returns. namespace-interface.ts documents it for callers.
+// A namespace of a store: the handle that db.namespace() returns. collection-interface.ts documents it for callers.
 
 import type { NamespaceStats, Namespace as NamespaceSurface } from './collection-interface.js';
 import type { Space } from './entries/space.js';

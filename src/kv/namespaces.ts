@@ -9,11 +9,15 @@ import type { Schema } from './entries/schema.js';
 import { ROOT_ID, type Space, SpaceDefinition } from './entries/space.js';
 import { Namespace } from './namespace.js';
 import type { Place } from './write/batch.js';
-import type { CollectionStore } from './write/collection.js';
+import { type CollectionStore, SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
 
 /** The longest name of a namespace, in bytes of UTF-8. */
 const NAME_BYTES_MAX = 255;
+
+/** The next step for a store in the place of a namespace. */
+const ROOT_STEP =
+  'For the entries of the store itself, leave the namespace out in db.batch(), and use the transaction or the snapshot as it is';
 
 /** The options of a namespace. */
 const OPTION_NAMES = ['keyEncoding', 'valueEncoding'] as const;
@@ -97,7 +101,8 @@ export class Namespaces {
 
   #own(argument: { toString(): string }, namespace: unknown): Namespace<unknown, unknown> {
     if (!(namespace instanceof Namespace)) {
-      throw misuse(argument, 'a namespace, as db.namespace(name) returns it', namespace);
+      const next = namespace instanceof SpaceCollection ? ROOT_STEP : undefined;
+      throw misuse(argument, 'a namespace, as db.namespace(name) returns it', namespace, next);
     }
     if (namespace.store !== this.#store) {
       throw new TypeError(

@@ -95,28 +95,31 @@ export interface Store<K, V> extends Collection<K, V> {
    *
    * When `fn` returns a promise, it runs over the store as it was at that moment, under its own writes. At the end, everything
    * that it has read is checked. When others have changed some of it, `fn` runs again from its start, over the store as it is
-   * then. So `fn` must not do what cannot be done twice.
+   * then. So `fn` must not do what cannot be done twice. After its first `await`, reads and writes of `db` are not part of the
+   * transaction: a write of `db` to what the transaction has read makes every attempt conflict.
    *
    * @param fn A function that reads and writes with the tx that it is given, and with nothing else.
    * @param options By default, the promise resolves when the writes are durable, after at most 8 attempts and 30 seconds.
-   * @returns What `fn` returned. Without writes, the promise resolves when everything that was read is durable.
+   * @returns What `fn` returned, when the writes are durable. Without writes, the promise resolves when everything that was
+   * read is durable.
    * @throws At once, with nothing changed: a TypeError for misuse and for a thenable that is no promise, what a synchronous
    * `fn` throws, and the errors that all writes have in common. Rejects with what an asynchronous `fn` rejects with,
    * KEELSON_CONFLICT after the last attempt, KEELSON_ABORTED at `timeoutMs` or `signal`, KEELSON_DROPPED when it writes to a
    * namespace that was dropped meanwhile, KEELSON_CLOSED, KEELSON_POISONED.
    * @example
    * await db.transaction((tx) => {
-   *   const ann = tx.get('ann');
+   *   const ann = tx.get('ann') ?? 0;
    *   if (ann < 10) throw new Error('not enough');
    *   tx.put('ann', ann - 10);
-   *   tx.put('bob', tx.get('bob') + 10);
+   *   tx.put('bob', (tx.get('bob') ?? 0) + 10);
    * });
    */
   transaction<T>(fn: (tx: Transaction<K, V>) => T, options?: TransactionOptions): Promise<Awaited<T>>;
 
   /**
    * Returns a namespace of the store. The first write creates it, in the record of that write. A name has one namespace with
-   * one pair of encodings until it is dropped.
+   * one pair of encodings until it is dropped. A call without encodings returns the namespace that is there, whatever its
+   * keys and values are: give the same options, or the same types, in every call.
    *
    * @param name 1 to 255 bytes of UTF-8, with any content.
    * @param options Its encodings. By default those that the namespace has; for a new one strings as keys, and msgpack.
@@ -178,6 +181,9 @@ export interface Store<K, V> extends Collection<K, V> {
   /**
    * Returns a namespace whose options say what keys and values are. It is the second overload again, because a compiler
    * tells what is wrong with the options of a call by the last overload.
+   *
+   * @example
+   * const logins = db.namespace('logins', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<Login>() });
    */
   // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
   namespace<E extends KeyEncoding, VE extends ValueEncoding<any>>(
@@ -211,11 +217,13 @@ export interface Store<K, V> extends Collection<K, V> {
   /**
    * Returns an id: an integer above all that this store has returned, from 1. The next write carries it. After a crash, ids
    * that no durable write carries may come again. An attempt of a transaction that is tried again leaves gaps: draw in
-   * tx.atCommit() where ids must follow the order of commits.
+   * tx.atCommit() where ids must follow the order of commits. In a tuple key, ids are in their order; in a string, 10 comes
+   * before 9, so pad it there.
    *
    * @throws KEELSON_CLOSED, KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_EXHAUSTED after 2^53 − 1.
    * @example
-   * await db.put(`job:${db.nextId()}`, job);
+   * const jobs = db.namespace('jobs', { keyEncoding: tuple<[number]>(), valueEncoding: msgpack<Job>() });
+   * await jobs.put([db.nextId()], job);
    */
   nextId(): number;
 

@@ -14,13 +14,14 @@ import type { Reads } from './read/reads.js';
  */
 export interface TransactionCollection<K, V> extends Reads<K, V> {
   /**
-   * Sets the value of a key. It is encoded at once.
+   * Sets the value of a key. The value is encoded at once. tx.getEntry() shows it with version 0, because it has no LSN
+   * before the commit.
    *
    * @param key A key as put() of the store takes it.
    * @param value A value that the value encoding takes.
-   * @throws What the writes of a transaction throw. The transaction goes on without the put.
+   * @throws What the writes of a transaction throw. When fn catches the error, the transaction goes on without the put.
    * @example
-   * tx.put('ann', tx.get('ann') - 10);
+   * tx.put('ann', (tx.get('ann') ?? 0) - 10);
    */
   put(key: K, value: V): void;
 
@@ -35,7 +36,8 @@ export interface TransactionCollection<K, V> extends Reads<K, V> {
   delete(key: K): void;
 
   /**
-   * Deletes all keys in a range. The range is recorded, not the keys, so it conflicts with nothing.
+   * Deletes all keys in a range. The range is recorded, not the keys. So it reads nothing, conflicts with nothing, and also
+   * deletes keys in the range that others put before the commit.
    *
    * @param range The range. By default all keys. `reverse` and `limit` are unknown options here.
    * @throws What the writes of a transaction throw.
@@ -50,8 +52,8 @@ export interface TransactionCollection<K, V> extends Reads<K, V> {
  *
  * @example
  * await db.transaction((tx) => {
- *   tx.put('ann', tx.get('ann') - 10);
- *   tx.put('bob', tx.get('bob') + 10);
+ *   tx.put('ann', (tx.get('ann') ?? 0) - 10);
+ *   tx.put('bob', (tx.get('bob') ?? 0) + 10);
  * });
  */
 export interface Transaction<K, V> extends TransactionCollection<K, V> {
@@ -68,7 +70,7 @@ export interface Transaction<K, V> extends TransactionCollection<K, V> {
 
   /**
    * Runs a nested part. When it throws or rejects, its writes are undone and the error comes out; its reads still count.
-   * While it runs, only the tx that it was given may write.
+   * While it runs, only the tx that it was given may write. Await what a nested part returns before anything else.
    *
    * @param fn A function that takes a tx. It may return a promise, except in atCommit().
    * @returns What `fn` returns.
@@ -87,10 +89,11 @@ export interface Transaction<K, V> extends TransactionCollection<K, V> {
 
   /**
    * Runs a part when the transaction is committed, over what the store has then. For counters, ids and totals, which never
-   * conflict so. The parts run in the order of the calls. An error that one throws undoes the whole transaction, which is
-   * not tried again.
+   * conflict so. The parts run in the order of the calls, after the check of what was read. An error that one throws
+   * undoes the whole transaction, which is not tried again.
    *
-   * @param fn A function that takes a tx and returns no promise.
+   * @param fn A function that takes a tx and returns nothing. Give it a body in braces: the compiler refuses
+   * `(last) => last.put(…)`, and so every function that returns a promise.
    * @throws A TypeError for anything but a function, and when it is called at the commit; KEELSON_CLOSED.
    * @example
    * tx.atCommit((last) => {

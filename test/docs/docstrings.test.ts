@@ -18,9 +18,10 @@ function membersOf(text: string, name: string): Member[] {
   if (body === undefined) throw new Error(`there is no interface ${name}`);
   const found: Member[] = [];
   let docs: string | null = null;
-  for (const [block] of body.matchAll(/ {2}\/\*\*[\s\S]*?\*\/\n| {2}\S.*\n/g)) {
+  for (const [block] of body.matchAll(/^ {2}(?:\/\*\*[\s\S]*?\*\/\n|\S.*\n)/gm)) {
     if (block.startsWith('  /**')) docs = block;
-    else {
+    // A line for the linter stands between a docstring and its member.
+    else if (!block.startsWith('  //')) {
       const [, member, next] = /^ {2}(?:readonly )?(\[?[\w.]+\]?)\??(<|\(|:)/.exec(block) ?? [];
       if (member !== undefined) found.push({ name: member, isCallable: next !== ':', docs });
       docs = null;
@@ -33,12 +34,19 @@ const SURFACES: readonly (readonly [file: string, name: string, members: number]
   ['src/kv/read/reads.ts', 'Reads', 14],
   ['src/kv/read/reads.ts', 'Entry', 1],
   ['src/kv/read/reads.ts', 'VersionedValue', 2],
-  ['src/kv/store-interface.ts', 'Collection', 4],
+  ['src/kv/collection-interface.ts', 'Collection', 4],
+  ['src/kv/collection-interface.ts', 'NamespaceOptions', 2],
+  ['src/kv/collection-interface.ts', 'NamespaceStats', 3],
+  ['src/kv/collection-interface.ts', 'Namespace', 2],
+  ['src/kv/transaction-interface.ts', 'TransactionCollection', 3],
+  ['src/kv/transaction-interface.ts', 'Transaction', 6],
+  ['src/kv/write/transaction-options.ts', 'TransactionOptions', 3],
   ['src/kv/store-interface.ts', 'StoreStats', 7],
   ['src/kv/store-interface.ts', 'StoreEvents', 3],
-  ['src/kv/store-interface.ts', 'WriteOptions', 1],
-  ['src/kv/store-interface.ts', 'Store', 15],
-  ['src/kv/store-interface.ts', 'Snapshot', 3],
+  ['src/kv/write/write-options.ts', 'WriteOptions', 1],
+  ['src/kv/write/write-options.ts', 'ConditionalOptions', 1],
+  ['src/kv/store-interface.ts', 'Store', 21],
+  ['src/kv/store-interface.ts', 'Snapshot', 4],
   ['src/kv/encoding/range.ts', 'KeyRange', 5],
   ['src/kv/encoding/range.ts', 'RangeOptions', 3],
   ['src/kv/options.ts', 'ResolvedStoreOptions', 12],

@@ -1,4 +1,4 @@
-// The reads of stores and snapshots: their interface, and its implementation over a view.
+// The reads of stores, namespaces, snapshots and transactions: their interface, and its implementation over a view.
 
 import { misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
@@ -25,7 +25,10 @@ import type { IndexWalk, View, Walkable } from '../entries/view.js';
 export interface VersionedValue<V> {
   /** The value: a copy, as get() returns it. */
   readonly value: V;
-  /** The LSN of the write. No two writes of a store have the same LSN, and a later write has a greater one. */
+  /**
+   * The LSN of the write. No two writes of a store have the same LSN, and a later write has a greater one. All entries of a
+   * batch or a transaction have the same one. 0 for what a transaction has written itself and not committed.
+   */
   readonly version: Lsn;
 }
 
@@ -41,8 +44,10 @@ export interface Entry<K, V> extends VersionedValue<V> {
 }
 
 /**
- * The reads of a store and of a snapshot. They are synchronous. Reads of a store show every write whose call has
- * returned, durable or not. Reads of a snapshot show the store as of one LSN. All keys and values are copies.
+ * The reads of stores, namespaces, snapshots and transactions. They are synchronous. Reads of a store and of a namespace
+ * show every write whose call has returned, durable or not. Reads of a snapshot show the store as of one LSN. Reads of a
+ * transaction show its own writes, over the store as it was when the transaction began to wait. All keys and values are
+ * copies.
  *
  * Reads throw a TypeError that names a wrong key or range, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED, and KEELSON_DECODE
  * for a value that the encoding cannot decode. After JavaScript was stopped in the middle of a write, for example by a
@@ -181,9 +186,10 @@ export interface Reads<K, V> {
   count(range?: KeyRange<K>): number;
 
   /**
-   * Returns the number of keys below a key. The key itself may be absent. O(log n).
+   * Returns the number of keys below a key. The key itself may be absent. O(log n). For the keys below the first parts of a
+   * tuple, use count({ lt: parts }).
    *
-   * @param key A string, or a Uint8Array with `keyEncoding: 'bytes'`; at most 65,536 bytes.
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
    * @throws A TypeError for a wrong key, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED.
    * @example
    * // With keys in the order of scores, each followed by a name:

@@ -1,6 +1,6 @@
 // The operations of a batch as callers give them: checks them and adds them to a write set.
 
-import { describeValue, misuse } from '../../errors.js';
+import { misuse } from '../../errors.js';
 import { CLEAR_NAMES, type RangeWrite, resolveRange } from '../encoding/range.js';
 import type { Space } from '../entries/space.js';
 import { Overlay } from '../read/overlay.js';
@@ -110,7 +110,7 @@ class Batch {
     for (const field in operation) {
       if (!fields.includes(field) && Object.hasOwn(operation, field)) {
         throw new TypeError(
-          `${name}: unknown field '${field}' of a ${type}; known are ${fields.join(', ')}, got ${describeValue(operation)}`,
+          `${name}: unknown field '${field}' of a ${type}; known are ${fields.join(', ')}. Leave it out; a condition is an operation of its own, { type: 'check', key, version }`,
         );
       }
     }

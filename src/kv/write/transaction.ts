@@ -44,13 +44,15 @@ export class SpaceTransaction<K, V> extends IndexReads<K, V> {
     this.#space = space;
   }
 
-  put(key: K, value: V): void {
+  put(key: K, value: V, options?: unknown): void {
+    if (options !== undefined) throw noOptions(options);
     this.#attempt.assertWritable(this.#part);
     const indexKey = this.codecs.key.toIndexKey('key', key);
     this.#attempt.put(this.#part, this.#space, this.codecs, indexKey, value);
   }
 
-  delete(key: K): void {
+  delete(key: K, options?: unknown): void {
+    if (options !== undefined) throw noOptions(options);
     this.#attempt.assertWritable(this.#part);
     this.#attempt.delete(this.#part, this.#space, this.codecs.key.toIndexKey('key', key));
   }
@@ -127,6 +129,13 @@ export class Transaction<K, V> extends SpaceTransaction<K, V> {
       if (isThenable(result)) throw noPromise('atCommit', result, true);
     });
   }
+}
+
+/** Returns the error for options of put() and delete(), which would do nothing: a transaction checks all that it reads. */
+function noOptions(options: unknown): TypeError {
+  const next =
+    'In place of ifVersion, compare the version of tx.getEntry(key); durability is an option of db.transaction()';
+  return misuse('options', 'none, because the writes of a transaction have no options', options, next);
 }
 
 /** Returns true for what `await` would wait for. May run foreign code. */

@@ -54,7 +54,8 @@ export function resolveDurability(options: WriteOptions | undefined, names: read
   if (options === undefined) return 'disk';
   if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
   for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw unknownOption(name, names);
+    if (names.includes(name)) continue;
+    throw new TypeError(`options: unknown option '${name}'; known are ${names.join(', ')}`);
   }
   const { durability } = options;
   if (durability === undefined) return 'disk';
@@ -81,9 +82,4 @@ export function checkVersion(
   if (!Number.isSafeInteger(version) || (version as number) < 0) {
     throw misuse(argument, 'a version, which is an integer of 0 or more', version, next);
   }
-}
-
-function unknownOption(name: string, names: readonly string[]): TypeError {
-  const known = names.length === 1 ? `known is ${names[0]}` : `known are ${names.join(', ')}`;
-  return new TypeError(`options: unknown option '${name}'; ${known}`);
 }

@@ -1,5 +1,5 @@
-// The README keeps its word: every TypeScript example in it type-checks, runs, and prints what its `// →` comments say.
-// The examples run on the sources, not on the build, so that a stale build can neither hide nor cause a failure.
+// The README and the guide keep their word: every example in them type-checks, runs, and prints what its `// →` comments
+// say. The examples run on the sources, not on the build, so that a stale build can neither hide nor cause a failure.
 
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
@@ -7,10 +7,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { format, promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { codeBlocks, promisedOutput, ROOT, readText } from './markdown.js';
+import { codeBlocks, markdownFiles, promisedOutput, ROOT, readText } from './markdown.js';
 
 const readme = readText('README.md');
-const examples = codeBlocks(readme).filter(({ language }) => language === 'ts');
+const pages = ['README.md', ...markdownFiles().filter((file) => file.startsWith('docs/guide/'))];
+const blocks = pages.flatMap((page) => codeBlocks(readText(page)).map((block) => ({ page, ...block })));
+const examples = blocks.filter(({ language }) => language === 'ts');
 
 /** The doors of the package, as its users name them, and the sources they are built from. */
 const DOORS: Readonly<Record<string, string>> = {
@@ -23,7 +25,7 @@ const startedIn = process.cwd();
 let folder: string;
 
 beforeAll(() => {
-  folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-readme-')));
+  folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-examples-')));
 });
 
 afterAll(() => {
@@ -62,17 +64,33 @@ describe('the README', () => {
     expect(start).toContain('npm ci && npm run demo');
     expect(start).toContain('npm ci && npm test');
   });
+});
 
-  test('has examples with results', () => {
-    expect(examples.length).toBeGreaterThanOrEqual(5);
-    expect(examples.flatMap(({ text }) => promisedOutput(text)).length).toBeGreaterThanOrEqual(10);
+describe('the README and the guide', () => {
+  test('have a page for each task', () => {
+    expect(pages).toEqual(
+      expect.arrayContaining([
+        'docs/guide/read-check-write.md',
+        'docs/guide/keys-and-namespaces.md',
+        'docs/guide/pages-and-counts.md',
+      ]),
+    );
   });
 
-  test('has examples that type-check under the strict settings of the project', async () => {
+  test.each(pages)('have examples in %s', (page) => {
+    expect(examples.filter((example) => example.page === page).length).toBeGreaterThanOrEqual(4);
+  });
+
+  test('have no block of code that is not run, and no example without a result', () => {
+    expect(blocks.filter(({ language }) => language !== 'ts')).toEqual([]);
+    expect(examples.filter(({ text }) => promisedOutput(text).length === 0)).toEqual([]);
+  });
+
+  test('have examples that type-check under the strict settings of the project', async () => {
     const checked = path.join(folder, 'types');
     fs.mkdirSync(checked);
-    for (const [at, { text }] of examples.entries())
-      fs.writeFileSync(path.join(checked, `${at}.ts`), `${text}\nexport {};\n`);
+    for (const { page, line, text } of examples)
+      fs.writeFileSync(path.join(checked, `${nameOf(page, line)}.ts`), `${text}\nexport {};\n`);
     fs.writeFileSync(path.join(checked, 'package.json'), '{ "type": "module" }');
     const config = {
       extends: path.join(ROOT, 'tsconfig.json'),
@@ -91,10 +109,18 @@ describe('the README', () => {
     expect(errors).toBe('');
   });
 
-  test.each(examples)('has an example at line $line that prints what it says', async ({ text, line }) => {
-    expect(await run(`line-${line}`, text)).toEqual(promisedOutput(text));
-  });
+  test.each(examples)(
+    'have an example in $page at line $line that prints what it says',
+    async ({ page, text, line }) => {
+      expect(await run(nameOf(page, line), text)).toEqual(promisedOutput(text));
+    },
+  );
 });
+
+/** The name of an example, which its file and its directory have. */
+function nameOf(page: string, line: number): string {
+  return `${path.basename(page, '.md')}-${line}`;
+}
 
 describe('an example that does not keep its word', () => {
   test('is seen', async () => {
