@@ -91,12 +91,12 @@ describe('the handles of entries', () => {
 
   test('are copied once after a view, a page with its group and the list of groups, and not at all without one', () => {
     const handles = new EntryHandles();
-    const pageHandles = 1024;
-    const firstOfNextGroup = 256 * pageHandles;
+    const pageHandles = 64;
+    const firstOfNextGroup = 64 * pageHandles;
     for (let number = 0; number <= firstOfNextGroup; number++) handles.add(number);
     const setPages = (pages: number) => {
       for (let times = 0; times < 3; times++) {
-        for (let id = 0; id < pages * pageHandles; id += 100) handles.set(id, times);
+        for (let id = 0; id < pages * pageHandles; id += 20) handles.set(id, times);
       }
     };
     expect(arraysCopiedBy(() => setPages(3))).toBe(0);

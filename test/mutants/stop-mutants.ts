@@ -218,7 +218,7 @@ const nested: readonly Mutant[] = [
   mutant(
     'a write that became durable while the promise of its waiter was made is waited for',
     'src/journal/journal.ts',
-    'if (lsn <= this.syncedLsn) waiter.resolve(lsn);\n    else if (this.poisoned !== null) waiter.reject(this.poisoned);\n    else this',
+    'if (waiter.lsn <= this.syncedLsn) waiter.resolve(waiter.result);\n    else if (this.poisoned !== null) waiter.reject(this.poisoned);\n    else this',
     'if (this.poisoned !== null) waiter.reject(this.poisoned);\n    else this',
     JOURNAL_STOPS,
   ),

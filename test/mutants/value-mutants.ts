@@ -29,7 +29,7 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/read/reads.ts',
-        find: '      this.#assertOpen();\n      const value = this.#project',
+        find: '      this.#access.assertOpen();\n      const value = this.#project',
         replace: '      const value = this.#project',
       },
     ],

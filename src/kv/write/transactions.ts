@@ -338,7 +338,7 @@ function outOfAttempts(what: string, attempts: number): KeelsonError {
   return new KeelsonError(
     'KEELSON_CONFLICT',
     {
-      what: `The transaction gave up after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}, and nothing was written: each time, others changed what it had read; the last time ${what}`,
+      what: `The transaction gave up after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}, and nothing was written: each time, others (or this function itself, with db) changed what it had read; the last time ${what}`,
       next: 'Run it again, read less in it, or write counters and totals in tx.atCommit()',
     },
     { attempts },
