@@ -186,9 +186,12 @@ export class Schema {
     this.root = this.#spaces.get(ROOT_ID)!;
   }
 
-  /** Returns a view of the store. `lsn` is the LSN of the last write. O(1). The caller closes the view. */
-  view(lsn: number): StoreView {
-    return this.views.take(lsn, this.#nextSpaceId);
+  /**
+   * Returns a view of the store. `lsn` is the LSN of the last write. O(1). The caller closes the view; with `isOwned`, in any
+   * case: see StoreViews.take().
+   */
+  view(lsn: number, isOwned = false): StoreView {
+    return this.views.take(lsn, this.#nextSpaceId, isOwned);
   }
 
   /** Returns a view that lists all spaces. `lsn` is the LSN of the last write. O(spaces). The caller closes the view. */

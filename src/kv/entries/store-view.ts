@@ -8,7 +8,7 @@
 
 import type { FrozenEntries } from './frozen-entries.js';
 import type { LinkQueue } from './link-queue.js';
-import type { Space } from './space.js';
+import { ROOT_ID, type Space } from './space.js';
 
 /** A view of a store. It takes memory only for spaces that it was asked for, or that have changed since. */
 export class StoreView {
@@ -18,8 +18,11 @@ export class StoreView {
   /** The number of this view among all views of the store, from 1. */
   readonly epoch: number;
   readonly #views: StoreViews;
-  /** The spaces that are frozen; null after close(). */
-  #frozen: Map<Space, FrozenEntries> | null = new Map();
+  /** The frozen root space, and the other spaces that are frozen. Most views have the root space alone. */
+  #root: FrozenEntries | null = null;
+  #namespaces: Map<Space, FrozenEntries> | null = null;
+  /** True after close(). */
+  isClosed = false;
 
   /** Made by StoreViews.take(). */
   constructor(views: StoreViews, lsn: number, nextSpaceId: number) {
@@ -29,25 +32,27 @@ export class StoreView {
     this.epoch = views.epoch;
   }
 
-  /** True after close(). */
-  get isClosed(): boolean {
-    return this.#frozen === null;
-  }
-
   /**
    * Returns the entries of a space as they were, or undefined when the space was not there. After close(), always
    * undefined. Throws KEELSON_INTERRUPTED when a change of entries was stopped half-way.
    */
   in(space: Space): FrozenEntries | undefined {
-    const frozen = this.#frozen?.get(space);
+    const frozen = this.#get(space);
     if (frozen !== undefined || this.isClosed || !this.mayLack(space)) return frozen;
     this.#views.freezeNow(space);
-    return this.#frozen?.get(space);
+    return this.#get(space);
   }
 
   /** Lets go of the entries, and has no more spaces frozen for this view. */
   close(): void {
-    this.#frozen = null;
+    this.isClosed = true;
+    this.#root = null;
+    this.#namespaces = null;
+  }
+
+  /** Returns the view itself, as a WeakRef would. @internal For StoreViews. */
+  deref(): this {
+    return this;
   }
 
   /** Returns true when the view may have the space and no frozen entries of it yet. @internal For StoreViews. */
@@ -57,7 +62,16 @@ export class StoreView {
 
   /** Takes the frozen entries of a space, unless it has some already. @internal For StoreViews. */
   keep(space: Space, entries: FrozenEntries): void {
-    if (this.#frozen?.has(space) === false) this.#frozen.set(space, entries);
+    if (this.isClosed || this.#get(space) !== undefined) return;
+    if (space.id === ROOT_ID) this.#root = entries;
+    else {
+      this.#namespaces ??= new Map();
+      this.#namespaces.set(space, entries);
+    }
+  }
+
+  #get(space: Space): FrozenEntries | undefined {
+    return (space.id === ROOT_ID ? this.#root : this.#namespaces?.get(space)) ?? undefined;
   }
 }
 
@@ -70,7 +84,7 @@ export class StoreViews {
   epoch = 0;
   readonly #links: LinkQueue;
   /** The views in the order of their epochs. Some are closed, or garbage. */
-  #references: WeakRef<StoreView>[] = [];
+  #references: { deref(): StoreView | undefined }[] = [];
   /** With so many references, take() searches for dead ones. */
   #sweepAt = REFERENCES_MIN;
 
@@ -83,15 +97,19 @@ export class StoreViews {
     return this.#references.length;
   }
 
-  /** Returns a view of the store as it is now. Throws KEELSON_INTERRUPTED when a change was stopped half-way. */
-  take(lsn: number, nextSpaceId: number): StoreView {
+  /**
+   * Returns a view of the store as it is now. With `isOwned`, the caller closes it in any case, so no weak reference is made:
+   * it takes long, and keeps the view until the end of the turn. Throws KEELSON_INTERRUPTED when a change was stopped
+   * half-way.
+   */
+  take(lsn: number, nextSpaceId: number, isOwned: boolean): StoreView {
     this.#links.guard.assertIdle();
     // What was put off came before this view.
     this.#links.run();
     if (this.#references.length >= this.#sweepAt) this.#sweep();
     this.epoch++;
     const view = new StoreView(this, lsn, nextSpaceId);
-    this.#references.push(new WeakRef(view));
+    this.#references.push(isOwned ? view : new WeakRef(view));
     return view;
   }
 

@@ -114,7 +114,7 @@ export class Transactions {
     try {
       const result = fn(new Transaction<unknown, unknown>(attempt, attempt.part, root, this.#placeOf));
       if (types.isPromise(result)) {
-        attempt.lookAtView(schema.view(this.#store.lastLsn));
+        attempt.lookAtView(schema.view(this.#store.lastLsn, true));
         return result;
       }
       if (isThenable(result))
@@ -272,7 +272,7 @@ export class Transactions {
     const { attempt } = open;
     if (open.hasEnded || !attempt.isBehindLog) return null;
     const { schema, lastLsn } = this.#store;
-    const second = schema.view(lastLsn);
+    const second = schema.view(lastLsn, true);
     attempt.moveInLog();
     try {
       return await this.#compare(open, attempt.view!, second);
