@@ -2,14 +2,20 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EntryHandles, type EntryHandlesView, isFree } from '../../src/kv/entries/entry-handles.js';
+import { EntryHandles, isFree } from '../../src/kv/entries/entry-handles.js';
+import type { HandlesView } from '../../src/kv/entries/handles-view.js';
+import type { ShortHandlesView } from '../../src/kv/entries/replaced-handles.js';
 import { ViewEpoch } from '../../src/kv/entries/view-epoch.js';
 import { arraysCopiedBy } from './encoded.js';
 
 type Step =
   | { readonly type: 'add'; readonly times: number }
   | { readonly type: 'set' | 'remove'; readonly which: number; readonly handle: number }
-  | { readonly type: 'view' };
+  | { readonly type: 'view' }
+  | { readonly type: 'short' }
+  | { readonly type: 'look' | 'close'; readonly which: number }
+  | { readonly type: 'setMany'; readonly times: number }
+  | { readonly type: 'clear' };
 
 const handle = fc.oneof(
   fc.nat(),
@@ -19,9 +25,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant('add' as const), times: fc.nat({ max: 3000 }) }) },
   { weight: 10, arbitrary: fc.record({ type: fc.constantFrom('set', 'remove'), which: fc.nat(), handle }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('view' as const) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('short' as const) }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constantFrom('look', 'close'), which: fc.nat() }) },
+  // More than short views note.
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('setMany' as const), times: fc.nat({ max: 20_000 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('clear' as const) }) },
 );
 
-function expectSame(handles: EntryHandlesView, model: ReadonlyMap<number, number>): void {
+function expectSame(handles: HandlesView, model: ReadonlyMap<number, number>): void {
   for (const [id, expected] of model)
     if (handles.get(id) !== expected) expect(handles.get(id)).toBe(expected);
 }
@@ -29,14 +43,35 @@ function expectSame(handles: EntryHandlesView, model: ReadonlyMap<number, number
 describe('the handles of entries', () => {
   test('are what was set last, and to a view what they were when it was taken', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const handles = new EntryHandles();
         const model = new Map<number, number>();
-        const views: { view: EntryHandlesView; expected: Map<number, number> }[] = [];
+        const views: { view: HandlesView; expected: Map<number, number> }[] = [];
+        const short: { view: ShortHandlesView; expected: Map<number, number> }[] = [];
         const pick = (which: number) => [...model.keys()][which % Math.max(1, model.size)];
         for (const action of steps) {
           if (action.type === 'view') views.push({ view: handles.view(), expected: new Map(model) });
-          else if (action.type === 'add') {
+          else if (action.type === 'short')
+            short.push({ view: handles.shortView(), expected: new Map(model) });
+          else if (action.type === 'look' || action.type === 'close') {
+            const at = action.which % Math.max(1, short.length);
+            const looked = short[at];
+            if (looked === undefined) continue;
+            expectSame(looked.view, looked.expected);
+            if (action.type === 'look') continue;
+            looked.view.close();
+            short.splice(at, 1);
+          } else if (action.type === 'setMany') {
+            const ids = [...model.keys()];
+            for (let time = 0; time < action.times && ids.length > 0; time++) {
+              const id = ids[(time * 7) % ids.length]!;
+              handles.set(id, time);
+              model.set(id, time);
+            }
+          } else if (action.type === 'clear') {
+            handles.clear();
+            model.clear();
+          } else if (action.type === 'add') {
             for (let time = 0; time < action.times; time++) {
               const id = handles.add(time);
               expect(model.has(id)).toBe(false);
@@ -55,13 +90,26 @@ describe('the handles of entries', () => {
           }
         }
         expectSame(handles, model);
-        for (const { view, expected } of views) expectSame(view, expected);
+        for (const { view, expected } of [...views, ...short]) expectSame(view, expected);
         for (let id = 0; id < handles.end; id++) {
           if (isFree(handles.get(id)) === model.has(id)) expect(isFree(handles.get(id))).toBe(!model.has(id));
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
+  });
+
+  test('are copied by no write beside short views, until too much is written', () => {
+    const handles = new EntryHandles();
+    for (let number = 0; number < 10_000; number++) handles.add(number);
+    const view = handles.shortView();
+    const setAll = () => {
+      for (let id = 0; id < 10_000; id++) handles.set(id, id + 1);
+    };
+    expect(arraysCopiedBy(setAll)).toBe(0);
+    expect(view.get(9999)).toBe(9999);
+    expect(arraysCopiedBy(setAll)).toBeGreaterThan(0);
+    expect([view.get(0), view.get(9999), handles.get(0)]).toEqual([0, 9999, 1]);
   });
 
   test('of entries that are gone are used again before there are new ones', () => {

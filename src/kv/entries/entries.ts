@@ -11,7 +11,7 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import { Compaction, mayNeedCompaction } from './compaction.js';
 import { EntryHandles, type EntryId } from './entry-handles.js';
 import { EntrySlabs, type SlabMemory } from './entry-slabs.js';
-import { FrozenEntries } from './frozen-entries.js';
+import { FrozenEntries, ShortFrozenEntries } from './frozen-entries.js';
 import { HashIndex, NOT_FOUND } from './hash-index.js';
 import { hashKey, mayBeSlice } from './key-units.js';
 import { LinkQueue } from './link-queue.js';
@@ -166,6 +166,12 @@ export class Entries implements View {
   /** Returns what view() returns, inside of a change: without links that were put off. Only StoreViews calls it. */
   freeze(): FrozenEntries {
     return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());
+  }
+
+  /** Returns what freeze() returns, for a short time. The caller closes it in any case. */
+  freezeForShort(): ShortFrozenEntries {
+    const handles = this.#handles.shortView();
+    return new ShortFrozenEntries(this.#orderedIndex.clone(), handles, this.#slabs.view());
   }
 
   /** Yields the keys in a range with their handles. For tests, while the entries do not change. */
@@ -361,12 +367,11 @@ export interface EntriesMemory extends SlabMemory {
 }
 
 function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax, populate }: EntriesOptions): EntriesParts {
-  const epoch = new ViewEpoch();
   return {
     orderedIndex: new OrderedIndex<EntryId>(nodeEntriesMax),
     hashIndex: new HashIndex(tableSlotsMax),
-    handles: new EntryHandles(epoch),
-    slabs: new EntrySlabs(slabBytesMax, undefined, epoch, populate),
+    handles: new EntryHandles(),
+    slabs: new EntrySlabs(slabBytesMax, undefined, new ViewEpoch(), populate),
     isHashIndexPartial: false,
   };
 }

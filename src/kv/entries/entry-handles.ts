@@ -5,11 +5,12 @@
 // Handles stand in pages, pages in groups, and groups in a list. A view shares all of them, so it is O(1). After a
 // view, the table copies the list, a group and a page before it first writes to them.
 
+import type { EntryId, HandlesView } from './handles-view.js';
+import { ReplacedHandles, type ShortHandlesView } from './replaced-handles.js';
 import type { EntryHandle } from './slab.js';
 import { ViewEpoch } from './view-epoch.js';
 
-/** The id of an entry: a small integer. When the key is deleted, another entry may get the id. */
-export type EntryId = number;
+export type { EntryId } from './handles-view.js';
 
 const PAGE_BITS = 6;
 const PAGE_HANDLES = 1 << PAGE_BITS;
@@ -38,8 +39,8 @@ export function isFree(handle: EntryHandle): boolean {
   return handle < 0;
 }
 
-/** A view of the table of handles as it was at one moment. */
-export class EntryHandlesView {
+/** A lasting view of the table of handles, which shares its pages. */
+export class EntryHandlesView implements HandlesView {
   protected groups: Group[];
 
   constructor(groups: Group[]) {
@@ -62,6 +63,8 @@ export class EntryHandles extends EntryHandlesView {
   /** The number of different ids since the last clear(). Ids in use and free ids are all below it. */
   #end = 0;
   #firstFree = NO_ID;
+  /** What short views need, or null while there are none. */
+  #replaced: ReplacedHandles | null = null;
 
   constructor(epoch = new ViewEpoch()) {
     super([]);
@@ -86,7 +89,18 @@ export class EntryHandles extends EntryHandlesView {
     return new EntryHandlesView(this.groups);
   }
 
+  /** Returns a view for a short time, beside which a write copies no page. The caller closes it in any case. O(1). */
+  shortView(): ShortHandlesView {
+    this.#replaced ??= new ReplacedHandles(this);
+    return this.#replaced.view();
+  }
+
   set(id: EntryId, handle: EntryHandle): void {
+    if (this.#replaced !== null) this.#noteReplaced(id, this.#replaced);
+    this.#write(id, handle);
+  }
+
+  #write(id: EntryId, handle: EntryHandle): void {
     if (this.#pageEpochs[id >>> PAGE_BITS] !== this.#epoch.current) this.#ownPage(id);
     this.groups[id >>> (PAGE_BITS + GROUP_BITS)]![(id >>> PAGE_BITS) & GROUP_MASK]![id & PAGE_MASK] = handle;
   }
@@ -96,7 +110,7 @@ export class EntryHandles extends EntryHandlesView {
     let id = this.#firstFree;
     if (id === NO_ID) id = this.#end++;
     else this.#firstFree = FREE - this.get(id);
-    this.set(id, handle);
+    this.#write(id, handle);
     return id;
   }
 
@@ -107,12 +121,26 @@ export class EntryHandles extends EntryHandlesView {
   }
 
   clear(): void {
+    if (this.#replaced !== null) this.#endShortViews(this.#replaced);
     this.groups = [];
     this.#groupsEpoch = this.#epoch.current;
     this.#groupEpochs = [];
     this.#pageEpochs = [];
     this.#end = 0;
     this.#firstFree = NO_ID;
+  }
+
+  /** Notes the handle of an id for short views. New ids are not noted, because no view has them. */
+  #noteReplaced(id: EntryId, replaced: ReplacedHandles): void {
+    if (!replaced.isUsed) this.#replaced = null;
+    else if (replaced.isFull) this.#endShortViews(replaced);
+    else replaced.note(id, this.get(id));
+  }
+
+  /** Has the short views look at a lasting view of this moment from now on. */
+  #endShortViews(replaced: ReplacedHandles): void {
+    replaced.rest = this.view();
+    this.#replaced = null;
   }
 
   #ownPage(id: EntryId): void {

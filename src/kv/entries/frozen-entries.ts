@@ -3,8 +3,9 @@
 
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import type { EntryHandlesView, EntryId } from './entry-handles.js';
+import type { EntryId, HandlesView } from './handles-view.js';
 import type { OrderedIndex } from './ordered-index.js';
+import type { ShortHandlesView } from './replaced-handles.js';
 import type { EntryHandle } from './slab.js';
 import type { SlabsView } from './slabs-view.js';
 import type { IndexWalk, View } from './view.js';
@@ -12,12 +13,12 @@ import type { IndexWalk, View } from './view.js';
 /** The entries of a space at the moment of a view. */
 export class FrozenEntries implements View {
   readonly #index: OrderedIndex<EntryId>;
-  readonly #handles: EntryHandlesView;
+  readonly #handles: HandlesView;
   /** The memory of the entries. */
   readonly slabs: SlabsView;
 
   /** The three parts are views of one moment. */
-  constructor(index: OrderedIndex<EntryId>, handles: EntryHandlesView, slabs: SlabsView) {
+  constructor(index: OrderedIndex<EntryId>, handles: HandlesView, slabs: SlabsView) {
     this.#index = index;
     this.#handles = handles;
     this.slabs = slabs;
@@ -66,5 +67,31 @@ export class FrozenEntries implements View {
 
   view(): this {
     return this;
+  }
+
+  /** Notes another user of entries that were frozen for a short time. */
+  open(): void {}
+
+  /** Ends the use of entries that were frozen for a short time. */
+  close(): void {}
+}
+
+/** The entries of a space at the moment of a view, for a short time. */
+export class ShortFrozenEntries extends FrozenEntries {
+  readonly #shortHandles: ShortHandlesView;
+  #users = 0;
+
+  constructor(index: OrderedIndex<EntryId>, handles: ShortHandlesView, slabs: SlabsView) {
+    super(index, handles, slabs);
+    this.#shortHandles = handles;
+  }
+
+  override open(): void {
+    this.#users++;
+  }
+
+  /** After the last user, the entries must not be used any more. */
+  override close(): void {
+    if (--this.#users === 0) this.#shortHandles.close();
   }
 }

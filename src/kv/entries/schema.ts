@@ -187,11 +187,11 @@ export class Schema {
   }
 
   /**
-   * Returns a view of the store. `lsn` is the LSN of the last write. O(1). The caller closes the view; with `isOwned`, in any
+   * Returns a view of the store. `lsn` is the LSN of the last write. O(1). The caller closes the view; with `isShort`, in any
    * case: see StoreViews.take().
    */
-  view(lsn: number, isOwned = false): StoreView {
-    return this.views.take(lsn, this.#nextSpaceId, isOwned);
+  view(lsn: number, isShort = false): StoreView {
+    return this.views.take(lsn, this.#nextSpaceId, isShort);
   }
 
   /** Returns a view that lists all spaces. `lsn` is the LSN of the last write. O(spaces). The caller closes the view. */

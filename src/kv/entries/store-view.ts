@@ -17,6 +17,8 @@ export class StoreView {
   readonly nextSpaceId: number;
   /** The number of this view among all views of the store, from 1. */
   readonly epoch: number;
+  /** True when the view is surely closed after a short time. */
+  readonly isShort: boolean;
   readonly #views: StoreViews;
   /** The frozen root space, and the other spaces that are frozen. Most views have the root space alone. */
   #root: FrozenEntries | null = null;
@@ -25,7 +27,8 @@ export class StoreView {
   isClosed = false;
 
   /** Made by StoreViews.take(). */
-  constructor(views: StoreViews, lsn: number, nextSpaceId: number) {
+  constructor(views: StoreViews, lsn: number, nextSpaceId: number, isShort: boolean) {
+    this.isShort = isShort;
     this.#views = views;
     this.lsn = lsn;
     this.nextSpaceId = nextSpaceId;
@@ -45,8 +48,11 @@ export class StoreView {
 
   /** Lets go of the entries, and has no more spaces frozen for this view. */
   close(): void {
+    if (this.isClosed) return;
     this.isClosed = true;
+    this.#root?.close();
     this.#root = null;
+    if (this.#namespaces !== null) for (const entries of this.#namespaces.values()) entries.close();
     this.#namespaces = null;
   }
 
@@ -63,6 +69,7 @@ export class StoreView {
   /** Takes the frozen entries of a space, unless it has some already. @internal For StoreViews. */
   keep(space: Space, entries: FrozenEntries): void {
     if (this.isClosed || this.#get(space) !== undefined) return;
+    entries.open();
     if (space.id === ROOT_ID) this.#root = entries;
     else {
       this.#namespaces ??= new Map();
@@ -98,34 +105,39 @@ export class StoreViews {
   }
 
   /**
-   * Returns a view of the store as it is now. With `isOwned`, the caller closes it in any case, so no weak reference is made:
-   * it takes long, and keeps the view until the end of the turn. Throws KEELSON_INTERRUPTED when a change was stopped
-   * half-way.
+   * Returns a view of the store as it is now. With `isShort`, the caller closes it in any case after a short time. No weak
+   * reference is made then, which would take long and keep the view until the end of the turn; and writes beside it copy no
+   * pages of handles. Throws KEELSON_INTERRUPTED when a change was stopped half-way.
    */
-  take(lsn: number, nextSpaceId: number, isOwned: boolean): StoreView {
+  take(lsn: number, nextSpaceId: number, isShort: boolean): StoreView {
     this.#links.guard.assertIdle();
     // What was put off came before this view.
     this.#links.run();
     if (this.#references.length >= this.#sweepAt) this.#sweep();
     this.epoch++;
-    const view = new StoreView(this, lsn, nextSpaceId);
-    this.#references.push(isOwned ? view : new WeakRef(view));
+    const view = new StoreView(this, lsn, nextSpaceId, isShort);
+    this.#references.push(isShort ? view : new WeakRef(view));
     return view;
   }
 
   /** Freezes a space for the views that may lack it. Call it before each change, inside of the guard of the queue. */
   freeze(space: Space): void {
     if (!space.isThere) return;
-    let entries: FrozenEntries | undefined;
+    const lacking: StoreView[] = [];
+    let areShort = true;
     let dead = 0;
     for (let at = this.#references.length - 1; at >= 0; at--) {
       const view = this.#references[at]!.deref();
       if (view === undefined || view.isClosed) dead++;
       else if (!view.mayLack(space)) break;
       else {
-        entries ??= space.entries.freeze();
-        view.keep(space, entries);
+        lacking.push(view);
+        areShort &&= view.isShort;
       }
+    }
+    if (lacking.length > 0) {
+      const entries = areShort ? space.entries.freezeForShort() : space.entries.freeze();
+      for (const view of lacking) view.keep(space, entries);
     }
     space.epoch = this.epoch;
     if (dead * 2 > this.#references.length) this.#sweep();

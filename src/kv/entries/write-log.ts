@@ -3,6 +3,7 @@
 
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
+import { LogReaders } from './log-readers.js';
 import type { Space } from './space.js';
 
 /** The most changes in the log. A transaction whose changes are lost compares two views instead. */
@@ -27,8 +28,7 @@ export class WriteLog {
   #keyCharacters = 0;
   /** The place of the first change that is held. */
   #start = 0;
-  /** The number of open transactions by the place at which each began. Places ascend. */
-  readonly #readers = new Map<number, number>();
+  readonly #readers = new LogReaders();
 
   /** The place of the next change. */
   get end(): number {
@@ -38,17 +38,15 @@ export class WriteLog {
   /** Begins to hold changes for a reader, and returns its place. */
   open(): number {
     const place = this.end;
-    this.#readers.set(place, (this.#readers.get(place) ?? 0) + 1);
+    this.#readers.open(place);
     this.isOpen = true;
     return place;
   }
 
   /** Ends a reader that began at a place, and drops the changes that nobody needs. */
   close(place: number): void {
-    const left = this.#readers.get(place)! - 1;
-    if (left > 0) this.#readers.set(place, left);
-    else this.#readers.delete(place);
-    this.isOpen = this.#readers.size > 0;
+    this.#readers.close(place);
+    this.isOpen = this.#readers.count > 0;
     if (this.isOpen) this.#trim();
     else this.#forget();
   }
@@ -87,12 +85,12 @@ export class WriteLog {
 
   /** Drops the changes before the oldest reader when they are more than half of the log. */
   #trim(): void {
-    const [oldest] = this.#readers.keys();
-    const unneeded = oldest! - this.#start;
+    const oldest = this.#readers.oldest!;
+    const unneeded = oldest - this.#start;
     if (unneeded * 2 <= this.#changes.length) return;
     for (let at = 0; at < unneeded; at++) this.#keyCharacters -= charactersOf(this.#changes[at]!);
     this.#changes = this.#changes.slice(unneeded);
-    this.#start = oldest!;
+    this.#start = oldest;
   }
 }
 
