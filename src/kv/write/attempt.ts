@@ -82,6 +82,8 @@ export class Attempt implements WrittenValues, Recording {
   writes: WriteSet | null = null;
   /** The view of an asynchronous attempt. */
   view: StoreView | null = null;
+  /** The place in the write log at which the view was taken, or null. */
+  place: number | null = null;
   readonly #store: AttemptStore;
   readonly #spaces = new Map<Space, SpaceInAttempt>();
   #now: number | null = null;
@@ -211,9 +213,13 @@ export class Attempt implements WrittenValues, Recording {
     this.#undoLast();
   }
 
-  /** Puts a view of the store in the place of the live entries. */
-  lookAtView(view: StoreView): void {
-    this.view = view;
+  /** Puts a view of the store in the place of the live entries, and begins to log the writes of others. */
+  lookAtView(lastLsn: number): void {
+    // The function may have ended the transaction, by its signal or by closing the store.
+    if (this.phase === 'ended') return;
+    const { schema } = this.#store;
+    this.view = schema.view(lastLsn);
+    this.place = schema.writeLog.open();
     this.phase = 'view';
     for (const [space, { overlay }] of this.#spaces) overlay.rebase(this.#baseOf(space));
   }
@@ -229,6 +235,7 @@ export class Attempt implements WrittenValues, Recording {
   /** Notes that the function has ended. Throws when the attempt cannot be committed as it is. */
   seal(): void {
     this.isRunning = false;
+    if (this.phase === 'ended') throw closed('The transaction has ended');
     if (this.part.outer !== null) {
       throw new TypeError('The transaction ended before a nested part of it. Await what tx.nested() returns');
     }
@@ -242,6 +249,8 @@ export class Attempt implements WrittenValues, Recording {
     this.isRunning = false;
     this.view?.close();
     this.view = null;
+    if (this.place !== null) this.#store.schema.writeLog.close(this.place);
+    this.place = null;
     this.#spaces.clear();
     if (this.writes !== null) this.#store.giveBackWrites(this.writes);
     this.writes = null;

@@ -10,14 +10,16 @@ export class FunctionGuard {
   #isResetDue = false;
 
   enter(): void {
-    this.isInside = true;
     // JavaScript may be stopped in the function, for example by a timeout of node:vm. No `finally` runs then.
-    if (this.#isResetDue) return;
-    this.#isResetDue = true;
-    queueMicrotask(() => {
-      this.#isResetDue = false;
-      this.isInside = false;
-    });
+    if (!this.#isResetDue) {
+      // This may run hooks of the program, which may write, or be stopped. Only after it, the reset is sure to come.
+      queueMicrotask(() => {
+        this.#isResetDue = false;
+        this.isInside = false;
+      });
+      this.#isResetDue = true;
+    }
+    this.isInside = true;
   }
 
   leave(): void {

@@ -92,10 +92,9 @@ export class Transactions {
     store.assertOpen();
     if (typeof fn !== 'function') throw misuse('fn', 'a function', fn);
     const resolved = resolveTransactionOptions(options);
-    const attempt = new Attempt(this.#attemptStore, 1);
-    const result = this.#begin(attempt, fn, resolved);
-    if (result.isDone) return result.promise as Promise<Awaited<T>>;
-    return this.#goOn(attempt, result.promise, fn, resolved) as Promise<Awaited<T>>;
+    const begun = this.#begin(1, fn, resolved);
+    if (begun.isDone) return begun.promise as Promise<Awaited<T>>;
+    return this.#goOn(begun.attempt, begun.promise, fn, resolved) as Promise<Awaited<T>>;
   }
 
   /** Ends all open transactions. */
@@ -108,27 +107,31 @@ export class Transactions {
    * result. Otherwise gives the attempt a view and returns the promise of the function.
    */
   #begin<T>(
-    attempt: Attempt,
+    number: number,
     fn: Fn<T>,
     options: ResolvedTransactionOptions,
-  ): { readonly isDone: boolean; readonly promise: Promise<unknown> } {
-    const { guard, schema } = this.#store;
+    open: OpenTransaction | null = null,
+  ): { readonly attempt: Attempt; readonly isDone: boolean; readonly promise: Promise<unknown> } {
+    const { guard } = this.#store;
     let isGoingOn = false;
+    // This may run hooks of the program, which may write. The attempt looks at the entries after them.
     guard.enter();
+    const attempt = new Attempt(this.#attemptStore, number);
+    if (open !== null) open.attempt = attempt;
     try {
       const tx = new Transaction<unknown, unknown>(attempt, attempt.part, this.#store.root, this.#placeOf);
       const result = fn(tx);
       if (types.isPromise(result)) {
-        attempt.lookAtView(schema.view(this.#store.lastLsn));
+        attempt.lookAtView(this.#store.lastLsn);
         isGoingOn = true;
-        return { isDone: false, promise: result };
+        return { attempt, isDone: false, promise: result };
       }
       if (isThenable(result))
         throw misuse('the result of fn', 'a promise, or a value without then()', result);
       attempt.seal();
       this.#runAtCommits(attempt);
       const promise = this.#commit(attempt, null, options, result);
-      return { isDone: true, promise };
+      return { attempt, isDone: true, promise };
     } catch (error) {
       throw error instanceof ReadsChanged ? outOfAttempts(error.what, attempt.number) : error;
     } finally {
@@ -144,20 +147,26 @@ export class Transactions {
     options: ResolvedTransactionOptions,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const open = new OpenTransaction(attempt, this.#store.schema.writeLog.open(), resolve, reject);
+      const open = new OpenTransaction(attempt, resolve, reject);
       this.#open.add(open);
       this.#deadlines.add(open, options.timeoutMs);
-      const { signal } = options;
-      if (signal !== undefined) {
-        const onAbort = () =>
-          this.#end(open, aborted('its signal was aborted', open.attempt.number, signal.reason));
-        signal.addEventListener('abort', onAbort, { once: true });
-        open.onEnd = () => signal.removeEventListener('abort', onAbort);
-        // The function may have aborted it.
-        if (signal.aborted) onAbort();
-      }
       this.#drive(open, promise, fn, options).catch((error) => this.#end(open, error));
+      try {
+        // The function may have closed the store, or aborted the signal.
+        this.#store.assertOpen();
+        if (options.signal !== undefined) this.#endWhenAborted(open, options.signal);
+      } catch (error) {
+        this.#end(open, error);
+      }
     });
+  }
+
+  #endWhenAborted(open: OpenTransaction, signal: AbortSignal): void {
+    const onAbort = () =>
+      this.#end(open, aborted('its signal was aborted', open.attempt.number, signal.reason));
+    signal.addEventListener('abort', onAbort, { once: true });
+    open.onEnd = () => signal.removeEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
   }
 
   /** Awaits the function, commits, and tries again after conflicts, until the transaction has ended. */
@@ -174,16 +183,14 @@ export class Transactions {
       if (conflict === null || open.hasEnded) return;
       const { number } = open.attempt;
       if (number >= options.maxAttempts) throw outOfAttempts(conflict, number);
-      this.#endAttempt(open);
+      open.attempt.end();
       if (number + 1 >= ATTEMPT_WITH_TURN_MIN) await this.#turns.take(open);
       if (open.hasEnded) return;
-      open.attempt = new Attempt(this.#attemptStore, number + 1);
-      const next = this.#begin(open.attempt, fn, options);
+      const next = this.#begin(number + 1, fn, options, open);
       if (next.isDone) {
         this.#settle(open, next.promise);
         return;
       }
-      open.place = this.#store.schema.writeLog.open();
       running = next.promise;
     }
   }
@@ -230,8 +237,7 @@ export class Transactions {
   }
 
   /** Returns what was changed that the attempt has read, in words; null when all that it has read is as it was. */
-  #conflictOf({ attempt, place }: OpenTransaction): string | null {
-    const { reads } = attempt;
+  #conflictOf({ attempt: { reads, place } }: OpenTransaction): string | null {
     return (
       reads.changedPoint() ??
       (reads.hasRanges ? reads.changedRange(this.#store.schema.writeLog, place!) : null)
@@ -280,11 +286,12 @@ export class Transactions {
    */
   async #catchUp(open: OpenTransaction): Promise<string | null> {
     const { schema, lastLsn } = this.#store;
-    const { reads, view } = open.attempt;
-    if (!reads.hasRanges || schema.writeLog.since(open.place!) !== null) return null;
+    const { attempt } = open;
+    const { reads, view } = attempt;
+    if (!reads.hasRanges || schema.writeLog.since(attempt.place!) !== null) return null;
     const second = schema.view(lastLsn);
-    schema.writeLog.close(open.place!);
-    open.place = schema.writeLog.open();
+    schema.writeLog.close(attempt.place!);
+    attempt.place = schema.writeLog.open();
     try {
       return await this.#compare(open, view!, second);
     } finally {
@@ -326,37 +333,22 @@ export class Transactions {
     open.hasEnded = true;
     this.#open.delete(open);
     this.#deadlines.delete(open);
-    this.#endAttempt(open);
+    open.attempt.end();
     this.#turns.leave(open);
     open.onEnd();
-  }
-
-  #endAttempt(open: OpenTransaction): void {
-    open.attempt.end();
-    if (open.place === null) return;
-    this.#store.schema.writeLog.close(open.place);
-    open.place = null;
   }
 }
 
 /** An asynchronous transaction that has not ended. */
 class OpenTransaction {
   attempt: Attempt;
-  /** The place in the write log at which the view of the attempt was taken; null between two attempts. */
-  place: number | null;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
   hasEnded = false;
   onEnd: () => void = () => {};
 
-  constructor(
-    attempt: Attempt,
-    place: number,
-    resolve: (result: unknown) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(attempt: Attempt, resolve: (result: unknown) => void, reject: (error: unknown) => void) {
     this.attempt = attempt;
-    this.place = place;
     this.resolve = resolve;
     this.reject = reject;
   }
