@@ -83,7 +83,7 @@ export function typeError(message: RegExp): unknown {
   return expectLike({ name: 'TypeError', message });
 }
 
-function expectLike({ message, ...rest }: { message: RegExp }): unknown {
+function expectLike({ message, ...rest }: { message: RegExp; code?: string; name?: string }): unknown {
   return {
     asymmetricMatch: (error: unknown) =>
       error instanceof Error &&

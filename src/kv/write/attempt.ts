@@ -37,13 +37,23 @@ export interface AttemptStore {
 export class Part {
   readonly outer: Part | null;
   isOpen = true;
-  isUndone = false;
+  #isUndone = false;
   /** What undoes the part, or null for the outermost one. */
   readonly savepoint: Savepoint | null;
 
   constructor(outer: Part | null, savepoint: Savepoint | null) {
     this.outer = outer;
     this.savepoint = savepoint;
+  }
+
+  /** True when the part was undone, alone or with a part around it. */
+  get isUndone(): boolean {
+    return this.#isUndone || (this.outer?.isUndone ?? false);
+  }
+
+  noteUndo(): void {
+    this.isOpen = false;
+    this.#isUndone = true;
   }
 }
 
@@ -114,7 +124,12 @@ export class Attempt implements WrittenValues, Recording {
 
   iterationGuard(): () => void {
     const { part } = this;
-    return () => this.assertReadable(part);
+    const isOfCommit = this.phase === 'commit';
+    return () => {
+      this.assertReadable(part);
+      // What an iteration of the function reads now would not be checked any more.
+      if (this.phase === 'commit' && !isOfCommit) throw closed('The commit of the transaction has begun');
+    };
   }
 
   /** Throws KEELSON_CLOSED when a part cannot be used any more. */
@@ -168,13 +183,13 @@ export class Attempt implements WrittenValues, Recording {
     const isThere = overlay.has(key);
     if (this.isRecording && !overlay.covers(key)) this.reads.addPresence(space, key, isThere);
     if (!isThere) return;
-    this.#write(part).delete(space, key);
+    addWhole(this.#write(part), (writes) => writes.delete(space, key));
     overlay.delete(key);
   }
 
   clear(part: Part, space: Space, bounds: KeyBounds): void {
     const { overlay } = this.#in(space);
-    this.#write(part).clear(space, bounds);
+    addWhole(this.#write(part), (writes) => writes.clear(space, bounds));
     overlay.clear(bounds);
   }
 
@@ -192,9 +207,10 @@ export class Attempt implements WrittenValues, Recording {
     return this.part;
   }
 
-  /** Ends a nested part and keeps what it wrote. */
+  /** Ends a nested part and keeps what it wrote. Throws when a part around it has ended before. */
   keep(part: Part): void {
     if (this.phase === 'ended') return;
+    if (part.isUndone) throw closed('This nested part of a transaction was undone');
     if (part !== this.part) {
       this.undo(part);
       throw new TypeError(
@@ -208,7 +224,7 @@ export class Attempt implements WrittenValues, Recording {
 
   /** Ends a nested part and undoes what it wrote, with all parts that began in it. */
   undo(part: Part): void {
-    if (this.phase === 'ended') return;
+    if (this.phase === 'ended' || part.isUndone) return;
     while (this.part !== part) this.#undoLast();
     this.#undoLast();
   }
@@ -252,7 +268,8 @@ export class Attempt implements WrittenValues, Recording {
     if (this.place !== null) this.#store.schema.writeLog.close(this.place);
     this.place = null;
     this.#spaces.clear();
-    if (this.writes !== null) this.#store.giveBackWrites(this.writes);
+    // An encoder may have ended the transaction. It goes on to fill the write set, so no other write may have it.
+    if (this.writes !== null && !this.#isEncoding) this.#store.giveBackWrites(this.writes);
     this.writes = null;
   }
 
@@ -265,8 +282,7 @@ export class Attempt implements WrittenValues, Recording {
   #undoLast(): void {
     const { part } = this;
     const { writes, overlays, atCommits } = part.savepoint!;
-    part.isOpen = false;
-    part.isUndone = true;
+    part.noteUndo();
     // An overlay that is younger than the part holds nothing that is older.
     for (const [space, { overlay }] of this.#spaces) {
       const mark = overlays.get(overlay);
@@ -283,17 +299,35 @@ export class Attempt implements WrittenValues, Recording {
   }
 
   #in(space: Space): SpaceInAttempt {
+    if (space.isDropped && !this.#sees(space)) assertNotDropped(space);
     const known = this.#spaces.get(space);
     if (known !== undefined) return known;
-    if (this.view?.in(space) === undefined) assertNotDropped(space);
+    // A key may be foreign code that has ended the transaction.
+    if (this.phase === 'ended') throw closed('The transaction has ended');
     const overlay = new Overlay(this.#baseOf(space), this);
     const made = { overlay, view: new TransactionView(this, space, overlay) };
     this.#spaces.set(space, made);
     return made;
   }
 
+  /** Returns true when the view of the attempt has a space, which may be dropped since. */
+  #sees(space: Space): boolean {
+    return this.phase === 'view' && this.view!.in(space) !== undefined;
+  }
+
   #baseOf(space: Space): LastingView {
     return this.phase === 'view' ? new ViewedEntries(space, this.view!) : space.entries;
+  }
+}
+
+/** Adds an operation. When that throws, nothing of it stays, and the transaction may go on. */
+function addWhole(writes: WriteSet, add: (writes: WriteSet) => void): void {
+  const mark = writes.mark();
+  try {
+    add(writes);
+  } catch (error) {
+    writes.rollback(mark);
+    throw error;
   }
 }
 
