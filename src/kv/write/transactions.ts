@@ -100,6 +100,7 @@ export class Transactions {
   /** Ends all open transactions. */
   close(): void {
     for (const open of this.#open) this.#end(open, this.#store.closed());
+    this.#deadlines.close();
   }
 
   /**
@@ -203,7 +204,7 @@ export class Transactions {
   ): Promise<string | null> {
     const { attempt } = open;
     attempt.seal();
-    if (this.#turns.isTakenByAnother(open)) await this.#turns.free(open);
+    if (this.#turns.isTakenByAnother(open)) await this.#turns.free();
     if (open.hasEnded) return null;
     if (!attempt.hasWritten && attempt.atCommits.length === 0) {
       this.#settle(open, this.#whenRead(attempt.view!.lsn as Lsn, options, result));
