@@ -38,13 +38,23 @@ export interface AttemptStore {
 export class Part {
   readonly outer: Part | null;
   isOpen = true;
-  isUndone = false;
+  #isUndone = false;
   /** What undoes the part, or null for the outermost one. */
   readonly savepoint: Savepoint | null;
 
   constructor(outer: Part | null, savepoint: Savepoint | null) {
     this.outer = outer;
     this.savepoint = savepoint;
+  }
+
+  /** True when the part was undone, alone or with a part around it. */
+  get isUndone(): boolean {
+    return this.#isUndone || (this.outer?.isUndone ?? false);
+  }
+
+  noteUndo(): void {
+    this.isOpen = false;
+    this.#isUndone = true;
   }
 }
 
@@ -84,7 +94,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   /** True while the function, or a part at the commit, runs. Otherwise its tx cannot be used. */
   isRunning = true;
   /** The number of commits of the store when the attempt began to look at live entries. */
-  liveSince: number;
+  liveSince = 0;
   /** The LSN of the commit, or null. */
   lsn: Lsn | null = null;
   /** The operations, or null while there are none. */
@@ -104,7 +114,11 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   constructor(store: AttemptStore, number: number) {
     this.#store = store;
     this.number = number;
-    this.liveSince = store.commits;
+  }
+
+  /** Begins to look at live entries. Nobody else may write until they are left. */
+  beginLive(): void {
+    this.liveSince = this.#store.commits;
   }
 
   /** The time of the attempt: that of its first look at it, and at the commit that of the commit. */
@@ -125,7 +139,12 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
 
   iterationGuard(): () => void {
     const { part } = this;
-    return () => this.assertReadable(part);
+    const isOfCommit = this.phase === 'commit';
+    return () => {
+      this.assertReadable(part);
+      // What an iteration of the function reads now would not be checked any more.
+      if (this.phase === 'commit' && !isOfCommit) throw closed('The commit of the transaction has begun');
+    };
   }
 
   /** Throws KEELSON_CLOSED when a part cannot be used any more. */
@@ -179,13 +198,13 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     const isThere = overlay.has(key);
     if (this.isRecording && !overlay.covers(key)) this.reads.addPresence(space, key, isThere);
     if (!isThere) return;
-    this.#write(part).delete(space, key);
+    addWhole(this.#write(part), (writes) => writes.delete(space, key));
     overlay.delete(key);
   }
 
   clear(part: Part, space: Space, bounds: KeyBounds): void {
     const { overlay } = this.#in(space);
-    this.#write(part).clear(space, bounds);
+    addWhole(this.#write(part), (writes) => writes.clear(space, bounds));
     overlay.clear(bounds);
   }
 
@@ -203,9 +222,10 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return this.part;
   }
 
-  /** Ends a nested part and keeps what it wrote. */
+  /** Ends a nested part and keeps what it wrote. Throws when a part around it has ended before. */
   keep(part: Part): void {
     if (this.phase === 'ended') return;
+    if (part.isUndone) throw closed('This nested part of a transaction was undone');
     if (part !== this.part) {
       this.undo(part);
       throw new TypeError(
@@ -219,23 +239,26 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
 
   /** Ends a nested part and undoes what it wrote, with all parts that began in it. */
   undo(part: Part): void {
-    if (this.phase === 'ended') return;
+    if (this.phase === 'ended' || part.isUndone) return;
     while (this.part !== part) this.#undoLast();
     this.#undoLast();
   }
 
-  /** Puts a view of the store in the place of the live entries. */
-  lookAtView(view: StoreView): void {
-    this.view = view;
+  /** Puts a view of the store in the place of the live entries, and begins to log the writes of others. */
+  lookAtView(lastLsn: number): void {
+    // The function may have ended the transaction, by its signal or by closing the store.
+    if (this.phase === 'ended') return;
+    const { schema } = this.#store;
+    this.view = schema.view(lastLsn, true);
+    this.place = schema.writeLog.open();
     this.phase = 'view';
-    this.place = this.#store.schema.writeLog.open();
     for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));
   }
 
   /** Puts the live entries beneath the writes again, for the parts that run at the commit. */
   lookAtLive(): void {
     this.phase = 'commit';
-    this.liveSince = this.#store.commits;
+    this.beginLive();
     this.#now = null;
     for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));
   }
@@ -243,6 +266,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   /** Notes that the function has ended. Throws when the attempt cannot be committed as it is. */
   seal(): void {
     this.isRunning = false;
+    if (this.phase === 'ended') throw closed('The transaction has ended');
     if (this.part.outer !== null) {
       throw new TypeError('The transaction ended before a nested part of it. Await what tx.nested() returns');
     }
@@ -293,7 +317,8 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     this.place = null;
     this.#root = null;
     this.#namespaces = null;
-    if (this.writes !== null) this.#store.giveBackWrites(this.writes);
+    // An encoder may have ended the transaction. It goes on to fill the write set, so no other write may have it.
+    if (this.writes !== null && !this.#isEncoding) this.#store.giveBackWrites(this.writes);
     this.writes = null;
   }
 
@@ -306,8 +331,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   #undoLast(): void {
     const { part } = this;
     const { writes, overlays, atCommits } = part.savepoint!;
-    part.isOpen = false;
-    part.isUndone = true;
+    part.noteUndo();
     // An overlay that is younger than the part holds nothing that is older.
     for (const { space, overlay } of this.#spaces) {
       const mark = overlays.get(overlay);
@@ -329,12 +353,14 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   }
 
   #in(space: Space): SpaceInAttempt {
+    if (space.isDropped && !this.#sees(space)) assertNotDropped(space);
     const known = space.id === ROOT_ID ? this.#root : this.#namespaces?.get(space);
     return known ?? this.#add(space);
   }
 
   #add(space: Space): SpaceInAttempt {
-    if (space.isDropped && this.view?.in(space) === undefined) assertNotDropped(space);
+    // A key may be foreign code that has ended the transaction.
+    if (this.phase === 'ended') throw closed('The transaction has ended');
     const overlay = new Overlay(this.#baseOf(space), this);
     const made = new SpaceInAttempt(space, overlay, new TransactionView(this, space, overlay));
     if (space.id === ROOT_ID) this.#root = made;
@@ -350,6 +376,11 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     else this.#namespaces!.delete(space);
   }
 
+  /** Returns true when the view of the attempt has a space, which may be dropped since. */
+  #sees(space: Space): boolean {
+    return this.phase === 'view' && this.view!.in(space) !== undefined;
+  }
+
   #baseOf(space: Space): LastingView {
     return this.phase === 'view' ? new ViewedEntries(space, this.view!) : space.entries;
   }
@@ -361,6 +392,17 @@ export class ReadsChanged {
 
   constructor(what: string) {
     this.what = what;
+  }
+}
+
+/** Adds an operation. When that throws, nothing of it stays, and the transaction may go on. */
+function addWhole(writes: WriteSet, add: (writes: WriteSet) => void): void {
+  const mark = writes.mark();
+  try {
+    add(writes);
+  } catch (error) {
+    writes.rollback(mark);
+    throw error;
   }
 }
 

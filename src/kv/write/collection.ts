@@ -4,7 +4,7 @@ import type { Lsn } from '../../journal/index.js';
 import { CLEAR_NAMES, type RangeWrite, resolveRange } from '../encoding/range.js';
 import type { Space } from '../entries/space.js';
 import { type Codecs, IndexReads } from '../read/reads.js';
-import { addBatch, type Place } from './batch.js';
+import { addBatch, type Place, type PlaceOf } from './batch.js';
 import { addClear } from './clear.js';
 import { assertNotDropped } from './conditions.js';
 import {
@@ -17,6 +17,9 @@ import {
   type WriteOptions,
 } from './write-options.js';
 import type { Writer } from './writer.js';
+
+/** The most times that a batch is read, when keys or values in it write to the store each time. */
+const BATCH_TRIES_MAX = 3;
 
 /** What a collection needs of its store. */
 export interface CollectionStore {
@@ -32,6 +35,7 @@ export interface CollectionStore {
 export class SpaceCollection<K, V> extends IndexReads<K, V> {
   readonly #store: CollectionStore;
   readonly #space: Space;
+  readonly #placeOf: PlaceOf;
 
   constructor(codecs: Codecs<K, V>, store: CollectionStore, space: Space) {
     super(codecs, {
@@ -43,6 +47,7 @@ export class SpaceCollection<K, V> extends IndexReads<K, V> {
     });
     this.#store = store;
     this.#space = space;
+    this.#placeOf = (argument, namespace) => store.placeOf(argument, namespace);
   }
 
   put(key: K, value: V, options?: PutOptions): Promise<Lsn> {
@@ -83,8 +88,13 @@ export class SpaceCollection<K, V> extends IndexReads<K, V> {
     const place = { space: this.#usable(), codecs: this.codecs };
     const writes = writer.path.take();
     try {
-      addBatch(place, operations, writes, (argument, namespace) => this.#store.placeOf(argument, namespace));
-      return writer.commit(writes, durability);
+      for (let tries = 1; ; tries++) {
+        const { commits } = writer.path;
+        const hasLooked = addBatch(place, operations, writes, this.#placeOf);
+        if (!hasLooked || commits === writer.path.commits) return writer.commit(writes, durability);
+        if (tries === BATCH_TRIES_MAX) throw neverStill();
+        writes.begin();
+      }
     } finally {
       writer.path.giveBack(writes);
     }
@@ -110,4 +120,10 @@ export class SpaceCollection<K, V> extends IndexReads<K, V> {
     if (space.isDropped) assertNotDropped(space);
     return space;
   }
+}
+
+function neverStill(): TypeError {
+  return new TypeError(
+    `operations: expected values that do not write to the store, because a delete or a clear with a limit depends on it, got writes each of ${BATCH_TRIES_MAX} times. Write before the batch`,
+  );
 }

@@ -37,13 +37,11 @@ export class CommitTurns {
     });
   }
 
-  /** Resolves when no other transaction has the turn, or this one has left. */
-  async free(transaction: object): Promise<void> {
-    while (this.isTakenByAnother(transaction)) {
-      await new Promise<void>((resolve) => {
-        this.#waiters.push(resolve);
-      });
-    }
+  /** Resolves when the turn has ended, although another one may begin at once. */
+  free(): Promise<void> {
+    return new Promise<void>((resolve) => {
+      this.#waiters.push(resolve);
+    });
   }
 
   /** Ends the turn or the wait of a transaction. */

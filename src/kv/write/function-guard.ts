@@ -14,11 +14,13 @@ export class FunctionGuard {
   };
 
   enter(): void {
-    this.isInside = true;
     // JavaScript may be stopped in the function, for example by a timeout of node:vm. No `finally` runs then.
-    if (this.#isResetDue) return;
-    this.#isResetDue = true;
-    queueMicrotask(this.#reset);
+    if (!this.#isResetDue) {
+      // This may run hooks of the program, which may write, or be stopped. Only after it, the reset is sure to come.
+      queueMicrotask(this.#reset);
+      this.#isResetDue = true;
+    }
+    this.isInside = true;
   }
 
   leave(): void {

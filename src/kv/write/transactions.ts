@@ -102,6 +102,7 @@ export class Transactions {
   /** Ends all open transactions. */
   close(): void {
     for (const open of this.#open) this.#end(open, this.#store.closed());
+    this.#deadlines.close();
   }
 
   /**
@@ -109,12 +110,14 @@ export class Transactions {
    * the result. Otherwise gives the attempt a view, and returns the promise of the function.
    */
   #begin(attempt: Attempt, fn: Fn<unknown>, options: ResolvedTransactionOptions): Promise<unknown> {
-    const { guard, schema, root } = this.#store;
+    const { guard, root } = this.#store;
+    // This may run hooks of the program, which may write. The attempt looks at the entries after them.
     guard.enter();
+    attempt.beginLive();
     try {
       const result = fn(new Transaction<unknown, unknown>(attempt, attempt.part, root, this.#placeOf));
       if (types.isPromise(result)) {
-        attempt.lookAtView(schema.view(this.#store.lastLsn, true));
+        attempt.lookAtView(this.#store.lastLsn);
         return result;
       }
       if (isThenable(result))
@@ -141,17 +144,22 @@ export class Transactions {
     const open = new OpenTransaction(attempt, resolveNewest, rejectNewest);
     this.#open.add(open);
     this.#deadlines.add(open, options.timeoutMs);
-    if (options.signal !== undefined) this.#listen(open, options.signal);
     void this.#drive(open, promise, fn, options);
+    try {
+      // The function may have closed the store, or aborted the signal.
+      this.#store.assertOpen();
+      if (options.signal !== undefined) this.#endWhenAborted(open, options.signal);
+    } catch (error) {
+      this.#end(open, error);
+    }
     return result;
   }
 
-  #listen(open: OpenTransaction, signal: AbortSignal): void {
+  #endWhenAborted(open: OpenTransaction, signal: AbortSignal): void {
     const onAbort = () =>
       this.#end(open, aborted('its signal was aborted', open.attempt.number, signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     open.onEnd = () => signal.removeEventListener('abort', onAbort);
-    // The function may have aborted it.
     if (signal.aborted) onAbort();
   }
 
@@ -177,7 +185,6 @@ export class Transactions {
         if (number + 1 >= ATTEMPT_WITH_TURN_MIN) await this.#turns.take(open);
         if (open.hasEnded) return;
         running = this.#beginAgain(open, number + 1, fn, options);
-        if (open.hasEnded) return;
       }
     } catch (error) {
       this.#end(open, error);
@@ -193,7 +200,7 @@ export class Transactions {
   ): Promise<unknown> {
     open.attempt = new Attempt(this.#attemptStore, number);
     const promise = this.#begin(open.attempt, fn, options);
-    if (open.attempt.phase !== 'view') {
+    if (open.attempt.phase !== 'view' && !open.hasEnded) {
       this.#forget(open);
       open.resolve(promise);
     }
@@ -268,7 +275,7 @@ export class Transactions {
    * attempt with a second view, and begins a new part of the log there. Returns what has changed, in words; or null.
    */
   async #catchUp(open: OpenTransaction): Promise<string | null> {
-    await this.#turns.free(open);
+    if (this.#turns.isTakenByAnother(open)) await this.#turns.free();
     const { attempt } = open;
     if (open.hasEnded || !attempt.isBehindLog) return null;
     const { schema, lastLsn } = this.#store;
