@@ -133,6 +133,17 @@ describe('a transaction that conflicts each time', () => {
   });
 });
 
+describe('a closed store', () => {
+  it('has no timer, which would keep it in memory', async () => {
+    const db = await openWithClock();
+    await db.transaction(async (tx) => tx.get('x'), { timeoutMs: 86_400_000 });
+    const open = db.transaction(() => new Promise(() => {}), { timeoutMs: 1000 });
+    expect(fake.alarms.size).toBe(1);
+    await Promise.all([db.close(), expect(open).rejects.toMatchObject({ code: 'KEELSON_CLOSED' })]);
+    expect(fake.alarms.size).toBe(0);
+  });
+});
+
 describe('the turn', () => {
   const [owner, claimer, waiter] = [{}, {}, {}];
 

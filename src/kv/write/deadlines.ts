@@ -9,6 +9,7 @@ export class Deadlines<T> {
   readonly #dueMs = new Map<T, number>();
   /** The time for which the timer is set, or infinity. */
   #alarmMs = Number.POSITIVE_INFINITY;
+  #cancelAlarm: () => void = () => {};
 
   constructor(nowMs: () => number, onDue: (item: T) => void) {
     this.#nowMs = nowMs;
@@ -26,12 +27,16 @@ export class Deadlines<T> {
     this.#dueMs.delete(item);
   }
 
+  /** Ends the timer, which would keep the store in memory. No item is added any more. */
+  close(): void {
+    this.#cancelAlarm();
+  }
+
   #setAlarm(dueMs: number): void {
+    this.#cancelAlarm();
     this.#alarmMs = dueMs;
     // The timer may be early by a part of a millisecond.
-    alarm(Math.ceil(dueMs - this.#nowMs()) + 1, () => {
-      if (this.#alarmMs === dueMs) this.#ring();
-    });
+    this.#cancelAlarm = alarm(Math.ceil(dueMs - this.#nowMs()) + 1, () => this.#ring());
   }
 
   #ring(): void {

@@ -102,6 +102,7 @@ export class Transactions {
   /** Ends all open transactions. */
   close(): void {
     for (const open of this.#open) this.#end(open, this.#store.closed());
+    this.#deadlines.close();
   }
 
   /**
