@@ -169,7 +169,7 @@ class Schedule {
       this.#noteSuccess(what, program, attempts);
     } catch (error) {
       this.log.push(`LSN ${db.lastLsn}, view ${attempts.viewLsn}: ${(error as Error).message}: ${what}`);
-      this.#noteFailure(error);
+      this.#noteFailure(error, attempts);
     }
     this.#outcomes.retries += attempts.count - 1;
   }
@@ -187,10 +187,12 @@ class Schedule {
     this.#history.add({ what, run, lsn, sinceLsn: viewLsn, untilLsn, replay });
   }
 
-  #noteFailure(error: unknown): void {
+  #noteFailure(error: unknown, attempts: Attempts): void {
     if (error === PLANNED) return;
-    if (isKeelsonError(error, 'KEELSON_CONFLICT')) this.#outcomes.conflicts++;
-    else if (isKeelsonError(error, 'KEELSON_DROPPED')) this.#outcomes.dropped++;
+    if (isKeelsonError(error, 'KEELSON_CONFLICT')) {
+      this.#outcomes.conflicts++;
+      attempts.assertChanged();
+    } else if (isKeelsonError(error, 'KEELSON_DROPPED')) this.#outcomes.dropped++;
     else if (isKeelsonError(error, 'KEELSON_ABORTED')) this.#outcomes.aborted++;
     else throw error;
   }
@@ -207,7 +209,10 @@ class Attempts {
   readonly #pause: () => Promise<void>;
   readonly #controller = new AbortController();
   #tx: Tx | null = null;
+  /** The namespaces as of the view. */
   #namespaces = new Map<PlaceName, unknown>();
+  /** True from the end of the function on: parts at the commit see the namespaces of then. */
+  #isCommitting = false;
 
   constructor(db: Store<string, unknown>, program: Program, pause: () => Promise<void>) {
     this.#db = db;
@@ -225,20 +230,30 @@ class Attempts {
   }
 
   async begin(tx: Tx): Promise<void> {
+    if (this.#tx !== null) this.assertChanged();
     this.count++;
     this.#tx = tx;
     this.viewLsn = this.#db.lastLsn;
     this.run = this.#newRun();
+    this.#isCommitting = false;
     // A name may have another namespace by the commit, so the handles are those of the view.
     this.#namespaces = new Map(PLACES.slice(1).map((place) => [place, this.#db.namespace(place)]));
     await runWithPauses(this.#program.steps, tx, this.run, this.#pause);
     if (this.#program.isFailing) throw PLANNED;
     if (this.#program.isAborted) this.#controller.abort();
-    this.#namespaces.clear();
+    this.#isCommitting = true;
+  }
+
+  /** Throws when nothing has changed since the view of the last attempt, which then had no reason to fail. */
+  assertChanged(): void {
+    // The drop of a namespace that was never written to writes nothing.
+    const isSame = [...this.#namespaces].every(([place, handle]) => this.#db.namespace(place) === handle);
+    if (isSame && this.#db.lastLsn === this.viewLsn)
+      throw new Error('An attempt has failed, and nothing has changed');
   }
 
   #newRun(): Run {
-    return new Run((place) => this.#namespaces.get(place) ?? this.#db.namespace(place));
+    return new Run((place) => (this.#isCommitting ? this.#db.namespace(place) : this.#namespaces.get(place)));
   }
 }
 
