@@ -42,15 +42,19 @@ export async function openStore(directory: unknown, options: unknown): Promise<S
   return openStoreOn(openStorage(resolved.engine), absoluteDirectory(directory), resolved);
 }
 
-/** Opens a store on a storage of the caller. For tests on a simulated disk, which may set options of the journal. */
+/**
+ * Opens a store on a storage of the caller. For tests on a simulated disk, which may set options of the journal and the
+ * most changes in the write log.
+ */
 export async function openStoreOn(
   storage: Storage,
   directory: string,
   options: ResolvedStoreOptions,
   journalOptions: object = {},
+  writeLogChangesMax?: number,
 ): Promise<Store<unknown, unknown>> {
   const { keyEncoding, valueEncoding } = options;
-  const schema = new Schema((length) => storage.randomBytes(length), storage.populate);
+  const schema = new Schema((length) => storage.randomBytes(length), storage.populate, writeLogChangesMax);
   const codecs: Codecs<unknown, unknown> = {
     key: resolveKeyEncoding("open option 'keyEncoding'", keyEncoding),
     value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'", schema.msgpack),

@@ -117,7 +117,7 @@ describe('the turn among commits', () => {
       turns,
       told,
       take: (who, name) => void turns.take(who).then(() => told.push(`${name} has the turn`)),
-      wait: (name) => void turns.free().then(() => told.push(`${name} goes on`)),
+      wait: (name) => void turns.free({}).then(() => told.push(`${name} goes on`)),
     };
   }
 

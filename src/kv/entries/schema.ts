@@ -33,7 +33,7 @@ export class Schema {
   /** The links that a commit has put off, in all spaces. */
   readonly links = new LinkQueue();
   /** The recent changes, for the checks of open transactions. */
-  readonly writeLog = new WriteLog();
+  readonly writeLog: WriteLog;
   /** The views that are open. */
   readonly views = new StoreViews(this.links);
   /** The msgpack codec of this store, whose values may refer to definitions. */
@@ -57,9 +57,13 @@ export class Schema {
   /** The LSN at which the epoch ends. A write at or above it starts the next epoch. */
   #epochEndLsn = EPOCH_BYTES;
 
-  /** `randomBytes` comes from the storage, so that a simulated disk decides what it returns. So does `populate`. */
-  constructor(randomBytes: RandomBytes, populate: Populate | null = null) {
+  /**
+   * `randomBytes` comes from the storage, so that a simulated disk decides what it returns. So does `populate`.
+   * `changesMax` is the most changes in the write log, which tests make small.
+   */
+  constructor(randomBytes: RandomBytes, populate: Populate | null = null, changesMax?: number) {
     this.entriesOptions = { populate };
+    this.writeLog = new WriteLog(changesMax);
     this.#shapes = new Shapes(randomBytes);
     this.msgpack = msgpackCodec(this.#shapes);
     this.seed = randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);

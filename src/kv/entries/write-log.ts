@@ -29,6 +29,12 @@ export class WriteLog {
   /** The place of the first change that is held. */
   #start = 0;
   readonly #readers = new LogReaders();
+  readonly #changesMax: number;
+
+  /** Tests make `changesMax`, the most changes in the log, small. */
+  constructor(changesMax = CHANGES_MAX) {
+    this.#changesMax = changesMax;
+  }
 
   /** The place of the next change. */
   get end(): number {
@@ -72,7 +78,7 @@ export class WriteLog {
 
   #add(change: LoggedChange, keyCharacters: number): void {
     this.#keyCharacters += keyCharacters;
-    if (this.#changes.length >= CHANGES_MAX || this.#keyCharacters > KEY_CHARACTERS_MAX) this.#forget();
+    if (this.#changes.length >= this.#changesMax || this.#keyCharacters > KEY_CHARACTERS_MAX) this.#forget();
     else this.#changes.push(change);
   }
 

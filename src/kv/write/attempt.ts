@@ -296,7 +296,11 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
    * compare the first with, is then taken with a place in the log of its own.
    */
   get isBehindLog(): boolean {
-    return this.reads.hasRanges && this.#store.schema.writeLog.since(this.place!) === null;
+    if (!this.reads.hasRanges) return false;
+    const { links, writeLog } = this.#store.schema;
+    // Puts that were put off are not in the log yet.
+    links.run();
+    return writeLog.since(this.place!) === null;
   }
 
   /** Begins a new part of the log, for what was not compared. */

@@ -1,7 +1,7 @@
 // The turn among asynchronous commits: a transaction that has met many conflicts takes it, and others wait with their
 // commits. So it ends, however many others there are. Plain writes never wait.
 
-import { alarm } from '../../schedulers.js';
+import { alarm, nextTurn } from '../../schedulers.js';
 
 /** The most time that one transaction keeps the turn, in milliseconds. */
 const TURN_MS_MAX = 1000;
@@ -28,7 +28,7 @@ export class CommitTurns {
   /** Resolves when the transaction has the turn, or has left. */
   take(transaction: object): Promise<void> {
     if (this.#owner === transaction) return Promise.resolve();
-    if (this.#owner === null) {
+    if (this.#owner === null && this.#claims.size === 0) {
       this.#give(transaction);
       return Promise.resolve();
     }
@@ -37,9 +37,10 @@ export class CommitTurns {
     });
   }
 
-  /** Resolves when the turn has ended, although another one may begin at once. */
-  free(): Promise<void> {
-    return new Promise<void>((resolve) => {
+  /** Resolves when the turn that another transaction has now ends. */
+  async free(transaction: object): Promise<void> {
+    if (!this.isTakenByAnother(transaction)) return;
+    await new Promise<void>((resolve) => {
       this.#waiters.push(resolve);
     });
   }
@@ -67,8 +68,13 @@ export class CommitTurns {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();
+    // They commit in microtasks. If the turn went on at once, they would wait for as long as others want it.
+    if (this.#claims.size > 0) nextTurn().then(() => this.#giveToNext());
+  }
+
+  #giveToNext(): void {
     const [next] = this.#claims;
-    if (next === undefined) return;
+    if (next === undefined || this.#owner !== null) return;
     const [transaction, resolve] = next;
     this.#claims.delete(transaction);
     this.#give(transaction);

@@ -275,7 +275,7 @@ export class Transactions {
    * attempt with a second view, and begins a new part of the log there. Returns what has changed, in words; or null.
    */
   async #catchUp(open: OpenTransaction): Promise<string | null> {
-    if (this.#turns.isTakenByAnother(open)) await this.#turns.free();
+    await this.#turns.free(open);
     const { attempt } = open;
     if (open.hasEnded || !attempt.isBehindLog) return null;
     const { schema, lastLsn } = this.#store;
