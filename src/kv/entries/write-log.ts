@@ -70,9 +70,14 @@ export class WriteLog {
     );
   }
 
+  /** Returns true when the log holds all changes since a place. */
+  holds(place: number): boolean {
+    return place >= this.#start;
+  }
+
   /** Returns the changes since a place, or null when the log does not hold all of them any more. */
   since(place: number): readonly LoggedChange[] | null {
-    if (place < this.#start) return null;
+    if (!this.holds(place)) return null;
     return place === this.#start ? this.#changes : this.#changes.slice(place - this.#start);
   }
 

@@ -300,7 +300,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     const { links, writeLog } = this.#store.schema;
     // Puts that were put off are not in the log yet.
     links.run();
-    return writeLog.since(this.place!) === null;
+    return !writeLog.holds(this.place!);
   }
 
   /** Begins a new part of the log, for what was not compared. */
