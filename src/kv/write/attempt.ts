@@ -38,13 +38,23 @@ export interface AttemptStore {
 export class Part {
   readonly outer: Part | null;
   isOpen = true;
-  isUndone = false;
+  #isUndone = false;
   /** What undoes the part, or null for the outermost one. */
   readonly savepoint: Savepoint | null;
 
   constructor(outer: Part | null, savepoint: Savepoint | null) {
     this.outer = outer;
     this.savepoint = savepoint;
+  }
+
+  /** True when the part was undone, alone or with a part around it. */
+  get isUndone(): boolean {
+    return this.#isUndone || (this.outer?.isUndone ?? false);
+  }
+
+  noteUndo(): void {
+    this.isOpen = false;
+    this.#isUndone = true;
   }
 }
 
@@ -125,7 +135,12 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
 
   iterationGuard(): () => void {
     const { part } = this;
-    return () => this.assertReadable(part);
+    const isOfCommit = this.phase === 'commit';
+    return () => {
+      this.assertReadable(part);
+      // What an iteration of the function reads now would not be checked any more.
+      if (this.phase === 'commit' && !isOfCommit) throw closed('The commit of the transaction has begun');
+    };
   }
 
   /** Throws KEELSON_CLOSED when a part cannot be used any more. */
@@ -310,8 +325,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   #undoLast(): void {
     const { part } = this;
     const { writes, overlays, atCommits } = part.savepoint!;
-    part.isOpen = false;
-    part.isUndone = true;
+    part.noteUndo();
     // An overlay that is younger than the part holds nothing that is older.
     for (const { space, overlay } of this.#spaces) {
       const mark = overlays.get(overlay);
