@@ -8,6 +8,7 @@ import { recoveryMutants } from './recovery-mutants.js';
 import { stopMutants } from './stop-mutants.js';
 import { storageMutants } from './storage-mutants.js';
 import { storeMutants } from './store-mutants.js';
+import { transactionMutants } from './transaction-mutants.js';
 import { valueMutants } from './value-mutants.js';
 
 export interface Edit {
@@ -34,6 +35,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...lockMutants,
   ...recoveryMutants,
   ...storeMutants,
+  ...transactionMutants,
   ...valueMutants,
   ...storageMutants,
   ...nativeMutants,
