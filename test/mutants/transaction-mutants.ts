@@ -4,6 +4,7 @@ import type { Edit, Mutant } from './mutants.js';
 
 const HISTORIES = 'test/serializability/histories.test.ts';
 const INVARIANTS = 'test/serializability/invariants.test.ts';
+const ITERATIONS = 'test/serializability/iterations.test.ts';
 const LIST_APPEND = 'test/serializability/list-append.test.ts';
 const OVERFLOWS = 'test/serializability/overflows.test.ts';
 const TURNS = 'test/serializability/turns.test.ts';
@@ -88,21 +89,25 @@ const reads: readonly Mutant[] = [
 ];
 
 const checks: readonly Mutant[] = [
-  mutantIn(TRANSACTIONS, 'ranges are not checked', [INVARIANTS, HISTORIES], {
-    find: '(reads.hasRanges ? reads.changedRange(this.#store.schema.writeLog, place!) : null)',
-    replace: 'null',
+  mutantIn(ATTEMPT, 'ranges are not checked', [INVARIANTS, HISTORIES], {
+    find: 'if (changed !== null || !reads.hasRanges) return changed;',
+    replace: 'if (changed !== null || reads !== null) return changed;',
   }),
-  mutantIn(TRANSACTIONS, 'points are not checked when a range was read', [LIST_APPEND, HISTORIES], {
-    find: '      reads.changedPoint() ??\n',
-    replace: '      (reads.hasRanges ? null : reads.changedPoint()) ??\n',
+  mutantIn(ATTEMPT, 'points are not checked when a range was read', [LIST_APPEND, HISTORIES], {
+    find: 'const changed = reads.changedPoint();',
+    replace: 'const changed = reads.hasRanges ? null : reads.changedPoint();',
   }),
   mutantIn(TRANSACTIONS, 'nothing is checked without a part at the commit', [LIST_APPEND], {
-    find: 'const conflict = isLive ? null : this.#conflictOf(open);',
-    replace: 'const conflict: string | null = null;',
+    find: 'writer.path.commit(writes, attempt);',
+    replace: 'writer.path.commit(writes, null);',
   }),
   mutantIn(TRANSACTIONS, 'nothing is checked before the parts at the commit', [HISTORIES], {
-    find: '        if (conflict !== null) return conflict;\n',
+    find: '        attempt.check();\n',
     replace: '',
+  }),
+  mutantIn(TRANSACTIONS, 'the check comes behind the parts at the commit', [HISTORIES], {
+    find: '        attempt.check();\n        this.#runAtCommits(attempt);',
+    replace: '        this.#runAtCommits(attempt);\n        attempt.check();',
   }),
   mutantIn(READ_SET, 'a new value changes no range', [INVARIANTS, HISTORIES], {
     find: '!(isOfKeys || this.seesValues)',
@@ -125,54 +130,45 @@ const checks: readonly Mutant[] = [
     replace: '          writeLog.changeRange(space, { ...bounds[clears]!, high: bounds[clears]!.low });\n',
   }),
   mutantIn(READ_SET, 'a dropped namespace has not changed', [HISTORIES], {
-    find: '    for (const { space } of this.ranges)\n      if (space.isDropped)',
-    replace: '    for (const { space } of this.ranges)\n      if (space.isDropped && space.name === null)',
+    find: '    for (const { space } of ranges) if (space.isDropped) return shownNamespace(space);\n',
+    replace: '',
   }),
   mutantIn(WRITE_LOG, 'a reader misses the change after its view', [HISTORIES], {
     find: '    const place = this.end;\n',
     replace: '    const place = this.end + 1;\n',
   }),
   mutantIn(WRITE_LOG, 'a trimmed log counts its places from where it was', [HISTORIES], {
-    find: '    this.#start = oldest!;\n',
+    find: '    this.#start = oldest;\n',
     replace: '',
   }),
-  mutantIn(
-    WRITE_LOG,
-    'the log is trimmed up to its newest reader, and says nothing',
-    [HISTORIES],
-    {
-      find: '    const [oldest] = this.#readers.keys();\n',
-      replace: '    const oldest = [...this.#readers.keys()].at(-1);\n',
-    },
-    {
-      find: '    this.#start = oldest!;\n',
-      replace: '    this.#start = this.#readers.keys().next().value!;\n',
-    },
-  ),
+  mutantIn(WRITE_LOG, 'the log is trimmed by one change too many', [HISTORIES], {
+    find: 'this.#changes = this.#changes.slice(unneeded);',
+    replace: 'this.#changes = this.#changes.slice(unneeded + 1);',
+  }),
   mutantIn(WRITE_LOG, 'a full log forgets changes and says nothing', [OVERFLOWS, HISTORIES], {
     find: 'this.#start = this.end + 1;',
-    replace: 'this.#start = Math.min(this.#start, ...this.#readers.keys());',
+    replace: 'this.#start = Math.min(this.#start, this.#readers.oldest ?? this.#start);',
   }),
   mutantIn(READ_SET, 'a log that has lost changes has none', [OVERFLOWS], {
-    find: "if (changes === null) return 'more than a transaction can keep in mind';",
+    find: "if (changes === null) return 'more was written than a transaction can check at its commit';",
     replace: 'if (changes === null) return null;',
   }),
-  mutantIn(TRANSACTIONS, 'an old transaction does not compare views', [OVERFLOWS], {
-    find: '    if (schema.writeLog.since(open.place!) !== null) return null;\n',
-    replace: '    if (schema !== null) return null;\n',
+  mutantIn(ATTEMPT, 'an old transaction does not compare views', [OVERFLOWS], {
+    find: 'return writeLog.since(this.place!) === null;',
+    replace: 'return false;',
   }),
   mutantIn(
-    TRANSACTIONS,
+    ATTEMPT,
     'an old transaction looks at the log before puts that were put off are in it',
     [OVERFLOWS],
     {
-      find: '    schema.links.run();\n    if (schema.writeLog',
-      replace: '    if (schema.writeLog',
+      find: '    links.run();\n    return writeLog',
+      replace: '    void links;\n    return writeLog',
     },
   ),
   mutantIn(TRANSACTIONS, 'a change in the turns of a comparison is missed', [OVERFLOWS], {
     find: 'const step = comparison.next();',
-    replace: 'open.place = this.#store.schema.writeLog.open();\n      const step = comparison.next();',
+    replace: 'open.attempt.moveInLog();\n      const step = comparison.next();',
   }),
   mutantIn(COMPARISON, 'a comparison of views sees no new versions', [OVERFLOWS, HISTORIES], {
     find: 'if (seesValues && versionAt(before!, old!) !== versionAt(after!, now!))',
@@ -191,9 +187,9 @@ const attempts: readonly Mutant[] = [
     edits: [
       {
         file: TRANSACTIONS,
-        find: 'attempt.lookAtView(schema.view(this.#store.lastLsn));',
+        find: 'attempt.lookAtView(schema.view(this.#store.lastLsn, true));',
         replace:
-          'const first = fn as unknown as { view?: StoreView };\n        first.view ??= schema.view(this.#store.lastLsn);\n        attempt.lookAtView(first.view);',
+          'const first = fn as unknown as { view?: StoreView };\n        first.view ??= schema.view(this.#store.lastLsn, true);\n        attempt.lookAtView(first.view);',
       },
       { file: ATTEMPT, find: '    this.view?.close();\n', replace: '' },
     ],
@@ -201,6 +197,14 @@ const attempts: readonly Mutant[] = [
   mutantIn('src/kv/write/viewed-entries.ts', 'a view finds what was written after it', [HISTORIES], {
     find: 'entries.versionOf(handle) <= this.#storeView.lsn',
     replace: 'entries.versionOf(handle) > 0',
+  }),
+  mutantIn(ATTEMPT, 'an iteration goes on at the commit', [ITERATIONS], {
+    find: "if (this.phase === 'commit' && !isOfCommit)",
+    replace: "if (this.phase === 'ended' && !isOfCommit)",
+  }),
+  mutantIn(ATTEMPT, 'an iteration goes on when a part around its own is undone', [ITERATIONS], {
+    find: 'return this.#isUndone || (this.outer?.isUndone ?? false);',
+    replace: 'return this.#isUndone;',
   }),
   mutantIn(ATTEMPT, 'what a nested part has written stays visible when it is undone', [HISTORIES], {
     find: 'else overlay.undo(mark);',
@@ -219,7 +223,7 @@ const attempts: readonly Mutant[] = [
     replace: '      this.#cleared = [...this.#cleared];\n    });',
   }),
   mutantIn(ATTEMPT, 'parts at the commit see the view', [HISTORIES], {
-    find: "    this.phase = 'commit';\n    this.liveSince = this.#store.commits;\n    this.#now = null;\n    for (const [space, { overlay }] of this.#spaces) overlay.rebase(this.#baseOf(space));",
+    find: "    this.phase = 'commit';\n    this.liveSince = this.#store.commits;\n    this.#now = null;\n    for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));",
     replace: "    this.phase = 'commit';\n    this.liveSince = this.#store.commits;\n    this.#now = null;",
   }),
 ];
@@ -230,7 +234,7 @@ const turns: readonly Mutant[] = [
     replace: 'if (number + 1 > 1000) await',
   }),
   mutantIn(TRANSACTIONS, 'nobody waits for the end of a turn', [TURNS], {
-    find: '    if (this.#turns.isTakenByAnother(open)) await this.#turns.free(open);\n',
+    find: '    await this.#turns.free(open);\n',
     replace: '',
   }),
   mutantIn(COMMIT_TURNS, 'a turn lasts for ever', [TURNS], {
