@@ -9,7 +9,7 @@ import { msgpackCodec } from '../encoding/msgpack/msgpack-codec.js';
 import { Scratch } from '../encoding/scratch.js';
 import { definitionIn, NO_DEFINITION } from '../entries/definitions.js';
 import type { Schema } from '../entries/schema.js';
-import { type Space, SpaceDefinition } from '../entries/space.js';
+import { ROOT_ID, type Space, SpaceDefinition } from '../entries/space.js';
 import { applyWrites } from '../write/change-entries.js';
 import { WriteSet } from '../write/write-set.js';
 
@@ -43,12 +43,24 @@ export class LostSpaces {
 
   /** Completes the schema when everything that is whole was applied to it. */
   finish(): void {
+    this.#dropReplaced();
     const names = new Set(this.#schema.spaces.filter((space) => !this.has(space)).map(({ name }) => name));
     for (const space of this.#schema.spaces) {
       if (!this.has(space)) continue;
       this.#writeNames(space);
       const name = unusedName(space.id, names);
       if (name !== space.name) this.#rename(space, name);
+    }
+  }
+
+  /** Drops each space whose name was given to a later space. It was dropped before that, in a record that is lost. */
+  #dropReplaced(): void {
+    const named = new Map<string, Space>();
+    for (const space of this.#schema.spaces) {
+      if (space.id === ROOT_ID || this.has(space)) continue;
+      const replaced = named.get(space.name);
+      if (replaced !== undefined) this.#schema.drop(replaced.id);
+      named.set(space.name, space);
     }
   }
 
