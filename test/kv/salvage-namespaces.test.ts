@@ -260,6 +260,24 @@ describe('salvage of namespaces', () => {
     await store.close();
   });
 
+  // An id is taken when a namespace is asked for. An image that comes before the first write has a higher next id.
+  it('keeps a namespace that was asked for before an image and created after it', async () => {
+    await make(async (store) => {
+      const people = store.namespace('people', { valueEncoding: 'utf8' } as object) as Ns<string, string>;
+      await store.put('own', 1);
+      await store.checkpoint();
+      for (let at = 0; at < 40; at++) await people.put(`k${at}`, 'x'.repeat(200));
+      await store.checkpoint();
+    });
+    const [, newest] = filesOf(victim, '.image');
+    // All that is left of the log is behind the newest image, in which a block of the store itself is damaged.
+    for (const file of filesOf(victim, '.journal').slice(0, -1)) fs.rmSync(file);
+    damageBlocks(newest!, [1]);
+    const { report, store } = await salvaged();
+    expect(report.namespaces).toMatchObject([{ name: 'people', entries: 40, isLost: false }]);
+    await store.close();
+  });
+
   it('of a sound store gives everything, and verify() says what is there', async () => {
     await make(async (store) => {
       const people = store.namespace('people') as Ns<string, number>;

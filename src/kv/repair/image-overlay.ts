@@ -18,9 +18,17 @@ import type { LostSpaces } from './lost-spaces.js';
  * keys between the first and the last key of a block but those in the block, and none between two blocks that follow each
  * other. So other keys in these ranges are deleted, and so are older spaces that the table does not have. A space that
  * nothing defines is one of `lost`. Nobody knows the order of its keys, so none of them is deleted.
+ *
+ * `laterIds` are the spaces of newer images. One of them may have an id below the next one of this image, because an id is
+ * taken before the first write to its space.
  */
-export async function overlayImage(image: ImageExamination, schema: Schema, lost: LostSpaces): Promise<void> {
-  const overlay = new Overlay(image, schema, lost);
+export async function overlayImage(
+  image: ImageExamination,
+  schema: Schema,
+  lost: LostSpaces,
+  laterIds: ReadonlySet<number> = NO_IDS,
+): Promise<void> {
+  const overlay = new Overlay(image, schema, lost, laterIds);
   for await (const piece of image.pieces()) {
     try {
       if (piece.kind === 'damage') overlay.skip();
@@ -52,14 +60,16 @@ class Overlay {
   readonly #image: ImageExamination;
   readonly #schema: Schema;
   readonly #lost: LostSpaces;
+  readonly #laterIds: ReadonlySet<number>;
   readonly #writes: WriteSet;
   /** The end of the last block, or null after damage. */
   #position: Position | null = null;
 
-  constructor(image: ImageExamination, schema: Schema, lost: LostSpaces) {
+  constructor(image: ImageExamination, schema: Schema, lost: LostSpaces, laterIds: ReadonlySet<number>) {
     this.#image = image;
     this.#schema = schema;
     this.#lost = lost;
+    this.#laterIds = laterIds;
     this.#writes = new WriteSet(RECORD_BYTES_MAX, schema);
   }
 
@@ -72,7 +82,7 @@ class Overlay {
   table({ spaces, nextSpaceId }: ImageTable, { number }: ImageBlockHead): void {
     const ids = new Set(spaces.map(({ id }) => id));
     for (const space of this.#schema.spaces) {
-      if (space.id >= nextSpaceId || ids.has(space.id)) continue;
+      if (space.id >= nextSpaceId || ids.has(space.id) || this.#laterIds.has(space.id)) continue;
       this.#apply(this.#image.lsn, (writes) => writes.addDrop(space));
     }
     for (const { id, lastLsn } of spaces) {
@@ -145,6 +155,7 @@ class Overlay {
 }
 
 const NO_BYTES = new Uint8Array(0);
+const NO_IDS: ReadonlySet<number> = new Set();
 
 /** The definitions by which the blocks of lost spaces are read. */
 const [LOST_MSGPACK, LOST_BYTES] = ['msgpack', 'bytes'].map(

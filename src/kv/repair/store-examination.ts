@@ -182,6 +182,7 @@ class Examiner {
   readonly #undecodable: LsnRange[] = [];
   readonly #schema: Schema;
   readonly #lost: LostSpaces;
+  #images: readonly ImageExamination[] = [];
   readonly #writes: WriteSet;
   /** The encodings, or null until a file names them. Until then, the schema has no space. */
   #encodings: EncodingNames | null = null;
@@ -215,6 +216,7 @@ class Examiner {
     for (const lsn of await listImages(storage, directory)) {
       images.push(await ImageExamination.of(storage, directory, lsn));
     }
+    this.#images = images;
     const found = await this.#scanSegments(images);
     const owned = images.flatMap(({ header, nameLsn }) =>
       header === null ? [] : [{ journalId: header.journalId, hasOwnName: header.lsn === nameLsn }],
@@ -239,9 +241,10 @@ class Examiner {
     });
     if (base !== null && this.#encodings !== null) {
       const { spaces, nextSpaceId, highestId } = await base.load(this.#schema);
-      // Reading the images has added their spaces to the schema. The base alone says which spaces there are below its
-      // `nextSpaceId`. The other spaces were created after the base, and come from newer, damaged images.
-      for (const { id } of this.#schema.spaces) if (id < nextSpaceId) this.#schema.drop(id);
+      // Reading the images has added their spaces to the schema. The base alone says which spaces there are. Those that
+      // only newer, damaged images have were created after the base.
+      const laterIds = laterIdsOf(images, baseLsn);
+      for (const { id } of this.#schema.spaces) if (!laterIds.has(id)) this.#schema.drop(id);
       for (const space of spaces) this.#schema.add(space);
       this.#schema.reserveIds(nextSpaceId);
       this.#schema.idRecorded(highestId);
@@ -391,7 +394,8 @@ class Examiner {
 
   /** Applies a damaged image. */
   async #overlay(image: ImageExamination): Promise<void> {
-    if (this.#encodings !== null) await overlayImage(image, this.#schema, this.#lost);
+    const laterIds = laterIdsOf(this.#images, image.lsn);
+    if (this.#encodings !== null) await overlayImage(image, this.#schema, this.#lost, laterIds);
     this.#appliedLsn = Math.max(this.#appliedLsn, image.lsn);
   }
 
@@ -491,6 +495,11 @@ function anchorOf(images: readonly ImageExamination[]): RecoveryAnchor {
     provenLsn: images[0]?.nameLsn ?? 0,
     journalId: loaded?.header?.journalId ?? null,
   };
+}
+
+/** Returns the ids of the spaces that images above an LSN have. */
+function laterIdsOf(images: readonly ImageExamination[], lsn: number): Set<number> {
+  return new Set(images.flatMap((image) => (image.lsn > lsn ? (image.spaceIds ?? []) : [])));
 }
 
 function isSegmentOfOurs({ verdict }: FoundSegment): boolean {
