@@ -7,9 +7,8 @@ import { isKeelsonError, type KeelsonError } from '../../src/errors.js';
 import { verifyOn } from '../../src/kv/repair/verify.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
-import { stateOf } from '../simulation/store-workload.js';
 import type { Changes, DamageCase } from './cases.js';
-import { DIRECTORY, type Moment, readFiles, type World } from './worlds.js';
+import { DIRECTORY, type Moment, readFiles, type World, wholeStateOf } from './worlds.js';
 
 /** `exact`, `refused` with a code, or one of the two losses that nobody can notice (docs/DURABILITY.md). */
 export type Outcome =
@@ -109,7 +108,7 @@ function refusal(error: unknown): KeelsonError {
 }
 
 function judge(world: World, damage: DamageCase, store: Store<string, unknown>): Outcome {
-  const found: Moment = { lsn: store.lastLsn, state: stateOf(store) };
+  const found: Moment = { lsn: store.lastLsn, state: wholeStateOf(store) };
   const { imageLsn, damagedImages } = store.recovery;
   if (isDeepStrictEqual(found, world.now)) {
     assertSkippedImagesAreTold(world, damage, imageLsn ?? 0, damagedImages);
@@ -121,8 +120,12 @@ function judge(world: World, damage: DamageCase, store: Store<string, unknown>):
   if (isRemovalOfLastLife(damage) && world.earlierEnds.some((end) => isDeepStrictEqual(found, end)))
     return 'as of an earlier close';
   throw new assert.AssertionError({
-    message: `silent loss: ${found.state.length} keys at LSN ${found.lsn}, instead of ${world.now.state.length} at ${world.now.lsn}; ${JSON.stringify(store.recovery)}`,
+    message: `silent loss: ${keysIn(found)} keys at LSN ${found.lsn}, instead of ${keysIn(world.now)} at ${world.now.lsn}; ${JSON.stringify(store.recovery)}`,
   });
+}
+
+function keysIn({ state }: Moment): number {
+  return state.reduce((sum, [, entries]) => sum + entries.length, 0);
 }
 
 /** Nobody can know of a segment that was removed whole, when what remains ends well. */
@@ -148,17 +151,21 @@ function assertSkippedImagesAreTold(
 
 /** What was found stays found; what is written now is there afterwards, too. */
 async function goOn(world: World, store: Store<string, unknown>, life: () => Storage): Promise<void> {
-  const found = { lsn: store.lastLsn, state: stateOf(store) };
+  const found = { lsn: store.lastLsn, state: wholeStateOf(store) };
   await store.close();
   const again = await world.open(life());
-  assert.deepEqual({ lsn: again.lastLsn, state: stateOf(again) }, found, 'opened again it is another');
+  assert.deepEqual({ lsn: again.lastLsn, state: wholeStateOf(again) }, found, 'opened again it is another');
   await again.put('new', 'x'.repeat(700));
   await again.checkpoint();
   await again.put('newer', 1);
-  const written = { lsn: again.lastLsn, state: stateOf(again) };
+  const written = { lsn: again.lastLsn, state: wholeStateOf(again) };
   await again.close();
   const last = await world.open(life());
-  assert.deepEqual({ lsn: last.lastLsn, state: stateOf(last) }, written, 'what was written is not there');
+  assert.deepEqual(
+    { lsn: last.lastLsn, state: wholeStateOf(last) },
+    written,
+    'what was written is not there',
+  );
   await last.close();
 }
 

@@ -2,14 +2,13 @@
 // disk, where a copy of a whole disk costs nothing.
 
 import { setImmediate } from 'node:timers/promises';
-import { bytesKeyCodec } from '../../src/kv/encoding/key-encoding.js';
+import type { Namespace, Transaction } from '../../src/kv/index.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
 import type { DiskState } from '../../src/testing/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
-import { SpacesStore } from '../kv/damage-tools.js';
 import { type StoreState, stateOf } from '../simulation/store-workload.js';
 
 export const DIRECTORY = '/data/store';
@@ -20,8 +19,10 @@ export type Files = ReadonlyMap<string, Uint8Array>;
 /** What the store was after a write, and up to which LSN. */
 export interface Moment {
   readonly lsn: number;
-  readonly state: StoreState;
+  readonly state: WholeState;
 }
+
+type WholeState = readonly (readonly [namespace: string, entries: StoreState])[];
 
 export interface World {
   readonly name: string;
@@ -47,8 +48,6 @@ interface WorldPlan {
   readonly options?: object;
   readonly blockBytes?: number;
   readonly segmentBytesMax: number;
-  /** Makes the store with spaces beside its own, which no call of an open store sees. */
-  readonly makeSpaces?: (store: SpacesStore) => Promise<void>;
   /** One after the other, each in a process of its own, with the store open. */
   readonly lives: readonly ((life: WorldLife) => Promise<void>)[];
 }
@@ -94,6 +93,31 @@ class WorldLife {
     await this.#commit(Promise.all(writes));
   }
 
+  /** So many transactions across namespaces, of which one is left empty. */
+  async transact(count: number): Promise<void> {
+    const store = this.#store;
+    const namespace = (name: string, options = {}) =>
+      store.namespace(name, options) as Namespace<unknown, unknown>;
+    const orders = namespace('orders', { keyEncoding: 'tuple', valueEncoding: 'utf8' });
+    const users = namespace('users', { keyEncoding: 'bytes' });
+    const [gone, empty] = [namespace('gone'), namespace('empty')];
+    for (let at = 0; at < count; at++) {
+      const write = store.transaction((given) => {
+        const tx = given as Transaction<unknown, unknown>;
+        tx.in(orders).put(['order', at], 'x'.repeat(at * 40));
+        tx.in(users).put(Uint8Array.of(at, 255), { at, id: store.nextId() });
+        tx.in(gone).put(`key ${at}`, at);
+        tx.in(empty).clear();
+        tx.put(`own ${at}`, { at });
+      });
+      await this.#commit(write);
+    }
+  }
+
+  async drop(name: string): Promise<void> {
+    await this.#commit(this.#store.drop(name));
+  }
+
   async checkpoint(): Promise<void> {
     await this.#snapshot();
     await this.#store.checkpoint();
@@ -130,7 +154,15 @@ class WorldLife {
 }
 
 function momentOf(store: Store<string, unknown>): Moment {
-  return { lsn: store.lastLsn, state: stateOf(store) };
+  return { lsn: store.lastLsn, state: wholeStateOf(store) };
+}
+
+/** What the store itself and each of its namespaces hold. */
+export function wholeStateOf(store: Store<string, unknown>): WholeState {
+  const inNamespaces = store
+    .namespaces()
+    .map((name) => [name, stateOf(store.namespace(name) as never)] as const);
+  return [['', stateOf(store)], ...inNamespaces];
 }
 
 const PLANS: readonly WorldPlan[] = [
@@ -261,24 +293,17 @@ const PLANS: readonly WorldPlan[] = [
     name: 'several spaces, in two images and in the journal',
     options: { keepOlderGeneration: true },
     segmentBytesMax: 8192,
-    makeSpaces: async (store) => {
-      const orders = await store.create('orders', bytesKeyCodec);
-      const users = await store.create('users');
-      const gone = await store.create('gone');
-      await store.create('empty');
-      for (let at = 0; at < 5; at++) {
-        for (const space of [orders, users, gone]) await store.put(space, `key ${at}`, 'x'.repeat(at * 40));
-        await store.put(store.root, `own ${at}`, { at });
-        if (at === 2) await store.checkpoint();
-      }
-      await store.drop(gone);
-    },
     lives: [
       async (life) => {
+        await life.transact(3);
+        await life.checkpoint();
+        await life.transact(2);
+        await life.drop('gone');
         await life.put('a', 3, 100);
       },
       async (life) => {
         await life.put('b', 4, 300);
+        await life.transact(2);
         await life.checkpoint();
         await life.put('c', 4, 400);
         await life.mix('d');
@@ -303,12 +328,6 @@ async function makeWorld(plan: WorldPlan, seed: number): Promise<World> {
   const older: Files[] = [];
   const lives: WorldLife[] = [];
   let disk = new SimulatedDisk({ seed, directories: ['/data'] });
-  if (plan.makeSpaces !== undefined) {
-    const store = await SpacesStore.make(DIRECTORY, disk.life(), forJournal);
-    await plan.makeSpaces(store);
-    await store.close();
-    disk = nextLife(disk, seed);
-  }
   for (const live of plan.lives) {
     const storage = disk.life();
     const store = await open(storage);

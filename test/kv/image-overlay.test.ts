@@ -209,13 +209,16 @@ describe('a damaged image of several spaces', () => {
     }
   });
 
-  it('of which no table is whole gives the blocks of the root space, and of spaces that an older image has', async () => {
+  it('of which no table is whole gives all blocks, and names the spaces by their ids that no older image has', async () => {
     const damaged = [0, 7];
+    const namesOf = (spaces: readonly PlainSpace[]) => spaces.map(({ name }) => name);
     const alone = await examined(imageAt(100, 12, texts, { damaged }));
-    expect(keysOf(alone.spaces)).toEqual({ 0: 'a=1 b=2' });
+    expect(keysOf(alone.spaces)).toEqual({ 0: 'a=1 b=2', 3: 'a=3 b=4 c=5', 9: 'a=6' });
+    expect(namesOf(alone.spaces)).toEqual(['', 'lost-3', 'lost-9']);
     const older = imageAt(50, 10, { 0: 'A=0 z=0', 3: 'bb=0 d=0' });
     const { spaces } = await examined(older, imageAt(100, 12, texts, { damaged }));
-    expect(keysOf(spaces)).toEqual({ 0: 'A=0 a=1 b=2', 3: 'a=3 b=4 c=5 d=0' });
+    expect(keysOf(spaces)).toEqual({ 0: 'A=0 a=1 b=2', 3: 'a=3 b=4 c=5', 9: 'a=6' });
+    expect(namesOf(spaces)).toEqual(['', 'space 3', 'lost-9']);
   });
 });
 
@@ -292,7 +295,8 @@ describe('a damaged image over an older one', () => {
     const contentOf = ({ spaces }: Image, id: number) => spaces.find((space) => space.id === id)?.entries;
     const isThere = (id: number) => {
       const [before, after] = [contentOf(older, id), contentOf(newer, id)];
-      if (after !== undefined) return hasTable || before !== undefined;
+      const hasWholeBlock = spans.some(({ number, spaceId }) => spaceId === id && !damaged.has(number));
+      if (after !== undefined) return hasTable || before !== undefined || hasWholeBlock;
       return before !== undefined && (!hasTable || id >= newer.nextSpaceId);
     };
     /** The place of each block of entries in the order of space and key. */
@@ -303,10 +307,7 @@ describe('a damaged image over an older one', () => {
         spans.push({ number: spans.length + 1, spaceId: id, low: keys[0]!, high: keys.at(-1)! });
       }
     }
-    const isWhole = (number: number) => {
-      const span = spans[number - 1];
-      return !damaged.has(number) && (span === undefined || isThere(span.spaceId));
-    };
+    const isWhole = (number: number) => !damaged.has(number);
     const isKnown = (id: number, key: string) => {
       if (id >= newer.nextSpaceId) return false;
       const isBefore = (spaceId: number, other: string) => spaceId < id || (spaceId === id && other < key);

@@ -803,22 +803,6 @@ describe('salvage of a store of several spaces', () => {
     }
   });
 
-  it('names the writes to a space as missing whose creation is lost, and gives all others', async () => {
-    await store.put(store.root, 'a', 1);
-    const orders = await store.create('the creation of orders');
-    const first = await store.put(orders, 'a', 'lost');
-    const second = await store.put(orders, 'b', 'lost');
-    await store.put(store.root, 'b', 2);
-    await store.close();
-    for (const name of filesOf(victim, '.journal')) {
-      const at = fs.readFileSync(path.join(victim, name)).indexOf('the creation of orders');
-      if (at >= 0) flip(path.join(victim, name), at);
-    }
-    const { report, spaces } = await salvagedSpaces();
-    expect(spaces.map(({ id, entries }) => [id, entries.map(([key]) => key)])).toEqual([[0, ['a', 'b']]]);
-    for (const lsn of [first, second]) expect(isMissing(lsn, report.missing)).toBe(true);
-  });
-
   const contentsOf = (spaces: readonly PlainSpace[]) =>
     spaces.map(({ id, name, keyEncoding, valueEncoding, entries }) => ({
       id,

@@ -14,6 +14,7 @@ import { type EntryHandle, NoSlabMemory } from '../../src/kv/entries/slab.js';
 import { type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
 import { ImageExamination } from '../../src/kv/repair/image-examination.js';
 import { overlayImage } from '../../src/kv/repair/image-overlay.js';
+import { LostSpaces } from '../../src/kv/repair/lost-spaces.js';
 import { applyWrites, QueuedPuts, Replay, stage } from '../../src/kv/write/change-entries.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { WritePath } from '../../src/kv/write/write-path.js';
@@ -870,15 +871,12 @@ const START: Point = { id: -1, key: '' };
 const END: Point = { id: Number.POSITIVE_INFINITY, key: '' };
 
 /** The blocks of an image in their order: from which key to which, and its keys. Null for a block that is damaged. */
-function stretchesOf({ image, damaged, before }: ImageCase) {
+function stretchesOf({ image, damaged }: ImageCase) {
   const blocks = [...image].flatMap(([id, each]) => each.map((keys) => ({ id, keys })));
-  const isTableThere = !damaged[0] || !damaged[blocks.length + 1];
   return [
     damaged[0] ? null : { low: START, high: START },
     ...blocks.map(({ id, keys }, at) =>
-      damaged[at + 1] || (!isTableThere && !before.has(id))
-        ? null
-        : { low: { id, key: keys[0]! }, high: { id, key: keys.at(-1)! } },
+      damaged[at + 1] ? null : { low: { id, key: keys[0]! }, high: { id, key: keys.at(-1)! } },
     ),
     damaged[blocks.length + 1] ? null : { low: END, high: END },
   ];
@@ -898,7 +896,11 @@ function expectedOf(given: ImageCase) {
   const { before, image, damaged } = given;
   const stretches = stretchesOf(given);
   const isTableThere = !damaged[0] || !damaged[stretches.length - 1];
-  const ids = [...new Set([...before.keys(), ...(isTableThere ? image.keys() : [])])];
+  // Without a table, a block says that its space is there.
+  const inBlocks = stretches.flatMap((stretch) =>
+    stretch !== null && image.has(stretch.low.id) ? [stretch.low.id] : [],
+  );
+  const ids = [...new Set([...before.keys(), ...(isTableThere ? image.keys() : inBlocks)])];
   return ids
     .filter((id) => !isTableThere || image.has(id))
     .sort((a, b) => a - b)
@@ -976,7 +978,7 @@ describe('an image that is put over older entries', () => {
         const schema = schemaBefore(given);
         const examination = await examined(given, schema);
         expect(examination.isWhole).toBe(!stretchesOf(given).includes(null));
-        await overlayImage(examination, schema);
+        await overlayImage(examination, schema, new LostSpaces(schema));
         expect(sorted(shownSchema(schema))).toEqual(expectedOf(given));
         for (const { entries } of schema.spaces) entries.checkValid();
       }),
@@ -989,7 +991,7 @@ describe('an image that is put over older entries', () => {
     const schema = newSchema();
     addSpace(schema, 3, 'before');
     addSpace(schema, LATER_SPACE_ID, 'later');
-    await overlayImage(await examined(given, schema), schema);
+    await overlayImage(await examined(given, schema), schema, new LostSpaces(schema));
     expect(shownSchema(schema)).toEqual([
       [0, [imageEntry(0, 'a')]],
       [LATER_SPACE_ID, []],

@@ -6,7 +6,7 @@
 
 import fs from 'node:fs';
 import { isKeelsonError, open } from 'keelson';
-import { History, say } from './lines.js';
+import { History, lineKey, NAMESPACES, nameOf, say, spaceOf } from './lines.js';
 
 const DIFFERENCES_MAX = 5;
 const directory = String(process.argv[2]);
@@ -27,6 +27,7 @@ const verdict = {
   acknowledgedLsn,
   lsn: db.lastLsn,
   entries: db.size,
+  inNamespaces: db.namespaces().reduce((sum, name) => sum + spaceOf(db, name).size, 0),
   engine: db.stats().engine.engine,
   recovery: db.recovery,
   backups: { whole: 0, refused: 0 },
@@ -48,17 +49,23 @@ process.exit(0);
 function compare(store, name, lsn = store.lastLsn) {
   const expected = history.stateAt(lsn);
   const wrong = [];
-  for (const key of store.keys()) {
-    const found = store.getEntry(key);
-    const owed = expected.get(key);
-    if (owed === undefined) wrong.push(`${key} is there, version ${found?.version}`);
-    else if (found?.value !== owed.value)
-      wrong.push(`${key} is ${shown(found?.value)}, not ${shown(owed.value)}`);
-    else if (found.version !== owed.version)
-      wrong.push(`${key} has version ${found.version}, not ${owed.version}`);
+  const missing = new Set(expected.keys());
+  let size = 0;
+  for (const space of ['', ...store.namespaces()]) {
+    if (space !== '' && !NAMESPACES.has(space)) wrong.push(`a namespace ${space} is there`);
+    const reads = spaceOf(store, space);
+    size += reads.size;
+    for (const { key, value, version } of reads.getEntries()) {
+      const place = nameOf(space, lineKey(key));
+      const owed = expected.get(place);
+      missing.delete(place);
+      if (owed === undefined) wrong.push(`${place} is there, version ${version}`);
+      else if (value !== owed.value) wrong.push(`${place} is ${shown(value)}, not ${shown(owed.value)}`);
+      else if (version !== owed.version) wrong.push(`${place} has version ${version}, not ${owed.version}`);
+    }
   }
-  for (const key of expected.keys()) if (!store.has(key)) wrong.push(`${key} is missing`);
-  if (store.size !== expected.size) wrong.push(`size is ${store.size}, not ${expected.size}`);
+  for (const place of missing) wrong.push(`${place} is missing`);
+  if (size !== expected.size) wrong.push(`size is ${size}, not ${expected.size}`);
   if (wrong.length === 0) return;
   const some = wrong.slice(0, DIFFERENCES_MAX).join('; ');
   throw new Error(`WRONG: ${name} at LSN ${lsn} differs in ${wrong.length} places: ${some}`);

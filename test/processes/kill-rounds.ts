@@ -35,6 +35,8 @@ interface Verdict {
   readonly found: number;
   readonly acknowledgedLsn: number;
   readonly lsn: number;
+  /** The entries in namespaces. */
+  readonly inNamespaces: number;
   readonly engine: string;
   readonly recovery: { readonly kind: string; readonly tornBytes: number; readonly recordsReplayed: number };
   readonly backups: { readonly whole: number; readonly refused: number };
@@ -100,6 +102,7 @@ export class KilledStore {
     if (verdict.engine !== this.#engine) throw new Error(`It ran on ${verdict.engine}`);
     this.#count('writes acknowledged or found', verdict.found);
     this.#count('writes gone unacknowledged', verdict.submitted - verdict.found);
+    this.#count('entries in namespaces', verdict.inNamespaces);
     this.#count(verdict.recovery.tornBytes > 0 ? 'torn ends' : 'clean ends');
     this.#count('backups whole', verdict.backups.whole);
     this.#count('backups refused', verdict.backups.refused);

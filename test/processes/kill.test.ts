@@ -34,6 +34,7 @@ describe.each(['io_uring', 'fs'] as const)('killed on %s', (engine) => {
       console.log(`${engine}, seed ${SEED}: ${all.join(', ')}`);
       // Kills that hit nothing, and a judge that saw nothing, would be no test.
       expect(seen.get('writes acknowledged or found') ?? 0).toBeGreaterThan(rounds);
+      expect(seen.get('entries in namespaces') ?? 0).toBeGreaterThan(rounds);
       expect(seen.get('lives killed') ?? 0).toBeGreaterThan(rounds / 2);
     },
     60_000 + rounds * 5_000,

@@ -4,8 +4,10 @@
 //
 //   ["opening"]                       it begins to open the store
 //   ["opened", lsn]                   the store is open, at that LSN: all above it is gone for good
-//   ["submitting", sequence, ops]     the call comes next; ops are ["put", key, bytes], ["delete", key], ["clear", gte, lt]
-//   ["accepted", sequence, lsn]       the call has returned
+//   ["submitting", sequence, ops]     the call comes next, or the commit of a transaction; ops are ["put", key, bytes, space],
+//                                     ["delete", key, null, space], ["clear", gte, lt, space] and ["drop", null, null, space];
+//                                     the space is "" or the name of a namespace
+//   ["accepted", sequence, lsn]       the call has returned, or the transaction is committed
 //   ["durable", sequence, lsn]        its promise has resolved, and so all before it is acknowledged
 //   ["segments", count]               the journal has begun another segment
 //   ["checkpoint", type]              an event of the store
@@ -20,10 +22,53 @@ const STDOUT = 1;
 const BIRTH_LSN_MAX = 64;
 
 /**
- * @typedef {['put', string, number] | ['delete', string] | ['clear', string, string]} Operation
+ * @typedef {['put', string, number, string]} Put
+ * @typedef {Put | ['delete', string, null, string] | ['clear', string, string, string] | ['drop', null, null, string]} Operation
  * @typedef {{ sequence: number, operations: Operation[], lsn: number | null }} Write
  * @typedef {Map<string, { value: string, version: number }>} State
  */
+
+/** The namespaces beside the store itself, with their options. @type {ReadonlyMap<string, object>} */
+export const NAMESPACES = new Map([
+  ['left', { keyEncoding: 'utf8', valueEncoding: 'json' }],
+  ['right', { keyEncoding: 'tuple', valueEncoding: 'msgpack' }],
+]);
+
+/**
+ * The store itself, or a namespace of it. Its keys and values are of any type here.
+ *
+ * @param {import('keelson').Store<any, any>} db
+ * @param {string} space
+ * @returns {import('keelson').Namespace<any, any>}
+ */
+export function spaceOf(db, space) {
+  return space === '' ? db : /** @type {any} */ (db).namespace(space, NAMESPACES.get(space));
+}
+
+/**
+ * The key that a space has for a key of a line: in one of them a tuple, in the same order.
+ *
+ * @param {string} space
+ * @param {string} key
+ */
+export function keyIn(space, key) {
+  return space === 'right' ? [key[0], Number(key.slice(1))] : key;
+}
+
+/** @param {any} key */
+export function lineKey(key) {
+  return Array.isArray(key) ? `${key[0]}${String(key[1]).padStart(5, '0')}` : key;
+}
+
+/**
+ * The name of a key in a state.
+ *
+ * @param {string} space
+ * @param {string} key
+ */
+export function nameOf(space, key) {
+  return `${space}/${key}`;
+}
 
 /**
  * To the pipe before it returns: what a killed process has said, has been said.
@@ -151,10 +196,15 @@ export class History {
  * @param {number} lsn
  */
 function apply(state, operation, sequence, lsn) {
-  const [type, key] = operation;
-  if (type === 'put') state.set(key, { value: valueFor(sequence, key, operation[2]), version: lsn });
-  else if (type === 'delete') state.delete(key);
-  else for (const each of [...state.keys()]) if (each >= key && each < operation[2]) state.delete(each);
+  const [type, key, third, space] = operation;
+  if (type === 'put') state.set(nameOf(space, key), { value: valueFor(sequence, key, third), version: lsn });
+  else if (type === 'delete') state.delete(nameOf(space, key));
+  else {
+    // All names of a space are below its own with a slash's next character.
+    const [from, to] =
+      type === 'drop' ? [`${space}/`, `${space}0`] : [nameOf(space, key), nameOf(space, third)];
+    for (const each of [...state.keys()]) if (each >= from && each < to) state.delete(each);
+  }
 }
 
 /**

@@ -1,11 +1,12 @@
 // @ts-check
-// A life that is killed: opens a store on a real directory and writes to it, with many writes in flight, deletes, batches,
-// clears, checkpoints and backups, and says each thing before and after it happens.
+// A life that is killed: opens a store on a real directory and writes to it and to two namespaces, with many writes in
+// flight, deletes, batches, clears, drops, transactions, checkpoints and backups, and says each thing before and after it
+// happens.
 //
 //     node writer.js <directory> <settings as JSON>
 
-import { open } from 'keelson';
-import { randomFrom, say, valueFor } from './lines.js';
+import { isKeelsonError, open } from 'keelson';
+import { keyIn, NAMESPACES, randomFrom, say, spaceOf, valueFor } from './lines.js';
 
 /**
  * @typedef {object} Settings
@@ -31,6 +32,16 @@ const directory = String(process.argv[2]);
 const settings = JSON.parse(String(process.argv[3]));
 const random = randomFrom(settings.seed);
 
+/**
+ * Asynchronous transactions that were committed, or may be soon: which write each is, and how its LSN is told.
+ *
+ * @type {Map<number, () => number | null>}
+ */
+const committing = new Map();
+
+/** The number of asynchronous transactions whose promises are not settled. */
+let openTransactions = 0;
+
 say('opening');
 const db = await open(directory, settings.options);
 say('opened', db.lastLsn);
@@ -44,13 +55,17 @@ async function write() {
   const inFlight = [];
   let [bytes, count, segments] = [0, 0, 0];
   if (settings.valueBytesFirst > 0) {
-    inFlight.push(submit(settings.firstSequence, [['put', keyAt(KEY_OF_FIRST), settings.valueBytesFirst]]));
+    inFlight.push(
+      submit(settings.firstSequence, [['put', keyAt(KEY_OF_FIRST), settings.valueBytesFirst, '']]),
+    );
     count++;
   }
   while (bytes < settings.bytesMax) {
     const operations = operationsOf();
     for (const [type, , size] of operations) if (type === 'put') bytes += size;
-    inFlight.push(submit(settings.firstSequence + count, operations));
+    const isLater = operations.length > 1 && random(4) === 0;
+    const write = isLater ? submitLater : submit;
+    inFlight.push(write(settings.firstSequence + count, operations));
     count++;
     if (settings.checkpointEvery > 0 && count % settings.checkpointEvery === 0) inFlight.push(checkpoint());
     if (count === settings.backupAt) inFlight.push(backup());
@@ -64,8 +79,64 @@ async function write() {
   await Promise.all(inFlight);
 }
 
+/** Says which transactions were committed meanwhile, before anything else is said of writes. */
+function sayCommits() {
+  for (const [sequence, lsnOf] of committing) {
+    const lsn = lsnOf();
+    if (lsn === null) continue;
+    committing.delete(sequence);
+    say('accepted', sequence, lsn);
+  }
+}
+
+/**
+ * An asynchronous transaction, that is committed some time later. Right before that it says what it writes.
+ *
+ * @param {number} sequence @param {Operation[]} operations
+ */
+async function submitLater(sequence, operations) {
+  const spaces = new Map(operations.map(([, , , space]) => [space, spaceOf(db, space)]));
+  openTransactions++;
+  try {
+    const lsn = await db.transaction(async (tx) => {
+      for (const operation of operations) {
+        apply(tx, operation, sequence, spaces);
+        await new Promise(setImmediate);
+      }
+      tx.atCommit(() => {
+        sayCommits();
+        committing.set(sequence, () => tx.lsn);
+        say('submitting', sequence, operations);
+        return undefined;
+      });
+      return () => tx.lsn;
+    });
+    sayCommits();
+    say('durable', sequence, lsn());
+  } catch (error) {
+    // Others have changed too often what it deletes. It has written nothing, and said nothing.
+    if (!isKeelsonError(error, 'KEELSON_CONFLICT')) throw error;
+  } finally {
+    openTransactions--;
+  }
+}
+
+/**
+ * @param {import('keelson').Transaction<any, any>} tx
+ * @param {Operation} operation
+ * @param {number} sequence
+ * @param {Map<string, import('keelson').Namespace<any, any>>} spaces
+ */
+function apply(tx, [type, key, third, space], sequence, spaces) {
+  const into = space === '' ? tx : tx.in(/** @type {any} */ (spaces.get(space)));
+  if (type === 'put') into.put(keyIn(space, key), valueFor(sequence, key, third));
+  else if (type === 'delete') into.delete(keyIn(space, key));
+  else if (type === 'clear') into.clear({ gte: keyIn(space, key), lt: keyIn(space, third) });
+}
+
 /** @param {number} sequence @param {Operation[]} operations */
 async function submit(sequence, operations) {
+  sayCommits();
   say('submitting', sequence, operations);
   // What is only in memory is acknowledged by those behind it, and by nothing that itself says.
   const isInMemory = random(8) === 0;
@@ -77,36 +148,71 @@ async function submit(sequence, operations) {
 
 /** @param {number} sequence @param {Operation[]} operations @param {{ durability: 'memory' | 'disk' }} options */
 function call(sequence, operations, options) {
-  const [type, key, third] = /** @type {Operation} */ (operations[0]);
-  if (operations.length === 1) {
-    if (type === 'put') return db.put(key, valueFor(sequence, key, third), options);
-    if (type === 'delete') return db.delete(key, options);
-    return db.clear({ gte: key, lt: third }, options);
+  if (operations.length > 1 && random(3) === 0) {
+    const spaces = new Map(operations.map(([, , , space]) => [space, spaceOf(db, space)]));
+    return db
+      .transaction((tx) => {
+        for (const operation of operations) apply(tx, operation, sequence, spaces);
+        return () => tx.lsn ?? db.lastLsn;
+      }, options)
+      .then((lsn) => lsn());
   }
-  const batch = operations.map((operation) => {
-    if (operation[0] === 'put') {
-      return { type: operation[0], key: operation[1], value: valueFor(sequence, operation[1], operation[2]) };
-    }
-    if (operation[0] === 'delete') return { type: operation[0], key: operation[1] };
-    return { type: operation[0], gte: operation[1], lt: operation[2] };
-  });
-  return db.batch(batch, options);
+  const [type, key, third, space] = /** @type {Operation} */ (operations[0]);
+  const into = spaceOf(db, space);
+  if (operations.length === 1) {
+    if (type === 'put') return into.put(keyIn(space, key), valueFor(sequence, key, third), options);
+    if (type === 'delete') return into.delete(keyIn(space, key), options);
+    if (type === 'drop') return db.drop(into, options);
+    return into.clear({ gte: keyIn(space, key), lt: keyIn(space, third) }, options);
+  }
+  return db.batch(
+    operations.map((operation) => batchOperation(operation, sequence)),
+    options,
+  );
+}
+
+/** @param {Operation} operation @param {number} sequence @returns {any} */
+function batchOperation([type, key, third, space], sequence) {
+  const namespace = space === '' ? {} : { namespace: spaceOf(db, space) };
+  if (type === 'put')
+    return { type, key: keyIn(space, key), value: valueFor(sequence, key, third), ...namespace };
+  if (type === 'delete') return { type, key: keyIn(space, key), ...namespace };
+  return { type, gte: keyIn(space, String(key)), lt: keyIn(space, String(third)), ...namespace };
 }
 
 /** @returns {Operation[]} */
 function operationsOf() {
-  const count = random(4) === 0 ? 1 + random(OPERATIONS_MAX) : 1;
-  return Array.from({ length: count }, () => {
-    const kind = random(40);
-    const key = keyAt(random(settings.keys));
-    if (kind === 0) return ['clear', key, keyAt(random(settings.keys))];
-    if (kind < 8) return ['delete', key];
-    return ['put', key, 1 + random(settings.valueBytesMax)];
-  }).map((operation) => {
-    // A range that ends before it begins is empty.
-    if (operation[0] !== 'clear' || operation[1] < operation[2]) return /** @type {Operation} */ (operation);
-    return ['clear', operation[2], operation[1]];
-  });
+  // A transaction that is open would be refused.
+  if (openTransactions === 0 && random(150) === 0) return [['drop', null, null, namespaceOf()]];
+  const count = random(4) === 0 ? 2 + random(OPERATIONS_MAX - 1) : 1;
+  const operations = Array.from({ length: count }, operationOf);
+  // A transaction that may be empty would not be told of.
+  if (count > 1) operations[0] = putOf();
+  return operations;
+}
+
+/** @returns {Operation} */
+function operationOf() {
+  const kind = random(40);
+  const [one, other] = [keyAt(random(settings.keys)), keyAt(random(settings.keys))];
+  // A range that ends before it begins is empty.
+  if (kind === 0)
+    return one < other ? ['clear', one, other, randomSpace()] : ['clear', other, one, randomSpace()];
+  return kind < 8 ? ['delete', one, null, randomSpace()] : putOf();
+}
+
+/** @returns {Operation} */
+function putOf() {
+  return ['put', keyAt(random(settings.keys)), 1 + random(settings.valueBytesMax), randomSpace()];
+}
+
+function randomSpace() {
+  return random(2) === 0 ? '' : namespaceOf();
+}
+
+function namespaceOf() {
+  const names = [...NAMESPACES.keys()];
+  return /** @type {string} */ (names[random(names.length)]);
 }
 
 /** @param {number} index */
@@ -120,6 +226,7 @@ async function checkpoint() {
 
 async function backup() {
   const to = `${directory}-backup-${settings.firstSequence}`;
+  sayCommits();
   say('backing up', to, db.lastLsn);
   await db.backup(to);
   say('backed up', to);

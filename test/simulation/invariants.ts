@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { type CrashFailure, HangError } from '../../src/testing/index.js';
-import type { StoreState } from './store-workload.js';
 
 export const INVARIANTS = {
   1: 'a crash alone never makes a store refuse to open',
@@ -13,6 +12,10 @@ export const INVARIANTS = {
   5: 'damage to a closed store gives the exact state or a typed error with its place',
   6: 'after a failed write every later write rejects, and reads go on; a write that throws has changed nothing',
   7: 'snapshots and iterators show one point in time, and nothing is left open',
+  8: 'conditions and transactions are serial: what a write has seen was so right before it',
+  9: 'what has ended holds nothing: no view, no log of writes',
+  10: 'an id that was drawn before a record never comes again',
+  11: 'rank, nth, count, offset and limit are those of an array',
 } as const;
 
 export type InvariantNumber = keyof typeof INVARIANTS;
@@ -50,59 +53,5 @@ export function holdEqual(invariant: InvariantNumber, found: unknown, expected: 
     assert.deepEqual(found, expected);
   } catch (error) {
     throw new InvariantFailure(invariant, `${told}: ${(error as Error).message}`, error);
-  }
-}
-
-/** What is known for certain at some moment. The LSN of a write is that of its end. */
-export type ScriptFact =
-  | { readonly type: 'opened' | 'acknowledged'; readonly lsn: number }
-  | { readonly type: 'wrote'; readonly lsn: number; readonly state: StoreState }
-  | {
-      readonly type: 'backup began' | 'backed up';
-      readonly directory: string;
-      readonly lsn: number;
-      readonly state: StoreState;
-    };
-
-/** Checks what an opening found against everything known before it. Returns the state that has that LSN. */
-export function checkFound(
-  lsn: number,
-  state: StoreState,
-  facts: readonly ScriptFact[],
-  birthLsn: number,
-): void {
-  const possible = new Map<number, StoreState>([
-    [0, []],
-    [birthLsn, []],
-  ]);
-  let acknowledgedLsn = 0;
-  let openings = 0;
-  let acknowledgedSince = false;
-  for (const fact of facts) {
-    if (fact.type === 'wrote') possible.set(fact.lsn, fact.state);
-    else if (fact.type === 'acknowledged') {
-      acknowledgedLsn = Math.max(acknowledgedLsn, fact.lsn);
-      acknowledgedSince = openings > 1;
-    } else if (fact.type === 'opened') {
-      openings += 1;
-      acknowledgedSince = false;
-      // What this opening found is durable from then on, and all else is gone for good.
-      acknowledgedLsn = Math.max(acknowledgedLsn, fact.lsn);
-      forgetAllBut(fact.lsn, birthLsn, possible);
-    }
-  }
-  const broken: InvariantNumber = acknowledgedSince ? 4 : openings > 1 ? 3 : 2;
-  hold(broken, lsn >= acknowledgedLsn, `LSN ${acknowledgedLsn} was promised; the store ends at ${lsn}`);
-  const expected = possible.get(lsn);
-  const known = [...possible.keys()].join(', ');
-  hold(broken, expected !== undefined, `no write that may be there ended at LSN ${lsn}, but at ${known}`);
-  holdEqual(2, state, expected, `the state at LSN ${lsn}`);
-}
-
-/** The birth record goes before the first write and may survive without it. */
-function forgetAllBut(lsn: number, birthLsn: number, possible: Map<number, StoreState>): void {
-  for (const known of [...possible.keys()]) {
-    const isBirthToCome = lsn === 0 && known === birthLsn;
-    if (known !== lsn && !isBirthToCome) possible.delete(known);
   }
 }

@@ -11,10 +11,12 @@ import {
   type SimulatedDisk,
 } from '../../src/testing/index.js';
 import { mixSeeds, Random } from '../../src/testing/random.js';
-import { hold, holdEqual, InvariantFailure, type ScriptFact } from './invariants.js';
+import { hold, holdEqual, InvariantFailure } from './invariants.js';
 import type { Script } from './script.js';
-import { faultRule, openForScript, SCRIPT_DIRECTORY, ScriptLife, UnknowableNames } from './script-life.js';
-import { type StoreState, stateOf } from './store-workload.js';
+import type { ScriptFact } from './script-facts.js';
+import { ScriptLife } from './script-life.js';
+import { type ScriptState, scriptStateOf } from './script-model.js';
+import { faultRule, openForScript, SCRIPT_DIRECTORY, UnknowableNames } from './script-opening.js';
 
 export interface ScriptSearch {
   readonly statesMax: number;
@@ -97,8 +99,9 @@ async function checkLife(script: Script, life: ScriptLife, context: CrashContext
   const { disk } = context;
   const { store } = life;
   life.compareAll();
-  const state = stateOf(store);
+  const state = scriptStateOf(store, script);
   const { lastLsn } = store;
+  if (store.poisoned === null) life.draw();
   await life.close();
   await checkBackups(script, life);
   if (chanceOf(script, context, 1).chance(REOPEN_CHANCE))
@@ -115,7 +118,7 @@ async function checkReopening(
   script: Script,
   { storage }: ScriptLife,
   disk: SimulatedDisk,
-  state: StoreState,
+  state: ScriptState,
   lastLsn: number,
 ): Promise<void> {
   // Not even a lock fits on a full disk.
@@ -129,7 +132,7 @@ async function checkReopening(
     again.lastLsn === lastLsn,
     `it ended at LSN ${lastLsn}, and ends at ${again.lastLsn} when opened again`,
   );
-  holdEqual(3, stateOf(again), state, 'the state after another open');
+  holdEqual(3, scriptStateOf(again, script), state, 'the state after another open');
   hold(3, again.recovery.kind !== 'repaired', 'a store that was closed well was repaired');
   await again.close();
   disk.onBoundary = undefined;
@@ -175,7 +178,7 @@ async function checkBackups(script: Script, { storage, facts }: ScriptLife): Pro
       continue;
     }
     hold(4, backup.lastLsn === fact.lsn, `the backup of LSN ${fact.lsn} ends at ${backup.lastLsn}`);
-    holdEqual(4, stateOf(backup), fact.state, `the backup in ${directory}`);
+    holdEqual(4, scriptStateOf(backup, script), fact.state, `the backup in ${directory}`);
     await backup.close();
     const found = facts.slice(at).find(({ type }) => type === 'opened');
     const isBehind = found !== undefined && found.lsn < fact.lsn;

@@ -3,19 +3,31 @@
 
 import type { OperationName } from '../../src/testing/index.js';
 import { mixSeeds, Random } from '../../src/testing/random.js';
-import type { BatchStep, FaultPlan, LifeOptions, Script, ScriptValue, Step } from './script.js';
+import {
+  type ClearStep,
+  type FaultPlan,
+  KEYS,
+  type LifeOptions,
+  type PutStep,
+  type Script,
+  type ScriptValue,
+  type Step,
+  type WriteStep,
+} from './script.js';
+import { Spreading } from './script-spreading.js';
 
 export interface ScriptKind {
   /** 0 or 1 of the things that can be wrong with a disk; null: by the seed. */
   readonly trouble: 'none' | 'fault' | 'full' | 'silent' | null;
 }
 
-const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
 const NAMES = ['one', 'two'];
 /** How often a script is one long life with checkpoints all the time: files are retired and used again. */
 const CHURN_CHANCE = 0.25;
 /** How often keys are tuples. It is drawn apart, so that it changes nothing else of a script. */
 const TUPLES_CHANCE = 0.25;
+/** How often steps are spread over namespaces, with transactions between them. */
+const SPREAD_CHANCE = 0.5;
 
 export function generateScript(seed: number, { trouble }: ScriptKind = { trouble: null }): Script {
   const random = new Random(mixSeeds(seed, 0x5c817));
@@ -25,7 +37,7 @@ export function generateScript(seed: number, { trouble }: ScriptKind = { trouble
   const isChurn = random.chance(CHURN_CHANCE);
   const life = isChurn ? churnOptions(random) : lifeOptions(random);
   const keyEncoding = new Random(mixSeeds(seed, 0x7091e)).chance(TUPLES_CHANCE) ? 'tuple' : 'utf8';
-  return {
+  const script: Script = {
     seed,
     keyEncoding,
     valueEncoding: random.pick(['msgpack', 'msgpack', 'utf8', 'json'] as const),
@@ -40,6 +52,13 @@ export function generateScript(seed: number, { trouble }: ScriptKind = { trouble
     recoveryFault: random.chance(0.4) ? loudFault(random, 8) : null,
     capacityBytes: kind === 'full' ? 4096 * (3 + random.below(12)) : null,
   };
+  const spreading = new Random(mixSeeds(seed, 0x59ace));
+  return spreading.chance(SPREAD_CHANCE) ? spreadScript(script, spreading) : script;
+}
+
+function spreadScript(script: Script, random: Random): Script {
+  const spreading = new Spreading(random);
+  return { ...script, steps: spreading.spread(script.steps), after: spreading.spread(script.after) };
 }
 
 function lifeOptions(random: Random): LifeOptions {
@@ -105,7 +124,7 @@ class Generator {
     return { do: 'reopen', how, life: lifeOptions(random) };
   }
 
-  #put(): BatchStep {
+  #put(): PutStep {
     return { do: 'put', key: this.#random.pick(KEYS), value: this.#value() };
   }
 
@@ -118,12 +137,12 @@ class Generator {
     return { number: this.#number, bytes };
   }
 
-  #clear(): BatchStep {
+  #clear(): ClearStep {
     const [from, to] = [this.#random.pick(KEYS), this.#random.pick(KEYS)].sort() as [string, string];
     return { do: 'clear', from, to };
   }
 
-  #batch(): BatchStep[] {
+  #batch(): WriteStep[] {
     const random = this.#random;
     return Array.from({ length: 2 + random.below(4) }, () => {
       const kind = random.below(10);

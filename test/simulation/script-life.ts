@@ -2,75 +2,39 @@
 // What is known for certain is recorded as facts, for the crashes; what must hold while it runs is checked on the way.
 
 import { isKeelsonError } from '../../src/errors.js';
-import { openStoreOn } from '../../src/kv/open-store.js';
-import { resolveStoreOptions } from '../../src/kv/options.js';
-import type { Snapshot } from '../../src/kv/read/snapshot.js';
-import type { Store } from '../../src/kv/store.js';
+import type { Namespace } from '../../src/kv/namespace.js';
+import type { StoreCore } from '../../src/kv/store-core.js';
 import type { Storage } from '../../src/storage/index.js';
-import type { FaultRule, SimulatedDisk } from '../../src/testing/index.js';
-import { checkFound, hold, holdEqual, InvariantFailure, type ScriptFact } from './invariants.js';
+import type { SimulatedDisk } from '../../src/testing/index.js';
+import { hold, holdEqual, InvariantFailure } from './invariants.js';
+import { encodingsOf, KEYS, type LifeOptions, type Script, type Step, storeKey } from './script.js';
+import { meets } from './script-encounters.js';
+import { checkFound, type ScriptFact } from './script-facts.js';
 import {
-  type BatchStep,
-  type FaultPlan,
-  type LifeOptions,
-  putValue,
-  type Script,
-  type Step,
-  scriptKey,
-  storeKey,
-} from './script.js';
-import { type StoreState, stateOf } from './store-workload.js';
+  type Contents,
+  checkOrders,
+  contentsOf,
+  EMPTY_STATE,
+  handleOf,
+  NO_CONTENTS,
+  type ScriptStore,
+  scriptStateOf,
+  stateIn,
+} from './script-model.js';
+import { birthLsnOf, openForScript, SCRIPT_DIRECTORY, UnknowableNames } from './script-opening.js';
+import { ScriptThrow, ScriptTransaction, turns } from './script-transaction.js';
+import { assertDropped, ScriptViews } from './script-views.js';
+import { afterWrite, callWrite, conditionsHold, type WriteCall } from './script-writes.js';
 
-/** Two levels that the store must make, and make durable. */
-export const SCRIPT_DIRECTORY = '/data/deep/store';
+/** The attempts of a transaction that says nothing of them. */
+const MAX_ATTEMPTS = 8;
 
-type ScriptStore = Store<unknown, unknown>;
-type Contents = ReadonlyMap<string, { readonly value: unknown; readonly version: number }>;
-
-interface HeldIteration {
-  readonly iterator: Iterator<[unknown, unknown]>;
-  readonly expected: readonly (readonly [string, unknown])[];
-  at: number;
+/** What a store was when a write began, which must be so when the write throws. */
+interface Before {
+  readonly lastLsn: number;
+  readonly poisoned: unknown;
+  readonly memory: unknown;
 }
-
-/** The birth record without the names of the encodings: a frame, two bytes and two lengths. */
-const BIRTH_BYTES = 16;
-
-export function birthLsnOf(script: Script): number {
-  return BIRTH_BYTES + script.keyEncoding.length + script.valueEncoding.length;
-}
-
-export function openForScript(
-  storage: Storage,
-  directory: string,
-  script: Script,
-  life: LifeOptions,
-  options: object = {},
-): Promise<ScriptStore> {
-  const { keyEncoding, valueEncoding } = script;
-  const resolved = resolveStoreOptions({ ...life.store, keyEncoding, valueEncoding, ...options });
-  return openStoreOn(storage, directory, resolved, life.journal) as Promise<ScriptStore>;
-}
-
-/** The rule that has this fault, in the files of stores only: a lock that is lost in silence is another story. */
-export function faultRule(plan: FaultPlan): FaultRule {
-  const isSilent = plan.errno === '';
-  let seen = 0;
-  return ({ name, path }) => {
-    if (name !== plan.operation || (isSilent && path.includes('LOCK'))) return undefined;
-    seen += 1;
-    if (seen < plan.nth || seen >= plan.nth + plan.count) return undefined;
-    if (plan.kind === 'lost' || plan.kind === 'misdirected') return { kind: plan.kind };
-    return { errno: plan.errno, ...(plan.kind === undefined ? {} : { kind: plan.kind }) };
-  };
-}
-
-/**
- * A flush of a directory failed during an opening, and has lost names that everybody goes on seeing. The next opening
- * finds them, flushes the directory with success, and cannot know. File systems with a journal stop at such a failure;
- * on others nothing can be promised until the machine has booted anew.
- */
-export class UnknowableNames extends Error {}
 
 export class ScriptLife {
   readonly #disk: SimulatedDisk;
@@ -80,10 +44,20 @@ export class ScriptLife {
   readonly #through: (storage: Storage) => Storage;
   #storage: Storage;
   #store: ScriptStore | null = null;
-  #contents: Contents = new Map();
+  #core!: StoreCore;
+  #views!: ScriptViews;
+  #contents: Contents = NO_CONTENTS;
+  /** The highest id that was drawn, or that must not be drawn again. */
+  #drawn = 0;
+  /** The number of drops in this life. */
+  #drops = 0;
+  #isClosing = false;
   #pending: Promise<unknown>[] = [];
-  readonly #snapshots = new Map<string, { snapshot: Snapshot<unknown, unknown>; state: StoreState }>();
-  readonly #iterations = new Map<string, HeldIteration>();
+  /** The transactions of this life whose promises are not settled. */
+  #open = new Set<ScriptTransaction>();
+  readonly #noted = new WeakSet<ScriptTransaction>();
+  /** What was found to be broken while the disk was at work. */
+  #broken: unknown = null;
 
   /** `facts`: what was known before. `through`: what every later life of the script sees the disk through. */
   constructor(
@@ -103,6 +77,17 @@ export class ScriptLife {
       this.#facts.push(fact);
       record(fact);
     };
+    // An asynchronous transaction commits when it likes. What it wrote is a fact before any of it is on its way to the disk.
+    const before = disk.onBoundary;
+    disk.onBoundary = (boundary) => {
+      try {
+        this.#noteCommits();
+      } catch (error) {
+        // The disk is no place for it. The next step throws it.
+        this.#broken ??= error;
+      }
+      before?.(boundary);
+    };
   }
 
   get store(): ScriptStore {
@@ -119,12 +104,19 @@ export class ScriptLife {
 
   /** Opens, and checks what is found against everything known. */
   async open(life: LifeOptions): Promise<void> {
-    this.#store = await this.#opened(life);
-    const { lastLsn } = this.#store;
-    const state = stateOf(this.#store);
-    checkFound(lastLsn, state, this.#facts, birthLsnOf(this.#script));
+    const store = await this.#opened(life);
+    const { lastLsn } = store;
+    const state = scriptStateOf(store, this.#script);
+    const { drawn } = checkFound(lastLsn, state, this.#facts, birthLsnOf(this.#script));
+    checkOrders(store, this.#script, state);
     this.#record({ type: 'opened', lsn: lastLsn });
-    this.#contents = new Map(state.map(([key, value, version]) => [key, { value, version }] as const));
+    if (state.length > 2) meets('several namespaces after an opening');
+    this.#store = store;
+    this.#core = coreOf(store);
+    this.#views = new ScriptViews(this.#script, store);
+    this.#contents = contentsOf(state);
+    this.#drawn = drawn;
+    this.#isClosing = false;
   }
 
   /** What a reader without a lock finds: any state that opening may find, too. It changes nothing of what is known. */
@@ -136,10 +128,10 @@ export class ScriptLife {
       // Where nothing was acknowledged, there may be nothing at all.
       if (!isKeelsonError(error, 'KEELSON_NOT_FOUND'))
         throw new InvariantFailure(1, `read-only: ${error}`, error);
-      checkFound(0, [], this.#facts, birthLsnOf(this.#script));
+      checkFound(0, EMPTY_STATE, this.#facts, birthLsnOf(this.#script));
       return;
     }
-    checkFound(reader.lastLsn, stateOf(reader), this.#facts, birthLsnOf(this.#script));
+    checkFound(reader.lastLsn, scriptStateOf(reader, this.#script), this.#facts, birthLsnOf(this.#script));
     await reader.close();
   }
 
@@ -175,33 +167,43 @@ export class ScriptLife {
 
   /** Everything that can be seen is what the model says. */
   compareAll(): void {
-    holdEqual(7, stateOf(this.store), stateIn(this.#contents), 'what the store shows');
-    for (const { snapshot, state } of this.#snapshots.values()) compareSnapshot(snapshot, state);
+    this.#noteCommits();
+    const state = scriptStateOf(this.store, this.#script);
+    holdEqual(7, state, stateIn(this.#contents), 'what the store shows');
+    checkOrders(this.store, this.#script, state);
+    this.#views.compareAll();
   }
 
   /** The end of a life by close(): all that was accepted is durable then, or it has rejected. */
   async close(): Promise<void> {
     const store = this.store;
+    this.#isClosing = true;
     await store.close();
-    this.#forgetViews();
     await this.#settled();
+    this.#checkReleased();
     this.#checkPoison();
     if (store.poisoned === null) this.#record({ type: 'acknowledged', lsn: store.lastLsn });
     holdEqual(7, this.#disk.openFiles(), [], 'files that a closed store left open');
   }
 
   async #play(step: Step): Promise<void> {
+    this.#noteCommits();
     switch (step.do) {
       case 'put':
       case 'delete':
       case 'clear':
       case 'batch':
+      case 'drop':
         return this.#write(step);
+      case 'transaction':
+        return this.#transaction(step);
+      case 'draw':
+        return this.#drawAndPut(step.key, step.in);
       case 'settle':
-        return this.#settled();
+        await this.#settled();
+        return this.#checkReleased();
       case 'turns':
-        for (let turn = 0; turn < step.count; turn++) await new Promise((resolve) => setImmediate(resolve));
-        return;
+        return turns(step.count);
       case 'flush':
       case 'flushSync':
         return this.#flush(step.do);
@@ -210,21 +212,15 @@ export class ScriptLife {
       case 'backup':
         return this.#backup(step.to, step.wait);
       case 'hold':
-        this.#snapshots.set(step.name, { snapshot: this.store.snapshot(), state: stateIn(this.#contents) });
-        return;
-      case 'compare': {
-        const held = this.#snapshots.get(step.name);
-        if (held !== undefined) compareSnapshot(held.snapshot, held.state);
-        return;
-      }
+        return this.#views.hold(step.name, stateIn(this.#contents));
+      case 'compare':
+        return this.#views.compare(step.name);
       case 'release':
-        this.#snapshots.get(step.name)?.snapshot.close();
-        this.#snapshots.delete(step.name);
-        return;
+        return this.#views.release(step.name);
       case 'iterate':
-        return this.#iterate(step.name, step.reverse);
+        return this.#views.iterate(step.name, step.in ?? '', step.reverse, stateIn(this.#contents));
       case 'advance':
-        return this.#advance(step.name, step.count);
+        return this.#views.advance(step.name, step.count);
       case 'reopen':
         return this.#reopen(step.how, step.life);
     }
@@ -232,41 +228,81 @@ export class ScriptLife {
 
   // ── Writes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #write(step: Extract<Step, { do: 'put' | 'delete' | 'clear' | 'batch' }>): Promise<void> {
+  async #write(step: WriteCall): Promise<void> {
     const { store } = this;
-    const { lastLsn, poisoned } = store;
-    const options = step.memory ? ({ durability: 'memory' } as const) : undefined;
+    const before = this.#before();
+    const dropped = step.do === 'drop' ? handleOf(store, this.#script, step.in) : null;
+    const holds = conditionsHold(step);
     let promise: Promise<number>;
     try {
-      promise = callWrite(store, this.#script, step, options);
+      promise = callWrite(store, this.#script, step, this.#contents);
     } catch (error) {
-      this.#refused(error, poisoned, lastLsn);
+      const isExpected = !holds && isKeelsonError(error, 'KEELSON_CONFLICT');
+      this.#refused(error, before, isExpected);
+      if (isExpected) meets('a condition that does not hold');
       return;
     }
-    hold(6, poisoned === null, 'a poisoned store has accepted a write');
+    hold(6, before.poisoned === null, 'a poisoned store has accepted a write');
+    hold(8, holds, 'a write was accepted whose condition does not hold');
     const lsn = store.lastLsn;
-    const contents = new Map(this.#contents);
-    for (const operation of step.do === 'batch' ? step.operations : [step])
-      applyTo(this.#script.valueEncoding, contents, operation, lsn);
-    this.#contents = contents;
-    this.#record({ type: 'wrote', lsn, state: stateIn(contents) });
-    hold(
-      7,
-      store.size === contents.size,
-      `the store has ${store.size} entries, and should have ${contents.size}`,
-    );
+    this.#wrote(afterWrite(this.#script, this.#contents, step, lsn), lsn, before.lastLsn);
+    const { size } = this.#contents.get('')!;
+    hold(7, store.size === size, `the store has ${store.size} entries, and should have ${size}`);
+    if (step.do === 'drop') this.#dropped(step.in, () => dropped!.size);
     const acknowledged = this.#acknowledging(promise, step.memory ? null : lsn);
     if (step.wait) await acknowledged;
   }
 
-  /** What a write threw: the poison, or that there is no space. Nothing may have changed. */
-  #refused(error: unknown, poisonedBefore: unknown, lastLsn: number): void {
+  #dropped(name: string, use: () => unknown): void {
+    meets('a drop');
+    this.#drops += 1;
+    this.#views.dropped(name);
+    assertDropped(use);
+  }
+
+  /** Notes what a write has made of the contents. */
+  #wrote(contents: Contents, lsn: number, lsnBefore: number): void {
+    if (lsn === lsnBefore) {
+      holdEqual(7, stateIn(contents), stateIn(this.#contents), 'a change without a record');
+      return;
+    }
+    this.#contents = contents;
+    this.#record({ type: 'wrote', lsn, state: stateIn(contents), drawn: this.#drawn });
+  }
+
+  #before(): Before {
+    this.#noteCommits();
+    const { lastLsn, poisoned } = this.store;
+    return { lastLsn, poisoned, memory: this.#memory() };
+  }
+
+  /** The bytes of all entries in memory. */
+  #memory(): unknown {
     const { store } = this;
-    if (poisonedBefore !== null) hold(6, error === poisonedBefore, `not the poison was thrown, but ${error}`);
-    const isTyped = isKeelsonError(error);
-    hold(6, isTyped && this.#isTroubled(), `a write was refused on a disk without fault: ${error}`);
-    hold(6, store.lastLsn === lastLsn, 'a write that was refused has an LSN');
-    holdEqual(6, stateOf(store), stateIn(this.#contents), 'what a refused write changed');
+    // A look links what was put off.
+    store.has(storeKey(this.#script, KEYS[0]!));
+    const inSpaces = store.namespaces().map((name) => {
+      const { memoryBytes, entries } = (
+        handleOf(store, this.#script, name) as Namespace<unknown, unknown>
+      ).stats();
+      return [name, memoryBytes, entries];
+    });
+    return [store.stats().memory, inSpaces];
+  }
+
+  /** What a write threw: what was expected, the poison, or that there is no space. Nothing may have changed. */
+  #refused(error: unknown, before: Before, isExpected: boolean): void {
+    if (error instanceof InvariantFailure) throw error;
+    const { store } = this;
+    if (!isExpected) {
+      if (before.poisoned !== null)
+        hold(6, error === before.poisoned, `not the poison was thrown, but ${error}`);
+      const isTyped = isKeelsonError(error);
+      hold(6, isTyped && this.#isTroubled(), `a write was refused on a disk without fault: ${error}`);
+    }
+    hold(6, store.lastLsn === before.lastLsn, 'a write that was refused has an LSN');
+    holdEqual(6, scriptStateOf(store, this.#script), stateIn(this.#contents), 'what a refused write changed');
+    holdEqual(6, this.#memory(), before.memory, 'the memory that a refused write changed');
   }
 
   /** Follows a promise of durability to its end; resolves then, whatever it was. */
@@ -293,6 +329,135 @@ export class ScriptLife {
     following.catch(() => {});
     this.#pending.push(following);
     return following;
+  }
+
+  // ── Transactions ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #transaction(step: Extract<Step, { do: 'transaction' }>): Promise<void> {
+    const { store } = this;
+    const before = this.#before();
+    const drops = this.#drops;
+    const host = {
+      script: this.#script,
+      store,
+      contents: () => this.#contentsNow(),
+      isCurrent: () => this.#store === store,
+      draw: () => this.#draw(store),
+    };
+    const transaction = new ScriptTransaction(host, step);
+    this.#open.add(transaction);
+    let promise: Promise<number>;
+    try {
+      promise = transaction.run();
+    } catch (error) {
+      this.#open.delete(transaction);
+      this.#refused(error, before, error instanceof ScriptThrow);
+      if (error instanceof ScriptThrow) meets('a synchronous transaction that throws');
+      return;
+    }
+    this.#noteCommits();
+    const following = promise.then(
+      (result) => {
+        if (this.#store === store) this.#committed(transaction, result);
+      },
+      (error) => {
+        if (this.#store === store) this.#rejected(transaction, error, this.#drops > drops);
+      },
+    );
+    following.catch(() => {});
+    this.#pending.push(following);
+    if (step.wait) await following;
+  }
+
+  #committed(transaction: ScriptTransaction, result: number): void {
+    const { step, lsn, startLsn } = transaction;
+    this.#noteCommits();
+    this.#open.delete(transaction);
+    hold(8, result === step.parts.length, `a transaction resolved with ${result}`);
+    if (transaction.attempts > 1) meets('a transaction that is tried again and committed');
+    if (step.memory) return;
+    // Without a write it resolves when what it has read is durable.
+    const durable = lsn ?? startLsn;
+    const { durableLsn } = this.store;
+    hold(2, durableLsn >= durable, `LSN ${durable} was acknowledged, durable is ${durableLsn}`);
+    this.#record({ type: 'acknowledged', lsn: durable });
+  }
+
+  #rejected(transaction: ScriptTransaction, error: unknown, hasDropped: boolean): void {
+    this.#noteCommits();
+    this.#open.delete(transaction);
+    if (error instanceof InvariantFailure) throw error;
+    const { step, attempts, lsn } = transaction;
+    const { poisoned } = this.store;
+    if (poisoned !== null && error === poisoned) return;
+    hold(8, lsn === null, `a transaction was committed at ${lsn}, and rejected with ${error}`);
+    meets('an asynchronous transaction that is refused');
+    if (error instanceof ScriptThrow) return;
+    if (isKeelsonError(error, 'KEELSON_CONFLICT')) {
+      const { maxAttempts = MAX_ATTEMPTS } = step;
+      hold(8, step.isAsync && attempts === maxAttempts, `a conflict after ${attempts} attempts: ${error}`);
+      meets('a transaction that is out of attempts');
+      return;
+    }
+    const isExpected =
+      (isKeelsonError(error, 'KEELSON_DROPPED') && hasDropped) ||
+      (isKeelsonError(error, 'KEELSON_CLOSED') && this.#isClosing);
+    if (hasDropped) meets('a transaction beside a drop');
+    hold(6, isExpected || (isKeelsonError(error) && this.#isTroubled()), `it was rejected with ${error}`);
+  }
+
+  #contentsNow(): Contents {
+    this.#noteCommits();
+    return this.#contents;
+  }
+
+  /** Notes what transactions have written that were committed meanwhile. */
+  #noteCommits(): void {
+    if (this.#broken !== null) throw this.#broken;
+    if (this.#open.size === 0) return;
+    const committed = [...this.#open]
+      .filter((transaction) => transaction.lsn !== null && !this.#noted.has(transaction))
+      .sort((one, other) => one.lsn! - other.lsn!);
+    for (const transaction of committed) {
+      this.#noted.add(transaction);
+      this.#wrote(transaction.committedOn(this.#contents), transaction.lsn!, -1);
+    }
+  }
+
+  /** Nothing that has ended holds anything: no view of the entries, no log of writes. */
+  #checkReleased(): void {
+    const { store } = this;
+    if (this.#open.size > 0) return;
+    const { schema } = this.#core;
+    hold(9, !schema.writeLog.isOpen, 'the write log is open without a transaction');
+    if (store.stats().checkpoints?.isRunning) return;
+    const { openCount } = schema.views;
+    const { unclosed } = this.#views;
+    hold(9, openCount <= unclosed, `${openCount} views are open, of which ${unclosed} are snapshots`);
+  }
+
+  // ── Ids ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Draws an id, which was not drawn before. */
+  draw(): number {
+    return this.#draw(this.store);
+  }
+
+  #draw(store: ScriptStore): number {
+    this.#noteCommits();
+    const id = store.nextId();
+    if (this.#store !== store) return id;
+    hold(10, id > this.#drawn, `${id} was drawn, and ${this.#drawn} before it`);
+    this.#drawn = id;
+    return id;
+  }
+
+  async #drawAndPut(key: string | null, name: string | undefined): Promise<void> {
+    if (this.store.poisoned !== null) return;
+    const number = this.#draw(this.store);
+    if (key === null) return;
+    const space = name === undefined ? {} : { in: name };
+    await this.#write({ do: 'put', key, value: { number, bytes: 20 }, ...space });
   }
 
   async #settled(): Promise<void> {
@@ -372,32 +537,6 @@ export class ScriptLife {
     if (wait) await following;
   }
 
-  // ── Views ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #iterate(name: string, reverse: boolean): void {
-    const expected = stateIn(this.#contents).map(([key, value]) => [key, value] as const);
-    const iterator = this.store.entries({ reverse })[Symbol.iterator]();
-    this.#iterations.set(name, { iterator, expected: reverse ? expected.reverse() : expected, at: 0 });
-  }
-
-  #advance(name: string, count: number): void {
-    const held = this.#iterations.get(name);
-    if (held === undefined) return;
-    for (let taken = 0; taken < count; taken++) {
-      const next = held.iterator.next();
-      const found = next.done ? undefined : [scriptKey(next.value[0]), next.value[1]];
-      holdEqual(7, found, held.expected[held.at], `entry ${held.at} of an iteration`);
-      if (next.done) this.#iterations.delete(name);
-      held.at += 1;
-      if (next.done) return;
-    }
-  }
-
-  #forgetViews(): void {
-    this.#snapshots.clear();
-    this.#iterations.clear();
-  }
-
   // ── Lives ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #reopen(how: 'close' | 'kill' | 'exit', life: LifeOptions): Promise<void> {
@@ -406,7 +545,7 @@ export class ScriptLife {
       if (how === 'kill') this.#disk.killLife(this.#storage);
       else this.#disk.endLife(this.#storage);
       this.#pending = [];
-      this.#forgetViews();
+      this.#open = new Set();
       this.#storage = this.#through(this.#disk.life());
     }
     this.#store = null;
@@ -414,57 +553,8 @@ export class ScriptLife {
   }
 }
 
-function callWrite(
-  store: ScriptStore,
-  { keyEncoding, valueEncoding: encoding }: Script,
-  step: Extract<Step, { do: 'put' | 'delete' | 'clear' | 'batch' }>,
-  options: { readonly durability: 'memory' } | undefined,
-): Promise<number> {
-  const keyOf = (key: string) => storeKey(keyEncoding, key);
-  switch (step.do) {
-    case 'put':
-      return store.put(keyOf(step.key), putValue(encoding, step.value), options);
-    case 'delete':
-      return store.delete(keyOf(step.key), options);
-    case 'clear':
-      return store.clear({ gte: keyOf(step.from), lt: keyOf(step.to) }, options);
-    case 'batch':
-      return store.batch(
-        step.operations.map((operation) => {
-          if (operation.do === 'put')
-            return { type: 'put', key: keyOf(operation.key), value: putValue(encoding, operation.value) };
-          if (operation.do === 'delete') return { type: 'delete', key: keyOf(operation.key) };
-          return { type: 'clear', gte: keyOf(operation.from), lt: keyOf(operation.to) };
-        }),
-        options,
-      );
-  }
-}
-
-function applyTo(
-  encoding: Script['valueEncoding'],
-  contents: Map<string, { readonly value: unknown; readonly version: number }>,
-  operation: BatchStep,
-  lsn: number,
-): void {
-  if (operation.do === 'put')
-    contents.set(operation.key, { value: putValue(encoding, operation.value), version: lsn });
-  else if (operation.do === 'delete') contents.delete(operation.key);
-  else
-    for (const key of [...contents.keys()])
-      if (key >= operation.from && key < operation.to) contents.delete(key);
-}
-
-function stateIn(contents: Contents): StoreState {
-  return [...contents]
-    .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([key, { value, version }]) => [key, value, version] as const);
-}
-
-function compareSnapshot(snapshot: Snapshot<unknown, unknown>, state: StoreState): void {
-  const found = [...snapshot.keys()].map((key) => {
-    const entry = snapshot.getEntry(key);
-    return [scriptKey(key), entry?.value, entry?.version];
-  });
-  holdEqual(7, found, state, 'a snapshot');
+/** The core of a store, which every namespace leads to. */
+function coreOf(store: ScriptStore): StoreCore {
+  const handle = store.namespace('people', encodingsOf({} as Script, 'people'));
+  return (handle as unknown as Namespace<unknown, unknown>).store as StoreCore;
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Storage } from '../../src/storage/index.js';
 import type { CrashFailure } from '../../src/testing/index.js';
 import type { Script } from './script.js';
+import { timesMet } from './script-encounters.js';
 import { generateScript } from './script-generator.js';
 import { playReplay, ScriptFailure, type ScriptReplay, searchScript } from './script-search.js';
 
@@ -52,6 +53,26 @@ describe('a failing script', () => {
     const [one, again, other] = [5, 5, 6].map((seed) => JSON.stringify(generateScript(seed)));
     expect(one).toBe(again);
     expect(one).not.toBe(other);
+  });
+});
+
+describe('scripts from seeds', () => {
+  it('meet everything that they are there for', { timeout: 120_000 }, async () => {
+    const wanted = [
+      'a condition that does not hold',
+      'a drop',
+      'a nested part that is undone',
+      'a part at the commit',
+      'a synchronous transaction that throws',
+      'a transaction that is tried again and committed',
+      'a transaction that is out of attempts',
+      'a transaction beside a drop',
+      'an asynchronous transaction that is refused',
+      'several namespaces after an opening',
+    ];
+    for (let seed = 1; seed <= 80; seed += 1)
+      await searchScript(generateScript(seed, { trouble: 'none' }), { statesMax: 1 });
+    expect(wanted.filter((what) => timesMet(what) < 3)).toEqual([]);
   });
 });
 

@@ -36,6 +36,7 @@ export async function shrinkScript(
   for (let at = 0; at < best.script.steps.length; at++) {
     const steps = best.script.steps.with(at, small(best.script.steps[at] as Step));
     if (JSON.stringify(steps) !== JSON.stringify(best.script.steps)) await attempt({ ...best.script, steps });
+    await shortenStep(at, () => best.script, attempt);
   }
   return best;
 }
@@ -57,6 +58,21 @@ async function leaveOut(
   }
 }
 
+/** Leaves out as many parts of one step as it can. */
+async function shortenStep(
+  at: number,
+  current: () => Script,
+  attempt: (script: Script) => Promise<boolean>,
+): Promise<void> {
+  for (let isShorter = true; isShorter; ) {
+    isShorter = false;
+    for (const step of withLess(current().steps[at]!)) {
+      isShorter = await attempt({ ...current(), steps: current().steps.with(at, step) });
+      if (isShorter) break;
+    }
+  }
+}
+
 function simplifications(script: Script): Partial<Script>[] {
   const simpler: Partial<Script>[] = [];
   if (script.capacityBytes !== null) simpler.push({ capacityBytes: null });
@@ -71,6 +87,17 @@ function small(step: Step): Step {
   if (step.do === 'put') return smallPut(step) as Step;
   if (step.do === 'batch') return { ...step, operations: step.operations.map(smallPut) };
   return step;
+}
+
+/** The step with one part or operation less, for each of them. */
+function withLess(step: Step): Step[] {
+  if (step.do === 'batch') return lessOf(step.operations).map((operations) => ({ ...step, operations }));
+  if (step.do !== 'transaction') return [];
+  return lessOf(step.parts).map((parts) => ({ ...step, parts }));
+}
+
+function lessOf<T>(items: readonly T[]): T[][] {
+  return items.map((_, at) => items.toSpliced(at, 1));
 }
 
 function smallPut<S extends BatchStep>(step: S): S {

@@ -6,10 +6,12 @@
 
 import { isKeelsonError } from '../../src/errors.js';
 import { type CrashCounts, exploreCrashes } from '../../src/testing/index.js';
-import { checkFound, hold, holdEqual, InvariantFailure, type ScriptFact } from './invariants.js';
+import { hold, holdEqual, InvariantFailure } from './invariants.js';
 import type { FaultPlan, Script } from './script.js';
-import { birthLsnOf, faultRule, openForScript, SCRIPT_DIRECTORY, ScriptLife } from './script-life.js';
-import { stateOf } from './store-workload.js';
+import { checkFound, type ScriptFact } from './script-facts.js';
+import { ScriptLife } from './script-life.js';
+import { scriptStateOf } from './script-model.js';
+import { birthLsnOf, faultRule, openForScript, SCRIPT_DIRECTORY } from './script-opening.js';
 
 /** Plays it once, without a crash: what is found counts as one state. */
 export async function playSilentScript(script: Script): Promise<CrashCounts> {
@@ -28,7 +30,7 @@ export async function playSilentScript(script: Script): Promise<CrashCounts> {
       const life = new ScriptLife(disk, storage, script, [], record);
       await life.open(script.life);
       await life.play(script.steps);
-      const expected = { lastLsn: life.store.lastLsn, state: stateOf(life.store) };
+      const expected = { lastLsn: life.store.lastLsn, state: scriptStateOf(life.store, script) };
       await life.close();
       disk.faults = undefined;
       try {
@@ -36,12 +38,12 @@ export async function playSilentScript(script: Script): Promise<CrashCounts> {
         const isMark = fault.operation === 'submit' && seen === fault.nth;
         if (isMark && fault.kind === 'misdirected' && store.lastLsn < expected.lastLsn) {
           const facts = life.facts.filter(({ type }) => type === 'wrote');
-          checkFound(store.lastLsn, stateOf(store), facts, birthLsnOf(script));
+          checkFound(store.lastLsn, scriptStateOf(store, script), facts, birthLsnOf(script));
           return;
         }
         const told = `it ended at LSN ${expected.lastLsn}, and ends at ${store.lastLsn}`;
         hold(5, store.lastLsn === expected.lastLsn, told);
-        holdEqual(5, stateOf(store), expected.state, 'the state that was found');
+        holdEqual(5, scriptStateOf(store, script), expected.state, 'the state that was found');
       } catch (error) {
         if (error instanceof InvariantFailure) throw error;
         const isRefusal = isKeelsonError(error) && error.code !== 'KEELSON_INVARIANT';

@@ -26,17 +26,103 @@ export interface ScriptValue {
   readonly bytes: number;
 }
 
+/** The encodings of keys and values of the store or of a namespace. */
+export interface ScriptEncodings {
+  readonly keyEncoding: 'utf8' | 'tuple';
+  readonly valueEncoding: 'msgpack' | 'json' | 'utf8';
+}
+
+/** The namespaces of scripts, by their names. The first write creates one, also after it was dropped. */
+export const NAMESPACES: ReadonlyMap<string, ScriptEncodings> = new Map([
+  ['people', { keyEncoding: 'utf8', valueEncoding: 'msgpack' }],
+  ['pairs', { keyEncoding: 'tuple', valueEncoding: 'json' }],
+  ['__proto__', { keyEncoding: 'utf8', valueEncoding: 'utf8' }],
+]);
+
+/** The keys of scripts, in their order. */
+export const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
+
+/** A place in a script: `in` names a namespace, and is left out for the store itself. */
+interface InSpace {
+  readonly in?: string;
+}
+
+/** A condition: `if` says whether it holds. The key then has the version that the write names, or another one. */
+interface Conditional {
+  readonly if?: boolean;
+}
+
+export type PutStep = { readonly do: 'put'; readonly key: string; readonly value: ScriptValue } & InSpace;
+export type DeleteStep = { readonly do: 'delete'; readonly key: string } & InSpace;
+export type ClearStep = { readonly do: 'clear'; readonly from: string; readonly to: string } & InSpace;
+
+/** What a batch and a transaction write. */
+export type WriteStep =
+  | PutStep
+  | DeleteStep
+  | (ClearStep & { readonly limit?: number; readonly reverse?: boolean });
+
 export type BatchStep =
-  | { readonly do: 'put'; readonly key: string; readonly value: ScriptValue }
-  | { readonly do: 'delete'; readonly key: string }
-  | { readonly do: 'clear'; readonly from: string; readonly to: string };
+  | WriteStep
+  | ({ readonly do: 'check'; readonly key: string; readonly if: boolean } & InSpace);
+
+/** What a transaction reads. A scan stops after `count` entries. */
+export type ReadPart = InSpace &
+  (
+    | { readonly do: 'get' | 'rank'; readonly key: string }
+    | {
+        readonly do: 'scan';
+        readonly from: string;
+        readonly to: string;
+        readonly reverse: boolean;
+        readonly count: number;
+      }
+    | { readonly do: 'count'; readonly from: string; readonly to: string }
+    | { readonly do: 'nth'; readonly at: number }
+    | { readonly do: 'size' }
+  );
+
+export type TransactionPart =
+  | PutStep
+  | DeleteStep
+  | ClearStep
+  | ReadPart
+  /** Draws an id and puts it. */
+  | ({ readonly do: 'draw'; readonly key: string } & InSpace)
+  /** Counts the number under a key up at the commit, or throws there. */
+  | ({ readonly do: 'at commit'; readonly key: string; readonly throws: boolean } & InSpace)
+  | { readonly do: 'nested'; readonly parts: readonly TransactionPart[]; readonly throws: boolean }
+  /** Lets others go on. In asynchronous transactions only. */
+  | { readonly do: 'turns'; readonly count: number }
+  /** Tries to write with the store itself. In synchronous transactions only. */
+  | { readonly do: 'outside'; readonly key: string };
+
+export interface TransactionStep {
+  readonly do: 'transaction';
+  readonly isAsync: boolean;
+  readonly parts: readonly TransactionPart[];
+  /** Whether the function throws at its end. */
+  readonly throws: boolean;
+  readonly maxAttempts?: number;
+  readonly wait?: boolean;
+  readonly memory?: boolean;
+}
 
 export type Step =
   /** Writes. `wait`: go on when it is durable. `memory`: its promise says nothing of the disk. */
-  | ((BatchStep | { readonly do: 'batch'; readonly operations: readonly BatchStep[] }) & {
+  | ((
+      | (PutStep & Conditional)
+      | (DeleteStep & Conditional)
+      | Extract<WriteStep, { do: 'clear' }>
+      | { readonly do: 'batch'; readonly operations: readonly BatchStep[] }
+      | { readonly do: 'drop'; readonly in: string; readonly byName: boolean }
+    ) & {
       readonly wait?: boolean;
       readonly memory?: boolean;
     })
+  | TransactionStep
+  /** Draws an id and puts it, or forgets it. */
+  | ({ readonly do: 'draw'; readonly key: string | null } & InSpace)
   /** Waits for everything that was accepted. */
   | { readonly do: 'settle' }
   | { readonly do: 'turns'; readonly count: number }
@@ -46,7 +132,7 @@ export type Step =
   /** Takes a snapshot, compares it with what it must be, lets go of it. */
   | { readonly do: 'hold' | 'compare' | 'release'; readonly name: string }
   /** Starts an iteration; goes on with it. */
-  | { readonly do: 'iterate'; readonly name: string; readonly reverse: boolean }
+  | ({ readonly do: 'iterate'; readonly name: string; readonly reverse: boolean } & InSpace)
   | { readonly do: 'advance'; readonly name: string; readonly count: number }
   /** Ends this life and begins the next. */
   | { readonly do: 'reopen'; readonly how: 'close' | 'kill' | 'exit'; readonly life: LifeOptions };
@@ -61,11 +147,9 @@ export interface FaultPlan {
   readonly kind?: FaultKind | SilentFaultKind;
 }
 
-export interface Script {
+export interface Script extends ScriptEncodings {
   /** Of the disk, of the crashes, and of what checks choose. */
   readonly seed: number;
-  readonly keyEncoding: 'utf8' | 'tuple';
-  readonly valueEncoding: 'msgpack' | 'json' | 'utf8';
   readonly life: LifeOptions;
   readonly steps: readonly Step[];
   /** Whether the last life ends with close(). */
@@ -78,9 +162,14 @@ export interface Script {
   readonly capacityBytes: number | null;
 }
 
+/** Returns the encodings of the store itself, or of a namespace. */
+export function encodingsOf(script: Script, namespace = ''): ScriptEncodings {
+  return namespace === '' ? script : NAMESPACES.get(namespace)!;
+}
+
 /** Returns the key that the store has for a key of a script: that key, or a tuple in the same order that ends with it. */
-export function storeKey(encoding: Script['keyEncoding'], key: string): unknown {
-  return encoding === 'utf8' ? key : ['key', key.charCodeAt(0), [key.length], key];
+export function storeKey({ keyEncoding }: ScriptEncodings, key: string): unknown {
+  return keyEncoding === 'utf8' ? key : ['key', key.charCodeAt(0), [key.length], key];
 }
 
 /** Returns the key of a script for a key of the store. */
@@ -89,9 +178,20 @@ export function scriptKey(key: unknown): string {
 }
 
 /** What is put: a text, or an object around it; most of the objects have names in common. */
-export function putValue(encoding: Script['valueEncoding'], { number, bytes }: ScriptValue): unknown {
+export function putValue({ valueEncoding }: ScriptEncodings, { number, bytes }: ScriptValue): unknown {
   const stamp = `#${number} `;
   const text = stamp.repeat(Math.ceil(bytes / stamp.length)).slice(0, bytes);
-  if (encoding === 'utf8' || number % 4 === 0) return text;
+  if (valueEncoding === 'utf8' || number % 4 === 0) return text;
   return number % 4 === 1 ? { number, text } : { text };
+}
+
+/** Returns the value that stands for a number: an id, or a count. */
+export function numberValue({ valueEncoding }: ScriptEncodings, number: number): unknown {
+  return valueEncoding === 'utf8' ? `= ${number}` : { is: number };
+}
+
+/** Returns the number that a value stands for; 0 for any other value. */
+export function numberIn(value: unknown): number {
+  if (typeof value === 'string') return value.startsWith('= ') ? Number(value.slice(2)) : 0;
+  return (value as { is?: number } | undefined)?.is ?? 0;
 }

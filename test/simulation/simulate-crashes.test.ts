@@ -2,7 +2,7 @@
 // repaired, and says how to see them again; inMemory() is a store like any other.
 
 import { describe, expect, test } from 'vitest';
-import type { Store } from '../../src/index.js';
+import { msgpack, type Namespace, type Store, type TransactionCollection, tuple } from '../../src/index.js';
 import { CrashFailure, type CrashSimulation, inMemory, simulateCrashes } from '../../src/testing/index.js';
 
 type Transfer = (db: Store<string, number>) => Promise<unknown>;
@@ -33,6 +33,84 @@ function bank(transfer: Transfer): CrashSimulation<string> {
       const db = await open<number>('/bank');
       if (notes.includes('open')) expect(db.get('ann')! + db.get('bob')!).toBe(200);
       if (notes.includes('paid')) expect(db.get('bob')).toBe(130);
+    },
+  };
+}
+
+type Move = (
+  db: Store<string, number>,
+  from: Namespace<string, number>,
+  to: Namespace<readonly [string, number], number>,
+  key: string,
+) => Promise<unknown>;
+
+function moveIn(
+  from: TransactionCollection<string, number>,
+  to: TransactionCollection<readonly [string, number], number>,
+  key: string,
+): void {
+  to.put(['moved', to.size], from.get(key)!);
+  from.delete(key);
+}
+
+const byTransaction: Move = (db, from, to, key) =>
+  db.transaction((tx) => moveIn(tx.in(from), tx.in(to), key));
+
+/** Two of them at a time, so that one of them is tried again. */
+const byAsyncTransaction: Move = (db, from, to, key) => {
+  const count = () =>
+    db.transaction(async (tx) => {
+      const moves = (tx.get('moves') ?? 0) + 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      tx.put('moves', moves);
+    });
+  const move = db.transaction(async (tx) => {
+    await new Promise((resolve) => setImmediate(resolve));
+    moveIn(tx.in(from), tx.in(to), key);
+  });
+  return Promise.all([count(), count(), move]);
+};
+
+const byTwoWrites: Move = async (_db, from, to, key) => {
+  const value = from.get(key)!;
+  await from.delete(key);
+  await to.put(['moved', to.size], value);
+};
+
+/** Things that are moved from one namespace to another. A note is how many moves were confirmed. */
+function warehouse(move: Move): CrashSimulation<number> {
+  const keys = ['a', 'b', 'c'];
+  const shelvesOf = (db: Store<string, number>) =>
+    [
+      db.namespace<number>('incoming'),
+      db.namespace('stored', {
+        keyEncoding: tuple<readonly [string, number]>(),
+        valueEncoding: msgpack<number>(),
+      }),
+    ] as const;
+  return {
+    seed: 3,
+    states: 300,
+    workload: async ({ open, note }) => {
+      const db = await open<number>('/warehouse');
+      const [incoming, stored] = shelvesOf(db);
+      await db.batch(
+        keys.map((key) => ({ type: 'put' as const, namespace: incoming, key, value: db.nextId() })),
+      );
+      note(0);
+      for (const [at, key] of keys.entries()) {
+        await move(db, incoming, stored, key);
+        note(at + 1);
+      }
+    },
+    check: async ({ open, notes }) => {
+      const db = await open<number>('/warehouse');
+      const [incoming, stored] = shelvesOf(db);
+      if (notes.length === 0) return;
+      expect(new Set([...incoming.values(), ...stored.values()]).size).toBe(3);
+      expect(stored.size, `${notes.at(-1)} was confirmed`).toBeGreaterThanOrEqual(notes.at(-1)!);
+      const all = [...incoming.values(), ...stored.values()];
+      expect(db.nextId()).toBeGreaterThan(Math.max(...all));
     },
   };
 }
@@ -102,6 +180,65 @@ describe('simulateCrashes', () => {
       },
     });
     expect(failure.replay.length).toBeGreaterThan(1);
+  });
+
+  test('passes moves between two namespaces that are transactions, and ids that are in them', async () => {
+    const counts = await simulateCrashes(warehouse(byTransaction));
+    expect(counts.states).toBeGreaterThan(200);
+    await expect(simulateCrashes(warehouse(byAsyncTransaction))).resolves.toMatchObject({ states: 300 });
+  });
+
+  test('finds a move between two namespaces that is two writes', async () => {
+    const failure = await failureOf(warehouse(byTwoWrites));
+    expect(failure.message).toMatch(/expected [12] to be 3/);
+    const { seed, replay } = failure;
+    const again = await failureOf({ ...warehouse(byTwoWrites), seed, replay });
+    expect(again.message).toBe(failure.message);
+    await expect(simulateCrashes({ ...warehouse(byTransaction), seed, replay })).resolves.toMatchObject({
+      states: 1,
+    });
+  });
+
+  test('finds that a transaction was confirmed before it was durable', async () => {
+    const failure = await failureOf(
+      warehouse((db, from, to, key) =>
+        db.transaction((tx) => moveIn(tx.in(from), tx.in(to), key), { durability: 'memory' }),
+      ),
+    );
+    expect(failure.message).toContain('was confirmed');
+  });
+
+  test('finds a namespace that is dropped and made anew in two writes', async () => {
+    const rebuild = (isWhole: boolean): CrashSimulation<string> => ({
+      seed: 4,
+      states: 300,
+      workload: async ({ open, note }) => {
+        const db = await open<number>('/views');
+        const view = db.namespace<number>('view 1');
+        await view.put('total', 1);
+        await db.put('current', 1);
+        note('shown');
+        if (isWhole) {
+          const next = db.namespace<number>('view 2');
+          await db.batch([
+            { type: 'put', namespace: next, key: 'total', value: 2 },
+            { type: 'put', key: 'current', value: 2 },
+          ]);
+          await db.drop(view);
+        } else {
+          await db.drop(view);
+          await db.namespace<number>('view 1').put('total', 2);
+        }
+      },
+      check: async ({ open, notes }) => {
+        const db = await open<number>('/views');
+        if (!notes.includes('shown')) return;
+        const current = db.namespace<number>(`view ${db.get('current')}`);
+        expect(current.get('total'), 'the total').toBeDefined();
+      },
+    });
+    expect((await failureOf(rebuild(false))).message).toContain('the total');
+    await simulateCrashes(rebuild(true));
   });
 
   test('names the seed that it chose, each time another one', async () => {

@@ -3,11 +3,12 @@
 
 import { describe, expect, it } from 'vitest';
 import { type OperationName, SimulatedDisk } from '../../src/testing/index.js';
-import type { ScriptFact } from './invariants.js';
 import type { FaultPlan, Script } from './script.js';
 import { untilUnknowable } from './script-crashes.js';
+import type { ScriptFact } from './script-facts.js';
 import { generateScript } from './script-generator.js';
-import { faultRule, ScriptLife } from './script-life.js';
+import { ScriptLife } from './script-life.js';
+import { faultRule } from './script-opening.js';
 import { openTinyStore } from './store-workload.js';
 
 const OPERATIONS: readonly OperationName[] = [

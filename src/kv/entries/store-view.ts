@@ -104,6 +104,11 @@ export class StoreViews {
     return this.#references.length;
   }
 
+  /** The number of views that are open and no garbage yet. For tests. */
+  get openCount(): number {
+    return this.#references.filter((reference) => reference.deref()?.isClosed === false).length;
+  }
+
   /**
    * Returns a view of the store as it is now. With `isShort`, the caller closes it in any case after a short time. No weak
    * reference is made then, which would take long and keep the view until the end of the turn; and writes beside it copy no

@@ -5,7 +5,7 @@ import type { Damage } from '../../journal/internal.js';
 import type { Storage } from '../../storage/index.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Schema } from '../entries/schema.js';
-import type { Space } from '../entries/space.js';
+import type { SpaceDefinition } from '../entries/space.js';
 import { type EntryVisitor, readImageEntries } from '../image/image-block-reader.js';
 import { BLOCK_KIND, imageSeed } from '../image/image-format.js';
 import { IMAGE_HEADER_BYTES, type ImageHeader } from '../image/image-header.js';
@@ -60,6 +60,8 @@ export class ImageExamination {
   readonly isForeignFile: boolean;
   /** True when the image belongs to another journal, or nobody knows to which. read() finds out. */
   isForeign = false;
+  /** The ids of the spaces in the table, or null when no table is whole. read() finds them. */
+  spaceIds: readonly number[] | null = null;
   readonly #parts: ExaminedImageParts;
   readonly #damages: ImageDamage[] = [];
   #entries = 0;
@@ -159,7 +161,11 @@ export class ImageExamination {
   /** Reads a block, adds its spaces or definitions to the schema, and returns the last key so far. */
   #readBlock(piece: Block, schema: Schema, last: LastKey | null): LastKey | null {
     const { head, bytes } = piece;
-    if (head.kind === BLOCK_KIND.table) addSpaces(schema, readImageTable(bytes));
+    if (head.kind === BLOCK_KIND.table) {
+      const table = readImageTable(bytes);
+      this.spaceIds = table.spaces.map(({ id }) => id);
+      addSpaces(schema, table);
+    }
     if (head.kind !== BLOCK_KIND.entries) return last;
     const space = schema.space(head.spaceId);
     // This happens only after damage: otherwise the outline has refused a block of an unknown space.
@@ -185,7 +191,7 @@ export class ImageExamination {
   }
 
   /** Calls `visit` for every entry of a block of entries from pieces(). */
-  visitEntries({ bytes, head }: Block, schema: Schema, space: Space, visit: EntryVisitor): void {
+  visitEntries({ bytes, head }: Block, schema: Schema, space: SpaceDefinition, visit: EntryVisitor): void {
     readImageEntries(bytes, head, { schema, space, lsn: this.lsn }, visit);
   }
 

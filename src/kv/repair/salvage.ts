@@ -9,7 +9,7 @@ import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '..
 import { refuseInside, refuseInsideByLinks, writeNewStore } from '../copy/new-store.js';
 import { KEY_ENCODING_NAMES, type KeyEncodingName } from '../encoding/key-encoding.js';
 import { ENCODING_NAME_BYTES_MAX, isEncodingName } from '../encoding/value-encoding.js';
-import { type ExaminationProgress, examineStore } from './store-examination.js';
+import { type ExaminationProgress, examineStore, type NamespaceFindings } from './store-examination.js';
 
 interface ResolvedSalvageOptions {
   /** The engine that reads and writes: 'auto' chooses the fastest one that works here. Default 'auto'. */
@@ -45,7 +45,12 @@ const SALVAGE_OPTIONS: OptionTable<ResolvedSalvageOptions> = {
 export interface SalvageReport {
   /** The absolute path of the new store. */
   readonly directory: string;
-  /** The number of entries in the new store. */
+  /**
+   * The namespaces of the new store, in the order of their creation. One whose definition is lost is named by its id, as in
+   * `lost-7`.
+   */
+  readonly namespaces: readonly NamespaceFindings[];
+  /** The number of entries in the new store and all its namespaces. */
   readonly entries: number;
   /** The LSN at which the log of the new store continues. */
   readonly lsn: number;
@@ -63,7 +68,9 @@ export interface SalvageReport {
  * Reads all that is whole in the store in `directory`, which nobody has open, and writes it as a new store into `out`.
  * Changes nothing in `directory`. Resolves when the new store is durable. Takes as much memory as open().
  *
- * The new store has the newest whole value of every key, with its version. The copy of a sound store is complete.
+ * The new store has the newest whole value of every key, with its version. The copy of a sound store is complete. A
+ * namespace whose definition is lost is named by its id, as in `lost-7`. Its keys and values are bytes, and a clear in it
+ * goes by the order of bytes. `'msgpack'` values are whole MessagePack there.
  *
  * @param directory The path of the old store, or a `file:` URL.
  * @param out The path of the new store, or a `file:` URL. The directory must be absent or empty, and outside of
@@ -113,7 +120,7 @@ export async function salvageOn(
       { path: directory },
     );
   }
-  const { schema, entries, lastLsn: lsn, damages, missing } = found;
+  const { schema, namespaces, entries, lastLsn: lsn, damages, missing } = found;
   await writeNewStore(storage, {
     directory: out,
     source: directory,
@@ -122,5 +129,5 @@ export async function salvageOn(
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });
-  return { directory: out, entries, lsn, damages, missing };
+  return { directory: out, namespaces, entries, lsn, damages, missing };
 }

@@ -31,16 +31,22 @@ import {
   type Storage,
   withTolerantReads,
 } from '../../storage/index.js';
-import { assertKnownKeyEncoding, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
+import {
+  assertKnownKeyEncoding,
+  type KeyCodec,
+  type KeyEncodingName,
+  resolveKeyEncoding,
+} from '../encoding/key-encoding.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
 import { Schema } from '../entries/schema.js';
-import { SpaceDefinition } from '../entries/space.js';
+import { ROOT_ID, SpaceDefinition } from '../entries/space.js';
 import { imageLsn, isTemporaryImage, listImages } from '../image/image-names.js';
 import { applyWrites } from '../write/change-entries.js';
 import { isBirth, readBirth, readWriteSet } from '../write/record-reader.js';
 import { WriteSet } from '../write/write-set.js';
 import { ImageExamination, type ImageFindings } from './image-examination.js';
 import { overlayImage } from './image-overlay.js';
+import { LostSpaces } from './lost-spaces.js';
 
 /** The names of the encodings of a store. */
 export interface EncodingNames {
@@ -66,10 +72,35 @@ export interface ExaminationProgress {
   readonly total: number;
 }
 
+/**
+ * The findings of verify() and salvage() about one namespace.
+ *
+ * @example
+ * const { namespaces } = await salvage('./damaged', './rescued');
+ * for (const { name, isLost } of namespaces) if (isLost) console.warn(`${name} has lost its name`);
+ */
+export interface NamespaceFindings {
+  /** The name. */
+  readonly name: string;
+  /** The key encoding. */
+  readonly keyEncoding: KeyEncodingName;
+  /** The name of the value encoding. */
+  readonly valueEncoding: string;
+  /** The number of entries, rebuilt from all that is whole. */
+  readonly entries: number;
+  /**
+   * True when nothing that is whole says what the namespace is. It is then named by its id, as in `lost-7`, and its keys
+   * and values are bytes.
+   */
+  readonly isLost: boolean;
+}
+
 /** The result of an examination. */
 export interface StoreExamination {
   /** The entries, rebuilt from all that is whole. The schema has no space if the encodings are not known. */
   readonly schema: Schema;
+  /** The namespaces, in the order of their ids. */
+  readonly namespaces: readonly NamespaceFindings[];
   /** The number of entries in all spaces. */
   readonly entries: number;
   /** The encodings, or null when nothing names them. */
@@ -150,6 +181,8 @@ class Examiner {
   /** The ranges of records that do not decode. */
   readonly #undecodable: LsnRange[] = [];
   readonly #schema: Schema;
+  readonly #lost: LostSpaces;
+  #images: readonly ImageExamination[] = [];
   readonly #writes: WriteSet;
   /** The encodings, or null until a file names them. Until then, the schema has no space. */
   #encodings: EncodingNames | null = null;
@@ -164,6 +197,7 @@ class Examiner {
   constructor(plan: ExaminationPlan) {
     this.#plan = plan;
     this.#schema = new Schema((length) => plan.storage.randomBytes(length));
+    this.#lost = new LostSpaces(this.#schema);
     this.#writes = new WriteSet(RECORD_BYTES_MAX, this.#schema);
     this.#storage = withTolerantReads(plan.storage, (path, offset, offsetEnd, error) => {
       const place = `${path} ${offset}`;
@@ -182,6 +216,7 @@ class Examiner {
     for (const lsn of await listImages(storage, directory)) {
       images.push(await ImageExamination.of(storage, directory, lsn));
     }
+    this.#images = images;
     const found = await this.#scanSegments(images);
     const owned = images.flatMap(({ header, nameLsn }) =>
       header === null ? [] : [{ journalId: header.journalId, hasOwnName: header.lsn === nameLsn }],
@@ -206,9 +241,10 @@ class Examiner {
     });
     if (base !== null && this.#encodings !== null) {
       const { spaces, nextSpaceId, highestId } = await base.load(this.#schema);
-      // Reading the images has added their spaces to the schema. The base alone says which spaces there are below its
-      // `nextSpaceId`. The other spaces were created after the base, and come from newer, damaged images.
-      for (const { id } of this.#schema.spaces) if (id < nextSpaceId) this.#schema.drop(id);
+      // Reading the images has added their spaces to the schema. The base alone says which spaces there are. Those that
+      // only newer, damaged images have were created after the base.
+      const laterIds = laterIdsOf(images, baseLsn);
+      for (const { id } of this.#schema.spaces) if (!laterIds.has(id)) this.#schema.drop(id);
       for (const space of spaces) this.#schema.add(space);
       this.#schema.reserveIds(nextSpaceId);
       this.#schema.idRecorded(highestId);
@@ -218,9 +254,11 @@ class Examiner {
       .filter((image) => !image.isWhole && !image.isForeign && (base === null || image.lsn > base.lsn))
       .sort((a, b) => a.lsn - b.lsn);
     await this.#apply(examination, overlays, base?.lsn ?? null, images.length > 0);
+    this.#lost.finish();
     const { decision, lastLsn, segments } = examination;
     return {
       schema: this.#schema,
+      namespaces: this.#namespaces(),
       entries: this.#schema.spaces.reduce((sum, { entries }) => sum + entries.size, 0),
       encodings: this.#encodings,
       records: this.#records,
@@ -232,6 +270,18 @@ class Examiner {
       segments,
       otherNames: (await storage.list(directory)).filter(isOther).sort(),
     };
+  }
+
+  #namespaces(): NamespaceFindings[] {
+    return this.#schema.spaces
+      .filter(({ id }) => id !== ROOT_ID)
+      .map((space) => ({
+        name: space.name,
+        keyEncoding: space.keyCodec.name,
+        valueEncoding: space.valueEncodingName,
+        entries: space.entries.size,
+        isLost: this.#lost.has(space),
+      }));
   }
 
   /** Scans the segments as recovery does. JournalExamination reads them again, leniently, for their records. */
@@ -344,7 +394,8 @@ class Examiner {
 
   /** Applies a damaged image. */
   async #overlay(image: ImageExamination): Promise<void> {
-    if (this.#encodings !== null) await overlayImage(image, this.#schema);
+    const laterIds = laterIdsOf(this.#images, image.lsn);
+    if (this.#encodings !== null) await overlayImage(image, this.#schema, this.#lost, laterIds);
     this.#appliedLsn = Math.max(this.#appliedLsn, image.lsn);
   }
 
@@ -361,7 +412,7 @@ class Examiner {
         this.#compareEncodings(birth, place, isBirthNeeded);
       } else {
         if (this.#encodings === null) throw unknownEncodings();
-        readWriteSet(this.#schema, bytes, start, end, this.#writes, !isNew);
+        this.#readWrites(bytes, record, isNew, place);
         if (isNew) applyWrites(this.#schema, this.#writes, lsn);
         if (startLsn === 0) this.#damages.push({ ...place, what: NO_BIRTH, isNeeded: isBirthNeeded });
       }
@@ -371,6 +422,22 @@ class Examiner {
       if (isNew) this.#undecodable.push({ lsn: startLsn, lsnEnd: lsn });
     }
     if (isNew) this.#appliedLsn = lsn;
+  }
+
+  /** Reads a write record, and notes a damage when nothing defines a space that it writes to. */
+  #readWrites(
+    bytes: Uint8Array,
+    { start, end }: FoundRecord,
+    isNew: boolean,
+    place: Omit<Damage, 'what' | 'isNeeded'>,
+  ): void {
+    const lost: number[] = [];
+    const makeLost = (id: number) => {
+      lost.push(id);
+      return this.#lost.make(id);
+    };
+    readWriteSet(this.#schema, bytes, start, end, this.#writes, !isNew, isNew ? makeLost : null);
+    for (const id of lost) this.#damages.push({ ...place, what: noDefinition(id), isNeeded: true });
   }
 
   /** Takes the encodings from the first source that names them. */
@@ -430,6 +497,11 @@ function anchorOf(images: readonly ImageExamination[]): RecoveryAnchor {
   };
 }
 
+/** Returns the ids of the spaces that images above an LSN have. */
+function laterIdsOf(images: readonly ImageExamination[], lsn: number): Set<number> {
+  return new Set(images.flatMap((image) => (image.lsn > lsn ? (image.spaceIds ?? []) : [])));
+}
+
 function isSegmentOfOurs({ verdict }: FoundSegment): boolean {
   return verdict.ok || verdict.code !== 'KEELSON_FOREIGN';
 }
@@ -439,6 +511,10 @@ const TURN_RECORDS = 2048;
 
 /** The bytes between two reports of progress. */
 const PROGRESS_BYTES = 4 * 1024 * 1024;
+
+function noDefinition(id: number): string {
+  return `nothing says what namespace ${id} is, so its keys and values are read as bytes`;
+}
 
 const NO_BIRTH = 'the first record does not say what keys and values are';
 

@@ -5,7 +5,7 @@ import { absoluteDirectory, type Damage, type SegmentFindings } from '../../jour
 import { choiceOption, functionOption, type OptionTable, resolveOptions } from '../../options.js';
 import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '../../storage/index.js';
 import type { ImageFindings } from './image-examination.js';
-import { type ExaminationProgress, examineStore } from './store-examination.js';
+import { type ExaminationProgress, examineStore, type NamespaceFindings } from './store-examination.js';
 
 interface ResolvedVerifyOptions {
   /** The engine that reads: 'auto' chooses the fastest one that works here. Default 'auto'. */
@@ -39,7 +39,9 @@ export interface VerifyReport {
   readonly images: readonly ImageFindings[];
   /** The segments of the journal. */
   readonly segments: readonly SegmentFindings[];
-  /** The number of entries in all spaces, rebuilt from all that is whole. */
+  /** The namespaces of the store, in the order of their creation. */
+  readonly namespaces: readonly NamespaceFindings[];
+  /** The number of entries in the store and all its namespaces, rebuilt from all that is whole. */
   readonly entries: number;
   /** The number of whole records in the journal. Those that a later segment replaces do not count. */
   readonly records: number;
@@ -77,13 +79,14 @@ export async function verifyOn(
   onProgress?: VerifyOptions['onProgress'],
 ): Promise<VerifyReport> {
   const found = await examineStore({ storage, directory, encodings: null, onProgress });
-  const { damages, images, segments, entries, records, lastLsn, tornBytes, otherNames } = found;
+  const { damages, images, segments, namespaces, entries, records, lastLsn, tornBytes, otherNames } = found;
   return {
     directory,
     ok: damages.length === 0,
     damages,
     images,
     segments,
+    namespaces,
     entries,
     records,
     lastLsn,

@@ -74,6 +74,8 @@ export function readBirth(record: Uint8Array, directory: string): Birth {
  * @param isCovered True for a record that is not newer than an image. Such a record may write to spaces that were
  * dropped before the image, and refer to definitions that only older records have. So the keys in an unknown space may
  * be any bytes, and an unknown definition is no error.
+ * @param makeLost Returns a space in the place of one that nothing defines, for a log of which a part is lost. The record
+ * then counts as the one that creates the space. With null, such a record does not decode.
  */
 export function readWriteSet(
   schema: Schema,
@@ -82,14 +84,15 @@ export function readWriteSet(
   end: number,
   into: WriteSet,
   isCovered = false,
+  makeLost: ((id: number) => Space) | null = null,
 ): void {
   try {
-    readOperations({ at: start, schema, record: bytes, end, into, isCovered });
+    readOperations({ at: start, schema, record: bytes, end, into, isCovered, makeLost });
   } catch (error) {
     // A copy of the record is read again, because the offset in the error must count from the start of the record.
     if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
       const record = bytes.slice(start, end);
-      readOperations({ at: 0, schema, record, end: record.length, into, isCovered });
+      readOperations({ at: 0, schema, record, end: record.length, into, isCovered, makeLost });
     }
     throw error;
   }
@@ -102,6 +105,7 @@ interface Reading extends ReadCursor {
   readonly end: number;
   readonly into: WriteSet;
   readonly isCovered: boolean;
+  readonly makeLost: ((id: number) => Space) | null;
 }
 
 function readOperations(cursor: Reading): void {
@@ -174,12 +178,17 @@ const DROPPED = new SpaceDefinition('', bytesKeyCodec as KeyCodec<unknown>, 'byt
 
 /** Reads the id of a space, which must not be the root space, and returns the space. */
 function readSpace(cursor: Reading): Space {
-  const { schema, record, end, into, isCovered } = cursor;
+  const { schema, record, end, into, isCovered, makeLost } = cursor;
   const at = cursor.at;
   const id = readLeb128(record, cursor, end);
   const space = id === ROOT_ID ? undefined : (schema.space(id) ?? into.created(id));
   if (space !== undefined) return space;
   if (isCovered && id !== ROOT_ID && id < schema.nextSpaceId) return schema.newSpace(id, DROPPED);
+  if (makeLost !== null && id !== ROOT_ID && id <= SPACE_ID_MAX) {
+    const lost = makeLost(id);
+    into.addCreate(lost);
+    return lost;
+  }
   throw undecodable(`nothing says what space ${id} is`, at);
 }
 
