@@ -203,7 +203,7 @@ const RUNS = { seed: 20_261, numRuns: 1500 };
 describe('an overlay', () => {
   test('reads as a map of what was put, deleted and cleared over its view, with nested savepoints', () => {
     fc.assert(
-      fc.property(fc.uniqueArray(keys), fc.array(steps, { maxLength: 40 }), (baseKeys, list) => {
+      fc.property(fc.uniqueArray(keys), fc.array(steps, { maxLength: 40, size: 'max' }), (baseKeys, list) => {
         const world = new World(baseKeys);
         for (const step of list) world.run(step);
         checkAll(world.overlay, world.model);

@@ -96,12 +96,12 @@ const writes: readonly Mutant[] = [
   },
   {
     name: 'a write set keeps the key of its caller',
-    edits: [{ file: WRITE_SET, find: "        this.keys[at] = '';\n", replace: '' }],
+    edits: [{ file: WRITE_SET, find: "      this.keys[at] = '';\n", replace: '' }],
     tests: [WRITES],
   },
   {
     name: 'a write set keeps a space that may be dropped',
-    edits: [{ file: WRITE_SET, find: '        this.spaces[at] = null;\n', replace: '' }],
+    edits: [{ file: WRITE_SET, find: '      this.spaces[at] = null;\n', replace: '' }],
     tests: ['test/kv/write-sets.test.ts'],
   },
   {

@@ -67,7 +67,7 @@ export function resolveDurability(options: WriteOptions | undefined, names: read
 
 /** Returns the option `ifVersion`, or undefined when it is not given. Throws a TypeError for a wrong version. */
 export function resolveIfVersion(options: ConditionalOptions | undefined): number | undefined {
-  if (options === undefined || !Object.hasOwn(options, 'ifVersion')) return undefined;
+  if (options === undefined || !('ifVersion' in options)) return undefined;
   const { ifVersion } = options;
   checkVersion('options.ifVersion', ifVersion, 'For a key that must be absent, give 0');
   return ifVersion;

@@ -204,6 +204,7 @@ export class WriteSet implements WrittenValues {
 
   /** Takes back all operations since a mark, also one that has thrown in its middle. */
   rollback({ count, bounds, created, record }: WriteMark): void {
+    this.#forget(count);
     this.count = count;
     this.bounds.length = bounds;
     this.#created.length = created;
@@ -275,10 +276,7 @@ export class WriteSet implements WrittenValues {
     if (this.bounds.length > 0) this.bounds = [];
     if (this.checkCount > 0) this.#forgetChecks();
     if (this.count <= OPERATIONS_KEPT_MAX) {
-      for (let at = 0; at < this.count; at++) {
-        this.keys[at] = '';
-        this.spaces[at] = null;
-      }
+      this.#forget(0);
       return;
     }
     this.count = 0;
@@ -297,6 +295,14 @@ export class WriteSet implements WrittenValues {
     if (this.#created.length > 0) this.#created = [];
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
+  }
+
+  /** Drops the keys and spaces of all operations from a place on. */
+  #forget(from: number): void {
+    for (let at = from; at < this.count; at++) {
+      this.keys[at] = '';
+      this.spaces[at] = null;
+    }
   }
 
   #forgetChecks(): void {
