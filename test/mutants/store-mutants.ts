@@ -719,7 +719,7 @@ const spaces: readonly Mutant[] = [
     edits: [
       {
         file: IMAGE_OVERLAY,
-        find: 'if (space.id >= nextSpaceId || ids.has(space.id)) continue;',
+        find: 'if (space.id >= nextSpaceId || ids.has(space.id) || this.#laterIds.has(space.id)) continue;',
         replace: 'if (ids.size > 0) continue;',
       },
     ],

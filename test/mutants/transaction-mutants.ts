@@ -154,7 +154,7 @@ const checks: readonly Mutant[] = [
     replace: 'if (changes === null) return null;',
   }),
   mutantIn(ATTEMPT, 'an old transaction does not compare views', [OVERFLOWS], {
-    find: 'return writeLog.since(this.place!) === null;',
+    find: 'return !writeLog.holds(this.place!);',
     replace: 'return false;',
   }),
   mutantIn(
@@ -162,8 +162,8 @@ const checks: readonly Mutant[] = [
     'an old transaction looks at the log before puts that were put off are in it',
     [OVERFLOWS],
     {
-      find: '    links.run();\n    return writeLog',
-      replace: '    void links;\n    return writeLog',
+      find: '    links.run();\n    return !writeLog',
+      replace: '    void links;\n    return !writeLog',
     },
   ),
   mutantIn(TRANSACTIONS, 'a change in the turns of a comparison is missed', [OVERFLOWS], {
@@ -186,10 +186,10 @@ const attempts: readonly Mutant[] = [
     tests: [HISTORIES],
     edits: [
       {
-        file: TRANSACTIONS,
-        find: 'attempt.lookAtView(schema.view(this.#store.lastLsn, true));',
+        file: ATTEMPT,
+        find: 'this.view = schema.view(lastLsn, true);',
         replace:
-          'const first = fn as unknown as { view?: StoreView };\n        first.view ??= schema.view(this.#store.lastLsn, true);\n        attempt.lookAtView(first.view);',
+          'const kept = schema as unknown as { first?: StoreView };\n    if (this.number === 1) kept.first = schema.view(lastLsn, true);\n    this.view = kept.first!;',
       },
       { file: ATTEMPT, find: '    this.view?.close();\n', replace: '' },
     ],
@@ -223,8 +223,8 @@ const attempts: readonly Mutant[] = [
     replace: '      this.#cleared = [...this.#cleared];\n    });',
   }),
   mutantIn(ATTEMPT, 'parts at the commit see the view', [HISTORIES], {
-    find: "    this.phase = 'commit';\n    this.liveSince = this.#store.commits;\n    this.#now = null;\n    for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));",
-    replace: "    this.phase = 'commit';\n    this.liveSince = this.#store.commits;\n    this.#now = null;",
+    find: "    this.phase = 'commit';\n    this.beginLive();\n    this.#now = null;\n    for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));",
+    replace: "    this.phase = 'commit';\n    this.beginLive();\n    this.#now = null;",
   }),
 ];
 
