@@ -220,6 +220,23 @@ describe('a damaged image of several spaces', () => {
     expect(keysOf(spaces)).toEqual({ 0: 'A=0 a=1 b=2', 3: 'a=3 b=4 c=5', 9: 'a=6' });
     expect(namesOf(spaces)).toEqual(['', 'space 3', 'lost-9']);
   });
+
+  it('of which no table is whole keeps all keys of a lost space, whose order may be that of another encoding', async () => {
+    // In the order of UTF-16. In the order of bytes, the first is the last.
+    const keys = ['\u{10000}', '\ue000', '\uffff'];
+    const spaces: Content[] = [
+      { id: 0, entries: [] },
+      { id: 3, entries: keys.map((key): PlainEntry => [key, 9, 'value']) },
+      { id: 9, entries: entriesOf('a=1', 9) },
+    ];
+    const damaged = [0, 5];
+    const found = await examined({ lsn: 100, nextSpaceId: 12, spaces, damaged });
+    expect(found.spaces.map(({ id, entries }) => [id, entries.length])).toEqual([
+      [0, 0],
+      [3, 3],
+      [9, 1],
+    ]);
+  });
 });
 
 describe('a damaged image over an older one', () => {

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Namespace, salvage, verify } from '../../src/index.js';
 import { tupleKeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import type { Store } from '../../src/kv/store.js';
+import { Random } from '../../src/testing/random.js';
 import { copyStore, openTiny } from './damage-tools.js';
 import { blockStarts } from './image-tools.js';
 
@@ -276,6 +277,53 @@ describe('salvage of namespaces', () => {
     const { report, store } = await salvaged();
     expect(report.namespaces).toMatchObject([{ name: 'people', entries: 40, isLost: false }]);
     await store.close();
+  });
+
+  it('gives every write that is not said to be missing, whichever byte is flipped', {
+    timeout: 120_000,
+  }, async () => {
+    const NAMES = ['one', 'two', 'three'];
+    const puts: { readonly id: number; readonly key: string; readonly lsn: number }[] = [];
+    await make(async (store) => {
+      const all = NAMES.map((name) => store.namespace(name) as Ns<string, unknown>);
+      for (let at = 0; at < 60; at++) {
+        const id = at % 3;
+        const key = `k${at % 7}`;
+        const lsn = await all[id]!.put(key, { at, text: 'x'.repeat(at) });
+        puts.push({ id: id + 1, key, lsn });
+        if (at === 20) await store.checkpoint();
+      }
+    });
+    const files = [...filesOf(victim, '.journal'), ...filesOf(victim, '.image')];
+    const random = new Random(7);
+    let lostNames = 0;
+    for (let flips = 0; flips < 100; flips++) {
+      copyStore(source, victim);
+      // Every other time the image is damaged in both of its tables, so that the names are in the log alone.
+      if (flips % 2 === 0) damageBlocks(filesOf(victim, '.image')[0]!, [0, -3]);
+      const file = random.pick(files);
+      const bytes = fs.readFileSync(file);
+      const at = random.below(bytes.length);
+      bytes[at]! ^= 1 << random.below(8);
+      fs.writeFileSync(file, bytes);
+      fs.rmSync(out, { recursive: true, force: true });
+      const { report, store } = await salvaged();
+      const isMissing = (lsn: number) =>
+        report.missing.some((range) => lsn > range.lsn && lsn <= (range.lsnEnd ?? lsn));
+      const owed = new Map(
+        puts.filter(({ lsn }) => !isMissing(lsn)).map((put) => [`${put.id} ${put.key}`, put]),
+      );
+      for (const { id, key, lsn } of owed.values()) {
+        const isLost = store.namespaces().includes(`lost-${id}`);
+        const entry = isLost
+          ? lost(store, `lost-${id}`).getEntry(Buffer.from(key))
+          : (store.namespace(NAMES[id - 1]!) as Ns<string, unknown>).getEntry(key);
+        expect(entry?.version, `${path.basename(file)} ${at}, ${id} ${key}`).toBe(lsn);
+      }
+      lostNames += report.namespaces.filter(({ isLost }) => isLost).length;
+      await store.close();
+    }
+    expect(lostNames).toBeGreaterThan(0);
   });
 
   it('of a sound store gives everything, and verify() says what is there', async () => {

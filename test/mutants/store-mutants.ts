@@ -20,6 +20,8 @@ const TURNS = 'test/kv/fair-turns.test.ts';
 const WRITES = 'test/kv/write-path.test.ts';
 const RECORDS = 'test/kv/records.test.ts';
 const SCHEMA = 'test/kv/schema.test.ts';
+const LOST = 'test/kv/salvage-namespaces.test.ts';
+const OVERLAYS = 'test/kv/image-overlay.test.ts';
 
 const WRITE_PATH = 'src/kv/write/write-path.ts';
 const APPLY_WRITES = 'src/kv/write/change-entries.ts';
@@ -28,6 +30,7 @@ const RECORD_READER = 'src/kv/write/record-reader.ts';
 const IMAGE_WRITER = 'src/kv/image/image-writer.ts';
 const IMAGE_OUTLINE = 'src/kv/image/image-outline.ts';
 const IMAGE_OVERLAY = 'src/kv/repair/image-overlay.ts';
+const LOST_SPACES = 'src/kv/repair/lost-spaces.ts';
 
 const writes: readonly Mutant[] = [
   {
@@ -727,6 +730,68 @@ const spaces: readonly Mutant[] = [
   },
 ];
 
+const lostSpaces: readonly Mutant[] = [
+  {
+    name: 'a record of a space that nothing defines does not decode in a salvage',
+    edits: [
+      {
+        file: RECORD_READER,
+        find: 'if (makeLost !== null && id !== ROOT_ID && id <= SPACE_ID_MAX) {',
+        replace: 'if (makeLost !== null && id < ROOT_ID) {',
+      },
+    ],
+    tests: [LOST],
+  },
+  {
+    name: 'a lost space takes the name of another',
+    edits: [{ file: LOST_SPACES, find: 'names.has(name); number++', replace: 'number < 2; number++' }],
+    tests: [LOST],
+  },
+  {
+    name: 'values of a lost space leave out the names of properties',
+    edits: [
+      {
+        file: LOST_SPACES,
+        find: 'this.#writeNames(space);',
+        replace: 'if (space.id < 0) this.#writeNames(space);',
+      },
+    ],
+    tests: [LOST],
+  },
+  {
+    name: 'a salvage keeps a namespace whose name was given to another',
+    edits: [
+      {
+        file: LOST_SPACES,
+        find: 'if (replaced !== undefined) this.#schema.drop(replaced.id);',
+        replace: 'if (replaced === space) this.#schema.drop(replaced.id);',
+      },
+    ],
+    tests: [LOST],
+  },
+  {
+    name: 'a salvage drops the spaces that only a newer image has',
+    edits: [
+      {
+        file: 'src/kv/repair/store-examination.ts',
+        find: 'if (!laterIds.has(id)) this.#schema.drop(id);',
+        replace: 'if (laterIds.size >= 0) this.#schema.drop(id);',
+      },
+    ],
+    tests: [LOST],
+  },
+  {
+    name: 'an overlay clears a lost space in the order of bytes',
+    edits: [{ file: IMAGE_OVERLAY, find: 'if (this.#lost.has(space)) return;', replace: '' }],
+    tests: [OVERLAYS],
+  },
+  {
+    name: 'an overlay reads all lost spaces as msgpack',
+    edits: [{ file: IMAGE_OVERLAY, find: 'return this.#read(block, LOST_BYTES);', replace: 'throw error;' }],
+    tests: [LOST],
+  },
+];
+
 const memory: readonly Mutant[] = [
   {
     name: 'the table of slabs is changed while a view shares it',
@@ -1128,6 +1193,7 @@ export const storeMutants: readonly Mutant[] = [
   ...checkpoints,
   ...opening,
   ...spaces,
+  ...lostSpaces,
   ...memory,
   ...backups,
   ...encodings,
