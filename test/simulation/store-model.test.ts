@@ -1,15 +1,18 @@
-// The store against a plain sorted model, by fast-check's commands: writes, reads, snapshots, checkpoints, reopening,
-// process kills and power cuts, in any order. A failure shrinks to the few commands that it takes.
+// The store and two namespaces against a plain sorted model, by fast-check's commands: writes, transactions, drops, reads,
+// snapshots, checkpoints, reopening, process kills and power cuts, in any order. A failure shrinks to the few commands that
+// it takes.
 
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import type { Namespace, Transaction } from '../../src/kv/index.js';
 import type { Snapshot } from '../../src/kv/read/snapshot.js';
 import type { Store } from '../../src/kv/store.js';
 import type { Storage } from '../../src/storage/index.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 import { openTinyStore } from './store-workload.js';
 
+/** A key of a namespace stands behind its name: `left a`. So the keys of the store itself come first. */
 type Contents = ReadonlyMap<string, number>;
 
 /** What is known: the state after every write since the last opening, and how far it was acknowledged. */
@@ -50,6 +53,27 @@ type Command = fc.AsyncCommand<Model, Real, false>;
 
 const sorted = (contents: Contents) => [...contents].sort(([a], [b]) => (a < b ? -1 : 1));
 
+const isOfStore = (key: string) => !key.includes(' ');
+
+/** The contents of the store itself. */
+function ofStore(contents: Contents): Contents {
+  return new Map([...contents].filter(([key]) => isOfStore(key)));
+}
+
+const placeOf = (store: Store<string, unknown>, name: string) =>
+  store.namespace(name) as Namespace<string, unknown>;
+
+/** All entries, in the order of the model. */
+function shown(store: Store<string, unknown>): [string, unknown][] {
+  const inNamespaces = store
+    .namespaces()
+    .sort()
+    .flatMap((name) =>
+      [...placeOf(store, name).entries()].map(([key, value]): [string, unknown] => [`${name} ${key}`, value]),
+    );
+  return [...store.entries(), ...inNamespaces];
+}
+
 function visible(model: Model): Contents {
   return model.states.at(-1)!;
 }
@@ -86,7 +110,7 @@ class Write implements Command {
     });
     acknowledged.catch(() => {});
     if (this.#isAwaited) await acknowledged;
-    assert.deepEqual([...store.entries()], sorted(visible(model)));
+    assert.deepEqual(shown(store), sorted(visible(model)));
   }
 
   toString = () => `${this.#isAwaited ? 'await ' : ''}${this.#name}`;
@@ -99,7 +123,7 @@ class Reopen implements Command {
     await real.store.close();
     await real.open();
     assert.equal(real.store.recovery.kind === 'repaired', false);
-    assert.deepEqual([...real.store.entries()], sorted(visible(model)));
+    assert.deepEqual(shown(real.store), sorted(visible(model)));
     model.states = [visible(model)];
     model.acknowledged = 0;
     model.snapshot = null;
@@ -133,7 +157,7 @@ class Crash implements Command {
     await real.crashInto(
       this.#kind === 'process kill' ? state.processKill(this.#seed) : state.powerCut(choice),
     );
-    const found = [...real.store.entries()];
+    const found = shown(real.store);
     const at = states.findLastIndex(
       (contents, index) =>
         index >= acknowledged && JSON.stringify(sorted(contents)) === JSON.stringify(found),
@@ -173,7 +197,69 @@ const key = fc.constantFrom('a', 'b', 'c', 'd', 'e');
 const value = fc.nat(1_000_000);
 const seed = fc.nat(2 ** 31 - 1);
 
+const space = fc.constantFrom('left', 'right');
+
+/** Moves a value from the store into a namespace, and counts the moves in the other one. */
+function move(store: Store<string, unknown>, from: string, to: string, fails: boolean): Promise<unknown> {
+  const [into, other] = [to, to === 'left' ? 'right' : 'left'].map((name) => placeOf(store, name));
+  return store.transaction((given) => {
+    const tx = given as Transaction<string, unknown>;
+    const value = tx.get(from) ?? 0;
+    tx.delete(from);
+    tx.in(into!).put(from, value);
+    tx.in(other!).put('moves', ((tx.in(other!).get('moves') as number) ?? 0) + 1);
+    if (fails) throw new Moved();
+  });
+}
+
+class Moved extends Error {}
+
+function moved(contents: Map<string, number>, from: string, to: string): void {
+  const counter = `${to === 'left' ? 'right' : 'left'} moves`;
+  contents.set(`${to} ${from}`, contents.get(from) ?? 0);
+  contents.delete(from);
+  contents.set(counter, (contents.get(counter) ?? 0) + 1);
+}
+
 const commands = [
+  fc.tuple(space, key, value, fc.boolean()).map(
+    ([name, k, v, isAwaited]) =>
+      new Write(
+        `put ${k}=${v} in ${name}`,
+        isAwaited,
+        (contents) => contents.set(`${name} ${k}`, v),
+        (store) => placeOf(store, name).put(k, v),
+      ),
+  ),
+  fc.tuple(space, key, fc.boolean()).map(
+    ([name, k, isAwaited]) =>
+      new Write(
+        `move ${k} to ${name}`,
+        isAwaited,
+        (contents) => moved(contents, k, name),
+        (store) => move(store, k, name, false),
+      ),
+  ),
+  fc.tuple(space, fc.boolean()).map(
+    ([name, isAwaited]) =>
+      new Write(
+        `drop ${name}`,
+        isAwaited,
+        (contents) => {
+          for (const other of [...contents.keys()]) if (other.startsWith(`${name} `)) contents.delete(other);
+        },
+        (store) => store.drop(name),
+      ),
+  ),
+  fc.tuple(space, key).map(
+    ([name, k]) =>
+      new Look(`fail to move ${k} to ${name}`, (model, { store }) => {
+        const { lastLsn } = store;
+        assert.throws(() => move(store, k, name, true), Moved);
+        assert.equal(store.lastLsn, lastLsn);
+        assert.deepEqual(shown(store), sorted(visible(model)));
+      }),
+  ),
   fc.tuple(key, value, fc.boolean()).map(
     ([k, v, isAwaited]) =>
       new Write(
@@ -214,7 +300,8 @@ const commands = [
         `clear from ${k}`,
         isAwaited,
         (contents) => {
-          for (const other of [...contents.keys()]) if (other >= k) contents.delete(other);
+          for (const other of [...contents.keys()])
+            if (isOfStore(other) && other >= k) contents.delete(other);
         },
         (store) => store.clear({ gte: k }),
       ),
@@ -237,7 +324,7 @@ const commands = [
   fc.constant(
     new Look('take a snapshot', (model, real) => {
       real.snapshot = real.store.snapshot();
-      model.snapshot = visible(model);
+      model.snapshot = ofStore(visible(model));
     }),
   ),
   fc.constant(
@@ -249,7 +336,7 @@ const commands = [
   fc.tuple(key, key, fc.boolean()).map(
     ([from, to, reverse]) =>
       new Look(`keys from ${from} below ${to}`, (model, { store }) => {
-        const expected = sorted(visible(model))
+        const expected = sorted(ofStore(visible(model)))
           .filter(([k]) => k >= from && k < to)
           .map(([k]) => k);
         assert.deepEqual(
@@ -262,7 +349,7 @@ const commands = [
   fc.tuple(key, fc.nat(6), fc.nat(6), fc.boolean()).map(
     ([from, offset, limit, reverse]) =>
       new Look(`${limit} of the keys from ${from} after ${offset}`, (model, { store }) => {
-        const keys = sorted(visible(model)).map(([k]) => k);
+        const keys = sorted(ofStore(visible(model))).map(([k]) => k);
         const expected = keys.filter((k) => k >= from);
         if (reverse) expected.reverse();
         assert.deepEqual(
@@ -275,7 +362,7 @@ const commands = [
   fc.tuple(fc.integer({ min: -7, max: 7 }), fc.boolean()).map(
     ([at, ofSnapshot]) =>
       new Look(`the entry at ${at}${ofSnapshot ? ' of the snapshot' : ''}`, (model, { store, snapshot }) => {
-        const contents = ofSnapshot ? model.snapshot : visible(model);
+        const contents = ofSnapshot ? model.snapshot : ofStore(visible(model));
         const reads = ofSnapshot ? snapshot : store;
         if (contents === null || reads === null) return;
         assert.deepEqual(reads.nth(at), sorted(contents).at(at));
