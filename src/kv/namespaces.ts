@@ -38,7 +38,7 @@ export class Namespaces {
     for (const space of schema.spaces) if (space.id !== ROOT_ID) this.#spaces.set(space.name, space);
   }
 
-  /** The names of the namespaces that are there, in the order of their creation. */
+  /** The names of the namespaces that are there, in the order of their ids: an id is taken when a name is first asked for. */
   get names(): string[] {
     this.#schema.links.runOutsideOfCommits();
     return this.#schema.spaces.filter(({ id }) => id !== ROOT_ID).map(({ name }) => name);

@@ -46,7 +46,7 @@ export interface SalvageReport {
   /** The absolute path of the new store. */
   readonly directory: string;
   /**
-   * The namespaces of the new store, in the order of their creation. One whose definition is lost is named by its id, as in
+   * The namespaces of the new store, in the order of their ids. One whose definition is lost is named by its id, as in
    * `lost-7`.
    */
   readonly namespaces: readonly NamespaceFindings[];

@@ -39,7 +39,7 @@ export interface VerifyReport {
   readonly images: readonly ImageFindings[];
   /** The segments of the journal. */
   readonly segments: readonly SegmentFindings[];
-  /** The namespaces of the store, in the order of their creation. */
+  /** The namespaces of the store, in the order of their ids. */
   readonly namespaces: readonly NamespaceFindings[];
   /** The number of entries in the store and all its namespaces, rebuilt from all that is whole. */
   readonly entries: number;
