@@ -11,6 +11,7 @@ import {
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { type OpenProgress, resolveStoreOptions } from '../../src/kv/options.js';
 import type { Storage } from '../../src/storage/index.js';
+import { transactionContract } from './transaction-contract.js';
 
 export interface StoreEnvironment {
   readonly storage: Storage;
@@ -520,6 +521,11 @@ export function storeContract(name: string, makeEnvironment: () => Promise<Store
         });
       });
     });
+
+    transactionContract(
+      () => db,
+      () => reopen(),
+    );
 
     describe('checkpoints', () => {
       it('open from their image and replay only what came after', async () => {
