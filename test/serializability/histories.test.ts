@@ -4,7 +4,7 @@
 
 import { expect, it } from 'vitest';
 import { type Outcomes, playSchedule } from './schedule.js';
-import { chunksOfSeeds } from './seeds.js';
+import { areUsual, chunksOfSeeds } from './seeds.js';
 
 const outcomes: Outcomes = { commits: 0, retries: 0, conflicts: 0, dropped: 0, aborted: 0 };
 
@@ -15,9 +15,12 @@ it.each(chunksOfSeeds(1500))(
   },
 );
 
-it('the schedules have conflicts, retries, dropped namespaces and transactions that end early', () => {
-  for (const count of Object.values(outcomes)) expect(count).toBeGreaterThan(outcomes.commits / 100);
-});
+it.runIf(areUsual)(
+  'the schedules have conflicts, retries, dropped namespaces and transactions that end early',
+  () => {
+    for (const count of Object.values(outcomes)) expect(count).toBeGreaterThan(outcomes.commits / 100);
+  },
+);
 
 it('one seed gives one history', async () => {
   const [first, second] = [await playSchedule(7, { ...outcomes }), await playSchedule(7, { ...outcomes })];

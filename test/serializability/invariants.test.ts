@@ -7,7 +7,7 @@ import type { Store } from '../../src/kv/store-interface.js';
 import type { Transaction } from '../../src/kv/transaction-interface.js';
 import { Random } from '../../src/testing/random.js';
 import { Scheduler } from './scheduler.js';
-import { seedsOf } from './seeds.js';
+import { areUsual, seedsOf } from './seeds.js';
 import { newDisk, openOn } from './stores.js';
 
 const SEEDS = seedsOf(100);
@@ -133,7 +133,7 @@ describe('a write skew is refused', () => {
         ({ db }) => expect(holds(db), JSON.stringify([...db.entries()])).toBe(true),
       );
       // More wanted to write than the invariant allows, or nothing was tried.
-      expect(written).toBeGreaterThan(SEEDS.length);
+      if (areUsual) expect(written).toBeGreaterThan(SEEDS.length);
     });
 
   const onCall = (db: Store<string, number>) => {

@@ -4,6 +4,10 @@
 const CHUNK = 100;
 
 const FIRST_SEED = Number(process.env['KEELSON_SEED'] ?? 1);
+const SCHEDULES = process.env['KEELSON_SCHEDULES'];
+
+/** True when the schedules are those of `npm test`, and so many that each outcome occurs. */
+export const areUsual = SCHEDULES === undefined;
 
 /** The seeds of one test. */
 export interface Seeds {
@@ -13,7 +17,7 @@ export interface Seeds {
 
 /** Returns the seeds of `count` schedules, or of as many as KEELSON_SCHEDULES says, from KEELSON_SEED on. */
 export function chunksOfSeeds(count: number): Seeds[] {
-  const schedules = Number(process.env['KEELSON_SCHEDULES'] ?? count);
+  const schedules = Number(SCHEDULES ?? count);
   const end = FIRST_SEED + schedules;
   return Array.from({ length: Math.ceil(schedules / CHUNK) }, (_, at) => {
     const first = FIRST_SEED + at * CHUNK;
