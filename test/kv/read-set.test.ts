@@ -182,7 +182,7 @@ describe('a read set', () => {
           const isChanged = JSON.stringify(seen) !== JSON.stringify(list.map((read) => perform(again, read)));
           const point = readSet.changedPoint();
           const byLog = readSet.changedRange(writeLog, place);
-          const byViews = [...stepsOf(compareViews(readSet.ranges, view, after))].at(-1);
+          const byViews = [...stepsOf(compareViews(readSet.ranges.values(), view, after))].at(-1);
           if (isChanged)
             assert(point !== null || byLog !== null, `the log does not tell: ${JSON.stringify(seen)}`);
           if (isChanged)
@@ -344,7 +344,7 @@ describe('a read set', () => {
         expect([given, what !== null]).toEqual([given, isBound]);
         if (what !== null) expect(what).toMatch(/^the key "\w+"$|^a range of keys$/);
         const after = schema.view(db.lastLsn);
-        const byViews = [...stepsOf(compareViews(readSet.ranges, view, after))].at(-1);
+        const byViews = [...stepsOf(compareViews(readSet.ranges.values(), view, after))].at(-1);
         expect([given, (readSet.changedPoint() ?? byViews) !== null]).toEqual([given, isBound]);
         writeLog.close(place);
         for (const each of [view, after]) each.close();

@@ -230,6 +230,11 @@ export class Entries implements View {
     return previous === NOT_FOUND;
   }
 
+  /** Returns the key of an entry, as a string that keeps no longer string in memory. `key` is the same key. */
+  ownKeyOf(handle: EntryHandle, key: IndexKey): IndexKey {
+    return mayBeSlice(key) ? this.#slabs.keyOf(handle) : key;
+  }
+
   /** Starts a replay: keys that do not ascend are sorted at its end, or when something looks at the order of keys. */
   startReplay(): void {
     this.#isReplaying = true;

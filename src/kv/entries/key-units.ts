@@ -62,6 +62,11 @@ export function mayBeSlice(key: IndexKey): boolean {
   return key.length >= SLICED_UNITS_MIN;
 }
 
+/** Returns the key, as a string that keeps no longer string in memory. */
+export function ownCopyOf(key: IndexKey): IndexKey {
+  return mayBeSlice(key) ? Buffer.from(key, 'utf16le').toString('utf16le') : key;
+}
+
 /** Returns the key that writeHashedKey() wrote at `start`. The string shares no memory with another string. */
 export function readKey(bytes: Uint8Array, start: number, keyField: number): IndexKey {
   const end = start + keyBytesOf(keyField);

@@ -71,6 +71,29 @@ export function intervalAt(intervals: readonly KeyInterval[], key: IndexKey): Ke
   return found !== undefined && holdsKey(found, key) ? found : undefined;
 }
 
+/** Returns true when one of `intervals`, which are disjoint and ascend, may hold a key of `interval`. O(log n). */
+export function overlapsAny(intervals: readonly KeyInterval[], interval: KeyInterval): boolean {
+  const at = countFrom(intervals, interval.low);
+  const before = intervals[at - 1];
+  const after = intervals[at];
+  return (
+    (before !== undefined && overlap(before, interval)) || (after !== undefined && overlap(after, interval))
+  );
+}
+
+/** Returns disjoint and ascending intervals that hold the keys of all intervals. O(n log n). */
+export function mergedIntervals(intervals: readonly KeyInterval[]): readonly KeyInterval[] {
+  const merged: KeyInterval[] = [];
+  for (const next of intervals.toSorted((a, b) => (a.low < b.low ? -1 : a.low === b.low ? 0 : 1))) {
+    const last = merged.at(-1);
+    if (isEmptyInterval(next)) continue;
+    if (last === undefined || (last.end !== undefined && last.end < next.low)) merged.push(next);
+    else if (last.end !== undefined && (next.end === undefined || next.end > last.end))
+      merged[merged.length - 1] = { low: last.low, end: next.end };
+  }
+  return merged;
+}
+
 /** Returns disjoint and ascending intervals that hold the keys of `intervals`, which are so, too, and of `added`. */
 export function withInterval(intervals: readonly KeyInterval[], added: KeyInterval): readonly KeyInterval[] {
   if (isEmptyInterval(added)) return intervals;

@@ -299,12 +299,14 @@ export class IndexReads<K, V> implements Reads<K, V> {
 
   count(range?: KeyRange<K>): number {
     this.#access.assertOpen();
-    return this.#access.view().count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);
+    const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
+    return this.#access.view().count(bounds);
   }
 
   rank(key: K): number {
     this.#access.assertOpen();
-    return this.#access.view().rank(this.codecs.key.toIndexKey('key', key));
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    return this.#access.view().rank(indexKey);
   }
 
   nth(at: number): [K, V] | undefined {
@@ -338,7 +340,9 @@ export class IndexReads<K, V> implements Reads<K, V> {
 
   #find(argument: string, key: K): EntryHandle | undefined {
     this.#access.assertOpen();
-    return this.#access.view().find(this.codecs.key.toIndexKey(argument, key));
+    // The key comes first, because it may be foreign code that ends what is read.
+    const indexKey = this.codecs.key.toIndexKey(argument, key);
+    return this.#access.view().find(indexKey);
   }
 
   /** Returns an iterator over a view that is taken now. `project` makes the items. */

@@ -95,6 +95,10 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   isRunning = true;
   /** The number of commits of the store when the attempt began to look at live entries. */
   liveSince = 0;
+  /** True while the write path may use the operations. The attempt must not end meanwhile. */
+  isCommitting = false;
+  /** The error that ends the attempt if nothing of it is written yet, or null. */
+  stoppedBy: { readonly error: unknown } | null = null;
   /** The LSN of the commit, or null. */
   lsn: Lsn | null = null;
   /** The operations, or null while there are none. */
@@ -127,9 +131,9 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return this.#now;
   }
 
-  /** True when the attempt would change something. */
-  get hasWritten(): boolean {
-    return this.writes !== null && this.writes.count > 0;
+  /** True when the attempt writes, or may write at the commit. Otherwise it is serial at its view, and nothing is checked. */
+  get mustCheck(): boolean {
+    return this.atCommits.length > 0 || (this.writes !== null && this.writes.count > 0);
   }
 
   /** True when reads are recorded: those of live entries at the commit are not. */
@@ -285,8 +289,9 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return reads.changedRange(this.#store.schema.writeLog, this.place!);
   }
 
-  /** Throws ReadsChanged when something was changed that the attempt has read. */
+  /** Throws ReadsChanged when something was changed that the attempt has read, and the error that has ended it. */
   check(): void {
+    if (this.stoppedBy !== null) throw this.stoppedBy.error;
     const conflict = this.conflict();
     if (conflict !== null) throw new ReadsChanged(conflict);
   }

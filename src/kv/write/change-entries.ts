@@ -2,8 +2,10 @@
 // the record to the log, and links it afterwards. Replay, salvage and the overlay of a damaged image apply writes that
 // the disk holds already.
 
+import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { entryBytesMax } from '../entries/entry-slabs.js';
+import { ownCopyOf } from '../entries/key-units.js';
 import type { Schema } from '../entries/schema.js';
 import type { EntryHandle } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
@@ -93,16 +95,20 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
     if (lsn > space.lastLsn) space.lastLsn = lsn;
     switch (kinds[at]) {
       case PUT: {
-        const isNew = space.entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
-        if (writeLog.isOpen) writeLog.changeKey(space, keys[at]!, isNew);
+        const { entries } = space;
+        // Linking may move the entry.
+        const logged = writeLog.isOpen ? entries.ownKeyOf(handles[at]!, keys[at]!) : null;
+        const isNew = entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
+        if (logged !== null) writeLog.changeKey(space, logged, isNew);
         break;
       }
       case DELETE:
-        if (space.entries.delete(keys[at]!) && writeLog.isOpen) writeLog.changeKey(space, keys[at]!, true);
+        if (space.entries.delete(keys[at]!) && writeLog.isOpen)
+          writeLog.changeKey(space, ownCopyOf(keys[at]!), true);
         break;
       case CLEAR:
         if (space.entries.deleteRange(bounds[clears]!) > 0 && writeLog.isOpen)
-          writeLog.changeRange(space, bounds[clears]!);
+          writeLog.changeRange(space, ownBounds(bounds[clears]!));
         clears++;
         break;
       case CREATE:
@@ -113,6 +119,15 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
         break;
     }
   }
+}
+
+/** Returns the same bounds, with keys that keep no longer string in memory. */
+function ownBounds({ low, high, ...rest }: KeyBounds): KeyBounds {
+  return {
+    ...rest,
+    low: low === undefined ? low : ownCopyOf(low),
+    high: high === undefined ? high : ownCopyOf(high),
+  };
 }
 
 /**
@@ -159,8 +174,10 @@ export class QueuedPuts {
       const lsn = this.#lsns[at]!;
       space.beforeChange();
       space.lastLsn = lsn;
-      const isNew = space.entries.link(this.#keys[at]!, lsn, this.#handles[at]!, this.#hasOwnKeys);
-      if (writeLog.isOpen) writeLog.changeKey(space, this.#keys[at]!, isNew);
+      const { entries } = space;
+      const logged = writeLog.isOpen ? entries.ownKeyOf(this.#handles[at]!, this.#keys[at]!) : null;
+      const isNew = entries.link(this.#keys[at]!, lsn, this.#handles[at]!, this.#hasOwnKeys);
+      if (logged !== null) writeLog.changeKey(space, logged, isNew);
       // A key may be a substring that keeps a longer string in memory.
       this.#keys[at] = '';
     }

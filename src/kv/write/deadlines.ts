@@ -10,6 +10,7 @@ export class Deadlines<T> {
   /** The time for which the timer is set, or infinity. */
   #alarmMs = Number.POSITIVE_INFINITY;
   #cancelAlarm: () => void = () => {};
+  #isClosed = false;
 
   constructor(nowMs: () => number, onDue: (item: T) => void) {
     this.#nowMs = nowMs;
@@ -20,7 +21,7 @@ export class Deadlines<T> {
   add(item: T, afterMs: number): void {
     const dueMs = this.#nowMs() + afterMs;
     this.#dueMs.set(item, dueMs);
-    if (dueMs < this.#alarmMs) this.#setAlarm(dueMs);
+    if (dueMs < this.#alarmMs && !this.#isClosed) this.#setAlarm(dueMs);
   }
 
   delete(item: T): void {
@@ -29,6 +30,7 @@ export class Deadlines<T> {
 
   /** Ends the timer, which would keep the store in memory. No item is added any more. */
   close(): void {
+    this.#isClosed = true;
     this.#cancelAlarm();
   }
 

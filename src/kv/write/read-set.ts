@@ -7,7 +7,14 @@
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Space } from '../entries/space.js';
 import type { LoggedChange, WriteLog } from '../entries/write-log.js';
-import { holdsKey, intervalOf, type KeyInterval, overlap, successorOf } from '../read/key-intervals.js';
+import {
+  intervalAt,
+  intervalOf,
+  type KeyInterval,
+  mergedIntervals,
+  overlapsAny,
+  successorOf,
+} from '../read/key-intervals.js';
 import { shownKey, versionIn } from './conditions.js';
 
 /** The version of a point read that has seen only that the key is there. */
@@ -16,7 +23,8 @@ const ANY_VERSION = -1;
 /** The number of point reads at which doubles are removed for the first time. */
 const POINTS_COMPACTED_MIN = 16_384;
 
-const NO_RANGES: readonly RangeRead[] = [];
+/** The number of range reads at which those that are over are merged for the first time. */
+const RANGES_COMPACTED_MIN = 256;
 
 /** A range read. */
 export class RangeRead {
@@ -38,6 +46,13 @@ export class RangeRead {
     this.isWhole = isWhole;
   }
 
+  /** Returns a read of all keys and values in an interval. */
+  static ofValues(space: Space, interval: KeyInterval): RangeRead {
+    const read = new RangeRead(space, interval, true);
+    read.seesValues = true;
+    return read;
+  }
+
   /** The interval that was seen, or null when nothing was. */
   get seen(): KeyInterval | null {
     const { low, end } = this.#interval;
@@ -45,13 +60,31 @@ export class RangeRead {
     if (this.last === undefined) return null;
     return this.#reverse ? { low: this.last, end } : { low, end: successorOf(this.last) };
   }
+}
 
-  /** Returns true when a change is one of what was seen. */
-  isTouchedBy({ space, where, isOfKeys }: LoggedChange): boolean {
-    if (space !== this.space || !(isOfKeys || this.seesValues)) return false;
-    const { seen } = this;
-    if (seen === null) return false;
-    return typeof where === 'string' ? holdsKey(seen, where) : overlap(seen, intervalOf(where));
+/** What range reads of one space have seen, in disjoint and ascending intervals. */
+export class SeenRanges {
+  readonly space: Space;
+  /** The intervals of which only the keys were seen. */
+  readonly keys: readonly KeyInterval[];
+  /** The intervals of which keys and values were seen. */
+  readonly values: readonly KeyInterval[];
+
+  constructor(space: Space, ranges: readonly RangeRead[]) {
+    const seenBy = (seesValues: boolean) =>
+      mergedIntervals(ranges.flatMap((range) => (range.seesValues === seesValues ? (range.seen ?? []) : [])));
+    this.space = space;
+    this.keys = seenBy(false);
+    this.values = seenBy(true);
+  }
+
+  /** Returns true when a change of the space is one of what was seen. */
+  areTouchedBy({ where, isOfKeys }: LoggedChange): boolean {
+    const isIn =
+      typeof where === 'string'
+        ? (seen: readonly KeyInterval[]) => intervalAt(seen, where) !== undefined
+        : (seen: readonly KeyInterval[]) => overlapsAny(seen, intervalOf(where));
+    return isIn(this.values) || (isOfKeys && isIn(this.keys));
   }
 }
 
@@ -77,6 +110,7 @@ export class ReadSet {
   #points = 0;
   #compactedAt = POINTS_COMPACTED_MIN;
   #ranges: RangeRead[] | null = null;
+  #rangesCompactedAt = RANGES_COMPACTED_MIN;
 
   /** Adds a point read, with the version that was seen; 0 for an absent key. */
   addPoint(space: Space, key: IndexKey, version: number): void {
@@ -92,10 +126,18 @@ export class ReadSet {
   addRange(range: RangeRead): void {
     this.#ranges ??= [];
     this.#ranges.push(range);
+    if (this.#ranges.length >= this.#rangesCompactedAt) this.#compactRanges(this.#ranges);
   }
 
-  get ranges(): readonly RangeRead[] {
-    return this.#ranges ?? NO_RANGES;
+  /** What range reads have seen, by space. */
+  get ranges(): ReadonlyMap<Space, SeenRanges> {
+    const bySpace = new Map<Space, RangeRead[]>();
+    for (const range of this.#ranges ?? []) {
+      const known = bySpace.get(range.space);
+      if (known === undefined) bySpace.set(range.space, [range]);
+      else known.push(range);
+    }
+    return new Map([...bySpace].map(([space, ranges]) => [space, new SeenRanges(space, ranges)]));
   }
 
   /** True when a range was read, so that versions alone do not tell whether the reads still hold. */
@@ -117,12 +159,27 @@ export class ReadSet {
   /** Returns what has changed since `place` that a range read has seen, in words; null when nothing has. */
   changedRange(log: WriteLog, place: number): string | null {
     const { ranges } = this;
-    for (const { space } of ranges) if (space.isDropped) return shownNamespace(space);
+    for (const space of ranges.keys()) if (space.isDropped) return shownNamespace(space);
     const changes = log.since(place);
     if (changes === null) return 'more was written than a transaction can check at its commit';
     for (const change of changes)
-      for (const range of ranges) if (range.isTouchedBy(change)) return shownChange(change);
+      if (ranges.get(change.space)?.areTouchedBy(change)) return shownChange(change);
     return null;
+  }
+
+  /** Merges the range reads that are over. An iteration may go on, so it stays. */
+  #compactRanges(ranges: readonly RangeRead[]): void {
+    const kept = ranges.filter(({ isWhole }) => !isWhole);
+    const over = new Map<Space, RangeRead[]>();
+    for (const range of ranges)
+      if (range.isWhole) over.set(range.space, [...(over.get(range.space) ?? []), range]);
+    for (const [space, whole] of over) {
+      const seen = new SeenRanges(space, whole);
+      for (const interval of seen.keys) kept.push(new RangeRead(space, interval, true));
+      for (const interval of seen.values) kept.push(RangeRead.ofValues(space, interval));
+    }
+    this.#ranges = kept;
+    this.#rangesCompactedAt = Math.max(RANGES_COMPACTED_MIN, kept.length * 2);
   }
 
   /** Keeps one of equal point reads. */

@@ -174,14 +174,15 @@ export class Transactions {
       for (let running = promise; ; ) {
         const result = await running;
         if (open.hasEnded) return;
-        open.attempt.seal();
-        const mustWait = this.#turns.isTakenByAnother(open) || open.attempt.isBehindLog;
+        const { attempt } = open;
+        attempt.seal();
+        const mustWait = attempt.mustCheck && (this.#turns.isTakenByAnother(open) || attempt.isBehindLog);
         const conflict =
           (mustWait ? await this.#catchUp(open) : null) ?? this.#tryCommit(open, options, result);
         if (open.hasEnded) return;
-        const { number } = open.attempt;
+        const { number } = attempt;
         if (number >= options.maxAttempts) throw outOfAttempts(conflict!, number);
-        open.attempt.end();
+        attempt.end();
         if (number + 1 >= ATTEMPT_WITH_TURN_MIN) await this.#turns.take(open);
         if (open.hasEnded) return;
         running = this.#beginAgain(open, number + 1, fn, options);
@@ -203,6 +204,7 @@ export class Transactions {
     if (open.attempt.phase !== 'view' && !open.hasEnded) {
       this.#forget(open);
       open.resolve(promise);
+      open.leaveSignal();
     }
     return promise;
   }
@@ -212,26 +214,33 @@ export class Transactions {
     const { attempt } = open;
     const { guard, schema } = this.#store;
     if (open.hasEnded) return null;
-    if (!attempt.hasWritten && attempt.atCommits.length === 0) {
+    if (!attempt.mustCheck) {
       this.#succeed(open, attempt.view!.lsn as Lsn, options, result);
       return null;
     }
     this.#store.assertWritable();
+    let lsn: Lsn;
     guard.enter();
     try {
+      // A hook may have ended it meanwhile.
+      if (open.hasEnded) return null;
       if (attempt.atCommits.length > 0) {
         schema.links.run();
         attempt.check();
         this.#runAtCommits(attempt);
       }
-      this.#succeed(open, this.#commit(attempt), options, result);
-      return null;
+      attempt.isCommitting = true;
+      lsn = this.#commit(attempt);
     } catch (error) {
+      if (attempt.stoppedBy !== null) throw attempt.stoppedBy.error;
       if (error instanceof ReadsChanged) return error.what;
       throw error;
     } finally {
       guard.leave();
+      attempt.isCommitting = false;
     }
+    this.#succeed(open, lsn, options, result);
+    return null;
   }
 
   /** Appends what the attempt has written, and returns the LSN. Throws ReadsChanged when what it has read was changed. */
@@ -268,6 +277,7 @@ export class Transactions {
     if (writer === null) open.resolve(result);
     else if (durability === 'memory') open.resolve(writer.whenDurableWith(lsn, durability, result));
     else writer.log.settleWhenSynced(lsn, result, open.resolve, open.reject);
+    open.leaveSignal();
   }
 
   /**
@@ -289,7 +299,7 @@ export class Transactions {
   }
 
   async #compare(open: OpenTransaction, before: StoreView, after: StoreView): Promise<string | null> {
-    const comparison = compareViews(open.attempt.reads.ranges, before, after);
+    const comparison = compareViews(open.attempt.reads.ranges.values(), before, after);
     for (let sliceEndMs = this.#store.nowMs() + COMPARISON_SLICE_MS; ; ) {
       const step = comparison.next();
       if (step.done) return step.value;
@@ -300,11 +310,18 @@ export class Transactions {
     }
   }
 
-  /** Ends a transaction with an error. */
+  /** Ends a transaction with an error. One that is being committed ends only if nothing is written. */
   #end(open: OpenTransaction, error: unknown): void {
+    const { attempt } = open;
     if (open.hasEnded) return;
+    // A commit that was stopped for ever has left the guard.
+    if (attempt.isCommitting && this.#store.guard.isInside) {
+      attempt.stoppedBy ??= { error };
+      return;
+    }
     this.#forget(open);
     open.reject(error);
+    open.leaveSignal();
   }
 
   #forget(open: OpenTransaction): void {
@@ -313,7 +330,6 @@ export class Transactions {
     this.#deadlines.delete(open);
     open.attempt.end();
     this.#turns.leave(open);
-    open.onEnd?.();
   }
 }
 
@@ -338,6 +354,15 @@ class OpenTransaction {
     this.attempt = attempt;
     this.resolve = resolve;
     this.reject = reject;
+  }
+
+  /** Ends to listen to the signal. The transaction has ended, so an error of the signal must not reach it. */
+  leaveSignal(): void {
+    try {
+      this.onEnd?.();
+    } catch {
+      // Some signals are no AbortSignals of this realm.
+    }
   }
 }
 

@@ -5,9 +5,9 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import type { StoreView } from '../entries/store-view.js';
 import type { IndexWalk, View } from '../entries/view.js';
-import { boundsOf } from '../read/key-intervals.js';
+import { boundsOf, type KeyInterval } from '../read/key-intervals.js';
 import { shownKey } from './conditions.js';
-import type { RangeRead } from './read-set.js';
+import type { SeenRanges } from './read-set.js';
 
 /** The number of keys that are compared between two looks at the time. */
 const KEYS_PER_STEP = 1024;
@@ -17,30 +17,40 @@ const KEYS_PER_STEP = 1024;
  * null when nothing has.
  */
 export function* compareViews(
-  ranges: readonly RangeRead[],
+  ranges: Iterable<SeenRanges>,
   before: StoreView,
   after: StoreView,
 ): Generator<void, string | null, void> {
-  for (const range of ranges) {
-    const changed = yield* compareRange(range, before.in(range.space), after.in(range.space));
-    if (changed !== null) return changed;
+  for (const { space, keys, values } of ranges) {
+    const views = [before.in(space), after.in(space)] as const;
+    if (views[0] === views[1]) continue;
+    for (const [intervals, seesValues] of [
+      [keys, false],
+      [values, true],
+    ] as const) {
+      for (const interval of intervals) {
+        const key = yield* firstDifference(interval, seesValues, ...views);
+        if (key !== undefined) return shownKey(space, key);
+      }
+    }
   }
   return null;
 }
 
-function* compareRange(
-  { space, seen, seesValues }: RangeRead,
+/** Returns the first key in an interval that differs, or undefined. */
+function* firstDifference(
+  interval: KeyInterval,
+  seesValues: boolean,
   before: View | undefined,
   after: View | undefined,
-): Generator<void, string | null, void> {
-  if (seen === null || before === after) return null;
-  const bounds = boundsOf(seen);
+): Generator<void, IndexKey | undefined, void> {
+  const bounds = boundsOf(interval);
   const [old, now] = [before?.walk(bounds), after?.walk(bounds)];
   for (let step = 1; ; step++) {
     const [oldKey, nowKey] = [nextKey(old), nextKey(now)];
-    if (oldKey !== nowKey) return shownKey(space, lowerOf(oldKey, nowKey));
-    if (oldKey === undefined) return null;
-    if (seesValues && versionAt(before!, old!) !== versionAt(after!, now!)) return shownKey(space, oldKey);
+    if (oldKey !== nowKey) return lowerOf(oldKey, nowKey);
+    if (oldKey === undefined) return undefined;
+    if (seesValues && versionAt(before!, old!) !== versionAt(after!, now!)) return oldKey;
     if (step % KEYS_PER_STEP === 0) yield;
   }
 }

@@ -1,6 +1,7 @@
 // The entries of a space as of a view of the store, for a transaction. A key that has not changed since is found in the live
 // entries, by its hash; that is faster than the ordered index of the frozen entries.
 
+import { KeelsonError } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
@@ -77,6 +78,7 @@ export class ViewedEntries implements LastingView {
   }
 
   view(): FrozenEntries {
+    if (this.#storeView.isClosed) throw new KeelsonError('KEELSON_CLOSED', 'The transaction has ended');
     this.#frozen ??= this.#storeView.in(this.#space) ?? NO_ENTRIES;
     return this.#frozen;
   }

@@ -275,7 +275,8 @@ export class WriteSet implements WrittenValues {
     this.view = NO_VIEW;
     if (this.bounds.length > 0) this.bounds = [];
     if (this.checkCount > 0) this.#forgetChecks();
-    if (this.count <= OPERATIONS_KEPT_MAX) {
+    // Operations that were taken back have had places in the arrays, too.
+    if (this.kinds.length <= OPERATIONS_KEPT_MAX) {
       this.#forget(0);
       return;
     }
