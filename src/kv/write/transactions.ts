@@ -15,7 +15,7 @@ import type { Place, PlaceOf } from './batch.js';
 import { CommitTurns } from './commit-turns.js';
 import { Deadlines } from './deadlines.js';
 import type { FunctionGuard } from './function-guard.js';
-import { isThenable, Transaction } from './transaction.js';
+import { ignoreRejection, isThenable, Transaction } from './transaction.js';
 import { type ResolvedTransactionOptions, resolveTransactionOptions } from './transaction-options.js';
 import { compareViews } from './view-comparison.js';
 import type { WriteSet } from './write-set.js';
@@ -117,7 +117,7 @@ export class Transactions {
     try {
       const result = fn(new Transaction<unknown, unknown>(attempt, attempt.part, root, this.#placeOf));
       if (types.isPromise(result)) {
-        attempt.lookAtView(this.#store.lastLsn);
+        this.#lookAtView(attempt, result);
         return result;
       }
       if (isThenable(result))
@@ -130,6 +130,16 @@ export class Transactions {
     } finally {
       guard.leave();
       if (attempt.phase !== 'view') attempt.end();
+    }
+  }
+
+  /** Gives the attempt a view. `promise` is that of its function. Throws when a write was stopped half-way. */
+  #lookAtView(attempt: Attempt, promise: Promise<unknown>): void {
+    try {
+      attempt.lookAtView(this.#store.lastLsn);
+    } catch (error) {
+      ignoreRejection(promise);
+      throw error;
     }
   }
 
@@ -224,6 +234,7 @@ export class Transactions {
         attempt.check();
         this.#runAtCommits(attempt);
       }
+      open.isInCommit = true;
       this.#succeed(open, this.#commit(attempt), options, result);
       return null;
     } catch (error) {
@@ -231,6 +242,8 @@ export class Transactions {
       throw error;
     } finally {
       guard.leave();
+      open.isInCommit = false;
+      if (open.lateEnd !== null) this.#end(open, open.lateEnd.error);
     }
   }
 
@@ -303,6 +316,11 @@ export class Transactions {
   /** Ends a transaction with an error. */
   #end(open: OpenTransaction, error: unknown): void {
     if (open.hasEnded) return;
+    // A hook of the program runs in the commit. The write set is in use, and the commit may be past the log.
+    if (open.isInCommit) {
+      open.lateEnd = { error };
+      return;
+    }
     this.#forget(open);
     open.reject(error);
   }
@@ -332,6 +350,10 @@ class OpenTransaction {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
   hasEnded = false;
+  /** True while the write set is committed. */
+  isInCommit = false;
+  /** The error that came in the commit. It ends the transaction if the commit fails. */
+  lateEnd: { readonly error: unknown } | null = null;
   onEnd: (() => void) | null = null;
 
   constructor(attempt: Attempt, resolve: (result: unknown) => void, reject: (error: unknown) => void) {
