@@ -6,7 +6,14 @@ import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { EngineReport } from '../storage/index.js';
 import type { Collection, Namespace, NamespaceOptions } from './collection-interface.js';
 import type { BackupResult } from './copy/backup.js';
-import type { KeyEncoding, KeyOf, Tuple, ValueEncoding, ValueOf } from './encoding/encoding-types.js';
+import type {
+  KeyEncoding,
+  KeyOf,
+  KeyType,
+  Tuple,
+  ValueEncoding,
+  ValueOf,
+} from './encoding/encoding-types.js';
 import type { EntriesMemory } from './entries/entries.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
@@ -167,6 +174,17 @@ export interface Store<K, V> extends Collection<K, V> {
     name: string,
     options: { readonly keyEncoding: 'tuple'; readonly valueEncoding?: ValueEncoding<V> },
   ): Namespace<Tuple, V>;
+  /**
+   * Returns a namespace of values of type `V` whose keys are tuples of type `NK`. The first overload documents the parameters
+   * and errors.
+   *
+   * @example
+   * const logins = db.namespace<Login, [string, number]>('logins', { keyEncoding: tuple() });
+   */
+  namespace<V, NK extends Tuple>(
+    name: string,
+    options: { readonly keyEncoding: KeyType<NK>; readonly valueEncoding?: ValueEncoding<V> },
+  ): Namespace<NK, V>;
   /**
    * Returns a namespace of values of type `V` whose keys are strings. The first overload documents the parameters and
    * errors.

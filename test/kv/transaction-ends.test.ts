@@ -245,6 +245,20 @@ describe('time', () => {
   });
 });
 
+describe('a transaction that never ends', () => {
+  test('keeps no process alive', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const world = await World.open();
+    const before = timers();
+    const running = [30_000, 1000, 86_400_000].map((timeoutMs) =>
+      world.db.transaction(forEver, { timeoutMs }),
+    );
+    expect(timers()).toBe(before);
+    await Promise.all([world.db.close(), Promise.allSettled(running)]);
+    expect(timers()).toBe(before);
+  });
+});
+
 describe('the end of the store', () => {
   test('ends the transactions that are open', async () => {
     const world = await World.open();

@@ -535,6 +535,37 @@ describe('JavaScript that is stopped', () => {
     await db.close();
   });
 
+  // The view could not be taken, so nobody awaited what the function had returned. Its rejection ended the process.
+  test('in a commit before a later attempt rejects the transaction, and its function ends no process', async () => {
+    const { db, schema } = await World.open();
+    await db.put('a', 0);
+    const goesOn = gate();
+    const unhandled: unknown[] = [];
+    const listeners = process.listeners('unhandledRejection');
+    process
+      .removeAllListeners('unhandledRejection')
+      .on('unhandledRejection', (error) => unhandled.push(error));
+    try {
+      const running = db.transaction(async (tx) => {
+        // As a stop in a commit leaves it.
+        if (tx.attempt === 2) schema.links.guard.enter();
+        tx.put('b', tx.get('a'));
+        await goesOn.promise;
+      });
+      const rejected = expect(running).rejects.toMatchObject({ code: /KEELSON_(POISONED|INTERRUPTED)/ });
+      await db.put('a', 1);
+      goesOn.open();
+      await rejected;
+      for (let turn = 0; turn < 3; turn++) await nextTurn();
+    } finally {
+      process.removeAllListeners('unhandledRejection');
+      for (const listener of listeners) process.on('unhandledRejection', listener);
+    }
+    expect(unhandled).toEqual([]);
+    expect(db.poisoned).not.toBeNull();
+    await db.close();
+  });
+
   test('in an iteration of the function ends nothing else', async () => {
     const { db } = await World.open();
     for (let n = 0; n < 100; n++) db.put(`${n}`, n);

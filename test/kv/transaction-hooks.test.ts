@@ -174,3 +174,51 @@ describe('stopped inside of a hook, a transaction leaves the store free, and is 
     }
   });
 });
+
+// A hook in the middle of a commit aborted the signal, so the transaction was ended and its write set given back while it was
+// written: it rejected with "Nothing was written", and its record was there.
+describe('a hook that ends a transaction while it is committed', () => {
+  it.each([
+    ['by its signal', 'controller.abort()'],
+    ['by closing the store', 'db.close()'],
+  ])('%s, comes before the commit or too late', async (_, end) => {
+    const program = `
+      import { createHook } from 'node:async_hooks';
+      import { open } from 'keelson';
+      const [, directory, number] = process.argv;
+      const at = Number(number);
+      const db = await open(directory, { engine: 'fs' });
+      await db.batch([{ type: 'put', key: 'a', value: 0 }, { type: 'put', key: 'b', value: 0 }]);
+      const controller = new AbortController();
+      let hooks = 0, isOn = false;
+      createHook({ init() { if (isOn && ++hooks === at) ${end}; } }).enable();
+      let outcome = 'resolved';
+      const running = db.transaction(async (tx) => {
+        await null;
+        tx.put('a', 1);
+        tx.put('b', 1);
+        tx.atCommit((last) => { isOn = true; });
+      }, { signal: controller.signal });
+      try { await running; } catch (error) { outcome = error.code ?? error.message; }
+      isOn = false;
+      try { await db.put('later', 1); } catch (error) { if (error.code !== 'KEELSON_CLOSED') throw error; }
+      await db.close();
+      const again = await open(directory);
+      const found = [again.get('a'), again.get('b')];
+      console.log(JSON.stringify({ hooks, outcome, found }));
+      process.exit(0);
+    `;
+    const outcomes = new Set<string>();
+    for (let at = 1; ; at++) {
+      const { hooks, outcome, found } = (await jsonOf(runProgram(program, [here.at(`${at}`), `${at}`]))) as {
+        hooks: number;
+        outcome: string;
+        found: number[];
+      };
+      expect([at, outcome, found]).toEqual([at, outcome, outcome === 'resolved' ? [1, 1] : [0, 0]]);
+      outcomes.add(outcome);
+      if (hooks < at || at === 12) break;
+    }
+    expect(outcomes).toContain('resolved');
+  });
+});

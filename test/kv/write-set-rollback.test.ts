@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
+import { Attempt } from '../../src/kv/write/attempt.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { DELETE, PUT, WriteSet } from '../../src/kv/write/write-set.js';
 import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
@@ -268,5 +269,36 @@ describe('a record of a transaction', () => {
       user: user(3),
     });
     await again.db.close();
+  });
+
+  // The clear wrote the first bytes of the creation and threw. The transaction went on, and its record did not decode.
+  test('has nothing of a clear that was too large for it', () => {
+    const schema = newSchema(utf8KeyCodec, 'msgpack');
+    const store = {
+      schema,
+      assertOpen: () => {},
+      takeWrites() {
+        const writes = new WriteSet(300, schema);
+        writes.begin();
+        return writes;
+      },
+      giveBackWrites: () => {},
+      commits: 0,
+      nowMs: () => 0,
+    };
+    const attempt = new Attempt(store, 1);
+    attempt.beginLive();
+    const codecs = { key: utf8KeyCodec, value: schema.msgpack };
+    const large = schema.declare(new SpaceDefinition('n'.repeat(250), utf8KeyCodec, 'msgpack'));
+    attempt.put(attempt.part, schema.root, codecs, 'a', 'x'.repeat(100));
+    expect(() => attempt.clear(attempt.part, large, ALL_KEYS)).toThrow(
+      expect.objectContaining({ code: 'KEELSON_RECORD_TOO_LARGE' }),
+    );
+    attempt.put(attempt.part, schema.root, codecs, 'b', 7);
+    attempt.seal();
+    const record = recordIn(attempt.writes!.finish()).slice();
+    const into = new WriteSet(RECORD_BYTES_MAX, newSchema(utf8KeyCodec, 'msgpack', 2));
+    readWriteSet(newSchema(utf8KeyCodec, 'msgpack', 2), record, 0, record.length, into);
+    expect([into.keys.slice(0, into.count), into.created(large.id)]).toEqual([['a', 'b'], undefined]);
   });
 });

@@ -110,27 +110,27 @@ const checks: readonly Mutant[] = [
     replace: '        this.#runAtCommits(attempt);\n        attempt.check();',
   }),
   mutantIn(READ_SET, 'a new value changes no range', [INVARIANTS, HISTORIES], {
-    find: '!(isOfKeys || this.seesValues)',
-    replace: '!isOfKeys',
+    find: 'return isIn(this.values) || (isOfKeys && isIn(this.keys));',
+    replace: 'return isOfKeys && (isIn(this.values) || isIn(this.keys));',
   }),
   mutantIn(CHANGES, 'a key that comes is no change of keys', [INVARIANTS, HISTORIES], {
-    find: 'writeLog.changeKey(space, keys[at]!, isNew);\n        break;',
-    replace: 'writeLog.changeKey(space, keys[at]!, false);\n        break;',
+    find: 'writeLog.changeKey(space, logged, isNew);\n        break;',
+    replace: 'writeLog.changeKey(space, logged, isNew && false);\n        break;',
   }),
   mutantIn(CHANGES, 'a put that was put off is no change', [HISTORIES], {
-    find: '      if (writeLog.isOpen) writeLog.changeKey(space, this.#keys[at]!, isNew);\n',
-    replace: '',
+    find: 'const logged = writeLog.isOpen ? entries.ownKeyOf(this.#handles[at]!, this.#keys[at]!) : null;',
+    replace: 'const logged = null as string | null;',
   }),
   mutantIn(CHANGES, 'a delete is no change', [HISTORIES], {
-    find: 'if (space.entries.delete(keys[at]!) && writeLog.isOpen) writeLog.changeKey(space, keys[at]!, true);',
+    find: 'if (space.entries.delete(keys[at]!) && writeLog.isOpen)\n          writeLog.changeKey(space, ownCopyOf(keys[at]!), true);',
     replace: 'space.entries.delete(keys[at]!);',
   }),
   mutantIn(CHANGES, 'a clear is no change', [HISTORIES], {
-    find: '          writeLog.changeRange(space, bounds[clears]!);\n',
+    find: '          writeLog.changeRange(space, ownBounds(bounds[clears]!));\n',
     replace: '          writeLog.changeRange(space, { ...bounds[clears]!, high: bounds[clears]!.low });\n',
   }),
   mutantIn(READ_SET, 'a dropped namespace has not changed', [HISTORIES], {
-    find: '    for (const { space } of ranges) if (space.isDropped) return shownNamespace(space);\n',
+    find: '    for (const space of ranges.keys()) if (space.isDropped) return shownNamespace(space);\n',
     replace: '',
   }),
   mutantIn(WRITE_LOG, 'a reader misses the change after its view', [HISTORIES], {
@@ -250,8 +250,8 @@ const turns: readonly Mutant[] = [
     replace: '',
   }),
   mutantIn('src/kv/write/deadlines.ts', 'a closed store keeps its timer', [TURNS], {
-    find: '  close(): void {\n    this.#cancelAlarm();',
-    replace: '  close(): void {',
+    find: '    this.#isClosed = true;\n    this.#cancelAlarm();',
+    replace: '    this.#isClosed = true;',
   }),
 ];
 

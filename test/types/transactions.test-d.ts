@@ -62,6 +62,9 @@ it('types a namespace by the types that are given, or by the variable that takes
       Namespace<Uint8Array, User>
     >();
     expectTypeOf(db.namespace<User>('n', { keyEncoding: 'tuple' })).toEqualTypeOf<Namespace<Tuple, User>>();
+    expectTypeOf(db.namespace<Job, [string, number]>('n', { keyEncoding: tuple() })).toEqualTypeOf<
+      Namespace<[string, number], Job>
+    >();
     const users: Namespace<string, User> = db.namespace('n');
     const pairs: Namespace<[string, number], Job> = db.namespace('n', {
       keyEncoding: tuple<[string, number]>(),
@@ -88,6 +91,10 @@ it('refuses wrong options of a namespace at the option', () => {
     db.namespace<User>('n', {
       // @ts-expect-error values of another type
       valueEncoding: json<Job>(),
+    });
+    db.namespace<Job, [string, number]>('n', {
+      // @ts-expect-error keys of another type
+      keyEncoding: tuple<[number]>(),
     });
     // @ts-expect-error no name
     db.namespace();

@@ -146,6 +146,11 @@ export function isThenable(value: unknown): boolean {
   );
 }
 
+/** Lets a promise that nobody awaits reject without ending the process. */
+export function ignoreRejection(promise: Promise<unknown>): void {
+  Promise.prototype.then.call(promise, undefined, () => {});
+}
+
 async function settleNested<T>(attempt: Attempt, part: Part, promise: Promise<T>): Promise<T> {
   let result: T;
   try {
@@ -159,8 +164,7 @@ async function settleNested<T>(attempt: Attempt, part: Part, promise: Promise<T>
 }
 
 function noPromise(name: string, result: unknown, isAtCommit: boolean): TypeError {
-  // Nobody awaits the promise, so its rejection must not end the process.
-  if (types.isPromise(result)) Promise.prototype.then.call(result, undefined, () => {});
+  if (types.isPromise(result)) ignoreRejection(result);
   const expected = isAtCommit
     ? 'a function that returns no promise, because it runs at the commit'
     : 'a function that returns a promise or no thenable';

@@ -15,7 +15,7 @@ import type { Place, PlaceOf } from './batch.js';
 import { CommitTurns } from './commit-turns.js';
 import { Deadlines } from './deadlines.js';
 import type { FunctionGuard } from './function-guard.js';
-import { isThenable, Transaction } from './transaction.js';
+import { ignoreRejection, isThenable, Transaction } from './transaction.js';
 import { type ResolvedTransactionOptions, resolveTransactionOptions } from './transaction-options.js';
 import { compareViews } from './view-comparison.js';
 import type { WriteSet } from './write-set.js';
@@ -117,7 +117,7 @@ export class Transactions {
     try {
       const result = fn(new Transaction<unknown, unknown>(attempt, attempt.part, root, this.#placeOf));
       if (types.isPromise(result)) {
-        attempt.lookAtView(this.#store.lastLsn);
+        this.#lookAtView(attempt, result);
         return result;
       }
       if (isThenable(result))
@@ -130,6 +130,16 @@ export class Transactions {
     } finally {
       guard.leave();
       if (attempt.phase !== 'view') attempt.end();
+    }
+  }
+
+  /** Gives the attempt a view. `promise` is that of its function. Throws when a write was stopped half-way. */
+  #lookAtView(attempt: Attempt, promise: Promise<unknown>): void {
+    try {
+      attempt.lookAtView(this.#store.lastLsn);
+    } catch (error) {
+      ignoreRejection(promise);
+      throw error;
     }
   }
 
