@@ -24,6 +24,10 @@ const TRIALS = [
   'unawaited',
   'turns',
   'lives',
+  'order-statistics',
+  'namespaces',
+  'tuple-keys',
+  'old-view',
 ];
 
 const { values: options } = parseArgs({

@@ -26,9 +26,12 @@ const MUTED = '#6e7781';
 const COLORS = {
   keelson: '#0b6e99',
   'keelson-fs': '#62a9c6',
+  'keelson-batch': '#8fb8c9',
   lmdb: '#d9822b',
+  'lmdb-async': '#e8b27d',
   'classic-level': '#7b9e4b',
   'better-sqlite3': '#8d6cab',
+  'deno-kv': '#5d8f84',
   'memory-level': '#b5a642',
   floor: '#9aa5b1',
 };
@@ -90,6 +93,16 @@ const BAR_CHARTS = [
       ['put-20b', 'perSecond', 'values of 20 bytes, /s'],
       ['put-1kb', 'perSecond', 'values of 1,000 bytes, /s'],
       ['put-10kb', 'perSecond', 'values of 10,000 bytes, /s'],
+    ],
+  },
+  {
+    file: 'transactions.svg',
+    title: 'Transactions of two reads and two writes',
+    subtitle: `They count when they would survive power loss. ${SPREAD}`,
+    panels: [
+      ['transactions', 'perSecond', 'synchronous, 1,000 in flight, /s'],
+      ['transactions', 'p99Ms', 'their p99 latency, ms'],
+      ['async-transactions', 'perSecond', 'asynchronous, 100 in flight, /s'],
     ],
   },
   {

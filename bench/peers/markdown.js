@@ -125,11 +125,12 @@ const HOW = `## How it is measured
 * Keys that are looked up are fresh strings in a seeded order, the same for all stores. They are made before the clock runs.
 * New keys are made before the clock runs, for 500,000 puts a second (50,000, if one is in flight). A store that puts more makes the further keys while the clock runs. No store runs out of keys.
 * *1,000 in flight* means a thousand writers. Each writer awaits its own put and then makes the next one, without a barrier between the writers. A latency is the time of one put, from the call to what follows its \`await\`. Only the first million latencies for each measured second go into p50 and p99. All puts count.
+* *Transactions* read two entries of the filled store, count up a field of both, and put both. Each pair of keys comes again only after all others, in a seeded order. After the measurement, the entries of the last thousand transactions must have all changes that were acknowledged: no update may be lost.
 * *The longest turn* is the longest stop of the event loop in the measured time: the longest gap between two calls of a timer of 1 ms, less that millisecond, and less the garbage collections in the gap. Making keys and recording latencies is part of it, for every store.
 * *One batch at a time* includes the time to make the operations, for every store.
 * Stores that are read are filled once, untimed, in ascending order, and left at rest (Keelson: \`checkpoint()\`; classic-level: \`compactRange\`; better-sqlite3: \`wal_checkpoint\`). Each round opens them in a new process.
 * Stores that are overwritten are a flushed copy, which is made for each measurement.
-* Every measurement checks that it measured what it says. After writes it compares the number of keys, their order and a thousand values, before reads a thousand values.
+* Every measurement checks that it measured what it says. After writes it compares the number of keys, their order and a thousand values (two thousand after transactions), before reads a thousand values.
 * Durability classes are never mixed. **D**: an acknowledged write survives power loss. **P**: it survives only the death of the process. Keelson has no class P: its \`durability: 'memory'\` acknowledges a write that is not written at all yet.
 
 ## What is unfair, and to whom
@@ -142,6 +143,8 @@ const HOW = `## How it is measured
 * **Unfair to classic-level, in class D with many in flight:** LevelDB groups the writes of threads, and libuv's pool has four threads. The documentation of classic-level does not say to raise \`UV_THREADPOOL_SIZE\`, so it stays as it is.
 * **Unfair to classic-level and better-sqlite3, in gets:** their caches have the documented defaults (8 MiB and 16 MiB) and are smaller than the data.
 * **Unfair to better-sqlite3, everywhere:** SQL can do more than keys and values, and no trial asks for more. On the other hand, better-sqlite3 blocks the event loop while it flushes, and no figure here shows that.
+* **Unfair to better-sqlite3, and to \`transactionSync\` of lmdb, in transactions:** each is durable when it returns, so each waits for a flush of its own, while a thousand transactions of Keelson share flushes. A program that can wait may put many changes into one transaction. \`overlappingSync: true\` does not change this: \`transactionSync\` still flushes before it returns.
+* **Unfair to Deno KV:** its API is made for a database across a network. Keys, values and versions go through Protocol Buffers to a thread of its own. Each atomic write has a flush of its own.
 * **Unfair to lmdb:** many processes may open it at once, and it pays for that with locks. No other store here allows that.
 * **Unfair to lmdb, in writes:** its default, \`overlappingSync: true\`, lets a flush overlap with the next transaction. It is not measured, because its \`put\` promises durability only by a second promise, \`flushed\`.
 * **In favour of lmdb:** stores are filled in ascending order, which leaves its pages full.

@@ -6,9 +6,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { directoryBytes, warmPageCache } from '../store/files.js';
+import { runFor } from './in-flight.js';
 import { putFor, putsIn } from './puts.js';
 import { percentile } from './statistics.js';
 import { openStore, STORES } from './stores.js';
+import { changesBefore, countingChange, placesIn } from './transactions.js';
 import { keyAt, keysOf, putsOf, shuffledNumbers, VALUES } from './workload.js';
 
 const BATCH_PUTS = 1000;
@@ -32,9 +34,9 @@ function require(condition, what) {
 }
 
 /** Asks for some of the entries and compares all of them. */
-function requireEntries(db, values, numbers, expectedAt = VALUES[values].at) {
+async function requireEntries(db, values, numbers, expectedAt = VALUES[values].at) {
   for (const number of numbers) {
-    const found = db.get(keyAt(number));
+    const found = await db.get(keyAt(number));
     require(found !== undefined && VALUES[values].isSame(found, expectedAt(number)), keyAt(number));
   }
 }
@@ -72,7 +74,7 @@ async function openFilled(options) {
   const { store, values, entries } = options;
   const db = await openFor(options, 'D');
   if (STORES[store].isVolatile) await fill(db, values, entries);
-  requireEntries(db, values, sampleOf(entries));
+  await requireEntries(db, values, sampleOf(entries));
   return db;
 }
 
@@ -83,7 +85,7 @@ async function prepare(options) {
   await fill(db, values, entries);
   await db.settle();
   await requireCount(db, entries);
-  requireEntries(db, values, sampleOf(entries));
+  await requireEntries(db, values, sampleOf(entries));
   await db.close();
   return {};
 }
@@ -97,28 +99,67 @@ const figuresOf = ({ perSecond, latenciesMs, longestTurnMs }) => ({
 });
 
 /** Looks whether the store holds what the last turns before `next` put. */
-function requireLastPuts(db, values, { numberOf, valueFor }, next) {
+async function requireLastPuts(db, values, { numberOf, valueFor }, next) {
   const putLast = new Map();
   for (let turn = Math.max(0, next - SAMPLED_ENTRIES); turn < next; turn++)
     putLast.set(numberOf(turn), valueFor(turn));
-  requireEntries(db, values, putLast.keys(), (number) => putLast.get(number));
+  await requireEntries(db, values, putLast.keys(), (number) => putLast.get(number));
 }
 
 async function put(options) {
   const { store, values, entries, order, inFlight, warmUpSeconds, seconds } = options;
   if (store === 'floor') return runFloor(options, Math.ceil(seconds * FLOOR_WRITES_PER_SECOND));
   const db = await openNew(options);
-  if (order === 'existing') requireEntries(db, values, sampleOf(entries));
+  if (order === 'existing') await requireEntries(db, values, sampleOf(entries));
   const keysPerSecond = inFlight === 1 ? LONE_KEYS_PER_SECOND : KEYS_PER_SECOND;
   const puts = putsIn(options, Math.ceil(keysPerSecond * (warmUpSeconds + seconds)));
   const workload = { db, ...puts, inFlight };
 
   const { next: from } = await putFor({ seconds: warmUpSeconds }, { ...workload, from: 0 });
   const measured = await putFor({ seconds }, { ...workload, from });
-  requireLastPuts(db, values, puts, measured.next);
+  await requireLastPuts(db, values, puts, measured.next);
   await requireCount(db, order === 'existing' ? entries : measured.next);
   await db.close();
   return figuresOf(measured);
+}
+
+/** Looks whether the entries of the last transactions before `next` have the changes of all of them. */
+async function requireLastChanges(db, { values, entries }, { numbers, placesOf }, next) {
+  const changes = changesBefore(next, entries, placesOf);
+  const expected = new Map();
+  for (let turn = Math.max(0, next - SAMPLED_ENTRIES); turn < next; turn++) {
+    for (const place of placesOf(turn)) {
+      const value = VALUES[values].at(numbers[place]);
+      expected.set(numbers[place], { ...value, logins: value.logins + changes[place] });
+    }
+  }
+  await requireEntries(db, values, expected.keys(), (number) => expected.get(number));
+}
+
+/** Transactions that change two entries of a filled store. */
+async function transact(options) {
+  const { values, entries, method, conflictEvery, warmUpSeconds, seconds } = options;
+  const db = await openNew(options);
+  await requireEntries(db, values, sampleOf(entries));
+  const numbers = shuffledNumbers(entries, 7);
+  const keys = keysOf(entries, (place) => numbers[place]);
+  const placesOf = placesIn(entries, conflictEvery);
+  const change = countingChange();
+  const operation = (turn) => {
+    const [first, second] = placesOf(turn);
+    return db[method](keys[first], keys[second], change);
+  };
+  // A transaction that is durable when it returns is never in flight with another one.
+  const workload = { operation, inFlight: db.transactsSynchronously ? 1 : options.inFlight };
+
+  const { next: from } = await runFor({ seconds: warmUpSeconds }, { ...workload, from: 0 });
+  change.calls = 0;
+  const measured = await runFor({ seconds }, { ...workload, from });
+  const attempts = change.calls / 2;
+  await requireLastChanges(db, options, { numbers, placesOf }, measured.next);
+  await requireCount(db, entries);
+  await db.close();
+  return { ...figuresOf(measured), conflictPercent: (attempts / (measured.next - from) - 1) * 100 };
 }
 
 /** The first puts of a new store, one at a time, without warm-up. Opening it is not measured. */
@@ -128,7 +169,7 @@ async function putFirst(options) {
   const db = await openNew(options);
   const puts = putsIn({ values, order: 'ascending' }, count);
   const measured = await putFor({ puts: count }, { db, ...puts, inFlight: 1, from: 0 });
-  requireLastPuts(db, values, puts, count);
+  await requireLastPuts(db, values, puts, count);
   await requireCount(db, count);
   await db.close();
   return figuresOf(measured);
@@ -159,7 +200,7 @@ async function batch(options) {
   const warmUp = await batchFor(warmUpSeconds, { db, values, from: 0 });
   const { next, elapsedMs } = await batchFor(seconds, { db, values, from: warmUp.next });
   await requireCount(db, next);
-  requireEntries(db, values, sampleOf(next));
+  await requireEntries(db, values, sampleOf(next));
   await db.close();
   return { perSecond: (next - warmUp.next) / (elapsedMs / 1000) };
 }
@@ -236,7 +277,7 @@ async function load(options) {
   await setTimeout(SETTLE_MS);
   const rss = process.memoryUsage().rss;
   await requireCount(db, entries);
-  requireEntries(db, values, sampleOf(entries));
+  await requireEntries(db, values, sampleOf(entries));
   await db.close();
   return {
     perSecond: entries / (elapsedMs / 1000),
@@ -272,4 +313,4 @@ async function runtime({ directory }) {
   return { node: process.version, engine: `${engine} (${engineReason})` };
 }
 
-export const MEASUREMENTS = { runtime, prepare, put, putFirst, batch, get, scan, load, opening };
+export const MEASUREMENTS = { runtime, prepare, put, putFirst, transact, batch, get, scan, load, opening };

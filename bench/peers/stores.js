@@ -14,12 +14,28 @@ export const STORES = {
     options: { engine: 'fs' },
     configuration: "defaults and `engine: 'fs'`, as on a system without io_uring; writes only",
   },
+  'keelson-batch': {
+    title: 'Keelson, gets and a batch',
+    driver: 'keelson',
+    preparedAs: 'keelson',
+    options: { transactsBy: 'batch' },
+    configuration:
+      'defaults; two gets and a batch of two puts, which a turn of the event loop makes a transaction',
+  },
   lmdb: {
     title: 'lmdb',
     driver: 'lmdb',
     package: 'lmdb',
     configuration:
-      '`overlappingSync: false`, where `put` itself waits for the flush; a batch is `db.batch`; shared structures for objects. D and P are the same',
+      '`overlappingSync: false`, where `put` itself waits for the flush; a batch is `db.batch`; a transaction is `transactionSync`; shared structures for objects. D and P are the same',
+  },
+  'lmdb-async': {
+    title: 'lmdb, asynchronous',
+    driver: 'lmdb',
+    preparedAs: 'lmdb',
+    options: { transactsBy: 'transaction' },
+    configuration:
+      'the same; a transaction is the asynchronous `transaction`, whose synchronous functions share commits and flushes',
   },
   'classic-level': {
     title: 'classic-level',
@@ -34,6 +50,13 @@ export const STORES = {
     package: 'better-sqlite3',
     configuration:
       'WAL, a `WITHOUT ROWID` table, prepared statements, JSON text for objects. D: `synchronous = FULL`; P: `NORMAL`',
+  },
+  'deno-kv': {
+    title: 'Deno KV',
+    driver: 'deno-kv',
+    package: '@deno/kv',
+    configuration:
+      'the package `@deno/kv`, local: SQLite in WAL with `synchronous = FULL`. A transaction is `getMany`, and an `atomic` with a check of both versions, again until it succeeds',
   },
   'memory-level': {
     title: 'memory-level',

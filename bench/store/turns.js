@@ -10,8 +10,8 @@ const IN_FLIGHT = 100_000;
 
 export const title = 'turns: how long the event loop waits for its turn';
 
-/** The longest time between two turns while `run` goes on, with the rest of the turn in which it ends. */
-async function longestDelayMs(run) {
+/** Returns the longest ms between two turns while `run` goes on, with the rest of the turn in which it ends. */
+export async function longestDelayMs(run) {
   let longestMs = 0;
   let lastMs = performance.now();
   let isOver = false;

@@ -48,6 +48,9 @@ export async function putInGroups(db, puts, numberOf) {
   }
 }
 
+/** Returns the value in the middle, or the higher one of two. */
+export const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+
 /** Runs `work` and says how many seconds it took. */
 export async function secondsOf(work) {
   const start = process.hrtime.bigint();

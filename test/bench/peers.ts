@@ -117,7 +117,7 @@ interface PutLimits {
   readonly latenciesMax?: number;
 }
 
-interface PutsMade {
+interface Done {
   readonly next: number;
   readonly perSecond: number;
   readonly latenciesMs: Float64Array;
@@ -152,8 +152,21 @@ export const { KEYS, VALUES, keyAt, scatteredNumber } = (await moduleOf('workloa
 };
 
 export const { putFor, putsIn } = (await moduleOf('puts')) as {
-  putFor(limits: PutLimits, workload: PutWorkload): Promise<PutsMade>;
+  putFor(limits: PutLimits, workload: PutWorkload): Promise<Done>;
   putsIn(what: { values: string; order: string; entries?: number }, keysMade: number): Puts;
+};
+
+interface Change {
+  (value: { logins: number }): void;
+  calls: number;
+}
+
+type PlacesOf = (turn: number) => readonly [first: number, second: number];
+
+export const { changesBefore, countingChange, placesIn } = (await moduleOf('transactions')) as {
+  changesBefore(next: number, entries: number, placesOf: PlacesOf): Uint32Array;
+  countingChange(): Change;
+  placesIn(entries: number, conflictEvery?: number): PlacesOf;
 };
 
 export const { longestTurnMs, watchTurns } = (await moduleOf('turn-watch')) as {

@@ -113,7 +113,7 @@ describe('the plan', () => {
 
   test('copies what is filled before it is written to', () => {
     for (const { measurement, prepared, isCopied } of planFor().runs)
-      expect(isCopied).toBe(measurement === 'put' && prepared !== null);
+      expect(isCopied).toBe(['put', 'transact'].includes(measurement) && prepared !== null);
   });
 
   test('never puts classes of durability into one trial', () => {
@@ -124,12 +124,13 @@ describe('the plan', () => {
     );
   });
 
-  test('of a quick run has neither class P nor other windows, sizes and lengths of values', () => {
+  test('of a quick run has neither transactions nor class P nor other windows, sizes and lengths of values', () => {
     const { cases } = planFor('--quick');
     const names = cases.map(({ trial }) => trial.name);
     const leftOut = TRIALS.map(({ name }) => name).filter((name) => !names.includes(name));
     expect(leftOut).toEqual([
       ...['put-window-100', 'put-window-10000', 'put-20b', 'put-1kb', 'put-10kb'],
+      ...['transactions', 'async-transactions'],
       ...['put-lone-p', 'put-ascending-p', 'batch-p'],
     ]);
     expect(new Set(cases.map(({ entries }) => entries))).toEqual(new Set([1_000_000]));
@@ -189,21 +190,21 @@ describe('the trials', () => {
     for (const { parameters } of TRIALS) expect(Object.keys(VALUES)).toContain(parameters.values);
   });
 
-  test('measure the longest turn wherever more than one put is in flight, and only there', () => {
+  test('measure the longest turn wherever more than one write is in flight, and only there', () => {
     const concurrent = TRIALS.filter(({ parameters: { inFlight = 1 } }) => inFlight > 1);
     const watched = TRIALS.filter(({ figures }) => figures.includes('longestTurnMs'));
     expect(watched).toEqual(concurrent);
-    expect(watched).toHaveLength(9);
+    expect(watched).toHaveLength(11);
   });
 
-  test('measure both engines of Keelson in every durable write, and one configuration of lmdb', () => {
+  test('measure both engines of Keelson in every durable write, and one configuration of lmdb, with both of its kinds of transactions', () => {
     const isWrite = ({ name, durability }: { name: string; durability?: string }) =>
       durability === 'D' && name !== 'load';
     const writes = TRIALS.filter(isWrite);
-    expect(writes).toHaveLength(11);
+    expect(writes).toHaveLength(13);
     for (const { stores } of writes)
       expect(stores).toEqual(expect.arrayContaining(['keelson', 'keelson-fs']));
     for (const trial of TRIALS) if (!isWrite(trial)) expect(trial.stores).not.toContain('keelson-fs');
-    expect(Object.keys(STORES).filter((store) => store.startsWith('lmdb'))).toEqual(['lmdb']);
+    expect(Object.keys(STORES).filter((store) => store.startsWith('lmdb'))).toEqual(['lmdb', 'lmdb-async']);
   });
 });

@@ -1,5 +1,5 @@
-// Many spaces: what each takes in memory, and that empty ones share nothing that changes. `node bench/namespaces.js` has
-// the times and the memory of whole processes.
+// Many spaces: what each takes in memory, and that empty ones share nothing that changes. The benchmark of namespaces
+// (`npm run bench:store -- --only namespaces`) has the times and the memory of whole processes.
 
 import v8 from 'node:v8';
 import vm from 'node:vm';

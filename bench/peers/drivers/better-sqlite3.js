@@ -29,6 +29,14 @@ export async function open(directory, { kind, durability }) {
   const putAll = db.transaction((operations) => {
     for (const { key, value } of operations) put.run(key, encode(value));
   });
+  const read = (key) => decode(get.get(key));
+  const transact = db.transaction((a, b, change) => {
+    const [first, second] = [read(a), read(b)];
+    change(first);
+    change(second);
+    put.run(a, encode(first));
+    put.run(b, encode(second));
+  });
   return {
     put: (key, value) => put.run(key, encode(value)),
     batch: (operations) => putAll(operations),
@@ -36,6 +44,8 @@ export async function open(directory, { kind, durability }) {
       const value = get.get(key);
       return value === undefined ? undefined : decode(value);
     },
+    transact,
+    transactsSynchronously: true,
     keys(gte, limit, visit) {
       for (const key of keys.all(gte, limit)) visit(key);
     },

@@ -1,6 +1,7 @@
 // lmdb with `overlappingSync: false`: a commit is flushed before the promise of `put` or `batch` resolves, so the classes D
 // and P are the same. MessagePack with shared structures for objects, as the README of lmdb recommends, and its string and
-// binary encodings for the other values.
+// binary encodings for the other values. `transactionSync` flushes before it returns, whatever `overlappingSync` is; the
+// asynchronous `transaction` puts the functions of a turn into one commit.
 
 import path from 'node:path';
 import { open as openEnvironment } from 'lmdb';
@@ -11,13 +12,20 @@ const ENCODINGS = {
   binaries: { encoding: 'binary' },
 };
 
-export async function open(directory, { kind }) {
+export async function open(directory, { kind, transactsBy = 'transactionSync' }) {
   const db = openEnvironment({
     path: path.join(directory, 'data.mdb'),
     noSubdir: true,
     overlappingSync: false,
     ...ENCODINGS[kind],
   });
+  function readAndWrite(a, b, change) {
+    const [first, second] = [db.get(a), db.get(b)];
+    change(first);
+    change(second);
+    db.put(a, first);
+    db.put(b, second);
+  }
   return {
     put: (key, value) => db.put(key, value),
     batch: (operations) =>
@@ -25,6 +33,8 @@ export async function open(directory, { kind }) {
         for (const { key, value } of operations) db.put(key, value);
       }),
     get: (key) => db.get(key),
+    transact: (a, b, change) => db[transactsBy](() => readAndWrite(a, b, change)),
+    transactsSynchronously: transactsBy === 'transactionSync',
     keys(gte, limit, visit) {
       for (const key of db.getKeys({ start: gte, limit })) visit(key);
     },
