@@ -10,10 +10,10 @@ import { shownKey } from './conditions.js';
 import type { SeenRanges } from './read-set.js';
 
 /** The number of keys that are compared between two looks at the time. */
-const KEYS_PER_STEP = 1024;
+const KEYS_PER_STEP = 128;
 
 /**
- * Compares what range reads have seen in two views. Yields after every 1,024 keys. Returns what has changed, in words;
+ * Compares what range reads have seen in two views. Yields after every 128 keys. Returns what has changed, in words;
  * null when nothing has.
  */
 export function* compareViews(
