@@ -60,9 +60,13 @@ export class OrderedIndex<V extends object | number> {
   /** New keys that do not ascend, between gather() and endGathering(). */
   #unsorted: UnsortedKeys<V> | null = null;
 
-  /** Tests give small sizes, which make deep trees of few keys. */
-  constructor(nodeEntriesMax = NODE_ENTRIES_MAX, tailKeysMax = TAIL_KEYS_MAX) {
-    this.#tree = new BTree<V>(undefined, compareCodeUnits, nodeEntriesMax);
+  /** Takes over a tree, if one is given. Tests give small sizes, which make deep trees of few keys. */
+  constructor(
+    nodeEntriesMax = NODE_ENTRIES_MAX,
+    tailKeysMax = TAIL_KEYS_MAX,
+    tree: Tree<V> = new BTree<V>(undefined, compareCodeUnits, nodeEntriesMax),
+  ) {
+    this.#tree = tree;
     this.#nodeEntriesMax = nodeEntriesMax;
     this.#tailKeysMax = tailKeysMax;
   }
@@ -122,16 +126,9 @@ export class OrderedIndex<V extends object | number> {
     return this.#wholeTree.delete(key);
   }
 
-  /** Returns an index that takes over a tree. @internal For OrderedIndexLoader. */
-  static ofTree<V extends object | number>(tree: Tree<V>, tailKeysMax?: number): OrderedIndex<V> {
-    const index = new OrderedIndex<V>(tree.maxNodeSize, tailKeysMax);
-    index.#tree = tree;
-    return index;
-  }
-
   /** Returns an independent index with the same content. O(1): a node is copied when one of the two changes it. */
   clone(): OrderedIndex<V> {
-    return OrderedIndex.ofTree(this.#wholeTree.clone(), this.#tailKeysMax);
+    return new OrderedIndex(this.#nodeEntriesMax, this.#tailKeysMax, this.#wholeTree.clone());
   }
 
   /** Returns the number of keys in the range. O(log n). */
@@ -288,7 +285,7 @@ export class OrderedIndexLoader<V extends object | number> {
   /** Returns the index. The loader must not be used any more. */
   finish(): OrderedIndex<V> {
     this.#appendChunk();
-    return OrderedIndex.ofTree(this.#tree);
+    return new OrderedIndex(this.#nodeEntriesMax, undefined, this.#tree);
   }
 
   #appendChunk(): void {

@@ -17,6 +17,16 @@ export class Deadlines<T> {
     this.#onDue = onDue;
   }
 
+  /** The number of items. */
+  get size(): number {
+    return this.#dueMs.size;
+  }
+
+  /** The items, in the order in which they were added. */
+  get items(): Iterable<T> {
+    return this.#dueMs.keys();
+  }
+
   /** Adds an item that is due after `afterMs` milliseconds. */
   add(item: T, afterMs: number): void {
     const dueMs = this.#nowMs() + afterMs;

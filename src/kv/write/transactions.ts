@@ -52,9 +52,9 @@ type Fn<T> = (tx: Transaction<unknown, unknown>) => T;
 export class Transactions {
   readonly #store: TransactionStore;
   readonly #attemptStore: AttemptStore;
-  readonly #open = new Set<OpenTransaction>();
   readonly #placeOf: PlaceOf;
   readonly #turns: CommitTurns;
+  /** The asynchronous transactions that are open. */
   readonly #deadlines: Deadlines<OpenTransaction>;
 
   constructor(store: TransactionStore) {
@@ -79,7 +79,7 @@ export class Transactions {
 
   /** The number of asynchronous transactions that are open. */
   get openCount(): number {
-    return this.#open.size;
+    return this.#deadlines.size;
   }
 
   /**
@@ -101,7 +101,7 @@ export class Transactions {
 
   /** Ends all open transactions. */
   close(): void {
-    for (const open of this.#open) this.#end(open, this.#store.closed());
+    for (const open of this.#deadlines.items) this.#end(open, this.#store.closed());
     this.#deadlines.close();
   }
 
@@ -152,7 +152,6 @@ export class Transactions {
   ): Promise<unknown> {
     const result = new Promise(keepFunctions);
     const open = new OpenTransaction(attempt, resolveNewest, rejectNewest);
-    this.#open.add(open);
     this.#deadlines.add(open, options.timeoutMs);
     void this.#drive(open, promise, fn, options);
     try {
@@ -336,7 +335,6 @@ export class Transactions {
 
   #forget(open: OpenTransaction): void {
     open.hasEnded = true;
-    this.#open.delete(open);
     this.#deadlines.delete(open);
     open.attempt.end();
     this.#turns.leave(open);
