@@ -71,7 +71,7 @@ export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
   KEELSON_POISONED:
     'Close the store, mend what failed, and open it again: opening recovers everything that was acknowledged',
   KEELSON_READ_ONLY: 'To write, open it without readOnly, in one process at a time',
-  KEELSON_RECORD_TOO_LARGE: 'Split the value, or the batch',
+  KEELSON_RECORD_TOO_LARGE: 'Split the value, the batch or the transaction',
   KEELSON_WORKER_FAILED:
     'No data is lost, and the next checkpoint does without a worker. If the process ran out of memory, give it more',
 };

@@ -74,7 +74,7 @@ export class Scratch {
     if (bytes <= this.#bytesMax) return;
     throw new KeelsonError(
       'KEELSON_RECORD_TOO_LARGE',
-      `A record, which is one put or one whole batch, has at most ${this.#bytesMax} bytes; this one would have ${bytes} or more`,
+      `A record, which is one put, one batch or one transaction, has at most ${this.#bytesMax} bytes; this one would have ${bytes} or more`,
     );
   }
 }
