@@ -412,7 +412,8 @@ describe('ten thousand transactions that are opened and left', () => {
           { signal: controller.signal },
         ),
       );
-      expect([world.held.views, listeners()]).toEqual([10_000, 10_000]);
+      // They share one listener: Node.js warns of a signal with more than ten.
+      expect([world.held.views, listeners()]).toEqual([10_000, 1]);
       const settled = Promise.allSettled(all);
       if (end === 'signal') controller.abort();
       else await db.close();

@@ -10,6 +10,7 @@ import type { Lsn } from '../../journal/index.js';
 import { nextTurn } from '../../schedulers.js';
 import type { Schema } from '../entries/schema.js';
 import type { StoreView } from '../entries/store-view.js';
+import { AbortSignals } from './abort-signals.js';
 import { Attempt, type AttemptStore, ReadsChanged } from './attempt.js';
 import type { Place, PlaceOf } from './batch.js';
 import { CommitTurns } from './commit-turns.js';
@@ -54,6 +55,7 @@ export class Transactions {
   readonly #attemptStore: AttemptStore;
   readonly #placeOf: PlaceOf;
   readonly #turns: CommitTurns;
+  readonly #signals: AbortSignals<OpenTransaction>;
   /** The asynchronous transactions that are open. */
   readonly #deadlines: Deadlines<OpenTransaction>;
 
@@ -61,6 +63,9 @@ export class Transactions {
     this.#store = store;
     this.#placeOf = (argument, namespace) => store.placeOf(argument, namespace);
     this.#turns = new CommitTurns(() => store.nowMs());
+    this.#signals = new AbortSignals((open, { reason }) =>
+      this.#end(open, aborted('its signal was aborted', open.attempt.number, reason)),
+    );
     this.#deadlines = new Deadlines(
       () => store.nowMs(),
       (open) => this.#end(open, aborted('it took longer than timeoutMs', open.attempt.number)),
@@ -151,25 +156,17 @@ export class Transactions {
     options: ResolvedTransactionOptions,
   ): Promise<unknown> {
     const result = new Promise(keepFunctions);
-    const open = new OpenTransaction(attempt, resolveNewest, rejectNewest);
+    const open = new OpenTransaction(attempt, options.signal, resolveNewest, rejectNewest);
     this.#deadlines.add(open, options.timeoutMs);
     void this.#drive(open, promise, fn, options);
     try {
       // The function may have closed the store, or aborted the signal.
       this.#store.assertOpen();
-      if (options.signal !== undefined) this.#endWhenAborted(open, options.signal);
+      if (options.signal !== undefined) this.#signals.add(options.signal, open);
     } catch (error) {
       this.#end(open, error);
     }
     return result;
-  }
-
-  #endWhenAborted(open: OpenTransaction, signal: AbortSignal): void {
-    const onAbort = () =>
-      this.#end(open, aborted('its signal was aborted', open.attempt.number, signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
-    open.onEnd = () => signal.removeEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
   }
 
   /** Awaits the function, commits, and tries again after conflicts, until the transaction has ended. Never rejects. */
@@ -213,7 +210,7 @@ export class Transactions {
     if (open.attempt.phase !== 'view' && !open.hasEnded) {
       this.#forget(open);
       open.resolve(promise);
-      open.leaveSignal();
+      this.#leaveSignal(open);
     }
     return promise;
   }
@@ -286,7 +283,7 @@ export class Transactions {
     if (writer === null) open.resolve(result);
     else if (durability === 'memory') open.resolve(writer.whenDurableWith(lsn, durability, result));
     else writer.log.settleWhenSynced(lsn, result, open.resolve, open.reject);
-    open.leaveSignal();
+    this.#leaveSignal(open);
   }
 
   /**
@@ -330,7 +327,17 @@ export class Transactions {
     }
     this.#forget(open);
     open.reject(error);
-    open.leaveSignal();
+    this.#leaveSignal(open);
+  }
+
+  /** Ends to listen to the signal. The transaction has ended, so an error of the signal must not reach it. */
+  #leaveSignal(open: OpenTransaction): void {
+    if (open.signal === undefined) return;
+    try {
+      this.#signals.delete(open.signal, open);
+    } catch {
+      // A signal may be no AbortSignal, and throw.
+    }
   }
 
   #forget(open: OpenTransaction): void {
@@ -353,24 +360,21 @@ const keepFunctions = (resolve: (result: unknown) => void, reject: (error: unkno
 /** An asynchronous transaction that has not ended. */
 class OpenTransaction {
   attempt: Attempt;
+  readonly signal: AbortSignal | undefined;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
   hasEnded = false;
-  onEnd: (() => void) | null = null;
 
-  constructor(attempt: Attempt, resolve: (result: unknown) => void, reject: (error: unknown) => void) {
+  constructor(
+    attempt: Attempt,
+    signal: AbortSignal | undefined,
+    resolve: (result: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.attempt = attempt;
+    this.signal = signal;
     this.resolve = resolve;
     this.reject = reject;
-  }
-
-  /** Ends to listen to the signal. The transaction has ended, so an error of the signal must not reach it. */
-  leaveSignal(): void {
-    try {
-      this.onEnd?.();
-    } catch {
-      // Some signals are no AbortSignals of this realm.
-    }
   }
 }
 
