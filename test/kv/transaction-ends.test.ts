@@ -255,7 +255,8 @@ describe('a transaction that never ends', () => {
     );
     expect(timers()).toBe(before);
     await Promise.all([world.db.close(), Promise.allSettled(running)]);
-    expect(timers()).toBe(before);
+    // A timer of the test runner may have ended meanwhile.
+    expect(timers()).toBeLessThanOrEqual(before);
   });
 });
 
