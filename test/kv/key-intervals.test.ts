@@ -13,7 +13,9 @@ import {
   intervalOf,
   isEmptyInterval,
   type KeyInterval,
+  mergedIntervals,
   overlap,
+  overlapsAny,
   successorOf,
   withInterval,
 } from '../../src/kv/read/key-intervals.js';
@@ -109,5 +111,40 @@ describe('a list of intervals', () => {
       }),
       RUNS,
     );
+  });
+
+  test('that were merged is disjoint and in its order, and holds the keys of all', () => {
+    const counts = { apart: 0, joined: 0 };
+    fc.assert(
+      fc.property(fc.array(intervals, { maxLength: 8 }), (given) => {
+        const before = JSON.stringify(given);
+        const merged = mergedIntervals(given);
+        assert.equal(JSON.stringify(given), before);
+        const expected = new Set(given.flatMap(held));
+        for (const [at, { low, end }] of merged.entries()) {
+          assert(end === undefined || low < end);
+          if (at > 0) assert(merged[at - 1]!.end! < low, 'intervals that touch are one');
+        }
+        for (const key of KEYS) assert.equal(intervalAt(merged, key) !== undefined, expected.has(key));
+        if (merged.length > 1) counts.apart++;
+        if (merged.length < given.filter((each) => !isEmptyInterval(each)).length) counts.joined++;
+      }),
+      RUNS,
+    );
+    for (const count of Object.values(counts)) assert(count > 200);
+  });
+
+  test('overlaps an interval when one of them holds a key of it', () => {
+    const counts = { yes: 0, no: 0 };
+    fc.assert(
+      fc.property(fc.array(intervals, { maxLength: 5 }), intervals, (given, other) => {
+        const merged = mergedIntervals(given);
+        const isShared = merged.some((each) => held(each).some((key) => holdsKey(other, key)));
+        assert.equal(overlapsAny(merged, other), isShared);
+        counts[isShared ? 'yes' : 'no']++;
+      }),
+      RUNS,
+    );
+    for (const count of Object.values(counts)) assert(count > 200);
   });
 });

@@ -3,9 +3,11 @@
 
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
 import type { Space } from '../../src/kv/entries/space.js';
+import type { Store } from '../../src/kv/index.js';
+import type { KeyInterval } from '../../src/kv/read/key-intervals.js';
 import { Overlay } from '../../src/kv/read/overlay.js';
 import { RangeRead, ReadSet } from '../../src/kv/write/read-set.js';
 import { TransactionView } from '../../src/kv/write/transaction-view.js';
@@ -410,6 +412,148 @@ describe('a read set', () => {
       await write;
       await db.delete(late);
     }
+    await db.close();
+  });
+});
+
+// Each was kept by itself. 50,000 counts of one range were compared with each change of a full write log, and stopped the event
+// loop for many seconds at the commit.
+describe('a read set of very many range reads', () => {
+  const READS = 50_000;
+  /** The most range reads that are held, whatever they are of. */
+  const HELD_MAX = 256;
+
+  /** Returns the number of range reads that a read set holds: those that it looks at for what they have seen. */
+  function heldBy(readSet: ReadSet): number {
+    const looks = vi.spyOn(RangeRead.prototype, 'seen', 'get');
+    void readSet.ranges;
+    const read = new Set(looks.mock.contexts).size;
+    looks.mockRestore();
+    return read;
+  }
+
+  /** A store with keys a0 to a9 in the root space and in another one, and what was written to them after the view. */
+  async function newWorld() {
+    const world = await World.open({ autoCheckpoint: false });
+    const { db, schema } = world;
+    const jobs = db.namespace('jobs');
+    for (const into of [db, jobs]) for (let at = 0; at < 10; at++) into.put(`a${at}`, at);
+    await db.flush();
+    const spaces = [schema.root, schema.spaces.find(({ name }) => name === 'jobs')!];
+    const place = schema.writeLog.open();
+    const readSet = new ReadSet();
+    const changed = (): string | null => {
+      schema.links.run();
+      return readSet.changedRange(schema.writeLog, place);
+    };
+    return { db, jobs, spaces, readSet, changed };
+  }
+
+  const within = (low: string, end: string): KeyInterval => ({ low, end });
+
+  test.each<[what: string, write: (db: Store<string, unknown>) => unknown, changed: string | null]>([
+    ['a new key', (db) => db.put('a55', 1), 'the key "a55"'],
+    ['a key that has gone', (db) => db.delete('a5'), 'the key "a5"'],
+    ['a clear', (db) => db.clear({ gte: 'a7' }), 'a range of keys'],
+    ['a new value', (db) => db.put('a5', 1), null],
+    ['a new key outside', (db) => db.put('b', 1), null],
+  ])('counts of one range are one, and it tells of %s', async (_, write, what) => {
+    const { db, spaces, readSet, changed } = await newWorld();
+    for (let read = 0; read < READS; read++)
+      readSet.addRange(new RangeRead(spaces[0]!, within('a', 'b'), true));
+    expect(heldBy(readSet)).toBeLessThanOrEqual(HELD_MAX);
+    expect(changed()).toBeNull();
+    write(db);
+    expect(changed()).toBe(what);
+    await db.close();
+  });
+
+  test('reads of keys, of values and of two spaces are not mixed up', async () => {
+    const { db, jobs, spaces, readSet, changed } = await newWorld();
+    const [root, other] = spaces as [Space, Space];
+    for (let read = 0; read < READS; read += 4) {
+      readSet.addRange(new RangeRead(root, within('a0', 'a3'), true));
+      readSet.addRange(RangeRead.ofValues(root, within('a5', 'a7')));
+      readSet.addRange(RangeRead.ofValues(other, within('a0', 'a3')));
+      readSet.addRange(new RangeRead(other, within('a5', 'a7'), true));
+    }
+    expect(heldBy(readSet)).toBeLessThanOrEqual(HELD_MAX);
+    for (const key of ['a1', 'a3', 'a4', 'a8']) db.put(key, 'new');
+    for (const key of ['a3', 'a4', 'a5', 'a6', 'a7']) jobs.put(key, 'new');
+    expect(changed()).toBeNull();
+    db.put('a6', 'new');
+    expect(changed()).toBe('the key "a6"');
+    await db.close();
+  });
+
+  test('reads of many ranges are held once each', async () => {
+    const { db, spaces, readSet, changed } = await newWorld();
+    const RANGES = 1000;
+    for (let read = 0; read < READS; read++) {
+      const low = `k${(read * 7) % RANGES}`;
+      readSet.addRange(new RangeRead(spaces[0]!, within(`${low}.`, `${low}.5`), true));
+    }
+    expect(heldBy(readSet)).toBeLessThanOrEqual(2 * RANGES);
+    for (let at = 0; at < RANGES; at++) db.put(`k${at}.5`, 1, { durability: 'memory' });
+    expect(changed()).toBeNull();
+    await db.put('k77.4', 1);
+    expect(changed()).toBe('the key "k77.4"');
+    await db.close();
+  });
+
+  test.each<[way: string, reverse: boolean, free: string, bound: string]>([
+    ['up', false, 'a6', 'a4'],
+    ['down', true, 'a2', 'a4'],
+  ])('have seen what an iteration on its way %s has come to since', async (_, reverse, free, bound) => {
+    const { db, spaces, readSet, changed } = await newWorld();
+    const [root] = spaces as [Space];
+    const iteration = new RangeRead(root, within('a', 'b'), false, reverse);
+    readSet.addRange(iteration);
+    const readMany = (): void => {
+      for (let read = 0; read < 1000; read++) readSet.addRange(new RangeRead(root, within('x', 'y'), true));
+    };
+    readMany();
+    db.put(bound, 'new');
+    expect(changed()).toBeNull();
+    iteration.last = reverse ? 'a3' : 'a5';
+    iteration.seesValues = true;
+    readMany();
+    expect(changed()).toBe(`the key "${bound}"`);
+    iteration.seesValues = false;
+    db.delete(free);
+    expect(changed()).toBeNull();
+    iteration.isWhole = true;
+    readMany();
+    expect(changed()).toBe(`the key "${free}"`);
+    await db.close();
+  });
+
+  test('of a transaction are merged, too', async () => {
+    const { db } = await World.open();
+    await db.put('a', 1);
+    let held: number[] = [];
+    const attempts: number[] = [];
+    await db.transaction(async (tx) => {
+      const { addRange } = ReadSet.prototype;
+      const readSets = new Set<ReadSet>();
+      ReadSet.prototype.addRange = function (range) {
+        readSets.add(this);
+        addRange.call(this, range);
+      };
+      try {
+        for (let read = 0; read < READS / 2; read++) tx.count({ prefix: 'a' });
+        for (let read = 0; read < READS / 2; read++) tx.size;
+      } finally {
+        ReadSet.prototype.addRange = addRange;
+      }
+      held = [...readSets].map(heldBy);
+      attempts.push(tx.attempt);
+      await null;
+      if (tx.attempt === 1) db.put('b', 1);
+      tx.put('c', 1);
+    });
+    expect([held.length, attempts]).toEqual([1, [1, 2]]);
+    expect(held[0]).toBeLessThanOrEqual(HELD_MAX);
     await db.close();
   });
 });

@@ -9,6 +9,7 @@ import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
 import type { Space } from '../../src/kv/entries/space.js';
 import type { StoreView } from '../../src/kv/entries/store-view.js';
+import { ViewedEntries } from '../../src/kv/write/viewed-entries.js';
 import { Random } from '../../src/testing/random.js';
 import { addSpace, contentOf, newSchema, putEntry } from './schema-tools.js';
 
@@ -135,6 +136,20 @@ describe('a view of a store', () => {
     putEntry(one, 'b', 2, 'value');
     expect(freezes.map(({ count }) => count)).toEqual([1, 0]);
     view.close();
+  });
+
+  // It had no entries then, and a read found nothing.
+  test('of a transaction refuses a read after close() that the live entries cannot answer', () => {
+    const { schema, root } = newWorld();
+    const view = schema.view(1);
+    const viewed = new ViewedEntries(root, view);
+    putEntry(root, 'a', 2, 'new');
+    expect(viewed.has('absent')).toBe(false);
+    view.close();
+    const late = new ViewedEntries(root, view);
+    for (const each of [viewed, late])
+      for (const read of [() => each.find('a'), () => each.has('absent'), () => each.size, () => each.nth(0)])
+        expect(read).toThrow(expect.objectContaining({ code: 'KEELSON_CLOSED' }));
   });
 
   test('that was closed takes nothing from an older view that is open', () => {

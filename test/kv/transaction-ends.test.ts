@@ -182,6 +182,89 @@ describe('a signal', () => {
   });
 });
 
+// Its error came out of the end of the transaction: promises never settled, and close() rejected and kept the lock. The end by
+// time is in test/kv/transaction-time.test.ts.
+describe('a signal whose removeEventListener() throws', () => {
+  function stuckSignal(): { controller: AbortController; signal: AbortSignal; calls: () => number } {
+    const controller = new AbortController();
+    const { signal } = controller;
+    let calls = 0;
+    signal.removeEventListener = () => {
+      calls++;
+      throw new Error('stuck');
+    };
+    return { controller, signal, calls: () => calls };
+  }
+
+  const aborted = failure('KEELSON_ABORTED');
+
+  test('lets it commit, fail, and run again, also when its function returns no promise then', async () => {
+    const world = await World.open();
+    const { db } = world;
+    const { signal, calls } = stuckSignal();
+    await db.put('a', 0);
+    const increase = async (tx: Tx): Promise<number> => {
+      const next = Number(tx.get('a')) + 1;
+      tx.put('a', next);
+      await null;
+      return next;
+    };
+    expect(await db.transaction(increase, { signal })).toBe(1);
+    expect(calls()).toBe(1);
+    await expect(
+      db.transaction(
+        async (tx) => {
+          await increase(tx);
+          throw new Error('its own');
+        },
+        { signal },
+      ),
+    ).rejects.toThrow('its own');
+    expect([calls(), db.get('a'), world.held]).toEqual([2, 1, NOTHING_HELD]);
+    for (const isAsync of [true, false]) {
+      const goesOn = gate();
+      const running = db.transaction(
+        (tx: Tx): unknown => {
+          if (tx.attempt === 1) return increase(tx).then(() => goesOn.promise);
+          return isAsync ? increase(tx) : void tx.put('a', 'at once');
+        },
+        { signal },
+      );
+      await db.put('a', 10);
+      goesOn.open();
+      expect(await running).toBe(isAsync ? 11 : undefined);
+      expect(db.get('a')).toBe(isAsync ? 11 : 'at once');
+    }
+    expect([calls(), world.held]).toEqual([4, NOTHING_HELD]);
+    await db.close();
+  });
+
+  test('lets it be aborted, and others by the same signal', async () => {
+    const world = await World.open();
+    const { controller, signal, calls } = stuckSignal();
+    const all = [1, 2, 3].map(() => world.db.transaction(forEver, { signal }));
+    await nextTurn();
+    controller.abort();
+    for (const each of all) await expect(each).rejects.toEqual(aborted);
+    expect([calls(), world.held]).toEqual([3, NOTHING_HELD]);
+    await world.db.close();
+  });
+
+  test('lets close() end it, and others, and the store opens again', async () => {
+    const world = await World.open();
+    const { db } = world;
+    const { signal, calls } = stuckSignal();
+    const all = [{ signal }, {}, { signal }].map((options) => db.transaction(forEver, options));
+    const rejected = all.map((each) => expect(each).rejects.toEqual(failure('KEELSON_CLOSED')));
+    await nextTurn();
+    const put = db.put('a', 1);
+    const again = await world.reopened();
+    await Promise.all([put, ...rejected]);
+    expect([calls(), world.held, [...again.db.keys()]]).toEqual([2, NOTHING_HELD, ['a']]);
+    await again.db.close();
+  });
+});
+
 describe('time', () => {
   test('ends an asynchronous transaction, and nothing is left', async () => {
     const world = await World.open();
@@ -255,7 +338,8 @@ describe('a transaction that never ends', () => {
     );
     expect(timers()).toBe(before);
     await Promise.all([world.db.close(), Promise.allSettled(running)]);
-    expect(timers()).toBe(before);
+    // A timer of the test runner may have ended meanwhile.
+    expect(timers()).toBeLessThanOrEqual(before);
   });
 });
 

@@ -448,6 +448,120 @@ describe('an encoder, a Proxy or a getter', () => {
   });
 });
 
+// The key was made after its transaction had looked for the view. So a read of a key that ended the transaction found what was
+// written later, or nothing.
+describe('a key that ends its transaction', () => {
+  type TupleTx = Transaction<Tuple, unknown>;
+
+  test.each<[name: string, use: (tx: TupleTx, key: Tuple) => unknown]>([
+    ['get', (tx, key) => tx.get(key)],
+    ['getEntry', (tx, key) => tx.getEntry(key)],
+    ['has', (tx, key) => tx.has(key)],
+    ['getMany', (tx, key) => tx.getMany([key])],
+    ['rank', (tx, key) => tx.rank(key)],
+    ['count', (tx, key) => tx.count({ gte: key })],
+    ['keys', (tx, key) => [...tx.keys({ gte: key })]],
+    ['put', (tx, key) => tx.put(key, 1)],
+    ['delete', (tx, key) => tx.delete(key)],
+    ['clear', (tx, key) => tx.clear({ prefix: key })],
+  ])('makes %s() of the transaction throw', async (_, use) => {
+    const world = await World.open({ keyEncoding: 'tuple' });
+    const db = world.db as unknown as Store<Tuple, unknown>;
+    db.put(['kept'], 1);
+    db.put(['changed'], 1);
+    for (const name of ['kept', 'changed', 'absent']) {
+      const controller = new AbortController();
+      const key = new Proxy<Tuple>([name], {
+        get(target, property, receiver) {
+          controller.abort();
+          return Reflect.get(target, property, receiver);
+        },
+      });
+      let error: unknown = 'none';
+      const running = db.transaction(
+        async (tx) => {
+          tx.get(['kept']);
+          await null;
+          db.put(['changed'], 2);
+          try {
+            use(tx, key);
+          } catch (thrown) {
+            error = thrown;
+          }
+        },
+        { signal: controller.signal },
+      );
+      await expect(running).rejects.toEqual(failure('KEELSON_ABORTED'));
+      expect(error).toEqual(failure('KEELSON_CLOSED', /^The transaction has ended\./));
+    }
+    expect([...db.entries()]).toEqual([
+      [['changed'], 2],
+      [['kept'], 1],
+    ]);
+    await db.close();
+  });
+});
+
+// The log settles promises when it makes room. A getter of a result then ended the transaction in its own commit, and its
+// write set was emptied while it was written: the store acknowledged later writes, and could not be opened again.
+describe('a getter that ends a transaction while the log makes room for its commit', () => {
+  const counts = { few: 10, 'very many': 5000 };
+
+  test.each(
+    (['few', 'very many'] as const).flatMap((amount) =>
+      (['the store', 'a namespace'] as const).flatMap((where) =>
+        (['its signal', 'close()'] as const).map((how) => [amount, where, how] as const),
+      ),
+    ),
+  )('of %s puts into %s, by %s, ends it with nothing written', async (amount, where, how) => {
+    const world = await World.open({ maxUndurableBytes: 64 * 1024 });
+    const { db } = world;
+    const controller = new AbortController();
+    let refusal: unknown = null;
+    let calls = 0;
+    const result = {
+      // biome-ignore lint/suspicious/noThenProperty: what is odd here.
+      get then(): undefined {
+        if (++calls !== 2) return undefined;
+        try {
+          db.batch([]);
+        } catch (error) {
+          refusal = error;
+        }
+        if (how === 'its signal') controller.abort();
+        else db.close();
+        return undefined;
+      },
+    };
+    const earlier = db.transaction((tx) => {
+      tx.put('earlier', 'y'.repeat(40_000));
+      return result;
+    });
+    const running = db.transaction(
+      async (tx) => {
+        const into = where === 'the store' ? tx : tx.in(db.namespace('jobs'));
+        const count = counts[amount];
+        for (let at = 0; at < count; at++) into.put(`${at}`, 'x'.repeat(50_000 / count));
+      },
+      { signal: controller.signal },
+    );
+    await expect(running).rejects.toEqual(
+      how === 'its signal' ? failure('KEELSON_ABORTED', /Nothing was written/) : failure('KEELSON_CLOSED'),
+    );
+    // It was called inside of the commit.
+    expect(refusal).toEqual(functionRuns);
+    expect([await earlier, db.poisoned, world.held]).toEqual([result, null, NOTHING_HELD]);
+    const expected = ['earlier'];
+    if (how === 'its signal') {
+      await db.put('later', 1);
+      expected.push('later');
+    }
+    const again = await world.reopened();
+    expect([[...again.db.keys()], again.db.namespaces()]).toEqual([expected, []]);
+    await again.db.close();
+  });
+});
+
 describe('JavaScript that is stopped', () => {
   /** Runs a function, and stops it when it never ends. */
   function stopped(run: () => unknown): unknown {

@@ -222,3 +222,88 @@ describe('a hook that ends a transaction while it is committed', () => {
     expect(outcomes).toContain('resolved');
   });
 });
+
+/**
+ * Runs a transaction that makes the given writes again and again, each time on a new store, and ends it in the next hook after
+ * its function. Says for each hook whether the record was claimed and the commit went on, how the transaction ended, and what a
+ * store that was opened again has.
+ */
+function endedInEachHook(writes: string, end: string): string {
+  return `
+    import { createHook } from 'node:async_hooks';
+    import { open } from 'keelson';
+    const directory = process.argv[1];
+    const long = 'x'.repeat(100_000);
+    let onInit = null;
+    createHook({ init(id, type) { onInit?.(type); } }).enable();
+    const isRefused = (write) => { try { write(); return false; } catch { return true; } };
+    const rounds = [];
+    for (let at = 1; ; at++) {
+      const path = directory + at;
+      const db = await open(path, { engine: 'fs' });
+      const jobs = db.namespace('jobs');
+      const before = await db.put('before', 1);
+      const controller = new AbortController();
+      let hooks = 0, met = null;
+      const running = db.transaction(async (tx) => {
+        await null;
+        ${writes}
+        onInit = (type) => {
+          if (++hooks < at) return;
+          onInit = null;
+          met = { type, isClaimed: db.lastLsn > before, isInside: isRefused(() => db.batch([])) };
+          ${end};
+        };
+      }, { signal: controller.signal });
+      let outcome = 'resolved';
+      try { await running; } catch (error) { outcome = error.code ?? error.message; }
+      onInit = null;
+      if (met === null) break;
+      await db.close();
+      const again = await open(path);
+      const found = [...again.keys(), ...again.namespace('jobs').keys()].sort().join();
+      rounds.push({ ...met, outcome, found });
+      await again.close();
+    }
+    console.log(JSON.stringify(rounds));
+    process.exit(0);
+  `;
+}
+
+// One ended the transaction when the guard was set, and its part at the commit was written all the same. Another one ended it
+// when its record was in the log, and it rejected with "Nothing was written".
+describe('in whichever hook of its commit a transaction is ended, it is written whole and resolves, or not at all', () => {
+  const ways = [
+    ['by its signal', 'controller.abort()', 'KEELSON_ABORTED'],
+    ['by closing the store', 'db.close()', 'KEELSON_CLOSED'],
+  ] as const;
+  const writes = [
+    ['short puts', "tx.put('a', 1); tx.put('b', 1);"],
+    ['long puts', "tx.put('a', long); tx.put('b', long);"],
+    ['a single put', "tx.put('a', long);"],
+    ['puts into a namespace', "tx.in(jobs).put('a', long); tx.put('b', 1);"],
+    ['puts of a part at the commit', "tx.atCommit((last) => { last.put('a', long); last.put('b', 1); });"],
+  ] as const;
+
+  it.each(writes.flatMap(([what, write]) => ways.map((way) => [what, ...way, write] as const)))(
+    '%s, %s',
+    async (what, _, end, code, write) => {
+      const rounds = (await resultOf(endedInEachHook(write, end))) as {
+        type: string;
+        isClaimed: boolean;
+        isInside: boolean;
+        outcome: string;
+        found: string;
+      }[];
+      const all = what === 'a single put' ? 'a,before' : 'a,b,before';
+      for (const round of rounds)
+        expect(round).toMatchObject(
+          round.isClaimed ? { outcome: 'resolved', found: all } : { outcome: code, found: 'before' },
+        );
+      const inside = rounds.filter(({ isInside }) => isInside);
+      if (write.includes('long')) expect(inside.map(({ isClaimed }) => isClaimed)).toContain(true);
+      // The microtask that resets the guard of functions is queued before anything is checked.
+      expect(rounds).toContainEqual(expect.objectContaining({ type: 'Microtask', isClaimed: false }));
+    },
+  );
+});

@@ -3,6 +3,8 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { CommitTurns } from '../../src/kv/write/commit-turns.js';
 import { Deadlines } from '../../src/kv/write/deadlines.js';
+import { SimulatedDisk } from '../../src/testing/index.js';
+import { NOTHING_HELD, World } from './transaction-tools.js';
 
 /** The timers that are set, and the time. */
 const clock = vi.hoisted(() => {
@@ -100,7 +102,30 @@ describe('deadlines', () => {
     deadlines.add('a', 86_400_000);
     deadlines.close();
     expect(clock.timers).toEqual([]);
+    deadlines.add('b', 10);
+    expect(clock.timers).toEqual([]);
   });
+});
+
+// The error of the signal came out of the timer: the other transactions that were due at the same time never ended.
+test('time ends all transactions that are due, also when a signal throws at the end of one', async () => {
+  const disk = new SimulatedDisk({ seed: 7 });
+  disk.nowMs = nowMs;
+  const world = await World.open({}, disk);
+  const { signal } = new AbortController();
+  signal.removeEventListener = () => {
+    throw new Error('stuck');
+  };
+  const codes: string[] = [];
+  for (const options of [{ signal }, {}, { signal }, {}]) {
+    const running = world.db.transaction(() => new Promise(() => {}), { ...options, timeoutMs: 10 });
+    running.catch(({ code }) => codes.push(code));
+  }
+  clock.pass(20);
+  await new Promise(setImmediate);
+  expect(codes).toEqual(Array(4).fill('KEELSON_ABORTED'));
+  expect([world.held, clock.timers]).toEqual([NOTHING_HELD, []]);
+  await world.db.close();
 });
 
 describe('the turn among commits', () => {

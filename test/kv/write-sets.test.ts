@@ -124,6 +124,22 @@ describe('a write set', () => {
     }
   });
 
+  // They were counted by what was left of them: after a large part that was undone, the arrays stayed for ever.
+  test('lets go of the arrays of very many operations that were taken back', () => {
+    const { path, schema } = newWorld();
+    const writes = path.take();
+    put(schema.root, 'kept')(writes);
+    const mark = writes.mark();
+    for (let number = 0; number < 5000; number++) put(schema.root, `key ${number}`)(writes);
+    writes.rollback(mark);
+    expect([writes.count, writes.kinds.length]).toEqual([1, 5001]);
+    path.giveBack(writes);
+    expect(path.take()).toBe(writes);
+    const { kinds, spaces, keys, valueStarts, valueEnds } = writes;
+    for (const array of [kinds, spaces, keys, valueStarts, valueEnds])
+      expect(array.length).toBeLessThanOrEqual(OPERATIONS_KEPT_MAX);
+  });
+
   test('knows the spaces that it creates, until it begins anew', () => {
     const { schema } = newWorld();
     const writes = new WriteSet(RECORD_BYTES_MAX, schema);

@@ -2,6 +2,16 @@
 
 import type { Edit, Mutant } from './mutants.js';
 
+// Those of programs and of kept strings run on what is in dist/.
+const ENDS = 'test/kv/transaction-ends.test.ts';
+const FOREIGN_CODE = 'test/kv/transaction-foreign-code.test.ts';
+const HOOKS = 'test/kv/transaction-hooks.test.ts';
+const INTERVALS = 'test/kv/key-intervals.test.ts';
+const KEPT_STRINGS = 'test/processes/kept-strings.test.ts';
+const READ_SETS = 'test/kv/read-set.test.ts';
+const STORE_VIEWS = 'test/kv/store-views.test.ts';
+const TIME = 'test/kv/transaction-time.test.ts';
+const WRITE_SETS = 'test/kv/write-sets.test.ts';
 const HISTORIES = 'test/serializability/histories.test.ts';
 const INVARIANTS = 'test/serializability/invariants.test.ts';
 const ITERATIONS = 'test/serializability/iterations.test.ts';
@@ -13,9 +23,13 @@ const ATTEMPT = 'src/kv/write/attempt.ts';
 const CHANGES = 'src/kv/write/change-entries.ts';
 const COMMIT_TURNS = 'src/kv/write/commit-turns.ts';
 const COMPARISON = 'src/kv/write/view-comparison.ts';
+const DEADLINES = 'src/kv/write/deadlines.ts';
+const KEY_INTERVALS = 'src/kv/read/key-intervals.ts';
 const READ_SET = 'src/kv/write/read-set.ts';
+const READS = 'src/kv/read/reads.ts';
 const TRANSACTIONS = 'src/kv/write/transactions.ts';
 const VIEW = 'src/kv/write/transaction-view.ts';
+const VIEWED = 'src/kv/write/viewed-entries.ts';
 const WRITE_LOG = 'src/kv/entries/write-log.ts';
 
 /** Returns a mutant with faults in one file. */
@@ -194,7 +208,7 @@ const attempts: readonly Mutant[] = [
       { file: ATTEMPT, find: '    this.view?.close();\n', replace: '' },
     ],
   },
-  mutantIn('src/kv/write/viewed-entries.ts', 'a view finds what was written after it', [HISTORIES], {
+  mutantIn(VIEWED, 'a view finds what was written after it', [HISTORIES], {
     find: 'entries.versionOf(handle) <= this.#storeView.lsn',
     replace: 'entries.versionOf(handle) > 0',
   }),
@@ -249,10 +263,129 @@ const turns: readonly Mutant[] = [
     find: '    this.#turns.leave(open);\n',
     replace: '',
   }),
-  mutantIn('src/kv/write/deadlines.ts', 'a closed store keeps its timer', [TURNS], {
+  mutantIn(DEADLINES, 'a closed store keeps its timer', [TURNS], {
     find: '    this.#isClosed = true;\n    this.#cancelAlarm();',
     replace: '    this.#isClosed = true;',
   }),
 ];
 
-export const transactionMutants: readonly Mutant[] = [...reads, ...checks, ...attempts, ...turns];
+const ends: readonly Mutant[] = [
+  mutantIn(TRANSACTIONS, 'a transaction ends while the log makes room for it', [FOREIGN_CODE], {
+    find: '      attempt.isCommitting = true;\n',
+    replace: '',
+  }),
+  mutantIn(ATTEMPT, 'a transaction that was ended while the log made room is written', [FOREIGN_CODE], {
+    find: '    if (this.stoppedBy !== null) throw this.stoppedBy.error;\n',
+    replace: '',
+  }),
+  mutantIn(TRANSACTIONS, 'a transaction that is ended behind its claim rejects', [HOOKS], {
+    find: 'this.#succeed(open, lsn, options, result);',
+    replace:
+      'if (attempt.stoppedBy !== null) throw attempt.stoppedBy.error;\n    this.#succeed(open, lsn, options, result);',
+  }),
+  mutantIn(TRANSACTIONS, 'a transaction that is ended when the guard is set runs its parts', [HOOKS], {
+    find: '      // A hook may have ended it meanwhile.\n      if (open.hasEnded) return null;\n',
+    replace: '',
+  }),
+  mutantIn(TRANSACTIONS, 'a transaction that only reads is compared', [OVERFLOWS], {
+    find: 'attempt.mustCheck && (this.#turns.isTakenByAnother(open) || attempt.isBehindLog)',
+    replace: '(attempt.mustCheck && this.#turns.isTakenByAnother(open)) || attempt.isBehindLog',
+  }),
+  mutantIn(TRANSACTIONS, 'a transaction that only reads waits for a turn', [TURNS], {
+    find: 'attempt.mustCheck && (this.#turns.isTakenByAnother(open) || attempt.isBehindLog)',
+    replace: 'this.#turns.isTakenByAnother(open) || (attempt.mustCheck && attempt.isBehindLog)',
+  }),
+  mutantIn(TRANSACTIONS, 'a signal that throws leaves its promise unsettled', [ENDS], {
+    find: '    open.attempt.end();\n    this.#turns.leave(open);\n',
+    replace: '    open.attempt.end();\n    this.#turns.leave(open);\n    open.onEnd?.();\n',
+  }),
+  mutantIn(TRANSACTIONS, 'a signal that throws keeps others from ending', [TIME], {
+    find: '    } catch {\n      // Some signals',
+    replace: '    } finally {\n      // Some signals',
+  }),
+  mutantIn(DEADLINES, 'a closed store sets a timer', [TIME], {
+    find: 'if (dueMs < this.#alarmMs && !this.#isClosed) this',
+    replace: 'if (dueMs < this.#alarmMs) this',
+  }),
+  mutantIn(READS, 'a point read looks for its view before its key', [FOREIGN_CODE], {
+    find: '    const indexKey = this.codecs.key.toIndexKey(argument, key);\n    return this.#access.view().find(indexKey);',
+    replace: '    return this.#access.view().find(this.codecs.key.toIndexKey(argument, key));',
+  }),
+  mutantIn(READS, 'a rank looks for its view before its key', [FOREIGN_CODE], {
+    find: "    const indexKey = this.codecs.key.toIndexKey('key', key);\n    return this.#access.view().rank(indexKey);",
+    replace: "    return this.#access.view().rank(this.codecs.key.toIndexKey('key', key));",
+  }),
+  mutantIn(READS, 'a count looks for its view before its range', [FOREIGN_CODE], {
+    find: "    const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);\n    return this.#access.view().count(bounds);",
+    replace:
+      "    const view = this.#access.view();\n    return view.count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);",
+  }),
+  mutantIn(ATTEMPT, 'a key that has ended its transaction begins to read a space', [FOREIGN_CODE], {
+    find: "    if (this.phase === 'ended') throw closed('The transaction has ended');\n    const overlay",
+    replace: '    const overlay',
+  }),
+  mutantIn(VIEWED, 'a closed view has no entries', [STORE_VIEWS], {
+    find: "    if (this.#storeView.isClosed) throw new KeelsonError('KEELSON_CLOSED', 'The transaction has ended');\n",
+    replace: '',
+  }),
+];
+
+const memory: readonly Mutant[] = [
+  mutantIn(READ_SET, 'range reads are never merged', [READ_SETS], {
+    find: '    if (this.#ranges.length >= this.#rangesCompactedAt) this.#compactRanges(this.#ranges);\n',
+    replace: '',
+  }),
+  mutantIn(READ_SET, 'iterations that go on are merged', [READ_SETS], {
+    find: 'const kept = ranges.filter(({ isWhole }) => !isWhole);',
+    replace: 'const kept: RangeRead[] = [];',
+  }),
+  mutantIn(READ_SET, 'merged reads of values see keys alone', [READ_SETS], {
+    find: 'kept.push(RangeRead.ofValues(space, interval));',
+    replace: 'kept.push(new RangeRead(space, interval, true));',
+  }),
+  mutantIn(KEY_INTERVALS, 'merged intervals that touch stay two', [INTERVALS], {
+    find: '(last.end !== undefined && last.end < next.low)) merged',
+    replace: '(last.end !== undefined && last.end <= next.low)) merged',
+  }),
+  mutantIn(KEY_INTERVALS, 'a merged interval ends where its last part ends', [INTERVALS], {
+    find: 'last.end !== undefined && (next.end === undefined || next.end > last.end))\n      merged',
+    replace: 'last.end !== undefined)\n      merged',
+  }),
+  mutantIn(KEY_INTERVALS, 'an interval overlaps none that starts below it', [INTERVALS], {
+    find: '(before !== undefined && overlap(before, interval)) ||',
+    replace: 'before === null ||',
+  }),
+  mutantIn(CHANGES, 'the write log keeps the string of a key that was put off', [KEPT_STRINGS], {
+    find: 'entries.ownKeyOf(this.#handles[at]!, this.#keys[at]!)',
+    replace: 'this.#keys[at]!',
+  }),
+  mutantIn(CHANGES, 'the write log keeps the string of a put', [KEPT_STRINGS], {
+    find: 'entries.ownKeyOf(handles[at]!, keys[at]!)',
+    replace: 'keys[at]!',
+  }),
+  mutantIn(CHANGES, 'the write log keeps the string of a delete', [KEPT_STRINGS], {
+    find: 'ownCopyOf(keys[at]!)',
+    replace: 'keys[at]!',
+  }),
+  mutantIn(CHANGES, 'the write log keeps the string of a lower bound', [KEPT_STRINGS], {
+    find: 'low === undefined ? low : ownCopyOf(low)',
+    replace: 'low',
+  }),
+  mutantIn(CHANGES, 'the write log keeps the string of an upper bound', [KEPT_STRINGS], {
+    find: 'high === undefined ? high : ownCopyOf(high)',
+    replace: 'high',
+  }),
+  mutantIn('src/kv/write/write-set.ts', 'the arrays of operations that were taken back stay', [WRITE_SETS], {
+    find: 'if (this.kinds.length <= OPERATIONS_KEPT_MAX) {',
+    replace: 'if (this.count <= OPERATIONS_KEPT_MAX) {',
+  }),
+];
+
+export const transactionMutants: readonly Mutant[] = [
+  ...reads,
+  ...checks,
+  ...attempts,
+  ...turns,
+  ...ends,
+  ...memory,
+];

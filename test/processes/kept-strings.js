@@ -75,6 +75,29 @@ await keep('error', async (at) => {
     await db.put(part('error', at), () => part('error', at));
   } catch {}
 });
+// The log of writes that an open transaction keeps had the keys of callers. A batch of two is linked by itself.
+let end = () => {};
+const transaction = db.transaction(async (tx) => {
+  tx.count();
+  await new Promise((resolve) => {
+    end = () => resolve(null);
+  });
+});
+await keep('put beside a transaction', (at) => db.put(part('beside', at), at));
+await keep('batch beside a transaction', (at) =>
+  db.batch([
+    { type: 'put', key: part('batch beside', at), value: at },
+    { type: 'put', key: widePart('wide batch beside', at), value: at },
+  ]),
+);
+await keep('delete beside a transaction', (at) => db.delete(part('beside', at)));
+await keep('clear beside a transaction', (at) => {
+  const key = part('batch beside', at);
+  return db.clear({ gte: key, lte: key });
+});
+await keep('clear from a key on', (at) => db.clear({ gte: widePart('wide batch beside', at) }));
+end();
+await transaction;
 await db.checkpoint();
 for (let at = 0; at < PARTS; at++) await db.put(part('replayed', at), at);
 await db.close();

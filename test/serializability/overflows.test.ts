@@ -138,6 +138,43 @@ describe('when the write log has lost changes, a transaction', () => {
   });
 });
 
+// It was compared as those that write are: it ran again whenever its range had changed, and gave up after eight attempts.
+describe('a transaction that writes nothing in the end', () => {
+  it.each<[what: string, extra: (tx: Tx) => void]>([
+    ['has only read', () => {}],
+    ['has deleted an absent key', (tx) => tx.delete('absent')],
+    [
+      'has undone what it wrote',
+      (tx) =>
+        expect(() =>
+          tx.nested((inner) => {
+            inner.put('undone', 1);
+            inner.atCommit((last) => void last.put('undone', 2));
+            throw new Error('undone');
+          }),
+        ).toThrow('undone'),
+    ],
+  ])('and %s runs once, however much has changed of what it has read', async (_, extra) => {
+    const db = await openSmall();
+    let calls = 0;
+    const seen = await db.transaction(
+      async (tx) => {
+        calls++;
+        const before = sumOf(tx.values(A));
+        await null;
+        db.put('a3', 1000 * calls);
+        overflow(db);
+        extra(tx);
+        return [before, sumOf(tx.values(A)), tx.count(), tx.get('a3')];
+      },
+      { maxAttempts: 3 },
+    );
+    expect([seen, calls]).toEqual([[10, 10, 10, 3], 1]);
+    expect([db.get('a3'), db.has('undone')]).toEqual([1000, false]);
+    await db.close();
+  });
+});
+
 describe('a comparison of many keys', () => {
   const KEYS = 5000;
 

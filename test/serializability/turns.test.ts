@@ -133,7 +133,54 @@ describe('a transaction that conflicts each time', () => {
   });
 });
 
+// Its reads are those of its view, so there is nothing that it would wait for.
+it('a transaction that only reads never waits for a turn', async () => {
+  const db = await openWithClock();
+  let end!: () => void;
+  const owner = db.transaction(async (tx) => {
+    const seen = tx.get('x')!;
+    await null;
+    if (tx.attempt < 4) db.put('x', seen + 1);
+    else
+      await new Promise<void>((resolve) => {
+        end = resolve;
+      });
+    tx.put('y', seen);
+  });
+  await settle();
+  expect(end).toBeTypeOf('function');
+  let calls = 0;
+  const reading = db.transaction(async (tx) => {
+    calls++;
+    const seen = [tx.get('z'), tx.count()];
+    await null;
+    db.put('z', 1);
+    return [...seen, tx.get('z')];
+  });
+  // The clock stands still, so the turn does not end.
+  expect(await Promise.race([reading, settle()])).toEqual([undefined, 1, undefined]);
+  expect([calls, db.has('y')]).toEqual([1, false]);
+  end();
+  await owner;
+  expect([db.get('y'), db.get('z')]).toEqual([3, 1]);
+  await db.close();
+});
+
 describe('a closed store', () => {
+  // The timer was set after close(), and held the store in memory for as long as the transaction might have taken.
+  it('that was closed by the function of a transaction has no timer', async () => {
+    const db = await openWithClock();
+    const running = db.transaction(
+      async () => {
+        db.close();
+        await new Promise(() => {});
+      },
+      { timeoutMs: 86_400_000 },
+    );
+    await expect(running).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
+    expect(fake.alarms.size).toBe(0);
+  });
+
   it('has no timer, which would keep it in memory', async () => {
     const db = await openWithClock();
     await db.transaction(async (tx) => tx.get('x'), { timeoutMs: 86_400_000 });
