@@ -167,6 +167,7 @@ describe('the options of a store', () => {
       waitForLockMs: 0,
       engine: 'auto',
       keyEncoding: 'utf8',
+      encodings: [],
       valueEncoding: 'msgpack',
       maxUndurableBytes: 64 * MIB,
       autoCheckpoint: true,

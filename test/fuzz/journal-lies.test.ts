@@ -12,8 +12,7 @@ import { salvageOn } from '../../src/kv/repair/salvage.js';
 import { verifyOn } from '../../src/kv/repair/verify.js';
 import type { Storage } from '../../src/storage/index.js';
 import type { SimulatedDisk } from '../../src/testing/index.js';
-import { DIRECTORY, makeWorlds, type World } from '../damage/worlds.js';
-import { stateOf } from '../simulation/store-workload.js';
+import { DIRECTORY, makeWorlds, type World, wholeStateOf } from '../damage/worlds.js';
 import { codeOfError, runs } from './fuzz-tools.js';
 import { type JournalLie, journalLie, tellLie } from './journal-lies.js';
 
@@ -96,11 +95,11 @@ describe('a store in whose segments lies are told', () => {
         await salvageOn(storage, DIRECTORY, '/data/salvaged').catch(codeOfError);
         try {
           const store = await world.open(storage);
-          const found = { lsn: store.lastLsn, state: stateOf(store) };
+          const found = { lsn: store.lastLsn, state: wholeStateOf(store) };
           await store.close();
           const again = await world.open(disk.life(), { readOnly: true });
-          assert.deepEqual({ lsn: again.lastLsn, state: stateOf(again) }, found);
-          const isKnown = [...world.moments, { lsn: 0, state: [] }].some((moment) =>
+          assert.deepEqual({ lsn: again.lastLsn, state: wholeStateOf(again) }, found);
+          const isKnown = [...world.moments, { lsn: 0, state: [['', []]] }].some((moment) =>
             isDeepStrictEqual(found, moment),
           );
           assert(isKnown || mayMakeRecords(lies), `never was at LSN ${found.lsn}`);

@@ -300,8 +300,8 @@ const ends: readonly Mutant[] = [
     replace: '    open.attempt.end();\n    this.#turns.leave(open);\n    open.onEnd?.();\n',
   }),
   mutantIn(TRANSACTIONS, 'a signal that throws keeps others from ending', [TIME], {
-    find: '    } catch {\n      // Some signals',
-    replace: '    } finally {\n      // Some signals',
+    find: '    } catch {\n      // A signal may',
+    replace: '    } finally {\n      // A signal may',
   }),
   mutantIn(DEADLINES, 'a closed store sets a timer', [TIME], {
     find: 'if (dueMs < this.#alarmMs && !this.#isClosed) this',
