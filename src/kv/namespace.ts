@@ -6,6 +6,14 @@ import type { Codecs } from './read/reads.js';
 import { type CollectionStore, SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
 
+/** What is inside of a handle of a namespace. */
+export interface NamespaceInside {
+  readonly store: CollectionStore;
+  /** The space, which may be dropped. */
+  readonly space: Space;
+  readonly codecs: Codecs<unknown, unknown>;
+}
+
 /** The handle of a namespace. There is one for each name until the namespace is dropped. */
 export class Namespace<K, V> extends SpaceCollection<K, V> implements NamespaceSurface<K, V> {
   readonly name: string;
@@ -27,18 +35,8 @@ export class Namespace<K, V> extends SpaceCollection<K, V> implements NamespaceS
     return { entries: entries.size, lastLsn, memoryBytes: slabBytes + hashIndexBytes + handleBytes };
   }
 
-  /** The store that the handle belongs to. @internal */
-  get store(): CollectionStore {
-    return this.#store;
-  }
-
-  /** The codecs of the namespace. @internal */
-  get ownCodecs(): Codecs<K, V> {
-    return this.codecs;
-  }
-
-  /** The space of the namespace, which may be dropped. @internal */
-  get space(): Space {
-    return this.#space;
+  /** Returns what is inside of a handle. It is no method, because handles are in the hands of users. @internal */
+  static insideOf(handle: Namespace<unknown, unknown>): NamespaceInside {
+    return { store: handle.#store, space: handle.#space, codecs: handle.codecs };
   }
 }

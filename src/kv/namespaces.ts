@@ -3,11 +3,11 @@
 import { KeelsonError, misuse, WELL_FORMED } from '../errors.js';
 import { checkNames } from '../options.js';
 import type { CustomValueEncoding } from './encoding/encoding-types.js';
-import { type KeyCodec, resolveKeyEncoding } from './encoding/key-encoding.js';
+import { type KeyCodec, resolveKeyEncoding, utf8KeyCodec } from './encoding/key-encoding.js';
 import { isBuiltInName, resolveValueEncoding, type ValueCodec } from './encoding/value-encoding.js';
 import type { Schema } from './entries/schema.js';
 import { ROOT_ID, type Space, SpaceDefinition } from './entries/space.js';
-import { Namespace } from './namespace.js';
+import { Namespace, type NamespaceInside } from './namespace.js';
 import type { Place } from './write/batch.js';
 import { type CollectionStore, SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
@@ -26,7 +26,8 @@ const OPTION_NAMES = ['keyEncoding', 'valueEncoding'] as const;
 export class Namespaces {
   readonly #store: CollectionStore;
   readonly #schema: Schema;
-  readonly #encodings: readonly CustomValueEncoding<unknown>[];
+  /** The codecs of the encodings that the options of open() list, by name. */
+  readonly #listed: ReadonlyMap<string, ValueCodec<unknown>>;
   /** The spaces by name: those that are there, and those that were declared in this life. */
   readonly #spaces = new Map<string, Space>();
   readonly #handles = new Map<Space, Namespace<unknown, unknown>>();
@@ -34,7 +35,12 @@ export class Namespaces {
   constructor(store: CollectionStore, schema: Schema, encodings: readonly CustomValueEncoding<unknown>[]) {
     this.#store = store;
     this.#schema = schema;
-    this.#encodings = encodings;
+    this.#listed = new Map(
+      encodings.map((encoding) => {
+        const codec = resolveValueEncoding(encoding, "open option 'encodings'", schema.msgpack);
+        return [codec.name, codec];
+      }),
+    );
     for (const space of schema.spaces) if (space.id !== ROOT_ID) this.#spaces.set(space.name, space);
   }
 
@@ -55,9 +61,12 @@ export class Namespaces {
       valueEncoding?: unknown;
     };
     checkNames('namespace', given, OPTION_NAMES);
+    // Options may be foreign code, which may ask for the same name. So they are read before the name is looked up.
+    const givenKey = this.#givenKeyCodec(given.keyEncoding);
+    const givenValue = this.#givenValueCodec(given.valueEncoding);
     const known = this.#spaces.get(name);
-    const key = this.#keyCodec(given.keyEncoding, known);
-    const value = this.#valueCodec(given.valueEncoding, known);
+    const key = givenKey ?? known?.keyCodec ?? (utf8KeyCodec as KeyCodec<unknown>);
+    const value = givenValue ?? this.#knownValueCodec(known);
     const definition = new SpaceDefinition(name, key, value.name);
     if (known !== undefined && !known.equals(definition)) throw otherEncodings(known, definition);
     const space = known ?? this.#declare(definition);
@@ -71,8 +80,11 @@ export class Namespaces {
 
   /** Returns the space and codecs of a handle, which may be dropped. Throws a TypeError for anything else. */
   placeOf(argument: { toString(): string }, namespace: unknown): Place {
-    const { space, ownCodecs: codecs } = this.#own(argument, namespace);
-    return { space, codecs };
+    const { store, space, codecs } = this.#insideOf(argument, namespace);
+    if (store === this.#store) return { space, codecs };
+    throw new TypeError(
+      `${argument}: expected a namespace of this store, got one of another store. Get it with namespace(${JSON.stringify(space.name)}) of this store`,
+    );
   }
 
   /** Returns the space to drop; undefined for a name that nothing has. Throws what placeOf() throws, and KEELSON_DROPPED. */
@@ -89,7 +101,7 @@ export class Namespaces {
   /** Forgets a space that was dropped, or that was declared and never written to. */
   forget(space: Space): void {
     space.isDropped = true;
-    this.#spaces.delete(space.name);
+    if (this.#spaces.get(space.name) === space) this.#spaces.delete(space.name);
     this.#handles.delete(space);
   }
 
@@ -99,37 +111,34 @@ export class Namespaces {
     return space;
   }
 
-  #own(argument: { toString(): string }, namespace: unknown): Namespace<unknown, unknown> {
-    if (!(namespace instanceof Namespace)) {
-      const next = namespace instanceof SpaceCollection ? ROOT_STEP : undefined;
-      throw misuse(argument, 'a namespace, as db.namespace(name) returns it', namespace, next);
-    }
-    if (namespace.store !== this.#store) {
-      throw new TypeError(
-        `${argument}: expected a namespace of this store, got one of another store. Get it with namespace(${JSON.stringify(namespace.name)}) of this store`,
-      );
-    }
-    return namespace as Namespace<unknown, unknown>;
+  #insideOf(argument: { toString(): string }, namespace: unknown): NamespaceInside {
+    if (namespace instanceof Namespace) return Namespace.insideOf(namespace);
+    const next = namespace instanceof SpaceCollection ? ROOT_STEP : undefined;
+    throw misuse(argument, 'a namespace, as db.namespace(name) returns it', namespace, next);
   }
 
-  #keyCodec(option: unknown, known: Space | undefined): KeyCodec<unknown> {
-    if (option === undefined && known !== undefined) return known.keyCodec;
+  #givenKeyCodec(option: unknown): KeyCodec<unknown> | undefined {
+    if (option === undefined) return undefined;
     return resolveKeyEncoding("namespace option 'keyEncoding'", option) as KeyCodec<unknown>;
   }
 
-  #valueCodec(option: unknown, known: Space | undefined): ValueCodec<unknown> {
-    const { msgpack } = this.#schema;
+  #givenValueCodec(option: unknown): ValueCodec<unknown> | undefined {
+    if (option === undefined) return undefined;
     const argument = "namespace option 'valueEncoding'";
-    if (option !== undefined || known === undefined) {
-      return resolveValueEncoding(option as CustomValueEncoding<unknown>, argument, msgpack);
-    }
+    return resolveValueEncoding(option as CustomValueEncoding<unknown>, argument, this.#schema.msgpack);
+  }
+
+  /** Returns the codec of the values of a namespace; for a new one, that of the default encoding. */
+  #knownValueCodec(known: Space | undefined): ValueCodec<unknown> {
+    const { msgpack } = this.#schema;
+    if (known === undefined) return msgpack;
     const handle = this.#handles.get(known);
-    if (handle !== undefined) return handle.ownCodecs.value;
+    if (handle !== undefined) return Namespace.insideOf(handle).codecs.value as ValueCodec<unknown>;
     const { valueEncodingName: name } = known;
-    if (isBuiltInName(name)) return resolveValueEncoding(name, argument, msgpack);
-    const encoding = this.#encodings.find((listed) => listed.name === name);
-    if (encoding === undefined) throw unlistedEncoding(known);
-    return resolveValueEncoding(encoding, argument, msgpack);
+    if (isBuiltInName(name)) return resolveValueEncoding(name, 'valueEncoding', msgpack);
+    const listed = this.#listed.get(name);
+    if (listed === undefined) throw unlistedEncoding(known);
+    return listed;
   }
 }
 
@@ -141,8 +150,11 @@ function checkNamespaceName(name: unknown): asserts name is string {
 }
 
 function otherEncodings(known: Space, { keyCodec, valueEncodingName }: SpaceDefinition): KeelsonError {
-  const what = `The namespace ${JSON.stringify(known.name)} has ${known.keyCodec.name} keys and ${known.valueEncodingName} values; it was asked for with ${keyCodec.name} keys and ${valueEncodingName} values`;
-  const next = 'Leave keyEncoding and valueEncoding out, or give those that it has';
+  const has = known.isThere ? 'has' : 'was first asked for with';
+  const what = `The namespace ${JSON.stringify(known.name)} ${has} ${known.keyCodec.name} keys and ${known.valueEncodingName} values; it was asked for with ${keyCodec.name} keys and ${valueEncodingName} values`;
+  const next = known.isThere
+    ? 'Leave keyEncoding and valueEncoding out, or give those that it has'
+    : 'Leave keyEncoding and valueEncoding out, or give the same; db.drop(name) forgets what was asked for';
   return new KeelsonError('KEELSON_ENCODING_MISMATCH', { what, next }, { namespace: known.name });
 }
 

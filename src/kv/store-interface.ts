@@ -31,9 +31,9 @@ import type { WriteOptions } from './write/write-options.js';
  * console.log(entries, memory.slabBytes);
  */
 export interface StoreStats {
-  /** The number of keys. */
+  /** The number of keys of the store itself, without those of its namespaces. */
   readonly entries: number;
-  /** The memory of keys and values outside the JavaScript heap, in bytes. */
+  /** The memory of keys and values outside the JavaScript heap, in bytes, with those of all namespaces. */
   readonly memory: EntriesMemory;
   /** The LSN of the last write. */
   readonly lastLsn: number;
@@ -126,7 +126,8 @@ export interface Store<K, V> extends Collection<K, V> {
   /**
    * Returns a namespace of the store. The first write creates it, in the record of that write. A name has one namespace with
    * one pair of encodings until it is dropped. A call without encodings returns the namespace that is there, whatever its
-   * keys and values are: give the same options, or the same types, in every call.
+   * keys and values are: give the same options, or the same types, in every call. A name that was asked for takes about 1 KiB
+   * of memory until it is dropped, so do not ask for names that strangers choose.
    *
    * @param name 1 to 255 bytes of UTF-8, with any content.
    * @param options Its encodings. By default those that the namespace has; for a new one strings as keys, and msgpack.

@@ -6,6 +6,8 @@ import type { DirectoryPath, Lsn } from '../journal/index.js';
 import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
+import type { EntriesMemory } from './entries/entries.js';
+import type { Space } from './entries/space.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
 import { Snapshot } from './read/snapshot.js';
@@ -69,16 +71,18 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   }
 
   drop(namespace: unknown, options?: WriteOptions): Promise<Lsn> {
+    const { namespaces, schema } = this.#core;
     const writer = this.#core.writable();
     const durability = resolveDurability(options, WRITE_OPTIONS);
-    const space = this.#core.namespaces.toDrop(namespace);
+    const space = namespaces.toDrop(namespace);
     const writes = writer.path.take();
     try {
-      this.#core.schema.links.runOutsideOfCommits();
+      schema.links.runOutsideOfCommits();
       if (space?.isThere) writes.drop(space);
-      const promise = writer.commit(writes, durability);
-      if (space !== undefined) this.#core.namespaces.forget(space);
-      return promise;
+      const lsn = writer.path.commit(writes);
+      // Before the promise is made, because hooks of the program may write then.
+      if (space !== undefined) namespaces.forget(space);
+      return writer.whenDurable(lsn, durability);
     } finally {
       writer.path.giveBack(writes);
     }
@@ -115,13 +119,14 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#core.assertOpen();
     if (this.poisoned !== null) throw this.poisoned;
     const { storage, schema, lastLsn } = this.#core;
-    return this.#backups.start(directory, {
-      storage,
-      source: this.directory,
-      log: this.#core.writing?.log ?? null,
-      schema,
-      view: schema.wholeView(lastLsn),
-    });
+    const log = this.#core.writing?.log ?? null;
+    const view = schema.wholeView(lastLsn);
+    try {
+      return this.#backups.start(directory, { storage, source: this.directory, log, schema, view });
+    } catch (error) {
+      view.close();
+      throw error;
+    }
   }
 
   stats(): StoreStats {
@@ -129,7 +134,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     const { entries } = schema.root;
     return {
       entries: entries.size,
-      memory: entries.memory,
+      memory: memoryOf(schema.spaces),
       lastLsn: this.lastLsn,
       durableLsn: this.durableLsn,
       engine: storage.report,
@@ -176,6 +181,16 @@ function emit<E extends keyof StoreEvents>(
   ...args: StoreEvents[E]
 ): void {
   nextTick(() => events.emit(event, ...(args as never)));
+}
+
+/** Returns the memory of all spaces together. */
+function memoryOf(spaces: readonly Space[]): EntriesMemory {
+  const sum = { valueBytes: 0, slabBytes: 0, hashIndexBytes: 0, handleBytes: 0 };
+  for (const { entries } of spaces) {
+    const { memory } = entries;
+    for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += memory[name];
+  }
+  return sum;
 }
 
 function checkListener(event: unknown, listener: unknown): void {

@@ -2,7 +2,7 @@
 // What is known for certain is recorded as facts, for the crashes; what must hold while it runs is checked on the way.
 
 import { isKeelsonError } from '../../src/errors.js';
-import type { Namespace } from '../../src/kv/namespace.js';
+import { Namespace } from '../../src/kv/namespace.js';
 import type { StoreCore } from '../../src/kv/store-core.js';
 import type { Storage } from '../../src/storage/index.js';
 import type { SimulatedDisk } from '../../src/testing/index.js';
@@ -556,5 +556,5 @@ export class ScriptLife {
 /** The core of a store, which every namespace leads to. */
 function coreOf(store: ScriptStore): StoreCore {
   const handle = store.namespace('people', encodingsOf({} as Script, 'people'));
-  return (handle as unknown as Namespace<unknown, unknown>).store as StoreCore;
+  return Namespace.insideOf(handle as unknown as Namespace<unknown, unknown>).store as StoreCore;
 }

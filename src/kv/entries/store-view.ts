@@ -206,6 +206,10 @@ export class WholeView {
   readonly highestId: number;
   /** The spaces in the order of their ids. */
   readonly spaces: readonly SpaceView[];
+  /** The number of entries in all spaces. */
+  readonly size: number;
+  /** The bytes of the entries in all spaces. */
+  readonly bytes: number;
   /** Lets go of the entries. */
   readonly close: () => void;
 
@@ -227,15 +231,7 @@ export class WholeView {
     this.highestId = highestId;
     this.spaces = spaces;
     this.close = close;
-  }
-
-  /** The number of entries in all spaces. */
-  get size(): number {
-    return this.spaces.reduce((sum, { size }) => sum + size, 0);
-  }
-
-  /** The bytes of the entries in all spaces. */
-  get bytes(): number {
-    return this.spaces.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.size = spaces.reduce((sum, space) => sum + space.size, 0);
+    this.bytes = spaces.reduce((sum, space) => sum + space.bytes, 0);
   }
 }

@@ -210,7 +210,7 @@ export interface Reads<K, V> {
   nth(at: number): [K, V] | undefined;
 }
 
-/** The codecs of the root space, which the options of open() name. */
+/** The codecs of the keys and values of one space. */
 export interface Codecs<K, V> {
   readonly key: KeyCodec<K>;
   readonly value: ValueCodec<V>;

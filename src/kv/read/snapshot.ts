@@ -53,6 +53,7 @@ export class Snapshot<K, V> extends SpaceSnapshot<K, V> {
   in<NK, NV>(namespace: unknown): SpaceSnapshot<NK, NV> {
     this.#assertOpen();
     const { space, codecs } = this.#store.placeOf('namespace', namespace);
+    this.#view.in(space);
     return new SpaceSnapshot<NK, NV>(codecs as Codecs<NK, NV>, this.#view, space, this.#assertOpen);
   }
 

@@ -25,11 +25,6 @@ export class LostSpaces {
     this.#schema = schema;
   }
 
-  /** The number of spaces so far. */
-  get count(): number {
-    return this.#ids.size;
-  }
-
   /** Returns true for a space that make() has made. */
   has({ id }: Space): boolean {
     return this.#ids.has(id);

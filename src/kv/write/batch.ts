@@ -81,6 +81,7 @@ class OperationName {
   }
 }
 
+/** The operations of one batch while they are added to a write set. */
 class Batch {
   readonly #root: Place;
   readonly #writes: WriteSet;
@@ -148,6 +149,8 @@ class Batch {
   #clear(space: Space, { key }: Codecs<unknown, unknown>, given: object): void {
     const range = resolveRange(key, `${this.#name}`, CLEAR_NAMES, given, ['type', 'namespace']);
     const { bounds, limit } = range;
+    // A clear of a namespace that nobody has written to must not create it.
+    if (!space.isThere && this.#writes.created(space.id) === undefined) return;
     if (limit === Number.POSITIVE_INFINITY) {
       this.#writes.clear(space, bounds);
       this.#overlays?.get(space)?.clear(bounds);

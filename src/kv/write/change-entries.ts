@@ -138,7 +138,7 @@ export class QueuedPuts {
   readonly #schema: Schema;
   readonly #hasOwnKeys: boolean;
   #count = 0;
-  readonly #spaces: Space[] = [];
+  readonly #spaces: (Space | null)[] = [];
   readonly #keys: IndexKey[] = [];
   readonly #lsns: number[] = [];
   readonly #handles: EntryHandle[] = [];
@@ -178,8 +178,9 @@ export class QueuedPuts {
       const logged = writeLog.isOpen ? entries.ownKeyOf(this.#handles[at]!, this.#keys[at]!) : null;
       const isNew = entries.link(this.#keys[at]!, lsn, this.#handles[at]!, this.#hasOwnKeys);
       if (logged !== null) writeLog.changeKey(space, logged, isNew);
-      // A key may be a substring that keeps a longer string in memory.
+      // A key may be a substring that keeps a longer string in memory, and a space may be dropped later.
       this.#keys[at] = '';
+      this.#spaces[at] = null;
     }
     this.#count = 0;
   };

@@ -1,5 +1,6 @@
 // The conditions of a write: what must hold when it is committed. Nothing is written when one does not hold. Pure.
 
+import { inspect } from 'node:util';
 import { KeelsonError } from '../../errors.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Space } from '../entries/space.js';
@@ -42,7 +43,7 @@ export function assertNotDropped({ isDropped, name }: Space): void {
 /** Returns a key as a message shows it, with the name of its namespace. */
 export function shownKey({ name, keyCodec }: Space, key: IndexKey): string {
   const given: unknown = keyCodec.fromIndexKey(key);
-  const text = typeof given === 'string' ? JSON.stringify(given) : String(given);
+  const text = typeof given === 'string' ? JSON.stringify(given) : inspect(given, { breakLength: Infinity });
   const shown = text.length > SHOWN_KEY_CHARACTERS_MAX ? `${text.slice(0, SHOWN_KEY_CHARACTERS_MAX)}…` : text;
   return name === '' ? `the key ${shown}` : `the key ${shown} of the namespace ${JSON.stringify(name)}`;
 }

@@ -74,7 +74,7 @@ export class WriteSet implements WrittenValues {
   /** The version that each key must have; 0 for an absent key. */
   checkVersions: number[] = [];
   /** The spaces that the write creates. */
-  #created: Space[] = [];
+  #created = new Map<number, Space>();
   readonly #schema: Schema;
   readonly #writer: RecordWriter;
   /** The epoch of the schema in which the record was begun, or last finished. */
@@ -164,7 +164,7 @@ export class WriteSet implements WrittenValues {
 
   addCreate(space: Space): void {
     this.#add(CREATE, space);
-    this.#created.push(space);
+    this.#created.set(space.id, space);
   }
 
   addDrop(space: Space): void {
@@ -197,7 +197,7 @@ export class WriteSet implements WrittenValues {
     return {
       count: this.count,
       bounds: this.bounds.length,
-      created: this.#created.length,
+      created: this.#created.size,
       record: this.#writer.mark(),
     };
   }
@@ -207,7 +207,8 @@ export class WriteSet implements WrittenValues {
     this.#forget(count);
     this.count = count;
     this.bounds.length = bounds;
-    this.#created.length = created;
+    if (this.#created.size > created)
+      for (const id of [...this.#created.keys()].slice(created)) this.#created.delete(id);
     this.#writer.rollback(record);
   }
 
@@ -223,7 +224,7 @@ export class WriteSet implements WrittenValues {
 
   /** Returns the space with this id that the write creates, or undefined. */
   created(id: number): Space | undefined {
-    return this.#created.find((space) => space.id === id);
+    return this.#created.get(id);
   }
 
   /** Ends the record and returns it. The record is valid until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
@@ -293,7 +294,7 @@ export class WriteSet implements WrittenValues {
     this.count = 0;
     this.highestId = 0;
     if (this.bounds.length > 0) this.bounds = [];
-    if (this.#created.length > 0) this.#created = [];
+    if (this.#created.size > 0) this.#created = new Map();
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
   }
