@@ -255,7 +255,7 @@ describe('a signal whose removeEventListener() throws', () => {
     const world = await World.open();
     const { db } = world;
     const { signal, calls } = stuckSignal();
-    const all = [{ signal }, {}, { signal }].map((options) => db.transaction(forEver, options));
+    const all = [{ signal }, {}, { signal }, {}].map((options) => db.transaction(forEver, options));
     const rejected = all.map((each) => expect(each).rejects.toEqual(failure('KEELSON_CLOSED')));
     await nextTurn();
     const put = db.put('a', 1);

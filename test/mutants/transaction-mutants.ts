@@ -2,7 +2,6 @@
 
 import type { Edit, Mutant } from './mutants.js';
 
-// Those of programs and of kept strings run on what is in dist/.
 const ENDS = 'test/kv/transaction-ends.test.ts';
 const FOREIGN_CODE = 'test/kv/transaction-foreign-code.test.ts';
 const HOOKS = 'test/kv/transaction-hooks.test.ts';
@@ -297,7 +296,8 @@ const ends: readonly Mutant[] = [
   }),
   mutantIn(TRANSACTIONS, 'a signal that throws leaves its promise unsettled', [ENDS], {
     find: '    open.attempt.end();\n    this.#turns.leave(open);\n',
-    replace: '    open.attempt.end();\n    this.#turns.leave(open);\n    open.onEnd?.();\n',
+    replace:
+      '    open.attempt.end();\n    this.#turns.leave(open);\n    if (open.signal !== undefined) this.#signals.delete(open.signal, open);\n',
   }),
   mutantIn(TRANSACTIONS, 'a signal that throws keeps others from ending', [TIME], {
     find: '    } catch {\n      // A signal may',
@@ -310,15 +310,6 @@ const ends: readonly Mutant[] = [
   mutantIn(READS, 'a point read looks for its view before its key', [FOREIGN_CODE], {
     find: '    const indexKey = this.codecs.key.toIndexKey(argument, key);\n    return this.#access.view().find(indexKey);',
     replace: '    return this.#access.view().find(this.codecs.key.toIndexKey(argument, key));',
-  }),
-  mutantIn(READS, 'a rank looks for its view before its key', [FOREIGN_CODE], {
-    find: "    const indexKey = this.codecs.key.toIndexKey('key', key);\n    return this.#access.view().rank(indexKey);",
-    replace: "    return this.#access.view().rank(this.codecs.key.toIndexKey('key', key));",
-  }),
-  mutantIn(READS, 'a count looks for its view before its range', [FOREIGN_CODE], {
-    find: "    const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);\n    return this.#access.view().count(bounds);",
-    replace:
-      "    const view = this.#access.view();\n    return view.count(resolveRange(this.codecs.key, 'range', BOUND_NAMES, range).bounds);",
   }),
   mutantIn(ATTEMPT, 'a key that has ended its transaction begins to read a space', [FOREIGN_CODE], {
     find: "    if (this.phase === 'ended') throw closed('The transaction has ended');\n    const overlay",
