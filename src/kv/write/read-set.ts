@@ -37,6 +37,8 @@ export class RangeRead {
   last: IndexKey | undefined;
   /** True when the whole interval was read. */
   isWhole: boolean;
+  /** True when the iteration has met its limit. */
+  hasMetLimit = false;
 
   constructor(space: Space, interval: KeyInterval, isWhole: boolean, reverse = false) {
     this.space = space;
@@ -51,6 +53,11 @@ export class RangeRead {
     const read = new RangeRead(space, interval, true);
     read.seesValues = true;
     return read;
+  }
+
+  /** True when the read sees nothing more. */
+  get isOver(): boolean {
+    return this.isWhole || this.hasMetLimit;
   }
 
   /** The interval that was seen, or null when nothing was. */
@@ -131,13 +138,7 @@ export class ReadSet {
 
   /** What range reads have seen, by space. */
   get ranges(): ReadonlyMap<Space, SeenRanges> {
-    const bySpace = new Map<Space, RangeRead[]>();
-    for (const range of this.#ranges ?? []) {
-      const known = bySpace.get(range.space);
-      if (known === undefined) bySpace.set(range.space, [range]);
-      else known.push(range);
-    }
-    return new Map([...bySpace].map(([space, ranges]) => [space, new SeenRanges(space, ranges)]));
+    return seenBySpace(this.#ranges ?? []);
   }
 
   /** True when a range was read, so that versions alone do not tell whether the reads still hold. */
@@ -169,12 +170,10 @@ export class ReadSet {
 
   /** Merges the range reads that are over. An iteration may go on, so it stays. */
   #compactRanges(ranges: readonly RangeRead[]): void {
-    const kept = ranges.filter(({ isWhole }) => !isWhole);
-    const over = new Map<Space, RangeRead[]>();
-    for (const range of ranges)
-      if (range.isWhole) over.set(range.space, [...(over.get(range.space) ?? []), range]);
-    for (const [space, whole] of over) {
-      const seen = new SeenRanges(space, whole);
+    const kept = ranges.filter(({ isOver }) => !isOver);
+    const over = ranges.filter(({ isOver }) => isOver);
+    for (const seen of seenBySpace(over).values()) {
+      const { space } = seen;
       for (const interval of seen.keys) kept.push(new RangeRead(space, interval, true));
       for (const interval of seen.values) kept.push(RangeRead.ofValues(space, interval));
     }
@@ -200,6 +199,16 @@ export class ReadSet {
     this.#lastPoint = kept;
     this.#compactedAt = Math.max(POINTS_COMPACTED_MIN, this.#points * 2);
   }
+}
+
+function seenBySpace(ranges: readonly RangeRead[]): ReadonlyMap<Space, SeenRanges> {
+  const bySpace = new Map<Space, RangeRead[]>();
+  for (const range of ranges) {
+    const known = bySpace.get(range.space);
+    if (known === undefined) bySpace.set(range.space, [range]);
+    else known.push(range);
+  }
+  return new Map([...bySpace].map(([space, of]) => [space, new SeenRanges(space, of)]));
 }
 
 function shownNamespace({ name }: Space): string {

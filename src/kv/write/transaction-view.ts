@@ -162,7 +162,10 @@ class RecordedWalk implements IndexWalk<EntryId> {
 
   advance(): boolean {
     this.#assertReadable();
-    if (this.#left <= 0) return false;
+    if (this.#left <= 0) {
+      this.#read.hasMetLimit = true;
+      return false;
+    }
     if (!this.#walk.advance()) {
       this.#read.isWhole = true;
       return false;
