@@ -6,7 +6,7 @@ import type { Codecs } from './read/reads.js';
 import { type CollectionStore, SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
 
-/** What is inside of a handle of a namespace. */
+/** The inside of a handle of a namespace. */
 export interface NamespaceInside {
   readonly store: CollectionStore;
   /** The space, which may be dropped. */

@@ -41,7 +41,7 @@ export interface Writing {
   readonly checkpoints: CheckpointSchedule;
 }
 
-/** What the parts of a store share. */
+/** The core of a store, which its parts share. */
 export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore {
   readonly storage: Storage;
   readonly directory: string;

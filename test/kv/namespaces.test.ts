@@ -253,6 +253,21 @@ describe('the options of a namespace', () => {
     await db.close();
   });
 
+  // The name was looked up before the options were read. Two namespaces of one name were made, and one could not be reached.
+  test('may be foreign code that asks for the same name, and there is still one namespace of it', async () => {
+    const options = {
+      get valueEncoding() {
+        void db.namespace('jobs').put('first', 1);
+        return 'msgpack';
+      },
+    };
+    const jobs = db.namespace('jobs', options as never);
+    expect(jobs).toBe(db.namespace('jobs'));
+    expect([db.namespaces(), jobs.size]).toEqual([['jobs'], 1]);
+    await reopen();
+    expect([db.namespaces(), db.namespace('jobs').size]).toEqual([['jobs'], 1]);
+  });
+
   test('are fixed by the first call of a life, whether or not anything is written', async () => {
     db.namespace('jobs', { keyEncoding: tuple<[number]>(), valueEncoding: json() });
     const askedFor = failure(

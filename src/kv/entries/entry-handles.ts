@@ -63,7 +63,7 @@ export class EntryHandles extends EntryHandlesView {
   /** The number of different ids since the last clear(). Ids in use and free ids are all below it. */
   #end = 0;
   #firstFree = NO_ID;
-  /** What short views need, or null while there are none. */
+  /** The handles that short views need, or null while there are none. */
   #replaced: ReplacedHandles | null = null;
 
   constructor(epoch = new ViewEpoch()) {

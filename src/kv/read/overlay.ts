@@ -53,7 +53,7 @@ export class Overlay extends OverlayReads implements View {
   #cleared: readonly KeyInterval[] = NONE_CLEARED;
   /** The keys in their order, or null while nobody needs the order. */
   #keys: MergedKeys | null = null;
-  /** What undoes each change since the first open savepoint, or null without one. */
+  /** The functions that undo each change since the first open savepoint, or null without one. */
   #undo: (() => void)[] | null = null;
   #savepoints = 0;
 

@@ -216,7 +216,7 @@ export interface Codecs<K, V> {
   readonly value: ValueCodec<V>;
 }
 
-/** What reads need. */
+/** The access of reads to entries. */
 export interface ReadAccess {
   /** Returns the entries as they are for the next read. */
   view(): View;

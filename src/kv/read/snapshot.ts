@@ -16,7 +16,7 @@ export class SpaceSnapshot<K, V> extends IndexReads<K, V> {
   }
 }
 
-/** What a snapshot needs of its store. */
+/** The part of a store that its snapshots use. */
 export interface SnapshotStore {
   readonly directory: string;
   /** Every read asks, because a snapshot ends with its store. */

@@ -20,7 +20,7 @@ import { ViewedEntries } from './viewed-entries.js';
 import type { WriteCheck } from './write-path.js';
 import type { WriteMark, WriteSet } from './write-set.js';
 
-/** What an attempt needs of its store. */
+/** The part of a store that attempts use. */
 export interface AttemptStore {
   readonly schema: Schema;
   /** Throws when the store takes no reads. */
@@ -39,7 +39,7 @@ export class Part {
   readonly outer: Part | null;
   isOpen = true;
   #isUndone = false;
-  /** What undoes the part, or null for the outermost one. */
+  /** The state to go back to, or null for the outermost part. */
   readonly savepoint: Savepoint | null;
 
   constructor(outer: Part | null, savepoint: Savepoint | null) {
@@ -58,7 +58,7 @@ export class Part {
   }
 }
 
-/** What an attempt held when a part began. */
+/** The state of an attempt when a part began. */
 interface Savepoint {
   readonly writes: WriteMark | null;
   readonly overlays: ReadonlyMap<Overlay, number>;

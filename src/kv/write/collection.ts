@@ -21,7 +21,7 @@ import type { Writer } from './writer.js';
 /** The most times that a batch is read, when keys or values in it write to the store each time. */
 const BATCH_TRIES_MAX = 3;
 
-/** What a collection needs of its store. */
+/** The part of a store that its collections use. */
 export interface CollectionStore {
   /** Throws when the store takes no reads. */
   assertOpen(): void;
