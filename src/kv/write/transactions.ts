@@ -28,7 +28,7 @@ const ATTEMPT_WITH_TURN_MIN = 4;
 /** The most time that a comparison of views takes before the event loop has a turn, in milliseconds. */
 const COMPARISON_SLICE_MS = 2;
 
-/** What transactions need of their store. */
+/** The part of a store that its transactions use. */
 export interface TransactionStore {
   readonly schema: Schema;
   readonly guard: FunctionGuard;
