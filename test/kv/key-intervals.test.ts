@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
-import type { KeyBounds } from '../../src/kv/encoding/key-bounds.js';
+import { type KeyBounds, successorOf } from '../../src/kv/encoding/key-bounds.js';
 import {
   ALL_OF_THEM,
   boundsOf,
@@ -16,7 +16,6 @@ import {
   mergedIntervals,
   overlap,
   overlapsAny,
-  successorOf,
   withInterval,
 } from '../../src/kv/read/key-intervals.js';
 

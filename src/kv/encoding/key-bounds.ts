@@ -17,3 +17,11 @@ export const ALL_KEYS: KeyBounds = {
   high: undefined,
   highInclusive: true,
 };
+
+/** The lowest of all possible keys. */
+export const LOWEST_KEY: IndexKey = '';
+
+/** Returns the next possible key. So an exclusive low bound becomes an inclusive one. */
+export function successorOf(key: IndexKey): IndexKey {
+  return `${key}\0`;
+}

@@ -8,7 +8,7 @@
 // shared node, it copies the node and marks the children as shared. The arrays of a shared node never change, so writes
 // to the original do not affect a walk over a clone.
 
-import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
+import { ALL_KEYS, type KeyBounds, LOWEST_KEY, successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { countIn, rankOf } from './order-statistics.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
@@ -40,12 +40,6 @@ const TAIL_KEYS_MIN = 32;
 
 /** Unsorted keys go one by one into a tree with more than this many times their number of keys. */
 const REBUILT_RATIO_MAX = 4;
-
-/** The lowest of all possible keys. */
-const LOWEST_KEY: IndexKey = '';
-
-/** A key with this suffix is the next possible key. So an exclusive low bound becomes an inclusive bound. */
-const SUCCESSOR_SUFFIX = '\0';
 
 /** An ordered map from index keys to values, in the order of code units. */
 export class OrderedIndex<V extends object | number> {
@@ -326,5 +320,5 @@ function isUnbounded(bounds: KeyBounds): boolean {
 /** Returns the lowest possible key in the range. */
 function lowestOf(bounds: KeyBounds): IndexKey {
   if (bounds.low === undefined) return LOWEST_KEY;
-  return bounds.lowInclusive ? bounds.low : bounds.low + SUCCESSOR_SUFFIX;
+  return bounds.lowInclusive ? bounds.low : successorOf(bounds.low);
 }

@@ -1,13 +1,7 @@
 // Intervals of index keys: the cleared parts of an overlay, and the parts that a transaction has read. Pure.
 
-import type { KeyBounds } from '../encoding/key-bounds.js';
+import { type KeyBounds, LOWEST_KEY, successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-
-/** A key with this suffix is the next possible key. */
-const SUCCESSOR_SUFFIX = '\0';
-
-/** The lowest of all possible keys. */
-const LOWEST_KEY: IndexKey = '';
 
 /** The keys from `low`, which is inside, to `end`, which is outside; without `end`, all keys from `low` on. */
 export interface KeyInterval {
@@ -17,11 +11,6 @@ export interface KeyInterval {
 
 /** The interval of all keys. */
 export const ALL_OF_THEM: KeyInterval = { low: LOWEST_KEY, end: undefined };
-
-/** Returns the next possible key. */
-export function successorOf(key: IndexKey): IndexKey {
-  return key + SUCCESSOR_SUFFIX;
-}
 
 /** Returns the interval of the keys within bounds. */
 export function intervalOf({ low, lowInclusive, high, highInclusive }: KeyBounds): KeyInterval {

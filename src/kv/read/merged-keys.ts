@@ -1,7 +1,7 @@
 // The keys of an overlay in their order: those of the view beneath, without the cleared and deleted ones, and with those
 // that were written above it. Counts and places are found in O(log² n), without visiting the keys.
 
-import type { KeyBounds } from '../encoding/key-bounds.js';
+import { type KeyBounds, successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import { OrderedIndex } from '../entries/ordered-index.js';
@@ -14,7 +14,6 @@ import {
   intervalOf,
   isEmptyInterval,
   type KeyInterval,
-  successorOf,
   withInterval,
 } from './key-intervals.js';
 

@@ -4,6 +4,7 @@
 // A point read has seen the version of one key. A range read has seen which keys are in an interval, and maybe their values.
 // An iteration that stopped early has seen the interval up to the place where it stopped.
 
+import { successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Space } from '../entries/space.js';
 import type { LoggedChange, WriteLog } from '../entries/write-log.js';
@@ -13,7 +14,6 @@ import {
   type KeyInterval,
   mergedIntervals,
   overlapsAny,
-  successorOf,
 } from '../read/key-intervals.js';
 import { shownKey, versionIn } from './conditions.js';
 
@@ -69,7 +69,7 @@ export class RangeRead {
   }
 }
 
-/** What range reads of one space have seen, in disjoint and ascending intervals. */
+/** The disjoint and ascending intervals that range reads of one space have seen. */
 export class SeenRanges {
   readonly space: Space;
   /** The intervals of which only the keys were seen. */
@@ -111,7 +111,7 @@ class PointRead {
   }
 }
 
-/** What one attempt of a transaction has read. */
+/** The reads of one attempt of a transaction. */
 export class ReadSet {
   #lastPoint: PointRead | null = null;
   #points = 0;
@@ -136,7 +136,7 @@ export class ReadSet {
     if (this.#ranges.length >= this.#rangesCompactedAt) this.#compactRanges(this.#ranges);
   }
 
-  /** What range reads have seen, by space. */
+  /** The intervals that range reads have seen, by space. */
   get ranges(): ReadonlyMap<Space, SeenRanges> {
     return seenBySpace(this.#ranges ?? []);
   }

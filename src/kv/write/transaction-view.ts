@@ -1,19 +1,19 @@
 // The view of a transaction: one space under the writes of the transaction. It records what is read of the entries beneath
 // them.
 
-import type { KeyBounds } from '../encoding/key-bounds.js';
+import { type KeyBounds, successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import type { EntryHandle } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import type { IndexWalk, View, Walkable } from '../entries/view.js';
-import { ALL_OF_THEM, intervalOf, type KeyInterval, successorOf } from '../read/key-intervals.js';
+import { ALL_OF_THEM, intervalOf, type KeyInterval } from '../read/key-intervals.js';
 import type { Overlay } from '../read/overlay.js';
 import { RangeRead, type ReadSet } from './read-set.js';
 
 type Decode<T> = (bytes: Uint8Array, start: number, end: number) => T;
 
-/** What a view needs of the attempt that reads. */
+/** The part of an attempt that records its reads. */
 export interface Recording {
   /** True when reads are recorded. */
   readonly isRecording: boolean;
