@@ -16,6 +16,7 @@ import type { Place } from './write/batch.js';
 import type { CollectionStore } from './write/collection.js';
 import { FunctionGuard } from './write/function-guard.js';
 import type { TransactionStore } from './write/transactions.js';
+import { Watches, type WatchStore } from './write/watches.js';
 import { WritePath } from './write/write-path.js';
 import { Writer } from './write/writer.js';
 
@@ -42,7 +43,7 @@ export interface Writing {
 }
 
 /** The core of a store, which its parts share. */
-export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore {
+export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore, WatchStore {
   readonly storage: Storage;
   readonly directory: string;
   readonly schema: Schema;
@@ -52,6 +53,7 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   readonly guard = new FunctionGuard();
   /** The parts for writes, or null in a store that was opened read-only. */
   readonly writing: Writing | null;
+  readonly watches = new Watches(this);
   isClosed = false;
   readonly #recovery: StoreRecovery;
 
