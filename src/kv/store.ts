@@ -37,7 +37,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     super(parts.codecs, core, parts.schema.root);
     this.recovery = parts.recovery;
     this.directory = parts.directory;
-    this.id = Buffer.from(parts.journalId).toString('hex');
+    this.id = Buffer.from(parts.loaded.journalId).toString('hex');
     this.#core = core;
     this.#transactions = new Transactions(core);
     this.#events = events;
@@ -113,6 +113,11 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     return this.#core.assertWritable().log.syncThroughSync();
   }
 
+  async refresh(): Promise<Lsn> {
+    this.#core.assertOpen();
+    return (await this.#core.following?.refresh()) ?? this.lastLsn;
+  }
+
   drained(): Promise<void> {
     return this.#core.assertWritable().log.drained();
   }
@@ -175,7 +180,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#core.isClosed = true;
     this.#transactions.close();
     this.#core.watches.close();
-    await Promise.all([writing?.checkpoints.close(), this.#backups.close()]);
+    await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
     await writing?.log.close();
     emit(this.#events, 'close');
   }
