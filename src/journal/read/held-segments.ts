@@ -26,6 +26,16 @@ export interface HeldSegment {
   readonly writtenAs: WritableSegment | null;
 }
 
+/** Segments from which records can be read. */
+export interface ReadableSegments {
+  /** The LSN at which the oldest segment starts, or null if there is no segment. */
+  readonly startLsn: number | null;
+  /** Files that readers have open. Whoever takes one out closes it. */
+  readonly readerFiles: Set<StorageFile>;
+  /** Returns the segment with the record that follows `lsn`, or null if no durable record follows. */
+  find(lsn: number): HeldSegment | null;
+}
+
 /** A segment file that is no longer needed. */
 export interface RetiredSegment {
   readonly path: string;
@@ -69,7 +79,7 @@ export class SegmentPin {
 }
 
 /** Keeps the list of the segments that a journal holds, and the pins of its readers. */
-export class HeldSegments {
+export class HeldSegments implements ReadableSegments {
   #segments: HeldSegment[] = [];
   /** Files that the next retirement removes. */
   #stale: RetiredSegment[] = [];

@@ -6,7 +6,7 @@ import { readAhead, type Storage } from '../../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, decodeCommitHeader } from '../format/commit-format.js';
 import { FrameCursor } from '../format/frame-cursor.js';
 import type { Lsn } from '../format/lsn.js';
-import type { HeldSegment, HeldSegments } from './held-segments.js';
+import type { HeldSegment, ReadableSegments } from './held-segments.js';
 
 /** A record in memory of its own. */
 export interface JournalRecord {
@@ -52,7 +52,7 @@ export interface ReaderPlace {
  */
 export async function* readRecords(
   storage: Storage,
-  held: HeldSegments,
+  held: ReadableSegments,
   place: ReaderPlace,
   toLsn: number,
   windowBytes?: number,
@@ -72,7 +72,7 @@ export async function* readRecords(
  */
 export async function replayRecords(
   storage: Storage,
-  held: HeldSegments,
+  held: ReadableSegments,
   place: ReaderPlace,
   toLsn: number,
   visit: RecordVisit,
@@ -93,7 +93,7 @@ function closedJournal(directory: string): KeelsonError {
  */
 export async function* readWindows(
   storage: Storage,
-  held: HeldSegments,
+  held: ReadableSegments,
   place: ReaderPlace,
   toLsn: number,
   windowBytes?: number,

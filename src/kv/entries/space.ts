@@ -42,7 +42,8 @@ export interface ViewsOfSpaces {
 
 /** A space of an open store. */
 export class Space extends SpaceDefinition {
-  readonly id: number;
+  /** The id, which changes only when the log creates a space that a read-only store has declared. */
+  id: number;
   /** The entries; other and empty ones once the space was dropped. */
   entries: Entries;
   /** The LSN of the last write to this space. */
@@ -76,6 +77,13 @@ export class Space extends SpaceDefinition {
   enter(): void {
     this.epoch = this.#views.epoch;
     this.isThere = true;
+  }
+
+  /** Replaces the entries. Earlier views keep those that they saw. */
+  replace({ entries, lastLsn }: Space): void {
+    this.beforeChange();
+    this.entries = entries;
+    this.lastLsn = lastLsn;
   }
 
   /**
