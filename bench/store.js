@@ -29,6 +29,7 @@ const TRIALS = [
   'tuple-keys',
   'old-view',
   'watch',
+  'feed',
 ];
 
 const { values: options } = parseArgs({

@@ -7,9 +7,9 @@ import { type KeyCodec, resolveKeyEncoding, utf8KeyCodec } from './encoding/key-
 import { isBuiltInName, resolveValueEncoding, type ValueCodec } from './encoding/value-encoding.js';
 import type { Schema } from './entries/schema.js';
 import { ROOT_ID, type Space, SpaceDefinition } from './entries/space.js';
-import { Namespace, type NamespaceInside } from './namespace.js';
+import { Namespace, type NamespaceInside, type NamespaceStore } from './namespace.js';
 import type { Place } from './write/batch.js';
-import { type CollectionStore, SpaceCollection } from './write/collection.js';
+import { SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
 
 /** The longest name of a namespace, in bytes of UTF-8. */
@@ -24,7 +24,7 @@ const OPTION_NAMES = ['keyEncoding', 'valueEncoding'] as const;
 
 /** The namespaces of one store. */
 export class Namespaces {
-  readonly #store: CollectionStore;
+  readonly #store: NamespaceStore;
   readonly #schema: Schema;
   /** The codecs of the encodings that the options of open() list, by name. */
   readonly #listed: ReadonlyMap<string, ValueCodec<unknown>>;
@@ -32,7 +32,7 @@ export class Namespaces {
   readonly #spaces = new Map<string, Space>();
   readonly #handles = new Map<Space, Namespace<unknown, unknown>>();
 
-  constructor(store: CollectionStore, schema: Schema, encodings: readonly CustomValueEncoding<unknown>[]) {
+  constructor(store: NamespaceStore, schema: Schema, encodings: readonly CustomValueEncoding<unknown>[]) {
     this.#store = store;
     this.#schema = schema;
     this.#listed = new Map(
@@ -126,6 +126,16 @@ export class Namespaces {
   /** Notes that the log has dropped a space. */
   left(space: Space): void {
     this.forget(space);
+  }
+
+  /**
+   * Returns the codec of the values of a space of this store, which may be dropped. Throws KEELSON_ENCODING_MISMATCH for an
+   * encoding of the program that it has not given in this life.
+   */
+  valueCodecOf(space: Space): ValueCodec<unknown> {
+    const { name, valueEncodingName } = space;
+    const known = this.#spaces.get(name);
+    return this.#knownValueCodec(known?.valueEncodingName === valueEncodingName ? known : space);
   }
 
   #declare(definition: SpaceDefinition): Space {

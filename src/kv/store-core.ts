@@ -5,7 +5,10 @@ import type { Lsn } from '../journal/index.js';
 import type { LocalLog } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
 import type { CustomValueEncoding } from './encoding/encoding-types.js';
+import type { ValueCodec } from './encoding/value-encoding.js';
 import type { Schema } from './entries/schema.js';
+import { ROOT_ID, type Space } from './entries/space.js';
+import { ChangeFeeds, type FedLog, type FedStore } from './feed/change-feeds.js';
 import { Following, type LoadedLog } from './following.js';
 import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './image/checkpoint-schedule.js';
 import { Namespaces } from './namespaces.js';
@@ -46,7 +49,7 @@ export interface Writing {
 }
 
 /** The core of a store, which its parts share. */
-export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore, WatchStore {
+export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore, WatchStore, FedStore {
   readonly storage: Storage;
   readonly directory: string;
   readonly schema: Schema;
@@ -59,10 +62,14 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   /** The part that follows the owner, in a store that was opened read-only; otherwise null. */
   readonly following: Following | null;
   readonly watches = new Watches(this);
+  readonly feeds = new ChangeFeeds(this);
+  /** The id of the journal, as text. */
+  readonly id: string;
   isClosed = false;
 
   constructor(parts: StoreParts<unknown, unknown>, emit: (event: CheckpointEvent) => void) {
     const { storage, directory, codecs, schema, log, options } = parts;
+    this.id = Buffer.from(parts.loaded.journalId).toString('hex');
     this.storage = storage;
     this.directory = directory;
     this.schema = schema;
@@ -83,6 +90,7 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   ): Writing {
     schema.links.onStopped = (cause) => log.poison(cause);
     log.onSubmitted(() => schema.links.runBehindSubmit());
+    log.onPartBegun(() => schema.startPart(log.nextLsn));
     const checkpoints = new CheckpointSchedule({ storage, directory, log, options, schema, images, emit });
     const path = new WritePath({
       log,
@@ -155,10 +163,7 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   /** Returns the parts for writes. Throws when the store takes no writes. */
   assertWritable(): Writing {
     this.assertOpen();
-    if (this.writing === null) {
-      const what = `The store in ${this.directory} was opened with readOnly: true`;
-      throw new KeelsonError('KEELSON_READ_ONLY', what);
-    }
+    if (this.writing === null) throw this.#readOnly();
     const { poisoned } = this.writing.log;
     if (poisoned !== null) throw poisoned;
     return this.writing;
@@ -166,6 +171,28 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
 
   placeOf(argument: { toString(): string }, namespace: unknown): Place {
     return this.namespaces.placeOf(argument, namespace);
+  }
+
+  get fedLog(): FedLog {
+    if (this.writing === null) throw this.#readOnly();
+    const { log } = this.writing;
+    return {
+      oldestLsn: log.oldestLsn,
+      durableLsn: log.syncedLsn,
+      lastLsn: log.nextLsn,
+      feed: (options) => log.feed(options),
+    };
+  }
+
+  valueCodecOf(space: Space): ValueCodec<unknown> {
+    return space.id === ROOT_ID
+      ? (this.root.codecs.value as ValueCodec<unknown>)
+      : this.namespaces.valueCodecOf(space);
+  }
+
+  #readOnly(): KeelsonError {
+    const what = `The store in ${this.directory} was opened with readOnly: true`;
+    return new KeelsonError('KEELSON_READ_ONLY', what);
   }
 
   wallMs(): number {

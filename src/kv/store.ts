@@ -8,6 +8,9 @@ import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
 import type { EntriesMemory } from './entries/entries.js';
 import type { Space } from './entries/space.js';
+import { EVERYTHING } from './feed/change-filter.js';
+import type { ChangeGroup, ChangesOptions } from './feed/change-types.js';
+import { resolveChangesOptions } from './feed/changes-options.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
 import { Snapshot } from './read/snapshot.js';
@@ -37,7 +40,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     super(parts.codecs, core, parts.schema.root);
     this.recovery = parts.recovery;
     this.directory = parts.directory;
-    this.id = Buffer.from(parts.loaded.journalId).toString('hex');
+    this.id = core.id;
     this.#core = core;
     this.#transactions = new Transactions(core);
     this.#events = events;
@@ -92,6 +95,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     } finally {
       writer.path.giveBack(writes);
     }
+  }
+
+  changes(options?: ChangesOptions): AsyncIterableIterator<ChangeGroup> {
+    const resolved = resolveChangesOptions(options);
+    this.#core.assertOpen();
+    return this.#core.feeds.open(resolved, EVERYTHING);
   }
 
   nextId(): number {
