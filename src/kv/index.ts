@@ -155,5 +155,12 @@ export { type VerifyOptions, type VerifyReport, verify } from './repair/verify.j
 export type { Snapshot, Store, StoreEvents, StoreStats } from './store-interface.js';
 export type { Transaction, TransactionCollection } from './transaction-interface.js';
 export type { Operation } from './write/batch.js';
+export type { ExpiryOptions } from './write/expiry-options.js';
 export type { TransactionOptions } from './write/transaction-options.js';
-export type { ConditionalOptions, Durability, PutOptions, WriteOptions } from './write/write-options.js';
+export type {
+  ConditionalOptions,
+  Durability,
+  PutOptions,
+  TouchOptions,
+  WriteOptions,
+} from './write/write-options.js';

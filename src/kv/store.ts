@@ -7,6 +7,7 @@ import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
 import type { EntriesMemory } from './entries/entries.js';
+import { NO_TIME } from './entries/expiry.js';
 import type { Space } from './entries/space.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
@@ -41,7 +42,10 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#core = core;
     this.#transactions = new Transactions(core);
     this.#events = events;
-    parts.log?.onPoisoned((error) => emit(events, 'poisoned', error));
+    parts.log?.onPoisoned((error) => {
+      core.writing?.removals.close();
+      emit(events, 'poisoned', error);
+    });
   }
 
   get lastLsn(): Lsn {
@@ -88,6 +92,11 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     }
   }
 
+  expireNow(): Promise<number> {
+    this.#core.writable();
+    return this.#core.assertWritable().removals.removeNow();
+  }
+
   nextId(): number {
     this.#core.assertWritable();
     return this.#core.schema.nextId();
@@ -95,8 +104,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   snapshot(): Snapshot<K, V> {
     this.#core.assertOpen();
-    const { schema, lastLsn } = this.#core;
-    return new Snapshot(this.codecs, schema.view(lastLsn), schema.root, this.#core);
+    const { schema } = this.#core;
+    const now = this.#core.now();
+    // The clock may have closed the store.
+    this.#core.assertOpen();
+    const view = schema.view(this.#core.lastLsn, this.#core.writing === null ? NO_TIME : now);
+    return new Snapshot(this.codecs, view, schema.root, this.#core, now);
   }
 
   flush(lsn?: number): Promise<Lsn> {
@@ -118,9 +131,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   backup(directory: DirectoryPath): Promise<BackupResult> {
     this.#core.assertOpen();
     if (this.poisoned !== null) throw this.poisoned;
-    const { storage, schema, lastLsn } = this.#core;
+    const { storage, schema } = this.#core;
     const log = this.#core.writing?.log ?? null;
-    const view = schema.wholeView(lastLsn);
+    const now = schema.expiry.now();
+    // The clock may have closed the store.
+    this.#core.assertOpen();
+    const view = schema.wholeViewAt(this.#core.lastLsn, now);
     try {
       return this.#backups.start(directory, { storage, source: this.directory, log, schema, view });
     } catch (error) {
@@ -131,7 +147,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   stats(): StoreStats {
     const { schema, storage, writing } = this.#core;
-    const { entries } = schema.root;
+    const entries = schema.root.current;
     return {
       entries: entries.size,
       memory: memoryOf(schema.spaces),
@@ -168,6 +184,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     const { writing } = this.#core;
     this.#core.isClosed = true;
     this.#transactions.close();
+    writing?.removals.close();
     await Promise.all([writing?.checkpoints.close(), this.#backups.close()]);
     await writing?.log.close();
     emit(this.#events, 'close');
@@ -185,7 +202,7 @@ function emit<E extends keyof StoreEvents>(
 
 /** Returns the memory of all spaces together. */
 function memoryOf(spaces: readonly Space[]): EntriesMemory {
-  const sum = { valueBytes: 0, slabBytes: 0, hashIndexBytes: 0, handleBytes: 0 };
+  const sum = { valueBytes: 0, slabBytes: 0, hashIndexBytes: 0, handleBytes: 0, deadlineBytes: 0 };
   for (const { entries } of spaces) {
     const { memory } = entries;
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += memory[name];

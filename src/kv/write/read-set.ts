@@ -136,6 +136,14 @@ export class ReadSet {
     if (this.#ranges.length >= this.#rangesCompactedAt) this.#compactRanges(this.#ranges);
   }
 
+  /** The spaces that were read. */
+  get spaces(): ReadonlySet<Space> {
+    const spaces = new Set<Space>();
+    for (let point = this.#lastPoint; point !== null; point = point.before) spaces.add(point.space);
+    for (const { space } of this.#ranges ?? []) spaces.add(space);
+    return spaces;
+  }
+
   /** The intervals that range reads have seen, by space. */
   get ranges(): ReadonlyMap<Space, SeenRanges> {
     return seenBySpace(this.#ranges ?? []);

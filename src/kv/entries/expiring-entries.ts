@@ -1,0 +1,154 @@
+// The entries of one space that have deadlines, and those that were found due. Pure, in memory.
+//
+// An entry that is found due leaves the indexes at once, so no read sees it. Its memory stays, and it is on the due list
+// until its removal is in the log. With many due entries, only some leave at a time. Then `floor` hides the rest: all
+// entries in the indexes with a deadline up to it are due.
+
+import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import { DeadlineHeap } from './deadline-heap.js';
+import type { EntryId } from './entry-handles.js';
+import { OrderedIndex } from './ordered-index.js';
+import { NO_DEADLINE } from './slab.js';
+
+/** The value of `floor` while no due entry is in the indexes. */
+export const NO_FLOOR = 0;
+
+/** The stale items that a heap may have beside as many as it has others. */
+const STALE_ITEMS_MIN = 64;
+
+/** The part of entries that their expiry uses. */
+export interface Leaving {
+  /** An id above all ids in use. */
+  readonly endOfIds: EntryId;
+  /** Returns the deadline of the entry with this id; NO_DEADLINE for a free id. */
+  deadlineOfId(id: EntryId): number;
+  /** Removes an entry from all indexes, and keeps its memory. Returns its key, or null when it is in no index. */
+  leave(id: EntryId): IndexKey | null;
+}
+
+/** The expiring and the due entries of one space. */
+export class ExpiringEntries {
+  /** The number of entries in the indexes that have a deadline. */
+  count = 0;
+  /** All entries in the indexes with a deadline up to this time are due; NO_FLOOR for none. */
+  floor = NO_FLOOR;
+  /** The entries that have left the indexes and whose removal is not in the log, by their keys. */
+  readonly due: OrderedIndex<EntryId>;
+  readonly #heap: DeadlineHeap;
+  readonly #entries: Leaving;
+  #staleMax = STALE_ITEMS_MIN;
+
+  /** A loader gives the heap and the list that it has filled, and the number of items in the heap. */
+  constructor(entries: Leaving, heap = new DeadlineHeap(), due = new OrderedIndex<EntryId>()) {
+    this.#entries = entries;
+    this.#heap = heap;
+    this.due = due;
+    this.count = heap.size;
+  }
+
+  get memoryBytes(): number {
+    return this.#heap.memoryBytes;
+  }
+
+  /** True while there is something to expire or to remove. */
+  get isUsed(): boolean {
+    return this.count > 0 || this.due.size > 0;
+  }
+
+  /** A time before which nothing is due; infinity when nothing will be. */
+  get earliest(): number {
+    return this.#heap.top;
+  }
+
+  /** Makes sure that linked() needs no memory for so many entries. Throws NoSlabMemory. */
+  reserve(entries: number): void {
+    this.#heap.reserve(entries);
+  }
+
+  /** Notes that an entry has another deadline than before, or none. */
+  linked(id: EntryId, before: number, deadline: number): void {
+    if (deadline === NO_DEADLINE) {
+      if (before !== NO_DEADLINE) this.count--;
+      return;
+    }
+    if (before === NO_DEADLINE) this.count++;
+    // The item of an earlier deadline comes up first, and is put back then.
+    if (before === NO_DEADLINE || deadline < before) this.#heap.push(deadline, id);
+    if (this.#heap.size > this.count * 2 + this.#staleMax) this.#dropStale();
+  }
+
+  /** Notes that an entry with this deadline was removed from the indexes, for another reason than its deadline. */
+  unlinked(deadline: number): void {
+    if (deadline !== NO_DEADLINE) this.count--;
+  }
+
+  /**
+   * Has at most `max` entries leave the indexes that are due at `now`, and those that were found due before. Calls `onLeft`
+   * with the key of each. Hides the rest of them by the floor. Returns the number of entries that have left.
+   */
+  settle(now: number, max: number, onLeft: (key: IndexKey) => void): number {
+    let left = 0;
+    // The clock went back. Entries that come from now on are judged by it alone, so none may meet the old floor.
+    if (now < this.floor) left = this.#settleUpTo(this.floor, Number.POSITIVE_INFINITY, onLeft);
+    return left + this.#settleUpTo(now, max, onLeft);
+  }
+
+  #settleUpTo(now: number, max: number, onLeft: (key: IndexKey) => void): number {
+    const heap = this.#heap;
+    let left = 0;
+    while (heap.top <= now && left < max) {
+      const id = heap.topId;
+      const deadline = this.#entries.deadlineOfId(id);
+      if (deadline > heap.top) {
+        heap.delayTop(deadline);
+        continue;
+      }
+      const isStale = deadline !== heap.top;
+      heap.pop();
+      const key = isStale ? null : this.#entries.leave(id);
+      if (key === null) continue;
+      this.count--;
+      this.due.set(key, id);
+      onLeft(key);
+      left++;
+    }
+    this.floor = heap.top <= now ? now : NO_FLOOR;
+    return left;
+  }
+
+  /** Hides the entries that are due at `now`. */
+  hide(now: number): void {
+    if (this.#heap.top <= now && now > this.floor) this.floor = now;
+  }
+
+  /** Removes a key from the due list, and returns its id; undefined for a key that is not in it. */
+  takeDue(key: IndexKey): EntryId | undefined {
+    if (this.due.size === 0) return undefined;
+    const id = this.due.get(key);
+    if (id !== undefined) this.due.delete(key);
+    return id;
+  }
+
+  /** Removes the keys in a range from the due list, and calls `onId` with their ids. */
+  takeDueIn(bounds: KeyBounds, onId: (id: EntryId) => void): void {
+    if (this.due.size === 0) return;
+    const walk = this.due.walk(bounds);
+    while (walk.advance()) onId(walk.value);
+    this.due.deleteRange(bounds);
+  }
+
+  /** Forgets all entries. Keeps the memory that was reserved. */
+  clear(): void {
+    this.count = 0;
+    this.floor = NO_FLOOR;
+    this.#heap.clear();
+    this.due.deleteRange(ALL_KEYS);
+  }
+
+  #dropStale(): void {
+    this.#heap.rebuild((id) => this.#entries.deadlineOfId(id), this.#entries.endOfIds);
+    // Items of due entries may be left, which the next items must not meet again and again.
+    this.#staleMax = Math.max(STALE_ITEMS_MIN, (this.#heap.size - this.count) * 2);
+  }
+}

@@ -1,0 +1,170 @@
+// The removals of entries that have expired: brings them into the log. A write removes due entries at its keys, and a
+// background task removes the others.
+
+import type { StoreLog } from '../../journal/internal.js';
+import { nextTurn } from '../../schedulers.js';
+import type { Storage, Timer } from '../../storage/index.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { Expiry } from '../entries/expiry.js';
+import type { Space } from '../entries/space.js';
+import type { WritePath } from './write-path.js';
+import { PUT, TOUCH, type WriteSet } from './write-set.js';
+
+/** The most entries that one record of the background task removes, and the most time that it takes to find them. */
+const SLICE_ENTRIES_MAX = 256;
+const SLICE_MS_MAX = 1;
+
+/** The number of entries between two looks at the time. */
+const ENTRIES_PER_LOOK = 32;
+
+/** The time between two looks for due entries, in milliseconds. The clock of a store may have nothing to do with it. */
+const LOOK_MS = 500;
+
+/**
+ * Looks for due entries in the spaces of a write, and adds the removal of those at its keys before its operations. So the
+ * version of such a key is 0. Reads the clock, unless the write has read it: foreign code.
+ */
+export function removeDueFirst(writes: WriteSet, expiry: Expiry): void {
+  const { checkCount, checkSpaces, kinds, spaces, keys } = writes;
+  let { now } = writes;
+  for (let at = 0; at < checkCount; at++) {
+    const space = checkSpaces[at]!;
+    if (!space.isExpiring) continue;
+    now ??= expiry.now();
+    expiry.look(space, now);
+  }
+  let due: { readonly spaces: Space[]; readonly keys: IndexKey[] } | null = null;
+  const { count } = writes;
+  for (let at = 0; at < count; at++) {
+    const space = spaces[at]!;
+    if (!space.isExpiring || (kinds[at] !== PUT && kinds[at] !== TOUCH)) continue;
+    now ??= expiry.now();
+    expiry.look(space, now);
+    if (!space.entries.isDue(keys[at]!)) continue;
+    due ??= { spaces: [], keys: [] };
+    if (isListed(due, space, keys[at]!)) continue;
+    due.spaces.push(space);
+    due.keys.push(keys[at]!);
+  }
+  if (due !== null) writes.expireFirst(due.spaces, due.keys);
+}
+
+function isListed(
+  due: { readonly spaces: readonly Space[]; readonly keys: readonly IndexKey[] },
+  space: Space,
+  key: IndexKey,
+): boolean {
+  return due.keys.some((other, at) => other === key && due.spaces[at] === space);
+}
+
+/** The parts of a store on which its removals work. */
+export interface RemovalsParts {
+  readonly storage: Storage;
+  readonly log: StoreLog;
+  readonly path: WritePath;
+  readonly expiry: Expiry;
+}
+
+/** The background task that removes expired entries. */
+export class Removals {
+  readonly #parts: RemovalsParts;
+  #timer: Timer | null = null;
+  /** The number of those who remove one slice after the other. */
+  #removers = 0;
+  #isClosed = false;
+
+  constructor(parts: RemovalsParts) {
+    this.#parts = parts;
+    parts.path.onExpiring = () => {
+      if (this.#timer === null) this.#start();
+    };
+    if (parts.expiry.isUsed) this.#start();
+  }
+
+  /**
+   * Removes all entries that are due now. Resolves with their number when that is durable. Throws what a commit throws, and a
+   * TypeError when the clock shows no time.
+   */
+  async removeNow(): Promise<number> {
+    const { expiry, log } = this.#parts;
+    const now = expiry.now();
+    let removed = 0;
+    this.#removers++;
+    try {
+      for (let count = this.#removeSlice(now); count > 0; count = this.#removeSlice(now)) {
+        removed += count;
+        await this.#rest();
+      }
+    } finally {
+      this.#removers--;
+    }
+    await log.syncThrough();
+    return removed;
+  }
+
+  /** Ends the timer. */
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #start(): void {
+    if (this.#isClosed) return;
+    this.#timer = this.#parts.storage.startTimer(LOOK_MS, () => {
+      void this.#tick();
+    });
+  }
+
+  /** Removes what is due, and starts the timer again while entries have deadlines. Never rejects. */
+  async #tick(): Promise<void> {
+    const { expiry } = this.#parts;
+    this.#removers++;
+    try {
+      const now = expiry.now();
+      // A call of removeNow() that has begun removes what is left.
+      while (this.#removers === 1 && !this.#isClosed && this.#removeSlice(now) > 0) await this.#rest();
+    } catch {
+      // There may be room, or a time, at the next look. A poisoned store removes nothing any more.
+    }
+    this.#removers--;
+    this.#timer = null;
+    if (expiry.isUsed) this.#start();
+  }
+
+  /** Gives the event loop a turn, and waits while too much of the log is not durable. */
+  async #rest(): Promise<void> {
+    await nextTurn();
+    await this.#parts.log.drained();
+  }
+
+  /** Removes some of the entries that are due at `now`, in one record. Returns their number. Throws what a commit throws. */
+  #removeSlice(now: number): number {
+    const { path } = this.#parts;
+    const writes = path.take();
+    try {
+      writes.now = now;
+      this.#addDue(writes, now);
+      const { count } = writes;
+      if (count > 0) path.commit(writes);
+      return count;
+    } finally {
+      path.giveBack(writes);
+    }
+  }
+
+  #addDue(writes: WriteSet, now: number): void {
+    const { expiry, storage } = this.#parts;
+    const endMs = storage.nowMs() + SLICE_MS_MAX;
+    for (const space of expiry.spaces) {
+      const wanted = SLICE_ENTRIES_MAX - writes.count;
+      let isTimeUp = false;
+      while (space.entries.dueCount < wanted && expiry.mayBeDue(space, now) && !isTimeUp) {
+        expiry.look(space, now, ENTRIES_PER_LOOK);
+        isTimeUp = storage.nowMs() >= endMs;
+      }
+      for (const key of space.entries.dueKeys(wanted)) writes.expire(space, key);
+      if (isTimeUp || writes.count === SLICE_ENTRIES_MAX) return;
+    }
+  }
+}
