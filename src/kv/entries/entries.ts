@@ -187,10 +187,10 @@ export class Entries implements View, Leaving {
 
   /**
    * Has at most `max` entries leave the indexes that are due at `now`, and hides the rest of them. Call it inside of a change.
-   * Returns the number of entries that have left.
+   * Returns the number of entries that have left because of `now`, without those that were due at `known`.
    */
-  settleDue(now: number, max: number): number {
-    return this.#expiring?.settle(now, max, this.#left) ?? 0;
+  settleDue(now: number, max: number, known: number = NO_FLOOR): number {
+    return this.#expiring?.settle(now, max, this.#left, known) ?? 0;
   }
 
   /** Hides the entries that are due at `now` from reads. */
@@ -356,7 +356,7 @@ export class Entries implements View, Leaving {
     if (due !== undefined) this.#free(due);
     if (expiring.floor === NO_FLOOR) return;
     const deadline = this.deadlineOf(staged);
-    if (deadline !== NO_DEADLINE && deadline <= expiring.floor) expiring.settle(0, 0, this.#left);
+    if (deadline !== NO_DEADLINE && deadline <= expiring.floor) expiring.settle(0, 0, this.#left, NO_FLOOR);
   }
 
   /** Returns the key of an entry, as a string that keeps no longer string in memory. `key` is the same key. */

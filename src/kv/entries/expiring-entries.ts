@@ -85,18 +85,19 @@ export class ExpiringEntries {
 
   /**
    * Has at most `max` entries leave the indexes that are due at `now`, and those that were found due before. Calls `onLeft`
-   * with the key of each. Hides the rest of them by the floor. Returns the number of entries that have left.
+   * with the key of each. Hides the rest of them by the floor. Returns the number of entries that have left because of `now`,
+   * without those that were due at `known`.
    */
-  settle(now: number, max: number, onLeft: (key: IndexKey) => void): number {
-    let left = 0;
+  settle(now: number, max: number, onLeft: (key: IndexKey) => void, known: number): number {
     // The clock went back. Entries that come from now on are judged by it alone, so none may meet the old floor.
-    if (now < this.floor) left = this.#settleUpTo(this.floor, Number.POSITIVE_INFINITY, onLeft);
-    return left + this.#settleUpTo(now, max, onLeft);
+    if (now < this.floor) this.#settleUpTo(this.floor, Number.POSITIVE_INFINITY, onLeft, known);
+    return this.#settleUpTo(now, max, onLeft, known);
   }
 
-  #settleUpTo(now: number, max: number, onLeft: (key: IndexKey) => void): number {
+  #settleUpTo(now: number, max: number, onLeft: (key: IndexKey) => void, known: number): number {
     const heap = this.#heap;
     let left = 0;
+    let unknown = 0;
     while (heap.top <= now && left < max) {
       const id = heap.topId;
       const deadline = this.#entries.deadlineOfId(id);
@@ -112,9 +113,10 @@ export class ExpiringEntries {
       this.due.set(key, id);
       onLeft(key);
       left++;
+      if (deadline > known) unknown++;
     }
     this.floor = heap.top <= now ? now : NO_FLOOR;
-    return left;
+    return unknown;
   }
 
   /** Hides the entries that are due at `now`. */

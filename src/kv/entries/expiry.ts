@@ -20,6 +20,8 @@ export const NO_TIME = 0;
 export class Expiry {
   /** Returns the time in milliseconds since 1970. Null for a store that removes only what its log removes. */
   clock: (() => number) | null = null;
+  /** The most due entries that leave the indexes at a look. Tests make it small. */
+  lookMax = LOOK_ENTRIES_MAX;
   /** The spaces that have entries with deadlines, or due ones. */
   readonly spaces = new Set<Space>();
   /** The highest time at which an entry was found due since the last record that carries such a time; 0 for none. */
@@ -49,7 +51,7 @@ export class Expiry {
   /** Adds a space that has got an entry with a deadline, or a due one. */
   add(space: Space): void {
     // The clock may have gone back, and this entry is not one of those that were due before.
-    if (this.#foundNow > 0) this.#followFound();
+    this.follow();
     this.spaces.add(space);
     space.entries.expiryHooks ??= {
       settleAll: () => this.settleAll(space),
@@ -63,8 +65,8 @@ export class Expiry {
    * Has entries leave the indexes of a space that are due at `now`, at most `max`, and hides the rest of them. Call it
    * outside of changes.
    */
-  look(space: Space, now = this.now(), max = LOOK_ENTRIES_MAX): void {
-    if (now < this.#foundNow) this.#followFound();
+  look(space: Space, now = this.now(), max = this.lookMax): void {
+    this.meet(now);
     if (!this.mayBeDue(space, now)) return;
     const { entries } = space;
     const { guard } = this.#links;
@@ -84,16 +86,16 @@ export class Expiry {
   }
 
   /** Has all entries leave the indexes of a space that are due at `now` or were found due before. */
-  settleAll(space: Space, now = space.entries.floor): void {
+  settleAll(space: Space, now: number = NO_TIME): void {
     this.look(space, now, Number.POSITIVE_INFINITY);
   }
 
   /** Does what look() does, inside of a change and without freezing the space for views. */
   settle(space: Space, now: number, max: number): void {
     const { entries } = space;
-    const mayBeDue = now >= entries.earliest;
-    entries.settleDue(now, max);
-    if (!mayBeDue) return;
+    // What was due at the time at which something was found due is known already, and is gone after a replay, too.
+    const left = entries.settleDue(now, max, this.#foundNow);
+    if (left === 0 && (entries.floor === NO_FLOOR || entries.floor <= this.#foundNow)) return;
     if (now > this.#foundNow) this.#foundNow = now;
     if (now > this.nowToRecord) this.nowToRecord = now;
   }
@@ -116,13 +118,19 @@ export class Expiry {
     space.earliest = Number.POSITIVE_INFINITY;
   }
 
+  /** Notes that the clock shows `now`, or a view is taken at that time. The clock may have gone back. */
+  meet(now: number): void {
+    if (now < this.#foundNow) this.follow();
+  }
+
   /**
-   * The clock went back behind a time at which an entry was found due. All entries that were due then are gone, also in spaces
-   * that nobody has looked at since: a replay removes them, too.
+   * Has all spaces follow the time at which an entry was found due: all entries that were due then are gone, also in spaces that
+   * nobody has looked at since, as they are after a replay. Called when the clock goes back behind that time.
    */
-  #followFound(): void {
+  follow(): void {
     const now = this.#foundNow;
-    this.#foundNow = 0;
+    if (now === NO_TIME) return;
+    this.#foundNow = NO_TIME;
     for (const space of this.spaces) this.#hide(space, now);
   }
 

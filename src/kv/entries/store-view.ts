@@ -125,8 +125,9 @@ export class StoreViews {
    */
   take(lsn: number, now: number, nextSpaceId: number, isShort: boolean): StoreView {
     this.#links.guard.assertIdle();
-    // What was put off came before this view.
+    // What was put off came before this view, and so did what was found due.
     this.#links.run();
+    this.#expiry.meet(now);
     if (this.#references.length >= this.#sweepAt) this.#sweep();
     this.epoch++;
     const view = new StoreView(this, lsn, now, nextSpaceId, isShort);
