@@ -105,6 +105,29 @@ export class Namespaces {
     this.#handles.delete(space);
   }
 
+  /** Has the log of another process create the namespaces that were asked for before they were there. */
+  followLog(): void {
+    this.#schema.onCreation((definition) => {
+      const space = this.#spaces.get(definition.name);
+      const isAwaited = space !== undefined && !space.isThere && !space.isDropped;
+      return isAwaited && space.equals(definition) ? space : undefined;
+    });
+  }
+
+  /** Notes that the log has created a space. A handle that was asked for with other encodings is dropped. */
+  entered(space: Space): void {
+    if (space.id === ROOT_ID) return;
+    const known = this.#spaces.get(space.name);
+    if (known === space) return;
+    if (known !== undefined) this.forget(known);
+    this.#spaces.set(space.name, space);
+  }
+
+  /** Notes that the log has dropped a space. */
+  left(space: Space): void {
+    this.forget(space);
+  }
+
   #declare(definition: SpaceDefinition): Space {
     const space = this.#schema.declare(definition);
     this.#spaces.set(definition.name, space);

@@ -38,12 +38,13 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     super(parts.codecs, core, parts.schema.root);
     this.recovery = parts.recovery;
     this.directory = parts.directory;
-    this.id = Buffer.from(parts.journalId).toString('hex');
+    this.id = Buffer.from(parts.loaded.journalId).toString('hex');
     this.#core = core;
     this.#transactions = new Transactions(core);
     this.#events = events;
     parts.log?.onPoisoned((error) => {
       core.writing?.removals.close();
+      core.watches.registry.wakeAll(false);
       emit(events, 'poisoned', error);
     });
   }
@@ -75,7 +76,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   }
 
   drop(namespace: unknown, options?: WriteOptions): Promise<Lsn> {
-    const { namespaces, schema } = this.#core;
+    const { namespaces, schema, watches } = this.#core;
     const writer = this.#core.writable();
     const durability = resolveDurability(options, WRITE_OPTIONS);
     const space = namespaces.toDrop(namespace);
@@ -85,7 +86,10 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
       if (space?.isThere) writes.drop(space);
       const lsn = writer.path.commit(writes);
       // Before the promise is made, because hooks of the program may write then.
-      if (space !== undefined) namespaces.forget(space);
+      if (space !== undefined) {
+        namespaces.forget(space);
+        watches.registry.dropped(space);
+      }
       return writer.whenDurable(lsn, durability);
     } finally {
       writer.path.giveBack(writes);
@@ -118,6 +122,11 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   flushSync(): Lsn {
     return this.#core.assertWritable().log.syncThroughSync();
+  }
+
+  async refresh(): Promise<Lsn> {
+    this.#core.assertOpen();
+    return (await this.#core.following?.refresh()) ?? this.lastLsn;
   }
 
   drained(): Promise<void> {
@@ -185,7 +194,8 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#core.isClosed = true;
     this.#transactions.close();
     writing?.removals.close();
-    await Promise.all([writing?.checkpoints.close(), this.#backups.close()]);
+    this.#core.watches.close();
+    await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
     await writing?.log.close();
     emit(this.#events, 'close');
   }

@@ -5,6 +5,7 @@
 // the clock goes back. So the next record carries the time of the clock (`nowToRecord`): a replay removes all older entries
 // that were due then. Entries that are written later are judged by the clock alone.
 
+import type { IndexKey } from '../encoding/key-encoding.js';
 import { NO_FLOOR } from './expiring-entries.js';
 import type { LinkQueue } from './link-queue.js';
 import type { Space } from './space.js';
@@ -20,6 +21,8 @@ export const NO_TIME = 0;
 export class Expiry {
   /** Returns the time in milliseconds since 1970. Null for a store that removes only what its log removes. */
   clock: (() => number) | null = null;
+  /** Called with each key that was found due, inside of a change. */
+  onLeft: ((space: Space, key: IndexKey) => void) | null = null;
   /** The most due entries that leave the indexes at a look. Tests make it small. */
   lookMax = LOOK_ENTRIES_MAX;
   /** The spaces that have entries with deadlines, or due ones. */
@@ -57,6 +60,7 @@ export class Expiry {
       settleAll: () => this.settleAll(space),
       left: (key) => {
         if (this.#writeLog.isOpen) this.#writeLog.changeKey(space, key, true);
+        this.onLeft?.(space, key);
       },
     };
   }

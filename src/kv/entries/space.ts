@@ -52,7 +52,8 @@ export interface ExpiryOfSpaces {
 
 /** A space of an open store. */
 export class Space extends SpaceDefinition {
-  readonly id: number;
+  /** The id, which changes only when the log creates a space that a read-only store has declared. */
+  id: number;
   /** The entries; other and empty ones once the space was dropped. They may have some that are due: see `current`. */
   entries: Entries;
   /** True while entries have deadlines, or are due and not removed in the log. */
@@ -113,6 +114,21 @@ export class Space extends SpaceDefinition {
   enter(): void {
     this.epoch = this.#views.epoch;
     this.isThere = true;
+    this.#noteEntries();
+  }
+
+  /** Replaces the entries. Earlier views keep those that they saw. */
+  replace({ entries, lastLsn }: Space): void {
+    this.beforeChange();
+    this.#expiry.forget(this);
+    entries.expiryHooks = null;
+    this.entries = entries;
+    this.lastLsn = lastLsn;
+    this.#noteEntries();
+  }
+
+  /** Notes the deadlines of entries that were loaded. */
+  #noteEntries(): void {
     const { expiringCount, dueCount, earliest } = this.entries;
     if (expiringCount + dueCount > 0) this.noteDeadline(earliest);
   }

@@ -208,7 +208,7 @@ function readOfSchema(opcode: number, cursor: Reading): void {
   const definition = new SpaceDefinition(name, keyCodec, readText(record, cursor, end));
   const known = schema.space(id) ?? into.created(id);
   // The log may repeat the creation of a space, so that the log can be read from this record on.
-  if (known === undefined) into.addCreate(schema.newSpace(id, definition));
+  if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition));
   else if (!known.equals(definition)) throw undecodable(`space ${id} is defined as another one, too`, at);
 }
 
