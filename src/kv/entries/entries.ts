@@ -31,7 +31,7 @@ interface EntriesParts {
   readonly handles: EntryHandles;
   readonly slabs: EntrySlabs;
   /** The deadlines, and the entries that were found due; null without any. */
-  readonly expiring: { readonly heap: DeadlineHeap; readonly due: OrderedIndex<EntryId> } | null;
+  readonly expiring: { readonly heap: DeadlineHeap; readonly due: Map<IndexKey, EntryId> } | null;
   /** True when the hash index has refused a key. A lookup then goes on in the ordered index. */
   readonly isHashIndexPartial: boolean;
 }
@@ -178,11 +178,7 @@ export class Entries implements View, Leaving {
 
   /** Returns the keys of at most `max` entries that were found due and have left the indexes. */
   dueKeys(max: number): IndexKey[] {
-    const keys: IndexKey[] = [];
-    if (this.dueCount === 0) return keys;
-    const walk = this.#expiring!.due.walk(ALL_KEYS, false, max);
-    while (walk.advance()) keys.push(walk.key);
-    return keys;
+    return this.#expiring?.dueKeys(max) ?? [];
   }
 
   /**
@@ -246,13 +242,16 @@ export class Entries implements View, Leaving {
     return this.freeze();
   }
 
-  /** Returns what view() returns, inside of a change: without links that were put off. Only StoreViews calls it. */
-  freeze(): FrozenEntries {
+  /**
+   * Returns what view() returns, inside of a change: without links that were put off. With `keepsDue`, it has the due list, too.
+   * Only StoreViews calls it.
+   */
+  freeze(keepsDue = false): FrozenEntries {
     return new FrozenEntries(
       this.#orderedIndex.clone(),
       this.#handles.view(),
       this.#slabs.view(),
-      this.#freezeDue(),
+      this.#freezeDue(keepsDue),
     );
   }
 
@@ -262,10 +261,10 @@ export class Entries implements View, Leaving {
     return new ShortFrozenEntries(this.#orderedIndex.clone(), handles, this.#slabs.view());
   }
 
-  #freezeDue(): FrozenDue | null {
+  #freezeDue(keepsDue: boolean): FrozenDue | null {
     const expiring = this.#expiring;
     if (expiring === null || !expiring.isUsed) return null;
-    return { keys: expiring.due.size === 0 ? null : expiring.due.clone(), floor: expiring.floor };
+    return { keys: keepsDue ? [...expiring.due] : [], floor: expiring.floor };
   }
 
   /** Yields the keys in a range with their handles. For tests, while the entries do not change. */
@@ -404,8 +403,7 @@ export class Entries implements View, Leaving {
    * O(keys in the range).
    */
   deleteRange(bounds: KeyBounds): number {
-    const due = this.#expiring?.due;
-    const isAllDue = due === undefined || due.count(bounds) === due.size;
+    const isAllDue = this.#expiring?.isAllDueIn(bounds) ?? true;
     if (isAllDue && this.#orderedIndex.count(bounds) === this.#orderedIndex.size) return this.#deleteAll();
     this.#expiring?.takeDueIn(bounds, (id) => this.#free(id));
     const walk = this.#orderedIndex.walk(bounds);
@@ -429,10 +427,9 @@ export class Entries implements View, Leaving {
       throw new Error('the indexes differ in size');
     const expiring = handles.filter((handle) => this.deadlineOf(handle) !== NO_DEADLINE);
     if (expiring.length !== this.expiringCount) throw new Error('the entries with deadlines are miscounted');
-    const due = this.#expiring?.due.walk(ALL_KEYS);
-    while (due?.advance()) {
-      if (this.has(due.key)) throw new Error(`${due.key} is due and in the indexes`);
-      handles.push(this.handleOf(due.value));
+    for (const [key, id] of this.#expiring?.due ?? []) {
+      if (this.has(key)) throw new Error(`${key} is due and in the indexes`);
+      handles.push(this.handleOf(id));
     }
     this.#slabs.checkValid(handles);
   }
@@ -589,7 +586,7 @@ export class EntriesLoader {
   readonly #links: LinkQueue;
   readonly #parts: Omit<EntriesParts, 'orderedIndex' | 'isHashIndexPartial'>;
   #deadlines: DeadlineHeap | null = null;
-  #due: OrderedIndex<EntryId> | null = null;
+  #due: Map<IndexKey, EntryId> | null = null;
   readonly #orderedIndex: OrderedIndexLoader<EntryId>;
   /** The bytes of the last add(), and a view of them. */
   #bytes: Uint8Array | null = null;
@@ -659,7 +656,7 @@ export class EntriesLoader {
     const handle = slabs.append(key, this.#seed, bytes, start, end);
     const id = handles.add(handle);
     slabs.stamp(handle, version, id);
-    this.#due ??= new OrderedIndex<EntryId>();
+    this.#due ??= new Map();
     this.#due.set(key, id);
   }
 
@@ -686,6 +683,6 @@ export class EntriesLoader {
 
   get #expiring(): EntriesParts['expiring'] {
     if (this.#deadlines === null && this.#due === null) return null;
-    return { heap: this.#deadlines ?? new DeadlineHeap(), due: this.#due ?? new OrderedIndex<EntryId>() };
+    return { heap: this.#deadlines ?? new DeadlineHeap(), due: this.#due ?? new Map() };
   }
 }

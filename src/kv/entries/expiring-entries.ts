@@ -4,11 +4,10 @@
 // until its removal is in the log. With many due entries, only some leave at a time. Then `floor` hides the rest: all
 // entries in the indexes with a deadline up to it are due.
 
-import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
+import { isWithin, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { DeadlineHeap } from './deadline-heap.js';
 import type { EntryId } from './entry-handles.js';
-import { OrderedIndex } from './ordered-index.js';
 import { NO_DEADLINE } from './slab.js';
 
 /** The value of `floor` while no due entry is in the indexes. */
@@ -34,13 +33,18 @@ export class ExpiringEntries {
   /** All entries in the indexes with a deadline up to this time are due; NO_FLOOR for none. */
   floor = NO_FLOOR;
   /** The entries that have left the indexes and whose removal is not in the log, by their keys. */
-  readonly due: OrderedIndex<EntryId>;
+  readonly due: Map<IndexKey, EntryId>;
+  /**
+   * Where the next dueKeys() goes on. A Map keeps the places of deleted keys for a while, so to begin anew each time would
+   * take long.
+   */
+  #next: Iterator<IndexKey> | null = null;
   readonly #heap: DeadlineHeap;
   readonly #entries: Leaving;
   #staleMax = STALE_ITEMS_MIN;
 
   /** A loader gives the heap and the list that it has filled, and the number of items in the heap. */
-  constructor(entries: Leaving, heap = new DeadlineHeap(), due = new OrderedIndex<EntryId>()) {
+  constructor(entries: Leaving, heap = new DeadlineHeap(), due = new Map<IndexKey, EntryId>()) {
     this.#entries = entries;
     this.#heap = heap;
     this.due = due;
@@ -132,12 +136,36 @@ export class ExpiringEntries {
     return id;
   }
 
+  /** Returns at most `max` keys of the due list. One call after the other comes to all of them, again and again. */
+  dueKeys(max: number): IndexKey[] {
+    const keys: IndexKey[] = [];
+    const wanted = Math.min(max, this.due.size);
+    while (keys.length < wanted) {
+      this.#next ??= this.due.keys();
+      const { done, value } = this.#next.next();
+      if (done) {
+        this.#next = null;
+        // What comes next was in this call already.
+        if (keys.length > 0) break;
+      } else keys.push(value);
+    }
+    return keys;
+  }
+
   /** Removes the keys in a range from the due list, and calls `onId` with their ids. */
   takeDueIn(bounds: KeyBounds, onId: (id: EntryId) => void): void {
     if (this.due.size === 0) return;
-    const walk = this.due.walk(bounds);
-    while (walk.advance()) onId(walk.value);
-    this.due.deleteRange(bounds);
+    for (const [key, id] of this.due) {
+      if (!isWithin(bounds, key)) continue;
+      this.due.delete(key);
+      onId(id);
+    }
+  }
+
+  /** Returns true when all keys of the due list are in a range. */
+  isAllDueIn(bounds: KeyBounds): boolean {
+    for (const key of this.due.keys()) if (!isWithin(bounds, key)) return false;
+    return true;
   }
 
   /** Forgets all entries. Keeps the memory that was reserved. */
@@ -145,7 +173,7 @@ export class ExpiringEntries {
     this.count = 0;
     this.floor = NO_FLOOR;
     this.#heap.clear();
-    this.due.deleteRange(ALL_KEYS);
+    this.due.clear();
   }
 
   #dropStale(): void {

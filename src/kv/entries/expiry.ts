@@ -81,7 +81,16 @@ export class Expiry {
     this.settle(space, now, max);
     space.earliest = entries.earliest;
     guard.leave();
-    if (entries.expiringCount === 0 && entries.dueCount === 0) this.forget(space);
+  }
+
+  /** Forgets the spaces in which nothing expires any more. Call it outside of changes. */
+  tidy(): void {
+    // A put that was put off may have a deadline.
+    this.#links.run();
+    for (const space of this.spaces) {
+      const { expiringCount, dueCount } = space.entries;
+      if (expiringCount === 0 && dueCount === 0) this.forget(space);
+    }
   }
 
   /** Returns false when no entry in the indexes of a space is due at `now`. */

@@ -12,8 +12,8 @@ import type { IndexWalk, View } from './view.js';
 
 /** The due entries of a space at the moment of a view. An image has them until their removal is in the log. */
 export interface FrozenDue {
-  /** Those that have left the indexes; null for none. */
-  readonly keys: OrderedIndex<EntryId> | null;
+  /** The keys and ids of those that have left the indexes, in no order. Empty in a view that does not keep them. */
+  readonly keys: readonly (readonly [IndexKey, EntryId])[];
   /** All entries with a deadline up to this time are due, too: see ExpiringEntries. */
   readonly floor: number;
 }

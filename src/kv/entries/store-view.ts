@@ -150,12 +150,11 @@ export class StoreViews {
         areShort &&= view.isShort;
       }
     }
-    // From here on, a settlement does not freeze the space again.
-    space.epoch = this.epoch;
     if (lacking.length > 0) {
       if (space.isExpiring) this.#freezeAtTimes(space, lacking);
       else freezeFor(lacking, space, areShort);
     }
+    space.epoch = this.epoch;
     if (dead * 2 > this.#references.length) this.#sweep();
   }
 
@@ -190,7 +189,9 @@ export class StoreViews {
 }
 
 function freezeFor(views: readonly StoreView[], space: Space, areShort: boolean): void {
-  const entries = areShort ? space.entries.freezeForShort() : space.entries.freeze();
+  const entries = areShort
+    ? space.entries.freezeForShort()
+    : space.entries.freeze(views[0]!.now === KEEPS_DUE);
   for (const view of views) view.keep(space, entries);
 }
 

@@ -7,7 +7,7 @@ import { Scratch } from '../encoding/scratch.js';
 import type { DefinitionId } from '../entries/definitions.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import { NO_FLOOR } from '../entries/expiring-entries.js';
-import type { FrozenEntries } from '../entries/frozen-entries.js';
+import type { FrozenDue, FrozenEntries } from '../entries/frozen-entries.js';
 import type { Schema } from '../entries/schema.js';
 import { NO_DEADLINE } from '../entries/slab.js';
 import type { SpaceView, WholeView } from '../entries/store-view.js';
@@ -150,25 +150,24 @@ class WalkWithDue {
   isDue = false;
   readonly #entries: FrozenEntries;
   readonly #others: IndexWalk<EntryId>;
-  readonly #due: IndexWalk<EntryId> | null;
+  readonly #due: FrozenDue['keys'];
+  #dueAt = 0;
   #hasOther: boolean;
-  #hasDue: boolean;
 
   constructor(entries: FrozenEntries) {
     this.#entries = entries;
     this.#others = entries.walk(ALL_KEYS);
-    this.#due = entries.due?.keys?.walk(ALL_KEYS) ?? null;
+    this.#due = (entries.due?.keys ?? []).toSorted(([a], [b]) => (a < b ? -1 : 1));
     this.#hasOther = this.#others.advance();
-    this.#hasDue = this.#due?.advance() ?? false;
   }
 
   advance(): boolean {
-    if (!this.#hasOther && !this.#hasDue) return false;
-    const due = this.#due!;
-    this.isDue = this.#hasDue && (!this.#hasOther || due.key < this.#others.key);
-    if (this.isDue) {
-      this.id = due.value;
-      this.#hasDue = due.advance();
+    const due = this.#due[this.#dueAt];
+    if (!this.#hasOther && due === undefined) return false;
+    if (due !== undefined && (!this.#hasOther || due[0] < this.#others.key)) {
+      this.isDue = true;
+      this.id = due[1];
+      this.#dueAt++;
     } else {
       this.id = this.#others.value;
       this.isDue = this.#isHidden(this.id);

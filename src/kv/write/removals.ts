@@ -39,6 +39,8 @@ export class Removals {
     parts.path.onExpiring = () => {
       if (this.#timer === null) this.#start();
     };
+    // The replay has seen deadlines of entries that are gone.
+    parts.expiry.tidy();
     if (parts.expiry.isUsed) this.#start();
   }
 
@@ -85,6 +87,7 @@ export class Removals {
       const now = expiry.now();
       // A call of removeNow() that has begun removes what is left.
       while (this.#removers === 1 && !this.#isClosed && this.#removeSlice(now) > 0) await this.#rest();
+      if (!this.#isClosed) expiry.tidy();
     } catch {
       // There may be room, or a time, at the next look. A poisoned store removes nothing any more.
     }
