@@ -30,6 +30,7 @@ const TRIALS = [
   'old-view',
   'ttl',
   'deadlines',
+  'watch',
 ];
 
 const { values: options } = parseArgs({
