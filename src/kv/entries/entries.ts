@@ -40,8 +40,8 @@ interface EntriesParts {
 export interface ExpiryHooks {
   /** Called before a read of the order of keys while due entries are among them. Has all of them leave. */
   settleAll(): void;
-  /** Called with the key of each entry that was found due. */
-  left(key: IndexKey): void;
+  /** Called with the key and the deadline of each entry that was found due. */
+  left(key: IndexKey, deadline: number): void;
 }
 
 /** Options of entries. Tests give small sizes. */
@@ -499,7 +499,7 @@ export class Entries implements View, Leaving {
     return deadline !== NO_DEADLINE && deadline <= floor;
   }
 
-  readonly #left = (key: IndexKey): void => this.expiryHooks?.left(key);
+  readonly #left = (key: IndexKey, deadline: number): void => this.expiryHooks?.left(key, deadline);
 
   #handleOfKey(key: IndexKey, hash: number): EntryHandle {
     const handle = this.#hashIndex.find(key, hash, this.#slabs);

@@ -16,6 +16,9 @@ export const NO_FLOOR = 0;
 /** The stale items that a heap may have beside as many as it has others. */
 const STALE_ITEMS_MIN = 64;
 
+/** Called with the key and the deadline of each entry that was found due. */
+type OnLeft = (key: IndexKey, deadline: number) => void;
+
 /** The part of entries that their expiry uses. */
 export interface Leaving {
   /** An id above all ids in use. */
@@ -89,16 +92,16 @@ export class ExpiringEntries {
 
   /**
    * Has at most `max` entries leave the indexes that are due at `now`, and those that were found due before. Calls `onLeft`
-   * with the key of each. Hides the rest of them by the floor. Returns the number of entries that have left because of `now`,
+   * for each. Hides the rest of them by the floor. Returns the number of entries that have left because of `now`,
    * without those that were due at `known`.
    */
-  settle(now: number, max: number, onLeft: (key: IndexKey) => void, known: number): number {
+  settle(now: number, max: number, onLeft: OnLeft, known: number): number {
     // The clock went back. Entries that come from now on are judged by it alone, so none may meet the old floor.
     if (now < this.floor) this.#settleUpTo(this.floor, Number.POSITIVE_INFINITY, onLeft, known);
     return this.#settleUpTo(now, max, onLeft, known);
   }
 
-  #settleUpTo(now: number, max: number, onLeft: (key: IndexKey) => void, known: number): number {
+  #settleUpTo(now: number, max: number, onLeft: OnLeft, known: number): number {
     const heap = this.#heap;
     let left = 0;
     let unknown = 0;
@@ -115,7 +118,7 @@ export class ExpiringEntries {
       if (key === null) continue;
       this.count--;
       this.due.set(key, id);
-      onLeft(key);
+      onLeft(key, deadline);
       left++;
       if (deadline > known) unknown++;
     }

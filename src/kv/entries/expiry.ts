@@ -58,8 +58,8 @@ export class Expiry {
     this.spaces.add(space);
     space.entries.expiryHooks ??= {
       settleAll: () => this.settleAll(space),
-      left: (key) => {
-        if (this.#writeLog.isOpen) this.#writeLog.changeKey(space, key, true);
+      left: (key, deadline) => {
+        if (this.#writeLog.isOpen) this.#writeLog.changeKey(space, key, true, deadline);
         this.onLeft?.(space, key);
       },
     };

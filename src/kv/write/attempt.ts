@@ -346,7 +346,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     const { reads } = this;
     const changed = reads.changedPoint();
     if (changed !== null || !reads.hasRanges) return changed;
-    return reads.changedRange(this.#store.schema.writeLog, this.place!);
+    return reads.changedRange(this.#store.schema.writeLog, this.place!, this.view!.now);
   }
 
   /**
