@@ -123,20 +123,15 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
     // The overlay of a damaged image links its entries in the order of their keys, so the LSNs come in no order.
     if (lsn > space.lastLsn) space.lastLsn = lsn;
     switch (kinds[at]) {
-      case PUT: {
+      case PUT:
+      case TOUCH: {
         const { entries } = space;
+        // The touch of an absent key does nothing.
+        if (handles[at] === NO_HANDLE) break;
         // Linking may move the entry.
         const logged = writeLog.isOpen ? entries.ownKeyOf(handles[at]!, keys[at]!) : null;
         const isNew = entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
         if (logged !== null) writeLog.changeKey(space, logged, isNew);
-        break;
-      }
-      case TOUCH: {
-        const { entries } = space;
-        if (handles[at] === NO_HANDLE) break;
-        const logged = writeLog.isOpen ? entries.ownKeyOf(handles[at]!, keys[at]!) : null;
-        entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
-        if (logged !== null) writeLog.changeKey(space, logged, false);
         break;
       }
       case DELETE:
