@@ -11,7 +11,6 @@ const RECORDS = 'test/kv/records.test.ts';
 const ATTEMPT = 'src/kv/write/attempt.ts';
 const CHANGES = 'src/kv/write/change-entries.ts';
 const DUE_FIRST = 'src/kv/write/due-first.ts';
-const ENTRIES = 'src/kv/entries/entries.ts';
 const EXPIRING = 'src/kv/entries/expiring-entries.ts';
 const EXPIRY = 'src/kv/entries/expiry.ts';
 const FORMAT = 'src/kv/image/image-format.ts';
@@ -54,11 +53,6 @@ export const expiryMutants: readonly Mutant[] = [
   mutantIn(EXPIRING, 'an entry meets the floor of a clock that has gone back', [MODEL], {
     find: 'if (now < this.floor) this.#settleUpTo',
     replace: 'if (now < this.floor && now < 0) this.#settleUpTo',
-  }),
-  mutantIn(ENTRIES, 'a put leaves the due entry of its key on the list', [FACTS, MODEL], {
-    find: '    if (due !== undefined) this.#free(due);\n    if (expiring.floor === NO_FLOOR) return;',
-    replace:
-      '    if (due !== undefined) expiring.due.set(key, due);\n    if (expiring.floor === NO_FLOOR) return;',
   }),
   mutantIn(EXPIRY, 'a space does not follow what others have found due', [MODEL], {
     find: '    if (now < this.#foundNow) this.follow();',
