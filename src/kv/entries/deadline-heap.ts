@@ -14,6 +14,9 @@ const DOUBLED_ITEMS_MAX = 65_536;
 
 const BYTES_PER_ITEM = 12;
 
+/** The items of a sample. */
+const SAMPLE_ITEMS = 64;
+
 /** A heap of deadlines. */
 export class DeadlineHeap {
   #deadlines = new Float64Array(0);
@@ -70,6 +73,30 @@ export class DeadlineHeap {
     this.#sink(0, this.#deadlines[last]!, this.#ids[last]!);
   }
 
+  /** Returns about how many items are due at `now`, by a sample. */
+  countDue(now: number): number {
+    const step = Math.max(1, Math.floor(this.#size / SAMPLE_ITEMS));
+    let sampled = 0;
+    let due = 0;
+    for (let at = 0; at < this.#size; at += step) {
+      sampled++;
+      if (this.#deadlines[at]! <= now) due++;
+    }
+    return sampled === 0 ? 0 : (due / sampled) * this.#size;
+  }
+
+  /** Removes all items that are due at `now`. O(items), without a look at any entry. */
+  dropDue(now: number): void {
+    let kept = 0;
+    for (let at = 0; at < this.#size; at++) {
+      if (this.#deadlines[at]! <= now) continue;
+      this.#deadlines[kept] = this.#deadlines[at]!;
+      this.#ids[kept++] = this.#ids[at]!;
+    }
+    this.#size = kept;
+    this.#order();
+  }
+
   /** Removes all items, and keeps their memory. */
   clear(): void {
     this.#size = 0;
@@ -97,8 +124,14 @@ export class DeadlineHeap {
       this.#ids[kept++] = id;
     }
     this.#size = kept;
-    for (let at = (kept >>> 1) - 1; at >= 0; at--) this.#sink(at, this.#deadlines[at]!, this.#ids[at]!);
-    if (kept * 4 < this.#ids.length) this.#resize(Math.max(ITEMS_MIN, kept * 2));
+    this.#order();
+  }
+
+  /** Makes a heap of items in any order, and gives back memory that they do not need. */
+  #order(): void {
+    const size = this.#size;
+    for (let at = (size >>> 1) - 1; at >= 0; at--) this.#sink(at, this.#deadlines[at]!, this.#ids[at]!);
+    if (size * 4 < this.#ids.length) this.#resize(Math.max(ITEMS_MIN, size * 2));
   }
 
   /** Puts an item in the place `at`, or below it. */

@@ -445,12 +445,63 @@ export class Entries implements View, Leaving {
     return isFree(handle) ? NO_DEADLINE : this.deadlineOf(handle);
   }
 
+  get sizeInIndexes(): number {
+    return this.#orderedIndex.size;
+  }
+
   leave(id: EntryId): IndexKey | null {
     const handle = this.#handles.get(id);
     const key = this.#slabs.keyOf(handle);
+    // An item of the heap may be that of an entry that is due already.
+    if (this.dueCount > 0 && this.#expiring!.due.get(key) === id) return null;
     if (!this.#orderedIndex.delete(key)) return null;
     this.#hashIndex.remove(this.#slabs.hashOf(handle, this.#seed), handle);
     return key;
+  }
+
+  leaveInOrder(
+    from: IndexKey | null,
+    now: number,
+    max: number,
+    visited: number,
+    onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
+  ): IndexKey | null {
+    const walk = this.#orderedIndex.walk({
+      ...ALL_KEYS,
+      low: from ?? undefined,
+      lowInclusive: from === null,
+    });
+    /** The first and last keys of due entries between which there is no other entry. */
+    const runs: [IndexKey, IndexKey][] = [];
+    let run: [IndexKey, IndexKey] | null = null;
+    let last: IndexKey | null = null;
+    for (let at = 0, left = 0; ; at++) {
+      if (at >= visited || left >= max) break;
+      if (!walk.advance()) {
+        last = null;
+        break;
+      }
+      const { key, value: id } = walk;
+      last = key;
+      const handle = this.#handles.get(id);
+      const deadline = this.deadlineOf(handle);
+      if (deadline === NO_DEADLINE || deadline > now) {
+        run = null;
+        continue;
+      }
+      if (run === null) {
+        run = [key, key];
+        runs.push(run);
+      } else run[1] = key;
+      this.#hashIndex.remove(this.#slabs.hashOf(handle, this.#seed), handle);
+      onLeft(key, id, deadline);
+      left++;
+    }
+    for (const [low, high] of runs) {
+      if (low === high) this.#orderedIndex.delete(low);
+      else this.#orderedIndex.deleteRange({ low, lowInclusive: true, high, highInclusive: true });
+    }
+    return last;
   }
 
   #makeParts(): void {

@@ -13,6 +13,14 @@ import { NO_DEADLINE } from './slab.js';
 /** The value of `floor` while no due entry is in the indexes. */
 export const NO_FLOOR = 0;
 
+/** With fewer due entries, they leave one by one, in the order of their deadlines. */
+const SWEPT_ENTRIES_MIN = 4096;
+/** With at least this part of all entries due, they leave in the order of keys, which is much faster. */
+const SWEPT_FRACTION_MIN = 1 / 8;
+
+/** The items of the heap that one settlement looks at, for each entry that may leave. The others are stale. */
+const ITEMS_PER_ENTRY = 16;
+
 /** The stale items that a heap may have beside as many as it has others. */
 const STALE_ITEMS_MIN = 64;
 
@@ -25,8 +33,21 @@ export interface Leaving {
   readonly endOfIds: EntryId;
   /** Returns the deadline of the entry with this id; NO_DEADLINE for a free id. */
   deadlineOfId(id: EntryId): number;
+  /** The number of entries in the indexes. */
+  readonly sizeInIndexes: number;
   /** Removes an entry from all indexes, and keeps its memory. Returns its key, or null when it is in no index. */
   leave(id: EntryId): IndexKey | null;
+  /**
+   * Removes entries with a deadline up to `now` from all indexes, in the order of keys: those behind the key `from`, at most
+   * `max`, of at most `visited` keys. Calls `onLeft` with each, and returns the last key that was visited, or null at the end.
+   */
+  leaveInOrder(
+    from: IndexKey | null,
+    now: number,
+    max: number,
+    visited: number,
+    onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
+  ): IndexKey | null;
 }
 
 /** The expiring and the due entries of one space. */
@@ -45,6 +66,10 @@ export class ExpiringEntries {
   readonly #heap: DeadlineHeap;
   readonly #entries: Leaving;
   #staleMax = STALE_ITEMS_MIN;
+  /** True when an item may be earlier than the deadline of its entry, which was touched or put again. */
+  #hasDelayed = false;
+  /** The sweep that is under way: the time of its start, and the last key that it has visited. */
+  #sweep: { readonly now: number; key: IndexKey | null } | null = null;
 
   /** A loader gives the heap and the list that it has filled, and the number of items in the heap. */
   constructor(entries: Leaving, heap = new DeadlineHeap(), due = new Map<IndexKey, EntryId>()) {
@@ -82,12 +107,15 @@ export class ExpiringEntries {
     if (before === NO_DEADLINE) this.count++;
     // The item of an earlier deadline comes up first, and is put back then.
     if (before === NO_DEADLINE || deadline < before) this.#heap.push(deadline, id);
+    else this.#hasDelayed = true;
     if (this.#heap.size > this.count * 2 + this.#staleMax) this.#dropStale();
   }
 
   /** Notes that an entry with this deadline was removed from the indexes, for another reason than its deadline. */
   unlinked(deadline: number): void {
-    if (deadline !== NO_DEADLINE) this.count--;
+    if (deadline === NO_DEADLINE) return;
+    this.count--;
+    if (this.#heap.size > this.count * 2 + this.#staleMax) this.#dropStale();
   }
 
   /**
@@ -102,10 +130,30 @@ export class ExpiringEntries {
   }
 
   #settleUpTo(now: number, max: number, onLeft: OnLeft, known: number): number {
-    const heap = this.#heap;
     let left = 0;
     let unknown = 0;
-    while (heap.top <= now && left < max) {
+    const onDue = (key: IndexKey, id: EntryId, deadline: number): void => {
+      this.count--;
+      this.due.set(key, id);
+      left++;
+      if (deadline > known) unknown++;
+      onLeft(key, deadline);
+    };
+    if (this.#mustSweep(now)) this.#sweepOn(now, max, onDue);
+    if (this.#sweep === null) this.#leaveByDeadline(now, max - left, onDue);
+    this.floor = this.#heap.top <= now ? now : NO_FLOOR;
+    return unknown;
+  }
+
+  /** Has due entries leave in the order of their deadlines. */
+  #leaveByDeadline(
+    now: number,
+    max: number,
+    onDue: (key: IndexKey, id: EntryId, deadline: number) => void,
+  ): void {
+    const heap = this.#heap;
+    let items = max * ITEMS_PER_ENTRY;
+    for (let left = 0; heap.top <= now && left < max && items > 0; items--) {
       const id = heap.topId;
       const deadline = this.#entries.deadlineOfId(id);
       if (deadline > heap.top) {
@@ -116,14 +164,30 @@ export class ExpiringEntries {
       heap.pop();
       const key = isStale ? null : this.#entries.leave(id);
       if (key === null) continue;
-      this.count--;
-      this.due.set(key, id);
-      onLeft(key, deadline);
+      onDue(key, id, deadline);
       left++;
-      if (deadline > known) unknown++;
     }
-    this.floor = heap.top <= now ? now : NO_FLOOR;
-    return unknown;
+  }
+
+  /** Returns true when so many entries are due that they leave in the order of keys. */
+  #mustSweep(now: number): boolean {
+    const heap = this.#heap;
+    if (this.#sweep !== null) return true;
+    if (heap.size < SWEPT_ENTRIES_MIN || heap.top > now) return false;
+    const due = heap.countDue(now);
+    const isLarge = due >= SWEPT_ENTRIES_MIN && due >= this.#entries.sizeInIndexes * SWEPT_FRACTION_MIN;
+    if (isLarge) this.#sweep = { now, key: null };
+    return isLarge;
+  }
+
+  /** Goes on with a sweep over all keys. */
+  #sweepOn(now: number, max: number, onDue: (key: IndexKey, id: EntryId, deadline: number) => void): void {
+    const sweep = this.#sweep!;
+    sweep.key = this.#entries.leaveInOrder(sweep.key, now, max, max / SWEPT_FRACTION_MIN, onDue);
+    if (sweep.key !== null) return;
+    this.#sweep = null;
+    // All entries that were due at its start have left. Their items go with them, unless some are those of other deadlines.
+    if (!this.#hasDelayed) this.#heap.dropDue(sweep.now);
   }
 
   /** Hides the entries that are due at `now`. */
@@ -176,11 +240,13 @@ export class ExpiringEntries {
     this.count = 0;
     this.floor = NO_FLOOR;
     this.#heap.clear();
+    this.#sweep = null;
     this.due.clear();
   }
 
   #dropStale(): void {
     this.#heap.rebuild((id) => this.#entries.deadlineOfId(id), this.#entries.endOfIds);
+    this.#hasDelayed = false;
     // Items of due entries may be left, which the next items must not meet again and again.
     this.#staleMax = Math.max(STALE_ITEMS_MIN, (this.#heap.size - this.count) * 2);
   }

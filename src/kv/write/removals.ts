@@ -13,7 +13,7 @@ const SLICE_ENTRIES_MAX = 256;
 const SLICE_MS_MAX = 1;
 
 /** The number of entries between two looks at the time. */
-const ENTRIES_PER_LOOK = 32;
+const ENTRIES_PER_LOOK = 64;
 
 /** The time between two looks for due entries, in milliseconds. The clock of a store may have nothing to do with it. */
 const LOOK_MS = 500;
