@@ -8,6 +8,7 @@ import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
 import type { EntriesMemory } from './entries/entries.js';
 import type { Space } from './entries/space.js';
+import type { Following } from './following.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
 import { Snapshot } from './read/snapshot.js';
@@ -167,6 +168,11 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Returns the part of a read-only store that follows its owner. It is no method, because stores are in the hands of users. @internal */
+  static followingOf(store: Store<unknown, unknown>): Following {
+    return store.#core.following!;
   }
 
   async #close(): Promise<void> {
