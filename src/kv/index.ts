@@ -126,6 +126,7 @@ export type {
 } from './collection-interface.js';
 export type { BackupResult } from './copy/backup.js';
 export {
+  type AnyValueEncoding,
   type CustomValueEncoding,
   json,
   type KeyEncoding,
