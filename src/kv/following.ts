@@ -10,8 +10,9 @@ import { FileFollower, type FollowerState } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
 import type { Schema } from './entries/schema.js';
 import type { Space } from './entries/space.js';
-import { LogReplay } from './log-replay.js';
+import { LogReplay, type ReplayListener } from './log-replay.js';
 import type { Codecs } from './read/reads.js';
+import type { WriteSet } from './write/write-set.js';
 
 /** The log as a store was loaded from it. */
 export interface LoadedLog {
@@ -28,6 +29,12 @@ export interface FollowingStore {
   readonly codecs: Codecs<unknown, unknown>;
   readonly schema: Schema;
   readonly namespaces: { entered(space: Space): void; left(space: Space): void };
+  readonly watches: {
+    foresee(writes: WriteSet): void;
+    /** Wakes the watches whose keys were foreseen. */
+    committed(): void;
+    wakeAll(mayHaveChanged: boolean): void;
+  };
   /** Throws KEELSON_CLOSED. */
   assertOpen(): void;
 }
@@ -41,6 +48,7 @@ export class Following {
   readonly #journalId: Uint8Array;
   /** Loads the store anew into a draft of its schema. */
   readonly #loadAgain: (draft: Schema) => Promise<LoadedLog>;
+  readonly #listener: ReplayListener;
   #replay: LogReplay;
   #follower: FileFollower | null = null;
   #durableLsn: number;
@@ -57,6 +65,12 @@ export class Following {
     this.#store = store;
     this.#journalId = journalId;
     this.#loadAgain = loadAgain;
+    const { namespaces, watches } = store;
+    this.#listener = {
+      foresee: (writes) => watches.foresee(writes),
+      entered: (space) => namespaces.entered(space),
+      left: (space) => namespaces.left(space),
+    };
     this.#durableLsn = Math.min(replay.lsn, replay.checkedFromLsn);
     this.#replay = this.#onStore(replay);
   }
@@ -150,6 +164,7 @@ export class Following {
     if (follower.lsn >= replay.lsn) replay.proven(replay.lsn);
     if (state === 'at the end') await follower.replayTail((...record) => this.#applyNew(...record));
     this.#store.schema.links.run();
+    this.#store.watches.committed();
     return state;
   }
 
@@ -176,21 +191,13 @@ export class Following {
   }
 
   #apply(lsn: number, bytes: Uint8Array, start: number, end: number): void {
-    const { namespaces } = this.#store;
     this.#store.assertOpen();
-    this.#replay.apply(
-      lsn,
-      bytes,
-      start,
-      end,
-      (space) => namespaces.entered(space),
-      (space) => namespaces.left(space),
-    );
+    this.#replay.apply(lsn, bytes, start, end, this.#listener);
   }
 
   /** Loads the store anew, beside the entries that are read meanwhile, and then shows it. */
   async #loadAnew(): Promise<void> {
-    const { schema, namespaces, directory } = this.#store;
+    const { schema, namespaces, watches, directory } = this.#store;
     schema.links.run();
     const draft = schema.draft();
     const { journalId, replay } = await this.#loadAgain(draft);
@@ -206,6 +213,7 @@ export class Following {
     schema.links.run();
     for (const space of schema.takeOver(draft)) namespaces.left(space);
     for (const space of schema.spaces) namespaces.entered(space);
+    watches.wakeAll(true);
     this.#follower = null;
     this.#durableLsn = Math.min(replay.lsn, replay.checkedFromLsn);
     this.#replay = this.#onStore(replay);

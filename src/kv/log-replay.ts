@@ -18,8 +18,15 @@ export interface ReplayedStore {
   readonly schema: Schema;
 }
 
-/** Called with a space that the log has created or dropped. */
-export type SpaceChange = (space: Space) => void;
+/** Hears of the writes that are applied. */
+export interface ReplayListener {
+  /** Called with a write before it is applied. The write set is valid during the call. */
+  foresee(writes: WriteSet): void;
+  /** Called with a space that a write has created. */
+  entered(space: Space): void;
+  /** Called with a space that a write has dropped. */
+  left(space: Space): void;
+}
 
 /** Applies the records of a log to a store, and keeps a checksum of those that are not proven durable. */
 export class LogReplay {
@@ -46,27 +53,21 @@ export class LogReplay {
   }
 
   /**
-   * Applies the next record, `bytes[start, end)`. `created` and `dropped` are told of namespaces.
+   * Applies the next record, `bytes[start, end)`.
    *
    * @throws KEELSON_DECODE with its LSN for a record that does not decode. For the first record of a log, what
    * checkBirth() throws.
    */
-  apply(
-    lsn: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    created?: SpaceChange,
-    dropped?: SpaceChange,
-  ): void {
+  apply(lsn: number, bytes: Uint8Array, start: number, end: number, listener?: ReplayListener): void {
     const { schema, codecs, directory } = this.#store;
     const writes = this.#writes;
     try {
       if (this.lsn === 0) checkBirth(bytes.subarray(start, end), codecs, directory);
       else {
         readWriteSet(schema, bytes, start, end, writes);
+        listener?.foresee(writes);
         this.#replay.apply(writes, lsn);
-        if (writes.isInNamespaces && created !== undefined) this.#tell(created, dropped!);
+        if (writes.isInNamespaces && listener !== undefined) this.#tell(listener);
       }
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
@@ -95,11 +96,11 @@ export class LogReplay {
   }
 
   /** Tells of the namespaces that the last record has created or dropped. */
-  #tell(created: SpaceChange, dropped: SpaceChange): void {
+  #tell(listener: ReplayListener): void {
     const { count, kinds, spaces } = this.#writes;
     for (let at = 0; at < count; at++) {
-      if (kinds[at] === CREATE) created(spaces[at]!);
-      else if (kinds[at] === DROP) dropped(spaces[at]!);
+      if (kinds[at] === CREATE) listener.entered(spaces[at]!);
+      else if (kinds[at] === DROP) listener.left(spaces[at]!);
     }
   }
 }

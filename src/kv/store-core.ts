@@ -17,6 +17,7 @@ import type { Place } from './write/batch.js';
 import type { CollectionStore } from './write/collection.js';
 import { FunctionGuard } from './write/function-guard.js';
 import type { TransactionStore } from './write/transactions.js';
+import { Watches, type WatchStore } from './write/watches.js';
 import { WritePath } from './write/write-path.js';
 import { Writer } from './write/writer.js';
 
@@ -45,7 +46,7 @@ export interface Writing {
 }
 
 /** The core of a store, which its parts share. */
-export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore {
+export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore, WatchStore {
   readonly storage: Storage;
   readonly directory: string;
   readonly schema: Schema;
@@ -57,6 +58,7 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   readonly writing: Writing | null;
   /** The part that follows the owner, in a store that was opened read-only; otherwise null. */
   readonly following: Following | null;
+  readonly watches = new Watches(this);
   isClosed = false;
 
   constructor(parts: StoreParts<unknown, unknown>, emit: (event: CheckpointEvent) => void) {
@@ -103,8 +105,16 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   }: StoreParts<unknown, unknown>): Following {
     const { namespaces } = this;
     namespaces.followLog();
-    const assertOpen = () => this.assertOpen();
-    return new Following({ storage, directory, codecs, schema, namespaces, assertOpen }, loaded, loadAgain);
+    const store = {
+      storage,
+      directory,
+      codecs,
+      schema,
+      namespaces,
+      watches: this.watches.registry,
+      assertOpen: () => this.assertOpen(),
+    };
+    return new Following(store, loaded, loadAgain);
   }
 
   get writer(): Writer | null {

@@ -42,7 +42,10 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#core = core;
     this.#transactions = new Transactions(core);
     this.#events = events;
-    parts.log?.onPoisoned((error) => emit(events, 'poisoned', error));
+    parts.log?.onPoisoned((error) => {
+      core.watches.registry.wakeAll(false);
+      emit(events, 'poisoned', error);
+    });
   }
 
   get lastLsn(): Lsn {
@@ -72,7 +75,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   }
 
   drop(namespace: unknown, options?: WriteOptions): Promise<Lsn> {
-    const { namespaces, schema } = this.#core;
+    const { namespaces, schema, watches } = this.#core;
     const writer = this.#core.writable();
     const durability = resolveDurability(options, WRITE_OPTIONS);
     const space = namespaces.toDrop(namespace);
@@ -82,7 +85,10 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
       if (space?.isThere) writes.drop(space);
       const lsn = writer.path.commit(writes);
       // Before the promise is made, because hooks of the program may write then.
-      if (space !== undefined) namespaces.forget(space);
+      if (space !== undefined) {
+        namespaces.forget(space);
+        watches.registry.dropped(space);
+      }
       return writer.whenDurable(lsn, durability);
     } finally {
       writer.path.giveBack(writes);
@@ -179,6 +185,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     const { writing } = this.#core;
     this.#core.isClosed = true;
     this.#transactions.close();
+    this.#core.watches.close();
     await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
     await writing?.log.close();
     emit(this.#events, 'close');

@@ -358,13 +358,18 @@ export class IndexReads<K, V> implements Reads<K, V> {
 type Projection<T> = (view: Walkable, walk: IndexWalk<EntryId>) => T;
 
 /** The iterator over a range. It is no generator, because resuming a generator takes longer than reading a key. */
-class RangeIterator<T> implements IteratorObject<T, undefined> {
+export class RangeIterator<T> implements IteratorObject<T, undefined> {
   readonly #project: Projection<T>;
-  readonly #access: ReadAccess;
+  readonly #access: Pick<ReadAccess, 'assertOpen'>;
   #view: Walkable | null;
   #walk: IndexWalk<EntryId> | null;
 
-  constructor(view: Walkable, walk: IndexWalk<EntryId>, project: Projection<T>, access: ReadAccess) {
+  constructor(
+    view: Walkable,
+    walk: IndexWalk<EntryId>,
+    project: Projection<T>,
+    access: Pick<ReadAccess, 'assertOpen'>,
+  ) {
     this.#view = view;
     this.#walk = walk;
     this.#project = project;

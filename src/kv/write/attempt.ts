@@ -216,6 +216,18 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return this.writes!.readValue(operation, decode);
   }
 
+  hasValue(operation: number): boolean {
+    return this.writes!.hasValue(operation);
+  }
+
+  deadlineOf(operation: number): number {
+    return this.writes!.deadlineOf(operation);
+  }
+
+  keyOf(operation: number): IndexKey {
+    return this.writes!.keyOf(operation);
+  }
+
   /** Begins a nested part. */
   begin(outer: Part): Part {
     this.assertWritable(outer);
