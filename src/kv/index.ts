@@ -154,6 +154,7 @@ export type { ImageFindings } from './repair/image-examination.js';
 export { type SalvageOptions, type SalvageReport, salvage } from './repair/salvage.js';
 export type { ExaminationProgress, NamespaceFindings } from './repair/store-examination.js';
 export { type VerifyOptions, type VerifyReport, verify } from './repair/verify.js';
+export type { ReplicateOptions } from './replication.js';
 export type { Snapshot, Store, StoreEvents, StoreStats } from './store-interface.js';
 export type { Transaction, TransactionCollection } from './transaction-interface.js';
 export type { Operation } from './write/batch.js';

@@ -36,7 +36,7 @@ const OPTIONS: OptionTable<Required<ReplicateOptions>> = {
 export interface ReplicatedStore {
   readonly directory: string;
   readonly id: string;
-  readonly log: Pick<LocalLog, 'feed' | 'syncedLsn'>;
+  readonly log: Pick<LocalLog, 'feed' | 'syncedLsn' | 'oldestLsn'>;
 }
 
 /** The replicas of one store. */
@@ -154,16 +154,15 @@ class ReplicaSender {
   #opened(lsn: number): void {
     if (this.#appliedLsn !== null) return;
     const loading = this.#feed;
-    try {
-      this.#feed = this.#feedFrom(lsn);
-      this.#appliedLsn = lsn;
-    } catch (error) {
-      if (isKeelsonError(error, 'KEELSON_HISTORY_GONE')) this.#restart();
-      else this.end(error);
+    const { log } = this.#store;
+    // The log was kept for the replica only up to its lag. What it needs may be there nevertheless.
+    if (log.syncedLsn - loading.lsn > this.#maxLagBytes && lsn < log.oldestLsn) {
+      this.#restart();
       return;
-    } finally {
-      loading.close();
     }
+    this.#feed = this.#feedFrom(lsn);
+    loading.close();
+    this.#appliedLsn = lsn;
   }
 
   /** Has the replica load the store anew, because it is too far behind. */

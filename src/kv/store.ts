@@ -1,7 +1,8 @@
 // The store: the object that open() returns. store-core.ts decides who may read and write.
 
 import { EventEmitter } from 'node:events';
-import { type KeelsonError, misuse } from '../errors.js';
+import type { MessagePort } from 'node:worker_threads';
+import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
 import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
@@ -13,6 +14,7 @@ import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
 import { Snapshot } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
+import { Replication } from './replication.js';
 import { StoreCore, type StoreParts } from './store-core.js';
 import type { StoreEvents, StoreStats, Store as StoreSurface } from './store-interface.js';
 import { SpaceCollection } from './write/collection.js';
@@ -29,6 +31,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   readonly #core: StoreCore;
   readonly #transactions: Transactions;
   readonly #events: EventEmitter<StoreEvents>;
+  #replication: Replication | null = null;
   #closing: Promise<void> | null = null;
   readonly #backups = new Backups();
 
@@ -104,6 +107,14 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#core.assertOpen();
     const { schema, lastLsn } = this.#core;
     return new Snapshot(this.codecs, schema.view(lastLsn), schema.root, this.#core);
+  }
+
+  replicate(options?: unknown): MessagePort {
+    const { log } = this.#core.assertWritable();
+    const { storage, directory } = this.#core;
+    if (storage.report.engine === 'simulated') throw notOnFiles(directory);
+    this.#replication ??= new Replication({ directory, id: this.id, log });
+    return this.#replication.replicate(options);
   }
 
   flush(lsn?: number): Promise<Lsn> {
@@ -185,11 +196,23 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     const { writing } = this.#core;
     this.#core.isClosed = true;
     this.#transactions.close();
+    this.#replication?.close();
     this.#core.watches.close();
     await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
     await writing?.log.close();
     emit(this.#events, 'close');
   }
+}
+
+function notOnFiles(directory: string): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_ENGINE_UNAVAILABLE',
+    {
+      what: `The store in ${directory} is on a simulated disk, which no other thread can read`,
+      next: 'To test with replicas, open the store in a temporary directory',
+    },
+    { path: directory },
+  );
 }
 
 /** Emits an event outside of this call, so that an error of a listener interrupts nothing. */

@@ -198,7 +198,9 @@ export class FileFollower {
       lineageStart === null ? this.#walk !== null && startLsn < this.lsn : durableLsn < this.lsn;
     if (contradicts) return 'gone';
     const place = { startLsn, endLsn: startLsn, endOffset: blockBytes };
-    this.#walk = new SegmentWalk({ path, sequence, seed, blockBytes, sizeBytes, ...place, writtenAs: null });
+    const isLineage = lineageStart !== null;
+    const segment = { path, sequence, seed, blockBytes, sizeBytes, isLineage, ...place, writtenAs: null };
+    this.#walk = new SegmentWalk(segment);
     this.#segments.add(this.#walk.segment);
     this.#provenLsn = Math.max(this.#provenLsn, durableLsn);
     return 'changed';
