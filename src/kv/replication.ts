@@ -4,7 +4,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { isKeelsonError, KeelsonError } from '../errors.js';
 import type { LocalLog, RecordFeed } from '../journal/internal.js';
-import { integerOption, type OptionTable, resolveOptions } from '../options.js';
 import {
   type FromReplica,
   packRecords,
@@ -12,25 +11,10 @@ import {
   sentError,
   type ToReplica,
 } from './replica-messages.js';
+import { resolveReplicateOptions } from './replicate-options.js';
 
 /** The most bytes of records that are sent to a replica and that it has not applied. */
 export const CREDIT_BYTES_MAX = 8 * 1024 * 1024;
-
-/** Limit of the option `maxLagBytes`: 1 TiB. */
-const LAG_BYTES_MAX = 2 ** 40;
-
-/** Options of replicate(). */
-export interface ReplicateOptions {
-  /**
-   * The most bytes of the log that a replica may be behind: so much log is kept for it on the disk. A replica that is
-   * further behind loads the store anew. By default 256 MiB.
-   */
-  readonly maxLagBytes?: number;
-}
-
-const OPTIONS: OptionTable<Required<ReplicateOptions>> = {
-  maxLagBytes: integerOption(256 * 1024 * 1024, 1, LAG_BYTES_MAX),
-};
 
 /** The store that is replicated. */
 export interface ReplicatedStore {
@@ -55,7 +39,7 @@ export class Replication {
 
   /** Returns the port for one replica. Throws a TypeError for a wrong option. */
   replicate(options: unknown): MessagePort {
-    const { maxLagBytes } = resolveOptions('replicate', OPTIONS, options);
+    const { maxLagBytes } = resolveReplicateOptions(options);
     const { port1, port2 } = new MessageChannel();
     const sender = new ReplicaSender(this.#store, port1, maxLagBytes, () => this.#senders.delete(sender));
     this.#senders.add(sender);

@@ -1,7 +1,6 @@
 // The public interfaces of an open store and a snapshot. The classes in store.ts and read/snapshot.ts implement them.
 // Callers get interfaces, because editors show the docstring of a member where it is declared.
 
-import type { MessagePort } from 'node:worker_threads';
 import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { EngineReport } from '../storage/index.js';
@@ -20,7 +19,8 @@ import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 import type { Reads } from './read/reads.js';
 import type { StoreRecovery } from './recovery-report.js';
-import type { ReplicateOptions } from './replication.js';
+import type { ReplicaPort } from './replica-port.js';
+import type { ReplicateOptions } from './replicate-options.js';
 import type { Transaction } from './transaction-interface.js';
 import type { TransactionOptions } from './write/transaction-options.js';
 import type { WriteOptions } from './write/write-options.js';
@@ -276,7 +276,7 @@ export interface Store<K, V> extends Collection<K, V> {
    * const port = db.replicate();
    * worker.postMessage(port, [port]);
    */
-  replicate(options?: ReplicateOptions): MessagePort;
+  replicate(options?: ReplicateOptions): ReplicaPort;
 
   /**
    * Resolves with `lsn` when every write up to it is durable.

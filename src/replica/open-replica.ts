@@ -7,6 +7,7 @@ import type {
   CustomValueEncoding,
   KeyEncoding,
   KeyOf,
+  ReplicaPort,
   ValueEncoding,
   ValueOf,
 } from '../kv/index.js';
@@ -44,7 +45,7 @@ export interface ReplicaOptions<E, VE> {
  * });
  */
 export function openReplica<V = unknown, E extends KeyEncoding = 'utf8'>(
-  port: MessagePort,
+  port: ReplicaPort,
   options?: ReplicaOptions<E, 'msgpack' | 'json'>,
 ): Promise<ReplicaSurface<KeyOf<E>, V>>;
 /**
@@ -54,7 +55,7 @@ export function openReplica<V = unknown, E extends KeyEncoding = 'utf8'>(
  * const replica = await openReplica(port, { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<User>() });
  */
 export function openReplica<E extends KeyEncoding, VE extends AnyValueEncoding>(
-  port: MessagePort,
+  port: ReplicaPort,
   options?: ReplicaOptions<E, VE>,
 ): Promise<ReplicaSurface<KeyOf<E>, ValueOf<VE>>>;
 /**
@@ -64,7 +65,7 @@ export function openReplica<E extends KeyEncoding, VE extends AnyValueEncoding>(
  * const replica = await openReplica<Date>(port, { valueEncoding: dates });
  */
 export function openReplica<V>(
-  port: MessagePort,
+  port: ReplicaPort,
   options?: ReplicaOptions<'utf8', ValueEncoding<V>>,
 ): Promise<ReplicaSurface<string, V>>;
 export async function openReplica(port: unknown, options: unknown = {}): Promise<unknown> {

@@ -1,5 +1,6 @@
 // The public interfaces of a replica. replica.ts implements them.
 
+import '../platform-types.js';
 import type {
   KeyEncoding,
   KeyOf,
