@@ -1,7 +1,7 @@
 // Watches of ranges: their states, the keys that have changed, and how long a state can be read.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { BatchOperation, RangeState, Store } from '../../src/kv/index.js';
+import type { RangeState, Store } from '../../src/kv/index.js';
 import { inMemory } from '../../src/testing/index.js';
 import { failure, typeError } from './transaction-tools.js';
 import { NOTHING_WATCHED, stateOf, staysPending, WatchedWorld } from './watch-tools.js';
@@ -24,8 +24,11 @@ async function next(watch: Watch): Promise<[changed: readonly string[] | null, e
   return [state.changed, [...state.entries()]];
 }
 
-const puts = (from: number, to: number): BatchOperation<string, unknown>[] =>
-  Array.from({ length: to - from }, (_, at) => ({ type: 'put', key: keyAt(from + at), value: from + at }));
+const puts = (from: number, to: number) =>
+  Array.from(
+    { length: to - from },
+    (_, at) => ({ type: 'put', key: keyAt(from + at), value: from + at }) as const,
+  );
 
 const keyAt = (at: number): string => `k${String(at).padStart(5, '0')}`;
 

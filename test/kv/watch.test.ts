@@ -308,7 +308,7 @@ describe('a watch ends', () => {
     const watches = [db.watch('a'), db.watch('b'), db.watch('b', memory), db.watchRange(), db.watch('c')];
     for (const watch of watches.slice(0, 4)) await watch.next();
     const steps = watches.slice(0, 4).map((watch) => watch.next());
-    disk.faults = [{ operation: 'write', code: 'KEELSON_IO' } as never];
+    disk.faults = ({ name }) => (name === 'submit' || name === 'write' ? { errno: 'EIO' } : undefined);
     await expect(db.put('a', 2)).rejects.toEqual(failure('KEELSON_POISONED'));
     const ends = await Promise.allSettled(steps);
     expect(ends.map((end) => (end.status === 'rejected' ? end.reason.code : end.value))).toEqual(

@@ -197,10 +197,8 @@ export class FileFollower {
     const contradicts =
       lineageStart === null ? this.#walk !== null && startLsn < this.lsn : durableLsn < this.lsn;
     if (contradicts) return 'gone';
-    const place = { startLsn, endLsn: startLsn, endOffset: blockBytes };
-    const isLineage = lineageStart !== null;
-    const segment = { path, sequence, seed, blockBytes, sizeBytes, isLineage, ...place, writtenAs: null };
-    this.#walk = new SegmentWalk(segment);
+    const place = { startLsn, endLsn: startLsn, endOffset: blockBytes, isLineage: lineageStart !== null };
+    this.#walk = new SegmentWalk({ path, sequence, seed, blockBytes, sizeBytes, ...place, writtenAs: null });
     this.#segments.add(this.#walk.segment);
     this.#provenLsn = Math.max(this.#provenLsn, durableLsn);
     return 'changed';

@@ -70,8 +70,9 @@ export class IntervalIndex<T extends WithInterval> {
   #makeEnds(): void {
     if (!this.#areEndsOld) return;
     this.#areEndsOld = false;
-    this.#highestEnds.length = this.#items.length;
-    this.#makeEndsOf(0, this.#items.length);
+    const { length } = this.#items;
+    this.#highestEnds.length = length;
+    if (length > 0) this.#makeEndsOf(0, length);
   }
 
   /** Sets the highest end of each node of a subtree that is not empty, and returns that of its root. */
