@@ -110,11 +110,10 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   }
 
   replicate(options?: unknown): MessagePort {
-    const { log } = this.#core.assertWritable();
     const { storage, directory } = this.#core;
+    const replication = Store.replicationOf(this);
     if (storage.report.engine === 'simulated') throw notOnFiles(directory);
-    this.#replication ??= new Replication({ directory, id: this.id, log });
-    return this.#replication.replicate(options);
+    return replication.replicate(options);
   }
 
   flush(lsn?: number): Promise<Lsn> {
@@ -190,6 +189,13 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   /** Returns the part of a read-only store that follows its owner. It is no method, because stores are in the hands of users. @internal */
   static followingOf(store: Store<unknown, unknown>): Following {
     return store.#core.following!;
+  }
+
+  /** Returns the replication of a store that takes writes. It is no method, because stores are in the hands of users. @internal */
+  static replicationOf<K, V>(store: Store<K, V>): Replication {
+    const { log } = store.#core.assertWritable();
+    store.#replication ??= new Replication({ directory: store.directory, id: store.id, log });
+    return store.#replication;
   }
 
   async #close(): Promise<void> {
