@@ -28,6 +28,7 @@ const TRIALS = [
   'namespaces',
   'tuple-keys',
   'old-view',
+  'watch',
 ];
 
 const { values: options } = parseArgs({
