@@ -159,7 +159,14 @@ export type { ReplicateOptions } from './replicate-options.js';
 export type { Snapshot, Store, StoreEvents, StoreStats } from './store-interface.js';
 export type { Transaction, TransactionCollection } from './transaction-interface.js';
 export type { Operation } from './write/batch.js';
+export type { ExpiryOptions } from './write/expiry-options.js';
 export type { TransactionOptions } from './write/transaction-options.js';
 export type { WatchOptions } from './write/watch-options.js';
 export type { KeyState } from './write/watches.js';
-export type { ConditionalOptions, Durability, PutOptions, WriteOptions } from './write/write-options.js';
+export type {
+  ConditionalOptions,
+  Durability,
+  PutOptions,
+  TouchOptions,
+  WriteOptions,
+} from './write/write-options.js';

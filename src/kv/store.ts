@@ -8,6 +8,7 @@ import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
 import type { EntriesMemory } from './entries/entries.js';
+import { NO_TIME } from './entries/expiry.js';
 import type { Space } from './entries/space.js';
 import type { Following } from './following.js';
 import type { CheckpointResult } from './image/checkpoint.js';
@@ -46,6 +47,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#transactions = new Transactions(core);
     this.#events = events;
     parts.log?.onPoisoned((error) => {
+      core.writing?.removals.close();
       core.watches.registry.wakeAll(false);
       emit(events, 'poisoned', error);
     });
@@ -98,6 +100,11 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     }
   }
 
+  expireNow(): Promise<number> {
+    this.#core.writable();
+    return this.#core.assertWritable().removals.removeNow();
+  }
+
   nextId(): number {
     this.#core.assertWritable();
     return this.#core.schema.nextId();
@@ -105,8 +112,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   snapshot(): Snapshot<K, V> {
     this.#core.assertOpen();
-    const { schema, lastLsn } = this.#core;
-    return new Snapshot(this.codecs, schema.view(lastLsn), schema.root, this.#core);
+    const { schema } = this.#core;
+    const now = this.#core.now();
+    // The clock may have closed the store.
+    this.#core.assertOpen();
+    const view = schema.view(this.#core.lastLsn, this.#core.writing === null ? NO_TIME : now);
+    return new Snapshot(this.codecs, view, schema.root, this.#core, now);
   }
 
   replicate(options?: unknown): MessagePort {
@@ -140,9 +151,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   backup(directory: DirectoryPath): Promise<BackupResult> {
     this.#core.assertOpen();
     if (this.poisoned !== null) throw this.poisoned;
-    const { storage, schema, lastLsn } = this.#core;
+    const { storage, schema } = this.#core;
     const log = this.#core.writing?.log ?? null;
-    const view = schema.wholeView(lastLsn);
+    const now = schema.expiry.now();
+    // The clock may have closed the store.
+    this.#core.assertOpen();
+    const view = schema.wholeViewAt(this.#core.lastLsn, now);
     try {
       return this.#backups.start(directory, { storage, source: this.directory, log, schema, view });
     } catch (error) {
@@ -153,7 +167,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   stats(): StoreStats {
     const { schema, storage, writing } = this.#core;
-    const { entries } = schema.root;
+    const entries = schema.root.current;
     return {
       entries: entries.size,
       memory: memoryOf(schema.spaces),
@@ -203,6 +217,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#core.isClosed = true;
     this.#transactions.close();
     this.#replication?.close();
+    writing?.removals.close();
     this.#core.watches.close();
     await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
     await writing?.log.close();
@@ -232,7 +247,7 @@ function emit<E extends keyof StoreEvents>(
 
 /** Returns the memory of all spaces together. */
 function memoryOf(spaces: readonly Space[]): EntriesMemory {
-  const sum = { valueBytes: 0, slabBytes: 0, hashIndexBytes: 0, handleBytes: 0 };
+  const sum = { valueBytes: 0, slabBytes: 0, hashIndexBytes: 0, handleBytes: 0, deadlineBytes: 0 };
   for (const { entries } of spaces) {
     const { memory } = entries;
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += memory[name];

@@ -74,6 +74,7 @@ describe('the README and the guide', () => {
         'docs/guide/read-check-write.md',
         'docs/guide/keys-and-namespaces.md',
         'docs/guide/pages-and-counts.md',
+        'docs/guide/expiry.md',
         'docs/guide/watch.md',
       ]),
     );

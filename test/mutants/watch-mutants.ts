@@ -106,8 +106,8 @@ const missed: readonly Mutant[] = [
     replace: 'bounds[0]!',
   }),
   mutantIn(REGISTRY, 'a key is noted as absent that was there', [RANGES, HISTORIES], {
-    find: 'this.#space.entries.has(key) : wasThere',
-    replace: 'false : wasThere',
+    find: 'hasExpired || this.#space.entries.has(key);',
+    replace: 'hasExpired;',
   }),
   mutantIn(REGISTRY, 'a drop wakes nobody', [REGISTRIES], {
     find: 'else if (kind === DROP) watched.matchAll(this.#matched, true);',

@@ -169,7 +169,9 @@ export class Watches {
           await watch.whenWoken();
           continue;
         }
-        view = this.#store.schema.view(this.#store.lastLsn);
+        // The clock is foreign code, which may write.
+        const now = this.#store.schema.expiry.now();
+        view = this.#store.schema.view(this.#store.lastLsn, now);
         const lsn = view.lsn as Lsn;
         const entries = view.in(space) ?? NO_ENTRIES;
         const writes = range.changes.take();
