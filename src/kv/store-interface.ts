@@ -19,6 +19,8 @@ import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 import type { Reads } from './read/reads.js';
 import type { StoreRecovery } from './recovery-report.js';
+import type { ReplicaPort } from './replica-port.js';
+import type { ReplicateOptions } from './replicate-options.js';
 import type { Transaction } from './transaction-interface.js';
 import type { TransactionOptions } from './write/transaction-options.js';
 import type { WriteOptions } from './write/write-options.js';
@@ -271,6 +273,23 @@ export interface Store<K, V> extends Collection<K, V> {
    * before.close();
    */
   snapshot(): Snapshot<K, V>;
+
+  /**
+   * Returns a port for one replica: the same store in a worker thread, for reads there. Transfer the port to the worker, which
+   * gives it to openReplica() of `keelson/replica`. The replica loads the files of the store, and then receives every write
+   * that has become durable. It is a full copy of the data, in the memory of this process.
+   *
+   * Writes never wait for a replica. One that is more than `maxLagBytes` behind loads the files anew. Until then, the store
+   * keeps the log that the replica needs. A replica ends with its worker, its port or the store.
+   *
+   * @param options `maxLagBytes`, from 1 to 2^40; by default 256 MiB.
+   * @throws A TypeError for a wrong option, KEELSON_CLOSED, KEELSON_READ_ONLY, KEELSON_POISONED, and
+   * KEELSON_ENGINE_UNAVAILABLE for a store on a simulated disk.
+   * @example
+   * const port = db.replicate();
+   * worker.postMessage(port, [port]);
+   */
+  replicate(options?: ReplicateOptions): ReplicaPort;
 
   /**
    * Resolves with `lsn` when every write up to it is durable.

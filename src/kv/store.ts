@@ -1,7 +1,8 @@
 // The store: the object that open() returns. store-core.ts decides who may read and write.
 
 import { EventEmitter } from 'node:events';
-import { type KeelsonError, misuse } from '../errors.js';
+import type { MessagePort } from 'node:worker_threads';
+import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
 import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
@@ -9,10 +10,12 @@ import { type BackupResult, Backups } from './copy/backup.js';
 import type { EntriesMemory } from './entries/entries.js';
 import { NO_TIME } from './entries/expiry.js';
 import type { Space } from './entries/space.js';
+import type { Following } from './following.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
 import { Snapshot } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
+import { Replication } from './replication.js';
 import { StoreCore, type StoreParts } from './store-core.js';
 import type { StoreEvents, StoreStats, Store as StoreSurface } from './store-interface.js';
 import { SpaceCollection } from './write/collection.js';
@@ -29,6 +32,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   readonly #core: StoreCore;
   readonly #transactions: Transactions;
   readonly #events: EventEmitter<StoreEvents>;
+  #replication: Replication | null = null;
   #closing: Promise<void> | null = null;
   readonly #backups = new Backups();
 
@@ -116,6 +120,13 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     return new Snapshot(this.codecs, view, schema.root, this.#core, now);
   }
 
+  replicate(options?: unknown): MessagePort {
+    const { storage, directory } = this.#core;
+    const replication = Store.replicationOf(this);
+    if (storage.report.engine === 'simulated') throw notOnFiles(directory);
+    return replication.replicate(options);
+  }
+
   flush(lsn?: number): Promise<Lsn> {
     return this.#core.assertWritable().log.syncThrough(lsn);
   }
@@ -189,16 +200,40 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     return this.close();
   }
 
+  /** Returns the part of a read-only store that follows its owner. It is no method, because stores are in the hands of users. @internal */
+  static followingOf(store: Store<unknown, unknown>): Following {
+    return store.#core.following!;
+  }
+
+  /** Returns the replication of a store that takes writes. It is no method, because stores are in the hands of users. @internal */
+  static replicationOf<K, V>(store: Store<K, V>): Replication {
+    const { log } = store.#core.assertWritable();
+    store.#replication ??= new Replication({ directory: store.directory, id: store.id, log });
+    return store.#replication;
+  }
+
   async #close(): Promise<void> {
     const { writing } = this.#core;
     this.#core.isClosed = true;
     this.#transactions.close();
+    this.#replication?.close();
     writing?.removals.close();
     this.#core.watches.close();
     await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
     await writing?.log.close();
     emit(this.#events, 'close');
   }
+}
+
+function notOnFiles(directory: string): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_ENGINE_UNAVAILABLE',
+    {
+      what: `The store in ${directory} is on a simulated disk, which no other thread can read`,
+      next: 'To test with replicas, open the store in a temporary directory',
+    },
+    { path: directory },
+  );
 }
 
 /** Emits an event outside of this call, so that an error of a listener interrupts nothing. */

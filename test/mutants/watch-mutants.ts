@@ -59,7 +59,7 @@ const told: readonly Mutant[] = [
     replace: '',
   }),
   mutantIn(CHANGES, 'a key of a write that failed has changed', [RANGES], {
-    find: '      if (view.versionOf(handle) <= last.lsn) continue;\n',
+    find: '      if (live.versionOf(handle) <= last.lsn) continue;\n',
     replace: '',
   }),
   mutantIn(CHANGES, 'changed keys come in the order of the writes', [RANGES, HISTORIES], {
