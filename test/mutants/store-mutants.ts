@@ -416,9 +416,9 @@ const opening: readonly Mutant[] = [
     name: 'replay gives every entry the version 0',
     edits: [
       {
-        file: 'src/kv/open-store.ts',
-        find: 'replay.apply(writes, lsn);',
-        replace: 'replay.apply(writes, 0);',
+        file: 'src/kv/log-replay.ts',
+        find: 'this.#replay.apply(writes, lsn);',
+        replace: 'this.#replay.apply(writes, 0);',
       },
     ],
     tests: [CONTRACT],
