@@ -548,9 +548,9 @@ const spaces: readonly Mutant[] = [
     edits: [
       {
         file: RECORD_READER,
-        find: 'if (known === undefined) into.addCreate(schema.newSpace(id, definition));',
+        find: 'if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition));',
         replace: `if (known === undefined) {
-    const space = schema.newSpace(id, definition);
+    const space = schema.spaceToCreate(id, definition);
     schema.add(space);
     into.addCreate(space);
   }`,
