@@ -28,6 +28,8 @@ const TRIALS = [
   'namespaces',
   'tuple-keys',
   'old-view',
+  'ttl',
+  'deadlines',
   'watch',
   'feed',
 ];

@@ -1,8 +1,9 @@
 // What do watches cost the puts beside them? Puts, 1,000 in flight and durable, over 100,000 keys: with nobody watching, with
 // 1,000 watches of other keys, with 1,000 watches of other ranges, and with one watch of the whole store that is read. Slices
-// of each kind take turns in one process, and each is compared with the slice before it where nobody watches.
+// of each kind take turns in one process, and each is compared with the slice before it where nobody watches. Puts are counted
+// by the second of processor time, because other programs take from the time on the clock.
 
-import { keyAt, median, openStore, randomNumbers, secondsOf, valueAt } from './workload.js';
+import { keyAt, median, openStore, randomNumbers, valueAt } from './workload.js';
 
 const KEYS = 100_000;
 const PUTS_PER_SLICE = 50_000;
@@ -10,7 +11,8 @@ const WINDOW = 1000;
 const WATCHES = 1000;
 const SLICES = 5;
 
-export const title = 'watch: durable puts/s beside watches, and the ratio to puts that nobody watches';
+export const title =
+  'watch: durable puts by the second of processor time beside watches, and the ratio to puts that nobody watches';
 
 /** Begins watches, which wait for a change when this resolves. Returns the function that ends them. */
 async function waiting(watches) {
@@ -42,16 +44,16 @@ const KINDS = {
   'one watch of everything, which is read': (db) => reading(db.watchRange()),
 };
 
-/** Returns the puts a second of one slice. */
+/** Returns the puts of one slice by the second of processor time. */
 async function slice(db, next) {
-  const seconds = await secondsOf(async () => {
-    for (let done = 0; done < PUTS_PER_SLICE; done += WINDOW) {
-      const puts = [];
-      for (let at = 0; at < WINDOW; at++) puts.push(db.put(keyAt(next()), valueAt(at)));
-      await Promise.all(puts);
-    }
-  });
-  return PUTS_PER_SLICE / seconds;
+  const start = process.cpuUsage();
+  for (let done = 0; done < PUTS_PER_SLICE; done += WINDOW) {
+    const puts = [];
+    for (let at = 0; at < WINDOW; at++) puts.push(db.put(keyAt(next()), valueAt(at)));
+    await Promise.all(puts);
+  }
+  const { user, system } = process.cpuUsage(start);
+  return PUTS_PER_SLICE / ((user + system) / 1e6);
 }
 
 export const steps = {
@@ -66,6 +68,8 @@ export const steps = {
       for (const kind of taken) {
         const before = await slice(db, next);
         const end = await kind.begin(db);
+        // The first states of ranges are views, and the first writes behind a view copy what it shows.
+        await slice(db, next);
         const speed = await slice(db, next);
         await end();
         free.push(before);
@@ -88,9 +92,9 @@ export const steps = {
 export async function round({ run, directory, scaled }) {
   const { free, kinds } = await run('slices', { directory, slices: scaled(SLICES) });
   return [
-    { name: 'nobody watches, puts/s', value: free },
+    { name: 'nobody watches, puts', value: free },
     ...kinds.flatMap(({ name, speed, ratio }) => [
-      { name: `${name}, puts/s`, value: speed },
+      { name: `${name}, puts`, value: speed },
       { name: `${name}, ratio`, value: ratio },
     ]),
   ];

@@ -49,9 +49,11 @@ export class Namespace<K, V> extends SpaceCollection<K, V> implements NamespaceS
   stats(): NamespaceStats {
     this.#store.assertOpen();
     assertNotDropped(this.#space);
-    const { entries, lastLsn } = this.#space;
-    const { slabBytes, hashIndexBytes, handleBytes } = entries.memory;
-    return { entries: entries.size, lastLsn, memoryBytes: slabBytes + hashIndexBytes + handleBytes };
+    const { lastLsn } = this.#space;
+    const entries = this.#space.current;
+    const { slabBytes, hashIndexBytes, handleBytes, deadlineBytes } = entries.memory;
+    const memoryBytes = slabBytes + hashIndexBytes + handleBytes + deadlineBytes;
+    return { entries: entries.size, expiring: entries.expiringCount, lastLsn, memoryBytes };
   }
 
   /** Returns what is inside of a handle. It is no method, because handles are in the hands of users. @internal */

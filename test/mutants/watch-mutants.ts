@@ -59,7 +59,7 @@ const told: readonly Mutant[] = [
     replace: '',
   }),
   mutantIn(CHANGES, 'a key of a write that failed has changed', [RANGES], {
-    find: '      if (view.versionOf(handle) <= last.lsn) continue;\n',
+    find: '      if (live.versionOf(handle) <= last.lsn) continue;\n',
     replace: '',
   }),
   mutantIn(CHANGES, 'changed keys come in the order of the writes', [RANGES, HISTORIES], {
@@ -106,8 +106,8 @@ const missed: readonly Mutant[] = [
     replace: 'bounds[0]!',
   }),
   mutantIn(REGISTRY, 'a key is noted as absent that was there', [RANGES, HISTORIES], {
-    find: 'this.#space.entries.has(key) : wasThere',
-    replace: 'false : wasThere',
+    find: 'hasExpired || this.#space.entries.has(key);',
+    replace: 'hasExpired;',
   }),
   mutantIn(REGISTRY, 'a drop wakes nobody', [REGISTRIES], {
     find: 'else if (kind === DROP) watched.matchAll(this.#matched, true);',

@@ -4,6 +4,7 @@
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { LogReaders } from './log-readers.js';
+import { NO_DEADLINE } from './slab.js';
 import type { Space } from './space.js';
 
 /** The most changes in the log. A transaction whose changes are lost compares two views instead. */
@@ -18,6 +19,8 @@ export interface LoggedChange {
   readonly where: IndexKey | KeyBounds;
   /** True for a change that may have added or removed a key, false for a new value. */
   readonly isOfKeys: boolean;
+  /** The deadline of a key that has expired; otherwise NO_DEADLINE. A view of that time or a later one lacks the key. */
+  readonly deadline: number;
 }
 
 /** The recent changes of all spaces. Places in the log count from the first change of the store. */
@@ -57,15 +60,15 @@ export class WriteLog {
     else this.#forget();
   }
 
-  /** Notes that a write put or deleted a key. */
-  changeKey(space: Space, key: IndexKey, isOfKeys: boolean): void {
-    this.#add({ space, where: key, isOfKeys }, key.length);
+  /** Notes that a write put or deleted a key, or that it has expired, with its deadline. */
+  changeKey(space: Space, key: IndexKey, isOfKeys: boolean, deadline = NO_DEADLINE): void {
+    this.#add({ space, where: key, isOfKeys, deadline }, key.length);
   }
 
   /** Notes that a write deleted the keys in a range. */
   changeRange(space: Space, bounds: KeyBounds): void {
     this.#add(
-      { space, where: bounds, isOfKeys: true },
+      { space, where: bounds, isOfKeys: true, deadline: NO_DEADLINE },
       (bounds.low?.length ?? 0) + (bounds.high?.length ?? 0),
     );
   }

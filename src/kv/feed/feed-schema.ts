@@ -5,12 +5,19 @@ import type { ReadCursor } from '../encoding/leb128.js';
 import type { DefinitionId } from '../entries/definitions.js';
 import { Entries } from '../entries/entries.js';
 import type { Schema } from '../entries/schema.js';
-import { ROOT_ID, Space, type SpaceDefinition, type ViewsOfSpaces } from '../entries/space.js';
+import {
+  type ExpiryOfSpaces,
+  ROOT_ID,
+  Space,
+  type SpaceDefinition,
+  type ViewsOfSpaces,
+} from '../entries/space.js';
 import type { RecordSchema } from '../write/record-reader.js';
 
 /** The entries of the spaces of feeds, to which nobody writes. */
 const NO_ENTRIES = new Entries(0);
 const NO_VIEWS: ViewsOfSpaces = { epoch: 0, freeze: () => {} };
+const NO_EXPIRY: ExpiryOfSpaces = { add: () => {}, look: () => {}, forget: () => {} };
 
 /** The schema of a feed. */
 export class FeedSchema implements RecordSchema {
@@ -49,7 +56,7 @@ export class FeedSchema implements RecordSchema {
   }
 
   newSpace(id: number, definition: SpaceDefinition): Space {
-    return new Space(id, definition, NO_ENTRIES, NO_VIEWS);
+    return new Space(id, definition, NO_ENTRIES, NO_VIEWS, NO_EXPIRY);
   }
 
   readDefinition(bytes: Uint8Array, cursor: ReadCursor, end: number): DefinitionId {

@@ -7,6 +7,8 @@ import { queueMicrotask } from '../../schedulers.js';
 export class FunctionGuard {
   /** True while a function runs. */
   isInside = false;
+  /** The time of the transaction whose function runs, or null while nobody has asked for it. */
+  now: number | null = null;
   #isResetDue = false;
   readonly #reset = (): void => {
     this.#isResetDue = false;
@@ -20,6 +22,7 @@ export class FunctionGuard {
       queueMicrotask(this.#reset);
       this.#isResetDue = true;
     }
+    this.now = null;
     this.isInside = true;
   }
 
