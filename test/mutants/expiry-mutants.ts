@@ -84,7 +84,7 @@ export const expiryMutants: readonly Mutant[] = [
     find: 'return deadline === FOUND_DUE ? DUE_MARK : deadline + 1;',
     replace: 'return deadline === FOUND_DUE ? NO_MARK : deadline + 1;',
   }),
-  mutantIn(PARTS, 'an image does not know what the floor hides', [MODEL], {
+  mutantIn(PARTS, 'an image does not know what the floor hides', [FACTS, MODEL], {
     find: '      this.isDue = this.#isHidden(this.id);\n',
     replace: '      this.isDue = false;\n',
   }),
