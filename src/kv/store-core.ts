@@ -9,6 +9,7 @@ import type { ValueCodec } from './encoding/value-encoding.js';
 import type { Schema } from './entries/schema.js';
 import { ROOT_ID, type Space } from './entries/space.js';
 import { ChangeFeeds, type FedLog, type FedStore } from './feed/change-feeds.js';
+import { FollowedFeeds } from './followed-feeds.js';
 import { Following, type LoadedLog } from './following.js';
 import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './image/checkpoint-schedule.js';
 import { Namespaces } from './namespaces.js';
@@ -63,6 +64,8 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   readonly writing: Writing | null;
   /** The part that follows the owner, in a store that was opened read-only; otherwise null. */
   readonly following: Following | null;
+  /** The feeds of a store that was opened read-only; otherwise null. */
+  readonly followedFeeds: FollowedFeeds | null;
   readonly watches = new Watches(this);
   readonly feeds = new ChangeFeeds(this);
   /** The id of the journal, as text. */
@@ -86,6 +89,9 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
     );
     this.writing = log === null ? null : this.#makeWriting(parts, log, emit);
     this.following = log === null ? this.#makeFollowing(parts) : null;
+    const { journalId } = parts.loaded;
+    this.followedFeeds =
+      this.following === null ? null : new FollowedFeeds({ storage, directory, journalId }, this.following);
   }
 
   #makeWriting(
@@ -182,12 +188,14 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   }
 
   get fedLog(): FedLog {
-    if (this.writing === null) throw this.#readOnly();
+    if (this.writing === null) return this.followedFeeds!;
     const { log } = this.writing;
     return {
       oldestLsn: log.oldestLsn,
       durableLsn: log.syncedLsn,
       lastLsn: log.nextLsn,
+      endLsn: log.nextLsn,
+      isOwn: true,
       feed: (options) => log.feed(options),
     };
   }

@@ -228,7 +228,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#replication?.close();
     writing?.removals.close();
     this.#core.watches.close();
-    await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
+    await Promise.all([
+      writing?.checkpoints.close(),
+      this.#backups.close(),
+      this.#core.following?.ended(),
+      this.#core.followedFeeds?.close(),
+    ]);
     await writing?.log.close();
     emit(this.#events, 'close');
   }

@@ -341,12 +341,41 @@ describe('the start of a feed', () => {
     await Promise.all([db.close(), other.close()]);
   });
 
-  test('of a read-only store is refused', async () => {
+  test('of a read-only store follows the owner, up to what the files prove durable', async () => {
     const { open } = inMemory();
-    await (await open('/db')).close();
-    const db = await open('/db', { readOnly: true });
-    expect(await errorOf(() => db.changes())).toMatchObject({ code: 'KEELSON_READ_ONLY' });
+    const db = await open('/db');
+    const people = db.namespace('people');
+    await people.put('ada', 1);
+    const first = await db.put('a', 1);
+    const second = await db.put('b', 2);
+    const reader = await open('/db', { readOnly: true });
+    const feed = reader.changes({ since: 0, id: db.id });
+    expect(await next(feed)).toMatchObject({ changes: [{ type: 'create' }, { key: 'ada', value: 1 }] });
+    expect(await next(feed)).toMatchObject({ lsn: first, changes: [{ key: 'a', value: 1 }] });
+    const later = await db.put('c', 3);
+    expect(await next(feed)).toMatchObject({ lsn: second, changes: [{ key: 'b', value: 2 }] });
     await db.close();
+    expect(await next(feed)).toMatchObject({ lsn: later, changes: [{ key: 'c', value: 3 }] });
+    expect(reader.get('c')).toBe(undefined);
+    const waiting = feed.next();
+    await reader.close();
+    expect(await waiting).toEqual(END);
+  });
+
+  test('of a read-only store goes on behind its snapshot, also when that shows more than is proven', async () => {
+    const { open } = inMemory();
+    const db = await open('/db');
+    await db.put('a', 1);
+    const reader = await open('/db', { readOnly: true });
+    const { lsn } = reader.snapshot();
+    expect(lsn).toBe(db.lastLsn);
+    const feed = reader.changes({ since: lsn });
+    const b = await db.put('b', 2);
+    await db.close();
+    expect(await next(feed)).toMatchObject({ lsn: b, changes: [{ key: 'b' }] });
+    expect(await groupsOf(reader.changes({ since: lsn, live: false }))).toEqual([]);
+    await feed.return!();
+    await reader.close();
   });
 });
 

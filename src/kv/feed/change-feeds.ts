@@ -17,6 +17,10 @@ export interface FedLog {
   readonly oldestLsn: number;
   readonly durableLsn: number;
   readonly lastLsn: number;
+  /** A feed that is not live ends behind this LSN. */
+  readonly endLsn: number;
+  /** True if the store itself writes the log, so that its spaces are those of `lastLsn`. */
+  readonly isOwn: boolean;
   /** Returns a feed of records above an LSN from `oldestLsn` to `lastLsn`, pinned from the call on. */
   feed(options: RecordFeedOptions): RecordFeed;
 }
@@ -52,9 +56,9 @@ export class ChangeFeeds {
     const { schema, fedLog, id } = store;
     // A create that is put off is not in the schema yet.
     schema.links.runOutsideOfCommits();
-    const { oldestLsn, durableLsn, lastLsn } = fedLog;
+    const { oldestLsn, durableLsn, lastLsn, endLsn, isOwn } = fedLog;
     const fromLsn = startOf(options, { id, oldestLsn, durableLsn, lastLsn });
-    const isCurrent = fromLsn === lastLsn;
+    const isCurrent = isOwn && fromLsn === lastLsn;
     const { live, signal, maxLagBytes } = options;
     const records = fedLog.feed({ fromLsn, isDefined: !isCurrent, maxLagBytes });
     return iterateChanges(
@@ -64,7 +68,7 @@ export class ChangeFeeds {
         fromLsn,
         spaces: schema.spaces,
         isCurrent,
-        endLsn: live ? Number.POSITIVE_INFINITY : lastLsn,
+        endLsn: live ? Number.POSITIVE_INFINITY : endLsn,
         filter,
         signal,
         closed: () => store.closed(),
