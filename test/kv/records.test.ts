@@ -168,9 +168,11 @@ function recordOf(operations: readonly Operation[], codecs = SPACES): Uint8Array
     const keyEncoding = created.get(space)!.name === 'utf8' ? 'utf8' : 'latin1';
     const keyBytes = (key: string) => lengthAnd(Buffer.from(key, keyEncoding));
     bytes.push(...(space === ROOT_ID ? [opcode] : [opcode | 0x10, ...leb128(space)]));
-    if ('deadline' in operation && operation.deadline !== undefined)
+    if (operation.type === 'put' && operation.deadline !== undefined)
       bytes.push(...leb128(operation.deadline));
     if (operation.type === 'put') bytes.push(...keyBytes(operation.key), ...lengthAnd(operation.value));
+    else if (operation.type === 'touch')
+      bytes.push(...keyBytes(operation.key), ...leb128(operation.deadline));
     else if (operation.type !== 'clear') bytes.push(...keyBytes(operation.key));
     else {
       const { low, lowInclusive, high, highInclusive } = operation.bounds;
@@ -390,7 +392,7 @@ describe('a write record', () => {
     { what: 'an unknown operation', hex: '020a', message: /operation 10 is unknown/, offset: 1 },
     { what: 'the deadline 0 of a put', hex: '022100016100', message: /stands for none/, offset: 2 },
     { what: 'the highest time 0', hex: '020800', message: /at which nothing is due/, offset: 2 },
-    { what: 'a touch without a key', hex: '020705', message: /length/, offset: 3 },
+    { what: 'a touch that is cut off', hex: '02070161', message: /length/, offset: 4 },
     { what: 'operation 0', hex: '0200', message: /operation 0 is unknown/, offset: 1 },
     {
       what: 'unknown flags on a put',

@@ -552,8 +552,8 @@ const segments: readonly Mutant[] = [
     edits: [
       {
         file: 'src/journal/read/held-segments.ts',
-        find: 'const limit = Math.min(lsn, ...this.#pins.values());',
-        replace: 'const limit = lsn;',
+        find: 'for (const pin of this.#pins) if (!pin.isLostAt(endLsn) && pin.lsn < limit) limit = pin.lsn;',
+        replace: '',
       },
     ],
     tests: [SEGMENTS],

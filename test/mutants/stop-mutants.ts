@@ -224,9 +224,9 @@ const nested: readonly Mutant[] = [
   ),
   mutant(
     'a follower waits for what became durable while its promise was made',
-    'src/journal/read/iterations.ts',
-    'if (place.lsn !== syncedLsn() || isClosed() || signal.aborted) resolve();\n            else this',
-    'this',
+    'src/journal/read/record-feed.ts',
+    'if (isOver()) resolve();\n      else {',
+    '{',
     JOURNAL_STOPS,
   ),
   {

@@ -548,11 +548,11 @@ const spaces: readonly Mutant[] = [
     edits: [
       {
         file: RECORD_READER,
-        find: 'if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition));',
+        find: 'if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition), flags === DEFINED_AGAIN);',
         replace: `if (known === undefined) {
     const space = schema.spaceToCreate(id, definition);
     schema.add(space);
-    into.addCreate(space);
+    into.addCreate(space, flags === DEFINED_AGAIN);
   }`,
       },
     ],
@@ -563,8 +563,8 @@ const spaces: readonly Mutant[] = [
     edits: [
       {
         file: RECORD_READER,
-        find: 'else if (!known.equals(definition)) throw',
-        replace: 'else if (known.id !== id) throw',
+        find: 'else if (!known.equals(definition) && lost?.has(known) !== true)',
+        replace: 'else if (known.id !== id)',
       },
     ],
     tests: [RECORDS],
@@ -736,8 +736,8 @@ const lostSpaces: readonly Mutant[] = [
     edits: [
       {
         file: RECORD_READER,
-        find: 'if (makeLost !== null && id !== ROOT_ID && id <= SPACE_ID_MAX) {',
-        replace: 'if (makeLost !== null && id < ROOT_ID) {',
+        find: 'if (lost !== null && id !== ROOT_ID && id <= SPACE_ID_MAX) {',
+        replace: 'if (lost !== null && id < ROOT_ID) {',
       },
     ],
     tests: [LOST],

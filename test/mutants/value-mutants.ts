@@ -312,8 +312,8 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/encoding/shapes.ts',
-        find: 'this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null',
-        replace: 'shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names)',
+        find: 'this.#byId.size - this.#learned < SHAPES_MAX',
+        replace: 'this.#byId.size >= 0',
       },
     ],
     tests: [SHAPES],

@@ -12,7 +12,7 @@
 //   5 create      id of a space (LEB128), its name, key encoding name, value encoding name; flag 0x20: the log has created
 //                 the space before, and defines it again
 //   6 drop        id of a space (LEB128)
-//   7 touch       the new deadline, key
+//   7 touch       key, the new deadline
 //   8 highest now the highest time at which an entry was found due (LEB128, ms since 1970)
 //   9 highest id  the highest id that was drawn so far (LEB128)
 //

@@ -189,8 +189,8 @@ function readOperations(cursor: Reading): void {
       if ((flags & EXPIRED) === 0) into.addDelete(space, key);
       else into.addExpire(space, key);
     } else if (opcode === OPCODE.touch) {
-      const deadline = readLeb128(record, cursor, end);
-      into.addTouch(space, readKey(keyCodec, record, cursor, end), deadline);
+      const key = readKey(keyCodec, record, cursor, end);
+      into.addTouch(space, key, readLeb128(record, cursor, end));
     } else {
       into.addClear(space, readBounds(keyCodec, record, cursor, end));
     }

@@ -136,8 +136,8 @@ export class RecordWriter {
   /** Adds a touch. `deadline` is NO_DEADLINE for an entry that shall not expire any more. */
   touch(space: Space, key: IndexKey, deadline: number): void {
     this.#opcode(OPCODE.touch, space.id);
-    this.#safeInteger(deadline);
     this.#key(space, key);
+    this.#safeInteger(deadline);
   }
 
   /** Adds the removal of an entry that has expired. */
