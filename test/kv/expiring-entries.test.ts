@@ -130,6 +130,11 @@ describe('due entries', () => {
     }
     entries.checkValid();
     expect(entries.earliest).toBeGreaterThan(now);
+    // No deadline was forgotten.
+    entries.settleDue(1e9, Infinity);
+    expect([...entries.iterate(ALL_KEYS)].map(([key]) => key)).toEqual(
+      [...model.keys()].filter((key) => model.get(key) === 0).sort(),
+    );
   }
 
   test.each([

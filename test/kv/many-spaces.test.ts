@@ -62,6 +62,7 @@ describe('a space among many', () => {
       slabBytes: 0,
       hashIndexBytes: 0,
       handleBytes: 0,
+      deadlineBytes: 0,
     });
     putEntry(schema.root, 'key', 1, 'value');
     expect(schema.root.entries.memory).toEqual({
@@ -69,6 +70,7 @@ describe('a space among many', () => {
       slabBytes: 512,
       hashIndexBytes: 32,
       handleBytes: 64,
+      deadlineBytes: 0,
     });
     expect(schema.root.entries.valueBytes).toBe(32);
   });
@@ -79,7 +81,13 @@ describe('empty entries', () => {
   const untouched = () => {
     const entries = new Entries(1, links);
     expect([entries.size, contentOf(entries), entries.has('a')]).toEqual([0, [], false]);
-    expect(entries.memory).toEqual({ valueBytes: 0, slabBytes: 0, hashIndexBytes: 0, handleBytes: 0 });
+    expect(entries.memory).toEqual({
+      valueBytes: 0,
+      slabBytes: 0,
+      hashIndexBytes: 0,
+      handleBytes: 0,
+      deadlineBytes: 0,
+    });
     entries.checkValid();
   };
 

@@ -92,7 +92,7 @@ export const expiryMutants: readonly Mutant[] = [
     find: 'if (now !== KEEPS_DUE) this.#expiry.settle(space, now, Number.POSITIVE_INFINITY);',
     replace: '',
   }),
-  mutantIn(VIEWED, 'a transaction sees a due entry that nobody has looked at', [HISTORIES], {
+  mutantIn(VIEWED, 'a transaction sees a due entry that nobody has looked at', [FACTS], {
     find: 'if (deadline !== NO_DEADLINE && deadline <= now) return undefined;',
     replace: '',
   }),
@@ -104,13 +104,9 @@ export const expiryMutants: readonly Mutant[] = [
     find: '        run = null;\n        continue;\n',
     replace: '        continue;\n',
   }),
-  mutantIn(ENTRIES, 'a compaction moves a due entry back into the hash index', [ENTRIES_TEST], {
-    find: 'if (isDue) this.#handles.set(id, to);',
-    replace: 'if (isDue && id < 0) this.#handles.set(id, to);',
-  }),
   mutantIn(ATTEMPT, 'coming due is no delete for what a transaction has read', [HISTORIES], {
     find: 'if (space.isExpiring) expiry.settleAll(space, now);',
-    replace: '',
+    replace: 'if (space.isExpiring && now < 0) expiry.settleAll(space, now);',
   }),
   mutantIn(READ_SET, 'what a view has never seen conflicts', [HISTORIES], {
     find: 'if (!isDueAt(change, now) && ranges',
