@@ -120,7 +120,9 @@ export type { Damage, LsnRange, SegmentFindings } from '../journal/internal.js';
 export type {
   BatchOperation,
   Collection,
+  IndexStats,
   Namespace,
+  NamespaceEncodings,
   NamespaceOptions,
   NamespaceStats,
 } from './collection-interface.js';
@@ -146,6 +148,16 @@ export type { ValueEncodingName } from './encoding/value-encoding.js';
 export type { CheckpointResult } from './image/checkpoint.js';
 export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 export type { OpenProgress, StoreOptions } from './options.js';
+export type {
+  Index,
+  IndexDefinition,
+  IndexDefinitions,
+  IndexedReads,
+  IndexesOf,
+  IndexFactory,
+  NoIndexes,
+  UniqueIndex,
+} from './read/index-interface.js';
 export type { Entry, Reads, VersionedValue } from './read/reads.js';
 export type { StoreRecovery } from './recovery-report.js';
 export type { ImageFindings } from './repair/image-examination.js';

@@ -7,14 +7,14 @@ import type { Storage } from '../storage/index.js';
 import type { CustomValueEncoding } from './encoding/encoding-types.js';
 import type { Schema } from './entries/schema.js';
 import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './image/checkpoint-schedule.js';
-import { Namespaces } from './namespaces.js';
+import { type NamespaceStore, Namespaces } from './namespaces.js';
 import type { ResolvedStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
 import type { SnapshotStore } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
 import type { Place } from './write/batch.js';
-import type { CollectionStore } from './write/collection.js';
 import { FunctionGuard } from './write/function-guard.js';
+import { PostingMaker } from './write/index-postings.js';
 import type { TransactionStore } from './write/transactions.js';
 import { WritePath } from './write/write-path.js';
 import { Writer } from './write/writer.js';
@@ -42,7 +42,7 @@ export interface Writing {
 }
 
 /** The core of a store, which its parts share. */
-export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore {
+export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStore {
   readonly storage: Storage;
   readonly directory: string;
   readonly schema: Schema;
@@ -50,6 +50,8 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   readonly namespaces: Namespaces;
   /** Set while the function of a transaction runs. */
   readonly guard = new FunctionGuard();
+  /** Makes the postings of entries in secondary indexes. */
+  readonly postings = new PostingMaker(this.guard);
   /** The parts for writes, or null in a store that was opened read-only. */
   readonly writing: Writing | null;
   isClosed = false;
@@ -81,6 +83,7 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
     const path = new WritePath({
       log,
       schema,
+      postings: this.postings,
       assertWritable: () => this.assertWritable(),
       onNoSpace: () => checkpoints.foundNoRoom(),
     });

@@ -65,6 +65,8 @@ export class Entries implements View {
   readonly #options: EntriesOptions;
   #isHashIndexPartial = false;
   #isReplaying = false;
+  /** The id of the entry that link() or delete() has changed last. */
+  changedId: EntryId = 0;
   /** The number of entries that are staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
@@ -119,8 +121,24 @@ export class Entries implements View {
     return handle === NOT_FOUND ? undefined : handle;
   }
 
+  /** Returns what find() returns, without the links that were put off. */
+  findLinked(key: IndexKey): EntryHandle | undefined {
+    const handle = this.#handleOfKey(key, hashKey(key, this.#seed));
+    return handle === NOT_FOUND ? undefined : handle;
+  }
+
   has(key: IndexKey): boolean {
     return this.find(key) !== undefined;
+  }
+
+  /** Returns true when the entry of an id has this handle. The id may be free by now. */
+  isAt(id: EntryId, handle: EntryHandle): boolean {
+    return id < this.#handles.end && this.#handles.get(id) === handle;
+  }
+
+  /** Returns the id of an entry. */
+  idOf(handle: EntryHandle): EntryId {
+    return this.#slabs.idOf(handle);
   }
 
   versionOf(handle: EntryHandle): number {
@@ -222,6 +240,7 @@ export class Entries implements View {
       this.#add(isKept ? key : this.#slabs.keyOf(staged), hash, version, staged);
     } else {
       const id = this.#slabs.idOf(previous);
+      this.changedId = id;
       this.#slabs.stamp(staged, version, id);
       this.#setHandle(hash, id, previous, staged);
       this.#slabs.release(previous);
@@ -252,21 +271,23 @@ export class Entries implements View {
     const hash = hashKey(key, this.#seed);
     const handle = this.#handleOfKey(key, hash);
     if (handle === NOT_FOUND) return false;
+    this.changedId = this.#slabs.idOf(handle);
     this.#orderedIndex.delete(key);
-    this.#forget(hash, this.#slabs.idOf(handle), handle);
+    this.#forget(hash, this.changedId, handle);
     if (this.#orderedIndex.size === 0 && this.#handles.end > IDS_KEPT_MAX) this.#forgetAll();
     this.#compact();
     return true;
   }
 
   /**
-   * Deletes the keys in a range, and returns their number. Without bounds and without staged entries O(1), otherwise
-   * O(keys in the range).
+   * Deletes the keys in a range, and returns their number. Calls `onId` with the id of each, unless no entry is left. Without
+   * bounds and without staged entries O(1), otherwise O(keys in the range).
    */
-  deleteRange(bounds: KeyBounds): number {
+  deleteRange(bounds: KeyBounds, onId: ((id: EntryId) => void) | null = null): number {
     if (this.#orderedIndex.count(bounds) === this.#orderedIndex.size) return this.#deleteAll();
     const walk = this.#orderedIndex.walk(bounds);
     while (walk.advance()) {
+      onId?.(walk.value);
       this.#forget(hashKey(walk.key, this.#seed), walk.value, this.#handles.get(walk.value));
     }
     const count = this.#orderedIndex.deleteRange(bounds);
@@ -326,6 +347,7 @@ export class Entries implements View {
 
   #add(key: IndexKey, hash: number, version: number, handle: EntryHandle): void {
     const id = this.#handles.add(handle);
+    this.changedId = id;
     this.#slabs.stamp(handle, version, id);
     this.#orderedIndex.set(key, id);
     if (!this.#hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;

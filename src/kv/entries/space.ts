@@ -3,6 +3,9 @@
 
 import type { KeyCodec } from '../encoding/key-encoding.js';
 import type { Entries } from './entries.js';
+import type { FrozenEntries } from './frozen-entries.js';
+import type { SecondaryIndex } from './secondary-index.js';
+import type { SpaceIndexes } from './space-indexes.js';
 
 /** The id of the root space. */
 export const ROOT_ID = 0;
@@ -45,6 +48,8 @@ export class Space extends SpaceDefinition {
   readonly id: number;
   /** The entries; other and empty ones once the space was dropped. */
   entries: Entries;
+  /** The secondary indexes, or null without any. */
+  indexes: SpaceIndexes | null = null;
   /** The LSN of the last write to this space. */
   lastLsn = 0;
   /** True from the creation of the space in the schema until it is dropped. */
@@ -72,6 +77,18 @@ export class Space extends SpaceDefinition {
     if (this.epoch !== this.#views.epoch) this.#views.freeze(this);
   }
 
+  /** Returns entries and indexes as they are now, inside of a change; with `isShort`, for a short time. */
+  freeze(isShort: boolean): FrozenEntries {
+    const frozen = isShort ? this.entries.freezeForShort() : this.entries.freeze();
+    if (this.indexes !== null) frozen.indexes = this.indexes.freeze();
+    return frozen;
+  }
+
+  /** Makes an index that has all entries readable. Earlier views do not have it. */
+  makeReady(index: SecondaryIndex): void {
+    index.becomeReady(this.#views.epoch);
+  }
+
   /** Notes that the space is in the schema from now on. Earlier views do not have it. */
   enter(): void {
     this.epoch = this.#views.epoch;
@@ -87,5 +104,6 @@ export class Space extends SpaceDefinition {
     this.isThere = false;
     this.isDropped = true;
     this.entries = none;
+    this.indexes?.clear(null);
   }
 }

@@ -8,6 +8,7 @@
 
 import type { FrozenEntries } from './frozen-entries.js';
 import type { LinkQueue } from './link-queue.js';
+import { type FrozenIndex, NO_POSTINGS, type SecondaryIndex } from './secondary-index.js';
 import { ROOT_ID, type Space } from './space.js';
 
 /** A view of a store. It takes memory only for spaces that it was asked for, or that have changed since. */
@@ -44,6 +45,16 @@ export class StoreView {
     if (frozen !== undefined || this.isClosed || !this.mayLack(space)) return frozen;
     this.#views.freezeNow(space);
     return this.#get(space);
+  }
+
+  /** Returns an index of a space as it was. Throws KEELSON_NOT_READY when it was not ready, and the reason when it is off. */
+  index(space: Space, index: SecondaryIndex): FrozenIndex {
+    index.assertReady();
+    const entries = this.in(space);
+    const frozen = entries === undefined ? NO_POSTINGS : entries.indexes?.get(index);
+    if (index.readyEpoch >= this.epoch || frozen === undefined)
+      throw index.notReady('was not ready when this view was taken');
+    return frozen;
   }
 
   /** Lets go of the entries, and has no more spaces frozen for this view. */
@@ -141,7 +152,7 @@ export class StoreViews {
       }
     }
     if (lacking.length > 0) {
-      const entries = areShort ? space.entries.freezeForShort() : space.entries.freeze();
+      const entries = space.freeze(areShort);
       for (const view of lacking) view.keep(space, entries);
     }
     space.epoch = this.epoch;

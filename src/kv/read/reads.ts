@@ -225,7 +225,7 @@ export interface ReadAccess {
 }
 
 /** The reads of one space, over a view of its entries. */
-export class IndexReads<K, V> implements Reads<K, V> {
+export class SpaceReads<K, V> implements Reads<K, V> {
   protected readonly codecs: Codecs<K, V>;
   readonly #access: ReadAccess;
 
@@ -355,16 +355,21 @@ export class IndexReads<K, V> implements Reads<K, V> {
 }
 
 /** A function that makes an item of the entry at which a walk stands. */
-type Projection<T> = (view: Walkable, walk: IndexWalk<EntryId>) => T;
+type Projection<T, W = Walkable> = (view: W, walk: IndexWalk<EntryId>) => T;
 
 /** The iterator over a range. It is no generator, because resuming a generator takes longer than reading a key. */
-class RangeIterator<T> implements IteratorObject<T, undefined> {
-  readonly #project: Projection<T>;
-  readonly #access: ReadAccess;
-  #view: Walkable | null;
+export class RangeIterator<T, W = Walkable> implements IteratorObject<T, undefined> {
+  readonly #project: Projection<T, W>;
+  readonly #access: Pick<ReadAccess, 'assertOpen'>;
+  #view: W | null;
   #walk: IndexWalk<EntryId> | null;
 
-  constructor(view: Walkable, walk: IndexWalk<EntryId>, project: Projection<T>, access: ReadAccess) {
+  constructor(
+    view: W,
+    walk: IndexWalk<EntryId>,
+    project: Projection<T, W>,
+    access: Pick<ReadAccess, 'assertOpen'>,
+  ) {
     this.#view = view;
     this.#walk = walk;
     this.#project = project;

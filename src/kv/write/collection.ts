@@ -3,7 +3,7 @@
 import type { Lsn } from '../../journal/index.js';
 import { CLEAR_NAMES, type RangeWrite, resolveRange } from '../encoding/range.js';
 import type { Space } from '../entries/space.js';
-import { type Codecs, IndexReads } from '../read/reads.js';
+import { type Codecs, SpaceReads } from '../read/reads.js';
 import { addBatch, type Place, type PlaceOf } from './batch.js';
 import { addClear } from './clear.js';
 import { assertNotDropped } from './conditions.js';
@@ -32,7 +32,7 @@ export interface CollectionStore {
 }
 
 /** The reads and writes of one space. collection-interface.ts documents it for callers. */
-export class SpaceCollection<K, V> extends IndexReads<K, V> {
+export class SpaceCollection<K, V> extends SpaceReads<K, V> {
   readonly #store: CollectionStore;
   readonly #space: Space;
   readonly #placeOf: PlaceOf;

@@ -11,8 +11,10 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import { type DefinitionId, definitionIn, NO_DEFINITION } from '../entries/definitions.js';
 import type { Schema } from '../entries/schema.js';
+import type { EntryPostings } from '../entries/secondary-index.js';
 import type { EntryHandle } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
+import type { SpaceIndexes } from '../entries/space-indexes.js';
 import type { Overlay, WrittenValues } from '../read/overlay.js';
 import { type RecordMark, RecordWriter } from './record-writer.js';
 
@@ -59,6 +61,11 @@ export class WriteSet implements WrittenValues {
   valueEnds: number[] = [];
   /** The staged entries of puts. */
   handles: EntryHandle[] = [];
+  /** The indexes that postings were made for, and the postings, of puts into a namespace; null while they are not made. */
+  indexes: (SpaceIndexes | null)[] = [];
+  postings: (readonly EntryPostings[] | null)[] = [];
+  /** True when postings were made. */
+  hasPostings = false;
   /** The bounds of the clears, in their order. Other operations have no place in this array. */
   bounds: KeyBounds[] = [];
   /** The highest drawn id that a record carries which was read; 0 for none. See Schema.nextId(). */
@@ -136,6 +143,13 @@ export class WriteSet implements WrittenValues {
   drop(space: Space): void {
     this.#writer.drop(space);
     this.addDrop(space);
+  }
+
+  /** Sets the postings of a put: one for each of `indexes`, in their order. */
+  setPostings(operation: number, indexes: SpaceIndexes, postings: readonly EntryPostings[]): void {
+    this.hasPostings = true;
+    this.indexes[operation] = indexes;
+    this.postings[operation] = postings;
   }
 
   /** Adds a condition of the write: a key must have this version when the write is committed; 0 for an absent key. */
@@ -288,6 +302,8 @@ export class WriteSet implements WrittenValues {
     this.valueStarts = [];
     this.valueEnds = [];
     this.handles = [];
+    this.indexes = [];
+    this.postings = [];
   }
 
   #empty(): void {
@@ -297,6 +313,7 @@ export class WriteSet implements WrittenValues {
     if (this.#created.size > 0) this.#created = new Map();
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
+    this.hasPostings = false;
   }
 
   /** Drops the keys and spaces of all operations from a place on. */
@@ -304,6 +321,7 @@ export class WriteSet implements WrittenValues {
     for (let at = from; at < this.count; at++) {
       this.keys[at] = '';
       this.spaces[at] = null;
+      if (this.hasPostings) this.postings[at] = null;
     }
   }
 
@@ -323,7 +341,10 @@ export class WriteSet implements WrittenValues {
     const at = this.count++;
     this.kinds[at] = kind;
     this.spaces[at] = space;
-    if (space.id !== ROOT_ID) this.isInNamespaces = true;
+    if (space.id !== ROOT_ID) {
+      this.isInNamespaces = true;
+      this.indexes[at] = null;
+    }
     return at;
   }
 }
