@@ -15,6 +15,7 @@ export const KEELSON_ERROR_CODES = [
   'KEELSON_EXISTS',
   'KEELSON_FOREIGN',
   'KEELSON_FORMAT_VERSION',
+  'KEELSON_HISTORY_GONE',
   'KEELSON_INCOMPLETE',
   'KEELSON_INTERRUPTED',
   'KEELSON_INVARIANT',
@@ -57,6 +58,8 @@ export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
   KEELSON_FOREIGN:
     "Check the path; nothing was changed. A store opens with open() from 'keelson', a journal with openJournal() from 'keelson/journal'",
   KEELSON_FORMAT_VERSION: 'Open it with the version of Keelson that wrote it, or a newer one',
+  KEELSON_HISTORY_GONE:
+    'Start again from a copy: take a snapshot(), and read on from its LSN. The option retain keeps history for longer',
   KEELSON_INCOMPLETE: 'If none is running, remove the directory and write it again',
   KEELSON_INTERRUPTED: 'Close the store and open it again: opening recovers everything that was acknowledged',
   KEELSON_INVARIANT:
@@ -114,6 +117,8 @@ export interface KeelsonErrorFacts {
   readonly key?: unknown;
   /** Number of attempts that a transaction made. */
   readonly attempts?: number;
+  /** The lowest LSN from which changes can still be read. */
+  readonly oldestLsn?: number;
 }
 
 const NAME = 'KeelsonError';

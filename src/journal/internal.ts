@@ -9,6 +9,9 @@ export { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from '
 export { isSegmentName, isTemporarySegment } from './format/segment-names.js';
 export { openLockedJournal, openReadOnlyJournal } from './open-journal.js';
 export { type ResolvedJournalOptions, resolveJournalOptions, WAIT_FOR_LOCK_MS_MAX } from './options.js';
+export { FileFollower, type FollowerState } from './read/file-follower.js';
+export type { RecordVisit, RecordWindow } from './read/journal-reader.js';
+export type { RecordFeed, RecordFeedOptions } from './read/record-feed.js';
 export { inspectJournal } from './recovery/inspection.js';
 export type { FoundSegment } from './recovery/log-geometry.js';
 export type { JournalRecovery, OnScan } from './recovery/recovery.js';

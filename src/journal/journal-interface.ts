@@ -36,6 +36,8 @@ export interface JournalStats extends CommitPipelineStats, SegmentSupplyStats {
    * Appends that blocked until the disk had caught up, because they would have exceeded `maxUndurableBytes`.
    */
   readonly blockingDrains: number;
+  /** Readers that keep segments from being retired: iterations of read() and follow(), and feeds of a store. */
+  readonly pins: number;
   /** Bytes that are appended and not durable, as of now. */
   readonly undurableBytes: number;
 }
@@ -158,11 +160,12 @@ export interface Journal {
 
   /**
    * Iterates over copies of the durable records above `from`, and then over each later record when it is
-   * durable. Ends when `signal` is aborted or the journal is closed.
+   * durable. Ends when `signal` is aborted or the journal is closed. A poisoned journal gives what is durable, and
+   * then the iteration throws.
    *
    * @throws KEELSON_CLOSED, a TypeError for an unknown option, and a RangeError if `from` is below `startLsn`
-   * or above `syncedLsn`. The iteration throws a RangeError if `from` is not the LSN of a record, and
-   * KEELSON_CORRUPT if a record does not verify.
+   * or above `syncedLsn`. The iteration throws a RangeError if `from` is not the LSN of a record,
+   * KEELSON_CORRUPT if a record does not verify, and KEELSON_POISONED.
    * @example
    * for await (const { record } of journal.follow({ from: journal.syncedLsn })) send(record);
    */

@@ -26,6 +26,7 @@ import type { ResolvedJournalOptions } from './options.js';
 import { HeldSegments } from './read/held-segments.js';
 import { Iterations } from './read/iterations.js';
 import type { JournalRecord, RecordVisit } from './read/journal-reader.js';
+import { type RecordFeed, type RecordFeedOptions, RecordFeeds } from './read/record-feed.js';
 import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
 import { SegmentSupply } from './segments/segment-supply.js';
 import type { LocalLog } from './store-log.js';
@@ -61,6 +62,7 @@ export class Journal implements JournalSurface, LocalLog {
    */
   readonly #drainWaiters = new DurableWaiters();
   readonly #turns = new FairTurns();
+  readonly #feeds: RecordFeeds;
   readonly #iterations: Iterations;
   readonly #buffers: CommitBuffers;
   readonly #closes = new BackgroundCloses();
@@ -81,10 +83,14 @@ export class Journal implements JournalSurface, LocalLog {
     this.#lock = lock;
     lock.onLost((error) => this.#pipeline.poison(error));
     this.#held = new HeldSegments(recovered.live, recovered.stale);
-    this.#iterations = new Iterations(storage, this.#held, this.#turns, {
-      startLsn: () => this.startLsn,
+    this.#feeds = new RecordFeeds(storage, this.#held, {
       syncedLsn: () => this.syncedLsn,
       isClosed: () => this.#closing !== null,
+      poisoned: () => this.poisoned,
+    });
+    this.#iterations = new Iterations(this.#feeds, this.#turns, {
+      startLsn: () => this.startLsn,
+      syncedLsn: () => this.syncedLsn,
       assertOpen: () => this.#assertOpen(),
     });
     const start = {
@@ -104,7 +110,7 @@ export class Journal implements JournalSurface, LocalLog {
       this.#layout,
       this.#waiters,
       {
-        landed: (commit) => this.#held.extend(commit),
+        landed: (commit) => this.#landed(commit),
         durable: (commit) => this.#durable(commit),
         submitted: () => this.#onSubmitted(),
         poisoned: (error) => this.#poisoned(error),
@@ -249,6 +255,7 @@ export class Journal implements JournalSurface, LocalLog {
       segments: this.#held.count,
       segmentBytes: this.#segmentBytes(),
       blockingDrains: this.#blockingDrains,
+      pins: this.#held.pinCount,
       undurableBytes: this.nextLsn - this.syncedLsn,
     };
   }
@@ -264,6 +271,15 @@ export class Journal implements JournalSurface, LocalLog {
 
   replay(fromLsn: number, visit: RecordVisit): Promise<void> {
     return this.#iterations.replay(fromLsn, visit);
+  }
+
+  get oldestLsn(): Lsn {
+    return (this.#held.definedStartLsn ?? this.syncedLsn) as Lsn;
+  }
+
+  feed(options: RecordFeedOptions): RecordFeed {
+    this.#assertOpen();
+    return this.#feeds.open(options);
   }
 
   retireBehindImage(lsn: number): Promise<void> {
@@ -440,7 +456,7 @@ export class Journal implements JournalSurface, LocalLog {
   }
 
   async #close(): Promise<void> {
-    this.#iterations.wake();
+    this.#feeds.wake();
     await this.#retiring;
     // The order matters: everything accepted becomes durable, then unused segments are removed, and then the
     // seal says that the session ended well.
@@ -461,18 +477,23 @@ export class Journal implements JournalSurface, LocalLog {
     await this.#lock.release();
   }
 
+  #landed(commit: PendingCommit): void {
+    this.#held.extend(commit);
+    this.#feeds.landed(commit);
+  }
+
   #durable(commit: PendingCommit): void {
     const { mark, segment } = commit;
     if (mark !== null && mark.flags & COMMIT_FLAGS.rotated) {
       this.#layout.openSegments.delete(segment);
       segment.closed = this.#closes.close(segment.file);
     }
-    this.#iterations.wake();
+    this.#feeds.wake();
     if (this.#isDrained) this.#drainWaiters.settle(0);
   }
 
   #poisoned(error: KeelsonError): void {
-    this.#iterations.wake();
+    this.#feeds.wake();
     this.#drainWaiters.end(-1, error);
     this.#onPoisoned(error);
   }

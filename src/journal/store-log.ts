@@ -5,6 +5,7 @@ import type { RecordMemory } from './commit/pending-commit.js';
 import type { Lsn } from './format/lsn.js';
 import type { JournalStats } from './journal-interface.js';
 import type { RecordVisit } from './read/journal-reader.js';
+import type { RecordFeed, RecordFeedOptions } from './read/record-feed.js';
 
 /**
  * A log of records that a store writes through.
@@ -110,6 +111,20 @@ export interface StoreLog {
    * @throws Rejects with KEELSON_CORRUPT if a record does not verify, and with what `visit` throws.
    */
   replay(fromLsn: number, visit: RecordVisit): Promise<void>;
+
+  /**
+   * The lowest LSN from which feed() can start with `isDefined`. Lower records are gone, or what they refer to is. It grows.
+   */
+  readonly oldestLsn: Lsn;
+
+  /**
+   * Returns a feed of the durable records above an LSN. It pins the segments that it needs from the call on, until it is
+   * closed or too far behind.
+   *
+   * @param options `fromLsn` is at least `oldestLsn`, and at most `nextLsn`.
+   * @throws KEELSON_CLOSED.
+   */
+  feed(options: RecordFeedOptions): RecordFeed;
 
   /**
    * Refuses all later writes and rejects all promises that wait for durability. For a failure outside the log

@@ -3,10 +3,13 @@
 
 import type { Lsn } from '../journal/index.js';
 import type { KeyOf, ValueOf } from './encoding/encoding-types.js';
-import type { RangeWrite } from './encoding/range.js';
+import type { KeyRange, RangeWrite } from './encoding/range.js';
 import type { IndexDefinitions, IndexedReads, IndexFactory, NoIndexes } from './read/index-interface.js';
+import type { RangeState } from './read/range-state.js';
 import type { Reads } from './read/reads.js';
 import type { Operation } from './write/batch.js';
+import type { WatchOptions } from './write/watch-options.js';
+import type { KeyState } from './write/watches.js';
 import type { ConditionalOptions, PutOptions, WriteOptions } from './write/write-options.js';
 
 /**
@@ -104,6 +107,44 @@ export interface Collection<K, V> extends Reads<K, V> {
    * await db.clear({ prefix: 'session:' });
    */
   clear(range?: RangeWrite<K>, options?: WriteOptions): Promise<Lsn>;
+
+  /**
+   * Iterates over the states of a key: first the present one, and then another whenever the key has changed. The next state is
+   * taken when the iteration asks for it. So a slow reader misses states in between, and never the last one. States with equal
+   * versions are not told twice.
+   *
+   * A state is told when everything that it shows is durable, though there may be a newer one by then. With
+   * `durability: 'memory'`, it is told at once. In a store that was opened read-only, all states are told at once.
+   *
+   * The iteration ends when it is left, when `signal` is aborted, and when the store is closed. When you step it by hand, end it
+   * with return() or the signal. While nothing waits for a state, a watch takes no memory beyond its iterator.
+   *
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
+   * @param options By default, states are told when they are durable.
+   * @throws At once: a TypeError for a wrong key or option, KEELSON_KEY_TOO_LARGE, KEELSON_CLOSED, KEELSON_DROPPED. A step
+   * rejects with KEELSON_DROPPED when the namespace was dropped, KEELSON_POISONED when the store takes no more writes, and
+   * KEELSON_DECODE for a value that the encoding cannot decode.
+   * @example
+   * for await (const { entry } of db.watch('config')) apply(entry?.value ?? defaults);
+   */
+  watch(key: K, options?: WatchOptions): AsyncIterableIterator<KeyState<V>>;
+
+  /**
+   * Iterates over the states of a range: first the present one, and then another whenever keys have come, gone or changed. A
+   * state can be read until the next one is asked for. Otherwise the states are told as those of watch().
+   *
+   * From its first step on, the iteration notes the keys that are written, at most 1,024 keys and 1 MiB of keys. When you step
+   * it by hand, end it with return() or the signal.
+   *
+   * @param range The range. By default all keys. `reverse`, `offset` and `limit` are options of the entries() of a state.
+   * @param options By default, states are told when they are durable.
+   * @throws At once: a TypeError for a wrong range or option, KEELSON_KEY_TOO_LARGE for a bound, KEELSON_CLOSED,
+   * KEELSON_DROPPED. A step rejects with KEELSON_DROPPED when the namespace was dropped, and KEELSON_POISONED when the store
+   * takes no more writes.
+   * @example
+   * for await (const state of db.watchRange({ prefix: 'room:7:' })) show([...state.entries({ reverse: true, limit: 10 })]);
+   */
+  watchRange(range?: KeyRange<K>, options?: WatchOptions): AsyncIterableIterator<RangeState<K, V>>;
 }
 
 /**

@@ -158,6 +158,7 @@ export type {
   NoIndexes,
   UniqueIndex,
 } from './read/index-interface.js';
+export type { RangeState, RangeStateOptions } from './read/range-state.js';
 export type { Entry, Reads, VersionedValue } from './read/reads.js';
 export type { StoreRecovery } from './recovery-report.js';
 export type { ImageFindings } from './repair/image-examination.js';
@@ -168,4 +169,6 @@ export type { Snapshot, Store, StoreEvents, StoreStats } from './store-interface
 export type { Transaction, TransactionCollection } from './transaction-interface.js';
 export type { Operation } from './write/batch.js';
 export type { TransactionOptions } from './write/transaction-options.js';
+export type { WatchOptions } from './write/watch-options.js';
+export type { KeyState } from './write/watches.js';
 export type { ConditionalOptions, Durability, PutOptions, WriteOptions } from './write/write-options.js';

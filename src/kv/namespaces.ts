@@ -100,16 +100,20 @@ export class Namespaces {
     const { links } = this.#schema;
     const declared = new Map(space.indexes?.list.map((index) => [index.name, index]));
     assertMayDeclare(space, declared, specs);
-    const building: SecondaryIndex[] = [];
     for (const [name, spec] of specs) {
       if (declared.get(name)?.isOff === false) continue;
-      const index = new SecondaryIndex(space.name, name, spec, links);
-      declared.set(name, index);
-      building.push(index);
+      declared.set(name, new SecondaryIndex(space.name, name, spec, links));
     }
     // The puts that were put off have no postings.
     links.run();
     space.indexes = new SpaceIndexes([...declared.values()], codecs);
+    this.#build(handle);
+  }
+
+  /** Builds the indexes of a namespace that are not built yet. */
+  #build(handle: Namespace<unknown, unknown>): void {
+    const { space } = Namespace.insideOf(handle);
+    const building = space.indexes!.list.filter(({ isBuilding }) => isBuilding);
     Namespace.declared(handle, buildIndexes(this.#store, space, building));
   }
 
@@ -138,6 +142,30 @@ export class Namespaces {
     space.isDropped = true;
     if (this.#spaces.get(space.name) === space) this.#spaces.delete(space.name);
     this.#handles.delete(space);
+  }
+
+  /** Has the log of another process create the namespaces that were asked for before they were there. */
+  followLog(): void {
+    this.#schema.onCreation((definition) => {
+      const space = this.#spaces.get(definition.name);
+      const isAwaited = space !== undefined && !space.isThere && !space.isDropped;
+      return isAwaited && space.equals(definition) ? space : undefined;
+    });
+  }
+
+  /** Notes that the log has created a space, or that its entries are others. A handle that was asked for with other encodings is dropped. */
+  entered(space: Space): void {
+    if (space.id === ROOT_ID) return;
+    if (space.indexes?.list.some(({ isBuilding }) => isBuilding)) this.#build(this.#handles.get(space)!);
+    const known = this.#spaces.get(space.name);
+    if (known === space) return;
+    if (known !== undefined) this.forget(known);
+    this.#spaces.set(space.name, space);
+  }
+
+  /** Notes that the log has dropped a space. */
+  left(space: Space): void {
+    this.forget(space);
   }
 
   #declare(definition: SpaceDefinition): Space {

@@ -1,6 +1,6 @@
 // Opens a store: loads the newest whole image, and replays the records of the log after it.
 
-import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../errors.js';
+import { isKeelsonError, KeelsonError, whatHappened } from '../errors.js';
 import {
   absoluteDirectory,
   type DirectoryLock,
@@ -17,21 +17,21 @@ import {
 } from '../journal/internal.js';
 import { nextTurn } from '../schedulers.js';
 import { ensureDirectory, openStorage, RECORD_BYTES_MAX, type Storage } from '../storage/index.js';
-import { assertKnownKeyEncoding, resolveKeyEncoding } from './encoding/key-encoding.js';
-import { isBuiltInName, resolveValueEncoding } from './encoding/value-encoding.js';
+import { resolveKeyEncoding } from './encoding/key-encoding.js';
+import { resolveValueEncoding } from './encoding/value-encoding.js';
 import { Schema } from './entries/schema.js';
 import { SpaceDefinition } from './entries/space.js';
+import type { LoadedLog } from './following.js';
 import type { ImageHeader } from './image/image-header.js';
 import { loadImage, readImageHeader } from './image/image-loader.js';
 import { imagePath, isTemporaryImage, listImages } from './image/image-names.js';
+import { LogReplay } from './log-replay.js';
 import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
+import { checkBirth, checkEncodings } from './recorded-encodings.js';
 import type { StoreRecovery } from './recovery-report.js';
 import { Store } from './store.js';
-import { Replay } from './write/change-entries.js';
-import { isBirth, readBirth, readWriteSet } from './write/record-reader.js';
 import { RecordWriter } from './write/record-writer.js';
-import { WriteSet } from './write/write-set.js';
 
 /** The most tries of a read-only open. It starts over when an owner has retired files, because it takes no lock. */
 const READ_ONLY_TRIES_MAX = 20;
@@ -143,7 +143,7 @@ async function openUnderLock(
     throw withDamagedImage(error, loaded);
   });
   try {
-    const store = await replayInto(opening, loaded, journal, journal);
+    const store = storeOf(opening, await replayInto(opening, loaded, journal, journal), journal);
     if (store.lastLsn === 0) await giveBirth(journal, opening);
     return store;
   } catch (error) {
@@ -164,8 +164,13 @@ async function giveBirth(journal: LocalLog, { schema, codecs }: Opening): Promis
   }
 }
 
-/** Opens the store without a lock. Starts over when an owner has retired or changed files meanwhile. */
+/** Opens the store without a lock. */
 async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> {
+  return storeOf(opening, await loadReadOnly(opening), null);
+}
+
+/** Loads the store without a lock. Starts over when an owner has retired or changed files meanwhile. */
+async function loadReadOnly(opening: Opening): Promise<Replayed> {
   const { storage, directory } = opening;
   let lastPlace: string | null = null;
   for (let tries = 1; ; tries++) {
@@ -270,38 +275,30 @@ interface Replayable {
   ): Promise<void>;
 }
 
-/** Replays the log after the image, and returns the store. `journal` is null in a read-only open. */
+/** A store in the schema of an opening, as image and log had it. */
+interface Replayed {
+  readonly image: LoadedImage;
+  readonly recovery: StoreRecovery;
+  readonly log: LoadedLog;
+}
+
+/** Replays the log after the image. `journal` is null in a read-only open. */
 async function replayInto(
   opening: Opening,
   image: LoadedImage,
   source: Replayable,
   journal: LocalLog | null,
-): Promise<Store<unknown, unknown>> {
-  const { storage, directory, options, codecs, schema } = opening;
+): Promise<Replayed> {
+  const { storage, options, schema } = opening;
   const fromLsn = image.lsn ?? 0;
-  const { endLsn, tornBytes, tornWhy, kind } = source.recovery;
-  const writes = new WriteSet(RECORD_BYTES_MAX, schema);
-  const replay = new Replay(schema);
+  const { endLsn, tornBytes, tornWhy, kind, provenLsn } = source.recovery;
+  const durableLsn = journal === null ? provenLsn : endLsn;
+  const replay = new LogReplay(opening, fromLsn, durableLsn);
   let recordsReplayed = 0;
   let progressLsn = fromLsn;
   schema.startReplay();
   await source.replay(fromLsn, (lsn, bytes, start, end) => {
-    try {
-      if (recordsReplayed === 0 && fromLsn === 0) {
-        checkBirth(bytes.subarray(start, end), codecs, directory);
-      } else {
-        readWriteSet(schema, bytes, start, end, writes);
-        replay.apply(writes, lsn);
-      }
-    } catch (error) {
-      if (!isKeelsonError(error, 'KEELSON_DECODE')) throw error;
-      throw new KeelsonError(
-        'KEELSON_DECODE',
-        { what: `${directory}, record at LSN ${lsn}: ${whatHappened(error)}`, next: nextStepOf(error) },
-        { lsn },
-        error,
-      );
-    }
+    replay.apply(lsn, bytes, start, end);
     recordsReplayed++;
     if (recordsReplayed % PROGRESS_RECORDS === 0 || lsn - progressLsn >= PROGRESS_BYTES) {
       progressLsn = lsn;
@@ -320,22 +317,33 @@ async function replayInto(
     tornBytes,
     tornWhy,
     lastLsn: endLsn,
-    durableLsn: journal === null ? source.recovery.provenLsn : endLsn,
+    durableLsn,
     durationMs: storage.nowMs() - opening.startedMs,
   };
+  const journalId = source.journalId ?? image.journalId ?? new Uint8Array(0);
+  return { image, recovery, log: { journalId, replay } };
+}
+
+function storeOf(
+  opening: Opening,
+  { image, recovery, log }: Replayed,
+  journal: LocalLog | null,
+): Store<unknown, unknown> {
+  const { storage, directory, codecs, schema, options } = opening;
   const images = {
     loaded: image.lsn === null ? null : { lsn: image.lsn, bytes: image.bytes },
     olderLsn: image.olderLsn,
     isNewestDamaged: image.damaged.length > 0,
   };
-  const journalId = source.journalId ?? image.journalId ?? new Uint8Array(0);
+  const quiet = { ...options, onProgress: undefined };
   return new Store({
     storage,
     directory,
     codecs,
     schema,
     log: journal,
-    journalId,
+    loaded: log,
+    loadAgain: async (draft) => (await loadReadOnly({ ...opening, options: quiet, schema: draft })).log,
     recovery,
     options,
     images,
@@ -379,37 +387,4 @@ async function checkImageHeader(
       (isKeelsonError(error, 'KEELSON_FOREIGN') && !isOnlyOne);
     if (!isForLater) throw error;
   }
-}
-
-/** Throws unless `record` is a birth record that names the encodings of the options. */
-function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, directory: string): void {
-  if (!isBirth(record)) {
-    throw new KeelsonError('KEELSON_FOREIGN', `The journal in ${directory} is not that of a store`, {
-      path: directory,
-    });
-  }
-  checkEncodings(readBirth(record, directory), codecs, directory);
-}
-
-/** Throws KEELSON_ENCODING_MISMATCH when `path` names other encodings than the options, or an unknown one. */
-function checkEncodings(
-  recorded: { readonly keyEncodingName: string; readonly valueEncodingName: string },
-  { key, value }: Codecs<unknown, unknown>,
-  path: string,
-): void {
-  const { keyEncodingName, valueEncodingName } = recorded;
-  if (keyEncodingName === key.name && valueEncodingName === value.name) return;
-  assertKnownKeyEncoding(keyEncodingName, path);
-  throw new KeelsonError(
-    'KEELSON_ENCODING_MISMATCH',
-    {
-      what: `${path} has ${keyEncodingName} keys and ${valueEncodingName} values; it was opened for ${key.name} keys and ${value.name} values`,
-      next: `Open it with keyEncoding: '${keyEncodingName}' and valueEncoding: ${shownValueEncoding(valueEncodingName)}`,
-    },
-    { path },
-  );
-}
-
-function shownValueEncoding(name: string): string {
-  return isBuiltInName(name) ? `'${name}'` : `the encoding of your own that is named '${name}'`;
 }

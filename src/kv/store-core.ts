@@ -6,6 +6,7 @@ import type { LocalLog } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
 import type { CustomValueEncoding } from './encoding/encoding-types.js';
 import type { Schema } from './entries/schema.js';
+import { Following, type LoadedLog } from './following.js';
 import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './image/checkpoint-schedule.js';
 import { type NamespaceStore, Namespaces } from './namespaces.js';
 import type { ResolvedStoreOptions } from './options.js';
@@ -13,10 +14,13 @@ import type { Codecs } from './read/reads.js';
 import type { SnapshotStore } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
 import type { Place } from './write/batch.js';
+import { makeFollowedPostings } from './write/followed-postings.js';
 import { FunctionGuard } from './write/function-guard.js';
 import { PostingMaker } from './write/index-postings.js';
 import type { TransactionStore } from './write/transactions.js';
+import { Watches, type WatchStore } from './write/watches.js';
 import { WritePath } from './write/write-path.js';
+import type { WriteSet } from './write/write-set.js';
 import { Writer } from './write/writer.js';
 
 /** The parts of which a store is made. */
@@ -27,8 +31,10 @@ export interface StoreParts<K, V> {
   readonly schema: Schema;
   /** The log, or null for a store that is opened read-only. */
   readonly log: LocalLog | null;
-  /** The id of the journal. */
-  readonly journalId: Uint8Array;
+  /** The log as the store was loaded from it. */
+  readonly loaded: LoadedLog;
+  /** Loads the store anew, read-only, into a draft of its schema. */
+  readonly loadAgain: (draft: Schema) => Promise<LoadedLog>;
   readonly recovery: StoreRecovery;
   readonly options: ResolvedStoreOptions;
   readonly images: FoundImages;
@@ -42,7 +48,7 @@ export interface Writing {
 }
 
 /** The core of a store, which its parts share. */
-export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStore {
+export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStore, WatchStore {
   readonly storage: Storage;
   readonly directory: string;
   readonly schema: Schema;
@@ -54,11 +60,13 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
   readonly postings = new PostingMaker(this.guard);
   /** The parts for writes, or null in a store that was opened read-only. */
   readonly writing: Writing | null;
+  /** The part that follows the owner, in a store that was opened read-only; otherwise null. */
+  readonly following: Following | null;
+  readonly watches = new Watches(this);
   isClosed = false;
-  readonly #recovery: StoreRecovery;
 
   constructor(parts: StoreParts<unknown, unknown>, emit: (event: CheckpointEvent) => void) {
-    const { storage, directory, codecs, schema, log, recovery, options } = parts;
+    const { storage, directory, codecs, schema, log, options } = parts;
     this.storage = storage;
     this.directory = directory;
     this.schema = schema;
@@ -69,7 +77,7 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
       options.encodings as readonly CustomValueEncoding<unknown>[],
     );
     this.writing = log === null ? null : this.#makeWriting(parts, log, emit);
-    this.#recovery = recovery;
+    this.following = log === null ? this.#makeFollowing(parts) : null;
   }
 
   #makeWriting(
@@ -92,16 +100,39 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
     return { log, writer: new Writer(log, path), checkpoints };
   }
 
+  #makeFollowing({
+    storage,
+    directory,
+    codecs,
+    schema,
+    loaded,
+    loadAgain,
+  }: StoreParts<unknown, unknown>): Following {
+    const { namespaces } = this;
+    namespaces.followLog();
+    const store = {
+      storage,
+      directory,
+      codecs,
+      schema,
+      followedPostings: (writes: WriteSet) => makeFollowedPostings(this.postings, schema.links, writes),
+      namespaces,
+      watches: this.watches.registry,
+      assertOpen: () => this.assertOpen(),
+    };
+    return new Following(store, loaded, loadAgain);
+  }
+
   get writer(): Writer | null {
     return this.writing?.writer ?? null;
   }
 
   get lastLsn(): Lsn {
-    return this.writing?.log.nextLsn ?? (this.#recovery.lastLsn as Lsn);
+    return this.writing?.log.nextLsn ?? this.following!.lastLsn;
   }
 
   get durableLsn(): Lsn {
-    return this.writing?.log.syncedLsn ?? (this.#recovery.durableLsn as Lsn);
+    return this.writing?.log.syncedLsn ?? this.following!.durableLsn;
   }
 
   get poisoned(): KeelsonError | null {

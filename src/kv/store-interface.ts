@@ -283,6 +283,26 @@ export interface Store<K, V> extends Collection<K, V> {
   flushSync(): Lsn;
 
   /**
+   * Applies what the owner has written since, in a store that was opened with `readOnly`. Each record is applied whole, so
+   * reads show the store as it was after one write, and never an older state than before. Snapshots and iterators keep what
+   * they saw. Namespaces come and go. Other programs see nothing of it, and it takes no lock. In a store that was opened for
+   * writing there is nothing to apply.
+   *
+   * It shows every write that was acknowledged before the call, and maybe later ones. The last commit of the owner is shown
+   * before it is certain to survive a power cut: `durableLsn` says how far the files prove that. If the owner has retired
+   * files that were not read yet, the store is loaded anew, which for a moment takes the memory of both.
+   *
+   * @returns The LSN of the last write that the store shows.
+   * @throws Rejects with KEELSON_CLOSED, with KEELSON_FOREIGN when the directory holds another store now, and with what a
+   * read-only open() rejects with. The store shows a whole state then, and refresh() may be called again.
+   * @example
+   * const db = await open<number>('./data', { readOnly: true });
+   * await db.refresh();
+   * console.log(db.get('apples'), db.lastLsn);
+   */
+  refresh(): Promise<Lsn>;
+
+  /**
    * Resolves when less than half of `maxUndurableBytes` is not durable yet. Await it now and then in a loop that does not
    * await its writes. Otherwise, the write that reaches the limit blocks the event loop.
    *

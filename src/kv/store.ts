@@ -37,11 +37,14 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     super(parts.codecs, core, parts.schema.root);
     this.recovery = parts.recovery;
     this.directory = parts.directory;
-    this.id = Buffer.from(parts.journalId).toString('hex');
+    this.id = Buffer.from(parts.loaded.journalId).toString('hex');
     this.#core = core;
     this.#transactions = new Transactions(core);
     this.#events = events;
-    parts.log?.onPoisoned((error) => emit(events, 'poisoned', error));
+    parts.log?.onPoisoned((error) => {
+      core.watches.registry.wakeAll(false);
+      emit(events, 'poisoned', error);
+    });
   }
 
   get lastLsn(): Lsn {
@@ -71,7 +74,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   }
 
   drop(namespace: unknown, options?: WriteOptions): Promise<Lsn> {
-    const { namespaces, schema } = this.#core;
+    const { namespaces, schema, watches } = this.#core;
     const writer = this.#core.writable();
     const durability = resolveDurability(options, WRITE_OPTIONS);
     const space = namespaces.toDrop(namespace);
@@ -81,7 +84,10 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
       if (space?.isThere) writes.drop(space);
       const lsn = writer.path.commit(writes);
       // Before the promise is made, because hooks of the program may write then.
-      if (space !== undefined) namespaces.forget(space);
+      if (space !== undefined) {
+        namespaces.forget(space);
+        watches.registry.dropped(space);
+      }
       return writer.whenDurable(lsn, durability);
     } finally {
       writer.path.giveBack(writes);
@@ -105,6 +111,11 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   flushSync(): Lsn {
     return this.#core.assertWritable().log.syncThroughSync();
+  }
+
+  async refresh(): Promise<Lsn> {
+    this.#core.assertOpen();
+    return (await this.#core.following?.refresh()) ?? this.lastLsn;
   }
 
   drained(): Promise<void> {
@@ -168,7 +179,8 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     const { writing } = this.#core;
     this.#core.isClosed = true;
     this.#transactions.close();
-    await Promise.all([writing?.checkpoints.close(), this.#backups.close()]);
+    this.#core.watches.close();
+    await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
     await writing?.log.close();
     emit(this.#events, 'close');
   }

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { crc32cUpdate } from '../crc32c.js';
 import { isKeelsonError, KeelsonError } from '../errors.js';
-import { delay } from '../schedulers.js';
+import { alarm, delay } from '../schedulers.js';
 import { parentOf } from './directories.js';
 import { checksumFrames } from './frame-checksums.js';
 import { poolCall, syncCall } from './fs-call.js';
@@ -69,6 +69,7 @@ export function createFsStorage(
       nowMs: () => performance.now(),
       pause: delay,
       wallMs,
+      startTimer: (ms, callback) => ({ cancel: alarm(ms, callback) }),
     };
     return decorate(storage, locate);
   };

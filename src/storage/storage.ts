@@ -166,6 +166,17 @@ export interface Storage {
   pause(ms: number): Promise<void>;
   /** Returns the wall-clock time in whole milliseconds since 1970. It may jump, forwards and back. */
   wallMs(): number;
+  /**
+   * Calls `callback` once after `ms` milliseconds, unless the timer is cancelled before. Keeps no process alive. On a
+   * simulated disk, timers fire when a script advances the clock of the disk.
+   */
+  startTimer(ms: number, callback: () => void): Timer;
+}
+
+/** A timer that was started. */
+export interface Timer {
+  /** Ends the timer. Idempotent. */
+  cancel(): void;
 }
 
 /**

@@ -12,6 +12,7 @@ import {
 } from './power-cut.js';
 import { imageAfterPowerCut } from './power-cut-image.js';
 import { mixSeeds, Random } from './random.js';
+import type { ClockReading } from './simulated-clock.js';
 
 /** Data of a captured state. */
 export interface CapturedState {
@@ -22,6 +23,7 @@ export interface CapturedState {
   readonly bootCount: number;
   readonly bootId: string;
   readonly lifeCount: number;
+  readonly clock: ClockReading;
 }
 
 /** State that a disk takes over from the disk before a crash. */
@@ -33,6 +35,7 @@ export interface Inheritance {
   /** Boot id of the machine; null after a power cut, which boots the machine again. */
   readonly bootId: string | null;
   readonly lifeCount: number;
+  readonly clock: ClockReading;
 }
 
 /** A captured state. `Disk` is the class of the disks that its crashes leave. */
@@ -68,6 +71,7 @@ export class CapturedDisk<Disk> {
       bootCount: this.#captured.bootCount + 1,
       bootId: null,
       lifeCount: this.#captured.lifeCount,
+      clock: this.#captured.clock,
     });
   }
 
@@ -91,8 +95,8 @@ export class CapturedDisk<Disk> {
       else landWrite(image, { ...intent, data: somePart(intent.data, random), isDurable: false });
     }
     image.settleAll();
-    const { bootCount, bootId, lifeCount } = this.#captured;
-    const found = { image, ghosts, bootCount, bootId, lifeCount };
+    const { bootCount, bootId, lifeCount, clock } = this.#captured;
+    const found = { image, ghosts, bootCount, bootId, lifeCount, clock };
     return this.#makeDisk(mixSeeds(this.#captured.seed, seed, 0x41), found);
   }
 

@@ -1,6 +1,6 @@
 // Interfaces through which the storage of a life, its open files and its held directories use the simulated disk.
 
-import type { Announcement, Liveness, ProcessIdentity, Storage } from '../storage/storage.js';
+import type { Announcement, Liveness, ProcessIdentity, Storage, Timer } from '../storage/storage.js';
 import type { DiskImage } from './disk-image.js';
 import type { QueuedOperation, Request } from './operation.js';
 import type { Random } from './random.js';
@@ -13,6 +13,7 @@ export interface LifeDisk {
   usedBytes(): number;
   nowMs(): number;
   wallMs(): number;
+  startTimer(ms: number, callback: () => void, lifeId: number): Timer;
   liveness(identity: ProcessIdentity): Liveness;
   lockDirectory(inodeId: number, holder: object, lifeId: number): boolean;
   isDirectoryLocked(inodeId: number): boolean;

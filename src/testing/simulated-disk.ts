@@ -5,7 +5,7 @@
 // and one workload give one history.
 
 import { checkNames } from '../options.js';
-import type { Liveness, ProcessIdentity, Storage } from '../storage/storage.js';
+import type { Liveness, ProcessIdentity, Storage, Timer } from '../storage/storage.js';
 import { applyDamage, type Damage } from './damage.js';
 import { DiskImage } from './disk-image.js';
 import { CapturedDisk, type Inheritance } from './disk-state.js';
@@ -23,6 +23,7 @@ import {
   type WriteIntent,
 } from './operation.js';
 import { mixSeeds, Random } from './random.js';
+import { SimulatedClock } from './simulated-clock.js';
 import type { FileInode } from './simulated-inode.js';
 import { SimulatedStorage } from './simulated-storage.js';
 
@@ -54,9 +55,6 @@ export interface Boundary {
 
 /** A captured state of a disk, from which any number of crashes can be tried. */
 export type DiskState = CapturedDisk<SimulatedDisk>;
-
-/** Wall-clock time at which a simulated machine starts: 2026-01-01, in ms since 1970. */
-const WALL_START_MS = 1_767_225_600_000;
 
 /** Limit of the operations that make progress in one turn of the event loop. */
 const STEPS_PER_TURN_MAX = 3;
@@ -98,7 +96,7 @@ export class SimulatedDisk {
   readonly #queue: QueuedOperation[] = [];
   #ghosts: WriteIntent[];
   #boundaryCount = 0;
-  #clockMs = 0;
+  readonly #clock: SimulatedClock;
   #isPaused = false;
   #isTurnScheduled = false;
 
@@ -112,6 +110,7 @@ export class SimulatedDisk {
     if (options.capacityBytes !== undefined) this.#image.capacityBytes = options.capacityBytes;
     this.#ghosts = [...(inheritance?.ghosts ?? [])];
     this.#bootCount = inheritance?.bootCount ?? 1;
+    this.#clock = new SimulatedClock(inheritance?.clock);
     const bootId = `simulated-boot-${this.#bootCount}-${mixSeeds(options.seed, this.#bootCount).toString(16)}`;
     this.#lives = new Lives(inheritance?.bootId ?? bootId, inheritance?.lifeCount ?? 0);
     for (const path of options.directories ?? []) this.#image.makeDurableDirectory(path);
@@ -140,6 +139,7 @@ export class SimulatedDisk {
     life.isAlive = false;
     for (const operation of this.#takeOperationsOf(life.id)) this.#abandon(operation);
     this.#forgetHandlesOf(life.id);
+    this.#clock.forgetTimersOf(life.id);
     this.version += 1;
   }
 
@@ -149,6 +149,7 @@ export class SimulatedDisk {
     life.isAlive = false;
     for (const operation of this.#takeOperationsOf(life.id)) operation.complete();
     this.#forgetHandlesOf(life.id);
+    this.#clock.forgetTimersOf(life.id);
     this.version += 1;
   }
 
@@ -157,6 +158,7 @@ export class SimulatedDisk {
    */
   halt(): void {
     this.#lives.endAll();
+    this.#clock.forgetTimers();
     this.#queue.length = 0;
     this.#ghosts = [];
     this.#openHandles.clear();
@@ -238,6 +240,24 @@ export class SimulatedDisk {
     this.#isPaused = true;
   }
 
+  /**
+   * Lets time pass on this machine: advances its clocks by `ms`, and calls the timers of its processes that come due, in
+   * their order. Time passes in no other way, apart from fractions of a millisecond with each operation.
+   */
+  advanceClock(ms: number): void {
+    this.#clock.advance(ms);
+  }
+
+  /** Sets the wall clock of this machine forward by `ms`, or back if `ms` is negative. No timer notices. */
+  shiftWallClock(ms: number): void {
+    this.#clock.shiftWall(ms);
+  }
+
+  /** The number of timers that processes of this machine have started and that have not fired, for tests of leaks. */
+  get timers(): number {
+    return this.#clock.timers;
+  }
+
   /** Ends a stall. */
   resume(): void {
     this.#isPaused = false;
@@ -255,6 +275,7 @@ export class SimulatedDisk {
         bootCount: this.#bootCount,
         lifeCount: this.#lives.count,
         bootId: this.#lives.bootId,
+        clock: this.#clock.reading,
       },
       (seed, inheritance) => new SimulatedDisk({ seed }, inheritance),
     );
@@ -307,13 +328,17 @@ export class SimulatedDisk {
 
   /** @internal Returns milliseconds of a clock that advances with operations and not with time. */
   nowMs(): number {
-    this.#clockMs += 0.001;
-    return this.#clockMs;
+    return this.#clock.nowMs();
   }
 
   /** @internal Returns the wall-clock time of the simulated machine. It advances with operations. */
   wallMs(): number {
-    return WALL_START_MS + Math.floor(this.nowMs());
+    return this.#clock.wallMs();
+  }
+
+  /** @internal Starts a timer of a process. A process that was killed has none. */
+  startTimer(ms: number, callback: () => void, lifeId: number): Timer {
+    return this.#clock.startTimer(ms, callback, this.isAlive(lifeId) ? lifeId : null);
   }
 
   /** @internal Registers an open file. */
@@ -345,7 +370,7 @@ export class SimulatedDisk {
     if (!this.isAlive(lifeId)) return operation;
     if (request.handle) request.handle.underWayCount += 1;
     this.#queue.push(operation);
-    this.#clockMs += 0.01;
+    this.#clock.tick();
     this.#boundary('submit', request.name, request.path, lifeId);
     return operation;
   }

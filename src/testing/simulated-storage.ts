@@ -13,6 +13,7 @@ import type {
   ProcessIdentity,
   Storage,
   StorageFile,
+  Timer,
 } from '../storage/storage.js';
 import { type DiskImage, type NameIntent, type NamesChanged, pathOfInode } from './disk-image.js';
 import { type FaultKind, type OperationName, type SilentFaultKind, simulatedError } from './faults.js';
@@ -228,6 +229,10 @@ export class SimulatedStorage implements Storage, LifeContext {
 
   wallMs(): number {
     return this.disk.wallMs();
+  }
+
+  startTimer(ms: number, callback: () => void): Timer {
+    return this.disk.startTimer(ms, callback, this.lifeId);
   }
 
   /** Resolves at once, because no time passes on a simulated disk. */

@@ -78,13 +78,16 @@ const definition = fc
   });
 
 const opcode = fc.oneof(
-  { weight: 16, arbitrary: fc.constantFrom(1, 2, 3, 4, 5, 6, 9, 0x11, 0x11, 0x12, 0x13) },
+  {
+    weight: 16,
+    arbitrary: fc.constantFrom(1, 2, 3, 4, 5, 6, 7, 8, 9, 0x11, 0x11, 0x12, 0x13, 0x21, 0x42, 0x17),
+  },
   fc.nat(255),
 );
 
 function textsOf(byte: number, bounds: number): number {
   if ((byte & 0x0f) === 3) return (bounds & 1) + ((bounds >> 2) & 1);
-  return (byte & 0x0f) === 2 ? 1 : 2;
+  return (byte & 0x0f) === 2 || (byte & 0x0f) === 7 ? 1 : 2;
 }
 
 const operation = fc
@@ -99,15 +102,28 @@ const operation = fc
     keyEncoding: textOf('utf8', 'bytes', 'tuple'),
     valueEncoding: textOf('bytes', 'msgpack'),
     definition,
+    deadline: fc.oneof(fc.nat(3), fc.maxSafeNat()),
   })
   .map(
-    ({ opcode: byte, id, bounds, texts, count, name, keyEncoding, valueEncoding, definition: defined }) => {
+    ({
+      opcode: byte,
+      id,
+      bounds,
+      texts,
+      count,
+      name,
+      keyEncoding,
+      valueEncoding,
+      definition: defined,
+      deadline,
+    }) => {
       const parts: Uint8Array[] = [Buffer.of(byte)];
       if (byte === 4) parts.push(defined);
       else if (byte === 5) parts.push(id, name, keyEncoding, valueEncoding);
-      else if (byte === 6 || byte === 9) parts.push(id);
+      else if (byte === 6 || byte === 8 || byte === 9) parts.push(id);
       else {
         if ((byte & 0x10) !== 0) parts.push(id);
+        if ((byte & 0x2f) === 0x21 || (byte & 0x0f) === 7) parts.push(Buffer.from(leb128(deadline)));
         if ((byte & 0x0f) === 3) parts.push(Buffer.of(bounds));
         parts.push(...texts.slice(0, count ?? textsOf(byte, bounds)));
       }

@@ -16,6 +16,7 @@ import {
   rejectionOf,
   segmentNames,
   TINY,
+  textOf,
   textsOf,
   thrownBy,
   useDirectory,
@@ -391,14 +392,21 @@ describe('a failed write or flush of accepted bytes', () => {
     expect(await reopened()).toEqual(numbered(20, 400));
   });
 
-  test('lets followers be ended, and leaves nobody waiting', async () => {
+  test('gives followers what is durable and then the error, and leaves nobody waiting', async () => {
     const faulty = new FaultyStorage();
     const journal = await openHere(faulty);
-    const following = journal.follow({ from: 0 }).next();
+    await journal.commit(bytesOf('kept'));
+    const waiting = journal.follow({ from: journal.syncedLsn });
+    const next = rejectionOf(waiting.next());
+    const behind = journal.follow({ from: 0 });
     faulty.failNth(0, is('submit'), BROKEN_FLUSH);
     expect(await rejectionOf(journal.commit(bytesOf('lost')))).toBe(journal.poisoned);
+    expect(await next).toBe(journal.poisoned);
+    expect(textOf((await behind.next()).value!.record)).toBe('kept');
+    expect(await rejectionOf(behind.next())).toBe(journal.poisoned);
+    expect(await behind.next()).toMatchObject({ done: true });
     await journal.close();
-    expect(await following).toMatchObject({ done: true });
+    expect(await waiting.next()).toMatchObject({ done: true });
   });
 });
 

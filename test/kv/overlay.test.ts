@@ -19,6 +19,9 @@ const numbers: WrittenValues = {
     const bytes = Buffer.from(`${operation}`);
     return decode(bytes, 0, bytes.length);
   },
+  hasValue: () => true,
+  deadlineOf: () => 0,
+  keyOf: () => '',
 };
 
 const keys = fc.constantFrom('', 'a', 'a\0', 'aa', 'ab', 'b', 'b\0\0', 'c', 'cc', 'd', 'e', '\uFFFF');

@@ -136,6 +136,9 @@ function writeInto(overlay: Overlay, own: readonly Change[]): void {
 const noValues = {
   readValue: <T>(_: number, decode: (bytes: Uint8Array, start: number, end: number) => T) =>
     decode(VALUE, 0, 1),
+  hasValue: () => true,
+  deadlineOf: () => 0,
+  keyOf: () => '',
 };
 
 /** A view of a space under own writes, that records what is read. */

@@ -24,7 +24,7 @@ import {
 } from '../../src/kv/write/record-format.js';
 import { isBirth, readBirth, readWriteSet } from '../../src/kv/write/record-reader.js';
 import { RecordWriter } from '../../src/kv/write/record-writer.js';
-import { CLEAR, CREATE, DELETE, PUT, WriteSet } from '../../src/kv/write/write-set.js';
+import { CLEAR, CREATE, DELETE, EXPIRE, PUT, TOUCH, WriteSet } from '../../src/kv/write/write-set.js';
 import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
 import { BYTES_VALUES, recordIn } from './encoded.js';
 import { leb128, lengthAnd } from './image-tools.js';
@@ -32,7 +32,15 @@ import { addSpace, newSchema, plainSpaces, putEntry } from './schema-tools.js';
 import { anyTuple } from './tuple-tools.js';
 
 type Operation =
-  | { readonly type: 'put'; readonly space: number; readonly key: string; readonly value: Uint8Array }
+  | {
+      readonly type: 'put';
+      readonly space: number;
+      readonly key: string;
+      readonly value: Uint8Array;
+      readonly deadline?: number;
+    }
+  | { readonly type: 'touch'; readonly space: number; readonly key: string; readonly deadline: number }
+  | { readonly type: 'expire'; readonly space: number; readonly key: string }
   | { readonly type: 'delete'; readonly space: number; readonly key: string }
   | { readonly type: 'clear'; readonly space: number; readonly bounds: KeyBounds }
   | {
@@ -88,7 +96,10 @@ function write(writer: RecordWriter, schema: Schema, operations: readonly Operat
       continue;
     }
     const space = spaceOf(operation.space);
-    if (operation.type === 'put') writer.put(space, operation.key, BYTES_VALUES, operation.value, 'value');
+    if (operation.type === 'put')
+      writer.put(space, operation.key, BYTES_VALUES, operation.value, 'value', operation.deadline);
+    else if (operation.type === 'touch') writer.touch(space, operation.key, operation.deadline);
+    else if (operation.type === 'expire') writer.expire(space, operation.key);
     else if (operation.type === 'delete') writer.delete(space, operation.key);
     else if (operation.type === 'clear') writer.clear(space, operation.bounds);
     else writer.drop(space);
@@ -110,7 +121,12 @@ function read(schema: Schema, bytes: Uint8Array, start = 0, end = bytes.length):
           space: id,
           key,
           value: writes.bytes.slice(writes.valueStarts[at], writes.valueEnds[at]),
+          ...(writes.deadlines[at] !== 0 && { deadline: writes.deadlines[at]! }),
         };
+      case TOUCH:
+        return { type: 'touch', space: id, key, deadline: writes.deadlines[at]! };
+      case EXPIRE:
+        return { type: 'expire', space: id, key };
       case DELETE:
         return { type: 'delete', space: id, key };
       case CLEAR:
@@ -135,7 +151,10 @@ function recordOf(operations: readonly Operation[], codecs = SPACES): Uint8Array
   const bytes: number[] = [2];
   for (const operation of operations) {
     const { type, space } = operation;
-    const opcode = { put: 1, delete: 2, clear: 3, create: 5, drop: 6 }[type];
+    const isExpiring = operation.type === 'put' && operation.deadline !== undefined;
+    const opcode =
+      { put: 1, delete: 2, expire: 0x42, clear: 3, create: 5, drop: 6, touch: 7 }[type] |
+      (isExpiring ? 0x20 : 0);
     if (operation.type === 'create') {
       const { name, keyEncoding, valueEncoding } = operation;
       created.set(space, codecNamed(keyEncoding));
@@ -149,8 +168,10 @@ function recordOf(operations: readonly Operation[], codecs = SPACES): Uint8Array
     const keyEncoding = created.get(space)!.name === 'utf8' ? 'utf8' : 'latin1';
     const keyBytes = (key: string) => lengthAnd(Buffer.from(key, keyEncoding));
     bytes.push(...(space === ROOT_ID ? [opcode] : [opcode | 0x10, ...leb128(space)]));
+    if ('deadline' in operation && operation.deadline !== undefined)
+      bytes.push(...leb128(operation.deadline));
     if (operation.type === 'put') bytes.push(...keyBytes(operation.key), ...lengthAnd(operation.value));
-    else if (operation.type === 'delete') bytes.push(...keyBytes(operation.key));
+    else if (operation.type !== 'clear') bytes.push(...keyBytes(operation.key));
     else {
       const { low, lowInclusive, high, highInclusive } = operation.bounds;
       const isLow = low === undefined ? 0 : lowInclusive ? 3 : 1;
@@ -195,7 +216,15 @@ function operationIn(space: number, codec: KeyCodec<unknown>): fc.Arbitrary<Oper
       key,
       value: fc.uint8Array({ maxLength: 300 }),
     }),
-    fc.record({ type: fc.constant('delete' as const), space: at, key }),
+    fc.record({
+      type: fc.constant('put' as const),
+      space: at,
+      key,
+      value: fc.uint8Array({ maxLength: 300 }),
+      deadline: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+    }),
+    fc.record({ type: fc.constant('touch' as const), space: at, key, deadline: fc.maxSafeNat() }),
+    fc.record({ type: fc.constantFrom('delete' as const, 'expire' as const), space: at, key }),
     fc.record({ type: fc.constant('clear' as const), space: at, bounds }),
   );
 }
@@ -358,12 +387,15 @@ describe('a write record', () => {
       message: /record kind 3 is unknown, so a newer version/,
       offset: 0,
     },
-    { what: 'an unknown operation', hex: '0207', message: /operation 7 is unknown/, offset: 1 },
+    { what: 'an unknown operation', hex: '020a', message: /operation 10 is unknown/, offset: 1 },
+    { what: 'the deadline 0 of a put', hex: '022100016100', message: /stands for none/, offset: 2 },
+    { what: 'the highest time 0', hex: '020800', message: /at which nothing is due/, offset: 2 },
+    { what: 'a touch without a key', hex: '020705', message: /length/, offset: 3 },
     { what: 'operation 0', hex: '0200', message: /operation 0 is unknown/, offset: 1 },
     {
       what: 'unknown flags on a put',
-      hex: '0221016100',
-      message: /operation flags in 33 is unknown/,
+      hex: '0241016100',
+      message: /operation flags in 65 is unknown/,
       offset: 1,
     },
     { what: 'a key length over what is left', hex: '020205616263', message: /length at byte 2/, offset: 2 },
@@ -502,21 +534,33 @@ describe('a write record', () => {
     expect(stateOf(schema)).toEqual(before);
   });
 
-  test('with any operation but those seven, or any flag but that of a space, is KEELSON_DECODE there', () => {
+  // The flags of each operation, as docs/FORMAT.md has them.
+  const FLAGS = new Map([
+    [1, 0x30],
+    [2, 0x50],
+    [3, 0x10],
+    [4, 0],
+    [5, 0],
+    [6, 0],
+    [7, 0x10],
+    [8, 0],
+    [9, 0],
+  ]);
+
+  test('with any operation but those nine, or any flag that it does not have, is KEELSON_DECODE there', () => {
     const schema = schemaWithSpaces();
     const first = [0x12, 0x01, 0x01, 0x61];
     let refused = 0;
     for (let operation = 0; operation <= 0xff; operation++) {
       const opcode = operation & 0x0f;
       const flags = operation & 0xf0;
-      const isOpcode = (opcode >= 1 && opcode <= 6) || opcode === 9;
-      const isKnown = isOpcode && (flags === 0 || (flags === 0x10 && opcode <= 3));
-      if (isKnown) continue;
+      const knownFlags = FLAGS.get(opcode);
+      if (knownFlags !== undefined && (flags & ~knownFlags) === 0) continue;
       refused++;
-      const isFlags = flags !== 0 && !(flags === 0x10 && opcode <= 3);
-      const message = isFlags
-        ? `operation flags in ${operation} is unknown`
-        : `operation ${operation} is unknown`;
+      const message =
+        knownFlags !== undefined
+          ? `operation flags in ${operation} is unknown`
+          : `operation ${operation} is unknown`;
       for (const before of [[], first]) {
         // Whatever follows could be read as the rest of any operation.
         const record = Uint8Array.of(2, ...before, operation, 1, 1, 1, 1, 1, 1);
@@ -525,7 +569,7 @@ describe('a write record', () => {
         expect((error as Error).message).toContain(message);
       }
     }
-    expect(refused).toBe(256 - 7 - 3);
+    expect(refused).toBe(256 - 9 - 3 - 3 - 1 - 1);
   });
 
   test('may define a space again, if alike, which creates it once', () => {
@@ -989,7 +1033,7 @@ describe('a definition', () => {
     const schema = schemaThatKnows(user(1));
     const writer = new RecordWriter(RECORD_BYTES_MAX, schema);
     const put = { space: ROOT_ID, key: 'k', value: user(1) };
-    const record = Uint8Array.of(...writePuts(writer, schema, [put]), 0x07);
+    const record = Uint8Array.of(...writePuts(writer, schema, [put]), 0x0a);
     writer.appended();
     const other = schemaWithSpaces('msgpack', 2);
     const before = stateOf(other);

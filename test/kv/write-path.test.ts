@@ -241,6 +241,46 @@ describe('a single put', () => {
     ]);
   });
 
+  test('is not shown to an observer that has ended', () => {
+    const { path, root } = newWorld();
+    const seen: unknown[] = [];
+    const ends = ['a', 'b'].map((name) =>
+      path.observe({
+        committed: () => {
+          seen.push(name);
+          if (name === 'a') ends[0]!();
+        },
+        foresee: () => seen.push(`${name} foresees`),
+      }),
+    );
+    put(path, root, 'k');
+    put(path, root, 'k');
+    ends[1]!();
+    put(path, root, 'k');
+    expect(seen).toEqual(['a foresees', 'b foresees', 'a', 'b', 'b foresees', 'b']);
+  });
+
+  test('is foreseen over the entries before it, also when others are queued', () => {
+    const { path, root } = newWorld();
+    const seen: unknown[] = [];
+    path.observe({
+      foresee: ({ keys }) => seen.push([keys[0], root.entries.has(keys[0]!)]),
+      committed: (lsn) => seen.push(lsn),
+    });
+    const lsns = [put(path, root, 'a'), put(path, root, 'a'), put(path, root, 'b')];
+    const deleted = write(path, (writes) => writes.delete(root, 'b'));
+    expect(seen).toEqual([
+      ['a', false],
+      lsns[0],
+      ['a', true],
+      lsns[1],
+      ['b', false],
+      lsns[2],
+      ['b', true],
+      deleted,
+    ]);
+  });
+
   test('is linked together with those before it when so many wait', () => {
     const { path, root, schema } = newWorld();
     for (let number = 1; number < QUEUED_PUTS_MAX; number++) put(path, root, `key ${number}`);

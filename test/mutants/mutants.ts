@@ -10,6 +10,7 @@ import { storageMutants } from './storage-mutants.js';
 import { storeMutants } from './store-mutants.js';
 import { transactionMutants } from './transaction-mutants.js';
 import { valueMutants } from './value-mutants.js';
+import { watchMutants } from './watch-mutants.js';
 
 export interface Edit {
   /** Of the production code, from the root of the project. */
@@ -36,6 +37,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...recoveryMutants,
   ...storeMutants,
   ...transactionMutants,
+  ...watchMutants,
   ...valueMutants,
   ...storageMutants,
   ...nativeMutants,

@@ -54,6 +54,14 @@ export function storageContract(name: string, makeEnvironment: MakeEnvironment):
       expect(new Date(wallMs).getUTCFullYear()).toBeGreaterThanOrEqual(2025);
     });
 
+    test('a timer that was cancelled does not fire, and may be cancelled again', () => {
+      const timer = here.storage.startTimer(86_400_000, () => {
+        throw new Error('it fired');
+      });
+      timer.cancel();
+      timer.cancel();
+    });
+
     test('the report says which engine runs, and why in a sentence', () => {
       expect(['fs', 'io_uring', 'simulated']).toContain(here.storage.report.engine);
       expect(here.storage.report.engineReason).toMatch(/^\p{Lu}.* .*\.$/u);

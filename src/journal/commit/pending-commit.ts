@@ -174,6 +174,11 @@ export class PendingCommit {
     return { seed: this.segment.seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes };
   }
 
+  /** Returns a copy of the frames. Throws a RangeError if there is no memory. */
+  copyOfFrames(): Uint8Array {
+    return this.#bytes.slice(COMMIT_HEADER_BYTES, this.#length);
+  }
+
   /** Gives the memory back for reuse. The engine must not read it any more. */
   release(): void {
     this.#buffers.giveBack(this.#bytes);

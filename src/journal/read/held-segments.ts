@@ -16,6 +16,8 @@ export interface HeldSegment {
   /** Bytes of the file as it was made. A close may have cut it since. */
   readonly sizeBytes: number;
   readonly startLsn: number;
+  /** True for a segment that recovery, a backup or a salvage made: see SegmentHeader.lineageStart. */
+  readonly isLineage: boolean;
   /** The end of the durable commits that count. */
   endLsn: number;
   /** The offset in the file at which the commits that count end. */
@@ -24,14 +26,60 @@ export interface HeldSegment {
   readonly writtenAs: WritableSegment | null;
 }
 
+/** Segments from which records can be read. */
+export interface ReadableSegments {
+  /** The LSN at which the oldest segment starts, or null if there is no segment. */
+  readonly startLsn: number | null;
+  /** Files that readers have open. Whoever takes one out closes it. */
+  readonly readerFiles: Set<StorageFile>;
+  /** Returns the segment with the record that follows `lsn`, or null if no durable record follows. */
+  find(lsn: number): HeldSegment | null;
+}
+
 /** A segment file that is no longer needed. */
 export interface RetiredSegment {
   readonly path: string;
   readonly writtenAs: WritableSegment | null;
 }
 
+/** The limit of how far a reader with a pin may be behind. */
+export interface PinLag {
+  /** The reader has what it asked for up to this LSN. */
+  readonly lsn: number;
+  readonly bytesMax: number;
+  /** Called when the pin was removed, because the reader is further behind. Must run no foreign code. */
+  lost(): void;
+}
+
+/** A pin: keeps the segments with records above `lsn` from being retired. */
+export class SegmentPin {
+  lsn: number;
+  readonly #lag: PinLag | null;
+  readonly #release: (pin: SegmentPin) => void;
+
+  constructor(lsn: number, lag: PinLag | null, release: (pin: SegmentPin) => void) {
+    this.lsn = lsn;
+    this.#lag = lag;
+    this.#release = release;
+  }
+
+  /** Releases the pin if its reader is too far behind `endLsn`. Returns true if it has done so. */
+  isLostAt(endLsn: number): boolean {
+    const lag = this.#lag;
+    if (lag === null || endLsn - lag.lsn <= lag.bytesMax) return false;
+    this.release();
+    lag.lost();
+    return true;
+  }
+
+  /** Releases the segments. Idempotent. */
+  release(): void {
+    this.#release(this);
+  }
+}
+
 /** Keeps the list of the segments that a journal holds, and the pins of its readers. */
-export class HeldSegments {
+export class HeldSegments implements ReadableSegments {
   #segments: HeldSegment[] = [];
   /** Files that the next retirement removes. */
   #stale: RetiredSegment[] = [];
@@ -41,7 +89,7 @@ export class HeldSegments {
    */
   #inherited: RetiredSegment[];
   readonly #inheritedEndLsn: number;
-  readonly #pins = new Map<symbol, number>();
+  readonly #pins = new Set<SegmentPin>();
   /**
    * Files that readers have open. Closing the journal closes them, because an abandoned iteration would keep
    * its file for ever.
@@ -53,7 +101,19 @@ export class HeldSegments {
       const { blockBytes, sizeBytes } = header;
       const seed = segmentSeed(header);
       const writtenAs = null;
-      return { path, sequence, seed, blockBytes, sizeBytes, startLsn, endLsn, endOffset, writtenAs };
+      const isLineage = header.lineageStart !== null;
+      return {
+        path,
+        sequence,
+        seed,
+        blockBytes,
+        sizeBytes,
+        startLsn,
+        isLineage,
+        endLsn,
+        endOffset,
+        writtenAs,
+      };
     });
     this.#inherited = stale.map((path) => ({ path, writtenAs: null }));
     this.#inheritedEndLsn = live[0]?.startLsn ?? 0;
@@ -102,6 +162,7 @@ export class HeldSegments {
       blockBytes,
       sizeBytes,
       startLsn,
+      isLineage: false,
       endLsn,
       endOffset,
       writtenAs,
@@ -109,13 +170,35 @@ export class HeldSegments {
   }
 
   /**
-   * Keeps the segments with records above `lsn` from being retired until the pin is released. move() raises
-   * `lsn`.
+   * Returns where to start reading, so that what is read defines everything that records above `lsn` refer to: at the
+   * start of the segment with the record that follows `lsn`. A segment that recovery made continues the one before it.
+   * Returns null if such a segment is no longer held, and `lsn` if no durable record follows.
    */
-  pin(lsn: number): { move(lsn: number): void; release(): void } {
-    const key = Symbol('pin');
-    this.#pins.set(key, lsn);
-    return { move: (to) => this.#pins.set(key, to), release: () => this.#pins.delete(key) };
+  definedFrom(lsn: number): number | null {
+    const at = this.#segments.findIndex((segment) => segment.startLsn <= lsn && lsn < segment.endLsn);
+    if (at < 0) return lsn >= (this.#segments.at(-1)?.endLsn ?? 0) ? lsn : null;
+    return this.#segments.slice(0, at + 1).findLast(isSelfContained)?.startLsn ?? null;
+  }
+
+  /** The lowest LSN for which definedFrom() returns a place; null if that is the end of what is durable. */
+  get definedStartLsn(): number | null {
+    return this.#segments.find(isSelfContained)?.startLsn ?? null;
+  }
+
+  /** The number of pins. */
+  get pinCount(): number {
+    return this.#pins.size;
+  }
+
+  /**
+   * Keeps the segments with records above `lsn` from being retired until the pin is released.
+   *
+   * @param lag With it, a retirement removes the pin when a reader is too far behind.
+   */
+  pin(lsn: number, lag: PinLag | null = null): SegmentPin {
+    const pin = new SegmentPin(lsn, lag, (released) => this.#pins.delete(released));
+    this.#pins.add(pin);
+    return pin;
   }
 
   /**
@@ -146,8 +229,15 @@ export class HeldSegments {
   }
 
   #retirableCount(lsn: number): number {
-    const limit = Math.min(lsn, ...this.#pins.values());
+    let limit = lsn;
+    const endLsn = this.#segments.at(-1)?.endLsn ?? 0;
+    for (const pin of this.#pins) if (!pin.isLostAt(endLsn) && pin.lsn < limit) limit = pin.lsn;
     const kept = this.#segments.findIndex((segment) => segment.endLsn > limit);
     return kept === -1 ? Math.max(0, this.#segments.length - 1) : kept;
   }
+}
+
+/** Returns true if the segment has records, and defines everything that they refer to. */
+function isSelfContained({ isLineage, startLsn, endLsn }: HeldSegment): boolean {
+  return startLsn < endLsn && (!isLineage || startLsn === 0);
 }

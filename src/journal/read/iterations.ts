@@ -1,7 +1,7 @@
 // The iterations over the records of an open journal: read(), follow() and replay(). Each pins the segments
 // that it needs. read() and follow() give the event loop a turn now and then.
 
-import { isKeelsonError } from '../../errors.js';
+import { BatchIterator, type BatchSource } from '../../batch-iterator.js';
 import type { FairTurns } from '../../fair-turns.js';
 import { nextTurn } from '../../schedulers.js';
 import type { Storage } from '../../storage/index.js';
@@ -11,9 +11,11 @@ import {
   type JournalRecord,
   type ReaderPlace,
   type RecordVisit,
+  type RecordWindow,
   readRecords,
   replayRecords,
 } from './journal-reader.js';
+import type { RecordFeed, RecordFeeds } from './record-feed.js';
 
 /** The state of the journal that is read. */
 export interface ReadJournal {
@@ -21,7 +23,6 @@ export interface ReadJournal {
   readonly startLsn: () => number;
   /** Records up to this LSN are durable. */
   readonly syncedLsn: () => number;
-  readonly isClosed: () => boolean;
   /** Throws KEELSON_CLOSED if the journal is closed. */
   readonly assertOpen: () => void;
 }
@@ -30,14 +31,14 @@ export interface ReadJournal {
 export class Iterations {
   readonly #storage: Storage;
   readonly #held: HeldSegments;
+  readonly #feeds: RecordFeeds;
   readonly #turns: FairTurns;
   readonly #journal: ReadJournal;
-  /** Functions that wake the iterations of follow() which wait for a record. */
-  readonly #wakes: (() => void)[] = [];
 
-  constructor(storage: Storage, held: HeldSegments, turns: FairTurns, journal: ReadJournal) {
-    this.#storage = storage;
-    this.#held = held;
+  constructor(feeds: RecordFeeds, turns: FairTurns, journal: ReadJournal) {
+    this.#storage = feeds.storage;
+    this.#held = feeds.held;
+    this.#feeds = feeds;
     this.#turns = turns;
     this.#journal = journal;
   }
@@ -45,7 +46,8 @@ export class Iterations {
   /** Iterates over the records above `fromLsn` and up to `toLsn`, which are durable. */
   async *read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {
     const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#pin(fromLsn);
+    this.#checkFrom(fromLsn);
+    const pin = this.#held.pin(fromLsn);
     try {
       for await (const record of readRecords(this.#storage, this.#held, place, toLsn)) {
         yield record;
@@ -62,18 +64,12 @@ export class Iterations {
    * close.
    */
   follow(fromLsn: number, signal: AbortSignal | undefined): AsyncIterableIterator<JournalRecord> {
-    const stop = new AbortController();
-    const records = this.#follow(
-      fromLsn,
-      signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
-    );
-    const { return: end } = records;
-    // Without the abort, a generator that waits for a record would end only when the record comes.
-    records.return = (value) => {
-      stop.abort();
-      return end.call(records, value);
-    };
-    return records;
+    return new BatchIterator(new FollowedRecords(() => this.#openFeed(fromLsn)), this.#turns, signal);
+  }
+
+  #openFeed(fromLsn: number): RecordFeed {
+    this.#checkFrom(fromLsn);
+    return this.#feeds.open({ fromLsn, isDefined: false, maxLagBytes: Number.POSITIVE_INFINITY });
   }
 
   /** Calls `visit` with every record above `fromLsn` that is durable now. */
@@ -87,46 +83,36 @@ export class Iterations {
     }
   }
 
-  /** Wakes every follow() that waits, because a commit is durable, or the journal is closed or poisoned. */
-  wake(): void {
-    for (let wake = this.#wakes.pop(); wake !== undefined; wake = this.#wakes.pop()) wake();
-  }
-
-  async *#follow(fromLsn: number, signal: AbortSignal): AsyncGenerator<JournalRecord, void, undefined> {
-    const { syncedLsn, isClosed } = this.#journal;
-    const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
-    const pin = this.#pin(fromLsn);
-    const wake = () => this.wake();
-    signal.addEventListener('abort', wake);
-    try {
-      while (!isClosed() && !signal.aborted) {
-        if (place.lsn === syncedLsn()) {
-          await new Promise<void>((resolve) => {
-            // Checked again, because a hook on the new promise may have made more durable, or closed the
-            // journal.
-            if (place.lsn !== syncedLsn() || isClosed() || signal.aborted) resolve();
-            else this.#wakes.push(resolve);
-          });
-          continue;
-        }
-        for await (const record of readRecords(this.#storage, this.#held, place, syncedLsn())) {
-          yield record;
-          if (this.#turns.isDue()) await nextTurn();
-          if (isClosed() || signal.aborted) return;
-          pin.move(place.lsn);
-        }
-      }
-    } catch (error) {
-      if (!isClosed() || !isKeelsonError(error, 'KEELSON_CLOSED')) throw error;
-    } finally {
-      signal.removeEventListener('abort', wake);
-      pin.release();
-    }
-  }
-
-  /** Pins at the first step of an iteration, because an iterator that nobody steps must not keep segments. */
-  #pin(fromLsn: number): ReturnType<HeldSegments['pin']> {
+  /** Checks again at the first step, because an iterator that nobody steps must not keep segments. */
+  #checkFrom(fromLsn: number): void {
     checkLsn('from', fromLsn, this.#journal.startLsn(), this.#journal.syncedLsn());
-    return this.#held.pin(fromLsn);
+  }
+}
+
+/** The records of a feed, which is opened when the first one is asked for. */
+class FollowedRecords implements BatchSource<JournalRecord> {
+  readonly #open: () => RecordFeed;
+  #feed: RecordFeed | null = null;
+  #window: RecordWindow | null = null;
+
+  constructor(open: () => RecordFeed) {
+    this.#open = open;
+  }
+
+  take(): JournalRecord | undefined {
+    const window = this.#window;
+    if (!window?.next()) return undefined;
+    return { lsn: window.lsn, record: window.bytes.slice(window.start, window.end) };
+  }
+
+  async more(): Promise<boolean> {
+    this.#feed ??= this.#open();
+    this.#window = await this.#feed.next();
+    return this.#window !== null;
+  }
+
+  close(): void {
+    this.#window = null;
+    this.#feed?.close();
   }
 }

@@ -6,7 +6,7 @@ import { readAhead, type Storage } from '../../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, decodeCommitHeader } from '../format/commit-format.js';
 import { FrameCursor } from '../format/frame-cursor.js';
 import type { Lsn } from '../format/lsn.js';
-import type { HeldSegment, HeldSegments } from './held-segments.js';
+import type { HeldSegment, ReadableSegments } from './held-segments.js';
 
 /** A record in memory of its own. */
 export interface JournalRecord {
@@ -20,6 +20,18 @@ export interface JournalRecord {
  * keeps.
  */
 export type RecordVisit = (lsn: Lsn, bytes: Uint8Array, start: number, end: number) => void;
+
+/** A window of records. The consumer takes every record of a window before it asks for the next window. */
+export interface RecordWindow {
+  /** Finds the next record. Returns false if this window has no more. */
+  next(): boolean;
+  /** The LSN of the record that next() found. */
+  readonly lsn: Lsn;
+  /** Holds the record that next() found, as `bytes[start, end)`, until the next window is asked for. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
 
 /**
  * The place where a reader continues: after `lsn`. In the segment `sequence` it continues at `offset`, and in
@@ -40,7 +52,7 @@ export interface ReaderPlace {
  */
 export async function* readRecords(
   storage: Storage,
-  held: HeldSegments,
+  held: ReadableSegments,
   place: ReaderPlace,
   toLsn: number,
   windowBytes?: number,
@@ -60,7 +72,7 @@ export async function* readRecords(
  */
 export async function replayRecords(
   storage: Storage,
-  held: HeldSegments,
+  held: ReadableSegments,
   place: ReaderPlace,
   toLsn: number,
   visit: RecordVisit,
@@ -79,13 +91,13 @@ function closedJournal(directory: string): KeelsonError {
  * Iterates over windows of records, from segment to segment. The consumer takes every record of a window before
  * it continues.
  */
-async function* readWindows(
+export async function* readWindows(
   storage: Storage,
-  held: HeldSegments,
+  held: ReadableSegments,
   place: ReaderPlace,
   toLsn: number,
-  windowBytes: number | undefined,
-): AsyncGenerator<SegmentRecords, void, undefined> {
+  windowBytes?: number,
+): AsyncGenerator<RecordWindow, void, undefined> {
   while (place.lsn < toLsn) {
     const segment = held.find(place.lsn);
     if (segment === null) {
@@ -124,7 +136,7 @@ async function* readWindows(
 /**
  * The records of one segment above `place.lsn`, read in windows from `place.offset` on. Moves `place` along.
  */
-class SegmentRecords {
+class SegmentRecords implements RecordWindow {
   readonly #segment: HeldSegment;
   readonly #place: ReaderPlace;
   readonly #toLsn: number;
@@ -254,7 +266,8 @@ class SegmentRecords {
   }
 }
 
-function notABoundary(argument: string, lsn: number, endLsn: number): RangeError {
+/** Returns the error for a position inside the record that ends at `endLsn`. */
+export function notABoundary(argument: string, lsn: number, endLsn: number): RangeError {
   return new RangeError(
     `${argument}: expected the LSN of a record, got ${lsn}, inside the record that ends at ${endLsn}`,
   );

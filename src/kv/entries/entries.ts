@@ -16,7 +16,7 @@ import { HashIndex, NOT_FOUND } from './hash-index.js';
 import { hashKey, mayBeSlice } from './key-units.js';
 import { LinkQueue } from './link-queue.js';
 import { type IndexIterator, OrderedIndex, OrderedIndexLoader } from './ordered-index.js';
-import type { EntryHandle, Populate } from './slab.js';
+import { type EntryHandle, NO_DEADLINE, NO_HANDLE, type Populate } from './slab.js';
 import type { IndexWalk, View } from './view.js';
 import { ViewEpoch } from './view-epoch.js';
 
@@ -145,6 +145,10 @@ export class Entries implements View {
     return this.#slabs.versionOf(handle);
   }
 
+  deadlineOf(handle: EntryHandle): number {
+    return this.#slabs.deadlineOf(handle);
+  }
+
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
     return this.#slabs.read(handle, decode);
   }
@@ -202,11 +206,30 @@ export class Entries implements View {
    * Copies a key and its value, `bytes[start, end)`, into a slab, where no reader sees them before link(). A `view` of
    * all of `bytes` makes that faster. Throws NoSlabMemory, with nothing changed; link() never throws it.
    */
-  stage(key: IndexKey, bytes: Uint8Array, start: number, end: number, view = viewOf(bytes)): EntryHandle {
+  stage(
+    key: IndexKey,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    view = viewOf(bytes),
+    deadline = NO_DEADLINE,
+  ): EntryHandle {
     if (this.#slabs === NO_PARTS.slabs) this.#makeParts();
-    const handle = this.#slabs.append(key, this.#seed, bytes, start, end, view);
+    const handle = this.#slabs.append(key, this.#seed, bytes, start, end, view, deadline);
     this.#stagedCount++;
     return handle;
+  }
+
+  /**
+   * Stages an entry with the value that a key has now, and another deadline. Returns NO_HANDLE for an absent key. Nothing
+   * must be put off. Throws NoSlabMemory, with nothing changed.
+   */
+  stageTouch(key: IndexKey, deadline: number): EntryHandle {
+    const handle = this.#handleOfKey(key, hashKey(key, this.#seed));
+    if (handle === NOT_FOUND) return NO_HANDLE;
+    return this.#slabs.read(handle, (bytes, start, end) =>
+      this.stage(key, bytes, start, end, undefined, deadline),
+    );
   }
 
   /** Reserves memory for later calls of stage(): see EntrySlabs.reserve(). */

@@ -8,15 +8,24 @@
 
 import { copyBytes, viewOf } from '../../copy-bytes.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { keyBytesOf, narrowKeyField, WIDE_KEY, wideKeyField, writeHashedKey } from './key-units.js';
+import {
+  DEADLINE_BIT,
+  keyBytesOf,
+  narrowKeyField,
+  WIDE_KEY,
+  wideKeyField,
+  writeHashedKey,
+} from './key-units.js';
 import {
   allocateSlab,
+  DEADLINE_BYTES,
   type EntryHandle,
   HASH,
   HEADER_BYTES,
   HIGH_WEIGHT,
   ID,
   KEY_FIELD,
+  NO_DEADLINE,
   NO_SLAB,
   type Populate,
   type Slab,
@@ -25,7 +34,7 @@ import {
   VERSION_HIGH,
   VERSION_LOW,
 } from './slab.js';
-import { SlabsView } from './slabs-view.js';
+import { entryBytesOf, SlabsView } from './slabs-view.js';
 import { ViewEpoch } from './view-epoch.js';
 
 const KIB = 1024;
@@ -146,14 +155,16 @@ export class EntrySlabs extends SlabsView {
     start: number,
     end: number,
     view = viewOf(source),
+    deadline = NO_DEADLINE,
   ): EntryHandle {
+    const deadlineBit = deadline === NO_DEADLINE ? 0 : DEADLINE_BIT;
     // Most keys are narrow. One loop writes a narrow key, hashes it and detects a wide one.
-    let keyField = narrowKeyField(key);
+    let keyField = narrowKeyField(key) | deadlineBit;
     let handle = this.#takeFor(keyField, end - start);
     let hash = this.#writeKey(key, keyField, seed);
     if (hash === WIDE_KEY) {
       this.discard(handle);
-      keyField = wideKeyField(key);
+      keyField = wideKeyField(key) | deadlineBit;
       handle = this.#takeFor(keyField, end - start);
       hash = this.#writeKey(key, keyField, seed);
     }
@@ -161,6 +172,10 @@ export class EntrySlabs extends SlabsView {
     const at = this.#takenAt;
     words[(at >>> 2) + HASH] = hash;
     copyBytes(bytes, slabView, at + HEADER_BYTES + keyBytesOf(keyField), source, view, start, end);
+    if (deadlineBit !== 0) {
+      const entryEnd = at + entryBytesOf(keyField, end - start);
+      slabView.setFloat64(entryEnd - DEADLINE_BYTES, deadline, true);
+    }
     return handle;
   }
 
@@ -445,13 +460,8 @@ function fullnessClass({ liveBytes, bytes }: Slab): number {
 }
 
 /** Returns the most bytes that the entry of a key with a value of `valueBytes` takes. */
-export function entryBytesMax(key: IndexKey, valueBytes: number): number {
-  return entryBytesOf(wideKeyField(key), valueBytes);
-}
-
-function entryBytesOf(keyField: number, valueLength: number): number {
-  const unpadded = HEADER_BYTES + keyBytesOf(keyField) + valueLength;
-  return (unpadded + UNIT_BYTES - 1) & -UNIT_BYTES;
+export function entryBytesMax(key: IndexKey, valueBytes: number, deadline = NO_DEADLINE): number {
+  return entryBytesOf(wideKeyField(key) | (deadline === NO_DEADLINE ? 0 : DEADLINE_BIT), valueBytes);
 }
 
 function entryBytesAt({ words }: Slab, word: number): number {

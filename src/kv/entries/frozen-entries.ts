@@ -49,6 +49,10 @@ export class FrozenEntries implements View {
     return this.slabs.versionOf(handle);
   }
 
+  deadlineOf(handle: EntryHandle): number {
+    return this.slabs.deadlineOf(handle);
+  }
+
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
     return this.slabs.read(handle, decode);
   }

@@ -1,7 +1,8 @@
 // The bytes of a key in a slab, and the hash of a key. Pure.
 //
 // A narrow key takes one byte for each UTF-16 code unit. A wide key has a unit above U+00FF, and takes two bytes for
-// each unit. The key field of an entry is the number of units times two, plus one for a wide key.
+// each unit. The key field of an entry is the number of units times two, plus one for a wide key. An entry with a
+// deadline has one more bit set in it.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { readLatin1, readUtf16 } from '../encoding/utf8.js';
@@ -17,6 +18,12 @@ const SLICED_UNITS_MIN = 13;
 /** Stands for the hash of a key that turns out to be wide. Hashes have 32 bits. */
 export const WIDE_KEY = 2 ** 32;
 
+/** The bit of the key field that says that the entry has a deadline. */
+export const DEADLINE_BIT = 2 ** 30;
+
+/** The bits of the number of units, once the key field was shifted by one. */
+const UNITS_MASK = 2 ** 29 - 1;
+
 /** Returns the key field of a key if it is narrow. */
 export function narrowKeyField(key: IndexKey): number {
   return key.length * 2;
@@ -29,7 +36,12 @@ export function wideKeyField(key: IndexKey): number {
 
 /** Returns the number of bytes that writeHashedKey() writes. */
 export function keyBytesOf(keyField: number): number {
-  return (keyField >>> 1) << (keyField & 1);
+  return unitsOf(keyField) << (keyField & 1);
+}
+
+/** Returns the number of UTF-16 code units of the key. */
+function unitsOf(keyField: number): number {
+  return (keyField >>> 1) & UNITS_MASK;
 }
 
 /**
@@ -76,7 +88,7 @@ export function readKey(bytes: Uint8Array, start: number, keyField: number): Ind
 /** Returns true when this key stands at `start`. */
 export function isSameKey(bytes: Uint8Array, start: number, keyField: number, key: IndexKey): boolean {
   const { length } = key;
-  if (keyField >>> 1 !== length) return false;
+  if (unitsOf(keyField) !== length) return false;
   if ((keyField & 1) === 1) return isSameWideKey(bytes, start, key);
   for (let index = 0; index < length; index++) {
     if (bytes[start + index] !== key.charCodeAt(index)) return false;
@@ -104,7 +116,7 @@ export function hashKey(key: IndexKey, seed: number): number {
 
 /** Returns the hashKey() of the key that writeHashedKey() wrote at `start`. */
 export function hashKeyBytes(bytes: Uint8Array, start: number, keyField: number, seed: number): number {
-  const units = keyField >>> 1;
+  const units = unitsOf(keyField);
   const isWide = (keyField & 1) === 1;
   let hash = seed ^ units;
   for (let index = 0; index < units; index++) {

@@ -31,11 +31,11 @@ const SPACE_WORK = 16;
 /** The spaces and definitions of one store. */
 export class Schema {
   /** The links that a commit has put off, in all spaces. */
-  readonly links = new LinkQueue();
+  readonly links: LinkQueue;
   /** The recent changes, for the checks of open transactions. */
   readonly writeLog: WriteLog;
   /** The views that are open. */
-  readonly views = new StoreViews(this.links);
+  readonly views: StoreViews;
   /** The msgpack codec of this store, whose values may refer to definitions. */
   readonly msgpack: ValueCodec<unknown>;
   /** The seed of the hashes of keys. It is secret: see hashKey(). */
@@ -43,6 +43,8 @@ export class Schema {
   /** The options of the entries of all spaces. */
   readonly entriesOptions: EntriesOptions;
   readonly #shapes: Shapes;
+  readonly #makeDraft: () => Schema;
+  #declaredFor: (definition: SpaceDefinition) => Space | undefined = () => undefined;
   /** The root space, which reset(), replaceAll() and add() set. */
   root!: Space;
   #spaces = new Map<number, Space>();
@@ -61,12 +63,62 @@ export class Schema {
    * `randomBytes` comes from the storage, so that a simulated disk decides what it returns. So does `populate`.
    * `changesMax` is the most changes in the write log, which tests make small.
    */
-  constructor(randomBytes: RandomBytes, populate: Populate | null = null, changesMax?: number) {
+  constructor(randomBytes: RandomBytes, populate: Populate | null = null, changesMax?: number, of?: Schema) {
     this.entriesOptions = { populate };
     this.writeLog = new WriteLog(changesMax);
-    this.#shapes = new Shapes(randomBytes);
-    this.msgpack = msgpackCodec(this.#shapes);
-    this.seed = randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);
+    this.links = of?.links ?? new LinkQueue();
+    this.views = of?.views ?? new StoreViews(this.links);
+    this.#shapes = of === undefined ? new Shapes(randomBytes) : of.#shapes;
+    this.msgpack = of?.msgpack ?? msgpackCodec(this.#shapes);
+    this.seed = of?.seed ?? randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);
+    this.#makeDraft = () => new Schema(randomBytes, populate, changesMax, this);
+  }
+
+  /**
+   * Returns a schema without spaces, into which a store can be loaded anew while this schema is read. They share
+   * definitions and the link queue. Nothing may be put off in the queue, and no other change of entries may be under way
+   * until take() or the end of the loading.
+   */
+  draft(): Schema {
+    return this.#makeDraft();
+  }
+
+  /**
+   * Takes over the spaces of a draft. Handles of spaces show their new entries, and views keep what they saw. Returns the
+   * spaces that are there no more.
+   */
+  takeOver(draft: Schema): Space[] {
+    const gone = this.spaces.filter((space) => {
+      const other = draft.space(space.id);
+      return other === undefined || !other.equals(space);
+    });
+    for (const { id } of gone) this.drop(id);
+    for (const loaded of draft.spaces) {
+      const known = this.space(loaded.id) ?? this.spaceToCreate(loaded.id, loaded);
+      known.replace(loaded);
+      if (!known.isThere) this.add(known);
+    }
+    this.reserveIds(draft.nextSpaceId);
+    this.idRecorded(draft.highestId);
+    return gone;
+  }
+
+  /**
+   * Returns the space that a creation in the log adds: the one that onCreation() has for its name, or a new one.
+   */
+  spaceToCreate(id: number, definition: SpaceDefinition): Space {
+    const declared = this.#declaredFor(definition);
+    if (declared === undefined) return this.newSpace(id, definition);
+    declared.id = id;
+    return declared;
+  }
+
+  /**
+   * Sets the function that returns a space which was declared with this definition, and is not there yet. For a store that
+   * was opened read-only: the log of another process creates what its program has asked for.
+   */
+  onCreation(declaredFor: (definition: SpaceDefinition) => Space | undefined): void {
+    this.#declaredFor = declaredFor;
   }
 
   /** All spaces, in the order of their ids. */

@@ -114,6 +114,11 @@ export class SecondaryIndex implements IndexView {
     this.#links = links;
   }
 
+  /** Returns the same index, which is not built. */
+  renewed(): SecondaryIndex {
+    return new SecondaryIndex(this.namespace, this.name, this.spec, this.#links);
+  }
+
   get isUnique(): boolean {
     return this.spec.isUnique;
   }

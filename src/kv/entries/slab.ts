@@ -2,7 +2,8 @@
 // for each slab, however many entries are in it. Pure, in memory.
 //
 // An entry is a header of 20 bytes (value length, low and high half of the version, key field, id; 32 bits each), the
-// key (key-units.ts), the value, and padding to units of 8 bytes. The key is there so that a lookup by hash can compare
+// key (key-units.ts), the value, and padding to units of 8 bytes. An entry with a deadline has one more unit, which holds
+// the deadline as a 64-bit float. The key is there so that a lookup by hash can compare
 // it: it is in the cache line that the lookup reads anyway. The id is the place of the handle in the table of handles
 // (entry-handles.ts).
 //
@@ -18,8 +19,12 @@
 /** The handle of an entry: where the entry lies in the slabs. */
 export type EntryHandle = number;
 
+/** The handle of no entry. */
+export const NO_HANDLE = -1;
+
 export const UNIT_BYTES = 8;
 export const HEADER_BYTES = 20;
+export const DEADLINE_BYTES = 8;
 
 /** The places of the fields in a header, in words of 32 bits. */
 export const VALUE_LENGTH = 0;
@@ -41,6 +46,9 @@ const SHARED_BYTES_MIN = 64 * 1024;
 
 /** False where the runtime has no shared memory. Then no worker thread can write images. */
 export const isSlabMemoryShared = typeof SharedArrayBuffer === 'function';
+
+/** The deadline of an entry that does not expire. */
+export const NO_DEADLINE = 0;
 
 /** The memory of a slab, and what its owner knows about it. */
 export interface Slab {

@@ -2,13 +2,15 @@
 
 import { invariant } from '../../errors.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { hashKeyBytes, isSameKey, keyBytesOf, readKey } from './key-units.js';
+import { DEADLINE_BIT, hashKeyBytes, isSameKey, keyBytesOf, readKey } from './key-units.js';
 import {
+  DEADLINE_BYTES,
   type EntryHandle,
   HEADER_BYTES,
   HIGH_WEIGHT,
   ID,
   KEY_FIELD,
+  NO_DEADLINE,
   type Slab,
   slabOf,
   UNIT_BYTES,
@@ -31,6 +33,8 @@ export interface WholeEntry {
   id: number;
   version: number;
   keyField: number;
+  /** The deadline, or NO_DEADLINE. */
+  deadline: number;
   bytes: Uint8Array;
   keyStart: number;
   start: number;
@@ -55,6 +59,13 @@ export class SlabsView {
     const { words } = this.table[place]!;
     const word = (handle - place * this.unitsPerSlab) * 2;
     return words[word + VERSION_HIGH]! * HIGH_WEIGHT + words[word + VERSION_LOW]!;
+  }
+
+  /** Returns the time at which the entry is due, in milliseconds since 1970; NO_DEADLINE for an entry without one. */
+  deadlineOf(handle: EntryHandle): number {
+    const place = Math.floor(handle / this.unitsPerSlab);
+    const slab = this.table[place]!;
+    return deadlineAt(slab, (handle - place * this.unitsPerSlab) * 2);
   }
 
   /** Loads the first two cache lines of the entry, so that a later read does not wait for them. */
@@ -97,7 +108,13 @@ export class SlabsView {
     into.keyStart = word * 4 + HEADER_BYTES;
     into.start = into.keyStart + keyBytesOf(into.keyField);
     into.end = into.start + words[word + VALUE_LENGTH]!;
-    invariant(into.end <= bytes.length, 'an entry is longer than the slab that holds it');
+    const hasDeadline = (into.keyField & DEADLINE_BIT) !== 0;
+    const bytesLeft = bytes.length - into.end;
+    invariant(
+      bytesLeft >= (hasDeadline ? DEADLINE_BYTES : 0),
+      'an entry is longer than the slab that holds it',
+    );
+    into.deadline = hasDeadline ? deadlineAt(slab, word) : NO_DEADLINE;
   }
 
   /** Returns true when this is the key of the entry. */
@@ -134,6 +151,20 @@ export class SlabsView {
   memoriesAt(from: number, to: number): (Uint8Array | undefined)[] {
     return this.table.slice(from, to).map((slab) => slab?.bytes);
   }
+}
+
+/** Returns the bytes that an entry takes, with header and padding. */
+export function entryBytesOf(keyField: number, valueLength: number): number {
+  const unpadded = HEADER_BYTES + keyBytesOf(keyField) + valueLength;
+  const padded = (unpadded + UNIT_BYTES - 1) & -UNIT_BYTES;
+  return (keyField & DEADLINE_BIT) === 0 ? padded : padded + DEADLINE_BYTES;
+}
+
+function deadlineAt({ words, view }: Slab, word: number): number {
+  const keyField = words[word + KEY_FIELD]!;
+  if ((keyField & DEADLINE_BIT) === 0) return NO_DEADLINE;
+  const end = word * 4 + entryBytesOf(keyField, words[word + VALUE_LENGTH]!);
+  return view.getFloat64(end - DEADLINE_BYTES, true);
 }
 
 /** Returns a view of slabs with these memories, which memoriesAt() of another view returned, maybe in another thread. */

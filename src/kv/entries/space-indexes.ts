@@ -30,6 +30,14 @@ export class SpaceIndexes {
     this.hasUnique = list.some(({ isUnique }) => isUnique);
   }
 
+  /** Returns the same indexes, of which none is built. */
+  renewed(): SpaceIndexes {
+    return new SpaceIndexes(
+      this.list.map((index) => index.renewed()),
+      this.codecs,
+    );
+  }
+
   /** Sets the postings of an entry: one for each index, in their order. */
   put(id: EntryId, postings: readonly EntryPostings[], onPosting: OnPosting | null): void {
     const { list } = this;

@@ -45,7 +45,8 @@ export interface ViewsOfSpaces {
 
 /** A space of an open store. */
 export class Space extends SpaceDefinition {
-  readonly id: number;
+  /** The id, which changes only when the log creates a space that a read-only store has declared. */
+  id: number;
   /** The entries; other and empty ones once the space was dropped. */
   entries: Entries;
   /** The secondary indexes, or null without any. */
@@ -93,6 +94,14 @@ export class Space extends SpaceDefinition {
   enter(): void {
     this.epoch = this.#views.epoch;
     this.isThere = true;
+  }
+
+  /** Replaces the entries. Earlier views keep those that they saw. The indexes must be built again. */
+  replace({ entries, lastLsn }: Space): void {
+    this.beforeChange();
+    this.entries = entries;
+    this.lastLsn = lastLsn;
+    if (this.indexes !== null) this.indexes = this.indexes.renewed();
   }
 
   /**

@@ -20,6 +20,9 @@ export interface Walkable {
   /** Returns the LSN of the write that put the entry there. */
   versionOf(handle: EntryHandle): number;
 
+  /** Returns the time at which the entry is due, in milliseconds since 1970; NO_DEADLINE for an entry without one. */
+  deadlineOf(handle: EntryHandle): number;
+
   /**
    * Calls `decode` with the memory that holds the value, `bytes[start, end)`, and returns its result. Nothing is
    * copied: `decode` must keep no reference to the memory.

@@ -48,6 +48,7 @@ export class ImageBlockWriter {
     id: 0,
     version: 0,
     keyField: 0,
+    deadline: 0,
     bytes: new Uint8Array(0),
     keyStart: 0,
     start: 0,

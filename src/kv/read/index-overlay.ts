@@ -19,8 +19,11 @@ export interface IndexSource {
   readonly overlay: Overlay;
   /** Returns an index beneath the operations. Throws when it is not ready. */
   baseOf(index: SecondaryIndex): IndexView;
-  /** Returns the postings of a put, by the number of the operation. */
-  postingsOf(operation: number, index: SecondaryIndex): EntryPostings;
+  /**
+   * Returns the postings of a put or a touch, by the number of the operation; undefined for a touch of an entry beneath the
+   * operations.
+   */
+  postingsOf(operation: number, index: SecondaryIndex): EntryPostings | undefined;
 }
 
 /** The postings of one index under operations that are not committed. */
@@ -56,11 +59,11 @@ export class IndexOverlays {
     return keys.over(base.view());
   }
 
-  /** Notes that a put or a delete follows. `id` is that of the overlay: see Overlay. */
+  /** Notes that a put or a delete follows. `id` is that of the overlay: see Overlay. A touch changes no postings. */
   write(key: IndexKey, id: EntryId): void {
     for (const [index, { base, keys }] of this.#made) {
       for (const posting of listOf(this.#before(key, index, base))) keys.write(posting, DELETED_ID);
-      this.#add(keys, index, id);
+      for (const posting of listOf(this.#written(index, id) ?? null)) keys.write(posting, id);
     }
   }
 
@@ -94,15 +97,17 @@ export class IndexOverlays {
       }
     }
     for (const [key, id] of overlay.written) {
+      const postings = this.#written(index, id);
+      if (postings === undefined) continue;
       remove(overlay.baseIdOf(key));
-      this.#add(keys, index, id);
+      for (const posting of listOf(postings)) keys.write(posting, id);
     }
     return new OverlaidIndex(base, keys);
   }
 
-  #add(keys: MergedKeys, index: SecondaryIndex, id: EntryId): void {
-    if (id === DELETED_ID) return;
-    for (const posting of listOf(this.#source.postingsOf(-1 - id, index))) keys.write(posting, id);
+  /** Returns the postings of a written key; undefined for a touch of an entry beneath the operations. */
+  #written(index: SecondaryIndex, id: EntryId): EntryPostings | undefined {
+    return id === DELETED_ID ? null : this.#source.postingsOf(-1 - id, index);
   }
 
   /** Returns the postings that a key has before an operation. */
@@ -110,7 +115,7 @@ export class IndexOverlays {
     const { overlay } = this.#source;
     const handle = overlay.find(key);
     if (handle === undefined) return null;
-    if (handle < 0) return this.#source.postingsOf(-1 - handle, index);
-    return base.postingsOf(overlay.baseIdOf(key)!) ?? null;
+    const written = handle < 0 ? this.#source.postingsOf(-1 - handle, index) : undefined;
+    return written === undefined ? (base.postingsOf(overlay.baseIdOf(key)!) ?? null) : written;
   }
 }

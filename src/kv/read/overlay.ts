@@ -12,10 +12,16 @@ import { WrittenIds } from './written-ids.js';
 
 type Decode<T> = (bytes: Uint8Array, start: number, end: number) => T;
 
-/** The values of the puts that an overlay shows. A write set implements it. */
+/** The values of the puts and touches that an overlay shows. A write set implements it. */
 export interface WrittenValues {
   /** Calls `decode` with the value of a put, by the number of the operation. */
   readValue<T>(operation: number, decode: Decode<T>): T;
+  /** Returns false for a touch of an entry of the view beneath, whose value is there. */
+  hasValue(operation: number): boolean;
+  /** Returns the deadline of a put or a touch. */
+  deadlineOf(operation: number): number;
+  /** Returns the key of a put or a touch. */
+  keyOf(operation: number): IndexKey;
 }
 
 const NONE_CLEARED: readonly KeyInterval[] = [];
@@ -23,7 +29,7 @@ const NONE_CLEARED: readonly KeyInterval[] = [];
 /** The version of an entry that is not committed. */
 const NO_VERSION = 0;
 
-/** Reads entries of an overlay. The id and the handle of a written entry are -1 minus the number of its put. */
+/** Reads entries of an overlay. The id and the handle of a written entry are -1 minus the number of its put or touch. */
 abstract class OverlayReads {
   protected abstract readonly base: View;
   protected readonly values: WrittenValues;
@@ -36,8 +42,15 @@ abstract class OverlayReads {
     return handle < 0 ? NO_VERSION : this.base.versionOf(handle);
   }
 
+  deadlineOf(handle: EntryHandle): number {
+    return handle < 0 ? this.values.deadlineOf(-1 - handle) : this.base.deadlineOf(handle);
+  }
+
   read<T>(handle: EntryHandle, decode: Decode<T>): T {
-    return handle < 0 ? this.values.readValue(-1 - handle, decode) : this.base.read(handle, decode);
+    if (handle >= 0) return this.base.read(handle, decode);
+    const operation = -1 - handle;
+    if (this.values.hasValue(operation)) return this.values.readValue(operation, decode);
+    return this.base.read(this.base.find(this.values.keyOf(operation))!, decode);
   }
 
   handleOf(id: EntryId): EntryHandle {
@@ -94,7 +107,7 @@ export class Overlay extends OverlayReads implements View {
     return this.#ids.get(key) !== undefined || this.#isCleared(key);
   }
 
-  /** Shows a put. `operation` is its number in the write set. */
+  /** Shows a put or a touch. `operation` is its number in the write set. */
   set(key: IndexKey, operation: number): void {
     this.#write(key, -1 - operation);
   }

@@ -1,5 +1,22 @@
-// The signals of open transactions. A signal that many transactions share gets one listener, because Node.js warns of a
-// signal with more than ten.
+// The signals of open transactions and watches. A signal that many of them share gets one listener, because Node.js warns
+// of a signal with more than ten.
+
+import type { OptionSpec } from '../../options.js';
+
+/** Returns an option for an AbortSignal. Its default is undefined. */
+export function signalOption(): OptionSpec<AbortSignal | undefined> {
+  return { default: undefined, check: (value) => (isSignal(value) ? undefined : 'an AbortSignal') };
+}
+
+function isSignal(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
+  return (
+    typeof aborted === 'boolean' &&
+    typeof addEventListener === 'function' &&
+    typeof removeEventListener === 'function'
+  );
+}
 
 /** Calls a function for each item whose signal is aborted. */
 export class AbortSignals<T> {

@@ -98,7 +98,7 @@ class SpaceInAttempt implements IndexSource {
     return this.#attempt.indexBeneath(this.space, index);
   }
 
-  postingsOf(operation: number, index: SecondaryIndex): EntryPostings {
+  postingsOf(operation: number, index: SecondaryIndex): EntryPostings | undefined {
     return this.#attempt.postingsOf(operation, index);
   }
 
@@ -241,12 +241,17 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return index;
   }
 
-  /** Returns the postings of a put. Runs foreign code when the index was declared after it. */
-  postingsOf(operation: number, index: SecondaryIndex): EntryPostings {
+  /**
+   * Returns the postings of a put or a touch; undefined for a touch of an entry that this attempt has not put. Runs foreign
+   * code when the index was declared after the put.
+   */
+  postingsOf(operation: number, index: SecondaryIndex): EntryPostings | undefined {
     const writes = this.writes!;
-    const { indexes } = writes.spaces[operation]!;
-    if (writes.indexes[operation] !== indexes) this.#store.postings.make(writes, operation);
-    return writes.postings[operation]![indexes!.list.indexOf(index)]!;
+    const put = writes.putOf(operation);
+    if (put === -1) return undefined;
+    const { indexes } = writes.spaces[put]!;
+    if (writes.indexes[put] !== indexes) this.#store.postings.make(writes, put);
+    return writes.postings[put]![indexes!.list.indexOf(index)]!;
   }
 
   put<V>(part: Part, space: Space, codecs: Codecs<unknown, V>, key: IndexKey, value: V): void {
@@ -286,6 +291,18 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
 
   readValue<T>(operation: number, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
     return this.writes!.readValue(operation, decode);
+  }
+
+  hasValue(operation: number): boolean {
+    return this.writes!.hasValue(operation);
+  }
+
+  deadlineOf(operation: number): number {
+    return this.writes!.deadlineOf(operation);
+  }
+
+  keyOf(operation: number): IndexKey {
+    return this.writes!.keyOf(operation);
   }
 
   /** Begins a nested part. */

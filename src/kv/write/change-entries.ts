@@ -8,9 +8,9 @@ import { entryBytesMax } from '../entries/entry-slabs.js';
 import { ownCopyOf } from '../entries/key-units.js';
 import type { Schema } from '../entries/schema.js';
 import type { EntryPostings, OnPosting } from '../entries/secondary-index.js';
-import type { EntryHandle } from '../entries/slab.js';
+import { type EntryHandle, NO_HANDLE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
-import { CLEAR, CREATE, DELETE, DROP, PUT, type WriteSet } from './write-set.js';
+import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH, type WriteSet } from './write-set.js';
 
 /** Limit of the puts in the queue. The next look at entries waits until all of them are linked. */
 const QUEUED_PUTS_MAX = 1024;
@@ -28,8 +28,8 @@ export class Replay {
   /** Applies the next write. Throws NoSlabMemory, with nothing changed. */
   apply(writes: WriteSet, lsn: number): void {
     const { links } = this.#schema;
-    stage(writes);
     if (writes.isSinglePut) {
+      stage(writes);
       if (!links.hasOnly(this.#puts.link)) links.run();
       links.defer(this.#puts.link);
       this.#puts.add(writes, lsn);
@@ -37,6 +37,7 @@ export class Replay {
       if (this.#puts.isFull) links.run();
     } else {
       links.run();
+      stage(writes);
       link(this.#schema, writes, lsn);
     }
   }
@@ -48,35 +49,54 @@ export function applyWrites(schema: Schema, writes: WriteSet, lsn: number): void
   link(schema, writes, lsn);
 }
 
-/** Stages the entries of all puts: copies them into slabs. Throws NoSlabMemory, with none of them staged. */
+/**
+ * Stages the entries of all puts and touches: copies them into slabs. For touches, nothing must be put off. Throws
+ * NoSlabMemory, with none of them staged.
+ */
 export function stage(writes: WriteSet): void {
-  const { count, kinds, spaces, keys, bytes, view, valueStarts, valueEnds, handles } = writes;
+  const { count, kinds, spaces, keys, bytes, view, valueStarts, valueEnds, deadlines, handles } = writes;
   let at = 0;
   try {
     for (; at < count; at++) {
-      if (kinds[at] !== PUT) continue;
+      if (kinds[at] !== PUT && kinds[at] !== TOUCH) continue;
       const { entries } = spaces[at]!;
-      handles[at] = entries.stage(keys[at]!, bytes, valueStarts[at]!, valueEnds[at]!, view);
+      const deadline = deadlines[at]!;
+      handles[at] = writes.hasValue(at)
+        ? entries.stage(keys[at]!, bytes, valueStarts[at]!, valueEnds[at]!, view, deadline)
+        : entries.stageTouch(keys[at]!, deadline);
     }
   } catch (error) {
-    while (--at >= 0) if (kinds[at] === PUT) spaces[at]!.entries.discard(handles[at]!);
+    while (--at >= 0) if (isStaged(writes, at)) spaces[at]!.entries.discard(handles[at]!);
     throw error;
   }
   if (count === 1) return;
-  for (at = 0; at < count; at++) if (kinds[at] === PUT) spaces[at]!.entries.prefetchLink(handles[at]!);
+  for (at = 0; at < count; at++) if (isStaged(writes, at)) spaces[at]!.entries.prefetchLink(handles[at]!);
+}
+
+function isStaged({ kinds, handles }: WriteSet, at: number): boolean {
+  return kinds[at] === PUT || (kinds[at] === TOUCH && handles[at] !== NO_HANDLE);
 }
 
 /**
  * Reserves the memory of stage(), which then cannot fail and may follow the append to the log. Returns false when that
- * cannot be promised: for puts into several spaces, for long values, and for much data. Throws NoSlabMemory.
+ * cannot be promised: for puts into several spaces, for touches, for long values, and for much data. Throws NoSlabMemory.
  */
-export function reserve({ count, kinds, spaces, keys, valueStarts, valueEnds }: WriteSet): boolean {
+export function reserve({
+  count,
+  kinds,
+  spaces,
+  keys,
+  valueStarts,
+  valueEnds,
+  deadlines,
+}: WriteSet): boolean {
   let bytes = 0;
   let longest = 0;
   for (let at = 0; at < count; at++) {
+    if (kinds[at] === TOUCH) return false;
     if (kinds[at] !== PUT) continue;
     if (spaces[at] !== spaces[0]) return false;
-    const entryBytes = entryBytesMax(keys[at]!, valueEnds[at]! - valueStarts[at]!);
+    const entryBytes = entryBytesMax(keys[at]!, valueEnds[at]! - valueStarts[at]!, deadlines[at]!);
     bytes += entryBytes;
     if (entryBytes > longest) longest = entryBytes;
   }
@@ -104,7 +124,16 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
         if (space.indexes !== null) putPostings(schema, space, writes.postings[at]!);
         break;
       }
+      case TOUCH: {
+        const { entries } = space;
+        if (handles[at] === NO_HANDLE) break;
+        const logged = writeLog.isOpen ? entries.ownKeyOf(handles[at]!, keys[at]!) : null;
+        entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
+        if (logged !== null) writeLog.changeKey(space, logged, false);
+        break;
+      }
       case DELETE:
+      case EXPIRE:
         if (space.entries.delete(keys[at]!)) {
           if (writeLog.isOpen) writeLog.changeKey(space, ownCopyOf(keys[at]!), true);
           space.indexes?.remove(space.entries.changedId, postingLog(schema, space));

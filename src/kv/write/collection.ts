@@ -1,12 +1,15 @@
-// A collection: the reads and writes of one space. The store and its namespaces are collections.
+// A collection: the reads, writes and watches of one space. The store and its namespaces are collections.
 
 import type { Lsn } from '../../journal/index.js';
-import { CLEAR_NAMES, type RangeWrite, resolveRange } from '../encoding/range.js';
+import { BOUND_NAMES, CLEAR_NAMES, type KeyRange, type RangeWrite, resolveRange } from '../encoding/range.js';
 import type { Space } from '../entries/space.js';
+import type { RangeState } from '../read/range-state.js';
 import { type Codecs, SpaceReads } from '../read/reads.js';
 import { addBatch, type Place, type PlaceOf } from './batch.js';
 import { addClear } from './clear.js';
 import { assertNotDropped } from './conditions.js';
+import { resolveWatchOptions, type WatchOptions } from './watch-options.js';
+import type { KeyState, Watches } from './watches.js';
 import {
   CONDITIONAL_OPTIONS,
   type ConditionalOptions,
@@ -27,11 +30,12 @@ export interface CollectionStore {
   assertOpen(): void;
   /** Returns the writer. Throws when the store takes no writes. */
   writable(): Writer;
+  readonly watches: Watches;
   /** Returns the space and the codecs of a namespace that a caller gave. Throws a TypeError for anything else. */
   placeOf(argument: { toString(): string }, namespace: unknown): Place;
 }
 
-/** The reads and writes of one space. collection-interface.ts documents it for callers. */
+/** The reads, writes and watches of one space. collection-interface.ts documents it for callers. */
 export class SpaceCollection<K, V> extends SpaceReads<K, V> {
   readonly #store: CollectionStore;
   readonly #space: Space;
@@ -112,6 +116,23 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     } finally {
       writer.path.giveBack(writes);
     }
+  }
+
+  watch(key: K, options?: WatchOptions): AsyncIterableIterator<KeyState<V>> {
+    this.#store.assertOpen();
+    const resolved = resolveWatchOptions('watch', options);
+    const { key: codec } = this.codecs;
+    const indexKey = codec.toIndexKey('key', key);
+    // The caller may change the key later, if it is an array.
+    const ownKey = codec.fromIndexKey(indexKey);
+    return this.#store.watches.key(this.#usable(), indexKey, () => this.getEntry(ownKey), resolved);
+  }
+
+  watchRange(range?: KeyRange<K>, options?: WatchOptions): AsyncIterableIterator<RangeState<K, V>> {
+    this.#store.assertOpen();
+    const resolved = resolveWatchOptions('watchRange', options);
+    const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
+    return this.#store.watches.range(this.#usable(), bounds, this.codecs, resolved);
   }
 
   /** Returns the space. Throws KEELSON_DROPPED. */

@@ -10,10 +10,13 @@ import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
 import { readUtf8 } from '../encoding/utf8.js';
 import { definitionIn, NO_DEFINITION } from '../entries/definitions.js';
 import type { Schema } from '../entries/schema.js';
+import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, SPACE_ID_MAX, type Space, SpaceDefinition } from '../entries/space.js';
 import {
   BOUND,
   BOUND_MASK,
+  EXPIRED,
+  HAS_DEADLINE,
   IN_SPACE,
   OPCODE,
   OPCODE_MASK,
@@ -108,6 +111,25 @@ interface Reading extends ReadCursor {
   readonly makeLost: ((id: number) => Space) | null;
 }
 
+const NO_FLAGS = 0;
+
+/** The flags that each operation may have, by its opcode; undefined for an opcode that no writer writes. */
+const KNOWN_FLAGS: readonly (number | undefined)[] = flagsByOpcode({
+  [OPCODE.put]: IN_SPACE | HAS_DEADLINE,
+  [OPCODE.delete]: IN_SPACE | EXPIRED,
+  [OPCODE.clear]: IN_SPACE,
+  [OPCODE.touch]: IN_SPACE,
+  [OPCODE.definition]: NO_FLAGS,
+  [OPCODE.create]: NO_FLAGS,
+  [OPCODE.drop]: NO_FLAGS,
+  [OPCODE.highestNow]: NO_FLAGS,
+  [OPCODE.highestId]: NO_FLAGS,
+});
+
+function flagsByOpcode(flags: Readonly<Record<number, number>>): readonly (number | undefined)[] {
+  return Array.from({ length: OPCODE_MASK + 1 }, (_, opcode) => flags[opcode]);
+}
+
 function readOperations(cursor: Reading): void {
   const { schema, record, end, into, isCovered } = cursor;
   assertKind(RECORD_KIND_WRITE, record, cursor.at, end);
@@ -118,34 +140,46 @@ function readOperations(cursor: Reading): void {
     const operation = record[at]!;
     const opcode = operation & OPCODE_MASK;
     const flags = operation & ~OPCODE_MASK;
-    const isOfSchema = opcode > OPCODE.clear;
-    if (flags !== 0 && (flags !== IN_SPACE || isOfSchema))
-      throw newerVersion(`operation flags in ${operation}`, at);
-    if ((opcode < OPCODE.put || opcode > OPCODE.drop) && opcode !== OPCODE.highestId)
-      throw newerVersion(`operation ${operation}`, at);
-    if (isOfSchema) {
+    const known = KNOWN_FLAGS[opcode];
+    if (known === undefined) throw newerVersion(`operation ${operation}`, at);
+    if ((flags & ~known) !== 0) throw newerVersion(`operation flags in ${operation}`, at);
+    if (known === NO_FLAGS) {
       readOfSchema(opcode, cursor);
       continue;
     }
-    const space = flags === 0 ? schema.root : readSpace(cursor);
+    const space = (flags & IN_SPACE) === 0 ? schema.root : readSpace(cursor);
     const { keyCodec } = space;
     if (opcode === OPCODE.put) {
+      const deadline = (flags & HAS_DEADLINE) === 0 ? NO_DEADLINE : readDeadline(cursor);
       const key = readKey(keyCodec, record, cursor, end);
       const valueLength = readLength(record, cursor, end);
       const valueStart = cursor.at;
       cursor.at = valueStart + valueLength;
       const reference = definitionIn(space, record, valueStart, cursor.at);
       if (reference !== NO_DEFINITION && !isCovered) schema.assertDefined(reference);
-      into.addPut(space, key, valueStart, cursor.at);
+      into.addPut(space, key, valueStart, cursor.at, deadline);
     } else if (opcode === OPCODE.delete) {
-      into.addDelete(space, readKey(keyCodec, record, cursor, end));
+      const key = readKey(keyCodec, record, cursor, end);
+      if ((flags & EXPIRED) === 0) into.addDelete(space, key);
+      else into.addExpire(space, key);
+    } else if (opcode === OPCODE.touch) {
+      const deadline = readLeb128(record, cursor, end);
+      into.addTouch(space, readKey(keyCodec, record, cursor, end), deadline);
     } else {
       into.addClear(space, readBounds(keyCodec, record, cursor, end));
     }
   }
 }
 
-/** Reads the rest of a definition, a creation, a drop or a highest id. */
+/** Reads the deadline of a put. */
+function readDeadline(cursor: Reading): number {
+  const { at, record, end } = cursor;
+  const deadline = readLeb128(record, cursor, end);
+  if (deadline === NO_DEADLINE) throw undecodable('a put has the deadline 0, which stands for none', at);
+  return deadline;
+}
+
+/** Reads the rest of a definition, a creation, a drop, a highest now or a highest id. */
 function readOfSchema(opcode: number, cursor: Reading): void {
   const { schema, record, end, into } = cursor;
   if (opcode === OPCODE.definition) {
@@ -163,13 +197,18 @@ function readOfSchema(opcode: number, cursor: Reading): void {
     into.addHighestId(id);
     return;
   }
+  if (opcode === OPCODE.highestNow) {
+    if (id === 0) throw undecodable('it carries the highest time 0, at which nothing is due', at);
+    into.addHighestNow(id);
+    return;
+  }
   if (id > SPACE_ID_MAX) throw undecodable(`space ${id} is above the highest id`, at);
   const name = readText(record, cursor, end);
   const keyCodec = readKeyEncoding(record, cursor, end);
   const definition = new SpaceDefinition(name, keyCodec, readText(record, cursor, end));
   const known = schema.space(id) ?? into.created(id);
   // The log may repeat the creation of a space, so that the log can be read from this record on.
-  if (known === undefined) into.addCreate(schema.newSpace(id, definition));
+  if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition));
   else if (!known.equals(definition)) throw undecodable(`space ${id} is defined as another one, too`, at);
 }
 

@@ -16,9 +16,12 @@ import {
   NO_DEFINITION,
 } from '../entries/definitions.js';
 import type { Schema } from '../entries/schema.js';
+import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import {
   BOUND,
+  EXPIRED,
+  HAS_DEADLINE,
   IN_SPACE,
   OPCODE,
   RECORD_FORMAT_VERSION,
@@ -102,10 +105,17 @@ export class RecordWriter {
    * Adds a put, and before it the definition that its value refers to, if the log lacks it in this epoch. Throws what
    * the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code: see ValueCodec.encode().
    */
-  put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
+  put<V>(
+    space: Space,
+    key: IndexKey,
+    codec: ValueCodec<V>,
+    value: V,
+    argument: ArgumentName,
+    deadline = NO_DEADLINE,
+  ): void {
     const out = this.#out;
     const start = out.at;
-    this.#operation(OPCODE.put, space, key);
+    this.#operation(OPCODE.put, space, key, deadline);
     const lengthAt = out.at;
     // If the length takes as many bytes as guessed, the value need not move.
     out.at = lengthAt + this.#lengthBytes;
@@ -118,6 +128,19 @@ export class RecordWriter {
 
   delete(space: Space, key: IndexKey): void {
     this.#operation(OPCODE.delete, space, key);
+  }
+
+  /** Adds a touch. `deadline` is NO_DEADLINE for an entry that shall not expire any more. */
+  touch(space: Space, key: IndexKey, deadline: number): void {
+    this.#opcode(OPCODE.touch, space.id);
+    this.#safeInteger(deadline);
+    this.#key(space, key);
+  }
+
+  /** Adds the removal of an entry that has expired. */
+  expire(space: Space, key: IndexKey): void {
+    this.#opcode(OPCODE.delete | EXPIRED, space.id);
+    this.#key(space, key);
   }
 
   clear(space: Space, bounds: KeyBounds): void {
@@ -207,10 +230,8 @@ export class RecordWriter {
   }
 
   #addHighestId(id: number): void {
-    const out = this.#out;
     this.#byte(OPCODE.highestId);
-    out.reserve(NUMBER_BYTES_MAX);
-    out.at = writeLeb128(out.bytes, id, out.at);
+    this.#safeInteger(id);
     this.#highestId = id;
   }
 
@@ -251,11 +272,12 @@ export class RecordWriter {
     this.#defined = [...this.#defined, id];
   }
 
-  /** Writes an opcode and a key, and reserves room for the length of a value. */
-  #operation(opcode: number, space: Space, key: IndexKey): void {
+  /** Writes an opcode, a deadline if there is one, and a key, and reserves room for the length of a value. */
+  #operation(opcode: number, space: Space, key: IndexKey, deadline = NO_DEADLINE): void {
     const out = this.#out;
-    if (space.id !== ROOT_ID || key.length > SHORT_KEY_UNITS_MAX) {
-      this.#opcode(opcode, space.id);
+    if (space.id !== ROOT_ID || key.length > SHORT_KEY_UNITS_MAX || deadline !== NO_DEADLINE) {
+      this.#opcode(deadline === NO_DEADLINE ? opcode : opcode | HAS_DEADLINE, space.id);
+      if (deadline !== NO_DEADLINE) this.#safeInteger(deadline);
       this.#key(space, key);
       out.reserve(LEB128_BYTES_MAX);
       return;
@@ -287,6 +309,12 @@ export class RecordWriter {
   #number(value: number): void {
     const out = this.#out;
     out.reserve(LEB128_BYTES_MAX);
+    out.at = writeLeb128(out.bytes, value, out.at);
+  }
+
+  #safeInteger(value: number): void {
+    const out = this.#out;
+    out.reserve(NUMBER_BYTES_MAX);
     out.at = writeLeb128(out.bytes, value, out.at);
   }
 

@@ -2,6 +2,7 @@
 
 import { KeelsonError } from '../../errors.js';
 import { choiceOption, integerOption, type OptionTable, resolveOptions } from '../../options.js';
+import { signalOption } from './abort-signals.js';
 import type { Durability, WriteOptions } from './write-options.js';
 
 /**
@@ -37,10 +38,7 @@ const TRANSACTION_OPTIONS: OptionTable<ResolvedTransactionOptions> = {
   durability: choiceOption<Durability>('disk', ['disk', 'memory']),
   maxAttempts: integerOption(8, 1, 1000),
   timeoutMs: integerOption(30_000, 1, 86_400_000),
-  signal: {
-    default: undefined,
-    check: (value) => (isSignal(value) ? undefined : 'an AbortSignal'),
-  },
+  signal: signalOption(),
 };
 
 const DEFAULTS = resolveOptions<ResolvedTransactionOptions>('transaction', TRANSACTION_OPTIONS, undefined);
@@ -61,14 +59,4 @@ export function resolveTransactionOptions(given: unknown): ResolvedTransactionOp
     throw new KeelsonError('KEELSON_ABORTED', text, { attempts: 0 }, signal.reason);
   }
   return options;
-}
-
-function isSignal(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
-  return (
-    typeof aborted === 'boolean' &&
-    typeof addEventListener === 'function' &&
-    typeof removeEventListener === 'function'
-  );
 }

@@ -52,6 +52,10 @@ export class TransactionView implements View {
     return this.#overlay.versionOf(handle);
   }
 
+  deadlineOf(handle: EntryHandle): number {
+    return this.#overlay.deadlineOf(handle);
+  }
+
   read<T>(handle: EntryHandle, decode: Decode<T>): T {
     return this.#overlay.read(handle, decode);
   }
@@ -131,6 +135,10 @@ class IterationView implements Walkable {
 
   versionOf(handle: EntryHandle): number {
     return this.#view.versionOf(handle);
+  }
+
+  deadlineOf(handle: EntryHandle): number {
+    return this.#view.deadlineOf(handle);
   }
 
   read<T>(handle: EntryHandle, decode: Decode<T>): T {

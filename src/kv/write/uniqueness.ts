@@ -21,23 +21,40 @@ export function mustBeUnique({ count, kinds, spaces }: WriteSet): boolean {
 
 /**
  * Throws KEELSON_UNIQUE when two entries would have the same value in a unique index after a write, and KEELSON_NOT_READY
- * while such an index is built. The links that were put off are linked.
+ * while such an index is built. Nothing must be put off.
  */
 export function judgeUniqueness(writes: WriteSet): void {
+  for (let at = 0; at < writes.count; at++) {
+    const { indexes } = writes.spaces[at]!;
+    if (writes.kinds[at] === PUT && indexes !== null) assertNoUniqueBuilding(indexes);
+  }
+  const double = firstDouble(writes);
+  if (double !== null) throw double.error;
+}
+
+/** A unique index in which two entries would have the same value after a write. */
+export interface Double {
+  readonly index: SecondaryIndex;
+  readonly error: KeelsonError;
+}
+
+/** Returns a unique index in which two entries would have the same value after a write, or null. Nothing must be put off. */
+export function firstDouble(writes: WriteSet): Double | null {
   const net = writes.isSinglePut ? null : new NetResult(writes);
   for (let at = 0; at < writes.count; at++) {
     const space = writes.spaces[at]!;
     if (writes.kinds[at] !== PUT || space.indexes === null || !space.indexes.hasUnique) continue;
-    assertNoUniqueBuilding(space.indexes);
     if (net !== null && !net.stays(at)) continue;
     const key = writes.keys[at]!;
     for (const [place, index] of space.indexes.list.entries()) {
       const posting = writes.postings[at]![place]!;
       if (!index.isUnique || !index.isReady || posting === null) continue;
       const other = otherKey(index, posting as Posting, key, space, net);
-      if (other !== undefined) throw notUnique(space, index, posting as Posting, key, other);
+      if (other !== undefined)
+        return { index, error: notUnique(space, index, posting as Posting, key, other) };
     }
   }
+  return null;
 }
 
 /** Returns the key of another entry with the value of a posting after the write, or undefined. */
@@ -68,8 +85,9 @@ class NetResult {
 
   /** Returns true when no later operation of the write changes what a put has put. */
   stays(operation: number): boolean {
-    const found = this.#overlayOf(this.#writes.spaces[operation]!).find(this.#writes.keys[operation]!);
-    return found === -1 - operation;
+    const writes = this.#writes;
+    const found = this.#overlayOf(writes.spaces[operation]!).find(writes.keys[operation]!);
+    return found !== undefined && found < 0 && writes.putOf(-1 - found) === operation;
   }
 
   /** Returns true when the write puts or deletes a key. */
@@ -101,7 +119,7 @@ class NetResult {
 }
 
 /** Returns the error for two entries with one value in a unique index. */
-export function notUnique(
+function notUnique(
   space: Space,
   index: SecondaryIndex,
   posting: Posting,

@@ -51,6 +51,10 @@ export class ViewedEntries implements LastingView {
     return this.#entriesOf(handle).versionOf(handle);
   }
 
+  deadlineOf(handle: EntryHandle): number {
+    return this.#entriesOf(handle).deadlineOf(handle);
+  }
+
   read<T>(handle: EntryHandle, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
     return this.#entriesOf(handle).read(handle, decode);
   }

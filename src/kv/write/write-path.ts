@@ -36,6 +36,12 @@ export interface WriteCheck {
 /** An observer of commits. */
 export interface WriteObserver {
   /**
+   * Called before a commit with its write set, when nothing but a lack of memory can stop the commit any more, and nothing
+   * comes between. The entries are those before the commit. Must not throw, and must run no foreign code.
+   */
+  foresee?(writes: WriteSet): void;
+
+  /**
    * Called after a commit with its write set and the LSN of its record. The write set is valid during the call. Must not
    * throw.
    */
@@ -57,7 +63,9 @@ export interface WritePathParts {
 /** The write path of one store. */
 export class WritePath {
   readonly #parts: WritePathParts;
-  readonly #observers: WriteObserver[] = [];
+  /** The observers. Arrays are replaced and never changed, because an observer may end while others are told. */
+  #observers: readonly WriteObserver[] = [];
+  #foreseers: readonly Required<WriteObserver>[] = [];
   readonly #queuedPuts: QueuedPuts;
   /**
    * Write sets for the next writes. A write takes one away, because encoders and hooks may write during the write. Such a
@@ -78,9 +86,14 @@ export class WritePath {
     return this.#commits;
   }
 
-  /** Adds an observer of all later commits. */
-  observe(observer: WriteObserver): void {
-    this.#observers.push(observer);
+  /** Adds an observer of all later commits. Returns the function that removes it. */
+  observe(observer: WriteObserver): () => void {
+    this.#observers = [...this.#observers, observer];
+    if (canForesee(observer)) this.#foreseers = [...this.#foreseers, observer];
+    return () => {
+      this.#observers = this.#observers.filter((other) => other !== observer);
+      this.#foreseers = this.#foreseers.filter((other) => other !== observer);
+    };
   }
 
   /** Returns a write set to fill. The caller calls giveBack() for it, whether the write succeeds or throws. */
@@ -104,7 +117,8 @@ export class WritePath {
    * nothing is changed when it throws. Returns the LSN of its record, which is not durable yet.
    * A write without operations is judged, and is no record: the LSN is that of the last write. Throws, with nothing
    * changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, what judgeSpaces(), judgeVersions(), judgeUniqueness(),
-   * PostingMaker.complete(), ensureRoom() and `assertWritable` throw. An error while log and entries change poisons the log: memory may disagree with the log then.
+   * PostingMaker.complete(), ensureRoom() and `assertWritable` throw. An error while log and entries change poisons the log:
+   * memory may disagree with the log then.
    */
   commit(writes: WriteSet, check: WriteCheck | null = null): Lsn {
     const { log, schema } = this.#parts;
@@ -128,7 +142,8 @@ export class WritePath {
       schema.links.run();
     } else if (this.#queuedPuts.isFull) schema.links.run();
     log.prepareAhead();
-    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn, writes);
+    const observers = this.#observers;
+    for (let at = 0; at < observers.length; at++) observers[at]!.committed(lsn, writes);
     return lsn;
   }
 
@@ -167,6 +182,7 @@ export class WritePath {
       check?.check();
     }
     if (isUnique) judgeUniqueness(writes);
+    if (this.#foreseers.length > 0) this.#foresee(writes);
     links.guard.enter();
     let lsn: Lsn;
     try {
@@ -188,6 +204,11 @@ export class WritePath {
     return lsn;
   }
 
+  #foresee(writes: WriteSet): void {
+    const foreseers = this.#foreseers;
+    for (let at = 0; at < foreseers.length; at++) foreseers[at]!.foresee(writes);
+  }
+
   #queue(writes: WriteSet, lsn: Lsn): void {
     this.#queuedPuts.add(writes, lsn);
     this.#parts.schema.links.defer(this.#queuedPuts.link);
@@ -202,4 +223,8 @@ export class WritePath {
       this.#late = null;
     });
   }
+}
+
+function canForesee(observer: WriteObserver): observer is Required<WriteObserver> {
+  return observer.foresee !== undefined;
 }

@@ -12,7 +12,7 @@ import type { ValueCodec } from '../encoding/value-encoding.js';
 import { type DefinitionId, definitionIn, NO_DEFINITION } from '../entries/definitions.js';
 import type { Schema } from '../entries/schema.js';
 import type { EntryPostings } from '../entries/secondary-index.js';
-import type { EntryHandle } from '../entries/slab.js';
+import { type EntryHandle, NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import type { SpaceIndexes } from '../entries/space-indexes.js';
 import type { Overlay, WrittenValues } from '../read/overlay.js';
@@ -24,6 +24,10 @@ export const DELETE = 1;
 export const CLEAR = 2;
 export const CREATE = 3;
 export const DROP = 4;
+/** Gives an entry another deadline. It has a value only if the entry was put by the same write. */
+export const TOUCH = 5;
+/** Removes an entry that has expired. */
+export const EXPIRE = 6;
 
 /**
  * The most operations of a write whose arrays are reused; larger arrays are dropped. Arrays that grow anew in each batch
@@ -33,6 +37,28 @@ const OPERATIONS_KEPT_MAX = 2048;
 
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
+
+/** The place of the value of a touch whose entry was not put by the same write. */
+export const NO_VALUE = -1;
+
+/** The last operation of a write that gives a value to each key. */
+class PutsByKey {
+  readonly #bySpace = new Map<Space, Map<IndexKey, number>>();
+  /** The operations below this one are in the maps. */
+  #end = 0;
+
+  lastOf({ count, kinds, spaces, keys, valueStarts }: WriteSet, space: Space, key: IndexKey): number {
+    for (; this.#end < count; this.#end++) {
+      const at = this.#end;
+      const isTouch = kinds[at] === TOUCH && valueStarts[at] !== NO_VALUE;
+      if (kinds[at] !== PUT && !isTouch) continue;
+      const known = this.#bySpace.get(spaces[at]!);
+      if (known === undefined) this.#bySpace.set(spaces[at]!, new Map([[keys[at]!, at]]));
+      else known.set(keys[at]!, at);
+    }
+    return this.#bySpace.get(space)?.get(key) ?? -1;
+  }
+}
 
 /** A mark in the operations of a write. */
 export interface WriteMark {
@@ -53,13 +79,15 @@ export class WriteSet implements WrittenValues {
   kinds: number[] = [];
   /** The spaces of operations; null behind the last operation. */
   spaces: (Space | null)[] = [];
-  /** The keys of puts and deletes. */
+  /** The keys of puts, deletes, touches and expiries. */
   keys: IndexKey[] = [];
-  /** The starts of the values of puts in `bytes`. */
+  /** The starts of the values of puts in `bytes`. That of a touch is NO_VALUE, unless this write has put the entry. */
   valueStarts: number[] = [];
   /** The ends of the values of puts in `bytes`. */
   valueEnds: number[] = [];
-  /** The staged entries of puts. */
+  /** The deadlines of puts and touches, in milliseconds since 1970; NO_DEADLINE for none. */
+  deadlines: number[] = [];
+  /** The staged entries of puts and touches; NO_HANDLE for the touch of an absent key. */
   handles: EntryHandle[] = [];
   /** The indexes that postings were made for, and the postings, of puts into a namespace; null while they are not made. */
   indexes: (SpaceIndexes | null)[] = [];
@@ -70,6 +98,11 @@ export class WriteSet implements WrittenValues {
   bounds: KeyBounds[] = [];
   /** The highest drawn id that a record carries which was read; 0 for none. See Schema.nextId(). */
   highestId = 0;
+  /**
+   * The highest time at which an entry was found due, that a record carries which was read; 0 for none. All entries that are
+   * older than the record and due at that time are gone.
+   */
+  highestNow = 0;
   /** True when the keys were read from a disk. Such keys are not substrings of longer strings. */
   hasOwnKeys = false;
   /** True when an operation is in another space than the root space. */
@@ -80,6 +113,8 @@ export class WriteSet implements WrittenValues {
   checkKeys: IndexKey[] = [];
   /** The version that each key must have; 0 for an absent key. */
   checkVersions: number[] = [];
+  /** The puts of this write by their keys, or null while no touch asks. */
+  #puts: PutsByKey | null = null;
   /** The spaces that the write creates. */
   #created = new Map<number, Space>();
   readonly #schema: Schema;
@@ -116,16 +151,35 @@ export class WriteSet implements WrittenValues {
   /**
    * Adds a put and encodes its value. Throws what the codec throws, and KEELSON_RECORD_TOO_LARGE. May run foreign code.
    */
-  put<V>(space: Space, key: IndexKey, codec: ValueCodec<V>, value: V, argument: ArgumentName): void {
+  put<V>(
+    space: Space,
+    key: IndexKey,
+    codec: ValueCodec<V>,
+    value: V,
+    argument: ArgumentName,
+    deadline = NO_DEADLINE,
+  ): void {
     if (!space.isThere) this.#createFirst(space);
-    this.#writer.put(space, key, codec, value, argument);
-    this.addPut(space, key, this.#writer.valueStart, this.#writer.length);
+    this.#writer.put(space, key, codec, value, argument, deadline);
+    this.addPut(space, key, this.#writer.valueStart, this.#writer.length, deadline);
   }
 
   delete(space: Space, key: IndexKey): void {
     if (!space.isThere) this.#createFirst(space);
     this.#writer.delete(space, key);
     this.addDelete(space, key);
+  }
+
+  /** Gives an entry another deadline, or none with NO_DEADLINE. The key is there, with the operations so far. */
+  touch(space: Space, key: IndexKey, deadline: number): void {
+    this.#writer.touch(space, key, deadline);
+    this.addTouch(space, key, deadline);
+  }
+
+  /** Removes an entry that has expired. */
+  expire(space: Space, key: IndexKey): void {
+    this.#writer.expire(space, key);
+    this.addExpire(space, key);
   }
 
   clear(space: Space, bounds: KeyBounds): void {
@@ -160,11 +214,25 @@ export class WriteSet implements WrittenValues {
     this.checkVersions[at] = version;
   }
 
-  addPut(space: Space, key: IndexKey, valueStart: number, valueEnd: number): void {
+  addPut(space: Space, key: IndexKey, valueStart: number, valueEnd: number, deadline = NO_DEADLINE): void {
     const at = this.#add(PUT, space);
     this.keys[at] = key;
     this.valueStarts[at] = valueStart;
     this.valueEnds[at] = valueEnd;
+    this.deadlines[at] = deadline;
+  }
+
+  addTouch(space: Space, key: IndexKey, deadline: number): void {
+    const source = this.#lastPutOf(space, key);
+    const at = this.#add(TOUCH, space);
+    this.keys[at] = key;
+    this.valueStarts[at] = source === -1 ? NO_VALUE : this.valueStarts[source]!;
+    this.valueEnds[at] = source === -1 ? NO_VALUE : this.valueEnds[source]!;
+    this.deadlines[at] = deadline;
+  }
+
+  addExpire(space: Space, key: IndexKey): void {
+    this.keys[this.#add(EXPIRE, space)] = key;
   }
 
   addDelete(space: Space, key: IndexKey): void {
@@ -185,6 +253,10 @@ export class WriteSet implements WrittenValues {
     this.#add(DROP, space);
   }
 
+  addHighestNow(now: number): void {
+    this.highestNow = Math.max(this.highestNow, now);
+  }
+
   addHighestId(id: number): void {
     this.highestId = Math.max(this.highestId, id);
   }
@@ -196,14 +268,39 @@ export class WriteSet implements WrittenValues {
       const isClear = this.kinds[at] === CLEAR;
       if (isClear) clears++;
       if (this.spaces[at] !== space) continue;
+      const kind = this.kinds[at]!;
       if (isClear) overlay.clear(this.bounds[clears - 1]!);
-      else if (this.kinds[at] === PUT) overlay.set(this.keys[at]!, at);
-      else if (this.kinds[at] === DELETE) overlay.delete(this.keys[at]!);
+      else if (kind === PUT || kind === TOUCH) overlay.set(this.keys[at]!, at);
+      else if (kind === DELETE || kind === EXPIRE) overlay.delete(this.keys[at]!);
     }
   }
 
   readValue<T>(operation: number, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
-    return decode(this.#writer.bytes, this.valueStarts[operation]!, this.valueEnds[operation]!);
+    // A write set that was read has no record.
+    const bytes = this.hasOwnKeys ? this.bytes : this.#writer.bytes;
+    return decode(bytes, this.valueStarts[operation]!, this.valueEnds[operation]!);
+  }
+
+  /** Returns true for a put, and for a touch of an entry that this write has put. */
+  hasValue(operation: number): boolean {
+    const kind = this.kinds[operation];
+    return kind === PUT || (kind === TOUCH && this.valueStarts[operation] !== NO_VALUE);
+  }
+
+  /** Returns the put whose value a put or a touch has; -1 for a touch of an entry that this write has not put. */
+  putOf(operation: number): number {
+    const start = this.valueStarts[operation];
+    let at = start === NO_VALUE ? -1 : operation;
+    while (at >= 0 && (this.kinds[at] !== PUT || this.valueStarts[at] !== start)) at--;
+    return at;
+  }
+
+  deadlineOf(operation: number): number {
+    return this.deadlines[operation]!;
+  }
+
+  keyOf(operation: number): IndexKey {
+    return this.keys[operation]!;
   }
 
   /** Returns a mark of the operations so far, for rollback(). */
@@ -220,6 +317,7 @@ export class WriteSet implements WrittenValues {
   rollback({ count, bounds, created, record }: WriteMark): void {
     this.#forget(count);
     this.count = count;
+    this.#puts = null;
     this.bounds.length = bounds;
     if (this.#created.size > created)
       for (const id of [...this.#created.keys()].slice(created)) this.#created.delete(id);
@@ -260,7 +358,7 @@ export class WriteSet implements WrittenValues {
     this.#epoch = this.#schema.epoch;
     const missing = new Set<DefinitionId>();
     for (let at = 0; at < this.count; at++) {
-      if (this.kinds[at] !== PUT) continue;
+      if (!this.hasValue(at)) continue;
       const { bytes } = this.#writer;
       const id = definitionIn(this.spaces[at]!, bytes, this.valueStarts[at]!, this.valueEnds[at]!);
       if (id !== NO_DEFINITION && !this.#schema.isRecorded(id) && !this.#writer.defined.includes(id))
@@ -269,7 +367,7 @@ export class WriteSet implements WrittenValues {
     if (missing.size === 0) return;
     const shift = this.#writer.defineFirst([...missing]);
     for (let at = 0; at < this.count; at++) {
-      if (this.kinds[at] !== PUT) continue;
+      if (!this.hasValue(at)) continue;
       this.valueStarts[at]! += shift;
       this.valueEnds[at]! += shift;
     }
@@ -286,6 +384,7 @@ export class WriteSet implements WrittenValues {
    */
   release(): void {
     this.#writer.release();
+    this.#puts = null;
     this.bytes = NO_BYTES;
     this.view = NO_VIEW;
     if (this.bounds.length > 0) this.bounds = [];
@@ -301,6 +400,7 @@ export class WriteSet implements WrittenValues {
     this.keys = [];
     this.valueStarts = [];
     this.valueEnds = [];
+    this.deadlines = [];
     this.handles = [];
     this.indexes = [];
     this.postings = [];
@@ -309,11 +409,20 @@ export class WriteSet implements WrittenValues {
   #empty(): void {
     this.count = 0;
     this.highestId = 0;
+    this.highestNow = 0;
+    this.#puts = null;
     if (this.bounds.length > 0) this.bounds = [];
     if (this.#created.size > 0) this.#created = new Map();
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
     this.hasPostings = false;
+  }
+
+  /** Returns the number of the last operation that gives a value to a key, or -1. */
+  #lastPutOf(space: Space, key: IndexKey): number {
+    if (this.count === 0) return -1;
+    this.#puts ??= new PutsByKey();
+    return this.#puts.lastOf(this, space, key);
   }
 
   /** Drops the keys and spaces of all operations from a place on. */
