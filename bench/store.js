@@ -28,6 +28,9 @@ const TRIALS = [
   'namespaces',
   'tuple-keys',
   'old-view',
+  'ttl',
+  'deadlines',
+  'watch',
 ];
 
 const { values: options } = parseArgs({

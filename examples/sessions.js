@@ -1,5 +1,6 @@
 // @ts-check
-// A session store behind an HTTP server. No client gets an answer that a power cut could make untrue.
+// A session store behind an HTTP server. No client gets an answer that a power cut could make untrue. A session ends half an
+// hour after its last use, and the store removes it by itself.
 //
 //     node examples/sessions.js      starts the server, calls it, and checks the answers
 //
@@ -15,7 +16,7 @@ import { join } from 'node:path';
 import { open } from 'keelson';
 
 /**
- * @typedef {{ createdAt: Date, seenAt: Date }} Session
+ * @typedef {{ createdAt: Date }} Session
  * @typedef {import('keelson').Store<string, Session>} Sessions
  * @typedef {{ status: number, body?: unknown }} Answer
  */
@@ -24,6 +25,10 @@ import { open } from 'keelson';
 // reach the disk in the order of the calls. serve() waits for the disk once, before it answers.
 const WITHOUT_WAITING = /** @type {const} */ ({ durability: 'memory' });
 
+// From its deadline on, no read sees a session: not even after the clock of the machine was set back.
+const LIFETIME_MS = 30 * 60_000;
+const FOR_HALF_AN_HOUR = { ...WITHOUT_WAITING, ttl: LIFETIME_MS };
+
 /** @type {Record<string, (db: Sessions, url: URL) => Answer>} */
 const HANDLERS = {
   'POST /login': (db, { searchParams }) => {
@@ -31,15 +36,15 @@ const HANDLERS = {
     // With a user "a/b", the prefix of user "a" would match sessions of "a/b".
     if (!/^\w+$/.test(user)) return { status: 400 };
     const token = `${user}/${randomBytes(16).toString('base64url')}`;
-    const now = new Date();
-    db.put(token, { createdAt: now, seenAt: now }, WITHOUT_WAITING);
+    db.put(token, { createdAt: new Date() }, FOR_HALF_AN_HOUR);
     return { status: 201, body: token };
   },
   'GET /me': (db, { searchParams }) => {
     const token = searchParams.get('token') ?? '';
     const session = db.get(token);
     if (session === undefined) return { status: 401 };
-    db.put(token, { ...session, seenAt: new Date() }, WITHOUT_WAITING);
+    // Each use moves the deadline. The value stays as it is, and is not written again.
+    db.touch(token, FOR_HALF_AN_HOUR);
     return { status: 200, body: { user: token.split('/', 1)[0], since: session.createdAt } };
   },
   'POST /logout-everywhere': (db, { searchParams }) => {
@@ -77,8 +82,10 @@ function serve(/** @type {Sessions} */ db) {
 }
 
 async function demo(/** @type {string} */ directory) {
+  // The clock of the demo, which cannot wait for half an hour.
+  let aheadMs = 0;
   /** @type {Sessions} */
-  const db = await open(directory);
+  const db = await open(directory, { clock: () => Date.now() + aheadMs });
   const server = serve(db).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = /** @type {import('node:net').AddressInfo} */ (server.address());
@@ -106,8 +113,17 @@ async function demo(/** @type {string} */ directory) {
     assert.equal((await call('GET', `/me?token=${adam}`)).status, 200);
     assert.equal((await call('POST', '/login?user=a%2Fb')).status, 400);
     assert.equal(db.count({ prefix: 'ada/' }), 0);
+
+    // Adam goes on, and all others leave.
+    const left = db.size;
+    aheadMs += 20 * 60_000;
+    assert.equal((await call('GET', `/me?token=${adam}`)).status, 200);
+    aheadMs += 20 * 60_000;
+    assert.equal((await call('GET', '/sessions')).body.sessions, 1);
+    assert.equal((await call('GET', `/me?token=${adam}`)).status, 200);
+    const removed = await db.expireNow();
     console.log(
-      `${names.length} logins answered after ${commits} disk flushes; ${db.size} sessions are left.`,
+      `${names.length} logins answered after ${commits} disk flushes; of ${left} sessions ${removed} expired, and ${db.size} is left.`,
     );
   } finally {
     server.close();

@@ -17,11 +17,12 @@ import {
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 
-type Floor = 'public door' | 'kv' | 'journal' | 'storage' | 'testing' | 'leaves';
+type Floor = 'public door' | 'replica' | 'kv' | 'journal' | 'storage' | 'testing' | 'leaves';
 
 /** Of another floor, only what is listed here may be imported: some files, its doors, or (null) all of it. */
 const MAY_IMPORT: Readonly<Record<Floor, Readonly<Partial<Record<Floor, readonly string[] | null>>>>> = {
   'public door': { kv: ['src/kv/index.ts'] },
+  replica: { kv: ['src/kv/index.ts', 'src/kv/internal.ts'], leaves: null },
   kv: {
     journal: ['src/journal/index.ts', 'src/journal/internal.ts'],
     storage: ['src/storage/index.ts'],
@@ -113,7 +114,11 @@ function floorOf(file: string): Floor | null {
   if (source !== 'src') return null;
   if (rest.length === 1) return 'leaves';
   const [folder] = rest;
-  return folder === 'kv' || folder === 'journal' || folder === 'storage' || folder === 'testing'
+  return folder === 'replica' ||
+    folder === 'kv' ||
+    folder === 'journal' ||
+    folder === 'storage' ||
+    folder === 'testing'
     ? folder
     : null;
 }

@@ -16,7 +16,11 @@ describe('examples', () => {
       /^Two puts: After a crash at .*: money was lost\n(.*\n)*One batch: \d{3,} crashes, and no money was lost\.\n$/,
     ],
     ['job-claims.js', /^40 jobs ran once each: \d+ by ann, \d+ by robert, in \d+ attempts\.\n$/],
-    ['sessions.js', /^200 logins answered after \d+ disk flushes; 198 sessions are left\.\n$/],
+    ['live-page.js', /^3 clients were sent \d+, \d+, \d+ lists, and each saw the last of 102 messages\.\n$/],
+    [
+      'sessions.js',
+      /^200 logins answered after \d+ disk flushes; of 198 sessions 197 expired, and 1 is left\.\n$/,
+    ],
   ])('%s exits with 0', async (name, said) => {
     const { stdout, stderr } = await run(process.execPath, [example(name)]);
     expect(stderr).toBe('');

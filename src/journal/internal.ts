@@ -10,6 +10,7 @@ export { isSegmentName, isTemporarySegment } from './format/segment-names.js';
 export { openLockedJournal, openReadOnlyJournal } from './open-journal.js';
 export { type ResolvedJournalOptions, resolveJournalOptions, WAIT_FOR_LOCK_MS_MAX } from './options.js';
 export { FileFollower, type FollowerState } from './read/file-follower.js';
+export { type FollowedLog, FollowerFeed } from './read/follower-feed.js';
 export type { RecordVisit, RecordWindow } from './read/journal-reader.js';
 export type { RecordFeed, RecordFeedOptions } from './read/record-feed.js';
 export { inspectJournal } from './recovery/inspection.js';

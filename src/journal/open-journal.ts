@@ -126,6 +126,7 @@ export interface ReadOnlyJournal {
  * Opens the journal in `directory` for replay alone, without a lock, and writes nothing.
  *
  * @param anchor What the store knows about its journal, or null.
+ * @param isProven True to replay only what the files prove durable, and not the last commit of a living owner.
  * @throws What recoverJournalReadOnly() throws. While an owner writes, KEELSON_NOT_FOUND and KEELSON_CORRUPT
  * may be temporary, and the caller tries again.
  */
@@ -134,9 +135,12 @@ export async function openReadOnlyJournal(
   directory: string,
   anchor: RecoveryAnchor | null,
   onScan?: OnScan,
+  isProven = false,
 ): Promise<ReadOnlyJournal> {
-  const { recovery, journalId, live } = await recoverJournalReadOnly(storage, directory, anchor, onScan);
+  const found = await recoverJournalReadOnly(storage, directory, anchor, onScan);
+  const { journalId, live } = found;
   await assertHeld(storage, directory, live);
+  const recovery = isProven ? { ...found.recovery, endLsn: found.recovery.provenLsn } : found.recovery;
   const held = new HeldSegments(live, []);
   const replay: ReadOnlyJournal['replay'] = (fromLsn, visit) =>
     replayRecords(storage, held, { lsn: fromLsn, sequence: 0, offset: 0 }, recovery.endLsn, visit);

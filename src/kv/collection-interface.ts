@@ -10,7 +10,7 @@ import type { Reads } from './read/reads.js';
 import type { Operation } from './write/batch.js';
 import type { WatchOptions } from './write/watch-options.js';
 import type { KeyState } from './write/watches.js';
-import type { ConditionalOptions, PutOptions, WriteOptions } from './write/write-options.js';
+import type { ConditionalOptions, PutOptions, TouchOptions, WriteOptions } from './write/write-options.js';
 
 /**
  * An operation of a batch. With `namespace`, it is one in that namespace of the same store. Without, it is one of the
@@ -48,15 +48,31 @@ export interface Collection<K, V> extends Reads<K, V> {
    * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
    * @param value A value that the value encoding takes. It is copied. Key and value have at most 2^28 − 1 bytes together.
    * @param options By default, the promise resolves when the write is durable. With `ifVersion`, the value is set only if
-   * the key has this version; 0 means that the key is absent.
+   * the key has this version; 0 means that the key is absent. With `ttl` or `expiresAt`, the entry expires; without, it does
+   * not, also if the value before did.
    * @returns The LSN of the write, which is the version of the value in getEntry().
-   * @throws At once, with nothing changed: a TypeError for a wrong key, a TypeError for a value that decoding would not
+   * @throws At once, with nothing changed: a TypeError for a wrong key or a wrong deadline, a TypeError for a value that decoding would not
    * return exactly, with the place in the value, KEELSON_CONFLICT when the key has another version than `ifVersion`, and the
    * errors that all writes have in common. Rejects with KEELSON_POISONED.
    * @example
    * await db.put('user:ada', { name: 'Ada', logins: 1 });
    */
   put(key: K, value: V, options?: PutOptions): Promise<Lsn>;
+
+  /**
+   * Gives the entry of a key another deadline, and keeps its value. It is a write: the entry gets a new version. For an absent
+   * or expired key nothing is written.
+   *
+   * @param key A string, Uint8Array or tuple, as `keyEncoding` says; at most 65,536 bytes.
+   * @param options `ttl` or `expiresAt`; `expiresAt: Infinity` for an entry that shall not expire any more. By default, the
+   * promise resolves when the write is durable.
+   * @returns The LSN of the write, or of the last write when the key was absent.
+   * @throws At once, with nothing changed: a TypeError for a wrong key or a wrong deadline, and the errors that all writes have
+   * in common. Rejects with KEELSON_POISONED.
+   * @example
+   * await db.touch('session:7', { ttl: 30 * 60_000 });
+   */
+  touch(key: K, options: TouchOptions): Promise<Lsn>;
 
   /**
    * Deletes a key. The deletion is visible when the call returns, and durable when the promise resolves. For an absent key
@@ -77,7 +93,7 @@ export interface Collection<K, V> extends Reads<K, V> {
    * Applies all operations in their order as one write, or none of them. That holds for reads, for snapshots, and after a
    * crash. The operations are visible when the call returns, and durable when the promise resolves.
    *
-   * @param operations An array of puts, deletes, checks and clears, which have at most 2^28 − 1 bytes together. An operation
+   * @param operations An array of puts, deletes, touches, checks and clears, which have at most 2^28 − 1 bytes together. An operation
    * with a `namespace` is one in that namespace. All checks are made before anything is written, so a check never sees
    * the other operations. For an array of checks alone, or an empty one, nothing is written.
    * @param options By default, the promise resolves when the write is durable.
@@ -198,6 +214,8 @@ export interface IndexStats {
 export interface NamespaceStats {
   /** The number of keys. */
   readonly entries: number;
+  /** The number of keys with a deadline. */
+  readonly expiring: number;
   /** The LSN of the last write to the namespace; 0 before its first write. */
   readonly lastLsn: number;
   /** The memory of its entries outside the JavaScript heap, in bytes. */

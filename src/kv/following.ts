@@ -54,6 +54,7 @@ export class Following {
   #replay: LogReplay;
   #follower: FileFollower | null = null;
   #durableLsn: number;
+  #tailLsnMax = Number.POSITIVE_INFINITY;
   /** The refresh under way, and the one that starts behind it. */
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
@@ -92,8 +93,12 @@ export class Following {
   /**
    * Applies what is new, and resolves with the LSN of the last record. A call during another one waits for it, and looks
    * again, together with all calls that wait: so each shows what was acknowledged before it.
+   *
+   * @param tailLsnMax The last commit of the files is shown only up to this LSN, if nothing in the files proves it durable.
+   * By default it is shown whole.
    */
-  async refresh(): Promise<Lsn> {
+  async refresh(tailLsnMax = Number.POSITIVE_INFINITY): Promise<Lsn> {
+    this.#tailLsnMax = tailLsnMax;
     const running = this.#running;
     if (running === null) await this.#start();
     else {
@@ -101,6 +106,25 @@ export class Following {
       await this.#next;
     }
     return this.lastLsn;
+  }
+
+  /** Applies the next record, which is durable. For a replica, to which its owner sends records. */
+  receive(lsn: number, bytes: Uint8Array, start: number, end: number): void {
+    if (lsn <= this.#replay.lsn) return;
+    this.#replay.proven(lsn);
+    this.#apply(lsn, bytes, start, end);
+    this.#durableLsn = lsn;
+  }
+
+  /** Applies links that were put off. Call it after the last record of a message. */
+  received(): void {
+    this.#store.schema.links.run();
+  }
+
+  /** Loads the store anew, and shows at least what is durable up to `durableLsn`. No refresh() may be under way. */
+  async reload(durableLsn: number): Promise<void> {
+    await this.#loadAnew();
+    await this.refresh(durableLsn);
   }
 
   /** Resolves when no refresh() is under way. Never rejects. */
@@ -168,7 +192,7 @@ export class Following {
   }
 
   #applyNew(lsn: number, bytes: Uint8Array, start: number, end: number): void {
-    if (lsn > this.#replay.lsn) this.#apply(lsn, bytes, start, end);
+    if (lsn > this.#replay.lsn && lsn <= this.#tailLsnMax) this.#apply(lsn, bytes, start, end);
   }
 
   #apply(lsn: number, bytes: Uint8Array, start: number, end: number): void {

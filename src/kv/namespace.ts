@@ -40,7 +40,9 @@ class LiveIndexAccess implements IndexAccess {
     // An index that was given up may have been declared again.
     const index = this.#space.indexes!.byName.get(this.#name)!;
     index.assertReady();
-    return new IndexOverEntries(index, this.#space.entries);
+    const entries = this.#space.current;
+    entries.leaveDue();
+    return new IndexOverEntries(index, entries);
   }
 }
 
@@ -74,10 +76,12 @@ export class Namespace<K, V>
   stats(): NamespaceStats {
     this.#store.assertOpen();
     assertNotDropped(this.#space);
-    const { entries, indexes, lastLsn } = this.#space;
-    const { slabBytes, hashIndexBytes, handleBytes } = entries.memory;
-    const memoryBytes = slabBytes + hashIndexBytes + handleBytes;
-    return { entries: entries.size, lastLsn, memoryBytes, indexes: statsOf(indexes?.list ?? []) };
+    const { indexes, lastLsn } = this.#space;
+    const entries = this.#space.current;
+    const { slabBytes, hashIndexBytes, handleBytes, deadlineBytes } = entries.memory;
+    const memoryBytes = slabBytes + hashIndexBytes + handleBytes + deadlineBytes;
+    const { size, expiringCount: expiring } = entries;
+    return { entries: size, expiring, lastLsn, memoryBytes, indexes: statsOf(indexes?.list ?? []) };
   }
 
   /** Notes that indexes were declared. `done` is the promise of their build. @internal */

@@ -53,12 +53,8 @@ export async function openStoreOn(
   journalOptions: object = {},
   writeLogChangesMax?: number,
 ): Promise<Store<unknown, unknown>> {
-  const { keyEncoding, valueEncoding } = options;
   const schema = new Schema((length) => storage.randomBytes(length), storage.populate, writeLogChangesMax);
-  const codecs: Codecs<unknown, unknown> = {
-    key: resolveKeyEncoding("open option 'keyEncoding'", keyEncoding),
-    value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'", schema.msgpack),
-  };
+  const codecs = resolveCodecs(options, schema);
   const { create, engine, maxUndurableBytes, waitForLockMs } = options;
   const forJournal = resolveJournalOptions('open', {
     create,
@@ -67,13 +63,31 @@ export async function openStoreOn(
     waitForLockMs,
     ...journalOptions,
   });
-  const opening = { storage, directory, options, codecs, schema, startedMs: storage.nowMs() };
+  const opening = {
+    storage,
+    directory,
+    options,
+    codecs,
+    schema,
+    startedMs: storage.nowMs(),
+    isReplica: false,
+  };
   await inspectDirectory(opening);
   if (options.readOnly) return openReadOnly(opening);
 
   await ensureDirectory(storage, directory, { create });
   const lock = await lockDirectory(storage, directory, waitForLockMs);
   return openUnderLock({ ...opening, storage: lock.storage }, lock, forJournal);
+}
+
+function resolveCodecs(
+  { keyEncoding, valueEncoding }: ResolvedStoreOptions,
+  schema: Schema,
+): Codecs<unknown, unknown> {
+  return {
+    key: resolveKeyEncoding("open option 'keyEncoding'", keyEncoding),
+    value: resolveValueEncoding(valueEncoding, "open option 'valueEncoding'", schema.msgpack),
+  };
 }
 
 /** The values that all steps of an open share. */
@@ -84,6 +98,8 @@ interface Opening {
   readonly codecs: Codecs<unknown, unknown>;
   readonly schema: Schema;
   readonly startedMs: number;
+  /** True for a replica, which shows only what is durable. */
+  readonly isReplica: boolean;
 }
 
 /**
@@ -169,6 +185,39 @@ async function openReadOnly(opening: Opening): Promise<Store<unknown, unknown>> 
   return storeOf(opening, await loadReadOnly(opening), null);
 }
 
+/**
+ * Opens the store without a lock, for a replica in another thread. It shows nothing that is not durable.
+ *
+ * @param durableLsn The owner's log is durable up to this LSN, and the store shows at least that.
+ */
+export async function openReplicaStoreOn(
+  storage: Storage,
+  directory: string,
+  options: ResolvedStoreOptions,
+  durableLsn: number,
+): Promise<Store<unknown, unknown>> {
+  const schema = new Schema((length) => storage.randomBytes(length), storage.populate);
+  const codecs = resolveCodecs(options, schema);
+  const opening = {
+    storage,
+    directory,
+    options,
+    codecs,
+    schema,
+    startedMs: storage.nowMs(),
+    isReplica: true,
+  };
+  await inspectDirectory(opening);
+  const store = await openReadOnly(opening);
+  try {
+    await Store.followingOf(store).refresh(durableLsn);
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
 /** Loads the store without a lock. Starts over when an owner has retired or changed files meanwhile. */
 async function loadReadOnly(opening: Opening): Promise<Replayed> {
   const { storage, directory } = opening;
@@ -176,7 +225,13 @@ async function loadReadOnly(opening: Opening): Promise<Replayed> {
   for (let tries = 1; ; tries++) {
     try {
       const loaded = await loadNewestImage(opening);
-      const source = await openReadOnlyJournal(storage, directory, anchorOf(loaded), onScanOf(opening));
+      const source = await openReadOnlyJournal(
+        storage,
+        directory,
+        anchorOf(loaded),
+        onScanOf(opening),
+        opening.isReplica,
+      );
       return await replayInto(opening, loaded, source, null);
     } catch (error) {
       const mayPass = isKeelsonError(error, 'KEELSON_NOT_FOUND') || isKeelsonError(error, 'KEELSON_CORRUPT');

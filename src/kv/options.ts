@@ -83,6 +83,12 @@ export interface ResolvedStoreOptions {
   checkpointRatio: number;
   /** Keeps the image before the last one, and the journal after it, in case the last image is damaged. Default false. */
   keepOlderGeneration: boolean;
+  /**
+   * Returns the time by which entries expire, in milliseconds since 1970. By default the clock of the system. It may be called
+   * at each read and write of a namespace that has entries with deadlines. An open with `readOnly` removes and hides nothing by
+   * it: it shows what the owner has not removed.
+   */
+  clock: (() => number) | undefined;
   /** Called now and then during a long open(). Default none. */
   onProgress: ((progress: OpenProgress) => void) | undefined;
 }
@@ -116,6 +122,7 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   checkpointBytesMin: integerOption(16 * MIB, 1024, 1024 * 1024 * MIB),
   checkpointRatio: numberOption(1, 0, 1000),
   keepOlderGeneration: booleanOption(false),
+  clock: functionOption(),
   onProgress: functionOption(),
 };
 

@@ -1,6 +1,6 @@
 // The core of a store: decides who may read and write. The store, its namespaces and its transactions share it.
 
-import { KeelsonError } from '../errors.js';
+import { KeelsonError, misuse } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
 import type { LocalLog } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
@@ -17,6 +17,7 @@ import type { Place } from './write/batch.js';
 import { makeFollowedPostings } from './write/followed-postings.js';
 import { FunctionGuard } from './write/function-guard.js';
 import { PostingMaker } from './write/index-postings.js';
+import { Removals } from './write/removals.js';
 import type { TransactionStore } from './write/transactions.js';
 import { Watches, type WatchStore } from './write/watches.js';
 import { WritePath } from './write/write-path.js';
@@ -45,6 +46,7 @@ export interface Writing {
   readonly log: LocalLog;
   readonly writer: Writer;
   readonly checkpoints: CheckpointSchedule;
+  readonly removals: Removals;
 }
 
 /** The core of a store, which its parts share. */
@@ -64,12 +66,15 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
   readonly following: Following | null;
   readonly watches = new Watches(this);
   isClosed = false;
+  readonly #clock: () => number;
 
   constructor(parts: StoreParts<unknown, unknown>, emit: (event: CheckpointEvent) => void) {
     const { storage, directory, codecs, schema, log, options } = parts;
     this.storage = storage;
     this.directory = directory;
     this.schema = schema;
+    schema.expiry.onLeft = (space, key) => this.watches.registry.foreseeExpired(space, key);
+    this.#clock = options.clock ?? (() => storage.wallMs());
     this.root = { space: schema.root, codecs };
     this.namespaces = new Namespaces(
       this,
@@ -97,7 +102,10 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
     });
     path.observe(checkpoints);
     path.observe(schema);
-    return { log, writer: new Writer(log, path), checkpoints };
+    // A store that is opened read-only removes what its log removes, and nothing else.
+    schema.expiry.clock = () => this.now();
+    const removals = new Removals({ storage, log, path, expiry: schema.expiry });
+    return { log, writer: new Writer(log, path), checkpoints, removals };
   }
 
   #makeFollowing({
@@ -174,8 +182,23 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
     return this.namespaces.placeOf(argument, namespace);
   }
 
-  wallMs(): number {
-    return this.storage.wallMs();
+  /**
+   * Returns the time by which entries expire; while the function of a transaction runs, always the same. Runs foreign code.
+   * Throws a TypeError when the clock shows no time.
+   */
+  now(): number {
+    const { guard } = this;
+    if (!guard.isInside) return this.#readClock();
+    guard.now ??= this.#readClock();
+    return guard.now;
+  }
+
+  #readClock(): number {
+    const clock = this.#clock;
+    const now: unknown = clock();
+    if (Number.isFinite(now)) return now as number;
+    const next = 'Entries expire by it, so no read or write can go on without it';
+    throw misuse('the result of clock()', 'a finite number of milliseconds since 1970', now, next);
   }
 
   nowMs(): number {

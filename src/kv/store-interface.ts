@@ -20,6 +20,8 @@ import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedu
 import type { IndexDefinitions, IndexedReads, NoIndexes } from './read/index-interface.js';
 import type { Reads } from './read/reads.js';
 import type { StoreRecovery } from './recovery-report.js';
+import type { ReplicaPort } from './replica-port.js';
+import type { ReplicateOptions } from './replicate-options.js';
 import type { Transaction } from './transaction-interface.js';
 import type { TransactionOptions } from './write/transaction-options.js';
 import type { WriteOptions } from './write/write-options.js';
@@ -236,6 +238,19 @@ export interface Store<K, V> extends Collection<K, V> {
   drop(namespace: Namespace<any, any, any> | string, options?: WriteOptions): Promise<Lsn>;
 
   /**
+   * Removes all entries that have expired by now, in the store and all namespaces. Nobody sees them anyway, and the store
+   * removes them itself within about a second. Gives the event loop its turns.
+   *
+   * @returns The number of entries that this call has removed. Resolves when their removal is durable.
+   * @throws At once: a TypeError while the function of a transaction runs, KEELSON_CLOSED, KEELSON_POISONED, KEELSON_READ_ONLY.
+   * Rejects with KEELSON_POISONED, with KEELSON_CLOSED when the store is closed meanwhile, with what the disk refuses, and with
+   * a TypeError when the option `clock` returns no time.
+   * @example
+   * console.log(`${await db.expireNow()} entries had expired`);
+   */
+  expireNow(): Promise<number>;
+
+  /**
    * Returns an id: an integer above all that this store has returned, from 1. The next write carries it. After a crash, ids
    * that no durable write carries may come again. An attempt of a transaction that is tried again leaves gaps: draw in
    * tx.atCommit() where ids must follow the order of commits. In a tuple key, ids are in their order; in a string, 10 comes
@@ -252,7 +267,7 @@ export interface Store<K, V> extends Collection<K, V> {
    * Returns a snapshot: the store as it is now, for as long as the snapshot is held. O(1). Entries that are overwritten or
    * deleted later keep their memory until the snapshot is closed or garbage.
    *
-   * @throws KEELSON_CLOSED.
+   * @throws KEELSON_CLOSED, and a TypeError when the option `clock` returns no time.
    * @example
    * const before = db.snapshot();
    * await db.clear();
@@ -260,6 +275,23 @@ export interface Store<K, V> extends Collection<K, V> {
    * before.close();
    */
   snapshot(): Snapshot<K, V>;
+
+  /**
+   * Returns a port for one replica: the same store in a worker thread, for reads there. Transfer the port to the worker, which
+   * gives it to openReplica() of `keelson/replica`. The replica loads the files of the store, and then receives every write
+   * that has become durable. It is a full copy of the data, in the memory of this process.
+   *
+   * Writes never wait for a replica. One that is more than `maxLagBytes` behind loads the files anew. Until then, the store
+   * keeps the log that the replica needs. A replica ends with its worker, its port or the store.
+   *
+   * @param options `maxLagBytes`, from 1 to 2^40; by default 256 MiB.
+   * @throws A TypeError for a wrong option, KEELSON_CLOSED, KEELSON_READ_ONLY, KEELSON_POISONED, and
+   * KEELSON_ENGINE_UNAVAILABLE for a store on a simulated disk.
+   * @example
+   * const port = db.replicate();
+   * worker.postMessage(port, [port]);
+   */
+  replicate(options?: ReplicateOptions): ReplicaPort;
 
   /**
    * Resolves with `lsn` when every write up to it is durable.
@@ -405,6 +437,12 @@ export interface Store<K, V> extends Collection<K, V> {
 export interface Snapshot<K, V> extends Reads<K, V> {
   /** The LSN of the last write in the snapshot. That write may not be durable yet: see flush(lsn). */
   readonly lsn: Lsn;
+
+  /**
+   * The time at which the snapshot was taken, in milliseconds since 1970. It has no entry that was expired then, and keeps the
+   * others.
+   */
+  readonly now: number;
 
   /**
    * Returns the reads of a namespace in the snapshot. A namespace that did not exist has no keys. One that was dropped since

@@ -1,17 +1,21 @@
 // The store: the object that open() returns. store-core.ts decides who may read and write.
 
 import { EventEmitter } from 'node:events';
-import { type KeelsonError, misuse } from '../errors.js';
+import type { MessagePort } from 'node:worker_threads';
+import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
 import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
 import type { EntriesMemory } from './entries/entries.js';
+import { NO_TIME } from './entries/expiry.js';
 import type { Space } from './entries/space.js';
+import type { Following } from './following.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
 import { Snapshot } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
+import { Replication } from './replication.js';
 import { StoreCore, type StoreParts } from './store-core.js';
 import type { StoreEvents, StoreStats, Store as StoreSurface } from './store-interface.js';
 import { SpaceCollection } from './write/collection.js';
@@ -28,6 +32,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   readonly #core: StoreCore;
   readonly #transactions: Transactions;
   readonly #events: EventEmitter<StoreEvents>;
+  #replication: Replication | null = null;
   #closing: Promise<void> | null = null;
   readonly #backups = new Backups();
 
@@ -42,6 +47,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#transactions = new Transactions(core);
     this.#events = events;
     parts.log?.onPoisoned((error) => {
+      core.writing?.removals.close();
       core.watches.registry.wakeAll(false);
       emit(events, 'poisoned', error);
     });
@@ -94,6 +100,11 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     }
   }
 
+  expireNow(): Promise<number> {
+    this.#core.writable();
+    return this.#core.assertWritable().removals.removeNow();
+  }
+
   nextId(): number {
     this.#core.assertWritable();
     return this.#core.schema.nextId();
@@ -101,8 +112,19 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   snapshot(): Snapshot<K, V> {
     this.#core.assertOpen();
-    const { schema, lastLsn } = this.#core;
-    return new Snapshot(this.codecs, schema.view(lastLsn), schema.root, this.#core);
+    const { schema } = this.#core;
+    const now = this.#core.now();
+    // The clock may have closed the store.
+    this.#core.assertOpen();
+    const view = schema.view(this.#core.lastLsn, this.#core.writing === null ? NO_TIME : now);
+    return new Snapshot(this.codecs, view, schema.root, this.#core, now);
+  }
+
+  replicate(options?: unknown): MessagePort {
+    const { storage, directory } = this.#core;
+    const replication = Store.replicationOf(this);
+    if (storage.report.engine === 'simulated') throw notOnFiles(directory);
+    return replication.replicate(options);
   }
 
   flush(lsn?: number): Promise<Lsn> {
@@ -129,9 +151,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   backup(directory: DirectoryPath): Promise<BackupResult> {
     this.#core.assertOpen();
     if (this.poisoned !== null) throw this.poisoned;
-    const { storage, schema, lastLsn } = this.#core;
+    const { storage, schema } = this.#core;
     const log = this.#core.writing?.log ?? null;
-    const view = schema.wholeView(lastLsn);
+    const now = schema.expiry.now();
+    // The clock may have closed the store.
+    this.#core.assertOpen();
+    const view = schema.wholeViewAt(this.#core.lastLsn, now);
     try {
       return this.#backups.start(directory, { storage, source: this.directory, log, schema, view });
     } catch (error) {
@@ -142,7 +167,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   stats(): StoreStats {
     const { schema, storage, writing } = this.#core;
-    const { entries } = schema.root;
+    const entries = schema.root.current;
     return {
       entries: entries.size,
       memory: memoryOf(schema.spaces),
@@ -175,15 +200,40 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     return this.close();
   }
 
+  /** Returns the part of a read-only store that follows its owner. It is no method, because stores are in the hands of users. @internal */
+  static followingOf(store: Store<unknown, unknown>): Following {
+    return store.#core.following!;
+  }
+
+  /** Returns the replication of a store that takes writes. It is no method, because stores are in the hands of users. @internal */
+  static replicationOf<K, V>(store: Store<K, V>): Replication {
+    const { log } = store.#core.assertWritable();
+    store.#replication ??= new Replication({ directory: store.directory, id: store.id, log });
+    return store.#replication;
+  }
+
   async #close(): Promise<void> {
     const { writing } = this.#core;
     this.#core.isClosed = true;
     this.#transactions.close();
+    this.#replication?.close();
+    writing?.removals.close();
     this.#core.watches.close();
     await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
     await writing?.log.close();
     emit(this.#events, 'close');
   }
+}
+
+function notOnFiles(directory: string): KeelsonError {
+  return new KeelsonError(
+    'KEELSON_ENGINE_UNAVAILABLE',
+    {
+      what: `The store in ${directory} is on a simulated disk, which no other thread can read`,
+      next: 'To test with replicas, open the store in a temporary directory',
+    },
+    { path: directory },
+  );
 }
 
 /** Emits an event outside of this call, so that an error of a listener interrupts nothing. */
@@ -197,7 +247,7 @@ function emit<E extends keyof StoreEvents>(
 
 /** Returns the memory of all spaces together. */
 function memoryOf(spaces: readonly Space[]): EntriesMemory {
-  const sum = { valueBytes: 0, slabBytes: 0, hashIndexBytes: 0, handleBytes: 0 };
+  const sum = { valueBytes: 0, slabBytes: 0, hashIndexBytes: 0, handleBytes: 0, deadlineBytes: 0 };
   for (const { entries } of spaces) {
     const { memory } = entries;
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += memory[name];

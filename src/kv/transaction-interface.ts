@@ -4,6 +4,7 @@ import type { Lsn } from '../journal/index.js';
 import type { Namespace } from './collection-interface.js';
 import type { KeyRange } from './encoding/range.js';
 import type { IndexedReads, NoIndexes } from './read/index-interface.js';
+import type { ExpiryOptions } from './write/expiry-options.js';
 
 /**
  * The reads and writes of one namespace in a transaction. Reads show the writes of the transaction. Nobody else sees them
@@ -19,11 +20,23 @@ export interface TransactionCollection<K, V, I = NoIndexes> extends IndexedReads
    *
    * @param key A key as put() of the store takes it.
    * @param value A value that the value encoding takes.
+   * @param options `ttl` or `expiresAt`, for an entry that expires. `ttl` counts from tx.now.
    * @throws What the writes of a transaction throw. When fn catches the error, the transaction goes on without the put.
    * @example
    * tx.put('ann', (tx.get('ann') ?? 0) - 10);
    */
-  put(key: K, value: V): void;
+  put(key: K, value: V, options?: ExpiryOptions): void;
+
+  /**
+   * Gives the entry of a key another deadline, and keeps its value. For an absent key nothing is written.
+   *
+   * @param key A key as put() of the store takes it.
+   * @param expiry `ttl` or `expiresAt`; `expiresAt: Infinity` for an entry that shall not expire any more.
+   * @throws What the writes of a transaction throw.
+   * @example
+   * tx.touch('session:7', { ttl: 30 * 60_000 });
+   */
+  touch(key: K, expiry: ExpiryOptions): void;
 
   /**
    * Deletes a key. For an absent key nothing is written.
@@ -106,8 +119,8 @@ export interface Transaction<K, V> extends TransactionCollection<K, V> {
   readonly attempt: number;
 
   /**
-   * The time of the transaction in milliseconds since 1970: when it was first asked for, and in atCommit() the time of the
-   * commit.
+   * The time of the transaction in milliseconds since 1970: when it was first needed, and in atCommit() the time of the
+   * commit. Entries that have expired by then are absent. The option `clock` of the store decides it.
    */
   readonly now: number;
 

@@ -18,6 +18,7 @@ const examples = blocks.filter(({ language }) => language === 'ts');
 const DOORS: Readonly<Record<string, string>> = {
   keelson: path.join(ROOT, 'src/index.ts'),
   'keelson/journal': path.join(ROOT, 'src/journal/index.ts'),
+  'keelson/replica': path.join(ROOT, 'src/replica/index.ts'),
   'keelson/testing': path.join(ROOT, 'src/testing/index.ts'),
 };
 
@@ -73,6 +74,8 @@ describe('the README and the guide', () => {
         'docs/guide/read-check-write.md',
         'docs/guide/keys-and-namespaces.md',
         'docs/guide/pages-and-counts.md',
+        'docs/guide/expiry.md',
+        'docs/guide/watch.md',
       ]),
     );
   });

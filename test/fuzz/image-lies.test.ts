@@ -51,7 +51,12 @@ function makeImage(schema: Schema, entriesPerBlock: number): Image {
   const blocks = [writer.table(table, tableRows).slice()];
   for (const { space, entries } of view.spaces) {
     let left = entriesPerBlock;
-    writer.startSpace(space);
+    writer.startSpace({
+      id: space.id,
+      keyCodec: space.keyCodec,
+      hasReferences: space.hasReferences,
+      hasDeadlines: false,
+    });
     for (const walk = entries.walk(ALL_KEYS); walk.advance(); ) {
       writer.add(entries.slabs, walk.value, entries.handleOf(walk.value));
       if (--left > 0) continue;

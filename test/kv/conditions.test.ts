@@ -130,7 +130,7 @@ describe('a put or delete with ifVersion', () => {
 
   test('refuses unknown options by name', () => {
     for (const [call, known] of [
-      [() => db.put('a', 1, { ifversion: 1 } as never), 'durability, ifVersion'],
+      [() => db.put('a', 1, { ifversion: 1 } as never), 'durability, ifVersion, ttl, expiresAt'],
       [() => db.delete('a', { version: 1 } as never), 'durability, ifVersion'],
       [() => db.clear({}, { ifVersion: 1 } as never), 'durability'],
       [() => db.batch([], { ifVersion: 1 } as never), 'durability'],
@@ -208,8 +208,8 @@ describe('a batch with checks', () => {
         /^operations\[1\]: unknown field 'ifVersion' of a put; known are type, namespace, key, value/,
       ],
       [
-        { type: 'touch', key: 'a' },
-        /^operations\[1\]\.type: expected 'put', 'delete', 'check' or 'clear', got the string "touch"$/,
+        { type: 'update', key: 'a' },
+        /^operations\[1\]\.type: expected 'put', 'delete', 'touch', 'check' or 'clear', got the string "update"$/,
       ],
       [{ key: 'a' }, /^operations\[1\]\.type: .*, got undefined$/],
       [

@@ -242,7 +242,7 @@ export class SpacesStore {
     fill(writes);
     const lsn = await this.#log.commit(recordIn(writes.finish()).slice());
     applyWrites(this.schema, writes, lsn);
-    writes.appended();
+    writes.appended(1);
     return lsn;
   }
 }

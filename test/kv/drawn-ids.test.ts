@@ -62,9 +62,9 @@ describe('a record', () => {
     // As long as the log does not have it, each attempt carries it.
     for (let times = 0; times < 2; times++) expect([...putRecord(writer, schema)]).toEqual(withId);
     expect(recordIn(writer.finish()).length).toBe(withId.length);
-    writer.appended();
+    writer.appended(1);
     expect([...putRecord(writer, schema)]).toEqual(PUT);
-    writer.appended();
+    writer.appended(1);
     schema.nextId();
     expect([...putRecord(writer, schema)]).toEqual([...PUT, 0x09, ...leb128(301)]);
   });
@@ -79,13 +79,13 @@ describe('a record', () => {
     putRecord(writer, schema);
     schema.nextId();
     putRecord(nested, schema);
-    nested.appended();
-    writer.appended();
+    nested.appended(1);
+    writer.appended(1);
     expect(schema.idToRecord).toBe(0);
     schema.nextId();
     putRecord(writer, schema);
     schema.nextId();
-    writer.appended();
+    writer.appended(1);
     expect(schema.idToRecord).toBe(4);
   });
 

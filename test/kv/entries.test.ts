@@ -206,6 +206,7 @@ describe('entries', () => {
         hashIndex: new HashIndex<string>(),
         handles: new EntryHandles(epoch),
         slabs: new EntrySlabs(undefined, undefined, epoch),
+        expiring: null,
         isHashIndexPartial: false,
       };
       const entries = new Entries(1, new LinkQueue(), {}, parts);

@@ -689,7 +689,8 @@ describe('a block that lies under a checksum that holds is refused', () => {
     for (const key of ['key 1', 'key 2']) putEntry(schema.root, key, 5, value);
     const writer = new ImageBlockWriter(HEADER, schema.definitions);
     const entries = schema.root.entries.view();
-    writer.startSpace(schema.root);
+    const { id, keyCodec, hasReferences } = schema.root;
+    writer.startSpace({ id, keyCodec, hasReferences, hasDeadlines: false });
     for (const walk = entries.walk(ALL_KEYS); walk.advance(); )
       writer.add(entries.slabs, walk.value, entries.handleOf(walk.value));
     const { payload } = loosened(writer.finish().slice());

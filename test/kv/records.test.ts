@@ -981,15 +981,15 @@ describe('a definition', () => {
     const count = () =>
       definitionsIn(writePuts(writer, schema, [{ space: ROOT_ID, key: 'k', value: user(1) }]));
     expect([count(), count()]).toEqual([1, 1]);
-    writer.appended();
+    writer.appended(1);
     expect([count(), count()]).toEqual([0, 0]);
-    writer.appended();
+    writer.appended(1);
     expect(count()).toBe(0);
     schema.startEpoch(1);
     expect([count(), count()]).toEqual([1, 1]);
     // A record that was given up is in no log.
     writer.begin();
-    writer.appended();
+    writer.appended(1);
     expect(count()).toBe(1);
   });
 
@@ -999,7 +999,7 @@ describe('a definition', () => {
     const put = { space: ROOT_ID, key: 'k', value: user(1) };
     const counts = [one!, other!].map((writer) => definitionsIn(writePuts(writer, schema, [put])));
     expect(counts).toEqual([1, 1]);
-    one!.appended();
+    one!.appended(1);
     expect(definitionsIn(writePuts(other!, schema, [put]))).toBe(0);
   });
 
@@ -1034,7 +1034,7 @@ describe('a definition', () => {
     const writer = new RecordWriter(RECORD_BYTES_MAX, schema);
     const put = { space: ROOT_ID, key: 'k', value: user(1) };
     const record = Uint8Array.of(...writePuts(writer, schema, [put]), 0x0a);
-    writer.appended();
+    writer.appended(1);
     const other = schemaWithSpaces('msgpack', 2);
     const before = stateOf(other);
     expect(decodeError(() => read(other, record))).toMatchObject({

@@ -247,7 +247,7 @@ test('views that come, are closed and are dropped in any order keep at most twic
     const kind = random.below(4);
     if (kind === 0) {
       const keys = contentOf(one.entries).map(([key, version]) => `${key}=${version}`);
-      open.push({ view: schema.view(lsn, random.below(2) === 0), expected: keys.join(' ') });
+      open.push({ view: schema.view(lsn, 0, random.below(2) === 0), expected: keys.join(' ') });
     } else if (kind === 1 && open.length > 0) {
       const [{ view, expected }] = open.splice(random.below(open.length), 1) as [(typeof open)[0]];
       if (random.below(3) === 0) expect(keysIn(view, one)).toBe(expected);

@@ -24,8 +24,8 @@ export class World {
     this.db = db;
     this.schema = schema;
     const view = schema.view.bind(schema);
-    schema.view = (lsn) => {
-      const taken = view(lsn);
+    schema.view = (...of) => {
+      const taken = view(...of);
       this.views.push(taken);
       return taken;
     };

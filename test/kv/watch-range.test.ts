@@ -1,6 +1,7 @@
 // Watches of ranges: their states, the keys that have changed, and how long a state can be read.
 
 import { beforeEach, describe, expect, test } from 'vitest';
+import { NoSlabMemory } from '../../src/kv/entries/slab.js';
 import type { RangeState, Store } from '../../src/kv/index.js';
 import { inMemory } from '../../src/testing/index.js';
 import { failure, typeError } from './transaction-tools.js';
@@ -145,6 +146,24 @@ describe('a watch of a range', () => {
     db.delete('c');
     await db.delete('there');
     expect((await step).value.changed).toEqual(['there']);
+  });
+
+  test('tells nothing of a write that found no memory', async () => {
+    await db.put('a', 1);
+    const watch = db.watchRange({ lt: 'm' });
+    await stateOf(watch);
+    const step = watch.next();
+    const { entries } = watched.world.schema.root;
+    const { stage } = entries;
+    entries.stage = () => {
+      throw new NoSlabMemory('none left');
+    };
+    for (const key of ['a', 'new']) expect(() => db.put(key, 2)).toThrow(RangeError);
+    entries.stage = stage;
+    await db.put('z', 1);
+    expect(await staysPending(step)).toBe(true);
+    await db.put('b', 1);
+    expect((await step).value.changed).toEqual(['b']);
   });
 
   test('tells nothing of very many keys that came and went', async () => {

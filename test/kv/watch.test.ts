@@ -122,6 +122,19 @@ describe('a watch of a key', () => {
     expect(await toldValue(watch)).toBe(2);
   });
 
+  test('waits for no newer write', async () => {
+    const watch = db.watch('a');
+    await toldValue(watch);
+    let turn = 0;
+    const told = stateOf(watch).then(() => turn);
+    const durable = db.put('a', 1).then(() => turn);
+    for (; turn < 50; turn++) {
+      db.put('noise', turn, memory);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await told).toBe(await durable);
+  });
+
   test('waits for the disk, and with durability memory it does not', async () => {
     const [onDisk, inMemory] = [db.watch('a'), db.watch('a', memory)];
     await Promise.all([toldValue(onDisk), toldValue(inMemory)]);

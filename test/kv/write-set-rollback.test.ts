@@ -114,7 +114,7 @@ describe('a write set', () => {
           const earlier = newWrites();
           for (const value of recorded) put(earlier, schema.root, 'a', VALUES[value]);
           earlier.finish();
-          earlier.appended();
+          earlier.appended(1);
 
           const [writes, plain] = [newWrites(), newWrites()];
           const marks: ReturnType<WriteSet['mark']>[] = [];
@@ -287,17 +287,17 @@ describe('a record of a transaction', () => {
       },
       giveBackWrites: () => {},
       commits: 0,
-      nowMs: () => 0,
+      now: () => 0,
     };
     const attempt = new Attempt(store, 1);
     attempt.beginLive();
     const codecs = { key: utf8KeyCodec, value: schema.msgpack };
     const large = schema.declare(new SpaceDefinition('n'.repeat(250), utf8KeyCodec, 'msgpack'));
-    attempt.put(attempt.part, schema.root, codecs, 'a', 'x'.repeat(100));
+    attempt.put(attempt.part, schema.root, codecs, 'a', 'x'.repeat(100), null);
     expect(() => attempt.clear(attempt.part, large, ALL_KEYS)).toThrow(
       expect.objectContaining({ code: 'KEELSON_RECORD_TOO_LARGE' }),
     );
-    attempt.put(attempt.part, schema.root, codecs, 'b', 7);
+    attempt.put(attempt.part, schema.root, codecs, 'b', 7, null);
     attempt.seal();
     const record = recordIn(attempt.writes!.finish()).slice();
     const into = new WriteSet(RECORD_BYTES_MAX, newSchema(utf8KeyCodec, 'msgpack', 2));

@@ -1,6 +1,7 @@
 // The mutants: faults made by hand in the production code, one at a time, each with the tests that must see it. A table
 // for each floor; run.ts goes through all of them.
 
+import { expiryMutants } from './expiry-mutants.js';
 import { journalMutants } from './journal-mutants.js';
 import { lockMutants } from './lock-mutants.js';
 import { nativeMutants } from './native-mutants.js';
@@ -38,6 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...storeMutants,
   ...transactionMutants,
   ...watchMutants,
+  ...expiryMutants,
   ...valueMutants,
   ...storageMutants,
   ...nativeMutants,

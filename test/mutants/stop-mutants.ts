@@ -118,7 +118,7 @@ const order: readonly Mutant[] = [
       },
       {
         file: WRITE_PATH,
-        find: '    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn, writes);\n',
+        find: '    for (let at = 0; at < observers.length; at++) observers[at]!.committed(lsn, writes);\n',
         replace: '',
       },
     ],
@@ -129,13 +129,13 @@ const order: readonly Mutant[] = [
     edits: [
       {
         file: WRITE_PATH,
-        find: '    writes.appended();\n',
+        find: '    writes.appended(lsn);\n',
         replace: `    for (const observer of this.#observers) observer.committed(lsn, writes);
-    writes.appended();\n`,
+    writes.appended(lsn);\n`,
       },
       {
         file: WRITE_PATH,
-        find: '    for (let at = 0; at < this.#observers.length; at++) this.#observers[at]!.committed(lsn, writes);\n',
+        find: '    for (let at = 0; at < observers.length; at++) observers[at]!.committed(lsn, writes);\n',
         replace: '',
       },
     ],
@@ -145,8 +145,8 @@ const order: readonly Mutant[] = [
   mutant(
     'definitions count as recorded before the log has their record',
     WRITE_PATH,
-    '    const lsn = this.#change(writes, record, check);\n    writes.appended();\n',
-    '    writes.appended();\n    const lsn = this.#change(writes, record, check);\n',
+    '    const lsn = this.#change(writes, record, check);\n    writes.appended(lsn);\n',
+    '    writes.appended(0);\n    const lsn = this.#change(writes, record, check);\n',
     WRITES,
   ),
   mutant(
@@ -173,7 +173,7 @@ const order: readonly Mutant[] = [
   mutant(
     'links that were put off are not run before a walk or a count',
     'src/kv/entries/entries.ts',
-    '    this.#links.run();\n    if (this.#orderedIndex.isSettled) return;\n',
+    '    this.#links.run();\n    if (this.floor !== NO_FLOOR) this.#settleAllDue();\n    if (this.#orderedIndex.isSettled) return;\n',
     '    if (this.#orderedIndex.isSettled) return;\n',
     LINKS,
   ),

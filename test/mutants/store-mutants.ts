@@ -439,8 +439,8 @@ const opening: readonly Mutant[] = [
     edits: [
       {
         file: RECORD_READER,
-        find: 'into.addDelete(space, readKey(keyCodec, record, cursor, end));',
-        replace: 'readKey(keyCodec, record, cursor, end);',
+        find: 'if ((flags & EXPIRED) === 0) into.addDelete(space, key);',
+        replace: '',
       },
     ],
     tests: [CONTRACT],
@@ -814,8 +814,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());',
-        replace: 'return new FrozenEntries(this.#orderedIndex.clone(), this.#handles, this.#slabs.view());',
+        find: 'return new FrozenEntries(\n      this.#orderedIndex.clone(),\n      this.#handles.view(),',
+        replace: 'return new FrozenEntries(\n      this.#orderedIndex.clone(),\n      this.#handles,',
       },
     ],
     tests: [ENTRIES],
@@ -860,8 +860,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entry-slabs.ts',
-        find: 'return entryBytesOf(wideKeyField(key), valueBytes);',
-        replace: 'return entryBytesOf(narrowKeyField(key), valueBytes);',
+        find: 'return entryBytesOf(wideKeyField(key) |',
+        replace: 'return entryBytesOf(narrowKeyField(key) |',
       },
     ],
     tests: [SLABS],
@@ -871,9 +871,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: `      this.#setHandle(hash, id, previous, staged);
-      this.#slabs.release(previous);`,
-        replace: '      this.#setHandle(hash, id, previous, staged);',
+        find: '      this.#slabs.release(previous);\n    }\n    this.#compact();',
+        replace: '    }\n    this.#compact();',
       },
     ],
     tests: [ENTRIES],
@@ -884,8 +883,8 @@ const memory: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/entries/entries.ts',
-        find: 'return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());',
-        replace: 'return new FrozenEntries(this.#orderedIndex, this.#handles.view(), this.#slabs.view());',
+        find: 'return new FrozenEntries(\n      this.#orderedIndex.clone(),\n      this.#handles.view(),',
+        replace: 'return new FrozenEntries(\n      this.#orderedIndex,\n      this.#handles.view(),',
       },
     ],
     tests: [ENTRIES],

@@ -200,15 +200,15 @@ const attempts: readonly Mutant[] = [
     edits: [
       {
         file: ATTEMPT,
-        find: 'this.view = schema.view(lastLsn, true);',
+        find: 'this.view = schema.view(lastLsn, now, true);',
         replace:
-          'const kept = schema as unknown as { first?: StoreView };\n    if (this.number === 1) kept.first = schema.view(lastLsn, true);\n    this.view = kept.first!;',
+          'const kept = schema as unknown as { first?: StoreView };\n    if (this.number === 1) kept.first = schema.view(lastLsn, now, true);\n    this.view = kept.first!;',
       },
       { file: ATTEMPT, find: '    this.view?.close();\n', replace: '' },
     ],
   },
   mutantIn(VIEWED, 'a view finds what was written after it', [HISTORIES], {
-    find: 'entries.versionOf(handle) <= this.#storeView.lsn',
+    find: 'entries.versionOf(handle) <= lsn',
     replace: 'entries.versionOf(handle) > 0',
   }),
   mutantIn(ATTEMPT, 'an iteration goes on at the commit', [ITERATIONS], {
@@ -283,7 +283,7 @@ const ends: readonly Mutant[] = [
       'if (attempt.stoppedBy !== null) throw attempt.stoppedBy.error;\n    this.#succeed(open, lsn, options, result);',
   }),
   mutantIn(TRANSACTIONS, 'a transaction that is ended when the guard is set runs its parts', [HOOKS], {
-    find: '      // A hook may have ended it meanwhile.\n      if (open.hasEnded) return null;\n',
+    find: '      // A hook, or the clock, may have ended it meanwhile.\n      if (open.hasEnded) return null;\n',
     replace: '',
   }),
   mutantIn(TRANSACTIONS, 'a transaction that only reads is compared', [OVERFLOWS], {

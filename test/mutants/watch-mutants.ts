@@ -8,6 +8,7 @@ const INTERVALS = 'test/kv/interval-index.test.ts';
 const KEYS = 'test/kv/watch.test.ts';
 const PATH = 'test/kv/write-path.test.ts';
 const RANGES = 'test/kv/watch-range.test.ts';
+const REGISTRIES = 'test/kv/watch-registry.test.ts';
 
 const CHANGES = 'src/kv/read/range-changes.ts';
 const INDEX = 'src/kv/read/interval-index.ts';
@@ -58,7 +59,7 @@ const told: readonly Mutant[] = [
     replace: '',
   }),
   mutantIn(CHANGES, 'a key of a write that failed has changed', [RANGES], {
-    find: '      if (view.versionOf(handle) <= last.lsn) continue;\n',
+    find: '      if (live.versionOf(handle) <= last.lsn) continue;\n',
     replace: '',
   }),
   mutantIn(CHANGES, 'changed keys come in the order of the writes', [RANGES, HISTORIES], {
@@ -100,21 +101,25 @@ const missed: readonly Mutant[] = [
     find: '    for (const range of this.#found) this.#noteCleared(range, interval, matched);\n',
     replace: '',
   }),
-  mutantIn(REGISTRY, 'the second clear of a write has the bounds of the first', [HISTORIES], {
+  mutantIn(REGISTRY, 'the second clear of a write has the bounds of the first', [REGISTRIES], {
     find: 'bounds[clears - 1]!',
     replace: 'bounds[0]!',
   }),
   mutantIn(REGISTRY, 'a key is noted as absent that was there', [RANGES, HISTORIES], {
-    find: 'this.#space.entries.has(key) : wasThere',
-    replace: 'false : wasThere',
+    find: 'hasExpired || this.#space.entries.has(key);',
+    replace: 'hasExpired;',
   }),
-  mutantIn(REGISTRY, 'a drop wakes nobody', [KEYS], {
+  mutantIn(REGISTRY, 'a drop wakes nobody', [REGISTRIES], {
     find: 'else if (kind === DROP) watched.matchAll(this.#matched, true);',
     replace: 'else if (kind === DROP) continue;',
   }),
   mutantIn(REGISTRY, 'the watches that wait for the same key are not all woken', [KEYS, HISTORIES], {
     find: 'for (const watch of watches) matched.push(watch);',
     replace: 'matched.push(watches[0]!);',
+  }),
+  mutantIn(REGISTRY, 'a key is noted as it is at the last write to it', [REGISTRIES], {
+    find: 'if (changes.mustNote(key)) {',
+    replace: 'if (!changes.isEmpty || changes.mustNote(key)) {',
   }),
   mutantIn(STORE, 'a drop of a namespace without writes wakes nobody', [KEYS], {
     find: '        watches.registry.dropped(space);\n',
@@ -175,7 +180,7 @@ const left: readonly Mutant[] = [
     find: 'generator.return = (value) => {\n    watch.end();\n',
     replace: 'generator.return = (value) => {\n',
   }),
-  mutantIn(REGISTRY, 'commits are observed for ever', [KEYS], {
+  mutantIn(REGISTRY, 'commits are observed for ever', [REGISTRIES, KEYS], {
     find: '    this.#endObserving?.();\n',
     replace: '',
   }),

@@ -120,7 +120,14 @@ export interface Report {
 }
 
 /** What it reports wherever it runs. */
-export const EXPECTED = { size: 11, last: 'key:00009', map: 0, lsn: 17, inMemoryValue: 1 };
+export const EXPECTED = {
+  size: 11,
+  last: 'key:00009',
+  map: 0,
+  lsn: 17,
+  replicated: 'replicated',
+  inMemoryValue: 1,
+};
 
 /** A new folder for stores. */
 export function storesIn({ folder }: Installed): string {

@@ -28,7 +28,7 @@ interface Death {
 }
 
 type Random = (below: number) => number;
-type Line = readonly [what: string, ...rest: unknown[]];
+export type Line = readonly [what: string, ...rest: unknown[]];
 
 interface Verdict {
   readonly submitted: number;
@@ -131,7 +131,7 @@ export function builtEngines(): readonly Engine[] {
 }
 
 /** Small limits, so that what is rare in a big store is all the time in these. */
-function optionsFrom(random: Random, engine: Engine): StoreOptions {
+export function optionsFrom(random: Random, engine: Engine): StoreOptions {
   const pick = <T>(...choices: T[]): T => choices[random(choices.length)]!;
   return {
     engine,
@@ -143,7 +143,7 @@ function optionsFrom(random: Random, engine: Engine): StoreOptions {
   };
 }
 
-function settingsFrom(random: Random, life: number, options: StoreOptions, { moment }: Death): object {
+export function settingsFrom(random: Random, life: number, options: StoreOptions, { moment }: Death): object {
   const pick = <T>(...choices: T[]): T => choices[random(choices.length)]!;
   return {
     seed: random(1e9),
@@ -161,7 +161,7 @@ function settingsFrom(random: Random, life: number, options: StoreOptions, { mom
   };
 }
 
-function deathFrom(random: Random): Death {
+export function deathFrom(random: Random): Death {
   const moment = ['writing', 'writing', ...MOMENTS][random(MOMENTS.length + 2)] as Moment;
   const nth = {
     opening: 1,
@@ -176,7 +176,7 @@ function deathFrom(random: Random): Death {
 }
 
 /** Runs one of the programs to its end, or to its death. Resolves when everything it said has been heard. */
-async function runUntil(
+export async function runUntil(
   death: Death | null,
   program: string,
   parameters: readonly string[],

@@ -77,7 +77,22 @@ export function nameOf(space, key) {
  */
 export function say(...line) {
   const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
-  for (let written = 0; written < bytes.length; ) written += fs.writeSync(STDOUT, bytes, written);
+  for (let written = 0; written < bytes.length; ) written += writeSome(bytes, written);
+}
+
+/**
+ * Writes what the pipe takes. It may be full, because the reader is slow.
+ *
+ * @param {Buffer} bytes
+ * @param {number} from
+ */
+function writeSome(bytes, from) {
+  try {
+    return fs.writeSync(STDOUT, bytes, from);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') throw error;
+    return 0;
+  }
 }
 
 /**
@@ -122,6 +137,15 @@ export class History {
 
   get backups() {
     return [...this.#backups].map(([directory, { lsn, done }]) => ({ directory, lsn, done }));
+  }
+
+  /**
+   * Whether a write is known to end at that LSN.
+   *
+   * @param {number} lsn
+   */
+  hasLsn(lsn) {
+    return lsn <= BIRTH_LSN_MAX || this.#writes.some((write) => write.lsn === lsn);
   }
 
   /**

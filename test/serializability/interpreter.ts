@@ -20,7 +20,8 @@ export interface Collection {
   count(range: Range): number;
   nth(at: number): unknown;
   readonly size: number;
-  put(key: string, value: unknown): unknown;
+  put(key: string, value: unknown, options?: { readonly ttl?: number }): unknown;
+  touch(key: string, expiry: { readonly ttl: number }): unknown;
   delete(key: string): unknown;
   clear(range: Range): unknown;
 }
@@ -132,8 +133,10 @@ function take(step: Read | Write | Resume, tx: Tx, run: Run): void {
   }
   const { place } = step;
   const at = place === '' ? tx : tx.in(run.namespaceOf(place));
-  if (step.do === 'put') at.put(keyOf(step, run), `${step.id} after ${run.hash}`);
-  else if (step.do === 'delete') at.delete(keyOf(step, run));
+  if (step.do === 'put') {
+    const options = step.ttl === undefined ? undefined : { ttl: step.ttl };
+    at.put(keyOf(step, run), `${step.id} after ${run.hash}`, options);
+  } else if (step.do === 'delete') at.delete(keyOf(step, run));
   else if (step.do === 'clear') at.clear(step.range);
   else run.note(step, read(step, at, run));
 }

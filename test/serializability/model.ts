@@ -9,6 +9,7 @@ interface Item {
   readonly value: unknown;
   /** The LSN of the commit; 0 before it. */
   readonly version: number;
+  readonly expiresAt?: number;
 }
 
 function sorted(items: ReadonlyMap<string, Item>): [string, Item][] {
@@ -25,16 +26,20 @@ class ModelSpace {
   }
 }
 
+/** The time at which histories begin. */
+export const START_MS = 1000;
+
 /** A state of the store. */
 export class ModelState {
   readonly spaces: Map<PlaceName, ModelSpace>;
+  now = START_MS;
 
   constructor(spaces = new Map(PLACES.map((place) => [place, new ModelSpace(new Map(), place === '')]))) {
     this.spaces = spaces;
   }
 
   clone(): ModelState {
-    return new ModelState(
+    const state = new ModelState(
       new Map(
         [...this.spaces].map(([place, { items, isThere }]) => [
           place,
@@ -42,6 +47,16 @@ export class ModelState {
         ]),
       ),
     );
+    state.now = this.now;
+    return state;
+  }
+
+  /** Moves the clock on, which deletes the entries that come due. */
+  tick(ms: number): void {
+    this.now += ms;
+    for (const { items } of this.spaces.values())
+      for (const [key, { expiresAt }] of items)
+        if (expiresAt !== undefined && expiresAt <= this.now) items.delete(key);
   }
 
   /** The names of the namespaces that are there, and all entries in their order. */
@@ -126,8 +141,7 @@ export class ModelAttempt {
   /** Returns the state after the commit at an LSN. */
   commit(lsn: number): ModelState {
     for (const { items } of this.state.spaces.values())
-      for (const [key, { value, version }] of items)
-        if (version === 0) items.set(key, { value, version: lsn });
+      for (const [key, item] of items) if (item.version === 0) items.set(key, { ...item, version: lsn });
     return this.state;
   }
 }
@@ -214,9 +228,18 @@ class ModelTx implements Tx {
     return this.#space.items.size;
   }
 
-  put(key: string, value: unknown): void {
+  put(key: string, value: unknown, options: { readonly ttl?: number } = {}): void {
     this.#space.isThere = true;
-    this.#space.items.set(key, { value, version: 0 });
+    this.#space.items.set(key, { value, version: 0, ...this.#expiry(options) });
+  }
+
+  touch(key: string, expiry: { readonly ttl: number }): void {
+    const item = this.#space.items.get(key);
+    if (item !== undefined) this.put(key, item.value, expiry);
+  }
+
+  #expiry({ ttl }: { readonly ttl?: number }): { readonly expiresAt?: number } {
+    return ttl === undefined ? {} : { expiresAt: this.#attempt.state.now + ttl };
   }
 
   delete(key: string): void {

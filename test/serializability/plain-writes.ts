@@ -6,13 +6,15 @@ import type { Store } from '../../src/kv/store-interface.js';
 import type { Random } from '../../src/testing/random.js';
 import { type Collection, type Run, runNow, type Tx } from './interpreter.js';
 import { ModelAttempt } from './model.js';
-import { type Iteration, KEYS, PLACES, type PlaceName, type ProgramGenerator } from './programs.js';
+import { type Iteration, KEYS, PLACES, type PlaceName, type ProgramGenerator, TTL_MAX } from './programs.js';
 
 /** A store with the promises of its writes. */
 export interface Target {
   readonly db: Store<string, unknown>;
   /** The promises of the writes so far. */
   readonly promises: Promise<unknown>[];
+  /** The clock of the store. */
+  readonly clock: { now: number };
 }
 
 /** Something that happens at once. Both ways note the same results. */
@@ -27,7 +29,9 @@ type Choices = readonly [random: Random, generator: ProgramGenerator];
 /** Returns a random plain write. */
 export function plainWrite(random: Random, generator: ProgramGenerator): PlainWrite {
   const chosen = random.below(100);
+  if (chosen < 12) return tick(random);
   if (chosen < 35) return put(random, generator);
+  if (chosen < 40) return touch(random, generator);
   if (chosen < 50) return deletion(random, generator);
   if (chosen < 65) return batch([random, generator]);
   if (chosen < 75) return clear([random, generator]);
@@ -54,21 +58,45 @@ function versionOf(collection: Collection, key: string): number {
   return (collection.getEntry(key) as { version: number } | undefined)?.version ?? 0;
 }
 
+/** Moves the clock on. A write to a namespace that nothing else uses gives that its place among the commits. */
+function tick(random: Random): PlainWrite {
+  const ms = 1 + random.below(TTL_MAX);
+  return {
+    what: `the clock moves on by ${ms}`,
+    toStore: ({ db, promises, clock }) => {
+      clock.now += ms;
+      promises.push(db.namespace('clock').put('now', clock.now));
+    },
+    toModel: ({ state }) => state.tick(ms),
+  };
+}
+
+function touch(random: Random, generator: ProgramGenerator): PlainWrite {
+  const [place, key, ttl] = [generator.place(), random.pick(KEYS), 1 + random.below(TTL_MAX)];
+  return {
+    what: `touch ${place}/${key} for ${ttl}`,
+    toStore: (target) =>
+      target.promises.push(collectionOf(target, place).touch(key, { ttl }) as Promise<unknown>),
+    toModel: ({ tx }) => (place === '' ? tx : tx.in(place)).touch(key, { ttl }),
+  };
+}
+
 function put(random: Random, generator: ProgramGenerator): PlainWrite {
+  const expiry = generator.expiry();
   const [place, key, id] = [generator.place(), random.pick(KEYS), generator.nextPut()];
   const expected = random.pick(['any', 'any', 'same', 'absent'] as const);
   return {
-    what: `put ${place}/${key} (${expected})`,
+    what: `put ${place}/${key} (${expected}) ${JSON.stringify(expiry)}`,
     toStore: (target, run) => {
       const at = collectionOf(target, place) as Store<string, unknown>;
       const ifVersion = expected === 'same' ? versionOf(at as Collection, key) : 0;
-      const options = expected === 'any' ? {} : { ifVersion };
+      const options = expected === 'any' ? expiry : { ...expiry, ifVersion };
       noteRefusal(run, () => target.promises.push(at.put(key, id, options)));
     },
     toModel: ({ tx }, run) => {
       const at = place === '' ? tx : tx.in(place);
       const isRefused = expected === 'absent' && at.has(key);
-      if (!isRefused) at.put(key, id);
+      if (!isRefused) at.put(key, id, expiry);
       run.note({ do: 'write' }, isRefused ? 'KEELSON_CONFLICT' : 'written');
     },
   };
@@ -87,7 +115,7 @@ function deletion(random: Random, generator: ProgramGenerator): PlainWrite {
 function batch([random, generator]: Choices): PlainWrite {
   const places = [generator.place(), generator.place(), generator.place()] as const;
   const keys = [random.pick(KEYS), random.pick(KEYS), random.pick(KEYS)] as const;
-  const id = generator.nextPut();
+  const [id, expiry] = [generator.nextPut(), generator.expiry()];
   const inStore = ({ db }: Target, place: PlaceName) => place !== '' && { namespace: db.namespace(place) };
   return {
     what: `batch of ${places.map((place, at) => `${place}/${keys[at]}`)}`,
@@ -95,7 +123,7 @@ function batch([random, generator]: Choices): PlainWrite {
       const operations = [
         { type: 'check', key: keys[0], version: 0, ...inStore(target, places[0]) } as const,
         { type: 'delete', key: keys[1], ...inStore(target, places[1]) } as const,
-        { type: 'put', key: keys[2], value: id, ...inStore(target, places[2]) } as const,
+        { type: 'put', key: keys[2], value: id, ...expiry, ...inStore(target, places[2]) } as const,
       ];
       noteRefusal(run, () => target.promises.push(target.db.batch(operations)));
     },
@@ -104,7 +132,7 @@ function batch([random, generator]: Choices): PlainWrite {
       const isRefused = checked!.has(keys[0]);
       if (!isRefused) {
         deleted!.delete(keys[1]);
-        written!.put(keys[2], id);
+        written!.put(keys[2], id, expiry);
       }
       run.note({ do: 'write' }, isRefused ? 'KEELSON_CONFLICT' : 'written');
     },

@@ -11,6 +11,9 @@ export const PLACES: readonly PlaceName[] = ['', 'one', 'two'];
 /** So few keys that transactions meet, with two prefixes. */
 export const KEYS: readonly string[] = ['a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'b2', 'b3'];
 
+/** The longest time for which an entry lives. The clock moves on by about as much. */
+export const TTL_MAX = 30;
+
 /** Bounds between and beyond the keys, too. */
 const BOUNDS: readonly string[] = ['', 'a', 'b', 'c', 'a12', ...KEYS];
 
@@ -59,6 +62,8 @@ export type Step =
       readonly key: number;
       readonly isDependent: boolean;
       readonly id: number;
+      /** In synchronous programs only: another one sees its own entry by the time of its view. */
+      readonly ttl?: number;
     }
   | {
       readonly do: 'delete';
@@ -110,6 +115,11 @@ export class ProgramGenerator {
     return this.#random.chance(0.5) ? '' : this.#random.pick(PLACES);
   }
 
+  /** Returns the expiry of a put, or nothing. */
+  expiry(): { readonly ttl?: number } {
+    return this.#random.chance(0.4) ? { ttl: 1 + this.#random.below(TTL_MAX) } : {};
+  }
+
   range(): Range {
     const random = this.#random;
     if (random.chance(0.2)) return {};
@@ -123,8 +133,8 @@ export class ProgramGenerator {
   #step(kind: ProgramKind): Step {
     const chosen = this.#random.below(100);
     if (chosen < 50 || !kind.hasWrites) return this.#read();
-    if (chosen < 90) return this.#write();
-    if (kind.depth === 0) return this.#write();
+    if (chosen < 90) return this.#write(kind);
+    if (kind.depth === 0) return this.#write(kind);
     const inner = { ...kind, depth: kind.depth - 1 };
     if (chosen < 96 || kind.isAtCommit)
       return { do: 'nested', steps: this.program(4, inner), isUndone: this.#random.chance(0.5) };
@@ -158,11 +168,12 @@ export class ProgramGenerator {
     }
   }
 
-  #write(): Step {
+  #write(kind: ProgramKind): Step {
     const random = this.#random;
     const place = this.place();
     const chosen = random.below(10);
-    if (chosen < 6) return { do: 'put', ...this.#keyIn(place), id: this.nextPut() };
+    if (chosen < 6)
+      return { do: 'put', ...this.#keyIn(place), id: this.nextPut(), ...(!kind.hasPauses && this.expiry()) };
     if (chosen < 9) return { do: 'delete', ...this.#keyIn(place) };
     return { do: 'clear', place, range: this.range() };
   }

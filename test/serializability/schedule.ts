@@ -8,7 +8,7 @@ import type { SimulatedDisk } from '../../src/testing/index.js';
 import { Random } from '../../src/testing/random.js';
 import { History } from './history.js';
 import { Run, runNow, runWithPauses, type Tx } from './interpreter.js';
-import type { ModelAttempt, ModelState } from './model.js';
+import { type ModelAttempt, type ModelState, START_MS } from './model.js';
 import { type PlainWrite, plainWrite, type Target } from './plain-writes.js';
 import { PLACES, type PlaceName, ProgramGenerator, type Step } from './programs.js';
 import { Scheduler } from './scheduler.js';
@@ -32,12 +32,13 @@ export async function playSchedule(seed: number, outcomes: Outcomes): Promise<re
   const random = new Random(seed);
   const disk = newDisk(seed);
   // With a small write log, old transactions compare views.
-  const db = await openOn(disk.life(), random.pick([1, 3, 8, 1000]));
-  const schedule = new Schedule(db, random, outcomes);
+  const clock = { now: START_MS };
+  const db = await openOn(disk.life(), random.pick([1, 3, 8, 1000]), () => clock.now);
+  const schedule = new Schedule({ db, promises: [], clock }, random, outcomes);
   try {
     const state = await schedule.play();
     expect(contentsOf(db), 'the store at the end').toEqual(state.contents);
-    if (random.chance(0.1)) await checkReplay(disk, db, state);
+    if (random.chance(0.1)) await checkReplay(disk, schedule.target, state);
     return schedule.log;
   } catch (error) {
     throw new Error(`Seed ${seed}: ${(error as Error).message}\n\n${schedule.log.join('\n')}`, {
@@ -49,13 +50,9 @@ export async function playSchedule(seed: number, outcomes: Outcomes): Promise<re
 }
 
 /** Checks that the log says the same as the memory. */
-async function checkReplay(
-  disk: SimulatedDisk,
-  db: Store<string, unknown>,
-  state: ModelState,
-): Promise<void> {
+async function checkReplay(disk: SimulatedDisk, { db, clock }: Target, state: ModelState): Promise<void> {
   await db.close();
-  const opened = await openOn(disk.life());
+  const opened = await openOn(disk.life(), undefined, () => clock.now);
   try {
     expect(contentsOf(opened), 'the store that was opened again').toEqual(state.contents);
   } finally {
@@ -84,15 +81,15 @@ interface Program {
 class Schedule {
   /** What has happened, for the message of a failure. */
   readonly log: string[] = [];
-  readonly #target: Target;
+  readonly target: Target;
   readonly #random: Random;
   readonly #generator: ProgramGenerator;
   readonly #scheduler: Scheduler;
   readonly #history = new History();
   readonly #outcomes: Outcomes;
 
-  constructor(db: Store<string, unknown>, random: Random, outcomes: Outcomes) {
-    this.#target = { db, promises: [] };
+  constructor(target: Target, random: Random, outcomes: Outcomes) {
+    this.target = target;
     this.#random = random;
     this.#generator = new ProgramGenerator(random);
     this.#scheduler = new Scheduler(random);
@@ -107,23 +104,23 @@ class Schedule {
     this.#scheduler.start(() => this.#writePlainly());
     this.#scheduler.start(() => this.#readSnapshot());
     await this.#scheduler.run();
-    await Promise.all(this.#target.promises);
+    await Promise.all(this.target.promises);
     return this.#history.check();
   }
 
   async #writePlainly(): Promise<void> {
     for (let left = 2 + this.#random.below(10); left > 0; left--) {
       await this.#scheduler.pause();
-      if (this.#random.chance(0.05)) this.#target.promises.push(this.#target.db.checkpoint());
+      if (this.#random.chance(0.05)) this.target.promises.push(this.target.db.checkpoint());
       else this.#write(plainWrite(this.#random, this.#generator));
     }
   }
 
   #write({ what, toStore, toModel }: PlainWrite): void {
-    const { db } = this.#target;
+    const { db } = this.target;
     const run = new Run((name) => db.namespace(name));
     const sinceLsn = db.lastLsn;
-    toStore(this.#target, run);
+    toStore(this.target, run);
     const untilLsn = db.lastLsn;
     const lsn = untilLsn === sinceLsn ? null : untilLsn;
     this.log.push(`LSN ${untilLsn}: ${what}`);
@@ -132,7 +129,7 @@ class Schedule {
 
   async #readSnapshot(): Promise<void> {
     for (let left = this.#random.below(10); left > 0; left--) await this.#scheduler.pause();
-    const { db } = this.#target;
+    const { db } = this.target;
     const snapshot = db.snapshot();
     const views = PLACES.map((place) => (place === '' ? snapshot : snapshot.in(db.namespace(place))));
     for (let left = this.#random.below(10); left > 0; left--) await this.#scheduler.pause();
@@ -154,7 +151,7 @@ class Schedule {
   }
 
   async #transactOnce(): Promise<void> {
-    const [random, { db }] = [this.#random, this.#target];
+    const [random, { db }] = [this.#random, this.target];
     const kind = { hasPauses: true, hasWrites: random.chance(0.85), depth: 2, isAtCommit: false };
     const steps = this.#generator.program(8, kind);
     const program = { steps, isFailing: random.chance(0.05), isAborted: random.chance(0.05) };
@@ -179,7 +176,7 @@ class Schedule {
     this.log.push(`LSN ${lsn}, view ${viewLsn}: ${what}`);
     const runsAtCommit = JSON.stringify(steps).includes('"atCommit"');
     // Without parts at the commit, a transaction without writes is serial at its view.
-    const untilLsn = runsAtCommit ? this.#target.db.lastLsn : viewLsn;
+    const untilLsn = runsAtCommit ? this.target.db.lastLsn : viewLsn;
     const replay = replayOf((attempt, replayed) => {
       runNow(steps, attempt.tx, replayed);
       attempt.runAtCommits();

@@ -16,8 +16,12 @@ export function newDisk(seed: number): SimulatedDisk {
 }
 
 /** Opens the store of a storage. `changesMax` is the most changes in its write log. */
-export async function openOn<V = unknown>(storage: Storage, changesMax?: number): Promise<Store<string, V>> {
-  const options = resolveStoreOptions({});
+export async function openOn<V = unknown>(
+  storage: Storage,
+  changesMax?: number,
+  clock?: () => number,
+): Promise<Store<string, V>> {
+  const options = resolveStoreOptions({ clock });
   const db = await openStoreOn(storage, DIRECTORY, options, SMALL_FILES, changesMax);
   return db as unknown as Store<string, V>;
 }

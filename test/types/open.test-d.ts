@@ -234,6 +234,7 @@ it('types what is read and what a write resolves with', () => {
       readonly key: string;
       readonly value: User;
       readonly version: Lsn;
+      readonly expiresAt?: number;
     }>();
     expectTypeOf(db.getEntryMany(['ada'])).toEqualTypeOf<(VersionedValue<User> | undefined)[]>();
     expectTypeOf(db.hasMany(['ada'])).toEqualTypeOf<boolean[]>();

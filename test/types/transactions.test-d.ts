@@ -208,7 +208,7 @@ it('types conditions', () => {
       { name: 'Ada' },
       {
         // @ts-expect-error no such option
-        ttl: 7,
+        timeToLive: 7,
       },
     );
   });

@@ -20,7 +20,13 @@ import {
 import { segmentPath } from '../format/segment-names.js';
 import { listSegments } from '../segments/segment-files.js';
 import { FollowedSegments } from './followed-segments.js';
-import { type RecordVisit, replayRecords } from './journal-reader.js';
+import {
+  type ReaderPlace,
+  type RecordVisit,
+  type RecordWindow,
+  readWindows,
+  replayRecords,
+} from './journal-reader.js';
 import { CommitHeaders, SegmentWalk } from './segment-walk.js';
 
 /** The most looks for another segment in one update. */
@@ -54,26 +60,45 @@ type Look =
   /** A file was retired during the look. */
   | 'disturbed';
 
+/** The error of windows() when the follower is left behind. */
+export class LeftBehind extends Error {}
+
+/** Returns true if the records of the segment define everything that they refer to: no recovery has made it of others. */
+function isSelfContained({ header, lsn }: Beginning): boolean {
+  return header.lineageStart === null || lsn === 0;
+}
+
 /** Follows the files of a journal from one LSN on. One call at a time. */
 export class FileFollower {
   readonly #storage: Storage;
   readonly #directory: string;
   readonly #journalId: Uint8Array;
   readonly #segments = new FollowedSegments();
+  readonly #isDefined: boolean;
+  #startLsn: number | null = null;
   #walk: SegmentWalk | null = null;
   #provenLsn: number;
 
-  /** `lsn` is the LSN after which the follower starts. The log up to there must have been durable. */
-  constructor(storage: Storage, directory: string, journalId: Uint8Array, lsn: number) {
+  /**
+   * `lsn` is the LSN after which the follower starts. The log up to there must have been durable, unless `isDefined` is true:
+   * then the follower starts earlier, at the start of a segment whose records define everything that they refer to.
+   */
+  constructor(storage: Storage, directory: string, journalId: Uint8Array, lsn: number, isDefined = false) {
     this.#storage = storage;
     this.#directory = directory;
     this.#journalId = journalId;
     this.#provenLsn = lsn;
+    this.#isDefined = isDefined;
   }
 
   /** The LSN up to which records can be read, all of them durable. update() moves it. */
   get lsn(): number {
     return this.#walk === null ? this.#provenLsn : Math.max(this.#walk.lsn, 0);
+  }
+
+  /** The LSN at which the segment begins where the follower has started; null until update() has found it. */
+  get startLsn(): number | null {
+    return this.#startLsn;
   }
 
   /**
@@ -111,11 +136,29 @@ export class FileFollower {
       this.#segments.forget(this.lsn);
       return true;
     } catch (error) {
-      const mayBeRetired =
-        isKeelsonError(error, 'KEELSON_CORRUPT') || isKeelsonError(error, 'KEELSON_NOT_FOUND');
-      if (mayBeRetired && !(await this.#isThere(place.sequence))) return false;
+      if (await this.#isBecauseRetired(error, place)) return false;
       throw error;
     }
+  }
+
+  /**
+   * Iterates over windows of the records above `place.lsn` and up to `lsn`. Moves `place` along.
+   *
+   * @throws LeftBehind, a RangeError if `place.lsn` is inside a record, and KEELSON_CORRUPT if a record does not verify.
+   */
+  async *windows(place: ReaderPlace): AsyncGenerator<RecordWindow, void, undefined> {
+    try {
+      yield* readWindows(this.#storage, this.#segments, place, this.lsn, WINDOW_BYTES);
+      this.#segments.forget(place.lsn);
+    } catch (error) {
+      throw (await this.#isBecauseRetired(error, place)) ? new LeftBehind() : error;
+    }
+  }
+
+  /** Resolves with true if reading at `place` has failed because the owner has retired the segment. */
+  async #isBecauseRetired(error: unknown, { sequence }: ReaderPlace): Promise<boolean> {
+    const mayBe = isKeelsonError(error, 'KEELSON_CORRUPT') || isKeelsonError(error, 'KEELSON_NOT_FOUND');
+    return mayBe && !(await this.#isThere(sequence));
   }
 
   /**
@@ -141,11 +184,11 @@ export class FileFollower {
     }
   }
 
-  /** Resolves with the LSN with which the oldest segment begins, or with null if there is none. */
+  /** Resolves with the lowest LSN from which a follower can start with `isDefined`, or with null if there is none. */
   async oldestLsn(): Promise<number | null> {
     for (const sequence of await listSegments(this.#storage, this.#directory)) {
       const beginning = await this.#beginningOf(sequence);
-      if (beginning !== null && beginning !== 'retired') return beginning.lsn;
+      if (beginning !== null && beginning !== 'retired' && isSelfContained(beginning)) return beginning.lsn;
     }
     return null;
   }
@@ -185,7 +228,11 @@ export class FileFollower {
       if (beginning === 'retired') return 'disturbed';
       if (beginning === null) continue;
       isBegun = true;
-      if (beginning.lsn <= this.lsn) return this.#enter(beginning);
+      if (beginning.lsn > this.lsn || (this.#isDefined && !isSelfContained(beginning))) continue;
+      this.#startLsn = beginning.lsn;
+      // What an older segment holds may have been replaced since.
+      if (this.#isDefined) this.#provenLsn = beginning.lsn;
+      return this.#enter(beginning);
     }
     return isBegun || this.lsn > 0 ? 'gone' : 'nothing';
   }

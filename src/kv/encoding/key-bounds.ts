@@ -25,3 +25,9 @@ export const LOWEST_KEY: IndexKey = '';
 export function successorOf(key: IndexKey): IndexKey {
   return `${key}\0`;
 }
+
+/** Returns true when the key is within bounds. */
+export function isWithin({ low, lowInclusive, high, highInclusive }: KeyBounds, key: IndexKey): boolean {
+  if (low !== undefined && (lowInclusive ? key < low : key <= low)) return false;
+  return high === undefined || (highInclusive ? key <= high : key < high);
+}

@@ -2,6 +2,8 @@
 // ids, and a table from ids to handles. All of it is in memory. An entry is whole in its slab before an index leads to
 // it.
 //
+// Entries with deadlines leave the indexes when they are found due: see expiring-entries.ts.
+//
 // Reads and writes of single keys use the hash index. Ranges and views use the ordered index, which changes only when a
 // key is added or deleted.
 
@@ -9,9 +11,11 @@ import { viewOf } from '../../copy-bytes.js';
 import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { Compaction, mayNeedCompaction } from './compaction.js';
-import { EntryHandles, type EntryId } from './entry-handles.js';
+import { DeadlineHeap } from './deadline-heap.js';
+import { EntryHandles, type EntryId, isFree } from './entry-handles.js';
 import { EntrySlabs, type SlabMemory } from './entry-slabs.js';
-import { FrozenEntries, ShortFrozenEntries } from './frozen-entries.js';
+import { ExpiringEntries, type Leaving, NO_FLOOR } from './expiring-entries.js';
+import { type FrozenDue, FrozenEntries, ShortFrozenEntries } from './frozen-entries.js';
 import { HashIndex, NOT_FOUND } from './hash-index.js';
 import { hashKey, mayBeSlice } from './key-units.js';
 import { LinkQueue } from './link-queue.js';
@@ -26,8 +30,18 @@ interface EntriesParts {
   readonly hashIndex: HashIndex<IndexKey>;
   readonly handles: EntryHandles;
   readonly slabs: EntrySlabs;
+  /** The deadlines, and the entries that were found due; null without any. */
+  readonly expiring: { readonly heap: DeadlineHeap; readonly due: Map<IndexKey, EntryId> } | null;
   /** True when the hash index has refused a key. A lookup then goes on in the ordered index. */
   readonly isHashIndexPartial: boolean;
+}
+
+/** How a space hears of its entries that expire. */
+export interface ExpiryHooks {
+  /** Called before a read of the order of keys while due entries are among them. Has all of them leave. */
+  settleAll(): void;
+  /** Called with the key and the deadline of each entry that was found due. */
+  left(key: IndexKey, deadline: number, id: EntryId): void;
 }
 
 /** Options of entries. Tests give small sizes. */
@@ -53,13 +67,17 @@ const NO_OPTIONS: EntriesOptions = {};
 const NO_PARTS = newParts(NO_OPTIONS);
 
 /** The live entries of one space. Only src/kv/write/change-entries.ts changes them. */
-export class Entries implements View {
+export class Entries implements View, Leaving {
   // The parts, or those of NO_PARTS until the first stage(): a store may have many empty spaces.
   #orderedIndex = NO_PARTS.orderedIndex;
   #hashIndex = NO_PARTS.hashIndex;
   #handles = NO_PARTS.handles;
   #slabs = NO_PARTS.slabs;
   #compaction: Compaction | null = null;
+  /** The entries with deadlines, or null when there has never been one. */
+  #expiring: ExpiringEntries | null = null;
+  /** Set by the space before its first entry with a deadline. */
+  expiryHooks: ExpiryHooks | null = null;
   readonly #seed: number;
   readonly #links: LinkQueue;
   readonly #options: EntriesOptions;
@@ -86,7 +104,8 @@ export class Entries implements View {
     if (parts !== null) this.#take(parts);
   }
 
-  #take({ orderedIndex, hashIndex, handles, slabs, isHashIndexPartial }: EntriesParts): void {
+  #take({ orderedIndex, hashIndex, handles, slabs, expiring, isHashIndexPartial }: EntriesParts): void {
+    if (expiring !== null) this.#expiring = new ExpiringEntries(this, expiring.heap, expiring.due);
     this.#orderedIndex = orderedIndex;
     this.#hashIndex = hashIndex;
     this.#handles = handles;
@@ -100,6 +119,7 @@ export class Entries implements View {
       ...this.#slabs.memory,
       hashIndexBytes: this.#hashIndex.memoryBytes,
       handleBytes: this.#handles.memoryBytes,
+      deadlineBytes: this.#expiring?.memoryBytes ?? 0,
     };
   }
 
@@ -110,7 +130,34 @@ export class Entries implements View {
 
   get size(): number {
     this.#links.runOutsideOfCommits();
+    if (this.floor !== NO_FLOOR) this.#settleAllDue();
     return this.#orderedIndex.size;
+  }
+
+  /** The number of entries, with those that are due and whose removal is not in the log. */
+  get sizeWithDue(): number {
+    this.#links.runOutsideOfCommits();
+    return this.#orderedIndex.size + this.dueCount;
+  }
+
+  /** The number of entries that have a deadline, without those that were found due. */
+  get expiringCount(): number {
+    return this.#expiring?.count ?? 0;
+  }
+
+  /** The number of entries that were found due and whose removal is not in the log. */
+  get dueCount(): number {
+    return this.#expiring?.due.size ?? 0;
+  }
+
+  /** All entries with a deadline up to this time are due, though some are in the indexes; NO_FLOOR for none. */
+  get floor(): number {
+    return this.#expiring === null ? NO_FLOOR : this.#expiring.floor;
+  }
+
+  /** A time before which no entry is due; infinity when none has a deadline. */
+  get earliest(): number {
+    return this.#expiring?.earliest ?? Number.POSITIVE_INFINITY;
   }
 
   find(key: IndexKey): EntryHandle | undefined {
@@ -118,7 +165,35 @@ export class Entries implements View {
     this.#links.runOutsideOfCommits();
     if (this.#isHashIndexPartial) this.#settle();
     const handle = this.#handleOfKey(key, hashKey(key, this.#seed));
-    return handle === NOT_FOUND ? undefined : handle;
+    return handle === NOT_FOUND || this.#isHidden(handle) ? undefined : handle;
+  }
+
+  /** Returns true for the entry of a key that is due, and whose removal is not in the log. Nothing must be put off. */
+  isDue(key: IndexKey): boolean {
+    const expiring = this.#expiring;
+    if (expiring === null) return false;
+    if (expiring.due.size > 0 && expiring.due.get(key) !== undefined) return true;
+    if (expiring.floor === NO_FLOOR) return false;
+    const handle = this.#handleOfKey(key, hashKey(key, this.#seed));
+    return handle !== NOT_FOUND && this.#isHidden(handle);
+  }
+
+  /** Returns the keys of at most `max` entries that were found due and have left the indexes. */
+  dueKeys(max: number): IndexKey[] {
+    return this.#expiring?.dueKeys(max) ?? [];
+  }
+
+  /**
+   * Has at most `max` entries leave the indexes that are due at `now`, and hides the rest of them. Call it inside of a change.
+   * Returns the number of entries that have left because of `now`, without those that were due at `known`.
+   */
+  settleDue(now: number, max: number, known: number = NO_FLOOR): number {
+    return this.#expiring?.settle(now, max, this.#left, known) ?? 0;
+  }
+
+  /** Hides the entries that are due at `now` from reads. */
+  hideDue(now: number): void {
+    this.#expiring?.hide(now);
   }
 
   /** Returns what find() returns, without the links that were put off. */
@@ -129,11 +204,6 @@ export class Entries implements View {
 
   has(key: IndexKey): boolean {
     return this.find(key) !== undefined;
-  }
-
-  /** Returns true when the entry of an id has this handle. The id may be free by now. */
-  isAt(id: EntryId, handle: EntryHandle): boolean {
-    return id < this.#handles.end && this.#handles.get(id) === handle;
   }
 
   /** Returns the id of an entry. */
@@ -185,15 +255,29 @@ export class Entries implements View {
     return this.freeze();
   }
 
-  /** Returns what view() returns, inside of a change: without links that were put off. Only StoreViews calls it. */
-  freeze(): FrozenEntries {
-    return new FrozenEntries(this.#orderedIndex.clone(), this.#handles.view(), this.#slabs.view());
+  /**
+   * Returns what view() returns, inside of a change: without links that were put off. With `keepsDue`, it has the due list, too.
+   * Only StoreViews calls it.
+   */
+  freeze(keepsDue = false): FrozenEntries {
+    return new FrozenEntries(
+      this.#orderedIndex.clone(),
+      this.#handles.view(),
+      this.#slabs.view(),
+      this.#freezeDue(keepsDue),
+    );
   }
 
   /** Returns what freeze() returns, for a short time. The caller closes it in any case. */
   freezeForShort(): ShortFrozenEntries {
     const handles = this.#handles.shortView();
     return new ShortFrozenEntries(this.#orderedIndex.clone(), handles, this.#slabs.view());
+  }
+
+  #freezeDue(keepsDue: boolean): FrozenDue | null {
+    const expiring = this.#expiring;
+    if (expiring === null || !expiring.isUsed) return null;
+    return { keys: keepsDue ? [...expiring.due] : [], floor: expiring.floor };
   }
 
   /** Yields the keys in a range with their handles. For tests, while the entries do not change. */
@@ -215,6 +299,10 @@ export class Entries implements View {
     deadline = NO_DEADLINE,
   ): EntryHandle {
     if (this.#slabs === NO_PARTS.slabs) this.#makeParts();
+    if (deadline !== NO_DEADLINE) {
+      this.#expiring ??= new ExpiringEntries(this);
+      this.#expiring.reserve(this.#stagedCount + 1);
+    }
     const handle = this.#slabs.append(key, this.#seed, bytes, start, end, view, deadline);
     this.#stagedCount++;
     return handle;
@@ -226,7 +314,7 @@ export class Entries implements View {
    */
   stageTouch(key: IndexKey, deadline: number): EntryHandle {
     const handle = this.#handleOfKey(key, hashKey(key, this.#seed));
-    if (handle === NOT_FOUND) return NO_HANDLE;
+    if (handle === NOT_FOUND || this.#isHidden(handle)) return NO_HANDLE;
     return this.#slabs.read(handle, (bytes, start, end) =>
       this.stage(key, bytes, start, end, undefined, deadline),
     );
@@ -257,7 +345,9 @@ export class Entries implements View {
   link(key: IndexKey, version: number, staged: EntryHandle, isOwnKey = false): boolean {
     this.#stagedCount--;
     const hash = this.#slabs.stagedHashOf(staged);
+    if (this.#expiring !== null) this.#beforeLink(key, staged, this.#expiring);
     const previous = this.#handleOfKey(key, hash);
+    const isNew = previous === NOT_FOUND || this.#isHidden(previous);
     if (previous === NOT_FOUND) {
       const isKept = isOwnKey || !mayBeSlice(key);
       this.#add(isKept ? key : this.#slabs.keyOf(staged), hash, version, staged);
@@ -266,10 +356,20 @@ export class Entries implements View {
       this.changedId = id;
       this.#slabs.stamp(staged, version, id);
       this.#setHandle(hash, id, previous, staged);
+      this.#expiring?.linked(id, this.deadlineOf(previous), this.deadlineOf(staged));
       this.#slabs.release(previous);
     }
     this.#compact();
-    return previous === NOT_FOUND;
+    return isNew;
+  }
+
+  /** Makes way for an entry: removes a due one with its key, and lets it not meet a floor that is above its deadline. */
+  #beforeLink(key: IndexKey, staged: EntryHandle, expiring: ExpiringEntries): void {
+    const due = expiring.takeDue(key);
+    if (due !== undefined) this.#free(due);
+    if (expiring.floor === NO_FLOOR) return;
+    const deadline = this.deadlineOf(staged);
+    if (deadline !== NO_DEADLINE && deadline <= expiring.floor) expiring.settle(0, 0, this.#left, NO_FLOOR);
   }
 
   /** Returns the key of an entry, as a string that keeps no longer string in memory. `key` is the same key. */
@@ -289,17 +389,28 @@ export class Entries implements View {
     return this.#orderedIndex.endGathering();
   }
 
-  /** Deletes a key. Returns false when it was not there. */
+  /** Deletes a key, also one that is due. Returns false when it was in no index. */
   delete(key: IndexKey): boolean {
+    const due = this.#expiring?.takeDue(key);
+    if (due !== undefined) {
+      this.#free(due);
+      this.#afterDelete();
+      return false;
+    }
     const hash = hashKey(key, this.#seed);
     const handle = this.#handleOfKey(key, hash);
     if (handle === NOT_FOUND) return false;
     this.changedId = this.#slabs.idOf(handle);
     this.#orderedIndex.delete(key);
     this.#forget(hash, this.changedId, handle);
-    if (this.#orderedIndex.size === 0 && this.#handles.end > IDS_KEPT_MAX) this.#forgetAll();
-    this.#compact();
+    this.#afterDelete();
     return true;
+  }
+
+  #afterDelete(): void {
+    if (this.#orderedIndex.size === 0 && this.dueCount === 0 && this.#handles.end > IDS_KEPT_MAX)
+      this.#forgetAll();
+    this.#compact();
   }
 
   /**
@@ -307,7 +418,9 @@ export class Entries implements View {
    * bounds and without staged entries O(1), otherwise O(keys in the range).
    */
   deleteRange(bounds: KeyBounds, onId: ((id: EntryId) => void) | null = null): number {
-    if (this.#orderedIndex.count(bounds) === this.#orderedIndex.size) return this.#deleteAll();
+    const isAllDue = this.#expiring?.isAllDueIn(bounds) ?? true;
+    if (isAllDue && this.#orderedIndex.count(bounds) === this.#orderedIndex.size) return this.#deleteAll();
+    this.#expiring?.takeDueIn(bounds, (id) => this.#free(id));
     const walk = this.#orderedIndex.walk(bounds);
     while (walk.advance()) {
       onId?.(walk.value);
@@ -328,7 +441,83 @@ export class Entries implements View {
     }
     if (this.#hashIndex.size !== this.size && !this.#isHashIndexPartial)
       throw new Error('the indexes differ in size');
+    const expiring = handles.filter((handle) => this.deadlineOf(handle) !== NO_DEADLINE);
+    if (expiring.length !== this.expiringCount) throw new Error('the entries with deadlines are miscounted');
+    for (const [key, id] of this.#expiring?.due ?? []) {
+      if (this.has(key)) throw new Error(`${key} is due and in the indexes`);
+      handles.push(this.handleOf(id));
+    }
     this.#slabs.checkValid(handles);
+  }
+
+  get endOfIds(): EntryId {
+    return this.#handles.end;
+  }
+
+  deadlineOfId(id: EntryId): number {
+    // An item of the heap may be older than a clear.
+    if (id >= this.#handles.end) return NO_DEADLINE;
+    const handle = this.#handles.get(id);
+    return isFree(handle) ? NO_DEADLINE : this.deadlineOf(handle);
+  }
+
+  get sizeInIndexes(): number {
+    return this.#orderedIndex.size;
+  }
+
+  leave(id: EntryId): IndexKey | null {
+    const handle = this.#handles.get(id);
+    const key = this.#slabs.keyOf(handle);
+    // An item of the heap may be that of an entry that is due already.
+    if (this.dueCount > 0 && this.#expiring!.due.get(key) === id) return null;
+    if (!this.#orderedIndex.delete(key)) return null;
+    this.#hashIndex.remove(this.#slabs.hashOf(handle, this.#seed), handle);
+    return key;
+  }
+
+  leaveInOrder(
+    from: IndexKey | null,
+    now: number,
+    max: number,
+    visited: number,
+    onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
+  ): IndexKey | null {
+    const walk = this.#orderedIndex.walk({
+      ...ALL_KEYS,
+      low: from ?? undefined,
+      lowInclusive: from === null,
+    });
+    /** The first and last keys of due entries between which there is no other entry. */
+    const runs: [IndexKey, IndexKey][] = [];
+    let run: [IndexKey, IndexKey] | null = null;
+    let last: IndexKey | null = null;
+    for (let at = 0, left = 0; ; at++) {
+      if (at >= visited || left >= max) break;
+      if (!walk.advance()) {
+        last = null;
+        break;
+      }
+      const { key, value: id } = walk;
+      last = key;
+      const handle = this.#handles.get(id);
+      const deadline = this.deadlineOf(handle);
+      if (deadline === NO_DEADLINE || deadline > now) {
+        run = null;
+        continue;
+      }
+      if (run === null) {
+        run = [key, key];
+        runs.push(run);
+      } else run[1] = key;
+      this.#hashIndex.remove(this.#slabs.hashOf(handle, this.#seed), handle);
+      onLeft(key, id, deadline);
+      left++;
+    }
+    for (const [low, high] of runs) {
+      if (low === high) this.#orderedIndex.delete(low);
+      else this.#orderedIndex.deleteRange({ low, lowInclusive: true, high, highInclusive: true });
+    }
+    return last;
   }
 
   #makeParts(): void {
@@ -347,19 +536,44 @@ export class Entries implements View {
 
   #newCompaction(): Compaction {
     const [slabs, seed] = [this.#slabs, this.#seed];
-    return new Compaction(this.#handles, slabs, (id, from, to) =>
-      this.#setHandle(slabs.hashOf(from, seed), id, from, to),
-    );
+    return new Compaction(this.#handles, slabs, (id, from, to) => {
+      // A due entry is in no index.
+      const isDue = this.dueCount > 0 && this.#expiring!.due.get(slabs.keyOf(from)) === id;
+      if (isDue) this.#handles.set(id, to);
+      else this.#setHandle(slabs.hashOf(from, seed), id, from, to);
+    });
   }
 
   /** Runs the link queue, and moves the tail of the ordered index into its tree. */
   #settle(): void {
     this.#links.run();
+    if (this.floor !== NO_FLOOR) this.#settleAllDue();
     if (this.#orderedIndex.isSettled) return;
     this.#links.guard.enter();
     this.#orderedIndex.settle();
     this.#links.guard.leave();
   }
+
+  /** Has all due entries leave the indexes. */
+  leaveDue(): void {
+    this.#links.runOutsideOfCommits();
+    if (this.floor !== NO_FLOOR) this.#settleAllDue();
+  }
+
+  #settleAllDue(): void {
+    this.expiryHooks?.settleAll();
+  }
+
+  /** Returns true for an entry that is due and that has not left the indexes yet. */
+  #isHidden(handle: EntryHandle): boolean {
+    const { floor } = this;
+    if (floor === NO_FLOOR) return false;
+    const deadline = this.deadlineOf(handle);
+    return deadline !== NO_DEADLINE && deadline <= floor;
+  }
+
+  readonly #left = (key: IndexKey, deadline: number, id: EntryId): void =>
+    this.expiryHooks?.left(key, deadline, id);
 
   #handleOfKey(key: IndexKey, hash: number): EntryHandle {
     const handle = this.#hashIndex.find(key, hash, this.#slabs);
@@ -374,6 +588,7 @@ export class Entries implements View {
     this.#slabs.stamp(handle, version, id);
     this.#orderedIndex.set(key, id);
     if (!this.#hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;
+    this.#expiring?.linked(id, NO_DEADLINE, this.deadlineOf(handle));
   }
 
   #setHandle(hash: number, id: EntryId, from: EntryHandle, to: EntryHandle): void {
@@ -383,8 +598,15 @@ export class Entries implements View {
 
   /** Removes an entry from all parts but the ordered index. */
   #forget(hash: number, id: EntryId, handle: EntryHandle): void {
+    this.#expiring?.unlinked(this.deadlineOf(handle));
     this.#hashIndex.remove(hash, handle);
     this.#slabs.release(handle);
+    this.#handles.remove(id);
+  }
+
+  /** Frees the memory of a due entry, which is in no index. */
+  #free(id: EntryId): void {
+    this.#slabs.release(this.#handles.get(id));
     this.#handles.remove(id);
   }
 
@@ -394,7 +616,11 @@ export class Entries implements View {
     else {
       const walk = this.#orderedIndex.walk(ALL_KEYS);
       while (walk.advance()) this.#slabs.release(this.#handles.get(walk.value));
+      this.#expiring?.takeDueIn(ALL_KEYS, (id) => this.#slabs.release(this.#handles.get(id)));
     }
+    // A staged entry may have a deadline, for which there is room.
+    if (this.#stagedCount === 0) this.#expiring = null;
+    else this.#expiring?.clear();
     const count = this.#orderedIndex.deleteRange(ALL_KEYS);
     this.#forgetAll();
     return count;
@@ -414,6 +640,8 @@ export interface EntriesMemory extends SlabMemory {
   readonly hashIndexBytes: number;
   /** The bytes of the table that leads from the ordered index to the entries. */
   readonly handleBytes: number;
+  /** The bytes of the heap of deadlines. */
+  readonly deadlineBytes: number;
 }
 
 function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax, populate }: EntriesOptions): EntriesParts {
@@ -422,6 +650,7 @@ function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax, populate }: Ent
     hashIndex: new HashIndex(tableSlotsMax),
     handles: new EntryHandles(),
     slabs: new EntrySlabs(slabBytesMax, undefined, new ViewEpoch(), populate),
+    expiring: null,
     isHashIndexPartial: false,
   };
 }
@@ -431,6 +660,8 @@ export class EntriesLoader {
   readonly #seed: number;
   readonly #links: LinkQueue;
   readonly #parts: Omit<EntriesParts, 'orderedIndex' | 'isHashIndexPartial'>;
+  #deadlines: DeadlineHeap | null = null;
+  #due: Map<IndexKey, EntryId> | null = null;
   readonly #orderedIndex: OrderedIndexLoader<EntryId>;
   /** The bytes of the last add(), and a view of them. */
   #bytes: Uint8Array | null = null;
@@ -460,7 +691,7 @@ export class EntriesLoader {
     this.#parts = newParts(options);
   }
 
-  /** The number of entries that have been added. */
+  /** The number of entries that have been added, without those that are due. */
   get size(): number {
     return this.#orderedIndex.size;
   }
@@ -469,18 +700,39 @@ export class EntriesLoader {
    * Adds an entry with the value `bytes[start, end)`, which is copied. Returns false for a key that is not above the
    * last key. The loader must not be used any more then. Throws NoSlabMemory.
    */
-  add(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): boolean {
+  add(
+    key: IndexKey,
+    version: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    deadline = NO_DEADLINE,
+  ): boolean {
     const { slabs, handles } = this.#parts;
     // Many entries come from one block.
     if (bytes !== this.#bytes) this.#view = viewOf(bytes);
     this.#bytes = bytes;
-    const handle = slabs.append(key, this.#seed, bytes, start, end, this.#view);
+    const handle = slabs.append(key, this.#seed, bytes, start, end, this.#view, deadline);
     this.#hashes[this.#gathered] = slabs.stagedHashOf(handle);
     this.#handles[this.#gathered++] = handle;
     if (this.#gathered === this.#hashes.length) this.#insertGathered();
     const id = handles.add(handle);
     slabs.stamp(handle, version, id);
+    if (deadline !== NO_DEADLINE) {
+      this.#deadlines ??= new DeadlineHeap();
+      this.#deadlines.push(deadline, id);
+    }
     return this.#orderedIndex.add(key, id);
+  }
+
+  /** Adds an entry that was found due, and whose removal is not in the log. Its key may stand anywhere. */
+  addDue(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
+    const { slabs, handles } = this.#parts;
+    const handle = slabs.append(key, this.#seed, bytes, start, end);
+    const id = handles.add(handle);
+    slabs.stamp(handle, version, id);
+    this.#due ??= new Map();
+    this.#due.set(key, id);
   }
 
   /** Inserts the gathered hashes. All their slots are loaded into the cache first, so that the cache misses overlap. */
@@ -498,8 +750,14 @@ export class EntriesLoader {
     const parts = {
       ...this.#parts,
       orderedIndex: this.#orderedIndex.finish(),
+      expiring: this.#expiring,
       isHashIndexPartial: this.#isHashIndexPartial,
     };
     return new Entries(this.#seed, this.#links, NO_OPTIONS, parts);
+  }
+
+  get #expiring(): EntriesParts['expiring'] {
+    if (this.#deadlines === null && this.#due === null) return null;
+    return { heap: this.#deadlines ?? new DeadlineHeap(), due: this.#due ?? new Map() };
   }
 }

@@ -11,6 +11,14 @@ import type { SlabsView } from './slabs-view.js';
 import type { FrozenIndexes } from './space-indexes.js';
 import type { IndexWalk, View } from './view.js';
 
+/** The due entries of a space at the moment of a view. An image has them until their removal is in the log. */
+export interface FrozenDue {
+  /** The keys and ids of those that have left the indexes, in no order. Empty in a view that does not keep them. */
+  readonly keys: readonly (readonly [IndexKey, EntryId])[];
+  /** All entries with a deadline up to this time are due, too: see ExpiringEntries. */
+  readonly floor: number;
+}
+
 /** The entries of a space at the moment of a view. */
 export class FrozenEntries implements View {
   readonly #index: OrderedIndex<EntryId>;
@@ -19,12 +27,20 @@ export class FrozenEntries implements View {
   readonly slabs: SlabsView;
   /** The secondary indexes of that moment, or null without any. */
   indexes: FrozenIndexes | null = null;
+  /** The due entries; null when no entry has a deadline. */
+  readonly due: FrozenDue | null;
 
-  /** The three parts are views of one moment. */
-  constructor(index: OrderedIndex<EntryId>, handles: HandlesView, slabs: SlabsView) {
+  /** The parts are views of one moment. */
+  constructor(
+    index: OrderedIndex<EntryId>,
+    handles: HandlesView,
+    slabs: SlabsView,
+    due: FrozenDue | null = null,
+  ) {
     this.#index = index;
     this.#handles = handles;
     this.slabs = slabs;
+    this.due = due;
   }
 
   get size(): number {

@@ -15,10 +15,11 @@ import { type RandomBytes, readShape, Shapes, writeShape } from '../encoding/sha
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import { DEFINITION_BYTES_MAX, type DefinitionId } from './definitions.js';
 import { Entries, type EntriesOptions } from './entries.js';
+import { Expiry, NO_TIME } from './expiry.js';
 import { LinkQueue } from './link-queue.js';
 import type { Populate } from './slab.js';
 import { ROOT_ID, SPACE_ID_MAX, Space, type SpaceDefinition } from './space.js';
-import { type StoreView, StoreViews, WholeView } from './store-view.js';
+import { KEEPS_DUE, type StoreView, StoreViews, WholeView } from './store-view.js';
 import { WriteLog } from './write-log.js';
 
 /** Definitions are repeated after this much log, so that losing one makes at most 256 KiB of records unreadable. */
@@ -34,6 +35,8 @@ export class Schema {
   readonly links: LinkQueue;
   /** The recent changes, for the checks of open transactions. */
   readonly writeLog: WriteLog;
+  /** When entries expire. */
+  readonly expiry: Expiry;
   /** The views that are open. */
   readonly views: StoreViews;
   /** The msgpack codec of this store, whose values may refer to definitions. */
@@ -67,7 +70,8 @@ export class Schema {
     this.entriesOptions = { populate };
     this.writeLog = new WriteLog(changesMax);
     this.links = of?.links ?? new LinkQueue();
-    this.views = of?.views ?? new StoreViews(this.links);
+    this.expiry = new Expiry(this.links, this.writeLog);
+    this.views = of?.views ?? new StoreViews(this.links, this.expiry);
     this.#shapes = of === undefined ? new Shapes(randomBytes) : of.#shapes;
     this.msgpack = of?.msgpack ?? msgpackCodec(this.#shapes);
     this.seed = of?.seed ?? randomBytes(4).reduce((seed, byte) => (seed << 8) | byte, 0);
@@ -169,7 +173,7 @@ export class Schema {
     definition: SpaceDefinition,
     entries = new Entries(this.seed, this.links, this.entriesOptions),
   ): Space {
-    return new Space(id, definition, entries, this.views);
+    return new Space(id, definition, entries, this.views, this.expiry);
   }
 
   /** Adds a space. */
@@ -232,6 +236,7 @@ export class Schema {
   replaceAll(spaces: readonly Space[], nextSpaceId: number, highestId = 0): void {
     // A replay that failed half-way may have left links of the spaces that go.
     this.links.forget();
+    this.expiry.spaces.clear();
     this.#isReplaying = false;
     this.#spaces = new Map(spaces.map((space) => [space.id, space]));
     this.#inOrder = null;
@@ -243,16 +248,25 @@ export class Schema {
   }
 
   /**
-   * Returns a view of the store. `lsn` is the LSN of the last write. O(1). The caller closes the view; with `isShort`, in any
-   * case: see StoreViews.take().
+   * Returns a view of the store. `lsn` is the LSN of the last write, and `now` the time at which entries are due. O(1). The
+   * caller closes the view; with `isShort`, in any case: see StoreViews.take().
    */
-  view(lsn: number, isShort = false): StoreView {
-    return this.views.take(lsn, this.#nextSpaceId, isShort);
+  view(lsn: number, now: number = NO_TIME, isShort = false): StoreView {
+    return this.views.take(lsn, now, this.#nextSpaceId, isShort);
   }
 
-  /** Returns a view that lists all spaces. `lsn` is the LSN of the last write. O(spaces). The caller closes the view. */
+  /**
+   * Returns a view that lists all spaces, with the due entries whose removal is not in the log. `lsn` is the LSN of the last
+   * write. O(spaces). The caller closes the view.
+   */
   wholeView(lsn: number): WholeView {
-    return WholeView.of(this.view(lsn), this.#highestId, this.spaces);
+    return WholeView.of(this.view(lsn, KEEPS_DUE), this.#highestId, this.spaces, true);
+  }
+
+  /** Returns what wholeView() returns, without the entries that are due at `now`. O(spaces + due entries). */
+  wholeViewAt(lsn: number, now: number): WholeView {
+    for (const space of this.expiry.spaces) this.expiry.settleAll(space, now);
+    return WholeView.of(this.view(lsn, now), this.#highestId, this.spaces, false);
   }
 
   /** Throws KEELSON_DECODE when the schema has no definition with this id. */

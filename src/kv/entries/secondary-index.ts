@@ -6,7 +6,8 @@
 import { inspect } from 'node:util';
 import { KeelsonError } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
-import type { Posting, ValueBytes } from '../encoding/postings.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import { type Posting, type ValueBytes, valueBytesOf } from '../encoding/postings.js';
 import type { EntryId } from './handles-view.js';
 import { IdTable } from './id-table.js';
 import type { LinkQueue } from './link-queue.js';
@@ -87,6 +88,28 @@ export class FrozenIndex implements IndexView {
   }
 }
 
+/** The values that due entries have had in a unique index, until the log removes them. */
+class DueValues {
+  readonly #keys = new Map<ValueBytes, IndexKey>();
+  readonly #values = new Map<IndexKey, ValueBytes>();
+
+  add(bytes: ValueBytes, key: IndexKey): void {
+    this.#keys.set(bytes, key);
+    this.#values.set(key, bytes);
+  }
+
+  delete(key: IndexKey): void {
+    const bytes = this.#values.get(key);
+    if (bytes === undefined) return;
+    this.#values.delete(key);
+    if (this.#keys.get(bytes) === key) this.#keys.delete(bytes);
+  }
+
+  keyOf(bytes: ValueBytes): IndexKey | undefined {
+    return this.#keys.get(bytes);
+  }
+}
+
 /** The index of a namespace that was not there. */
 export const NO_POSTINGS = new FrozenIndex(new OrderedIndex(), new IdTable());
 
@@ -105,6 +128,8 @@ export class SecondaryIndex implements IndexView {
   #tree = new OrderedIndex<EntryId>();
   readonly #table = new IdTable<EntryPostings>();
   #characters = 0;
+  /** The values of due entries whose removal is not in the log. */
+  #due: DueValues | null = null;
 
   /** `links` is the link queue of the store. */
   constructor(namespace: string, name: string, spec: IndexSpec, links: LinkQueue) {
@@ -239,10 +264,31 @@ export class SecondaryIndex implements IndexView {
     for (const posting of listOf(previous)) this.#delete(posting, onPosting);
   }
 
+  /** Removes an entry that was found due. A unique index knows its value until the log removes it. */
+  leave(id: EntryId, key: IndexKey, onPosting: OnPosting | null): void {
+    const postings = this.#table.get(id);
+    if (this.isUnique && typeof postings === 'string') {
+      this.#due ??= new DueValues();
+      this.#due.add(valueBytesOf(postings, key), key);
+    }
+    this.remove(id, onPosting);
+  }
+
+  /** Notes that the log removes a due entry. */
+  removedDue(key: IndexKey): void {
+    this.#due?.delete(key);
+  }
+
+  /** Returns the key of a due entry with a value, whose removal may not be in the log; undefined when there is none. */
+  dueKeyOf(bytes: ValueBytes): IndexKey | undefined {
+    return this.#due?.keyOf(bytes);
+  }
+
   /** Removes all entries. O(1) without `onAll`, which is called when there was an entry. */
   clear(onAll: ((index: SecondaryIndex) => void) | null): void {
     if (onAll !== null && this.#tree.size > 0) onAll(this);
     this.#tree = new OrderedIndex();
+    this.#due = null;
     this.#table.clear();
     this.#characters = 0;
   }

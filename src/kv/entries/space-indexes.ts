@@ -1,6 +1,6 @@
 // The secondary indexes of one space. They change together with its entries.
 
-import type { KeyCodec } from '../encoding/key-encoding.js';
+import type { IndexKey, KeyCodec } from '../encoding/key-encoding.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { EntryId } from './handles-view.js';
 import type { EntryPostings, FrozenIndex, OnPosting, SecondaryIndex } from './secondary-index.js';
@@ -48,6 +48,16 @@ export class SpaceIndexes {
   /** Removes an entry. It needs no value and runs no foreign code. */
   remove(id: EntryId, onPosting: OnPosting | null): void {
     for (const index of this.list) index.remove(id, onPosting);
+  }
+
+  /** Removes an entry that was found due, and whose removal is not in the log. */
+  leave(id: EntryId, key: IndexKey, onPosting: OnPosting | null): void {
+    for (const index of this.list) index.leave(id, key, onPosting);
+  }
+
+  /** Notes that the log removes a due entry. */
+  removedDue(key: IndexKey): void {
+    if (this.hasUnique) for (const index of this.list) index.removedDue(key);
   }
 
   /** Removes all entries. Calls `onAll` with each index that had one. */

@@ -43,14 +43,28 @@ export interface ViewsOfSpaces {
   freeze(space: Space): void;
 }
 
+/** The expiry of a store, as a space sees it: see Expiry. */
+export interface ExpiryOfSpaces {
+  /** Adds a space that has got an entry with a deadline. */
+  add(space: Space): void;
+  /** Has due entries of a space leave its indexes. */
+  look(space: Space, now?: number): void;
+  /** Ends to look at a space. */
+  forget(space: Space): void;
+}
+
 /** A space of an open store. */
 export class Space extends SpaceDefinition {
   /** The id, which changes only when the log creates a space that a read-only store has declared. */
   id: number;
-  /** The entries; other and empty ones once the space was dropped. */
+  /** The entries; other and empty ones once the space was dropped. They may have some that are due: see `current`. */
   entries: Entries;
   /** The secondary indexes, or null without any. */
   indexes: SpaceIndexes | null = null;
+  /** True while entries have deadlines, or are due and not removed in the log. */
+  isExpiring = false;
+  /** No entry is due before this time. */
+  earliest = Number.POSITIVE_INFINITY;
   /** The LSN of the last write to this space. */
   lastLsn = 0;
   /** True from the creation of the space in the schema until it is dropped. */
@@ -60,17 +74,40 @@ export class Space extends SpaceDefinition {
   /** The views up to this epoch are settled: see StoreViews. */
   epoch = 0;
   readonly #views: ViewsOfSpaces;
+  readonly #expiry: ExpiryOfSpaces;
 
   constructor(
     id: number,
     { name, keyCodec, valueEncodingName }: SpaceDefinition,
     entries: Entries,
     views: ViewsOfSpaces,
+    expiry: ExpiryOfSpaces,
   ) {
     super(name, keyCodec, valueEncodingName);
     this.id = id;
     this.entries = entries;
     this.#views = views;
+    this.#expiry = expiry;
+  }
+
+  /** The entries for a read outside of changes: without those that are due. Reads the clock, which is foreign code. */
+  get current(): Entries {
+    if (this.isExpiring) this.#expiry.look(this);
+    return this.entries;
+  }
+
+  /** Returns what `current` returns, at a time that the caller has read. */
+  currentAt(now: number): Entries {
+    if (this.isExpiring) this.#expiry.look(this, now);
+    return this.entries;
+  }
+
+  /** Notes that an entry with this deadline is about to be in the space. */
+  noteDeadline(deadline: number): void {
+    if (deadline < this.earliest) this.earliest = deadline;
+    if (this.isExpiring) return;
+    this.isExpiring = true;
+    this.#expiry.add(this);
   }
 
   /** Freezes the entries for the views that still need them. Call it before each change of the entries. */
@@ -78,10 +115,13 @@ export class Space extends SpaceDefinition {
     if (this.epoch !== this.#views.epoch) this.#views.freeze(this);
   }
 
-  /** Returns entries and indexes as they are now, inside of a change; with `isShort`, for a short time. */
-  freeze(isShort: boolean): FrozenEntries {
-    const frozen = isShort ? this.entries.freezeForShort() : this.entries.freeze();
-    if (this.indexes !== null) frozen.indexes = this.indexes.freeze();
+  /**
+   * Returns entries and indexes as they are now, inside of a change; with `isShort`, for a short time. With `keepsDue`, it has
+   * due entries, too, and no indexes.
+   */
+  freeze(isShort: boolean, keepsDue: boolean): FrozenEntries {
+    const frozen = isShort ? this.entries.freezeForShort() : this.entries.freeze(keepsDue);
+    if (this.indexes !== null && !keepsDue) frozen.indexes = this.indexes.freeze();
     return frozen;
   }
 
@@ -94,14 +134,24 @@ export class Space extends SpaceDefinition {
   enter(): void {
     this.epoch = this.#views.epoch;
     this.isThere = true;
+    this.#noteEntries();
   }
 
   /** Replaces the entries. Earlier views keep those that they saw. The indexes must be built again. */
   replace({ entries, lastLsn }: Space): void {
     this.beforeChange();
+    this.#expiry.forget(this);
+    entries.expiryHooks = null;
     this.entries = entries;
     this.lastLsn = lastLsn;
     if (this.indexes !== null) this.indexes = this.indexes.renewed();
+    this.#noteEntries();
+  }
+
+  /** Notes the deadlines of entries that were loaded. */
+  #noteEntries(): void {
+    const { expiringCount, dueCount, earliest } = this.entries;
+    if (expiringCount + dueCount > 0) this.noteDeadline(earliest);
   }
 
   /**
@@ -110,6 +160,7 @@ export class Space extends SpaceDefinition {
    */
   leave(none: Entries): void {
     this.beforeChange();
+    this.#expiry.forget(this);
     this.isThere = false;
     this.isDropped = true;
     this.entries = none;

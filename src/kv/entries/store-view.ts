@@ -6,14 +6,20 @@
 // one comparison finds out whether there are any. Only weak references lead to views. So a view that nobody closes
 // becomes garbage, and so do the entries that only it holds, and no space is frozen for it any more.
 
+import type { Expiry } from './expiry.js';
 import type { FrozenEntries } from './frozen-entries.js';
 import type { LinkQueue } from './link-queue.js';
 import { type FrozenIndex, NO_POSTINGS, type SecondaryIndex } from './secondary-index.js';
 import { ROOT_ID, type Space } from './space.js';
 
+/** The time of a view that has due entries, too, as long as their removal is not in the log. */
+export const KEEPS_DUE = -1;
+
 /** A view of a store. It takes memory only for spaces that it was asked for, or that have changed since. */
 export class StoreView {
   readonly lsn: number;
+  /** The time at which the view was taken. It has no entries that were due then; with KEEPS_DUE, it has them. */
+  readonly now: number;
   /** The id of the next space that is created. No id is used twice. */
   readonly nextSpaceId: number;
   /** The number of this view among all views of the store, from 1. */
@@ -28,10 +34,11 @@ export class StoreView {
   isClosed = false;
 
   /** Made by StoreViews.take(). */
-  constructor(views: StoreViews, lsn: number, nextSpaceId: number, isShort: boolean) {
+  constructor(views: StoreViews, lsn: number, now: number, nextSpaceId: number, isShort: boolean) {
     this.isShort = isShort;
     this.#views = views;
     this.lsn = lsn;
+    this.now = now;
     this.nextSpaceId = nextSpaceId;
     this.epoch = views.epoch;
   }
@@ -101,13 +108,15 @@ export class StoreViews {
   /** The number of views that were ever taken. */
   epoch = 0;
   readonly #links: LinkQueue;
+  readonly #expiry: Expiry;
   /** The views in the order of their epochs. Some are closed, or garbage. */
   #references: { deref(): StoreView | undefined }[] = [];
   /** With so many references, take() searches for dead ones. */
   #sweepAt = REFERENCES_MIN;
 
-  constructor(links: LinkQueue) {
+  constructor(links: LinkQueue, expiry: Expiry) {
     this.#links = links;
+    this.#expiry = expiry;
   }
 
   /** The number of references to views that are kept: at most twice the open views, and REFERENCES_MIN. For tests. */
@@ -125,13 +134,14 @@ export class StoreViews {
    * reference is made then, which would take long and keep the view until the end of the turn; and writes beside it copy no
    * pages of handles. Throws KEELSON_INTERRUPTED when a change was stopped half-way.
    */
-  take(lsn: number, nextSpaceId: number, isShort: boolean): StoreView {
+  take(lsn: number, now: number, nextSpaceId: number, isShort: boolean): StoreView {
     this.#links.guard.assertIdle();
-    // What was put off came before this view.
+    // What was put off came before this view, and so did what was found due.
     this.#links.run();
+    this.#expiry.meet(now);
     if (this.#references.length >= this.#sweepAt) this.#sweep();
     this.epoch++;
-    const view = new StoreView(this, lsn, nextSpaceId, isShort);
+    const view = new StoreView(this, lsn, now, nextSpaceId, isShort);
     this.#references.push(isShort ? view : new WeakRef(view));
     return view;
   }
@@ -152,11 +162,25 @@ export class StoreViews {
       }
     }
     if (lacking.length > 0) {
-      const entries = space.freeze(areShort);
-      for (const view of lacking) view.keep(space, entries);
+      if (space.isExpiring) this.#freezeAtTimes(space, lacking);
+      else freezeFor(lacking, space, areShort);
     }
     space.epoch = this.epoch;
     if (dead * 2 > this.#references.length) this.#sweep();
+  }
+
+  /** Freezes a space for views that differ in what is due at their times. */
+  #freezeAtTimes(space: Space, lacking: readonly StoreView[]): void {
+    const times = [...new Set(lacking.map(({ now }) => now))].sort((a, b) => a - b);
+    for (const now of times) {
+      if (now !== KEEPS_DUE) this.#expiry.settle(space, now, Number.POSITIVE_INFINITY);
+      const views = lacking.filter((view) => view.now === now);
+      freezeFor(
+        views,
+        space,
+        views.every(({ isShort }) => isShort),
+      );
+    }
   }
 
   /** Freezes a space for the views that may lack it, outside of a change. */
@@ -173,6 +197,11 @@ export class StoreViews {
     this.#references = this.#references.filter((reference) => reference.deref()?.isClosed === false);
     this.#sweepAt = Math.max(REFERENCES_MIN, this.#references.length * 2);
   }
+}
+
+function freezeFor(views: readonly StoreView[], space: Space, areShort: boolean): void {
+  const entries = space.freeze(areShort, views[0]!.now === KEEPS_DUE);
+  for (const view of views) view.keep(space, entries);
 }
 
 /** A space in a whole view. */
@@ -195,10 +224,10 @@ class LazySpaceView implements SpaceView {
   readonly lastLsn: number;
   readonly #view: StoreView;
 
-  constructor(view: StoreView, space: Space) {
+  constructor(view: StoreView, space: Space, keepsDue: boolean) {
     this.#view = view;
     this.space = space;
-    this.size = space.entries.size;
+    this.size = keepsDue ? space.entries.sizeWithDue : space.entries.size;
     this.bytes = space.entries.valueBytes;
     this.lastLsn = space.lastLsn;
   }
@@ -217,6 +246,8 @@ export class WholeView {
   readonly highestId: number;
   /** The spaces in the order of their ids. */
   readonly spaces: readonly SpaceView[];
+  /** True when the entries have those that are due and whose removal is not in the log. */
+  readonly keepsDue: boolean;
   /** The number of entries in all spaces. */
   readonly size: number;
   /** The bytes of the entries in all spaces. */
@@ -225,9 +256,9 @@ export class WholeView {
   readonly close: () => void;
 
   /** Returns the whole view of these spaces, which are those of `view`. O(spaces). */
-  static of(view: StoreView, highestId: number, spaces: readonly Space[]): WholeView {
-    const rows = spaces.map((space) => new LazySpaceView(view, space));
-    return new WholeView(view.lsn, view.nextSpaceId, highestId, rows, () => view.close());
+  static of(view: StoreView, highestId: number, spaces: readonly Space[], keepsDue: boolean): WholeView {
+    const rows = spaces.map((space) => new LazySpaceView(view, space, keepsDue));
+    return new WholeView(view.lsn, view.nextSpaceId, highestId, rows, () => view.close(), keepsDue);
   }
 
   constructor(
@@ -236,7 +267,9 @@ export class WholeView {
     highestId: number,
     spaces: readonly SpaceView[],
     close = () => {},
+    keepsDue = false,
   ) {
+    this.keepsDue = keepsDue;
     this.lsn = lsn;
     this.nextSpaceId = nextSpaceId;
     this.highestId = highestId;

@@ -6,6 +6,7 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Posting } from '../encoding/postings.js';
 import { LogReaders } from './log-readers.js';
 import type { SecondaryIndex } from './secondary-index.js';
+import { NO_DEADLINE } from './slab.js';
 import type { Space } from './space.js';
 
 /** The most changes in the log. A transaction whose changes are lost compares two views instead. */
@@ -22,6 +23,8 @@ export interface LoggedChange {
   readonly where: IndexKey | KeyBounds;
   /** True for a change that may have added or removed a key, false for a new value. */
   readonly isOfKeys: boolean;
+  /** The deadline of a key that has expired; otherwise NO_DEADLINE. A view of that time or a later one lacks the key. */
+  readonly deadline: number;
 }
 
 /** The recent changes of all spaces. Places in the log count from the first change of the store. */
@@ -61,25 +64,25 @@ export class WriteLog {
     else this.#forget();
   }
 
-  /** Notes that a write put or deleted a key. */
-  changeKey(space: Space, key: IndexKey, isOfKeys: boolean): void {
-    this.#add({ space, index: null, where: key, isOfKeys }, key.length);
+  /** Notes that a write put or deleted a key, or that it has expired, with its deadline. */
+  changeKey(space: Space, key: IndexKey, isOfKeys: boolean, deadline = NO_DEADLINE): void {
+    this.#add({ space, index: null, where: key, isOfKeys, deadline }, key.length);
   }
 
-  /** Notes that a posting of an index has come or gone. */
-  changePosting(space: Space, index: SecondaryIndex, posting: Posting): void {
-    this.#add({ space, index, where: posting, isOfKeys: true }, posting.length);
+  /** Notes that a posting of an index has come or gone; with the deadline of its entry, that it has expired. */
+  changePosting(space: Space, index: SecondaryIndex, posting: Posting, deadline = NO_DEADLINE): void {
+    this.#add({ space, index, where: posting, isOfKeys: true, deadline }, posting.length);
   }
 
   /** Notes that an index has lost all its postings. */
   changeAllPostings(space: Space, index: SecondaryIndex): void {
-    this.#add({ space, index, where: ALL_KEYS, isOfKeys: true }, 0);
+    this.#add({ space, index, where: ALL_KEYS, isOfKeys: true, deadline: NO_DEADLINE }, 0);
   }
 
   /** Notes that a write deleted the keys in a range. */
   changeRange(space: Space, bounds: KeyBounds): void {
     this.#add(
-      { space, index: null, where: bounds, isOfKeys: true },
+      { space, index: null, where: bounds, isOfKeys: true, deadline: NO_DEADLINE },
       (bounds.low?.length ?? 0) + (bounds.high?.length ?? 0),
     );
   }

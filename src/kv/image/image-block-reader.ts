@@ -13,14 +13,25 @@ import type { SpaceDefinition } from '../entries/space.js';
 import {
   BLOCK_KIND,
   damagedImage,
+  deadlineOfMark,
+  HAS_DEADLINES,
   IMAGE_BLOCK_HEADER_BYTES,
   type ImageBlockHead,
   imageBlockVerifies,
   readImageBlockHead,
 } from './image-format.js';
 
-/** A visitor of the entries of a block. The value is `block[valueStart, valueEnd)`. It must not read another block. */
-export type EntryVisitor = (key: IndexKey, version: number, valueStart: number, valueEnd: number) => void;
+/**
+ * A visitor of the entries of a block. The value is `block[valueStart, valueEnd)`. `deadline` is NO_DEADLINE for an entry
+ * without one, and FOUND_DUE for one that was found due. It must not read another block.
+ */
+export type EntryVisitor = (
+  key: IndexKey,
+  version: number,
+  valueStart: number,
+  valueEnd: number,
+  deadline: number,
+) => void;
 
 /**
  * Verifies a whole block, and returns its header. Throws KEELSON_CORRUPT when the block is damaged, or is not the block
@@ -36,11 +47,11 @@ export function verifyImageBlock(
     throw damagedImage(`the checksum of block ${number} fails`);
   const head = readImageBlockHead(block, 0);
   if (head.number !== number) throw damagedImage(`block ${number} is another one`);
-  const { kind, spaceId, entries } = head;
+  const { kind, flags, spaceId, entries } = head;
   const isKnown =
-    (kind === BLOCK_KIND.entries && entries > 0) ||
-    (kind === BLOCK_KIND.table && spaceId === 0) ||
-    (kind === BLOCK_KIND.end && spaceId === 0 && entries === 0 && head.payloadBytes === 0);
+    (kind === BLOCK_KIND.entries && entries > 0 && (flags & ~HAS_DEADLINES) === 0) ||
+    (kind === BLOCK_KIND.table && spaceId === 0 && flags === 0) ||
+    (kind === BLOCK_KIND.end && spaceId === 0 && flags === 0 && entries === 0 && head.payloadBytes === 0);
   if (!isKnown) throw damagedImage(`block ${number} is of no known kind`);
   return head;
 }
@@ -52,7 +63,7 @@ export function verifyImageBlock(
  */
 export function readImageEntries(
   block: Uint8Array,
-  { entries, number }: ImageBlockHead,
+  { entries, number, flags }: ImageBlockHead,
   { schema, space, lsn }: { readonly schema: Schema; readonly space: SpaceDefinition; readonly lsn: number },
   visit: EntryVisitor,
 ): void {
@@ -65,13 +76,14 @@ export function readImageEntries(
     keyBytes = readKey(block, cursor, keyBytes, number);
     const key = keyCodec.read(keyRead, 0, keyBytes);
     const version = lsn - readLeb128(block, cursor, block.length);
+    const mark = flags === HAS_DEADLINES ? readLeb128(block, cursor, block.length) : 0;
     if (version < 0) throw damagedImage(`an entry of block ${number} is older than the log`);
     const valueBytes = readLength(block, cursor, block.length);
     const valueEnd = cursor.at + valueBytes;
     const definition = definitionIn(space, block, cursor.at, valueEnd);
     if (definition !== NO_DEFINITION && definition !== last) referred.add(definition);
     last = definition;
-    visit(key, version, cursor.at, valueEnd);
+    visit(key, version, cursor.at, valueEnd, deadlineOfMark(mark));
     cursor.at = valueEnd;
   }
   readDefinitions(block, cursor, number, schema, referred);

@@ -8,10 +8,13 @@ import { Scratch } from '../encoding/scratch.js';
 import { UTF8_BYTES_PER_UNIT_MAX } from '../encoding/utf8.js';
 import { type DefinitionId, definitionIn, NO_DEFINITION } from '../entries/definitions.js';
 import { readKey } from '../entries/key-units.js';
-import type { EntryHandle } from '../entries/slab.js';
+import { type EntryHandle, NO_DEADLINE } from '../entries/slab.js';
 import type { SlabsView, WholeEntry } from '../entries/slabs-view.js';
 import {
   BLOCK_KIND,
+  deadlineMark,
+  FOUND_DUE,
+  HAS_DEADLINES,
   IMAGE_BLOCK_BYTES_TARGET,
   IMAGE_BLOCK_ENTRIES_TARGET,
   IMAGE_BLOCK_HEADER_BYTES,
@@ -25,8 +28,11 @@ import { isKeyAbove } from './key-order.js';
 /** Values of at most this many bytes are copied in a loop, which is faster for them than TypedArray.set(). */
 const LOOP_BYTES_MAX = 32;
 
-/** Room for the numbers of an entry: three lengths, and the LSN of the image minus the version of the entry. */
-const ENTRY_OVERHEAD_BYTES = 24;
+/**
+ * Room for the numbers of an entry: three lengths, the LSN of the image minus the version of the entry, and the mark of its
+ * deadline.
+ */
+const ENTRY_OVERHEAD_BYTES = 32;
 
 /** A key of at most this many UTF-16 code units fits, whatever its characters. */
 const ANY_KEY_UNITS_MAX = Math.floor(KEY_BYTES_MAX / UTF8_BYTES_PER_UNIT_MAX);
@@ -36,6 +42,8 @@ export interface BlockSpace {
   readonly id: number;
   readonly keyCodec: KeyCodec<unknown>;
   readonly hasReferences: boolean;
+  /** True when entries of the space may have a deadline. */
+  readonly hasDeadlines: boolean;
 }
 
 /** A writer of the blocks of one image. */
@@ -94,10 +102,10 @@ export class ImageBlockWriter {
   }
 
   /**
-   * Adds the entry with the id `id`, which must come after the last entry of the space. Throws KEELSON_INVARIANT when the
-   * memory of the entry contradicts that.
+   * Adds the entry with the id `id`, which must come after the last entry of the space. `isDue` is true for an entry that was
+   * found due and whose removal is not in the log. Throws KEELSON_INVARIANT when the memory of the entry contradicts that.
    */
-  add(slabs: SlabsView, id: number, handle: EntryHandle): void {
+  add(slabs: SlabsView, id: number, handle: EntryHandle, isDue = false): void {
     const entry = this.#entry;
     const out = this.#out;
     slabs.readWhole(handle, entry);
@@ -108,6 +116,10 @@ export class ImageBlockWriter {
     out.reserve(ENTRY_OVERHEAD_BYTES + keyBytes + end - start);
     this.#addKey(keyBytes);
     out.at = writeLeb128(out.bytes, this.#lsn - entry.version, out.at);
+    if (this.#space!.hasDeadlines)
+      out.at = writeLeb128(out.bytes, deadlineMark(isDue ? FOUND_DUE : entry.deadline), out.at);
+    else
+      invariant(entry.deadline === NO_DEADLINE && !isDue, 'an entry has a deadline in a space without any');
     out.at = writeLeb128(out.bytes, end - start, out.at);
     this.#addValue(bytes, start, end);
     this.#entries++;
@@ -129,7 +141,8 @@ export class ImageBlockWriter {
     }
     this.#definitions.clear();
     this.#lastDefinition = NO_DEFINITION;
-    return this.#finishBlock(BLOCK_KIND.entries, this.#space!.id);
+    const { id, hasDeadlines } = this.#space!;
+    return this.#finishBlock(BLOCK_KIND.entries, id, hasDeadlines ? HAS_DEADLINES : 0);
   }
 
   /** Returns a block with the table of all spaces, which has `rows` rows. It is valid until the next call. */
@@ -145,10 +158,10 @@ export class ImageBlockWriter {
   }
 
   /** Writes the header of the block, returns the block, and begins the next one. */
-  #finishBlock(kind: number, spaceId: number): Uint8Array {
+  #finishBlock(kind: number, spaceId: number, flags = 0): Uint8Array {
     const block = this.#out.bytes.subarray(0, this.#out.at);
     const payloadBytes = block.length - IMAGE_BLOCK_HEADER_BYTES;
-    const head = { payloadBytes, entries: this.#entries, number: this.#number, spaceId, kind };
+    const head = { payloadBytes, entries: this.#entries, number: this.#number, spaceId, kind, flags };
     writeImageBlockHead(block, head, this.#seed);
     this.#out.at = IMAGE_BLOCK_HEADER_BYTES;
     this.#entries = 0;

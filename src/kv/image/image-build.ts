@@ -60,16 +60,28 @@ export class ImageBuild {
     }
   }
 
-  #startSpace({ id, keyEncoding, hasReferences, entries, slabBytesMax }: PartOfKind<'space'>): void {
+  #startSpace({
+    id,
+    keyEncoding,
+    hasReferences,
+    hasDeadlines,
+    entries,
+    slabBytesMax,
+  }: PartOfKind<'space'>): void {
     const keyCodec = resolveKeyEncoding('key encoding', keyEncoding) as KeyCodec<unknown>;
-    this.#blocks.startSpace({ id, keyCodec, hasReferences });
+    this.#blocks.startSpace({ id, keyCodec, hasReferences, hasDeadlines });
     this.#memories = [];
     this.#slabs = null;
     this.#slabBytesMax = slabBytesMax;
     this.#entriesLeft = entries;
   }
 
-  *#addEntries({ count, ids, handles }: PartOfKind<'entries'>): Generator<Uint8Array, void, undefined> {
+  *#addEntries({
+    count,
+    ids,
+    handles,
+    areDue,
+  }: PartOfKind<'entries'>): Generator<Uint8Array, void, undefined> {
     const blocks = this.#blocks;
     this.#slabs ??= slabsViewOf(this.#memories, this.#slabBytesMax);
     const slabs = this.#slabs;
@@ -78,7 +90,7 @@ export class ImageBuild {
       const to = Math.min(count, from + GATHERED_ENTRIES_MAX);
       for (let at = from; at < to; at++) slabs.prefetch(handles[at]!);
       for (let at = from; at < to; at++) {
-        blocks.add(slabs, ids[at]!, handles[at]!);
+        blocks.add(slabs, ids[at]!, handles[at]!, areDue?.[at] === 1);
         this.#entriesDone++;
         if (blocks.isFull) yield blocks.finish();
       }

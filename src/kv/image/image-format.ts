@@ -10,6 +10,7 @@
 import { CRC32C_START, crc32cFinish, crc32cUpdate, crc32cUpdateUint64 } from '../../crc32c.js';
 import { KeelsonError } from '../../errors.js';
 import { DEFINITION_BYTES_MAX } from '../entries/definitions.js';
+import { NO_DEADLINE } from '../entries/slab.js';
 import type { ImageHeader } from './image-header.js';
 
 export const IMAGE_BLOCK_HEADER_BYTES = 24;
@@ -24,6 +25,28 @@ export const IMAGE_BLOCK_ENTRIES_TARGET = 2048;
 export const IMAGE_BLOCK_PAYLOAD_BYTES_MAX =
   IMAGE_BLOCK_BYTES_TARGET + 2 ** 28 + IMAGE_BLOCK_ENTRIES_TARGET * DEFINITION_BYTES_MAX;
 
+/** The flag of a block of entries whose entries have a deadline mark each: see deadlineMark(). */
+export const HAS_DEADLINES = 1;
+
+/** The mark of an entry without a deadline, and of one that was found due and whose removal is not in the log. */
+const NO_MARK = 0;
+const DUE_MARK = 1;
+
+/** The deadline of an entry that was found due. */
+export const FOUND_DUE = -1;
+
+/** Returns the mark of a deadline in a block. `deadline` may be FOUND_DUE. */
+export function deadlineMark(deadline: number): number {
+  if (deadline === NO_DEADLINE) return NO_MARK;
+  return deadline === FOUND_DUE ? DUE_MARK : deadline + 1;
+}
+
+/** Returns the deadline of a mark; FOUND_DUE for an entry that was found due. */
+export function deadlineOfMark(mark: number): number {
+  if (mark === NO_MARK) return NO_DEADLINE;
+  return mark === DUE_MARK ? FOUND_DUE : mark - 1;
+}
+
 /** The kinds of blocks. 0 is not a kind, so zeroed memory is never a block. */
 export const BLOCK_KIND = { entries: 1, table: 2, end: 3 } as const;
 
@@ -32,6 +55,9 @@ const ENTRIES_AT = 8;
 const NUMBER_AT = 12;
 const SPACE_AT = 16;
 const KIND_AT = 20;
+/** The kind is the lowest byte of its field, and the flags are the others. */
+const KIND_MASK = 0xff;
+const FLAGS_SHIFT = 8;
 const JOURNAL_ID_BYTES = 16;
 
 /** The content of a block header. */
@@ -44,6 +70,8 @@ export interface ImageBlockHead {
   /** The id of the space of the entries. 0 in other blocks. */
   readonly spaceId: number;
   readonly kind: number;
+  /** HAS_DEADLINES in a block of entries with marks; otherwise 0. */
+  readonly flags: number;
 }
 
 /**
@@ -61,19 +89,21 @@ export function writeImageBlockHead(block: Uint8Array, head: ImageBlockHead, see
   view.setUint32(ENTRIES_AT, head.entries, true);
   view.setUint32(NUMBER_AT, head.number, true);
   view.setUint32(SPACE_AT, head.spaceId, true);
-  view.setUint32(KIND_AT, head.kind, true);
+  view.setUint32(KIND_AT, head.kind | (head.flags << FLAGS_SHIFT), true);
   view.setUint32(CHECKSUM_AT, checksumOf(block, seed), true);
 }
 
 /** Reads the header of a block at `at`, without verifying it. */
 export function readImageBlockHead(bytes: Uint8Array, at: number): ImageBlockHead {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, IMAGE_BLOCK_HEADER_BYTES);
+  const kindAndFlags = view.getUint32(KIND_AT, true);
   return {
     payloadBytes: view.getUint32(0, true),
     entries: view.getUint32(ENTRIES_AT, true),
     number: view.getUint32(NUMBER_AT, true),
     spaceId: view.getUint32(SPACE_AT, true),
-    kind: view.getUint32(KIND_AT, true),
+    kind: kindAndFlags & KIND_MASK,
+    flags: kindAndFlags >>> FLAGS_SHIFT,
   };
 }
 

@@ -4,12 +4,14 @@
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import { nextTurn } from '../../schedulers.js';
 import { type Storage, type StorageFile, startRead } from '../../storage/index.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
 import { type Entries, EntriesLoader } from '../entries/entries.js';
 import type { Schema } from '../entries/schema.js';
 import type { Space } from '../entries/space.js';
 import { readImageEntries, verifyImageBlock } from './image-block-reader.js';
 import {
   damagedImage,
+  FOUND_DUE,
   IMAGE_BLOCK_HEADER_BYTES,
   IMAGE_BLOCK_PAYLOAD_BYTES_MAX,
   type ImageBlockHead,
@@ -108,6 +110,7 @@ class SpacesLoading {
   /** The space whose blocks come, and its loader. */
   #id = -1;
   #loader: EntriesLoader | null = null;
+  #lastKey: IndexKey | null = null;
 
   constructor(schema: Schema, lsn: number) {
     this.#schema = schema;
@@ -120,13 +123,23 @@ class SpacesLoading {
     if (id !== this.#id) {
       this.#finishSpace();
       this.#id = id;
+      this.#lastKey = null;
       this.#loader = new EntriesLoader(schema.seed, schema.links, schema.entriesOptions, entries);
     }
     const loader = this.#loader!;
-    readImageEntries(block, head, { schema, space: definition, lsn }, (key, version, start, end) => {
-      if (!loader.add(key, version, block, start, end))
-        throw damagedImage(`block ${head.number} is not in key order`);
-    });
+    readImageEntries(
+      block,
+      head,
+      { schema, space: definition, lsn },
+      (key, version, start, end, deadline) => {
+        // The due entries are not in the order of the others, and the order of all of them counts.
+        if (this.#lastKey !== null && key <= this.#lastKey)
+          throw damagedImage(`block ${head.number} is not in key order`);
+        this.#lastKey = key;
+        if (deadline === FOUND_DUE) loader.addDue(key, version, block, start, end);
+        else loader.add(key, version, block, start, end, deadline);
+      },
+    );
   }
 
   /** Returns the spaces of all rows. Those without blocks are empty. */

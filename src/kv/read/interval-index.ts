@@ -2,8 +2,8 @@
 //
 // The items stand in an array by the lows of their intervals. The array is read as a balanced search tree, whose nodes
 // know the highest end below them. A search takes O(log n) and the number of items that it finds. To add or delete an item
-// takes O(n), and so does the search after that, which makes the ends anew. 10,000 items take about 1 ms
-// (`node bench/store.js --only watch`).
+// takes O(n), and so does the search after that, which makes the ends anew. Watches come and go with their readers, not with
+// each state, so that is rare.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { KeyInterval } from './key-intervals.js';

@@ -77,12 +77,14 @@ export interface RangeDifference {
 }
 
 /**
- * Compares a range with its last state. `writes` are the writes between that state and the view. Yields after every 128
- * keys of a search that may be long. Returns the difference, or null when the range is as it was.
+ * Compares a range with its last state. `writes` are the writes between that state and `view`, which is a frozen view of now.
+ * `live` are the live entries, which find a key much faster, and which are looked at before the first yield. Yields after
+ * every 128 keys of a search that may be long. Returns the difference, or null when the range is as it was.
  */
 export function* differenceOf(
   last: LastState,
   { keys, areMore }: RangeWrites,
+  live: View,
   view: View,
   bounds: KeyBounds,
 ): Generator<void, RangeDifference | null, void> {
@@ -90,12 +92,12 @@ export function* differenceOf(
   let hasNewer = false;
   let expectedCount = last.count;
   for (const [key, wasThere] of keys) {
-    const handle = view.find(key);
+    const handle = live.find(key);
     if (handle === undefined) {
       if (!wasThere) continue;
       expectedCount--;
     } else {
-      if (view.versionOf(handle) <= last.lsn) continue;
+      if (live.versionOf(handle) <= last.lsn) continue;
       hasNewer = true;
       if (!wasThere) expectedCount++;
     }

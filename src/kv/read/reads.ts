@@ -12,7 +12,7 @@ import {
 } from '../encoding/range.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
-import type { EntryHandle } from '../entries/slab.js';
+import { type EntryHandle, NO_DEADLINE } from '../entries/slab.js';
 import type { IndexWalk, View, Walkable } from '../entries/view.js';
 
 /**
@@ -30,6 +30,8 @@ export interface VersionedValue<V> {
    * batch or a transaction have the same one. 0 for what a transaction has written itself and not committed.
    */
   readonly version: Lsn;
+  /** The time at which the entry expires, in milliseconds since 1970. Not there for an entry that never expires. */
+  readonly expiresAt?: number;
 }
 
 /**
@@ -335,7 +337,9 @@ export class SpaceReads<K, V> implements Reads<K, V> {
     // The version is read first, because a decoder may be foreign code that writes, and a handle is valid until the
     // next write.
     const version = view.versionOf(handle) as Lsn;
-    return { value: view.read(handle, this.codecs.value.decode), version };
+    const deadline = view.deadlineOf(handle);
+    const value = view.read(handle, this.codecs.value.decode);
+    return deadline === NO_DEADLINE ? { value, version } : { value, version, expiresAt: deadline };
   }
 
   #find(argument: string, key: K): EntryHandle | undefined {

@@ -48,12 +48,13 @@ export interface SnapshotStore {
 /** A snapshot of an open store. store-interface.ts documents it for callers. */
 export class Snapshot<K, V> extends SpaceSnapshot<K, V> {
   readonly lsn: Lsn;
+  readonly now: number;
   readonly #view: StoreView;
   readonly #store: SnapshotStore;
   readonly #assertOpen: () => void;
 
-  /** `view` is a view of `store`, and `root` its root space. */
-  constructor(codecs: Codecs<K, V>, view: StoreView, root: Space, store: SnapshotStore) {
+  /** `view` is a view of `store`, `root` its root space, and `now` the time at which it was taken. */
+  constructor(codecs: Codecs<K, V>, view: StoreView, root: Space, store: SnapshotStore, now: number) {
     const assertOpen = () => {
       if (view.isClosed) throw closedSnapshot(store.directory);
       if (!store.isOpen()) throw closedStore(store.directory);
@@ -65,6 +66,7 @@ export class Snapshot<K, V> extends SpaceSnapshot<K, V> {
     this.#store = store;
     this.#assertOpen = assertOpen;
     this.lsn = view.lsn as Lsn;
+    this.now = now;
   }
 
   in<NK, NV, I>(namespace: unknown): SpaceSnapshot<NK, NV, I> {

@@ -6,7 +6,7 @@ import type { KeyBounds } from '../encoding/key-bounds.js';
 import { bytesKeyCodec, type IndexKey, type KeyCodec } from '../encoding/key-encoding.js';
 import type { Schema } from '../entries/schema.js';
 import { type Space, SpaceDefinition } from '../entries/space.js';
-import { BLOCK_KIND, type ImageBlockHead } from '../image/image-format.js';
+import { BLOCK_KIND, FOUND_DUE, type ImageBlockHead } from '../image/image-format.js';
 import { type ImageTable, readImageTable } from '../image/image-table.js';
 import { applyWrites } from '../write/change-entries.js';
 import { WriteSet } from '../write/write-set.js';
@@ -47,6 +47,7 @@ interface FoundEntry {
   readonly version: number;
   readonly start: number;
   readonly end: number;
+  readonly deadline: number;
 }
 
 /** A position in the image: the keys of this space up to `key` have been applied. Without a key, none has. */
@@ -105,16 +106,17 @@ class Overlay {
     const high = found.at(-1)!.key;
     if (this.#position === null) this.#clear(space, { low: found[0]!.key, lowInclusive: true, high });
     else this.#clearUpTo({ spaceId: space.id, key: high });
-    for (const { key, version, start, end } of found) {
-      this.#apply(version, (writes) => writes.addPut(space, key, start, end), block.bytes);
+    for (const { key, version, start, end, deadline } of found) {
+      if (deadline === FOUND_DUE) this.#apply(version, (writes) => writes.addExpire(space, key));
+      else this.#apply(version, (writes) => writes.addPut(space, key, start, end, deadline), block.bytes);
     }
     this.#position = { spaceId: space.id, key: high };
   }
 
   #read(block: Block, space: SpaceDefinition): FoundEntry[] {
     const found: FoundEntry[] = [];
-    this.#image.visitEntries(block, this.#schema, space, (key, version, start, end) =>
-      found.push({ key, version, start, end }),
+    this.#image.visitEntries(block, this.#schema, space, (key, version, start, end, deadline) =>
+      found.push({ key, version, start, end, deadline }),
     );
     return found;
   }

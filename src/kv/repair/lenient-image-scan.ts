@@ -3,6 +3,7 @@
 import { FileWindow, SearchBudget, type StorageFile } from '../../storage/index.js';
 import {
   BLOCK_KIND,
+  HAS_DEADLINES,
   IMAGE_BLOCK_BYTES_TARGET,
   IMAGE_BLOCK_ENTRIES_TARGET,
   IMAGE_BLOCK_HEADER_BYTES,
@@ -84,7 +85,8 @@ async function blockAt(window: FileWindow, { offset, number }: Place, seed: numb
 }
 
 /** Returns true when a block may have this header. This check limits the memory that is taken for the block. */
-function mayBeBlock({ payloadBytes, entries, kind, spaceId }: ImageBlockHead): boolean {
+function mayBeBlock({ payloadBytes, entries, kind, flags, spaceId }: ImageBlockHead): boolean {
+  if ((flags & ~(kind === BLOCK_KIND.entries ? HAS_DEADLINES : 0)) !== 0) return false;
   if (kind === BLOCK_KIND.end) return payloadBytes === 0 && entries === 0 && spaceId === 0;
   if (kind === BLOCK_KIND.table && spaceId !== 0) return false;
   if (kind !== BLOCK_KIND.entries && kind !== BLOCK_KIND.table) return false;

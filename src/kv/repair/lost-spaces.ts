@@ -75,7 +75,7 @@ export class LostSpaces {
       out.reset();
       withNames.encode(value, 'value', out);
       writes.beginReading(out.bytes);
-      writes.addPut(space, walk.key, 0, out.at);
+      writes.addPut(space, walk.key, 0, out.at, view.deadlineOf(handle));
       // The walk goes over the entries as they were.
       applyWrites(schema, writes, view.versionOf(handle));
     }
@@ -84,6 +84,8 @@ export class LostSpaces {
   #rename(space: Space, name: string): void {
     const renamed = this.#schema.newSpace(space.id, definitionOf(name), space.entries);
     renamed.lastLsn = space.lastLsn;
+    this.#schema.expiry.forget(space);
+    space.entries.expiryHooks = null;
     this.#schema.add(renamed);
   }
 }

@@ -9,6 +9,7 @@ import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '..
 import { refuseInside, refuseInsideByLinks, writeNewStore } from '../copy/new-store.js';
 import { KEY_ENCODING_NAMES, type KeyEncodingName } from '../encoding/key-encoding.js';
 import { ENCODING_NAME_BYTES_MAX, isEncodingName } from '../encoding/value-encoding.js';
+import { NO_TIME } from '../entries/expiry.js';
 import { type ExaminationProgress, examineStore, type NamespaceFindings } from './store-examination.js';
 
 interface ResolvedSalvageOptions {
@@ -125,7 +126,7 @@ export async function salvageOn(
     directory: out,
     source: directory,
     schema,
-    view: schema.wholeView(lsn),
+    view: schema.wholeViewAt(lsn, NO_TIME),
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });

@@ -7,8 +7,10 @@ import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
+import { NO_TIME } from '../entries/expiry.js';
 import type { Schema } from '../entries/schema.js';
 import type { EntryPostings, IndexView, SecondaryIndex } from '../entries/secondary-index.js';
+import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import type { LastingView } from '../entries/view.js';
@@ -18,6 +20,7 @@ import { DELETED_ID } from '../read/merged-keys.js';
 import { Overlay, type WrittenValues } from '../read/overlay.js';
 import type { Codecs } from '../read/reads.js';
 import { assertNotDropped } from './conditions.js';
+import { deadlineOf, type GivenExpiry, isPast } from './expiry-options.js';
 import type { PostingMaker } from './index-postings.js';
 import { ReadSet } from './read-set.js';
 import { TransactionIndex } from './transaction-index.js';
@@ -38,8 +41,8 @@ export interface AttemptStore {
   giveBackWrites(writes: WriteSet): void;
   /** The number of commits so far. */
   readonly commits: number;
-  /** The wall-clock time in milliseconds since 1970. */
-  nowMs(): number;
+  /** Returns the time by which entries expire, in milliseconds since 1970. Runs foreign code. */
+  now(): number;
 }
 
 /** A part of an attempt: the whole function, a nested one, or one that runs at the commit. */
@@ -177,7 +180,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
 
   /** The time of the attempt: that of its first look at it, and at the commit that of the commit. */
   get now(): number {
-    this.#now ??= this.#store.nowMs();
+    this.#now ??= this.#store.now();
     return this.#now;
   }
 
@@ -238,6 +241,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   indexBeneath(space: Space, index: SecondaryIndex): IndexView {
     if (this.phase === 'view') return this.view!.index(space, index);
     index.assertReady();
+    space.current.leaveDue();
     return index;
   }
 
@@ -254,13 +258,21 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return writes.postings[put]![indexes!.list.indexOf(index)]!;
   }
 
-  put<V>(part: Part, space: Space, codecs: Codecs<unknown, V>, key: IndexKey, value: V): void {
+  put<V>(
+    part: Part,
+    space: Space,
+    codecs: Codecs<unknown, V>,
+    key: IndexKey,
+    value: V,
+    expiry: GivenExpiry | null,
+  ): void {
+    const deadline = expiry === null ? NO_DEADLINE : deadlineOf(expiry, this.now);
     const inAttempt = this.#in(space);
     const writes = this.#write(part);
     const mark = writes.mark();
     this.#isEncoding = true;
     try {
-      writes.put(space, key, codecs.value, value, 'value');
+      writes.put(space, key, codecs.value, value, 'value', deadline);
       if (space.indexes !== null) this.#store.postings.make(writes, writes.count - 1);
     } catch (error) {
       writes.rollback(mark);
@@ -269,6 +281,32 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     }
     this.#isEncoding = false;
     inAttempt.put(key, writes.count - 1);
+    if (expiry !== null && isPast(expiry, this.now)) this.#expire(inAttempt, key);
+  }
+
+  /** Gives an entry another deadline. For an absent key nothing is written. */
+  touch(part: Part, space: Space, key: IndexKey, expiry: GivenExpiry): void {
+    const deadline = deadlineOf(expiry, this.now);
+    const inAttempt = this.#in(space);
+    const { overlay } = inAttempt;
+    this.assertWritable(part);
+    if (!this.#sawPresence(space, key, overlay)) return;
+    addWhole(this.#write(part), (writes) => writes.touch(space, key, deadline));
+    overlay.set(key, this.writes!.count - 1);
+    if (isPast(expiry, this.now)) this.#expire(inAttempt, key);
+  }
+
+  /** Removes an entry that this transaction has put or touched, and that is due. */
+  #expire(inAttempt: SpaceInAttempt, key: IndexKey): void {
+    addWhole(this.writes!, (writes) => writes.expire(inAttempt.space, key));
+    inAttempt.delete(key);
+  }
+
+  /** Returns true when a key is there, and records that it was looked at. */
+  #sawPresence(space: Space, key: IndexKey, overlay: Overlay): boolean {
+    const isThere = overlay.has(key);
+    if (this.isRecording && !overlay.covers(key)) this.reads.addPresence(space, key, isThere);
+    return isThere;
   }
 
   /** Deletes a key. For an absent key nothing is written. */
@@ -276,9 +314,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     const inAttempt = this.#in(space);
     const { overlay } = inAttempt;
     this.assertWritable(part);
-    const isThere = overlay.has(key);
-    if (this.isRecording && !overlay.covers(key)) this.reads.addPresence(space, key, isThere);
-    if (!isThere) return;
+    if (!this.#sawPresence(space, key, overlay)) return;
     addWhole(this.#write(part), (writes) => writes.delete(space, key));
     inAttempt.delete(key);
   }
@@ -342,7 +378,9 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     // The function may have ended the transaction, by its signal or by closing the store.
     if (this.phase === 'ended') return;
     const { schema } = this.#store;
-    this.view = schema.view(lastLsn, true);
+    // A store without a clock hides nothing by it.
+    const now = schema.expiry.clock === null ? NO_TIME : this.now;
+    this.view = schema.view(lastLsn, now, true);
     this.place = schema.writeLog.open();
     this.phase = 'view';
     for (const inAttempt of this.#spaces) inAttempt.rebase(this.#baseOf(inAttempt.space));
@@ -354,6 +392,18 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     this.beginLive();
     this.#now = null;
     for (const inAttempt of this.#spaces) inAttempt.rebase(this.#baseOf(inAttempt.space));
+  }
+
+  /** Removes entries that the attempt has put or touched, and that have come due before the commit. */
+  #expireOwn(now: number): void {
+    const { writes } = this;
+    if (writes === null) return;
+    for (const inAttempt of this.#spaces) {
+      const { space, overlay } = inAttempt;
+      for (const key of writes.dueKeys(space, now)) {
+        if (overlay.has(key) && overlay.deadlineOf(overlay.find(key)!) <= now) this.#expire(inAttempt, key);
+      }
+    }
   }
 
   /** Notes that the function has ended. Throws when the attempt cannot be committed as it is. */
@@ -375,7 +425,20 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     const { reads } = this;
     const changed = reads.changedPoint();
     if (changed !== null || !reads.hasRanges) return changed;
-    return reads.changedRange(this.#store.schema.writeLog, this.place!);
+    return reads.changedRange(this.#store.schema.writeLog, this.place!, this.view!.now);
+  }
+
+  /**
+   * Looks for entries that are due at the time of the commit: those that the attempt has written, and those in the spaces that
+   * it has read, because coming due is a delete. Call it right before check().
+   */
+  lookAtDeadlines(): void {
+    const { expiry } = this.#store.schema;
+    const hasOwn = this.writes?.hasDeadlines ?? false;
+    if (this.phase !== 'view' || (!expiry.isUsed && !hasOwn)) return;
+    const now = this.#store.now();
+    if (hasOwn) this.#expireOwn(now);
+    for (const space of this.reads.spaces) if (space.isExpiring) expiry.settleAll(space, now);
   }
 
   /** Throws ReadsChanged when something was changed that the attempt has read, and the error that has ended it. */
@@ -480,7 +543,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
   }
 
   #baseOf(space: Space): LastingView {
-    return this.phase === 'view' ? new ViewedEntries(space, this.view!) : space.entries;
+    return this.phase === 'view' ? new ViewedEntries(space, this.view!) : space.current;
   }
 }
 

@@ -2,16 +2,27 @@
 
 import { misuse } from '../../errors.js';
 import { CLEAR_NAMES, type RangeWrite, resolveRange } from '../encoding/range.js';
+import { NO_TIME } from '../entries/expiry.js';
+import { NO_DEADLINE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import { Overlay } from '../read/overlay.js';
 import type { Codecs } from '../read/reads.js';
 import { addClear } from './clear.js';
 import { assertNotDropped } from './conditions.js';
+import {
+  deadlineOf,
+  EXPIRY_NAMES,
+  type ExpiryOptions,
+  FOR_NEVER,
+  type GivenExpiry,
+  isPast,
+  resolveExpiry,
+} from './expiry-options.js';
 import { checkVersion } from './write-options.js';
 import type { WriteSet } from './write-set.js';
 
 /**
- * An operation of a batch: a put, a delete, a check of a version, or a clear of a range. All checks are made before
+ * An operation of a batch: a put, a delete, a touch, a check of a version, or a clear of a range. All checks are made before
  * anything is written, and a check that does not hold throws KEELSON_CONFLICT. A clear without bounds deletes all keys.
  *
  * @example
@@ -23,8 +34,9 @@ import type { WriteSet } from './write-set.js';
  * ];
  */
 export type Operation<K, V> =
-  | { readonly type: 'put'; readonly key: K; readonly value: V }
+  | ({ readonly type: 'put'; readonly key: K; readonly value: V } & ExpiryOptions)
   | { readonly type: 'delete'; readonly key: K }
+  | ({ readonly type: 'touch'; readonly key: K } & ExpiryOptions)
   | { readonly type: 'check'; readonly key: K; readonly version: number }
   | ({ readonly type: 'clear' } & RangeWrite<K>);
 
@@ -39,7 +51,8 @@ export type PlaceOf = (argument: { toString(): string }, namespace: unknown) => 
 
 /** The fields of an operation by its type. */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
-  put: ['type', 'namespace', 'key', 'value'],
+  put: ['type', 'namespace', 'key', 'value', ...EXPIRY_NAMES],
+  touch: ['type', 'namespace', 'key', ...EXPIRY_NAMES],
   delete: ['type', 'namespace', 'key'],
   check: ['type', 'namespace', 'key', 'version'],
   clear: ['type', 'namespace', ...CLEAR_NAMES],
@@ -53,9 +66,15 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
  * @throws A TypeError that names the operation and its field, as in `operations[3].key`; KEELSON_KEY_TOO_LARGE,
  * KEELSON_RECORD_TOO_LARGE, KEELSON_DROPPED, and what an encoder of the caller throws.
  */
-export function addBatch(root: Place, operations: unknown, writes: WriteSet, placeOf: PlaceOf): boolean {
+export function addBatch(
+  root: Place,
+  operations: unknown,
+  writes: WriteSet,
+  placeOf: PlaceOf,
+  now: () => number,
+): boolean {
   if (!Array.isArray(operations)) throw misuse('operations', 'an array', operations);
-  const batch = new Batch(root, writes, placeOf);
+  const batch = new Batch(root, writes, placeOf, now);
   for (let at = 0; at < operations.length; at++) batch.add(at, operations[at]);
   return batch.hasLooked;
 }
@@ -86,11 +105,13 @@ class Batch {
   readonly #root: Place;
   readonly #writes: WriteSet;
   readonly #placeOf: PlaceOf;
+  readonly #now: () => number;
   readonly #name = new OperationName();
   /** The entries of each space under the operations so far, or null while no operation has looked at them. */
   #overlays: Map<Space, Overlay> | null = null;
 
-  constructor(root: Place, writes: WriteSet, placeOf: PlaceOf) {
+  constructor(root: Place, writes: WriteSet, placeOf: PlaceOf, now: () => number) {
+    this.#now = now;
     this.#root = root;
     this.#writes = writes;
     this.#placeOf = placeOf;
@@ -106,7 +127,8 @@ class Batch {
     const given = operation as { readonly [field: string]: unknown };
     const { type, key, namespace } = given;
     const fields = typeof type === 'string' && Object.hasOwn(FIELDS, type) ? FIELDS[type]! : null;
-    if (fields === null) throw misuse(name.field('type'), "'put', 'delete', 'check' or 'clear'", type);
+    if (fields === null)
+      throw misuse(name.field('type'), "'put', 'delete', 'touch', 'check' or 'clear'", type);
     // `for`-`in` makes no array of the names. It also visits inherited ones.
     for (const field in operation) {
       if (!fields.includes(field) && Object.hasOwn(operation, field)) {
@@ -123,8 +145,12 @@ class Batch {
       return;
     }
     const indexKey = codecs.key.toIndexKey(name.field('key'), key);
-    if (type === 'put') this.#put(place, indexKey, given['value']);
-    else if (type === 'delete') this.#delete(space, indexKey);
+    if (type === 'put') this.#put(place, indexKey, given['value'], resolveExpiry(name.moveTo(at), given));
+    else if (type === 'touch') {
+      const expiry = resolveExpiry(name.moveTo(at), given);
+      if (expiry === null) throw misuse(name, 'ttl or expiresAt', operation, FOR_NEVER);
+      this.#touch(space, indexKey, expiry);
+    } else if (type === 'delete') this.#delete(space, indexKey);
     else {
       const { version } = given;
       checkVersion(name.field('version'), version);
@@ -132,10 +158,35 @@ class Batch {
     }
   }
 
-  #put({ space, codecs }: Place, key: string, value: unknown): void {
+  #put({ space, codecs }: Place, key: string, value: unknown, expiry: GivenExpiry | null): void {
     const writes = this.#writes;
-    writes.put(space, key, codecs.value, value, this.#name.field('value'));
+    const now = expiry === null ? NO_TIME : this.#timeOfWrite();
+    const deadline = expiry === null ? NO_DEADLINE : deadlineOf(expiry, now);
+    writes.put(space, key, codecs.value, value, this.#name.field('value'), deadline);
     this.#overlays?.get(space)?.set(key, writes.count - 1);
+    if (expiry !== null && isPast(expiry, now)) this.#expire(space, key);
+  }
+
+  /** Adds a touch, unless the key is absent. */
+  #touch(space: Space, key: string, expiry: GivenExpiry): void {
+    const now = this.#timeOfWrite();
+    const overlay = this.#overlayOf(space);
+    if (!overlay.has(key)) return;
+    this.#writes.touch(space, key, deadlineOf(expiry, now));
+    overlay.set(key, this.#writes.count - 1);
+    if (isPast(expiry, now)) this.#expire(space, key);
+  }
+
+  /** Adds the removal of an entry that the batch has given a past deadline. */
+  #expire(space: Space, key: string): void {
+    this.#writes.expire(space, key);
+    this.#overlays?.get(space)?.delete(key);
+  }
+
+  /** Returns the time of the batch, which its first operation with a deadline reads. */
+  #timeOfWrite(): number {
+    this.#writes.now ??= this.#now();
+    return this.#writes.now;
   }
 
   /** Adds a delete, unless the key is absent. */
@@ -165,7 +216,9 @@ class Batch {
     this.#overlays ??= new Map();
     let overlay = this.#overlays.get(space);
     if (overlay === undefined) {
-      overlay = new Overlay(space.entries, this.#writes);
+      const { now } = this.#writes;
+      const entries = now === null ? space.current : space.currentAt(now);
+      overlay = new Overlay(entries, this.#writes);
       this.#writes.replayInto(space, overlay);
       this.#overlays.set(space, overlay);
     }

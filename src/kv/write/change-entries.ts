@@ -8,7 +8,7 @@ import { entryBytesMax } from '../entries/entry-slabs.js';
 import { ownCopyOf } from '../entries/key-units.js';
 import type { Schema } from '../entries/schema.js';
 import type { EntryPostings, OnPosting } from '../entries/secondary-index.js';
-import { type EntryHandle, NO_HANDLE } from '../entries/slab.js';
+import { type EntryHandle, NO_DEADLINE, NO_HANDLE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH, type WriteSet } from './write-set.js';
 
@@ -27,7 +27,11 @@ export class Replay {
 
   /** Applies the next write. Throws NoSlabMemory, with nothing changed. */
   apply(writes: WriteSet, lsn: number): void {
-    const { links } = this.#schema;
+    const { links, expiry } = this.#schema;
+    if (writes.highestNow > 0) {
+      links.run();
+      expiry.foundInLog(writes.highestNow);
+    }
     if (writes.isSinglePut) {
       stage(writes);
       if (!links.hasOnly(this.#puts.link)) links.run();
@@ -45,6 +49,7 @@ export class Replay {
 
 /** Applies a write that the disk holds already, without checking it. Throws NoSlabMemory, with nothing changed. */
 export function applyWrites(schema: Schema, writes: WriteSet, lsn: number): void {
+  if (writes.highestNow > 0) schema.expiry.foundInLog(writes.highestNow);
   stage(writes);
   link(schema, writes, lsn);
 }
@@ -59,8 +64,10 @@ export function stage(writes: WriteSet): void {
   try {
     for (; at < count; at++) {
       if (kinds[at] !== PUT && kinds[at] !== TOUCH) continue;
-      const { entries } = spaces[at]!;
+      const space = spaces[at]!;
+      const { entries } = space;
       const deadline = deadlines[at]!;
+      if (deadline !== NO_DEADLINE) space.noteDeadline(deadline);
       handles[at] = writes.hasValue(at)
         ? entries.stage(keys[at]!, bytes, valueStarts[at]!, valueEnds[at]!, view, deadline)
         : entries.stageTouch(keys[at]!, deadline);
@@ -96,7 +103,9 @@ export function reserve({
     if (kinds[at] === TOUCH) return false;
     if (kinds[at] !== PUT) continue;
     if (spaces[at] !== spaces[0]) return false;
-    const entryBytes = entryBytesMax(keys[at]!, valueEnds[at]! - valueStarts[at]!, deadlines[at]!);
+    // Only stage() reserves memory for deadlines.
+    if (deadlines[at] !== NO_DEADLINE) return false;
+    const entryBytes = entryBytesMax(keys[at]!, valueEnds[at]! - valueStarts[at]!);
     bytes += entryBytes;
     if (entryBytes > longest) longest = entryBytes;
   }
@@ -115,21 +124,16 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
     // The overlay of a damaged image links its entries in the order of their keys, so the LSNs come in no order.
     if (lsn > space.lastLsn) space.lastLsn = lsn;
     switch (kinds[at]) {
-      case PUT: {
+      case PUT:
+      case TOUCH: {
         const { entries } = space;
+        // The touch of an absent key does nothing.
+        if (handles[at] === NO_HANDLE) break;
         // Linking may move the entry.
         const logged = writeLog.isOpen ? entries.ownKeyOf(handles[at]!, keys[at]!) : null;
         const isNew = entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
         if (logged !== null) writeLog.changeKey(space, logged, isNew);
-        if (space.indexes !== null) putPostings(schema, space, writes.postings[at]!);
-        break;
-      }
-      case TOUCH: {
-        const { entries } = space;
-        if (handles[at] === NO_HANDLE) break;
-        const logged = writeLog.isOpen ? entries.ownKeyOf(handles[at]!, keys[at]!) : null;
-        entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
-        if (logged !== null) writeLog.changeKey(space, logged, false);
+        if (kinds[at] === PUT && space.indexes !== null) putPostings(schema, space, writes.postings[at]!);
         break;
       }
       case DELETE:
@@ -137,7 +141,7 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
         if (space.entries.delete(keys[at]!)) {
           if (writeLog.isOpen) writeLog.changeKey(space, ownCopyOf(keys[at]!), true);
           space.indexes?.remove(space.entries.changedId, postingLog(schema, space));
-        }
+        } else space.indexes?.removedDue(keys[at]!);
         break;
       case CLEAR:
         if (clear(schema, space, bounds[clears]!) > 0 && writeLog.isOpen)
@@ -166,7 +170,7 @@ function clear(schema: Schema, space: Space, bounds: KeyBounds): number {
   const { writeLog } = schema;
   const log = postingLog(schema, space);
   const count = entries.deleteRange(bounds, (id) => indexes.remove(id, log));
-  if (entries.size === 0)
+  if (entries.sizeInIndexes === 0)
     indexes.clear(writeLog.isOpen ? (index) => writeLog.changeAllPostings(space, index) : null);
   return count;
 }

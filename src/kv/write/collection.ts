@@ -1,21 +1,27 @@
 // A collection: the reads, writes and watches of one space. The store and its namespaces are collections.
 
+import { misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import { BOUND_NAMES, CLEAR_NAMES, type KeyRange, type RangeWrite, resolveRange } from '../encoding/range.js';
+import { NO_TIME } from '../entries/expiry.js';
 import type { Space } from '../entries/space.js';
 import type { RangeState } from '../read/range-state.js';
 import { type Codecs, SpaceReads } from '../read/reads.js';
 import { addBatch, type Place, type PlaceOf } from './batch.js';
 import { addClear } from './clear.js';
 import { assertNotDropped } from './conditions.js';
+import { deadlineOf, FOR_NEVER, isPast, resolveExpiry } from './expiry-options.js';
 import { resolveWatchOptions, type WatchOptions } from './watch-options.js';
 import type { KeyState, Watches } from './watches.js';
 import {
   CONDITIONAL_OPTIONS,
   type ConditionalOptions,
+  PUT_OPTIONS,
   type PutOptions,
   resolveDurability,
   resolveIfVersion,
+  TOUCH_OPTIONS,
+  type TouchOptions,
   WRITE_OPTIONS,
   type WriteOptions,
 } from './write-options.js';
@@ -30,6 +36,8 @@ export interface CollectionStore {
   assertOpen(): void;
   /** Returns the writer. Throws when the store takes no writes. */
   writable(): Writer;
+  /** Returns the time by which entries expire. Runs foreign code. */
+  now(): number;
   readonly watches: Watches;
   /** Returns the space and the codecs of a namespace that a caller gave. Throws a TypeError for anything else. */
   placeOf(argument: { toString(): string }, namespace: unknown): Place;
@@ -40,10 +48,11 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
   readonly #store: CollectionStore;
   readonly #space: Space;
   readonly #placeOf: PlaceOf;
+  readonly #now = (): number => this.#store.now();
 
   constructor(codecs: Codecs<K, V>, store: CollectionStore, space: Space) {
     super(codecs, {
-      view: () => space.entries,
+      view: () => space.current,
       assertOpen: () => {
         store.assertOpen();
         if (space.isDropped) assertNotDropped(space);
@@ -56,14 +65,21 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
 
   put(key: K, value: V, options?: PutOptions): Promise<Lsn> {
     const writer = this.#store.writable();
-    const durability = resolveDurability(options, CONDITIONAL_OPTIONS);
+    const durability = resolveDurability(options, PUT_OPTIONS);
     const ifVersion = resolveIfVersion(options);
+    const expiry = options === undefined ? null : resolveExpiry('options', options);
     const indexKey = this.codecs.key.toIndexKey('key', key);
+    const now = expiry === null ? NO_TIME : this.#store.now();
     const space = this.#usable();
     const writes = writer.path.take();
     try {
       if (ifVersion !== undefined) writes.check(space, indexKey, ifVersion);
-      writes.put(space, indexKey, this.codecs.value, value, 'value');
+      if (expiry === null) writes.put(space, indexKey, this.codecs.value, value, 'value');
+      else {
+        writes.now = now;
+        writes.put(space, indexKey, this.codecs.value, value, 'value', deadlineOf(expiry, now));
+        if (isPast(expiry, now)) writes.expire(space, indexKey);
+      }
       return writer.commit(writes, durability);
     } finally {
       writer.path.giveBack(writes);
@@ -79,7 +95,29 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     const writes = writer.path.take();
     try {
       if (ifVersion !== undefined) writes.check(space, indexKey, ifVersion);
-      if (space.entries.has(indexKey)) writes.delete(space, indexKey);
+      if (space.current.has(indexKey)) writes.delete(space, indexKey);
+      return writer.commit(writes, durability);
+    } finally {
+      writer.path.giveBack(writes);
+    }
+  }
+
+  touch(key: K, options: TouchOptions): Promise<Lsn> {
+    const writer = this.#store.writable();
+    if (typeof options !== 'object' || options === null) throw misuse('expiry', 'an object', options);
+    const durability = resolveDurability(options, TOUCH_OPTIONS);
+    const expiry = resolveExpiry('expiry', options);
+    if (expiry === null) throw misuse('expiry', 'ttl or expiresAt', options, FOR_NEVER);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    const now = this.#store.now();
+    const space = this.#usable();
+    const writes = writer.path.take();
+    try {
+      writes.now = now;
+      if (space.currentAt(now).has(indexKey)) {
+        writes.touch(space, indexKey, deadlineOf(expiry, now));
+        if (isPast(expiry, now)) writes.expire(space, indexKey);
+      }
       return writer.commit(writes, durability);
     } finally {
       writer.path.giveBack(writes);
@@ -94,7 +132,7 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     try {
       for (let tries = 1; ; tries++) {
         const { commits } = writer.path;
-        const hasLooked = addBatch(place, operations, writes, this.#placeOf);
+        const hasLooked = addBatch(place, operations, writes, this.#placeOf, this.#now);
         if (!hasLooked || commits === writer.path.commits) return writer.commit(writes, durability);
         if (tries === BATCH_TRIES_MAX) throw neverStill();
         writes.begin();
@@ -111,7 +149,7 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     const space = this.#usable();
     const writes = writer.path.take();
     try {
-      const count = addClear(writes, space, resolved, space.entries);
+      const count = addClear(writes, space, resolved, space.current);
       return writer.commit(writes, durability, count);
     } finally {
       writer.path.giveBack(writes);

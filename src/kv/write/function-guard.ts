@@ -12,6 +12,8 @@ type Running = typeof NOTHING | typeof TRANSACTION | typeof INDEX;
 /** Guard of the functions of one store's transactions and indexes. */
 export class FunctionGuard {
   #running: Running = NOTHING;
+  /** The time of the transaction whose function runs, or null while nobody has asked for it. */
+  now: number | null = null;
   #isResetDue = false;
   readonly #reset = (): void => {
     this.#isResetDue = false;
@@ -26,6 +28,7 @@ export class FunctionGuard {
   /** Enters for the function of a transaction. */
   enter(): void {
     this.#enter(TRANSACTION);
+    this.now = null;
   }
 
   /** Enters for an index function, maybe inside of another function. Returns what leaveIndex() takes. */

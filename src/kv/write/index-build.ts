@@ -102,7 +102,7 @@ class Build {
   #addEntries(): void {
     const keys: IndexKey[] = [];
     const bounds = { ...ALL_KEYS, low: this.#lastKey, lowInclusive: false };
-    const walk = this.#space.entries.walk(bounds, false, PART_SIZE);
+    const walk = this.#space.current.walk(bounds, false, PART_SIZE);
     while (walk.advance()) keys.push(walk.key);
     for (const key of keys) {
       for (const index of this.#indexes) if (index.isBuilding) this.#addEntry(index, key);
@@ -127,7 +127,7 @@ class Build {
       return;
     }
     // Nobody writes while a function runs, but a read may have removed an entry that was due.
-    if (!entries.isAt(id, handle)) return;
+    if (entries.find(key) !== handle) return;
     index.add(id, made);
   }
 

@@ -6,7 +6,9 @@
 
 import { successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
+import { NO_TIME } from '../entries/expiry.js';
 import type { SecondaryIndex } from '../entries/secondary-index.js';
+import { NO_DEADLINE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import type { LoggedChange, WriteLog } from '../entries/write-log.js';
 import {
@@ -148,6 +150,14 @@ export class ReadSet {
     if (this.#ranges.length >= this.#rangesCompactedAt) this.#compactRanges(this.#ranges);
   }
 
+  /** The spaces that were read. */
+  get spaces(): ReadonlySet<Space> {
+    const spaces = new Set<Space>();
+    for (let point = this.#lastPoint; point !== null; point = point.before) spaces.add(point.space);
+    for (const { space } of this.#ranges ?? []) spaces.add(space);
+    return spaces;
+  }
+
   /** The intervals that range reads have seen, by space or index. */
   get ranges(): ReadonlyMap<Space | SecondaryIndex, SeenRanges> {
     return seenBySpace(this.#ranges ?? []);
@@ -169,14 +179,18 @@ export class ReadSet {
     return null;
   }
 
-  /** Returns what has changed since `place` that a range read has seen, in words; null when nothing has. */
-  changedRange(log: WriteLog, place: number): string | null {
+  /**
+   * Returns what has changed since `place` that a range read has seen in a view of the time `now`, in words; null when nothing
+   * has.
+   */
+  changedRange(log: WriteLog, place: number, now: number = NO_TIME): string | null {
     const { ranges } = this;
     for (const { space } of ranges.values()) if (space.isDropped) return shownNamespace(space);
     const changes = log.since(place);
     if (changes === null) return 'more was written than a transaction can check at its commit';
     for (const change of changes)
-      if (ranges.get(change.index ?? change.space)?.areTouchedBy(change)) return shownChange(change);
+      if (!isDueAt(change, now) && ranges.get(change.index ?? change.space)?.areTouchedBy(change))
+        return shownChange(change);
     return null;
   }
 
@@ -211,6 +225,11 @@ export class ReadSet {
     this.#lastPoint = kept;
     this.#compactedAt = Math.max(POINTS_COMPACTED_MIN, this.#points * 2);
   }
+}
+
+/** Returns true for a key that had expired at `now`, so that a view of that time lacks it. */
+function isDueAt({ deadline }: LoggedChange, now: number): boolean {
+  return deadline !== NO_DEADLINE && deadline <= now;
 }
 
 function seenBySpace(ranges: readonly RangeRead[]): ReadonlyMap<Space | SecondaryIndex, SeenRanges> {

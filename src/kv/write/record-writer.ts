@@ -60,6 +60,8 @@ export class RecordWriter {
   #defined = NONE_DEFINED;
   /** The highest drawn id that the record carries; 0 for none. */
   #highestId = 0;
+  /** The time at which entries were found due, that the record carries; 0 for none. */
+  #highestNow = 0;
   /** The number of bytes that the length of the last value took. The guess for the next value. */
   #lengthBytes = 1;
   #valueStart = 0;
@@ -167,12 +169,14 @@ export class RecordWriter {
   }
 
   /**
-   * Returns the record, at the start of memory that the next begin() overwrites. Adds the highest id that was drawn, if
-   * no record of the log carries it yet. Throws KEELSON_RECORD_TOO_LARGE.
+   * Returns the record, at the start of memory that the next begin() overwrites. Adds the highest id that was drawn, and the
+   * highest time at which entries were found due, if no record of the log carries them yet. Throws KEELSON_RECORD_TOO_LARGE.
    */
   finish(): RecordMemory {
     const id = this.#schema.idToRecord;
     if (id > this.#highestId) this.#addHighestId(id);
+    const now = Math.floor(this.#schema.expiry.nowToRecord);
+    if (now > this.#highestNow) this.#addHighestNow(now);
     // reserve() refuses nothing that may still fit, so the record may be too large by now.
     this.#out.check();
     return this.#out;
@@ -185,17 +189,29 @@ export class RecordWriter {
 
   /** Inserts definitions before all operations. Returns the number of bytes by which the operations move. */
   defineFirst(ids: readonly DefinitionId[]): number {
-    const out = this.#out;
-    const end = out.at;
+    const end = this.#out.at;
     for (const id of ids) {
       this.#byte(OPCODE.definition);
-      this.#schema.writeDefinition(id, out);
+      this.#schema.writeDefinition(id, this.#out);
     }
-    const definitions = out.bytes.slice(end, out.at);
-    out.bytes.copyWithin(KIND_BYTES + definitions.length, KIND_BYTES, end);
-    out.bytes.set(definitions, KIND_BYTES);
     this.#defined = [...this.#defined, ...ids];
-    return definitions.length;
+    return this.#moveToFront(end);
+  }
+
+  /** Inserts removals of expired entries before all operations. Returns the bytes by which the operations move. */
+  expireFirst(spaces: readonly Space[], keys: readonly IndexKey[]): number {
+    const end = this.#out.at;
+    for (const [at, key] of keys.entries()) this.expire(spaces[at]!, key);
+    return this.#moveToFront(end);
+  }
+
+  /** Moves what stands behind `end` before all operations. Returns its number of bytes. */
+  #moveToFront(end: number): number {
+    const out = this.#out;
+    const moved = out.bytes.slice(end, out.at);
+    out.bytes.copyWithin(KIND_BYTES + moved.length, KIND_BYTES, end);
+    out.bytes.set(moved, KIND_BYTES);
+    return moved.length;
   }
 
   /** Returns a whole birth record: a view of memory that the next begin() overwrites. */
@@ -209,9 +225,10 @@ export class RecordWriter {
     return bytes.subarray(0, at);
   }
 
-  /** Notes in the schema that the log holds the definitions and the highest id of this record. */
-  appended(): void {
+  /** Notes in the schema that the log holds this record at `lsn`, with its definitions, highest id and highest time. */
+  appended(lsn: number): void {
     if (this.#highestId !== 0) this.#schema.idRecorded(this.#highestId);
+    if (this.#highestNow !== 0) this.#schema.expiry.recorded(this.#highestNow, lsn);
     if (this.#defined === NONE_DEFINED) return;
     for (const id of this.#defined) this.#schema.recorded(id);
     this.#defined = NONE_DEFINED;
@@ -226,7 +243,14 @@ export class RecordWriter {
     this.#out.reset();
     this.#defined = NONE_DEFINED;
     this.#highestId = 0;
+    this.#highestNow = 0;
     this.#byte(kind);
+  }
+
+  #addHighestNow(now: number): void {
+    this.#byte(OPCODE.highestNow);
+    this.#safeInteger(now);
+    this.#highestNow = now;
   }
 
   #addHighestId(id: number): void {

@@ -11,6 +11,7 @@ import { readsByName } from '../read/index-reads.js';
 import { type Codecs, type ReadAccess, SpaceReads } from '../read/reads.js';
 import type { Attempt, Part } from './attempt.js';
 import type { Place, PlaceOf } from './batch.js';
+import { EXPIRY_NAMES, FOR_NEVER, type GivenExpiry, resolveExpiry } from './expiry-options.js';
 import { ignoreRejection, isThenable } from './promises.js';
 
 /** How the reads of a transaction get at the entries of one space. A class, because closures take more memory. */
@@ -56,10 +57,18 @@ export class SpaceTransaction<K, V, I = NoIndexes> extends SpaceReads<K, V> {
   }
 
   put(key: K, value: V, options?: unknown): void {
-    if (options !== undefined) throw noOptions(options);
+    const expiry = options === undefined ? null : resolveOwnExpiry('options', options);
     this.#attempt.assertWritable(this.#part);
     const indexKey = this.codecs.key.toIndexKey('key', key);
-    this.#attempt.put(this.#part, this.#space, this.codecs, indexKey, value);
+    this.#attempt.put(this.#part, this.#space, this.codecs, indexKey, value, expiry);
+  }
+
+  touch(key: K, options: unknown): void {
+    const expiry = resolveOwnExpiry('expiry', options);
+    if (expiry === null) throw misuse('expiry', 'ttl or expiresAt', options, FOR_NEVER);
+    this.#attempt.assertWritable(this.#part);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    this.#attempt.touch(this.#part, this.#space, indexKey, expiry);
   }
 
   delete(key: K, options?: unknown): void {
@@ -142,11 +151,23 @@ export class Transaction<K, V> extends SpaceTransaction<K, V> {
   }
 }
 
-/** Returns the error for options of put() and delete(), which would do nothing: a transaction checks all that it reads. */
+/** Returns the expiry that a caller gave. Throws a TypeError for other options. */
+function resolveOwnExpiry(argument: string, options: unknown): GivenExpiry | null {
+  if (typeof options !== 'object' || options === null) throw misuse(argument, 'an object', options);
+  for (const name of Object.keys(options)) {
+    if ((EXPIRY_NAMES as readonly string[]).includes(name)) continue;
+    throw new TypeError(
+      `${argument}: unknown option '${name}'; known are ${EXPIRY_NAMES.join(', ')}. In place of ifVersion, compare the version of tx.getEntry(key); durability is an option of db.transaction()`,
+    );
+  }
+  return resolveExpiry(argument, options);
+}
+
+/** Returns the error for options of delete(), which would do nothing: a transaction checks all that it reads. */
 function noOptions(options: unknown): TypeError {
   const next =
     'In place of ifVersion, compare the version of tx.getEntry(key); durability is an option of db.transaction()';
-  return misuse('options', 'none, because the writes of a transaction have no options', options, next);
+  return misuse('options', 'none, because a delete of a transaction has no options', options, next);
 }
 
 async function settleNested<T>(attempt: Attempt, part: Part, promise: Promise<T>): Promise<T> {

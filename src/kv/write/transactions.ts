@@ -8,6 +8,7 @@ import { types } from 'node:util';
 import { KeelsonError, misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import { nextTurn } from '../../schedulers.js';
+import { NO_TIME } from '../entries/expiry.js';
 import type { Schema } from '../entries/schema.js';
 import type { StoreView } from '../entries/store-view.js';
 import { AbortSignals } from './abort-signals.js';
@@ -44,7 +45,8 @@ export interface TransactionStore {
   /** The writer, or null in a store that was opened read-only. */
   readonly writer: Writer | null;
   readonly lastLsn: Lsn;
-  wallMs(): number;
+  /** Returns the time by which entries expire. Runs foreign code. */
+  now(): number;
   /** Returns milliseconds that never go back. */
   nowMs(): number;
   /** Returns the error for a use after close(). */
@@ -83,7 +85,7 @@ export class Transactions {
       get commits() {
         return store.writer?.path.commits ?? 0;
       },
-      nowMs: () => store.wallMs(),
+      now: () => store.now(),
     };
   }
 
@@ -134,7 +136,8 @@ export class Transactions {
         throw misuse('the result of fn', 'a promise, or a value without then()', result);
       attempt.seal();
       this.#runAtCommits(attempt);
-      return this.#whenDurable(this.#commit(attempt), options, result);
+      const lsn = this.#commit(attempt);
+      return this.#whenDurable(attempt.lsn === null ? this.#withExpiry(lsn) : lsn, options, result);
     } catch (error) {
       throw error instanceof ReadsChanged ? outOfAttempts(error.what, attempt.number) : error;
     } finally {
@@ -226,14 +229,15 @@ export class Transactions {
     const { guard, schema } = this.#store;
     if (open.hasEnded) return null;
     if (!attempt.mustCheck) {
-      this.#succeed(open, attempt.view!.lsn as Lsn, options, result);
+      this.#succeed(open, this.#withExpiry(attempt.view!.lsn as Lsn), options, result);
       return null;
     }
     this.#store.assertWritable();
     let lsn: Lsn;
     guard.enter();
     try {
-      // A hook may have ended it meanwhile.
+      attempt.lookAtDeadlines();
+      // A hook, or the clock, may have ended it meanwhile.
       if (open.hasEnded) return null;
       if (attempt.atCommits.length > 0) {
         schema.links.run();
@@ -260,6 +264,19 @@ export class Transactions {
     if (writes === null || writes.count === 0) return this.#store.lastLsn;
     attempt.lsn = this.#store.assertWritable().writer.path.commit(writes, attempt);
     return attempt.lsn;
+  }
+
+  /**
+   * Returns the LSN up to which the log must be durable for a transaction that has written nothing, so that nothing that it has
+   * read, or found expired, can be otherwise after a crash.
+   */
+  #withExpiry(lsn: Lsn): Lsn {
+    const { schema, writer } = this.#store;
+    const { expiry } = schema;
+    if (writer === null) return lsn;
+    if (expiry.nowToRecord === NO_TIME) return Math.max(lsn, expiry.recordedLsn) as Lsn;
+    this.#store.assertWritable();
+    return writer.path.recordExpiry();
   }
 
   #runAtCommits(attempt: Attempt): void {
@@ -300,7 +317,7 @@ export class Transactions {
     const { attempt } = open;
     if (open.hasEnded || !attempt.isBehindLog) return null;
     const { schema, lastLsn } = this.#store;
-    const second = schema.view(lastLsn, true);
+    const second = schema.view(lastLsn, schema.expiry.now(), true);
     attempt.moveInLog();
     try {
       return await this.#compare(open, attempt.view!, second);

@@ -7,7 +7,7 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import type { FrozenEntries } from '../entries/frozen-entries.js';
 import { NO_ENTRIES } from '../entries/no-entries.js';
-import type { EntryHandle } from '../entries/slab.js';
+import { type EntryHandle, NO_DEADLINE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import type { IndexWalk, LastingView } from '../entries/view.js';
@@ -31,7 +31,10 @@ export class ViewedEntries implements LastingView {
   find(key: IndexKey): EntryHandle | undefined {
     const { entries } = this.#space;
     const handle = entries.find(key);
-    if (handle !== undefined && entries.versionOf(handle) <= this.#storeView.lsn) {
+    const { lsn, now } = this.#storeView;
+    if (handle !== undefined && entries.versionOf(handle) <= lsn) {
+      const deadline = entries.deadlineOf(handle);
+      if (deadline !== NO_DEADLINE && deadline <= now) return undefined;
       this.#liveHandle = handle;
       return handle;
     }

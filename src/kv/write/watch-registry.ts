@@ -84,6 +84,11 @@ export class WatchRegistry implements WriteObserver {
     }
   }
 
+  /** Notes that a key has expired. The commit of its removal wakes the watches. */
+  foreseeExpired(space: Space, key: IndexKey): void {
+    this.#spaces.get(space)?.foreseeKey(key, this.#matched, true);
+  }
+
   committed(): void {
     if (this.#matched.length === 0) return;
     const matched = this.#matched;
@@ -157,12 +162,12 @@ class WatchedSpace {
     if (watches.length === 0) this.#keys.delete(key);
   }
 
-  /** Adds to `matched` the watches of a key that is about to be written. */
-  foreseeKey(key: IndexKey, matched: Wakeable[]): void {
+  /** Adds to `matched` the watches of a key that is about to be written, or was there and has expired. */
+  foreseeKey(key: IndexKey, matched: Wakeable[], hasExpired = false): void {
     this.#matchKey(key, matched);
     if (this.ranges.size === 0) return;
     this.ranges.holding(key, this.#found);
-    if (this.#found.length > 0) this.#noteKey(key, matched);
+    if (this.#found.length > 0) this.#noteKey(key, matched, hasExpired);
   }
 
   /** Adds to `matched` the watches of keys in a range that is about to be cleared. */
@@ -194,12 +199,12 @@ class WatchedSpace {
   }
 
   /** Notes a key in the ranges that were found. */
-  #noteKey(key: IndexKey, matched: Wakeable[]): void {
+  #noteKey(key: IndexKey, matched: Wakeable[], hasExpired: boolean): void {
     let ownKey: IndexKey | null = null;
     let wasThere = false;
     for (const { changes, watch } of this.#found) {
       if (changes.mustNote(key)) {
-        wasThere = ownKey === null ? this.#space.entries.has(key) : wasThere;
+        if (ownKey === null) wasThere = hasExpired || this.#space.entries.has(key);
         ownKey ??= ownCopyOf(key);
         changes.note(ownKey, wasThere);
       }

@@ -169,11 +169,13 @@ export class Watches {
           await watch.whenWoken();
           continue;
         }
-        view = this.#store.schema.view(this.#store.lastLsn);
+        // The clock is foreign code, which may write.
+        const now = this.#store.schema.expiry.now();
+        view = this.#store.schema.view(this.#store.lastLsn, now);
         const lsn = view.lsn as Lsn;
         const entries = view.in(space) ?? NO_ENTRIES;
         const writes = range.changes.take();
-        const difference = last === null ? FIRST : await this.#compare(last, writes, entries, bounds);
+        const difference = last === null ? FIRST : await this.#compare(last, writes, space, entries, bounds);
         last = { lsn, count: entries.count(bounds) };
         if (difference !== null) {
           if (!this.#isDurable(lsn, durability)) await this.#whenDurable(watch, lsn);
@@ -190,14 +192,15 @@ export class Watches {
     }
   }
 
-  /** Compares a range with its last state, with turns of the event loop in between when that takes long. */
+  /** Compares a range, as it is now, with its last state, with turns of the event loop in between when that takes long. */
   async #compare(
     last: LastState,
     writes: RangeWrites,
+    space: Space,
     entries: View,
     bounds: KeyBounds,
   ): Promise<RangeDifference | null> {
-    const comparison = differenceOf(last, writes, entries, bounds);
+    const comparison = differenceOf(last, writes, space.entries, entries, bounds);
     for (let sliceEndMs = this.#store.nowMs() + COMPARISON_SLICE_MS; ; ) {
       const step = comparison.next();
       if (step.done) return step.value;

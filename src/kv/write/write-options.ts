@@ -1,6 +1,7 @@
 // The options of writes: their types, and the checks of what callers give.
 
 import { misuse } from '../../errors.js';
+import { EXPIRY_NAMES, type ExpiryOptions } from './expiry-options.js';
 
 /**
  * The moment at which the promise of a write resolves. With `'disk'` it resolves when the write is durable. With
@@ -43,11 +44,21 @@ export interface ConditionalOptions extends WriteOptions {
  * @example
  * await db.put('lock', 'me', { ifVersion: 0 });
  */
-export interface PutOptions extends ConditionalOptions {}
+export interface PutOptions extends ConditionalOptions, ExpiryOptions {}
+
+/**
+ * The options of a touch.
+ *
+ * @example
+ * await db.touch('session:7', { ttl: 30 * 60_000 });
+ */
+export interface TouchOptions extends WriteOptions, ExpiryOptions {}
 
 /** The names of the options of each kind of write. */
 export const WRITE_OPTIONS = ['durability'] as const;
 export const CONDITIONAL_OPTIONS = ['durability', 'ifVersion'] as const;
+export const PUT_OPTIONS = [...CONDITIONAL_OPTIONS, ...EXPIRY_NAMES] as const;
+export const TOUCH_OPTIONS = [...WRITE_OPTIONS, ...EXPIRY_NAMES] as const;
 
 /** Checks the names of the options and returns the durability. Throws a TypeError for a wrong or unknown option. */
 export function resolveDurability(options: WriteOptions | undefined, names: readonly string[]): Durability {

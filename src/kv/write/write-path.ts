@@ -15,6 +15,7 @@ import type { Schema } from '../entries/schema.js';
 import { NoSlabMemory } from '../entries/slab.js';
 import { link, QueuedPuts, reserve, stage } from './change-entries.js';
 import { judgeSpaces, judgeVersions } from './conditions.js';
+import { removeDueFirst } from './due-first.js';
 import { areComplete, type PostingMaker } from './index-postings.js';
 import { judgeUniqueness, mustBeUnique } from './uniqueness.js';
 import { WriteSet } from './write-set.js';
@@ -75,6 +76,8 @@ export class WritePath {
   /** The write set whose links are put off as a whole, or null. */
   #late: WriteSet | null = null;
   #commits = 0;
+  /** Called after a commit while entries have deadlines. */
+  onExpiring: () => void = () => {};
 
   constructor(parts: WritePathParts) {
     this.#parts = parts;
@@ -121,9 +124,15 @@ export class WritePath {
    * memory may disagree with the log then.
    */
   commit(writes: WriteSet, check: WriteCheck | null = null): Lsn {
-    const { log, schema } = this.#parts;
-    if (writes.count === 0) return this.#commitNothing(writes);
+    const { schema } = this.#parts;
     if (writes.isInNamespaces) this.#parts.postings.complete(writes);
+    if (schema.expiry.isUsed) removeDueFirst(writes, schema.expiry);
+    if (writes.count === 0) return this.#commitNothing(writes);
+    return this.#commitRecord(writes, check);
+  }
+
+  #commitRecord(writes: WriteSet, check: WriteCheck | null = null): Lsn {
+    const { log, schema } = this.#parts;
     let record = writes.finish();
     this.#ensureRoom(record.at);
     // Hooks may have written so much that an epoch has started, or declared indexes.
@@ -135,7 +144,7 @@ export class WritePath {
     // Encoders and hooks may have closed the store meanwhile.
     this.#parts.assertWritable();
     const lsn = this.#change(writes, record, check);
-    writes.appended();
+    writes.appended(lsn);
     this.#commits++;
     if (this.#late === writes) {
       log.submitAtOnce();
@@ -144,7 +153,21 @@ export class WritePath {
     log.prepareAhead();
     const observers = this.#observers;
     for (let at = 0; at < observers.length; at++) observers[at]!.committed(lsn, writes);
+    if (schema.expiry.isUsed) this.onExpiring();
     return lsn;
+  }
+
+  /**
+   * Appends a record that carries the highest time at which entries were found due, and returns its LSN. When it is durable,
+   * these entries are gone for good. Throws what commit() throws.
+   */
+  recordExpiry(): Lsn {
+    const writes = this.take();
+    try {
+      return this.#commitRecord(writes);
+    } finally {
+      this.giveBack(writes);
+    }
   }
 
   /** Judges a write without operations, and returns the LSN of the last write. */

@@ -60,6 +60,11 @@ class PutsByKey {
   }
 }
 
+/** Moves the first `count` items of an array up by some places. */
+function moveUp(items: unknown[], count: number, by: number): void {
+  for (let at = count - 1; at >= 0; at--) items[at + by] = items[at];
+}
+
 /** A mark in the operations of a write. */
 export interface WriteMark {
   readonly count: number;
@@ -103,6 +108,8 @@ export class WriteSet implements WrittenValues {
    * older than the record and due at that time are gone.
    */
   highestNow = 0;
+  /** The time of the write if its caller has read the clock, or null. */
+  now: number | null = null;
   /** True when the keys were read from a disk. Such keys are not substrings of longer strings. */
   hasOwnKeys = false;
   /** True when an operation is in another space than the root space. */
@@ -180,6 +187,29 @@ export class WriteSet implements WrittenValues {
   expire(space: Space, key: IndexKey): void {
     this.#writer.expire(space, key);
     this.addExpire(space, key);
+  }
+
+  /**
+   * Removes entries that have expired before all other operations. They are in spaces that the write does not create.
+   * `spaces` and `keys` have the same length.
+   */
+  expireFirst(spaces: readonly Space[], keys: readonly IndexKey[]): void {
+    const shift = this.#writer.expireFirst(spaces, keys);
+    const added = keys.length;
+    for (let at = 0; at < this.count; at++) {
+      if (!this.hasValue(at)) continue;
+      this.valueStarts[at]! += shift;
+      this.valueEnds[at]! += shift;
+    }
+    for (const places of [this.kinds, this.spaces, this.keys, this.indexes, this.postings] as unknown[][])
+      moveUp(places, this.count, added);
+    for (const places of [this.valueStarts, this.valueEnds, this.deadlines])
+      moveUp(places, this.count, added);
+    const count = this.count + added;
+    this.count = 0;
+    for (const [at, key] of keys.entries()) this.addExpire(spaces[at]!, key);
+    this.count = count;
+    this.#puts = null;
   }
 
   clear(space: Space, bounds: KeyBounds): void {
@@ -295,6 +325,25 @@ export class WriteSet implements WrittenValues {
     return at;
   }
 
+  /** True when an operation has given a deadline to an entry. */
+  get hasDeadlines(): boolean {
+    for (let at = 0; at < this.count; at++)
+      if ((this.kinds[at] === PUT || this.kinds[at] === TOUCH) && this.deadlines[at] !== NO_DEADLINE)
+        return true;
+    return false;
+  }
+
+  /** Returns the keys of a space to which operations have given a deadline that is due at `now`. */
+  dueKeys(space: Space, now: number): ReadonlySet<IndexKey> {
+    const keys = new Set<IndexKey>();
+    for (let at = 0; at < this.count; at++) {
+      if (this.spaces[at] !== space || (this.kinds[at] !== PUT && this.kinds[at] !== TOUCH)) continue;
+      const deadline = this.deadlines[at]!;
+      if (deadline !== NO_DEADLINE && deadline <= now) keys.add(this.keys[at]!);
+    }
+    return keys;
+  }
+
   deadlineOf(operation: number): number {
     return this.deadlines[operation]!;
   }
@@ -373,9 +422,9 @@ export class WriteSet implements WrittenValues {
     }
   }
 
-  /** Notes in the schema that the log holds the definitions and the highest id of this record. */
-  appended(): void {
-    this.#writer.appended();
+  /** Notes in the schema that the log holds this record at `lsn`, with its definitions, highest id and highest time. */
+  appended(lsn: number): void {
+    this.#writer.appended(lsn);
   }
 
   /**
@@ -410,6 +459,7 @@ export class WriteSet implements WrittenValues {
     this.count = 0;
     this.highestId = 0;
     this.highestNow = 0;
+    this.now = null;
     this.#puts = null;
     if (this.bounds.length > 0) this.bounds = [];
     if (this.#created.size > 0) this.#created = new Map();

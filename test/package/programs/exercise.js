@@ -1,8 +1,8 @@
-// What every surrounding does with the package: all three doors, an index loaded in bulk, and a store opened again.
+// What every surrounding does with the package: all doors, an index loaded in bulk, and a store opened again.
 
 const ENTRIES = 5000;
 
-export async function exercise({ open, openJournal, inMemory }, directory) {
+export async function exercise({ open, openJournal, openReplica, inMemory }, directory) {
   const db = await open(`${directory}/store`);
   const written = [];
   for (let i = 0; i < ENTRIES; i++) written.push(db.put(`key:${String(i).padStart(5, '0')}`, { i }));
@@ -15,6 +15,10 @@ export async function exercise({ open, openJournal, inMemory }, directory) {
 
   const again = await open(`${directory}/store`);
   const [size, last, map] = [again.size, [...again.keys({ prefix: 'key:' })].at(-1), again.get('map')];
+  const replica = await openReplica(again.replicate());
+  await replica.whenAt(await again.put('later', 'replicated'));
+  const replicated = replica.get('later');
+  await replica.close();
   await again.close();
 
   const journal = await openJournal(`${directory}/journal`);
@@ -27,5 +31,5 @@ export async function exercise({ open, openJournal, inMemory }, directory) {
   const inMemoryValue = inside.get('a');
   await inside.close();
 
-  return { size, last, map: map.get('a').getTime(), lsn, inMemoryValue, engine, engineReason };
+  return { size, last, map: map.get('a').getTime(), replicated, lsn, inMemoryValue, engine, engineReason };
 }

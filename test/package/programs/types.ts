@@ -1,5 +1,6 @@
 import { isKeelsonError, open, type Snapshot, type Store } from 'keelson';
 import { type Journal, openJournal } from 'keelson/journal';
+import { openReplica, type Replica } from 'keelson/replica';
 import { inMemory, SimulatedDisk } from 'keelson/testing';
 
 interface User {
@@ -15,11 +16,14 @@ export async function main(): Promise<void> {
   const values: IterableIterator<User> = db.values();
   const snapshot: Snapshot<string, User> = db.snapshot();
   snapshot.close();
+  const replica: Replica<string, User> = await openReplica<User>(db.replicate());
+  const named: string | undefined = replica.get('ada')?.name;
+  await replica.whenAt(await db.refresh());
   await db.close();
   const journal: Journal = await openJournal('./journal');
   for await (const record of journal.read()) record.record.byteLength;
   await inMemory().open('/db');
   new SimulatedDisk({ seed: 1 });
   const code: string | null = isKeelsonError(ada) ? ada.code : null;
-  [code, keys, values].at(0);
+  [code, keys, named, values].at(0);
 }

@@ -1,0 +1,253 @@
+// The entries of one space that have deadlines, and those that were found due. Pure, in memory.
+//
+// An entry that is found due leaves the indexes at once, so no read sees it. Its memory stays, and it is on the due list
+// until its removal is in the log. With many due entries, only some leave at a time. Then `floor` hides the rest: all
+// entries in the indexes with a deadline up to it are due.
+
+import { isWithin, type KeyBounds } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import { DeadlineHeap } from './deadline-heap.js';
+import type { EntryId } from './entry-handles.js';
+import { NO_DEADLINE } from './slab.js';
+
+/** The value of `floor` while no due entry is in the indexes. */
+export const NO_FLOOR = 0;
+
+/** With fewer due entries, they leave one by one, in the order of their deadlines. */
+const SWEPT_ENTRIES_MIN = 4096;
+/** With at least this part of all entries due, they leave in the order of keys, which is much faster. */
+const SWEPT_FRACTION_MIN = 1 / 8;
+
+/** The items of the heap that one settlement looks at, for each entry that may leave. The others are stale. */
+const ITEMS_PER_ENTRY = 16;
+
+/** The stale items that a heap may have beside as many as it has others. */
+const STALE_ITEMS_MIN = 64;
+
+/** Called with the key, the deadline and the id of each entry that was found due. */
+type OnLeft = (key: IndexKey, deadline: number, id: EntryId) => void;
+
+/** The part of entries that their expiry uses. */
+export interface Leaving {
+  /** An id above all ids in use. */
+  readonly endOfIds: EntryId;
+  /** Returns the deadline of the entry with this id; NO_DEADLINE for a free id. */
+  deadlineOfId(id: EntryId): number;
+  /** The number of entries in the indexes. */
+  readonly sizeInIndexes: number;
+  /** Removes an entry from all indexes, and keeps its memory. Returns its key, or null when it is in no index. */
+  leave(id: EntryId): IndexKey | null;
+  /**
+   * Removes entries with a deadline up to `now` from all indexes, in the order of keys: those behind the key `from`, at most
+   * `max`, of at most `visited` keys. Calls `onLeft` with each, and returns the last key that was visited, or null at the end.
+   */
+  leaveInOrder(
+    from: IndexKey | null,
+    now: number,
+    max: number,
+    visited: number,
+    onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
+  ): IndexKey | null;
+}
+
+/** The expiring and the due entries of one space. */
+export class ExpiringEntries {
+  /** The number of entries in the indexes that have a deadline. */
+  count = 0;
+  /** All entries in the indexes with a deadline up to this time are due; NO_FLOOR for none. */
+  floor = NO_FLOOR;
+  /** The entries that have left the indexes and whose removal is not in the log, by their keys. */
+  readonly due: Map<IndexKey, EntryId>;
+  /**
+   * Where the next dueKeys() goes on. A Map keeps the places of deleted keys for a while, so to begin anew each time would
+   * take long.
+   */
+  #next: Iterator<IndexKey> | null = null;
+  readonly #heap: DeadlineHeap;
+  readonly #entries: Leaving;
+  #staleMax = STALE_ITEMS_MIN;
+  /** True when an item may be earlier than the deadline of its entry, which was touched or put again. */
+  #hasDelayed = false;
+  /** The sweep that is under way: the time of its start, and the last key that it has visited. */
+  #sweep: { readonly now: number; key: IndexKey | null } | null = null;
+
+  /** A loader gives the heap and the list that it has filled, and the number of items in the heap. */
+  constructor(entries: Leaving, heap = new DeadlineHeap(), due = new Map<IndexKey, EntryId>()) {
+    this.#entries = entries;
+    this.#heap = heap;
+    this.due = due;
+    this.count = heap.size;
+  }
+
+  get memoryBytes(): number {
+    return this.#heap.memoryBytes;
+  }
+
+  /** True while there is something to expire or to remove. */
+  get isUsed(): boolean {
+    return this.count > 0 || this.due.size > 0;
+  }
+
+  /** A time before which nothing is due; infinity when nothing will be. */
+  get earliest(): number {
+    return this.#heap.top;
+  }
+
+  /** Makes sure that linked() needs no memory for so many entries. Throws NoSlabMemory. */
+  reserve(entries: number): void {
+    this.#heap.reserve(entries);
+  }
+
+  /** Notes that an entry has another deadline than before, or none. */
+  linked(id: EntryId, before: number, deadline: number): void {
+    if (deadline === NO_DEADLINE) {
+      if (before !== NO_DEADLINE) this.count--;
+      return;
+    }
+    if (before === NO_DEADLINE) this.count++;
+    // The item of an earlier deadline comes up first, and is put back then.
+    if (before === NO_DEADLINE || deadline < before) this.#heap.push(deadline, id);
+    else this.#hasDelayed = true;
+    if (this.#heap.size > this.count * 2 + this.#staleMax) this.#dropStale();
+  }
+
+  /** Notes that an entry with this deadline was removed from the indexes, for another reason than its deadline. */
+  unlinked(deadline: number): void {
+    if (deadline === NO_DEADLINE) return;
+    this.count--;
+    if (this.#heap.size > this.count * 2 + this.#staleMax) this.#dropStale();
+  }
+
+  /**
+   * Has at most `max` entries leave the indexes that are due at `now`, and those that were found due before. Calls `onLeft`
+   * for each. Hides the rest of them by the floor. Returns the number of entries that have left because of `now`,
+   * without those that were due at `known`.
+   */
+  settle(now: number, max: number, onLeft: OnLeft, known: number): number {
+    // The clock went back. Entries that come from now on are judged by it alone, so none may meet the old floor.
+    if (now < this.floor) this.#settleUpTo(this.floor, Number.POSITIVE_INFINITY, onLeft, known);
+    return this.#settleUpTo(now, max, onLeft, known);
+  }
+
+  #settleUpTo(now: number, max: number, onLeft: OnLeft, known: number): number {
+    let left = 0;
+    let unknown = 0;
+    const onDue = (key: IndexKey, id: EntryId, deadline: number): void => {
+      this.count--;
+      this.due.set(key, id);
+      left++;
+      if (deadline > known) unknown++;
+      onLeft(key, deadline, id);
+    };
+    if (this.#mustSweep(now)) this.#sweepOn(now, max, onDue);
+    if (this.#sweep === null) this.#leaveByDeadline(now, max - left, onDue);
+    this.floor = this.#heap.top <= now ? now : NO_FLOOR;
+    return unknown;
+  }
+
+  /** Has due entries leave in the order of their deadlines. */
+  #leaveByDeadline(
+    now: number,
+    max: number,
+    onDue: (key: IndexKey, id: EntryId, deadline: number) => void,
+  ): void {
+    const heap = this.#heap;
+    let items = max * ITEMS_PER_ENTRY;
+    for (let left = 0; heap.top <= now && left < max && items > 0; items--) {
+      const id = heap.topId;
+      const deadline = this.#entries.deadlineOfId(id);
+      if (deadline > heap.top) {
+        heap.delayTop(deadline);
+        continue;
+      }
+      const isStale = deadline !== heap.top;
+      heap.pop();
+      const key = isStale ? null : this.#entries.leave(id);
+      if (key === null) continue;
+      onDue(key, id, deadline);
+      left++;
+    }
+  }
+
+  /** Returns true when so many entries are due that they leave in the order of keys. */
+  #mustSweep(now: number): boolean {
+    const heap = this.#heap;
+    if (this.#sweep !== null) return true;
+    if (heap.size < SWEPT_ENTRIES_MIN || heap.top > now) return false;
+    const due = heap.countDue(now);
+    const isLarge = due >= SWEPT_ENTRIES_MIN && due >= this.#entries.sizeInIndexes * SWEPT_FRACTION_MIN;
+    if (isLarge) this.#sweep = { now, key: null };
+    return isLarge;
+  }
+
+  /** Goes on with a sweep over all keys. */
+  #sweepOn(now: number, max: number, onDue: (key: IndexKey, id: EntryId, deadline: number) => void): void {
+    const sweep = this.#sweep!;
+    sweep.key = this.#entries.leaveInOrder(sweep.key, now, max, max / SWEPT_FRACTION_MIN, onDue);
+    if (sweep.key !== null) return;
+    this.#sweep = null;
+    // All entries that were due at its start have left. Their items go with them, unless some are those of other deadlines.
+    if (!this.#hasDelayed) this.#heap.dropDue(sweep.now);
+  }
+
+  /** Hides the entries that are due at `now`. */
+  hide(now: number): void {
+    if (this.#heap.top <= now && now > this.floor) this.floor = now;
+  }
+
+  /** Removes a key from the due list, and returns its id; undefined for a key that is not in it. */
+  takeDue(key: IndexKey): EntryId | undefined {
+    if (this.due.size === 0) return undefined;
+    const id = this.due.get(key);
+    if (id !== undefined) this.due.delete(key);
+    return id;
+  }
+
+  /** Returns at most `max` keys of the due list. One call after the other comes to all of them, again and again. */
+  dueKeys(max: number): IndexKey[] {
+    const keys: IndexKey[] = [];
+    const wanted = Math.min(max, this.due.size);
+    while (keys.length < wanted) {
+      this.#next ??= this.due.keys();
+      const { done, value } = this.#next.next();
+      if (done) {
+        this.#next = null;
+        // What comes next was in this call already.
+        if (keys.length > 0) break;
+      } else keys.push(value);
+    }
+    return keys;
+  }
+
+  /** Removes the keys in a range from the due list, and calls `onId` with their ids. */
+  takeDueIn(bounds: KeyBounds, onId: (id: EntryId) => void): void {
+    if (this.due.size === 0) return;
+    for (const [key, id] of this.due) {
+      if (!isWithin(bounds, key)) continue;
+      this.due.delete(key);
+      onId(id);
+    }
+  }
+
+  /** Returns true when all keys of the due list are in a range. */
+  isAllDueIn(bounds: KeyBounds): boolean {
+    for (const key of this.due.keys()) if (!isWithin(bounds, key)) return false;
+    return true;
+  }
+
+  /** Forgets all entries. Keeps the memory that was reserved. */
+  clear(): void {
+    this.count = 0;
+    this.floor = NO_FLOOR;
+    this.#heap.clear();
+    this.#sweep = null;
+    this.due.clear();
+  }
+
+  #dropStale(): void {
+    this.#heap.rebuild((id) => this.#entries.deadlineOfId(id), this.#entries.endOfIds);
+    this.#hasDelayed = false;
+    // Items of due entries may be left, which the next items must not meet again and again.
+    this.#staleMax = Math.max(STALE_ITEMS_MIN, (this.#heap.size - this.count) * 2);
+  }
+}

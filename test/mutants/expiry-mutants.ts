@@ -1,0 +1,125 @@
+// Mutants of expiry: due entries that are seen, that come back, that are gone early, or that leave without a record.
+
+import type { Edit, Mutant } from './mutants.js';
+
+const CRASHES = 'test/simulation/expiry-crashes.test.ts';
+const FACTS = 'test/kv/expiry.test.ts';
+const HISTORIES = 'test/serializability/histories.test.ts';
+const MODEL = 'test/kv/expiry-model.test.ts';
+const RECORDS = 'test/kv/records.test.ts';
+
+const ATTEMPT = 'src/kv/write/attempt.ts';
+const CHANGES = 'src/kv/write/change-entries.ts';
+const DUE_FIRST = 'src/kv/write/due-first.ts';
+const EXPIRING = 'src/kv/entries/expiring-entries.ts';
+const EXPIRY = 'src/kv/entries/expiry.ts';
+const FORMAT = 'src/kv/image/image-format.ts';
+const OPTIONS = 'src/kv/write/expiry-options.ts';
+const PARTS = 'src/kv/image/image-parts.ts';
+const READER = 'src/kv/write/record-reader.ts';
+const READ_SET = 'src/kv/write/read-set.ts';
+const REMOVALS = 'src/kv/write/removals.ts';
+const VIEWS = 'src/kv/entries/store-view.ts';
+const VIEWED = 'src/kv/write/viewed-entries.ts';
+const WRITER = 'src/kv/write/record-writer.ts';
+
+/** Returns a mutant with faults in one file. */
+function mutantIn(
+  file: string,
+  name: string,
+  tests: readonly string[],
+  ...edits: Omit<Edit, 'file'>[]
+): Mutant {
+  return { name: `expiry: ${name}`, tests, edits: edits.map((edit) => ({ file, ...edit })) };
+}
+
+export const expiryMutants: readonly Mutant[] = [
+  mutantIn(EXPIRING, 'an entry is seen at its deadline', [FACTS, MODEL], {
+    find: 'while (heap.top <= now && left < max) {',
+    replace: 'while (heap.top < now && left < max) {',
+  }),
+  mutantIn(EXPIRING, 'a deadline that was extended does not count', [FACTS, MODEL], {
+    find: '        heap.delayTop(deadline);\n',
+    replace: '        heap.pop();\n',
+  }),
+  mutantIn(EXPIRING, 'a deadline that was brought forward does not count', [MODEL], {
+    find: 'if (before === NO_DEADLINE || deadline < before) this.#heap.push(deadline, id);',
+    replace: 'if (before === NO_DEADLINE) this.#heap.push(deadline, id);',
+  }),
+  mutantIn(EXPIRING, 'no floor hides the due entries that stay', [MODEL], {
+    find: 'this.floor = heap.top <= now ? now : NO_FLOOR;',
+    replace: 'this.floor = NO_FLOOR;',
+  }),
+  mutantIn(EXPIRING, 'an entry meets the floor of a clock that has gone back', [MODEL], {
+    find: 'if (now < this.floor) this.#settleUpTo',
+    replace: 'if (now < this.floor && now < 0) this.#settleUpTo',
+  }),
+  mutantIn(EXPIRY, 'a space does not follow what others have found due', [MODEL], {
+    find: '    if (now < this.#foundNow) this.follow();',
+    replace: '',
+  }),
+  mutantIn(EXPIRY, 'a time that the log has is recorded again', [FACTS, MODEL], {
+    find: 'settleAll(space: Space, now: number = NO_TIME)',
+    replace: 'settleAll(space: Space, now: number = space.entries.floor)',
+  }),
+  mutantIn(WRITER, 'no record carries the time at which entries were found due', [FACTS, MODEL, CRASHES], {
+    find: 'if (now > this.#highestNow) this.#addHighestNow(now);',
+    replace: '',
+  }),
+  mutantIn(EXPIRY, 'each record carries the time again', [FACTS, MODEL], {
+    find: 'if (Math.floor(this.nowToRecord) <= now) this.nowToRecord = 0;',
+    replace: '',
+  }),
+  mutantIn(CHANGES, 'a replay does not hear of what was found due', [MODEL, CRASHES], {
+    find: '      expiry.foundInLog(writes.highestNow);\n    }\n    if (writes.isSinglePut) {',
+    replace: '    }\n    if (writes.isSinglePut) {',
+  }),
+  mutantIn(READER, 'the deadline of a put is not read', [RECORDS, FACTS], {
+    find: '(flags & HAS_DEADLINE) === 0 ? NO_DEADLINE : readDeadline(cursor)',
+    replace: '(flags & HAS_DEADLINE) === 0 || readDeadline(cursor) > 0 ? NO_DEADLINE : NO_DEADLINE',
+  }),
+  mutantIn(FORMAT, 'an image does not say which entries are due', [FACTS, MODEL], {
+    find: 'return deadline === FOUND_DUE ? DUE_MARK : deadline + 1;',
+    replace: 'return deadline === FOUND_DUE ? NO_MARK : deadline + 1;',
+  }),
+  mutantIn(PARTS, 'an image does not know what the floor hides', [MODEL], {
+    find: '      this.isDue = this.#isHidden(this.id);\n',
+    replace: '      this.isDue = false;\n',
+  }),
+  mutantIn(VIEWS, 'a view shows what was due at its time', [FACTS, MODEL], {
+    find: 'if (now !== KEEPS_DUE) this.#expiry.settle(space, now, Number.POSITIVE_INFINITY);',
+    replace: '',
+  }),
+  mutantIn(VIEWED, 'a transaction sees a due entry that nobody has looked at', [HISTORIES], {
+    find: 'if (deadline !== NO_DEADLINE && deadline <= now) return undefined;',
+    replace: '',
+  }),
+  mutantIn(ATTEMPT, 'coming due is no delete for what a transaction has read', [HISTORIES], {
+    find: 'if (space.isExpiring) expiry.settleAll(space, now);',
+    replace: '',
+  }),
+  mutantIn(READ_SET, 'what a view has never seen conflicts', [HISTORIES], {
+    find: 'if (!isDueAt(change, now) && ranges',
+    replace: 'if (ranges',
+  }),
+  mutantIn(DUE_FIRST, 'a put does not look for the due entry of its key', [FACTS, MODEL], {
+    find: '    now ??= expiry.now();\n    expiry.look(space, now);\n    if (!space.entries.isDue(keys[at]!)) continue;',
+    replace: '    if (!space.entries.isDue(keys[at]!)) continue;',
+  }),
+  mutantIn(OPTIONS, 'a past deadline is seen until somebody looks', [FACTS, MODEL], {
+    find: 'return ttl === null && Math.ceil(expiresAt) <= now;',
+    replace: 'return ttl === null && expiresAt < 0 && now < 0;',
+  }),
+  mutantIn(OPTIONS, 'ttl is rounded down', [FACTS], {
+    find: 'now + Math.ceil(ttl)',
+    replace: 'now + Math.floor(ttl)',
+  }),
+  mutantIn(REMOVALS, 'the timer goes on in a store that is closed', [FACTS, MODEL], {
+    find: '    this.#timer?.cancel();\n',
+    replace: '',
+  }),
+  mutantIn(REMOVALS, 'the timer is not started again', [FACTS], {
+    find: '    this.#timer = null;\n    if (expiry.isUsed) this.#start();',
+    replace: '    this.#timer = null;',
+  }),
+];
