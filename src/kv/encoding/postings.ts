@@ -25,6 +25,11 @@ export function toValueBytes(argument: ArgumentName, value: unknown): ValueBytes
   return encodePart(argument, value);
 }
 
+/** Returns the posting of an entry with an index value. `key` is the index key of the entry. Throws what toValueBytes() throws. */
+export function toPosting(argument: ArgumentName, value: unknown, key: IndexKey): Posting {
+  return encodePart(argument, value, key);
+}
+
 /** Returns the index value of a posting. */
 export function indexValueOf(posting: Posting): TuplePart {
   return readPart(posting).part;

@@ -39,12 +39,13 @@ export function encodeTuple(argument: ArgumentName, tuple: unknown): string {
 
 /**
  * Returns the bytes of one part as code units, as they stand in the index key of a tuple. No part's bytes begin with those
- * of another part. Throws what encodeTuple() throws; a wrong part is called `argument`.
+ * of another part. `suffix` follows them: both in one piece, which is compared faster than a concatenation. Throws what
+ * encodeTuple() throws; a wrong part is called `argument`.
  */
-export function encodePart(argument: ArgumentName, part: unknown): string {
+export function encodePart(argument: ArgumentName, part: unknown, suffix = ''): string {
   const writer = spare ?? new TupleWriter();
   spare = null;
-  const bytes = writer.writePart(argument, part);
+  const bytes = writer.writePart(argument, part, suffix);
   spare = writer;
   return bytes;
 }
@@ -68,10 +69,20 @@ class TupleWriter {
     return this.#finish(argument);
   }
 
-  writePart(argument: ArgumentName, part: unknown): string {
+  writePart(argument: ArgumentName, part: unknown, suffix: string): string {
     this.#at = 0;
     this.#part(argument, ALONE, part, 0);
-    return this.#finish(argument);
+    const end = this.#at;
+    const { length } = suffix;
+    if (length === 0 || end > KEY_BYTES_MAX) return this.#finish(argument);
+    if (end + length > this.#bytes.length) return this.#finish(argument) + suffix;
+    const bytes = this.#bytes;
+    for (let at = 0; at < length; at++) {
+      const unit = suffix.charCodeAt(at);
+      if (unit > 0xff) return this.#finish(argument) + suffix;
+      bytes[end + at] = unit;
+    }
+    return readLatin1(bytes, 0, end + length);
   }
 
   #finish(argument: ArgumentName): string {

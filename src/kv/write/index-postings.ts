@@ -4,7 +4,7 @@
 import { inspect, types } from 'node:util';
 import { type ArgumentName, misuse } from '../../errors.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { type Posting, toValueBytes } from '../encoding/postings.js';
+import { type Posting, toPosting } from '../encoding/postings.js';
 import { type EntryPostings, listOf, type SecondaryIndex } from '../entries/secondary-index.js';
 import type { Space } from '../entries/space.js';
 import type { IndexedCodecs, SpaceIndexes } from '../entries/space-indexes.js';
@@ -119,7 +119,7 @@ function postingsIn(index: SecondaryIndex, key: IndexKey, givenKey: unknown, val
   const result = index.spec.fn(value as never, givenKey as never);
   // A promise is refused, and nobody else waits for it.
   if (types.isPromise(result)) ignoreRejection(result);
-  if (!index.spec.isMany) return result === undefined ? null : toValueBytes(resultOf(index), result) + key;
+  if (!index.spec.isMany) return result === undefined ? null : toPosting(resultOf(index), result, key);
   if (!Array.isArray(result))
     throw misuse(
       resultOf(index),
@@ -129,7 +129,7 @@ function postingsIn(index: SecondaryIndex, key: IndexKey, givenKey: unknown, val
   const argument = resultOf(index);
   const postings = new Set<Posting>();
   for (let at = 0; at < result.length; at++)
-    postings.add(toValueBytes({ toString: () => `${argument}[${at}]` }, result[at]) + key);
+    postings.add(toPosting({ toString: () => `${argument}[${at}]` }, result[at], key));
   if (postings.size > 1) return [...postings].sort(byCodeUnits);
   const [posting = null] = postings;
   return posting;
