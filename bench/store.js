@@ -32,6 +32,7 @@ const TRIALS = [
   'deadlines',
   'watch',
   'indexes',
+  'feed',
 ];
 
 const { values: options } = parseArgs({

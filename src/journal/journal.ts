@@ -315,6 +315,10 @@ export class Journal implements JournalSurface, LocalLog {
     this.#onPoisoned = listener;
   }
 
+  onPartBegun(listener: () => void): void {
+    this.#layout.onSegmentTaken = listener;
+  }
+
   onSubmitted(listener: () => void): void {
     this.#onSubmitted = listener;
   }

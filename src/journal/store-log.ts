@@ -142,6 +142,12 @@ export interface StoreLog {
    */
   onSubmitted(listener: () => void): void;
 
+  /**
+   * Sets the listener that is called in ensureRoom() when the next record begins another part of the log. Each part may be
+   * read without the parts before it, so its records must repeat the definitions that they need. It must not throw.
+   */
+  onPartBegun(listener: () => void): void;
+
   /** Returns figures as of now. May be called after close(). */
   stats(): JournalStats;
 

@@ -4,6 +4,7 @@
 import type { Lsn } from '../journal/index.js';
 import type { KeyOf, ValueOf } from './encoding/encoding-types.js';
 import type { KeyRange, RangeWrite } from './encoding/range.js';
+import type { ChangeGroup, NamespaceChangesOptions } from './feed/change-types.js';
 import type { IndexDefinitions, IndexedReads, IndexFactory, NoIndexes } from './read/index-interface.js';
 import type { RangeState } from './read/range-state.js';
 import type { Reads } from './read/reads.js';
@@ -250,6 +251,22 @@ export interface Namespace<K, V, I = NoIndexes> extends Collection<K, V>, Indexe
    * const users = await db.namespace('users', options).ready;
    */
   readonly ready: Promise<this>;
+
+  /**
+   * Iterates over the changes of this namespace that are durable, one group for each write, in the order of the writes. It
+   * works like changes() of the store, and ends behind the drop of the namespace. A clear is cut to the range.
+   *
+   * A group without changes tells only how far the iteration is: when it has caught up, and after 4 MiB of journal without
+   * anything to tell. Keep its LSN as well, so that a later call need not read that part again.
+   *
+   * @param options As for changes() of the store, and `range`.
+   * @throws What changes() of the store throws, a TypeError for a wrong range, KEELSON_DROPPED.
+   * @example
+   * for await (const { lsn, changes } of users.changes({ since, id: db.id, range: { prefix: 'a' } })) {
+   *   await apply(changes, lsn);
+   * }
+   */
+  changes(options?: NamespaceChangesOptions<K>): AsyncIterableIterator<ChangeGroup<K, V>>;
 
   /**
    * Returns figures of the namespace as of now.

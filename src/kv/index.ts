@@ -146,6 +146,12 @@ export {
 export type { KeyEncodingName } from './encoding/key-encoding.js';
 export type { KeyRange, RangeOptions, RangeWrite } from './encoding/range.js';
 export type { ValueEncodingName } from './encoding/value-encoding.js';
+export type {
+  Change,
+  ChangeGroup,
+  ChangesOptions,
+  NamespaceChangesOptions,
+} from './feed/change-types.js';
 export type { CheckpointResult } from './image/checkpoint.js';
 export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 export type { OpenProgress, StoreOptions } from './options.js';

@@ -1,17 +1,31 @@
 // A namespace of a store: the handle that db.namespace() returns. collection-interface.ts documents it for callers.
 
 import type { IndexStats, NamespaceStats, Namespace as NamespaceSurface } from './collection-interface.js';
+import { BOUND_NAMES, resolveRange } from './encoding/range.js';
 import type { SecondaryIndex } from './entries/secondary-index.js';
 import type { Space } from './entries/space.js';
+import type { ChangeFeeds } from './feed/change-feeds.js';
+import type { ChangeGroup, NamespaceChangesOptions } from './feed/change-types.js';
+import { resolveNamespaceChangesOptions } from './feed/changes-options.js';
 import type { IndexDefinitions, IndexesOf } from './read/index-interface.js';
 import { type IndexAccess, type IndexedView, IndexOverEntries, readsByName } from './read/index-reads.js';
 import type { Codecs } from './read/reads.js';
 import { type CollectionStore, SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
+import type { PostingMaker } from './write/index-postings.js';
+
+/** The part of a store that its namespaces use. */
+export interface NamespaceStore extends CollectionStore {
+  readonly feeds: ChangeFeeds;
+  /** Makes the postings of entries in secondary indexes. */
+  readonly postings: PostingMaker;
+  /** Returns milliseconds that never go back. */
+  nowMs(): number;
+}
 
 /** The inside of a handle of a namespace. */
 export interface NamespaceInside {
-  readonly store: CollectionStore;
+  readonly store: NamespaceStore;
   /** The space, which may be dropped. */
   readonly space: Space;
   readonly codecs: Codecs<unknown, unknown>;
@@ -54,10 +68,10 @@ export class Namespace<K, V>
   readonly name: string;
   #indexes: IndexesOf<K, V, IndexDefinitions> = NO_INDEXES;
   #ready: Promise<this> | null = null;
-  readonly #store: CollectionStore;
+  readonly #store: NamespaceStore;
   readonly #space: Space;
 
-  constructor(codecs: Codecs<K, V>, store: CollectionStore, space: Space) {
+  constructor(codecs: Codecs<K, V>, store: NamespaceStore, space: Space) {
     super(codecs, store, space);
     this.name = space.name;
     this.#store = store;
@@ -71,6 +85,16 @@ export class Namespace<K, V>
   get ready(): Promise<this> {
     this.#ready ??= Promise.resolve(this);
     return this.#ready;
+  }
+
+  changes(options?: NamespaceChangesOptions<K>): AsyncIterableIterator<ChangeGroup<K, V>> {
+    const resolved = resolveNamespaceChangesOptions(options);
+    const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, resolved.range);
+    this.#store.assertOpen();
+    const space = this.#space;
+    assertNotDropped(space);
+    const filter = { isOf: ({ id }: Space) => id === space.id, bounds };
+    return this.#store.feeds.open(resolved, filter) as AsyncIterableIterator<ChangeGroup<K, V>>;
   }
 
   stats(): NamespaceStats {

@@ -9,13 +9,12 @@ import type { Schema } from './entries/schema.js';
 import { type IndexSpec, SecondaryIndex } from './entries/secondary-index.js';
 import { ROOT_ID, type Space, SpaceDefinition } from './entries/space.js';
 import { SpaceIndexes } from './entries/space-indexes.js';
-import { Namespace, type NamespaceInside } from './namespace.js';
+import { Namespace, type NamespaceInside, type NamespaceStore } from './namespace.js';
 import type { Place } from './write/batch.js';
-import { type CollectionStore, SpaceCollection } from './write/collection.js';
+import { SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
 import { buildIndexes } from './write/index-build.js';
 import { readDeclaration } from './write/index-declaration.js';
-import type { PostingMaker } from './write/index-postings.js';
 
 /** The longest name of a namespace, in bytes of UTF-8. */
 const NAME_BYTES_MAX = 255;
@@ -26,14 +25,6 @@ const ROOT_STEP =
 
 /** The options of a namespace. */
 const OPTION_NAMES = ['keyEncoding', 'valueEncoding', 'indexes'] as const;
-
-/** The part of a store that its namespaces use. */
-export interface NamespaceStore extends CollectionStore {
-  /** Makes the postings of entries in secondary indexes. */
-  readonly postings: PostingMaker;
-  /** Returns milliseconds that never go back. */
-  nowMs(): number;
-}
 
 /** The namespaces of one store. */
 export class Namespaces {
@@ -166,6 +157,16 @@ export class Namespaces {
   /** Notes that the log has dropped a space. */
   left(space: Space): void {
     this.forget(space);
+  }
+
+  /**
+   * Returns the codec of the values of a space of this store, which may be dropped. Throws KEELSON_ENCODING_MISMATCH for an
+   * encoding of the program that it has not given in this life.
+   */
+  valueCodecOf(space: Space): ValueCodec<unknown> {
+    const { name, valueEncodingName } = space;
+    const known = this.#spaces.get(name);
+    return this.#knownValueCodec(known?.valueEncodingName === valueEncodingName ? known : space);
   }
 
   #declare(definition: SpaceDefinition): Space {

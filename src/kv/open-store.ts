@@ -362,7 +362,7 @@ async function replayInto(
   });
   schema.links.run();
   for (const _ of schema.endReplay()) await nextTurn();
-  schema.startEpoch(endLsn);
+  schema.startPart(endLsn);
   const recovery: StoreRecovery = {
     kind: kind === 'fresh' ? 'created' : kind,
     imageLsn: image.lsn,

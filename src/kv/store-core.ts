@@ -5,10 +5,15 @@ import type { Lsn } from '../journal/index.js';
 import type { LocalLog } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
 import type { CustomValueEncoding } from './encoding/encoding-types.js';
+import type { ValueCodec } from './encoding/value-encoding.js';
 import type { Schema } from './entries/schema.js';
+import { ROOT_ID, type Space } from './entries/space.js';
+import { ChangeFeeds, type FedLog, type FedStore } from './feed/change-feeds.js';
+import { FollowedFeeds } from './followed-feeds.js';
 import { Following, type LoadedLog } from './following.js';
 import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './image/checkpoint-schedule.js';
-import { type NamespaceStore, Namespaces } from './namespaces.js';
+import type { NamespaceStore } from './namespace.js';
+import { Namespaces } from './namespaces.js';
 import type { ResolvedStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
 import type { SnapshotStore } from './read/snapshot.js';
@@ -50,7 +55,7 @@ export interface Writing {
 }
 
 /** The core of a store, which its parts share. */
-export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStore, WatchStore {
+export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStore, WatchStore, FedStore {
   readonly storage: Storage;
   readonly directory: string;
   readonly schema: Schema;
@@ -64,12 +69,18 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
   readonly writing: Writing | null;
   /** The part that follows the owner, in a store that was opened read-only; otherwise null. */
   readonly following: Following | null;
+  /** The feeds of a store that was opened read-only; otherwise null. */
+  readonly followedFeeds: FollowedFeeds | null;
   readonly watches = new Watches(this);
+  readonly feeds = new ChangeFeeds(this);
+  /** The id of the journal, as text. */
+  readonly id: string;
   isClosed = false;
   readonly #clock: () => number;
 
   constructor(parts: StoreParts<unknown, unknown>, emit: (event: CheckpointEvent) => void) {
     const { storage, directory, codecs, schema, log, options } = parts;
+    this.id = Buffer.from(parts.loaded.journalId).toString('hex');
     this.storage = storage;
     this.directory = directory;
     this.schema = schema;
@@ -83,6 +94,9 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
     );
     this.writing = log === null ? null : this.#makeWriting(parts, log, emit);
     this.following = log === null ? this.#makeFollowing(parts) : null;
+    const { journalId } = parts.loaded;
+    this.followedFeeds =
+      this.following === null ? null : new FollowedFeeds({ storage, directory, journalId }, this.following);
   }
 
   #makeWriting(
@@ -92,6 +106,7 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
   ): Writing {
     schema.links.onStopped = (cause) => log.poison(cause);
     log.onSubmitted(() => schema.links.runBehindSubmit());
+    log.onPartBegun(() => schema.startPart(log.nextLsn));
     const checkpoints = new CheckpointSchedule({ storage, directory, log, options, schema, images, emit });
     const path = new WritePath({
       log,
@@ -169,10 +184,7 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
   /** Returns the parts for writes. Throws when the store takes no writes. */
   assertWritable(): Writing {
     this.assertOpen();
-    if (this.writing === null) {
-      const what = `The store in ${this.directory} was opened with readOnly: true`;
-      throw new KeelsonError('KEELSON_READ_ONLY', what);
-    }
+    if (this.writing === null) throw this.#readOnly();
     const { poisoned } = this.writing.log;
     if (poisoned !== null) throw poisoned;
     return this.writing;
@@ -180,6 +192,30 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
 
   placeOf(argument: { toString(): string }, namespace: unknown): Place {
     return this.namespaces.placeOf(argument, namespace);
+  }
+
+  get fedLog(): FedLog {
+    if (this.writing === null) return this.followedFeeds!;
+    const { log } = this.writing;
+    return {
+      oldestLsn: log.oldestLsn,
+      durableLsn: log.syncedLsn,
+      lastLsn: log.nextLsn,
+      endLsn: log.nextLsn,
+      isOwn: true,
+      feed: (options) => log.feed(options),
+    };
+  }
+
+  valueCodecOf(space: Space): ValueCodec<unknown> {
+    return space.id === ROOT_ID
+      ? (this.root.codecs.value as ValueCodec<unknown>)
+      : this.namespaces.valueCodecOf(space);
+  }
+
+  #readOnly(): KeelsonError {
+    const what = `The store in ${this.directory} was opened with readOnly: true`;
+    return new KeelsonError('KEELSON_READ_ONLY', what);
   }
 
   /**

@@ -15,6 +15,7 @@ import type {
   ValueOf,
 } from './encoding/encoding-types.js';
 import type { EntriesMemory } from './entries/entries.js';
+import type { ChangeGroup, ChangesOptions } from './feed/change-types.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 import type { IndexDefinitions, IndexedReads, NoIndexes } from './read/index-interface.js';
@@ -236,6 +237,33 @@ export interface Store<K, V> extends Collection<K, V> {
    */
   // biome-ignore lint/suspicious/noExplicitAny: a namespace with any keys and values.
   drop(namespace: Namespace<any, any, any> | string, options?: WriteOptions): Promise<Lsn>;
+
+  /**
+   * Iterates over the changes that are durable, one group for each write, in the order of the writes and without a gap:
+   * what a later open would show, and nothing that a crash can take back. Keys and values are those of the store and of all
+   * its namespaces; the encodings of your own that they use must be known: see the option `encodings` of open().
+   *
+   * The journal that the iteration needs is kept from the call on, up to `maxLagBytes`, until the iteration ends. End one that
+   * is not read to its end with `break`, return() or `signal`. It ends when the store is closed. With `live: false`, it ends
+   * behind the last write as of the call.
+   *
+   * To start from a copy: take a snapshot(), and give its `lsn` as `since`. Await `db.flush(snapshot.lsn)` before a copy is
+   * kept outside of the process, because a power cut could take back what it shows. To apply each change exactly once, write
+   * the LSN of a group together with what the group changes, in one atomic write, and give it as `since` after a restart.
+   *
+   * @param options Without `since`, later writes are told.
+   * @throws At once: a TypeError for a wrong or unknown option, a RangeError for a `since` that is not an LSN up to `lastLsn`,
+   * KEELSON_HISTORY_GONE with `oldestLsn` in its facts when `id` is that of another store, when the journal no longer holds
+   * what follows `since`, or when that is more than `maxLagBytes` behind, KEELSON_CLOSED. The iteration throws a RangeError
+   * for a `since` inside of a write, KEELSON_HISTORY_GONE when the reader is too slow, KEELSON_POISONED behind the last
+   * durable write of a poisoned store, KEELSON_DECODE, KEELSON_ENCODING_MISMATCH, KEELSON_CORRUPT; and with `live: false`
+   * KEELSON_CLOSED.
+   * @example
+   * for await (const { lsn, changes } of db.changes({ since: cursor.lsn, id: cursor.id })) {
+   *   await search.apply(changes, { id: db.id, lsn });
+   * }
+   */
+  changes(options?: ChangesOptions): AsyncIterableIterator<ChangeGroup>;
 
   /**
    * Removes all entries that have expired by now, in the store and all namespaces. Nobody sees them anyway, and the store

@@ -10,6 +10,9 @@ import { type BackupResult, Backups } from './copy/backup.js';
 import type { EntriesMemory } from './entries/entries.js';
 import { NO_TIME } from './entries/expiry.js';
 import type { Space } from './entries/space.js';
+import { EVERYTHING } from './feed/change-filter.js';
+import type { ChangeGroup, ChangesOptions } from './feed/change-types.js';
+import { resolveChangesOptions } from './feed/changes-options.js';
 import type { Following } from './following.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
@@ -42,7 +45,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     super(parts.codecs, core, parts.schema.root);
     this.recovery = parts.recovery;
     this.directory = parts.directory;
-    this.id = Buffer.from(parts.loaded.journalId).toString('hex');
+    this.id = core.id;
     this.#core = core;
     this.#transactions = new Transactions(core);
     this.#events = events;
@@ -98,6 +101,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     } finally {
       writer.path.giveBack(writes);
     }
+  }
+
+  changes(options?: ChangesOptions): AsyncIterableIterator<ChangeGroup> {
+    const resolved = resolveChangesOptions(options);
+    this.#core.assertOpen();
+    return this.#core.feeds.open(resolved, EVERYTHING);
   }
 
   expireNow(): Promise<number> {
@@ -219,7 +228,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     this.#replication?.close();
     writing?.removals.close();
     this.#core.watches.close();
-    await Promise.all([writing?.checkpoints.close(), this.#backups.close(), this.#core.following?.ended()]);
+    await Promise.all([
+      writing?.checkpoints.close(),
+      this.#backups.close(),
+      this.#core.following?.ended(),
+      this.#core.followedFeeds?.close(),
+    ]);
     await writing?.log.close();
     emit(this.#events, 'close');
   }

@@ -413,6 +413,134 @@ describe('a removal', () => {
   });
 });
 
+describe('a store that follows another', () => {
+  test('loses entries when its log says so, and by no clock of its own', async () => {
+    const world = await World.open();
+    const { db } = world;
+    await db.put('a', 1, { ttl: 10 });
+    await db.put('b', 1, { ttl: 20 });
+    const follower = await world.open({ readOnly: true });
+    const early = follower.snapshot();
+    world.now = 1010;
+    await follower.refresh();
+    expect([...follower.keys()]).toEqual(['a', 'b']);
+    expect(db.get('a')).toBeUndefined();
+    await db.touch('b', { ttl: 100 });
+    await follower.refresh();
+    // The record of the touch says that what was due at 1010 is gone.
+    expect([...follower.getEntries()]).toMatchObject([{ key: 'b', expiresAt: 1110 }]);
+    expect(follower.size).toBe(1);
+    world.now = 1110;
+    await db.expireNow();
+    await follower.refresh();
+    expect(follower.size).toBe(0);
+    expect([...early.keys()]).toEqual(['a', 'b']);
+    early.close();
+    await follower.close();
+    await db.close();
+  });
+});
+
+describe('a watch', () => {
+  test('tells that a key has expired, of a key and of a range', async () => {
+    const world = await World.open();
+    const { db } = world;
+    await db.put('a', 1, { ttl: 10 });
+    const key = db.watch('a')[Symbol.asyncIterator]();
+    const range = db.watchRange({ prefix: 'a' })[Symbol.asyncIterator]();
+    expect((await key.next()).value).toMatchObject({ entry: { value: 1 } });
+    expect([...(await range.next()).value!.entries()]).toEqual([['a', 1]]);
+    const [gone, without] = [key.next(), range.next()];
+    world.now = 1010;
+    // A read finds it before its removal is written.
+    expect(db.get('a')).toBeUndefined();
+    await world.timers();
+    expect((await gone).value).toMatchObject({ entry: undefined });
+    const state = (await without).value!;
+    expect(state.changed).toEqual(['a']);
+    expect([...state.entries()]).toEqual([]);
+    await db.close();
+  });
+});
+
+describe('a transaction', () => {
+  test('that only reads is a durable read of what has expired', async () => {
+    const world = await World.open();
+    await world.db.put('a', 1, { ttl: 10 });
+    world.now = 1010;
+    expect(await world.db.transaction((tx) => tx.get('a'))).toBeUndefined();
+    world.machine.cutPower();
+    world.now = 1;
+    await world.reopen();
+    expect(world.db.get('a')).toBeUndefined();
+    await world.db.put('b', 1, { ttl: 10 });
+    world.now = 11;
+    const seen = await world.db.transaction(async (tx) => {
+      await null;
+      return tx.size;
+    });
+    expect(seen).toBe(0);
+    world.machine.cutPower();
+    world.now = 1;
+    await world.reopen();
+    expect(world.db.size).toBe(0);
+    await world.db.close();
+  });
+
+  test('has one time while its function runs, and another at its commit', async () => {
+    const world = await World.open();
+    const { db } = world;
+    db.put('a', 1, { ttl: 10 });
+    db.transaction((tx) => {
+      expect(tx.now).toBe(1000);
+      world.now = 1010;
+      expect(tx.get('a')).toBe(1);
+      expect(db.get('a')).toBe(1);
+      expect(tx.now).toBe(1000);
+      tx.put('b', 1, { ttl: 5 });
+      expect(tx.getEntry('b')).toMatchObject({ version: 0, expiresAt: 1005 });
+      tx.touch('a', { ttl: 100 });
+    });
+    expect([...db.getEntries()]).toMatchObject([{ key: 'a', expiresAt: 1100 }]);
+    const times: number[] = [];
+    await db.transaction(async (tx) => {
+      times.push(tx.now);
+      tx.put('c', 1, { ttl: 5 });
+      world.now = 1020;
+      await null;
+      times.push(tx.now);
+      expect(tx.get('c')).toBe(1);
+      tx.atCommit((last) => {
+        times.push(last.now);
+        expect(last.get('c')).toBeUndefined();
+      });
+    });
+    expect(times).toEqual([1010, 1010, 1020]);
+    expect(db.has('c')).toBe(false);
+    await db.close();
+  });
+
+  test('conflicts with what comes due before its commit, and with nothing else', async () => {
+    const world = await World.open();
+    const { db } = world;
+    db.put('a', 1, { ttl: 10 });
+    db.put('b', 1, { ttl: 20 });
+    const readsOf = async (read: (tx: { get(key: string): unknown; size: number }) => unknown) => {
+      const seen: unknown[] = [];
+      await db.transaction(async (tx) => {
+        seen.push(read(tx as never));
+        await null;
+        if (seen.length === 1) world.now += 10;
+        tx.put('z', 1);
+      });
+      return seen;
+    };
+    expect(await readsOf((tx) => tx.get('b'))).toEqual([1]);
+    expect(await readsOf((tx) => tx.size)).toEqual([2, 1]);
+    await db.close();
+  });
+});
+
 describe('a snapshot', () => {
   test('keeps what was there at its time, and has nothing that was due', async () => {
     const world = await World.open();

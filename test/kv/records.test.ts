@@ -540,7 +540,7 @@ describe('a write record', () => {
     [2, 0x50],
     [3, 0x10],
     [4, 0],
-    [5, 0],
+    [5, 0x20],
     [6, 0],
     [7, 0x10],
     [8, 0],
@@ -569,7 +569,7 @@ describe('a write record', () => {
         expect((error as Error).message).toContain(message);
       }
     }
-    expect(refused).toBe(256 - 9 - 3 - 3 - 1 - 1);
+    expect(refused).toBe(256 - 9 - 3 - 3 - 1 - 1 - 1);
   });
 
   test('may define a space again, if alike, which creates it once', () => {

@@ -9,7 +9,7 @@ import { type Namespace, salvage, verify } from '../../src/index.js';
 import { tupleKeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import type { Store } from '../../src/kv/store.js';
 import { Random } from '../../src/testing/random.js';
-import { copyStore, openTiny } from './damage-tools.js';
+import { copyStore, openTiny, TINY } from './damage-tools.js';
 import { blockStarts } from './image-tools.js';
 
 let folder: string;
@@ -57,9 +57,15 @@ function damageBlocks(file: string, numbers: readonly number[]): void {
   fs.writeFileSync(file, bytes);
 }
 
+/** One segment holds all that a test writes. So nothing defines a namespace again after its creation. */
+const ONE_SEGMENT = { ...TINY, segmentBytesMin: 65_536, segmentBytesMax: 65_536 };
+
 /** Writes a store, and copies it to where it is damaged. */
-async function make(write: (store: Store<string, unknown>) => Promise<void>): Promise<void> {
-  const store = await openTiny(source);
+async function make(
+  write: (store: Store<string, unknown>) => Promise<void>,
+  journal: object = ONE_SEGMENT,
+): Promise<void> {
+  const store = await openTiny(source, {}, undefined, journal);
   await write(store);
   await store.close();
   copyStore(source, victim);
@@ -190,6 +196,24 @@ describe('a namespace whose creation is lost', () => {
     await store.close();
   });
 
+  it('has its name and its values if a later segment defines it again before anything else is read of it', async () => {
+    await make(async (store) => {
+      const people = store.namespace('the creation of people') as Ns<string, string>;
+      await people.put('lost with it', 'x');
+      for (let at = 0; at < 30; at++) await store.put(`own ${at}`, 'x'.repeat(300));
+      for (const key of ['a', 'b']) await people.put(key, `value of ${key}`);
+    }, TINY);
+    damageJournalAt('the creation of people');
+    const { report, store } = await salvaged();
+    expect(report.namespaces).toMatchObject([{ name: 'the creation of people', entries: 2, isLost: false }]);
+    const people = store.namespace('the creation of people') as Ns<string, string>;
+    expect([...people.entries()]).toEqual([
+      ['a', 'value of a'],
+      ['b', 'value of b'],
+    ]);
+    await store.close();
+  });
+
   it('is gone when it was dropped later', async () => {
     await make(async (store) => {
       const people = store.namespace('the creation of people') as Ns<string, number>;
@@ -221,18 +245,19 @@ describe('an image whose two tables are damaged', () => {
       await store.checkpoint();
       await blobs.delete('b');
       await blobs.put('c', bytes('later'));
-    });
+    }, TINY);
     const [image] = filesOf(victim, '.image');
     // The creations are in the first of them.
     for (const file of filesOf(victim, '.journal').slice(0, -2)) fs.rmSync(file);
     damageBlocks(image!, [0, -3]);
     const { report, store } = await salvaged();
     expect(report.namespaces.map(({ name, isLost }) => [name, isLost])).toEqual([
-      ['lost-1', true],
+      ['people', false],
       ['lost-2', true],
     ]);
-    const people = lost(store, 'lost-1');
-    for (let at = 0; at < 40; at++) expect(decode(people.get(Buffer.from(`k${at}`))!)).toEqual(value(at));
+    // The segments that are left define this one again.
+    const people = store.namespace('people') as unknown as Ns<string, object>;
+    for (let at = 0; at < 40; at++) expect(people.get(`k${at}`)).toEqual(value(at));
     expect([...lost(store, 'lost-2').values()].map((found) => Buffer.from(found))).toEqual([
       bytes('blob a'),
       bytes('later'),
@@ -293,7 +318,7 @@ describe('salvage of namespaces', () => {
         puts.push({ id: id + 1, key, lsn });
         if (at === 20) await store.checkpoint();
       }
-    });
+    }, TINY);
     const files = [...filesOf(victim, '.journal'), ...filesOf(victim, '.image')];
     const random = new Random(7);
     let lostNames = 0;
@@ -301,6 +326,7 @@ describe('salvage of namespaces', () => {
       copyStore(source, victim);
       // Every other time the image is damaged in both of its tables, so that the names are in the log alone.
       if (flips % 2 === 0) damageBlocks(filesOf(victim, '.image')[0]!, [0, -3]);
+      if (flips % 10 === 0) damageJournalAt(NAMES[(flips / 10) % 3]!);
       const file = random.pick(files);
       const bytes = fs.readFileSync(file);
       const at = random.below(bytes.length);

@@ -3,6 +3,7 @@
 import type { Edit, Mutant } from './mutants.js';
 
 const CRASHES = 'test/simulation/expiry-crashes.test.ts';
+const ENTRIES_TEST = 'test/kv/expiring-entries.test.ts';
 const FACTS = 'test/kv/expiry.test.ts';
 const HISTORIES = 'test/serializability/histories.test.ts';
 const MODEL = 'test/kv/expiry-model.test.ts';
@@ -11,6 +12,7 @@ const RECORDS = 'test/kv/records.test.ts';
 const ATTEMPT = 'src/kv/write/attempt.ts';
 const CHANGES = 'src/kv/write/change-entries.ts';
 const DUE_FIRST = 'src/kv/write/due-first.ts';
+const ENTRIES = 'src/kv/entries/entries.ts';
 const EXPIRING = 'src/kv/entries/expiring-entries.ts';
 const EXPIRY = 'src/kv/entries/expiry.ts';
 const FORMAT = 'src/kv/image/image-format.ts';
@@ -35,8 +37,8 @@ function mutantIn(
 
 export const expiryMutants: readonly Mutant[] = [
   mutantIn(EXPIRING, 'an entry is seen at its deadline', [FACTS, MODEL], {
-    find: 'while (heap.top <= now && left < max) {',
-    replace: 'while (heap.top < now && left < max) {',
+    find: 'heap.top <= now && left < max && items > 0',
+    replace: 'heap.top < now && left < max && items > 0',
   }),
   mutantIn(EXPIRING, 'a deadline that was extended does not count', [FACTS, MODEL], {
     find: '        heap.delayTop(deadline);\n',
@@ -47,7 +49,7 @@ export const expiryMutants: readonly Mutant[] = [
     replace: 'if (before === NO_DEADLINE) this.#heap.push(deadline, id);',
   }),
   mutantIn(EXPIRING, 'no floor hides the due entries that stay', [MODEL], {
-    find: 'this.floor = heap.top <= now ? now : NO_FLOOR;',
+    find: 'this.floor = this.#heap.top <= now ? now : NO_FLOOR;',
     replace: 'this.floor = NO_FLOOR;',
   }),
   mutantIn(EXPIRING, 'an entry meets the floor of a clock that has gone back', [MODEL], {
@@ -82,7 +84,7 @@ export const expiryMutants: readonly Mutant[] = [
     find: 'return deadline === FOUND_DUE ? DUE_MARK : deadline + 1;',
     replace: 'return deadline === FOUND_DUE ? NO_MARK : deadline + 1;',
   }),
-  mutantIn(PARTS, 'an image does not know what the floor hides', [MODEL], {
+  mutantIn(PARTS, 'an image does not know what the floor hides', [FACTS, MODEL], {
     find: '      this.isDue = this.#isHidden(this.id);\n',
     replace: '      this.isDue = false;\n',
   }),
@@ -93,6 +95,18 @@ export const expiryMutants: readonly Mutant[] = [
   mutantIn(VIEWED, 'a transaction sees a due entry that nobody has looked at', [HISTORIES], {
     find: 'if (deadline !== NO_DEADLINE && deadline <= now) return undefined;',
     replace: '',
+  }),
+  mutantIn(EXPIRING, 'a sweep forgets an entry whose deadline was extended', [ENTRIES_TEST], {
+    find: 'if (!this.#hasDelayed) this.#heap.dropDue(sweep.now);',
+    replace: 'this.#heap.dropDue(sweep.now);',
+  }),
+  mutantIn(ENTRIES, 'a sweep takes entries along that are not due', [ENTRIES_TEST], {
+    find: '        run = null;\n        continue;\n',
+    replace: '        continue;\n',
+  }),
+  mutantIn(ENTRIES, 'a compaction moves a due entry back into the hash index', [ENTRIES_TEST], {
+    find: 'if (isDue) this.#handles.set(id, to);',
+    replace: 'if (isDue && id < 0) this.#handles.set(id, to);',
   }),
   mutantIn(ATTEMPT, 'coming due is no delete for what a transaction has read', [HISTORIES], {
     find: 'if (space.isExpiring) expiry.settleAll(space, now);',

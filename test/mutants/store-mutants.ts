@@ -416,9 +416,9 @@ const opening: readonly Mutant[] = [
     name: 'replay gives every entry the version 0',
     edits: [
       {
-        file: 'src/kv/open-store.ts',
-        find: 'replay.apply(writes, lsn);',
-        replace: 'replay.apply(writes, 0);',
+        file: 'src/kv/log-replay.ts',
+        find: 'this.#replay.apply(writes, lsn);',
+        replace: 'this.#replay.apply(writes, 0);',
       },
     ],
     tests: [CONTRACT],
@@ -548,9 +548,9 @@ const spaces: readonly Mutant[] = [
     edits: [
       {
         file: RECORD_READER,
-        find: 'if (known === undefined) into.addCreate(schema.newSpace(id, definition));',
+        find: 'if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition));',
         replace: `if (known === undefined) {
-    const space = schema.newSpace(id, definition);
+    const space = schema.spaceToCreate(id, definition);
     schema.add(space);
     into.addCreate(space);
   }`,

@@ -53,6 +53,8 @@ export class CommitLayout {
   /** True if the next segments should be prepared: this one has just been taken, or is half used. */
   #isAheadDue = false;
   #nextLsn: number;
+  /** Called when a segment was taken, so that the next record begins it. Must not throw. */
+  onSegmentTaken: () => void = NOBODY_ASKS;
   /** Entered around changes of commits, segment and LSN, so that a change stopped half-way is noticed. */
   readonly #guard: CommitGuard;
 
@@ -317,6 +319,7 @@ export class CommitLayout {
     this.openSegments.add(next);
     this.#isAheadDue = segment !== null;
     this.#guard.leave();
+    this.onSegmentTaken();
   }
 
   #addMarkTo(segment: WritableSegment, mark: CommitMark): void {

@@ -26,6 +26,8 @@ export interface RecordFeedOptions {
 export interface RecordFeed {
   /** The LSN of the last record that the consumer has taken, or where the feed starts. */
   readonly lsn: number;
+  /** True if no durable record follows `lsn` as of now, as far as the feed knows. */
+  readonly isCaughtUp: boolean;
   /**
    * Resolves to the next window, when there is a durable record. Resolves to null after close(), and when the log is closed.
    *
@@ -134,6 +136,10 @@ class SegmentFeed implements RecordFeed {
 
   get lsn(): number {
     return this.#place.lsn;
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#place.lsn >= this.#feeds.journal.syncedLsn();
   }
 
   /** The recent commits that this reader needs are those above this LSN. */

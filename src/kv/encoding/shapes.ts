@@ -73,6 +73,8 @@ export type RandomBytes = (length: number) => Uint8Array;
 export class Shapes {
   readonly #randomBytes: RandomBytes;
   readonly #byId = new Map<number, Shape>();
+  /** The number of shapes that learn() has added. */
+  #learned = 0;
   readonly #buckets: Sighting[][] = Array.from({ length: BUCKETS }, () => []);
   #last: Shape | null = null;
 
@@ -125,12 +127,26 @@ export class Shapes {
   }
 
   /**
+   * Adds a shape for reading alone: no value is written with it. It does not count as one of SHAPES_MAX. Throws what
+   * enter() throws.
+   */
+  learn(shape: Shape): void {
+    if (this.#byId.has(shape.id)) this.enter(shape);
+    else {
+      this.#byId.set(shape.id, shape);
+      this.#learned++;
+    }
+  }
+
+  /**
    * Makes a shape of these names. Returns null when they can have none, when there are SHAPES_MAX shapes, and when the
    * random id is taken.
    */
   #newShape(names: readonly string[]): Shape | null {
     const shape =
-      this.#byId.size < SHAPES_MAX ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names) : null;
+      this.#byId.size - this.#learned < SHAPES_MAX
+        ? shapeFrom(readId(this.#randomBytes(ID_BYTES), 0), names)
+        : null;
     if (shape === null || this.#byId.has(shape.id)) return null;
     this.#byId.set(shape.id, shape);
     return shape;

@@ -61,6 +61,9 @@ const HASHES_GATHERED_MAX = 256;
 /** The most ids whose memory is kept when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
 
+/** The due entries that are removed between two steps of a compaction. */
+const REMOVED_DUE_PER_STEP = 256;
+
 const NO_OPTIONS: EntriesOptions = {};
 
 /** The parts that all entries share before their first stage(). They are always empty. */
@@ -85,6 +88,8 @@ export class Entries implements View, Leaving {
   #isReplaying = false;
   /** The id of the entry that link() or delete() has changed last. */
   changedId: EntryId = 0;
+  /** The number of due entries that were removed. */
+  #removedDue = 0;
   /** The number of entries that are staged, and neither linked nor discarded. */
   #stagedCount = 0;
 
@@ -394,7 +399,8 @@ export class Entries implements View, Leaving {
     const due = this.#expiring?.takeDue(key);
     if (due !== undefined) {
       this.#free(due);
-      this.#afterDelete();
+      // One record removes many due entries, and each step of a compaction takes its time.
+      if (++this.#removedDue % REMOVED_DUE_PER_STEP === 0 || this.dueCount === 0) this.#afterDelete();
       return false;
     }
     const hash = hashKey(key, this.#seed);

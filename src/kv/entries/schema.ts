@@ -59,6 +59,7 @@ export class Schema {
   #recordedId = 0;
   #isReplaying = false;
   #epoch = 1;
+  #part = 1;
   /** The LSN at which the epoch ends. A write at or above it starts the next epoch. */
   #epochEndLsn = EPOCH_BYTES;
 
@@ -164,6 +165,11 @@ export class Schema {
 
   /** Returns the space with this id, or undefined. */
   space(id: number): Space | undefined {
+    return this.#spaces.get(id);
+  }
+
+  /** Returns the space with this id, or undefined: the schema has the spaces that the log has created. */
+  enteredSpace(id: number): Space | undefined {
     return this.#spaces.get(id);
   }
 
@@ -289,6 +295,20 @@ export class Schema {
     return this.#epoch;
   }
 
+  /** The number of the part of the log, which grows. */
+  get part(): number {
+    return this.#part;
+  }
+
+  /**
+   * Starts a part of the log at `lsn`, which can be read without the log before it: later records repeat each definition
+   * that they need, also those of spaces. Every segment is such a part.
+   */
+  startPart(lsn: number): void {
+    this.#part++;
+    this.startEpoch(lsn);
+  }
+
   /** Starts an epoch at `lsn`: later records repeat each definition that they need. Every checkpoint starts one. */
   startEpoch(lsn: number): void {
     this.#epoch++;
@@ -323,6 +343,16 @@ export class Schema {
   readDefinition(bytes: Uint8Array, cursor: ReadCursor, end: number): DefinitionId {
     const shape = readShape(bytes, cursor, end);
     this.#shapes.enter(shape);
+    return shape.id;
+  }
+
+  /**
+   * Reads a definition of an older part of the log, for values that were written then. New values do not refer to it.
+   * Otherwise like readDefinition().
+   */
+  readOldDefinition(bytes: Uint8Array, cursor: ReadCursor, end: number): DefinitionId {
+    const shape = readShape(bytes, cursor, end);
+    this.#shapes.learn(shape);
     return shape.id;
   }
 }

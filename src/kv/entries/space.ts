@@ -71,6 +71,11 @@ export class Space extends SpaceDefinition {
   isThere = false;
   /** True once the space was dropped. It takes no more writes. */
   isDropped = false;
+  /**
+   * The part of the log that has defined the space last: see Schema.startPart(). 0 before its definition in this life. The
+   * root space needs none.
+   */
+  definedIn: number;
   /** The views up to this epoch are settled: see StoreViews. */
   epoch = 0;
   readonly #views: ViewsOfSpaces;
@@ -85,6 +90,7 @@ export class Space extends SpaceDefinition {
   ) {
     super(name, keyCodec, valueEncodingName);
     this.id = id;
+    this.definedIn = id === ROOT_ID ? Number.POSITIVE_INFINITY : 0;
     this.entries = entries;
     this.#views = views;
     this.#expiry = expiry;

@@ -39,7 +39,7 @@ import {
 } from '../encoding/key-encoding.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
 import { Schema } from '../entries/schema.js';
-import { ROOT_ID, SpaceDefinition } from '../entries/space.js';
+import { ROOT_ID, type Space, SpaceDefinition } from '../entries/space.js';
 import { imageLsn, isTemporaryImage, listImages } from '../image/image-names.js';
 import { applyWrites } from '../write/change-entries.js';
 import { isBirth, readBirth, readWriteSet } from '../write/record-reader.js';
@@ -431,13 +431,16 @@ class Examiner {
     isNew: boolean,
     place: Omit<Damage, 'what' | 'isNeeded'>,
   ): void {
-    const lost: number[] = [];
-    const makeLost = (id: number) => {
-      lost.push(id);
-      return this.#lost.make(id);
+    const ids: number[] = [];
+    const lost = {
+      make: (id: number) => {
+        ids.push(id);
+        return this.#lost.make(id);
+      },
+      has: (space: Space) => this.#lost.has(space),
     };
-    readWriteSet(this.#schema, bytes, start, end, this.#writes, !isNew, isNew ? makeLost : null);
-    for (const id of lost) this.#damages.push({ ...place, what: noDefinition(id), isNeeded: true });
+    readWriteSet(this.#schema, bytes, start, end, this.#writes, !isNew, isNew ? lost : null);
+    for (const id of ids) this.#damages.push({ ...place, what: noDefinition(id), isNeeded: true });
   }
 
   /** Takes the encodings from the first source that names them. */

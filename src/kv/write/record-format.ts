@@ -9,7 +9,8 @@
 //   2 delete      key; flag 0x40: the entry has expired
 //   3 clear       u8 bounds (1 low present, 2 low inclusive, 4 high present, 8 high inclusive), low key, high key
 //   4 definition  a definition that later values refer to (src/kv/entries/schema.ts)
-//   5 create      id of a space (LEB128), its name, key encoding name, value encoding name
+//   5 create      id of a space (LEB128), its name, key encoding name, value encoding name; flag 0x20: the log has created
+//                 the space before, and defines it again
 //   6 drop        id of a space (LEB128)
 //   7 touch       the new deadline, key
 //   8 highest now the highest time at which an entry was found due (LEB128, ms since 1970)
@@ -39,6 +40,8 @@ export const OPCODE_MASK = 0x0f;
 export const IN_SPACE = 0x10;
 /** The flag of a put whose entry has a deadline. The deadline stands before the key. */
 export const HAS_DEADLINE = 0x20;
+/** The flag of a create that defines a space again, which an earlier record has created. */
+export const DEFINED_AGAIN = 0x20;
 /** The flag of a delete that removes an entry that has expired. */
 export const EXPIRED = 0x40;
 

@@ -8,13 +8,14 @@ import type { KeyBounds } from '../encoding/key-bounds.js';
 import { bytesKeyCodec, type IndexKey, type KeyCodec, resolveKeyEncoding } from '../encoding/key-encoding.js';
 import { type ReadCursor, readLeb128, readLength } from '../encoding/leb128.js';
 import { readUtf8 } from '../encoding/utf8.js';
+import type { DefinitionId } from '../entries/definitions.js';
 import { definitionIn, NO_DEFINITION } from '../entries/definitions.js';
-import type { Schema } from '../entries/schema.js';
 import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, SPACE_ID_MAX, type Space, SpaceDefinition } from '../entries/space.js';
 import {
   BOUND,
   BOUND_MASK,
+  DEFINED_AGAIN,
   EXPIRED,
   HAS_DEADLINE,
   IN_SPACE,
@@ -31,6 +32,32 @@ export interface Birth {
   readonly formatVersion: number;
   readonly keyEncodingName: string;
   readonly valueEncodingName: string;
+}
+
+/** The schema by which records are read. */
+export interface RecordSchema {
+  readonly root: Space;
+  /** Ids of at least this number have not been used. */
+  readonly nextSpaceId: number;
+  /** Returns the space with this id, or undefined. */
+  space(id: number): Space | undefined;
+  /** Returns the space with this id if it was created or defined in the log that was read; otherwise undefined. */
+  enteredSpace(id: number): Space | undefined;
+  /** Returns the space that a creation in the log adds. */
+  spaceToCreate(id: number, definition: SpaceDefinition): Space;
+  newSpace(id: number, definition: SpaceDefinition): Space;
+  /** Reads a definition at the cursor, moves past it, adds it, and returns its id. */
+  readDefinition(bytes: Uint8Array, cursor: ReadCursor, end: number): DefinitionId;
+  /** Throws KEELSON_DECODE when there is no definition with this id. */
+  assertDefined(id: DefinitionId): void;
+}
+
+/** Stands in for spaces that nothing defines, in a log of which a part is lost. */
+export interface LostDefinitions {
+  /** Returns a new space in the place of one that nothing defines. The record then counts as the one that creates it. */
+  make(id: number): Space;
+  /** Returns true for a space that make() has made. */
+  has(space: Space): boolean;
 }
 
 /** Throws KEELSON_DECODE for a record of another kind. */
@@ -77,25 +104,24 @@ export function readBirth(record: Uint8Array, directory: string): Birth {
  * @param isCovered True for a record that is not newer than an image. Such a record may write to spaces that were
  * dropped before the image, and refer to definitions that only older records have. So the keys in an unknown space may
  * be any bytes, and an unknown definition is no error.
- * @param makeLost Returns a space in the place of one that nothing defines, for a log of which a part is lost. The record
- * then counts as the one that creates the space. With null, such a record does not decode.
+ * @param lost For a log of which a part is lost. With null, a record does not decode if nothing defines a space of it.
  */
 export function readWriteSet(
-  schema: Schema,
+  schema: RecordSchema,
   bytes: Uint8Array,
   start: number,
   end: number,
   into: WriteSet,
   isCovered = false,
-  makeLost: ((id: number) => Space) | null = null,
+  lost: LostDefinitions | null = null,
 ): void {
   try {
-    readOperations({ at: start, schema, record: bytes, end, into, isCovered, makeLost });
+    readOperations({ at: start, schema, record: bytes, end, into, isCovered, lost });
   } catch (error) {
     // A copy of the record is read again, because the offset in the error must count from the start of the record.
     if (isKeelsonError(error, 'KEELSON_DECODE') && start > 0) {
       const record = bytes.slice(start, end);
-      readOperations({ at: 0, schema, record, end: record.length, into, isCovered, makeLost });
+      readOperations({ at: 0, schema, record, end: record.length, into, isCovered, lost });
     }
     throw error;
   }
@@ -103,12 +129,12 @@ export function readWriteSet(
 
 /** A record while it is read, and the position in it. */
 interface Reading extends ReadCursor {
-  readonly schema: Schema;
+  readonly schema: RecordSchema;
   readonly record: Uint8Array;
   readonly end: number;
   readonly into: WriteSet;
   readonly isCovered: boolean;
-  readonly makeLost: ((id: number) => Space) | null;
+  readonly lost: LostDefinitions | null;
 }
 
 const NO_FLAGS = 0;
@@ -120,7 +146,7 @@ const KNOWN_FLAGS: readonly (number | undefined)[] = flagsByOpcode({
   [OPCODE.clear]: IN_SPACE,
   [OPCODE.touch]: IN_SPACE,
   [OPCODE.definition]: NO_FLAGS,
-  [OPCODE.create]: NO_FLAGS,
+  [OPCODE.create]: DEFINED_AGAIN,
   [OPCODE.drop]: NO_FLAGS,
   [OPCODE.highestNow]: NO_FLAGS,
   [OPCODE.highestId]: NO_FLAGS,
@@ -143,8 +169,8 @@ function readOperations(cursor: Reading): void {
     const known = KNOWN_FLAGS[opcode];
     if (known === undefined) throw newerVersion(`operation ${operation}`, at);
     if ((flags & ~known) !== 0) throw newerVersion(`operation flags in ${operation}`, at);
-    if (known === NO_FLAGS) {
-      readOfSchema(opcode, cursor);
+    if ((known & IN_SPACE) === 0) {
+      readOfSchema(opcode, flags, cursor);
       continue;
     }
     const space = (flags & IN_SPACE) === 0 ? schema.root : readSpace(cursor);
@@ -180,8 +206,8 @@ function readDeadline(cursor: Reading): number {
 }
 
 /** Reads the rest of a definition, a creation, a drop, a highest now or a highest id. */
-function readOfSchema(opcode: number, cursor: Reading): void {
-  const { schema, record, end, into } = cursor;
+function readOfSchema(opcode: number, flags: number, cursor: Reading): void {
+  const { schema, record, end, into, lost } = cursor;
   if (opcode === OPCODE.definition) {
     schema.readDefinition(record, cursor, end);
     return;
@@ -206,10 +232,11 @@ function readOfSchema(opcode: number, cursor: Reading): void {
   const name = readText(record, cursor, end);
   const keyCodec = readKeyEncoding(record, cursor, end);
   const definition = new SpaceDefinition(name, keyCodec, readText(record, cursor, end));
-  const known = schema.space(id) ?? into.created(id);
-  // The log may repeat the creation of a space, so that the log can be read from this record on.
-  if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition));
-  else if (!known.equals(definition)) throw undecodable(`space ${id} is defined as another one, too`, at);
+  const known = schema.enteredSpace(id) ?? into.created(id);
+  // The log repeats the definition of a space, so that the log can be read from this record on.
+  if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition), flags === DEFINED_AGAIN);
+  else if (!known.equals(definition) && lost?.has(known) !== true)
+    throw undecodable(`space ${id} is defined as another one, too`, at);
 }
 
 /** Stands in for the definition of a space that was dropped. Its keys may be any bytes. */
@@ -217,16 +244,16 @@ const DROPPED = new SpaceDefinition('', bytesKeyCodec as KeyCodec<unknown>, 'byt
 
 /** Reads the id of a space, which must not be the root space, and returns the space. */
 function readSpace(cursor: Reading): Space {
-  const { schema, record, end, into, isCovered, makeLost } = cursor;
+  const { schema, record, end, into, isCovered, lost } = cursor;
   const at = cursor.at;
   const id = readLeb128(record, cursor, end);
   const space = id === ROOT_ID ? undefined : (schema.space(id) ?? into.created(id));
   if (space !== undefined) return space;
   if (isCovered && id !== ROOT_ID && id < schema.nextSpaceId) return schema.newSpace(id, DROPPED);
-  if (makeLost !== null && id !== ROOT_ID && id <= SPACE_ID_MAX) {
-    const lost = makeLost(id);
-    into.addCreate(lost);
-    return lost;
+  if (lost !== null && id !== ROOT_ID && id <= SPACE_ID_MAX) {
+    const made = lost.make(id);
+    into.addCreate(made);
+    return made;
   }
   throw undecodable(`nothing says what space ${id} is`, at);
 }

@@ -20,6 +20,7 @@ import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import {
   BOUND,
+  DEFINED_AGAIN,
   EXPIRED,
   HAS_DEADLINE,
   IN_SPACE,
@@ -156,9 +157,12 @@ export class RecordWriter {
     if (high !== undefined) this.#key(space, high);
   }
 
-  /** Adds the creation of a space. It must stand before all operations in the space. */
-  create({ id, name, keyCodec, valueEncodingName }: Space): void {
-    this.#byte(OPCODE.create);
+  /**
+   * Adds the creation of a space, or with `isAgain` the definition of a space that an earlier record has created. It must
+   * stand before all operations in the space.
+   */
+  create({ id, name, keyCodec, valueEncodingName }: Space, isAgain = false): void {
+    this.#byte(isAgain ? OPCODE.create | DEFINED_AGAIN : OPCODE.create);
     this.#number(id);
     for (const text of [name, keyCodec.name, valueEncodingName]) this.#text(text);
   }
@@ -187,9 +191,13 @@ export class RecordWriter {
     return this.#defined;
   }
 
-  /** Inserts definitions before all operations. Returns the number of bytes by which the operations move. */
-  defineFirst(ids: readonly DefinitionId[]): number {
+  /**
+   * Inserts definitions, also those of spaces, before all operations. Returns the number of bytes by which the operations
+   * move.
+   */
+  defineFirst(ids: readonly DefinitionId[], spaces: readonly Space[]): number {
     const end = this.#out.at;
+    for (const space of spaces) this.create(space, true);
     for (const id of ids) {
       this.#byte(OPCODE.definition);
       this.#schema.writeDefinition(id, this.#out);

@@ -70,6 +70,7 @@ export interface WriteMark {
   readonly count: number;
   readonly bounds: number;
   readonly created: number;
+  readonly definedAgain: number;
   readonly record: RecordMark;
 }
 
@@ -124,10 +125,13 @@ export class WriteSet implements WrittenValues {
   #puts: PutsByKey | null = null;
   /** The spaces that the write creates. */
   #created = new Map<number, Space>();
+  /** The spaces that the record defines again. They are there already. */
+  #definedAgain = new Map<number, Space>();
   readonly #schema: Schema;
   readonly #writer: RecordWriter;
-  /** The epoch of the schema in which the record was begun, or last finished. */
+  /** The epoch of the schema, and the part of the log, in which the record was begun, or last finished. */
   #epoch = 0;
+  #part = 0;
 
   /** `recordBytesMax` is the longest record that the log takes, in bytes. */
   constructor(recordBytesMax: number, schema: Schema) {
@@ -140,6 +144,7 @@ export class WriteSet implements WrittenValues {
     this.#empty();
     this.hasOwnKeys = false;
     this.#epoch = this.#schema.epoch;
+    this.#part = this.#schema.part;
     this.#writer.begin();
   }
 
@@ -166,25 +171,27 @@ export class WriteSet implements WrittenValues {
     argument: ArgumentName,
     deadline = NO_DEADLINE,
   ): void {
-    if (!space.isThere) this.#createFirst(space);
+    if (space.definedIn < this.#part) this.#defineFirst(space);
     this.#writer.put(space, key, codec, value, argument, deadline);
     this.addPut(space, key, this.#writer.valueStart, this.#writer.length, deadline);
   }
 
   delete(space: Space, key: IndexKey): void {
-    if (!space.isThere) this.#createFirst(space);
+    if (space.definedIn < this.#part) this.#defineFirst(space);
     this.#writer.delete(space, key);
     this.addDelete(space, key);
   }
 
   /** Gives an entry another deadline, or none with NO_DEADLINE. The key is there, with the operations so far. */
   touch(space: Space, key: IndexKey, deadline: number): void {
+    if (space.definedIn < this.#part) this.#defineFirst(space);
     this.#writer.touch(space, key, deadline);
     this.addTouch(space, key, deadline);
   }
 
   /** Removes an entry that has expired. */
   expire(space: Space, key: IndexKey): void {
+    if (space.definedIn < this.#part) this.#defineFirst(space);
     this.#writer.expire(space, key);
     this.addExpire(space, key);
   }
@@ -194,7 +201,11 @@ export class WriteSet implements WrittenValues {
    * `spaces` and `keys` have the same length.
    */
   expireFirst(spaces: readonly Space[], keys: readonly IndexKey[]): void {
-    const shift = this.#writer.expireFirst(spaces, keys);
+    let shift = this.#writer.expireFirst(spaces, keys);
+    // The record may define a space again at a later operation, and must do so before its first.
+    const undefinedYet = new Set(spaces.filter(({ definedIn }) => definedIn < this.#part));
+    if (undefinedYet.size > 0) shift += this.#writer.defineFirst([], [...undefinedYet]);
+    for (const space of undefinedYet) this.#definedAgain.set(space.id, space);
     const added = keys.length;
     for (let at = 0; at < this.count; at++) {
       if (!this.hasValue(at)) continue;
@@ -213,7 +224,7 @@ export class WriteSet implements WrittenValues {
   }
 
   clear(space: Space, bounds: KeyBounds): void {
-    if (!space.isThere) this.#createFirst(space);
+    if (space.definedIn < this.#part) this.#defineFirst(space);
     this.#writer.clear(space, bounds);
     this.addClear(space, bounds);
   }
@@ -225,6 +236,7 @@ export class WriteSet implements WrittenValues {
   }
 
   drop(space: Space): void {
+    if (space.definedIn < this.#part) this.#defineFirst(space);
     this.#writer.drop(space);
     this.addDrop(space);
   }
@@ -274,9 +286,16 @@ export class WriteSet implements WrittenValues {
     this.bounds.push(bounds);
   }
 
-  addCreate(space: Space): void {
+  /** With `isAgain`, the log has created the space before. */
+  addCreate(space: Space, isAgain = false): void {
     this.#add(CREATE, space);
     this.#created.set(space.id, space);
+    if (isAgain) this.#definedAgain.set(space.id, space);
+  }
+
+  /** Returns true if a record that was read does not create the space, but defines it again. */
+  isDefinedAgain({ id }: Space): boolean {
+    return this.#definedAgain.has(id);
   }
 
   addDrop(space: Space): void {
@@ -358,18 +377,19 @@ export class WriteSet implements WrittenValues {
       count: this.count,
       bounds: this.bounds.length,
       created: this.#created.size,
+      definedAgain: this.#definedAgain.size,
       record: this.#writer.mark(),
     };
   }
 
   /** Takes back all operations since a mark, also one that has thrown in its middle. */
-  rollback({ count, bounds, created, record }: WriteMark): void {
+  rollback({ count, bounds, created, definedAgain, record }: WriteMark): void {
     this.#forget(count);
     this.count = count;
     this.#puts = null;
     this.bounds.length = bounds;
-    if (this.#created.size > created)
-      for (const id of [...this.#created.keys()].slice(created)) this.#created.delete(id);
+    cutTo(this.#created, created);
+    cutTo(this.#definedAgain, definedAgain);
     this.#writer.rollback(record);
   }
 
@@ -405,16 +425,22 @@ export class WriteSet implements WrittenValues {
   /** Adds the definitions that the values refer to and that the log lacks in this epoch. */
   #defineMissing(): void {
     this.#epoch = this.#schema.epoch;
+    this.#part = this.#schema.part;
     const missing = new Set<DefinitionId>();
+    const before = this.#definedAgain.size;
     for (let at = 0; at < this.count; at++) {
+      const space = this.spaces[at]!;
+      if (space.definedIn < this.#part && !this.#created.has(space.id))
+        this.#definedAgain.set(space.id, space);
       if (!this.hasValue(at)) continue;
       const { bytes } = this.#writer;
       const id = definitionIn(this.spaces[at]!, bytes, this.valueStarts[at]!, this.valueEnds[at]!);
       if (id !== NO_DEFINITION && !this.#schema.isRecorded(id) && !this.#writer.defined.includes(id))
         missing.add(id);
     }
-    if (missing.size === 0) return;
-    const shift = this.#writer.defineFirst([...missing]);
+    const spaces = [...this.#definedAgain.values()].slice(before);
+    if (missing.size === 0 && spaces.length === 0) return;
+    const shift = this.#writer.defineFirst([...missing], spaces);
     for (let at = 0; at < this.count; at++) {
       if (!this.hasValue(at)) continue;
       this.valueStarts[at]! += shift;
@@ -422,9 +448,17 @@ export class WriteSet implements WrittenValues {
     }
   }
 
-  /** Notes in the schema that the log holds this record at `lsn`, with its definitions, highest id and highest time. */
+  /**
+   * Notes in the schema that the log holds this record at `lsn`, with its definitions, highest id and highest time.
+   */
   appended(lsn: number): void {
     this.#writer.appended(lsn);
+    if (this.isInNamespaces) this.#noteDefined();
+  }
+
+  #noteDefined(): void {
+    for (const space of this.#created.values()) space.definedIn = this.#part;
+    for (const space of this.#definedAgain.values()) space.definedIn = this.#part;
   }
 
   /**
@@ -463,6 +497,7 @@ export class WriteSet implements WrittenValues {
     this.#puts = null;
     if (this.bounds.length > 0) this.bounds = [];
     if (this.#created.size > 0) this.#created = new Map();
+    if (this.#definedAgain.size > 0) this.#definedAgain = new Map();
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
     this.hasPostings = false;
@@ -491,9 +526,15 @@ export class WriteSet implements WrittenValues {
     this.checkVersions = [];
   }
 
-  /** Adds the creation of a space that is not live, unless the write has it already. */
-  #createFirst(space: Space): void {
-    if (this.created(space.id) === undefined) this.create(space);
+  /** Adds the creation of a space that is not there, or the definition of one that is, unless the write has it already. */
+  #defineFirst(space: Space): void {
+    if (this.#created.has(space.id) || this.#definedAgain.has(space.id)) return;
+    if (!space.isThere) {
+      this.create(space);
+      return;
+    }
+    this.#writer.create(space, true);
+    this.#definedAgain.set(space.id, space);
   }
 
   #add(kind: number, space: Space): number {
@@ -506,4 +547,9 @@ export class WriteSet implements WrittenValues {
     }
     return at;
   }
+}
+
+/** Removes the entries of a map that were added behind the first `size`. */
+function cutTo(map: Map<number, Space>, size: number): void {
+  if (map.size > size) for (const id of [...map.keys()].slice(size)) map.delete(id);
 }

@@ -1,0 +1,115 @@
+// The change feed: an iteration over groups of changes, one for each write, from records of a log.
+
+import { BatchIterator, type BatchSource } from '../../batch-iterator.js';
+import type { KeelsonError } from '../../errors.js';
+import type { FairTurns } from '../../fair-turns.js';
+import type { Lsn } from '../../journal/index.js';
+import type { RecordFeed, RecordWindow } from '../../journal/internal.js';
+import { FRAME_OVERHEAD_BYTES } from '../../storage/index.js';
+import type { Space } from '../entries/space.js';
+import { ChangeDecoder, type DecodedStore } from './change-decoder.js';
+import { type ChangeFilter, EVERYTHING } from './change-filter.js';
+import type { Change, ChangeGroup } from './change-types.js';
+
+/** A feed with a filter tells how far it is after this much log of which it tells nothing. */
+const SILENT_BYTES_MAX = 4 * 1024 * 1024;
+
+/** The input of a change feed. */
+export interface ChangeFeedPlan {
+  readonly store: DecodedStore;
+  /** The records. They start where the log defines everything, or at `fromLsn`. */
+  readonly records: RecordFeed;
+  /** Changes above this LSN are told. */
+  readonly fromLsn: number;
+  /** The spaces of the store as of some LSN, and whether that is `fromLsn`. */
+  readonly spaces: readonly Space[];
+  readonly isCurrent: boolean;
+  /** The feed ends behind this LSN; Infinity for a live one. */
+  readonly endLsn: number;
+  readonly filter: ChangeFilter;
+  readonly signal: AbortSignal | undefined;
+  /** Returns the error for a feed that is not live, and whose log is closed before its end. */
+  readonly closed: () => KeelsonError;
+}
+
+/** Returns an iteration over the groups of changes. */
+export function iterateChanges(plan: ChangeFeedPlan, turns: FairTurns): AsyncIterableIterator<ChangeGroup> {
+  return new BatchIterator(new ChangeFeed(plan), turns, plan.signal);
+}
+
+/** The groups of changes of one feed. */
+class ChangeFeed implements BatchSource<ChangeGroup> {
+  readonly #plan: ChangeFeedPlan;
+  readonly #isFiltered: boolean;
+  #decoder: ChangeDecoder | null = null;
+  #window: RecordWindow | null = null;
+  /** The LSN of the last record, or 0 before the first. */
+  #lsn = 0;
+  /** The LSN of the last group, or where the feed starts. */
+  #toldLsn: number;
+  #isOver = false;
+  #isClosed = false;
+
+  constructor(plan: ChangeFeedPlan) {
+    this.#plan = plan;
+    this.#isFiltered = plan.filter !== EVERYTHING;
+    this.#toldLsn = plan.fromLsn;
+    this.#isOver = plan.fromLsn >= plan.endLsn;
+  }
+
+  take(): ChangeGroup | undefined {
+    const window = this.#window;
+    if (window === null) return undefined;
+    while (!this.#isOver && window.next()) {
+      const changes = this.#changesOf(window);
+      if (changes !== null) return this.#group(changes);
+    }
+    this.#window = null;
+    const isCaughtUp = this.#isOver || this.#plan.records.isCaughtUp;
+    return this.#isFiltered && isCaughtUp && this.#lsn > this.#toldLsn ? this.#group([]) : undefined;
+  }
+
+  async more(): Promise<boolean> {
+    if (this.#isOver) return false;
+    this.#window = await this.#plan.records.next();
+    if (this.#window !== null) return true;
+    if (!this.#isClosed && this.#plan.endLsn < Number.POSITIVE_INFINITY) throw this.#plan.closed();
+    return false;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#window = null;
+    this.#plan.records.close();
+  }
+
+  /** Returns the changes of the next record, or null if there is nothing to tell. */
+  #changesOf({ lsn, bytes, start, end }: RecordWindow): readonly Change[] | null {
+    const { store, spaces, isCurrent, fromLsn, endLsn, filter } = this.#plan;
+    this.#decoder ??= new ChangeDecoder(store, spaces, isCurrent);
+    const decoder = this.#decoder;
+    decoder.read(bytes, start, end);
+    if (this.#lsn < fromLsn && lsn > fromLsn && !this.#startsHere(lsn, end - start)) {
+      throw new RangeError(
+        `since: expected the LSN of a write, got ${fromLsn}, which is inside the record that ends at ${lsn}`,
+      );
+    }
+    this.#lsn = lsn;
+    if (lsn <= fromLsn) return null;
+    if (lsn >= endLsn) this.#isOver = true;
+    const changes = decoder.changes(filter);
+    if (this.#isFiltered && decoder.hasDropped(filter)) this.#isOver = true;
+    const isSilent = changes.length === 0 && (!this.#isFiltered || lsn - this.#toldLsn < SILENT_BYTES_MAX);
+    return isSilent ? null : changes;
+  }
+
+  /** Returns true if the record that ends at `lsn` starts where the feed does. */
+  #startsHere(lsn: number, recordBytes: number): boolean {
+    return lsn - FRAME_OVERHEAD_BYTES - recordBytes === this.#plan.fromLsn;
+  }
+
+  #group(changes: readonly Change[]): ChangeGroup {
+    this.#toldLsn = this.#lsn;
+    return { lsn: this.#lsn as Lsn, changes };
+  }
+}
