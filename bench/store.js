@@ -31,6 +31,7 @@ const TRIALS = [
   'ttl',
   'deadlines',
   'watch',
+  'indexes',
   'feed',
 ];
 

@@ -25,10 +25,12 @@ export const KEELSON_ERROR_CODES = [
   'KEELSON_LOCK_LOST',
   'KEELSON_NOT_A_DIRECTORY',
   'KEELSON_NOT_FOUND',
+  'KEELSON_NOT_READY',
   'KEELSON_NO_SPACE',
   'KEELSON_POISONED',
   'KEELSON_READ_ONLY',
   'KEELSON_RECORD_TOO_LARGE',
+  'KEELSON_UNIQUE',
   'KEELSON_WORKER_FAILED',
 ] as const;
 
@@ -70,11 +72,13 @@ export const NEXT_STEPS: Readonly<Record<KeelsonErrorCode, string>> = {
     'Close this store, find out who removes or moves files in its directory, and open it again',
   KEELSON_NOT_A_DIRECTORY: 'Give the path of a directory, or a path where nothing is yet',
   KEELSON_NOT_FOUND: 'Check the path; open() makes a store that is missing unless create is false',
+  KEELSON_NOT_READY: 'Await namespace.ready, and take views, which are snapshots and transactions, after it',
   KEELSON_NO_SPACE: 'Make room and try again',
   KEELSON_POISONED:
     'Close the store, mend what failed, and open it again: opening recovers everything that was acknowledged',
   KEELSON_READ_ONLY: 'To write, open it without readOnly, in one process at a time',
   KEELSON_RECORD_TOO_LARGE: 'Split the value, the batch or the transaction',
+  KEELSON_UNIQUE: 'Choose another value, or change or delete the entry that has it',
   KEELSON_WORKER_FAILED:
     'No data is lost, and the next checkpoint does without a worker. If the process ran out of memory, give it more',
 };
@@ -107,6 +111,10 @@ export interface KeelsonErrorFacts {
   readonly owner?: string;
   /** Name of the namespace that the error concerns; '' for the store itself. */
   readonly namespace?: string;
+  /** Name of the index that the error concerns. */
+  readonly index?: string;
+  /** Key of the entry that the error concerns, as callers see keys. */
+  readonly key?: unknown;
   /** Number of attempts that a transaction made. */
   readonly attempts?: number;
   /** The lowest LSN from which changes can still be read. */

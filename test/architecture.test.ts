@@ -139,7 +139,9 @@ const ONLY_IN: readonly (readonly [what: string, files: readonly string[], patte
     ['src/kv/write/change-entries.ts'],
     /\bentries\.(?:stage|link|discard|delete|deleteRange)\(/,
   ],
-  ['freeze entries inside of a change', ['src/kv/entries/store-view.ts'], /\bentries\.freeze\(/],
+  ['change indexes', ['src/kv/write/change-entries.ts'], /\bindexes[!?]?\.(?:put|remove)\(/],
+  ['freeze entries inside of a change', ['src/kv/entries/space.ts'], /\bentries\.freeze\(/],
+  ['freeze spaces inside of a change', ['src/kv/entries/store-view.ts'], /\bspace\.freeze\(/],
   [
     'know shapes',
     [

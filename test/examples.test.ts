@@ -16,6 +16,10 @@ describe('examples', () => {
       /^Two puts: After a crash at .*: money was lost\n(.*\n)*One batch: \d{3,} crashes, and no money was lost\.\n$/,
     ],
     ['job-claims.js', /^40 jobs ran once each: \d+ by ann, \d+ by robert, in \d+ attempts\.\n$/],
+    [
+      'users-by-email.js',
+      /^registered\nrefused: .*\nregistered\nby e-mail: Ada\nnewest first: .*\nold address: undefined · new address: Bob\n$/,
+    ],
     ['live-page.js', /^3 clients were sent \d+, \d+, \d+ lists, and each saw the last of 102 messages\.\n$/],
     [
       'sessions.js',

@@ -2,8 +2,10 @@
 // namespace.ts.
 
 import type { Lsn } from '../journal/index.js';
+import type { KeyOf, ValueOf } from './encoding/encoding-types.js';
 import type { KeyRange, RangeWrite } from './encoding/range.js';
 import type { ChangeGroup, NamespaceChangesOptions } from './feed/change-types.js';
+import type { IndexDefinitions, IndexedReads, IndexFactory, NoIndexes } from './read/index-interface.js';
 import type { RangeState } from './read/range-state.js';
 import type { Reads } from './read/reads.js';
 import type { Operation } from './write/batch.js';
@@ -24,7 +26,7 @@ import type { ConditionalOptions, PutOptions, TouchOptions, WriteOptions } from 
 export type BatchOperation<K, V> =
   | Operation<K, V>
   // biome-ignore lint/suspicious/noExplicitAny: the namespace decides which keys and values are right.
-  | (Operation<any, any> & { readonly namespace: Namespace<any, any> });
+  | (Operation<any, any> & { readonly namespace: Namespace<any, any, any> });
 
 /**
  * The reads and writes of a store. A write is visible when its call returns. Its promise resolves with the LSN of the
@@ -166,13 +168,42 @@ export interface Collection<K, V> extends Reads<K, V> {
  * The encodings of a namespace.
  *
  * @example
- * const byUser = db.namespace('logins', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<Login>() });
+ * const encodings: NamespaceEncodings<'bytes', 'json'> = { keyEncoding: 'bytes', valueEncoding: 'json' };
  */
-export interface NamespaceOptions<E, VE> {
+export interface NamespaceEncodings<E, VE> {
   /** The type of keys, as in the options of open(). By default that of the namespace; for a new one 'utf8'. */
   readonly keyEncoding?: E;
   /** The type of values, as in the options of open(). By default that of the namespace; for a new one 'msgpack'. */
   readonly valueEncoding?: VE;
+}
+
+/**
+ * The options of a namespace.
+ *
+ * @example
+ * const byUser = db.namespace('logins', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<Login>() });
+ */
+export interface NamespaceOptions<E, VE, I = IndexDefinitions> extends NamespaceEncodings<E, VE> {
+  /**
+   * A function that returns the definitions of the secondary indexes, by their names. They are derived from the values, in
+   * memory and never on the disk, so they may be others each time the store is opened. Up to 4,096 entries are indexed inside
+   * of the call, and more in slices: see `ready`. Declare all indexes in one call; the others leave them out. An index that
+   * was given up may be declared again. Default none.
+   */
+  readonly indexes?: (index: IndexFactory<KeyOf<E>, ValueOf<VE>>) => I;
+}
+
+/**
+ * Figures of an index at the time of a call of stats() of its namespace.
+ *
+ * @example
+ * const { entries, memoryBytes } = users.stats().indexes['byEmail']!;
+ */
+export interface IndexStats {
+  /** The number of index values, each counted for each entry that has it. */
+  readonly entries: number;
+  /** The memory of the index on the JavaScript heap in bytes, estimated. */
+  readonly memoryBytes: number;
 }
 
 /**
@@ -190,6 +221,8 @@ export interface NamespaceStats {
   readonly lastLsn: number;
   /** The memory of its entries outside the JavaScript heap, in bytes. */
   readonly memoryBytes: number;
+  /** Figures of its indexes by their names. */
+  readonly indexes: { readonly [name: string]: IndexStats };
 }
 
 /**
@@ -203,9 +236,21 @@ export interface NamespaceStats {
  * await users.put('ada', { name: 'Ada', logins: 1 });
  * console.log(users.size, db.has('ada'));
  */
-export interface Namespace<K, V> extends Collection<K, V> {
+export interface Namespace<K, V, I = NoIndexes> extends Collection<K, V>, IndexedReads<K, V, I> {
   /** The name. */
   readonly name: string;
+
+  /**
+   * Resolves with the namespace when its indexes are built. Before that, reads of an index, and puts where one is unique, throw
+   * KEELSON_NOT_READY; deletes and clears do not wait. Rejects with the first reason for which an index was given up:
+   * KEELSON_UNIQUE when entries have the same value in a unique index, or what its function throws. Then reads of that index
+   * throw the same error, writes go on without it, and it may be declared again. Rejects with KEELSON_CLOSED and
+   * KEELSON_DROPPED when that comes before. A rejection that nobody handles does not end the process.
+   *
+   * @example
+   * const users = await db.namespace('users', options).ready;
+   */
+  readonly ready: Promise<this>;
 
   /**
    * Iterates over the changes of this namespace that are durable, one group for each write, in the order of the writes. It

@@ -28,6 +28,8 @@ export interface FollowingStore {
   readonly directory: string;
   readonly codecs: Codecs<unknown, unknown>;
   readonly schema: Schema;
+  /** Makes the postings of a write before it is applied. */
+  followedPostings(writes: WriteSet): void;
   readonly namespaces: { entered(space: Space): void; left(space: Space): void };
   readonly watches: {
     foresee(writes: WriteSet): void;
@@ -67,7 +69,10 @@ export class Following {
     this.#loadAgain = loadAgain;
     const { namespaces, watches } = store;
     this.#listener = {
-      foresee: (writes) => watches.foresee(writes),
+      foresee: (writes) => {
+        if (writes.isInNamespaces) store.followedPostings(writes);
+        watches.foresee(writes);
+      },
       entered: (space) => namespaces.entered(space),
       left: (space) => namespaces.left(space),
     };

@@ -120,7 +120,9 @@ export type { Damage, LsnRange, SegmentFindings } from '../journal/internal.js';
 export type {
   BatchOperation,
   Collection,
+  IndexStats,
   Namespace,
+  NamespaceEncodings,
   NamespaceOptions,
   NamespaceStats,
 } from './collection-interface.js';
@@ -153,6 +155,16 @@ export type {
 export type { CheckpointResult } from './image/checkpoint.js';
 export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
 export type { OpenProgress, StoreOptions } from './options.js';
+export type {
+  Index,
+  IndexDefinition,
+  IndexDefinitions,
+  IndexedReads,
+  IndexesOf,
+  IndexFactory,
+  NoIndexes,
+  UniqueIndex,
+} from './read/index-interface.js';
 export type { RangeState, RangeStateOptions } from './read/range-state.js';
 export type { Entry, Reads, VersionedValue } from './read/reads.js';
 export type { StoreRecovery } from './recovery-report.js';

@@ -6,11 +6,15 @@ import type { CustomValueEncoding } from './encoding/encoding-types.js';
 import { type KeyCodec, resolveKeyEncoding, utf8KeyCodec } from './encoding/key-encoding.js';
 import { isBuiltInName, resolveValueEncoding, type ValueCodec } from './encoding/value-encoding.js';
 import type { Schema } from './entries/schema.js';
+import { type IndexSpec, SecondaryIndex } from './entries/secondary-index.js';
 import { ROOT_ID, type Space, SpaceDefinition } from './entries/space.js';
+import { SpaceIndexes } from './entries/space-indexes.js';
 import { Namespace, type NamespaceInside, type NamespaceStore } from './namespace.js';
 import type { Place } from './write/batch.js';
 import { SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
+import { buildIndexes } from './write/index-build.js';
+import { readDeclaration } from './write/index-declaration.js';
 
 /** The longest name of a namespace, in bytes of UTF-8. */
 const NAME_BYTES_MAX = 255;
@@ -20,7 +24,7 @@ const ROOT_STEP =
   'For the entries of the store itself, leave the namespace out in db.batch(), and use the transaction or the snapshot as it is';
 
 /** The options of a namespace. */
-const OPTION_NAMES = ['keyEncoding', 'valueEncoding'] as const;
+const OPTION_NAMES = ['keyEncoding', 'valueEncoding', 'indexes'] as const;
 
 /** The namespaces of one store. */
 export class Namespaces {
@@ -59,11 +63,13 @@ export class Namespaces {
     const given = (options === undefined ? {} : options) as {
       keyEncoding?: unknown;
       valueEncoding?: unknown;
+      indexes?: unknown;
     };
     checkNames('namespace', given, OPTION_NAMES);
     // Options may be foreign code, which may ask for the same name. So they are read before the name is looked up.
     const givenKey = this.#givenKeyCodec(given.keyEncoding);
     const givenValue = this.#givenValueCodec(given.valueEncoding);
+    const specs = given.indexes === undefined ? null : readDeclaration(given.indexes);
     const known = this.#spaces.get(name);
     const key = givenKey ?? known?.keyCodec ?? (utf8KeyCodec as KeyCodec<unknown>);
     const value = givenValue ?? this.#knownValueCodec(known);
@@ -75,7 +81,31 @@ export class Namespaces {
       handle = new Namespace<unknown, unknown>({ key, value }, this.#store, space);
       this.#handles.set(space, handle);
     }
+    if (specs !== null && specs.size > 0) this.#declareIndexes(handle, specs);
     return handle;
+  }
+
+  /** Declares the indexes of a namespace, or those that were given up, and begins to build them. */
+  #declareIndexes(handle: Namespace<unknown, unknown>, specs: ReadonlyMap<string, IndexSpec>): void {
+    const { space, codecs } = Namespace.insideOf(handle);
+    const { links } = this.#schema;
+    const declared = new Map(space.indexes?.list.map((index) => [index.name, index]));
+    assertMayDeclare(space, declared, specs);
+    for (const [name, spec] of specs) {
+      if (declared.get(name)?.isOff === false) continue;
+      declared.set(name, new SecondaryIndex(space.name, name, spec, links));
+    }
+    // The puts that were put off have no postings.
+    links.run();
+    space.indexes = new SpaceIndexes([...declared.values()], codecs);
+    this.#build(handle);
+  }
+
+  /** Builds the indexes of a namespace that are not built yet. */
+  #build(handle: Namespace<unknown, unknown>): void {
+    const { space } = Namespace.insideOf(handle);
+    const building = space.indexes!.list.filter(({ isBuilding }) => isBuilding);
+    Namespace.declared(handle, buildIndexes(this.#store, space, building));
   }
 
   /** Returns the space and codecs of a handle, which may be dropped. Throws a TypeError for anything else. */
@@ -114,9 +144,10 @@ export class Namespaces {
     });
   }
 
-  /** Notes that the log has created a space. A handle that was asked for with other encodings is dropped. */
+  /** Notes that the log has created a space, or that its entries are others. A handle that was asked for with other encodings is dropped. */
   entered(space: Space): void {
     if (space.id === ROOT_ID) return;
+    if (space.indexes?.list.some(({ isBuilding }) => isBuilding)) this.#build(this.#handles.get(space)!);
     const known = this.#spaces.get(space.name);
     if (known === space) return;
     if (known !== undefined) this.forget(known);
@@ -180,6 +211,21 @@ function checkNamespaceName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '') throw misuse('name', expected, name);
   if (!name.isWellFormed()) throw misuse('name', 'a string without lone surrogates', name, WELL_FORMED);
   if (Buffer.byteLength(name) > NAME_BYTES_MAX) throw misuse('name', expected, name);
+}
+
+/** Throws a TypeError for indexes that are declared a second time. Those that were given up may be. */
+function assertMayDeclare(
+  { name }: Space,
+  declared: ReadonlyMap<string, SecondaryIndex>,
+  specs: ReadonlyMap<string, IndexSpec>,
+): void {
+  if (declared.size === 0) return;
+  const isNew = [...specs.keys()].some((index) => !declared.has(index));
+  const isMended = [...specs.keys()].some((index) => declared.get(index)?.isOff);
+  if (!isNew && isMended) return;
+  throw new TypeError(
+    `namespace option 'indexes': expected the indexes of ${JSON.stringify(name)} to be declared once, got another declaration. Declare all of them in the first call of db.namespace(), and leave indexes out in the others`,
+  );
 }
 
 function otherEncodings(known: Space, { keyCodec, valueEncodingName }: SpaceDefinition): KeelsonError {

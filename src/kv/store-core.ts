@@ -12,18 +12,21 @@ import { ChangeFeeds, type FedLog, type FedStore } from './feed/change-feeds.js'
 import { FollowedFeeds } from './followed-feeds.js';
 import { Following, type LoadedLog } from './following.js';
 import { type CheckpointEvent, CheckpointSchedule, type FoundImages } from './image/checkpoint-schedule.js';
+import type { NamespaceStore } from './namespace.js';
 import { Namespaces } from './namespaces.js';
 import type { ResolvedStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
 import type { SnapshotStore } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
 import type { Place } from './write/batch.js';
-import type { CollectionStore } from './write/collection.js';
+import { makeFollowedPostings } from './write/followed-postings.js';
 import { FunctionGuard } from './write/function-guard.js';
+import { PostingMaker } from './write/index-postings.js';
 import { Removals } from './write/removals.js';
 import type { TransactionStore } from './write/transactions.js';
 import { Watches, type WatchStore } from './write/watches.js';
 import { WritePath } from './write/write-path.js';
+import type { WriteSet } from './write/write-set.js';
 import { Writer } from './write/writer.js';
 
 /** The parts of which a store is made. */
@@ -52,7 +55,7 @@ export interface Writing {
 }
 
 /** The core of a store, which its parts share. */
-export class StoreCore implements CollectionStore, SnapshotStore, TransactionStore, WatchStore, FedStore {
+export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStore, WatchStore, FedStore {
   readonly storage: Storage;
   readonly directory: string;
   readonly schema: Schema;
@@ -60,6 +63,8 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
   readonly namespaces: Namespaces;
   /** Set while the function of a transaction runs. */
   readonly guard = new FunctionGuard();
+  /** Makes the postings of entries in secondary indexes. */
+  readonly postings = new PostingMaker(this.guard);
   /** The parts for writes, or null in a store that was opened read-only. */
   readonly writing: Writing | null;
   /** The part that follows the owner, in a store that was opened read-only; otherwise null. */
@@ -106,6 +111,7 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
     const path = new WritePath({
       log,
       schema,
+      postings: this.postings,
       assertWritable: () => this.assertWritable(),
       onNoSpace: () => checkpoints.foundNoRoom(),
     });
@@ -132,6 +138,7 @@ export class StoreCore implements CollectionStore, SnapshotStore, TransactionSto
       directory,
       codecs,
       schema,
+      followedPostings: (writes: WriteSet) => makeFollowedPostings(this.postings, schema.links, writes),
       namespaces,
       watches: this.watches.registry,
       assertOpen: () => this.assertOpen(),

@@ -4,7 +4,7 @@
 import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { EngineReport } from '../storage/index.js';
-import type { Collection, Namespace, NamespaceOptions } from './collection-interface.js';
+import type { Collection, Namespace, NamespaceEncodings, NamespaceOptions } from './collection-interface.js';
 import type { BackupResult } from './copy/backup.js';
 import type {
   KeyEncoding,
@@ -18,6 +18,7 @@ import type { EntriesMemory } from './entries/entries.js';
 import type { ChangeGroup, ChangesOptions } from './feed/change-types.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
+import type { IndexDefinitions, IndexedReads, NoIndexes } from './read/index-interface.js';
 import type { Reads } from './read/reads.js';
 import type { StoreRecovery } from './recovery-report.js';
 import type { ReplicaPort } from './replica-port.js';
@@ -133,16 +134,17 @@ export interface Store<K, V> extends Collection<K, V> {
    * of memory until it is dropped, so do not ask for names that strangers choose.
    *
    * @param name 1 to 255 bytes of UTF-8, with any content.
-   * @param options Its encodings. By default those that the namespace has; for a new one strings as keys, and msgpack.
-   * @throws A TypeError for a wrong name or option, KEELSON_ENCODING_MISMATCH for other encodings than it has,
-   * KEELSON_EXHAUSTED, KEELSON_CLOSED.
+   * @param options Its encodings, by default those that the namespace has; for a new one strings as keys, and msgpack. Its
+   * indexes, by default none: see NamespaceOptions.
+   * @throws A TypeError for a wrong name or option and for indexes that are declared a second time,
+   * KEELSON_ENCODING_MISMATCH for other encodings than it has, KEELSON_EXHAUSTED, KEELSON_CLOSED.
    * @example
    * const users = db.namespace<User>('users');
    * await users.put('ada', { name: 'Ada', logins: 1 });
    */
   namespace<V = unknown, E extends KeyEncoding = 'utf8'>(
     name: string,
-    options?: NamespaceOptions<E, 'msgpack' | 'json'>,
+    options?: NamespaceEncodings<E, 'msgpack' | 'json'>,
   ): Namespace<KeyOf<E>, V>;
   /**
    * Returns a namespace whose options say what keys and values are. The first overload documents the parameters and errors.
@@ -152,10 +154,10 @@ export interface Store<K, V> extends Collection<K, V> {
    * await logins.put(['ada', 7], { from: '10.0.0.1' });
    */
   // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
-  namespace<E extends KeyEncoding, VE extends ValueEncoding<any>>(
+  namespace<E extends KeyEncoding, VE extends ValueEncoding<any>, I extends IndexDefinitions = NoIndexes>(
     name: string,
-    options?: NamespaceOptions<E, VE>,
-  ): Namespace<KeyOf<E>, ValueOf<VE>>;
+    options?: NamespaceOptions<E, VE, I>,
+  ): Namespace<KeyOf<E>, ValueOf<VE>, I>;
   /**
    * Returns a namespace of values of type `V` whose keys are Uint8Arrays. The first overload documents the parameters and
    * errors.
@@ -208,10 +210,10 @@ export interface Store<K, V> extends Collection<K, V> {
    * const logins = db.namespace('logins', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<Login>() });
    */
   // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
-  namespace<E extends KeyEncoding, VE extends ValueEncoding<any>>(
+  namespace<E extends KeyEncoding, VE extends ValueEncoding<any>, I extends IndexDefinitions = NoIndexes>(
     name: string,
-    options?: NamespaceOptions<E, VE>,
-  ): Namespace<KeyOf<E>, ValueOf<VE>>;
+    options?: NamespaceOptions<E, VE, I>,
+  ): Namespace<KeyOf<E>, ValueOf<VE>, I>;
 
   /**
    * Returns the names of the namespaces that are there, in the order in which they were first asked for.
@@ -234,7 +236,7 @@ export interface Store<K, V> extends Collection<K, V> {
    * await db.drop('drafts');
    */
   // biome-ignore lint/suspicious/noExplicitAny: a namespace with any keys and values.
-  drop(namespace: Namespace<any, any> | string, options?: WriteOptions): Promise<Lsn>;
+  drop(namespace: Namespace<any, any, any> | string, options?: WriteOptions): Promise<Lsn>;
 
   /**
    * Iterates over the changes that are durable, one group for each write, in the order of the writes and without a gap:
@@ -480,7 +482,7 @@ export interface Snapshot<K, V> extends Reads<K, V> {
    * const before = db.snapshot();
    * console.log(before.in(users).size);
    */
-  in<NK, NV>(namespace: Namespace<NK, NV>): Reads<NK, NV>;
+  in<NK, NV, I>(namespace: Namespace<NK, NV, I>): IndexedReads<NK, NV, I>;
 
   /**
    * Closes the snapshot and frees the memory that only it held. Idempotent. Later reads, and further steps of iterations

@@ -3,7 +3,7 @@
 import type { Lsn } from '../journal/index.js';
 import type { Namespace } from './collection-interface.js';
 import type { KeyRange } from './encoding/range.js';
-import type { Reads } from './read/reads.js';
+import type { IndexedReads, NoIndexes } from './read/index-interface.js';
 import type { ExpiryOptions } from './write/expiry-options.js';
 
 /**
@@ -13,7 +13,7 @@ import type { ExpiryOptions } from './write/expiry-options.js';
  * The writes throw a TypeError for misuse, KEELSON_KEY_TOO_LARGE, KEELSON_RECORD_TOO_LARGE when the transaction would have
  * more than 2^28 − 1 bytes, KEELSON_READ_ONLY, KEELSON_POISONED, and KEELSON_CLOSED when the transaction has ended.
  */
-export interface TransactionCollection<K, V> extends Reads<K, V> {
+export interface TransactionCollection<K, V, I = NoIndexes> extends IndexedReads<K, V, I> {
   /**
    * Sets the value of a key. The value is encoded at once. tx.getEntry() shows it with version 0, because it has no LSN
    * before the commit.
@@ -79,7 +79,7 @@ export interface Transaction<K, V> extends TransactionCollection<K, V> {
    * const jobs = db.namespace<Job>('jobs');
    * await db.transaction((tx) => tx.in(jobs).delete('job-12'));
    */
-  in<NK, NV>(namespace: Namespace<NK, NV>): TransactionCollection<NK, NV>;
+  in<NK, NV, I>(namespace: Namespace<NK, NV, I>): TransactionCollection<NK, NV, I>;
 
   /**
    * Runs a nested part. When it throws or rejects, its writes are undone and the error comes out; its reads still count.

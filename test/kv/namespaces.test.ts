@@ -234,9 +234,9 @@ describe('the options of a namespace', () => {
     [['utf8'], /^namespace options: expected an object, got an array/],
     [
       { keyencoding: 'utf8' },
-      /^namespace: unknown option 'keyencoding'; known are keyEncoding, valueEncoding$/,
+      /^namespace: unknown option 'keyencoding'; known are keyEncoding, valueEncoding, indexes$/,
     ],
-    [{ indexes: () => ({}) }, /^namespace: unknown option 'indexes'; known are keyEncoding, valueEncoding$/],
+    [{ indexes: {} }, /^namespace option 'indexes': expected a function, got an object/],
     [{ keyEncoding: 'latin1' }, /^namespace option 'keyEncoding': expected .*got the string "latin1"/],
     [{ valueEncoding: 'xml' }, /^namespace option 'valueEncoding': expected .*got the string "xml"/],
     [

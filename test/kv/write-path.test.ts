@@ -16,6 +16,8 @@ import { ImageExamination } from '../../src/kv/repair/image-examination.js';
 import { overlayImage } from '../../src/kv/repair/image-overlay.js';
 import { LostSpaces } from '../../src/kv/repair/lost-spaces.js';
 import { applyWrites, QueuedPuts, Replay, stage } from '../../src/kv/write/change-entries.js';
+import { FunctionGuard } from '../../src/kv/write/function-guard.js';
+import { PostingMaker } from '../../src/kv/write/index-postings.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { WritePath } from '../../src/kv/write/write-path.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';
@@ -84,6 +86,7 @@ function pathOf(
   return new WritePath({
     log: log as unknown as StoreLog,
     schema,
+    postings: new PostingMaker(new FunctionGuard()),
     assertWritable: () => {},
     onNoSpace: () => {},
     ...parts,

@@ -9,6 +9,8 @@ import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
 import { Attempt } from '../../src/kv/write/attempt.js';
+import { FunctionGuard } from '../../src/kv/write/function-guard.js';
+import { PostingMaker } from '../../src/kv/write/index-postings.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { DELETE, PUT, WriteSet } from '../../src/kv/write/write-set.js';
 import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
@@ -276,6 +278,7 @@ describe('a record of a transaction', () => {
     const schema = newSchema(utf8KeyCodec, 'msgpack');
     const store = {
       schema,
+      postings: new PostingMaker(new FunctionGuard()),
       assertOpen: () => {},
       takeWrites() {
         const writes = new WriteSet(300, schema);

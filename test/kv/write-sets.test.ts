@@ -21,6 +21,8 @@ import { ROOT_ID, type Space, SpaceDefinition } from '../../src/kv/entries/space
 import type { StoreView, WholeView } from '../../src/kv/entries/store-view.js';
 import type { View } from '../../src/kv/entries/view.js';
 import { Replay } from '../../src/kv/write/change-entries.js';
+import { FunctionGuard } from '../../src/kv/write/function-guard.js';
+import { PostingMaker } from '../../src/kv/write/index-postings.js';
 import { readWriteSet } from '../../src/kv/write/record-reader.js';
 import { WritePath } from '../../src/kv/write/write-path.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';
@@ -67,6 +69,7 @@ function newWorld(valueEncodingName = 'bytes'): World {
   const path = new WritePath({
     log: log as unknown as StoreLog,
     schema,
+    postings: new PostingMaker(new FunctionGuard()),
     assertWritable: () => {},
     onNoSpace: () => {},
   });

@@ -3,6 +3,7 @@
 // it, and goes back only to what a new owner found.
 
 import { describe, expect, test } from 'vitest';
+import type { IndexDefinition, IndexFactory, Namespace } from '../../src/index.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
@@ -23,6 +24,31 @@ type AnyStore = Store<unknown, unknown>;
 function stateOf(db: AnyStore): string {
   const spaces = db.namespaces().map((name) => [name, [...db.namespace(name).entries()]]);
   return JSON.stringify([[...db.entries()], spaces]);
+}
+
+/** The index values of an entry, as a function of an index returns them. Values are objects, or the number 1. */
+function indexed(value: unknown): number[] {
+  const { number = -1 } = value as { number?: number };
+  return [number % 7, number];
+}
+
+function compare(one: readonly number[], other: readonly number[]): number {
+  return one[0]! - other[0]! || one[1]! - other[1]!;
+}
+
+/** Returns a namespace of a reader with an index, which is declared when it has none. */
+function indexedBy(
+  reader: AnyStore,
+  name: string,
+): Namespace<string, unknown, { by: IndexDefinition<false> }> {
+  const plain = reader.namespace(name) as unknown as Namespace<
+    string,
+    unknown,
+    { by: IndexDefinition<false> }
+  >;
+  if (plain.indexes.by !== undefined) return plain;
+  const indexes = (index: IndexFactory<string, unknown>) => ({ by: index(indexed) });
+  return reader.namespace(name, { indexes }) as never;
 }
 
 /** An owner, a reader, and every state that the owner has had at each LSN. */
@@ -111,6 +137,12 @@ class Pair {
     expect(states, `a state at LSN ${this.reader.lastLsn}`).toBeDefined();
     expect([...states!]).toContain(stateOf(this.reader));
     expect(this.reader.durableLsn).toBeLessThanOrEqual(this.reader.lastLsn);
+    for (const name of NAMES) {
+      const space = indexedBy(this.reader, name);
+      const rows = [...space.entries()].map(([key, value]) => [indexed(value), key, value]);
+      const inOrder = rows.sort(([a], [b]) => compare(a as number[], b as number[]));
+      expect([...space.indexes.by.entries()]).toEqual(inOrder);
+    }
   }
 
   async refresh(): Promise<void> {

@@ -5,12 +5,13 @@ import {
   type BatchOperation,
   type ConditionalOptions,
   type CustomValueEncoding,
+  type IndexedReads,
   json,
   type Lsn,
   msgpack,
   type Namespace,
+  type NoIndexes,
   type PutOptions,
-  type Reads,
   type Snapshot,
   type Store,
   type Transaction,
@@ -114,7 +115,7 @@ it('types the reads and writes of a namespace, also in a transaction and in a sn
     expectTypeOf(db.namespaces()).toEqualTypeOf<string[]>();
     const before = db.snapshot();
     expectTypeOf(before).toEqualTypeOf<Snapshot<string, User>>();
-    expectTypeOf(before.in(jobs)).toEqualTypeOf<Reads<[string, number], Job>>();
+    expectTypeOf(before.in(jobs)).toEqualTypeOf<IndexedReads<[string, number], Job, NoIndexes>>();
     // @ts-expect-error a snapshot takes no writes
     before.put;
     // @ts-expect-error nor its namespaces

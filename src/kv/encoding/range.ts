@@ -44,6 +44,12 @@ export interface RangeOptions<K> extends KeyRange<K> {
   readonly limit?: number | undefined;
 }
 
+/** How the bounds of a range become bounds of index keys. A KeyCodec is one. */
+export interface BoundCodec extends Pick<KeyCodec<unknown>, 'toIndexKey' | 'afterPrefix'> {
+  /** Returns what all keys of a prefix start with. Without it, the prefix is a key. */
+  toPrefix?(argument: string, prefix: unknown): IndexKey;
+}
+
 /** A range as the index takes it. */
 export interface ResolvedRange {
   readonly bounds: KeyBounds;
@@ -86,7 +92,7 @@ const WHOLE_RANGE: ResolvedRange = {
  * @throws A TypeError that names `argument`, and KEELSON_KEY_TOO_LARGE for a bound.
  */
 export function resolveRange(
-  codec: KeyCodec<unknown>,
+  codec: BoundCodec,
   argument: string,
   names: readonly string[],
   given: unknown,
@@ -110,7 +116,7 @@ export function resolveRange(
 }
 
 function resolveBounds(
-  codec: KeyCodec<unknown>,
+  codec: BoundCodec,
   argument: string,
   range: { readonly [name: string]: unknown },
 ): KeyBounds {
@@ -125,12 +131,15 @@ function resolveBounds(
     high: lt === undefined ? key('lte', lte) : key('lt', lt),
     highInclusive: lt === undefined,
   };
-  const start = key('prefix', prefix);
+  const start =
+    prefix === undefined || codec.toPrefix === undefined
+      ? key('prefix', prefix)
+      : codec.toPrefix(`${argument}.prefix`, prefix);
   return start === undefined ? bounds : withPrefix(codec, bounds, start);
 }
 
 /** Returns the bounds of the keys that are within `bounds` and start with `prefix`. */
-function withPrefix(codec: KeyCodec<unknown>, bounds: KeyBounds, prefix: IndexKey): KeyBounds {
+function withPrefix(codec: BoundCodec, bounds: KeyBounds, prefix: IndexKey): KeyBounds {
   const after = codec.afterPrefix(prefix);
   const keepLow = bounds.low !== undefined && bounds.low >= prefix;
   const keepHigh = after === undefined || (bounds.high !== undefined && bounds.high < after);

@@ -8,6 +8,17 @@ export function decodeTuple(key: string): TuplePart[] {
   return new TupleReader(key).parts();
 }
 
+/** A part at the start of a string, and the place behind it. */
+export interface ReadPart {
+  readonly part: TuplePart;
+  readonly end: number;
+}
+
+/** Returns the part whose bytes, as encodePart() returns them, are at the start of `bytes`. */
+export function readPart(bytes: string): ReadPart {
+  return new TupleReader(bytes).first();
+}
+
 class TupleReader {
   readonly #key: string;
   #at = 0;
@@ -26,6 +37,12 @@ class TupleReader {
     const parts = [first, second];
     for (let part = this.#next(); part !== undefined; part = this.#next()) parts.push(part);
     return parts;
+  }
+
+  /** Reads one part. */
+  first(): ReadPart {
+    const part = this.#next()!;
+    return { part, end: this.#at };
   }
 
   /** Reads the next part. Returns undefined behind the last one. */

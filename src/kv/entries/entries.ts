@@ -41,7 +41,7 @@ export interface ExpiryHooks {
   /** Called before a read of the order of keys while due entries are among them. Has all of them leave. */
   settleAll(): void;
   /** Called with the key and the deadline of each entry that was found due. */
-  left(key: IndexKey, deadline: number): void;
+  left(key: IndexKey, deadline: number, id: EntryId): void;
 }
 
 /** Options of entries. Tests give small sizes. */
@@ -86,6 +86,8 @@ export class Entries implements View, Leaving {
   readonly #options: EntriesOptions;
   #isHashIndexPartial = false;
   #isReplaying = false;
+  /** The id of the entry that link() or delete() has changed last. */
+  changedId: EntryId = 0;
   /** The number of due entries that were removed. */
   #removedDue = 0;
   /** The number of entries that are staged, and neither linked nor discarded. */
@@ -199,8 +201,19 @@ export class Entries implements View, Leaving {
     this.#expiring?.hide(now);
   }
 
+  /** Returns what find() returns, without the links that were put off. */
+  findLinked(key: IndexKey): EntryHandle | undefined {
+    const handle = this.#handleOfKey(key, hashKey(key, this.#seed));
+    return handle === NOT_FOUND ? undefined : handle;
+  }
+
   has(key: IndexKey): boolean {
     return this.find(key) !== undefined;
+  }
+
+  /** Returns the id of an entry. */
+  idOf(handle: EntryHandle): EntryId {
+    return this.#slabs.idOf(handle);
   }
 
   versionOf(handle: EntryHandle): number {
@@ -345,6 +358,7 @@ export class Entries implements View, Leaving {
       this.#add(isKept ? key : this.#slabs.keyOf(staged), hash, version, staged);
     } else {
       const id = this.#slabs.idOf(previous);
+      this.changedId = id;
       this.#slabs.stamp(staged, version, id);
       this.#setHandle(hash, id, previous, staged);
       this.#expiring?.linked(id, this.deadlineOf(previous), this.deadlineOf(staged));
@@ -392,8 +406,9 @@ export class Entries implements View, Leaving {
     const hash = hashKey(key, this.#seed);
     const handle = this.#handleOfKey(key, hash);
     if (handle === NOT_FOUND) return false;
+    this.changedId = this.#slabs.idOf(handle);
     this.#orderedIndex.delete(key);
-    this.#forget(hash, this.#slabs.idOf(handle), handle);
+    this.#forget(hash, this.changedId, handle);
     this.#afterDelete();
     return true;
   }
@@ -405,15 +420,16 @@ export class Entries implements View, Leaving {
   }
 
   /**
-   * Deletes the keys in a range, and returns their number. Without bounds and without staged entries O(1), otherwise
-   * O(keys in the range).
+   * Deletes the keys in a range, and returns their number. Calls `onId` with the id of each, unless no entry is left. Without
+   * bounds and without staged entries O(1), otherwise O(keys in the range).
    */
-  deleteRange(bounds: KeyBounds): number {
+  deleteRange(bounds: KeyBounds, onId: ((id: EntryId) => void) | null = null): number {
     const isAllDue = this.#expiring?.isAllDueIn(bounds) ?? true;
     if (isAllDue && this.#orderedIndex.count(bounds) === this.#orderedIndex.size) return this.#deleteAll();
     this.#expiring?.takeDueIn(bounds, (id) => this.#free(id));
     const walk = this.#orderedIndex.walk(bounds);
     while (walk.advance()) {
+      onId?.(walk.value);
       this.#forget(hashKey(walk.key, this.#seed), walk.value, this.#handles.get(walk.value));
     }
     const count = this.#orderedIndex.deleteRange(bounds);
@@ -544,6 +560,12 @@ export class Entries implements View, Leaving {
     this.#links.guard.leave();
   }
 
+  /** Has all due entries leave the indexes. */
+  leaveDue(): void {
+    this.#links.runOutsideOfCommits();
+    if (this.floor !== NO_FLOOR) this.#settleAllDue();
+  }
+
   #settleAllDue(): void {
     this.expiryHooks?.settleAll();
   }
@@ -556,7 +578,8 @@ export class Entries implements View, Leaving {
     return deadline !== NO_DEADLINE && deadline <= floor;
   }
 
-  readonly #left = (key: IndexKey, deadline: number): void => this.expiryHooks?.left(key, deadline);
+  readonly #left = (key: IndexKey, deadline: number, id: EntryId): void =>
+    this.expiryHooks?.left(key, deadline, id);
 
   #handleOfKey(key: IndexKey, hash: number): EntryHandle {
     const handle = this.#hashIndex.find(key, hash, this.#slabs);
@@ -567,6 +590,7 @@ export class Entries implements View, Leaving {
 
   #add(key: IndexKey, hash: number, version: number, handle: EntryHandle): void {
     const id = this.#handles.add(handle);
+    this.changedId = id;
     this.#slabs.stamp(handle, version, id);
     this.#orderedIndex.set(key, id);
     if (!this.#hashIndex.insert(hash, handle)) this.#isHashIndexPartial = true;

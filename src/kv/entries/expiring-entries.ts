@@ -24,8 +24,8 @@ const ITEMS_PER_ENTRY = 16;
 /** The stale items that a heap may have beside as many as it has others. */
 const STALE_ITEMS_MIN = 64;
 
-/** Called with the key and the deadline of each entry that was found due. */
-type OnLeft = (key: IndexKey, deadline: number) => void;
+/** Called with the key, the deadline and the id of each entry that was found due. */
+type OnLeft = (key: IndexKey, deadline: number, id: EntryId) => void;
 
 /** The part of entries that their expiry uses. */
 export interface Leaving {
@@ -137,7 +137,7 @@ export class ExpiringEntries {
       this.due.set(key, id);
       left++;
       if (deadline > known) unknown++;
-      onLeft(key, deadline);
+      onLeft(key, deadline, id);
     };
     if (this.#mustSweep(now)) this.#sweepOn(now, max, onDue);
     if (this.#sweep === null) this.#leaveByDeadline(now, max - left, onDue);

@@ -8,6 +8,7 @@
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { NO_FLOOR } from './expiring-entries.js';
 import type { LinkQueue } from './link-queue.js';
+import type { OnPosting } from './secondary-index.js';
 import type { Space } from './space.js';
 import type { WriteLog } from './write-log.js';
 
@@ -58,8 +59,11 @@ export class Expiry {
     this.spaces.add(space);
     space.entries.expiryHooks ??= {
       settleAll: () => this.settleAll(space),
-      left: (key, deadline) => {
-        if (this.#writeLog.isOpen) this.#writeLog.changeKey(space, key, true, deadline);
+      left: (key, deadline, id) => {
+        const log = this.#writeLog;
+        if (log.isOpen) log.changeKey(space, key, true, deadline);
+        const onPosting: OnPosting = (index, posting) => log.changePosting(space, index, posting, deadline);
+        space.indexes?.leave(id, key, log.isOpen ? onPosting : null);
         this.onLeft?.(space, key);
       },
     };

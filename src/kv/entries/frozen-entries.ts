@@ -8,6 +8,7 @@ import type { OrderedIndex } from './ordered-index.js';
 import type { ShortHandlesView } from './replaced-handles.js';
 import type { EntryHandle } from './slab.js';
 import type { SlabsView } from './slabs-view.js';
+import type { FrozenIndexes } from './space-indexes.js';
 import type { IndexWalk, View } from './view.js';
 
 /** The due entries of a space at the moment of a view. An image has them until their removal is in the log. */
@@ -24,6 +25,8 @@ export class FrozenEntries implements View {
   readonly #handles: HandlesView;
   /** The memory of the entries. */
   readonly slabs: SlabsView;
+  /** The secondary indexes of that moment, or null without any. */
+  indexes: FrozenIndexes | null = null;
   /** The due entries; null when no entry has a deadline. */
   readonly due: FrozenDue | null;
 
@@ -51,6 +54,11 @@ export class FrozenEntries implements View {
 
   has(key: IndexKey): boolean {
     return this.find(key) !== undefined;
+  }
+
+  /** Returns the id of an entry. */
+  idOf(handle: EntryHandle): EntryId {
+    return this.slabs.idOf(handle);
   }
 
   versionOf(handle: EntryHandle): number {

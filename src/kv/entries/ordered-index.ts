@@ -75,6 +75,16 @@ export class OrderedIndex<V extends object | number> {
     return this.#wholeTree.get(key);
   }
 
+  /** Returns true when the key is there. */
+  has(key: IndexKey): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  /** Returns the lowest key that is `key` or above it, with its value; undefined when there is none. */
+  lowestFrom(key: IndexKey): readonly [key: IndexKey, value: V] | undefined {
+    return this.#wholeTree.getPairOrNextHigher(key);
+  }
+
   /** Sets the value of a key. Returns true when the key was not there. */
   set(key: IndexKey, value: V): boolean {
     this.#highest ??= this.#wholeTree.maxKey() ?? LOWEST_KEY;

@@ -3,6 +3,9 @@
 
 import type { KeyCodec } from '../encoding/key-encoding.js';
 import type { Entries } from './entries.js';
+import type { FrozenEntries } from './frozen-entries.js';
+import type { SecondaryIndex } from './secondary-index.js';
+import type { SpaceIndexes } from './space-indexes.js';
 
 /** The id of the root space. */
 export const ROOT_ID = 0;
@@ -56,6 +59,8 @@ export class Space extends SpaceDefinition {
   id: number;
   /** The entries; other and empty ones once the space was dropped. They may have some that are due: see `current`. */
   entries: Entries;
+  /** The secondary indexes, or null without any. */
+  indexes: SpaceIndexes | null = null;
   /** True while entries have deadlines, or are due and not removed in the log. */
   isExpiring = false;
   /** No entry is due before this time. */
@@ -116,6 +121,21 @@ export class Space extends SpaceDefinition {
     if (this.epoch !== this.#views.epoch) this.#views.freeze(this);
   }
 
+  /**
+   * Returns entries and indexes as they are now, inside of a change; with `isShort`, for a short time. With `keepsDue`, it has
+   * due entries, too, and no indexes.
+   */
+  freeze(isShort: boolean, keepsDue: boolean): FrozenEntries {
+    const frozen = isShort ? this.entries.freezeForShort() : this.entries.freeze(keepsDue);
+    if (this.indexes !== null && !keepsDue) frozen.indexes = this.indexes.freeze();
+    return frozen;
+  }
+
+  /** Makes an index that has all entries readable. Earlier views do not have it. */
+  makeReady(index: SecondaryIndex): void {
+    index.becomeReady(this.#views.epoch);
+  }
+
   /** Notes that the space is in the schema from now on. Earlier views do not have it. */
   enter(): void {
     this.epoch = this.#views.epoch;
@@ -123,13 +143,14 @@ export class Space extends SpaceDefinition {
     this.#noteEntries();
   }
 
-  /** Replaces the entries. Earlier views keep those that they saw. */
+  /** Replaces the entries. Earlier views keep those that they saw. The indexes must be built again. */
   replace({ entries, lastLsn }: Space): void {
     this.beforeChange();
     this.#expiry.forget(this);
     entries.expiryHooks = null;
     this.entries = entries;
     this.lastLsn = lastLsn;
+    if (this.indexes !== null) this.indexes = this.indexes.renewed();
     this.#noteEntries();
   }
 
@@ -149,5 +170,6 @@ export class Space extends SpaceDefinition {
     this.isThere = false;
     this.isDropped = true;
     this.entries = none;
+    this.indexes?.clear(null);
   }
 }

@@ -9,6 +9,7 @@
 import type { Expiry } from './expiry.js';
 import type { FrozenEntries } from './frozen-entries.js';
 import type { LinkQueue } from './link-queue.js';
+import { type FrozenIndex, NO_POSTINGS, type SecondaryIndex } from './secondary-index.js';
 import { ROOT_ID, type Space } from './space.js';
 
 /** The time of a view that has due entries, too, as long as their removal is not in the log. */
@@ -51,6 +52,16 @@ export class StoreView {
     if (frozen !== undefined || this.isClosed || !this.mayLack(space)) return frozen;
     this.#views.freezeNow(space);
     return this.#get(space);
+  }
+
+  /** Returns an index of a space as it was. Throws KEELSON_NOT_READY when it was not ready, and the reason when it is off. */
+  index(space: Space, index: SecondaryIndex): FrozenIndex {
+    index.assertReady();
+    const entries = this.in(space);
+    const frozen = entries === undefined ? NO_POSTINGS : entries.indexes?.get(index);
+    if (index.readyEpoch >= this.epoch || frozen === undefined)
+      throw index.notReady('was not ready when this view was taken');
+    return frozen;
   }
 
   /** Lets go of the entries, and has no more spaces frozen for this view. */
@@ -189,9 +200,7 @@ export class StoreViews {
 }
 
 function freezeFor(views: readonly StoreView[], space: Space, areShort: boolean): void {
-  const entries = areShort
-    ? space.entries.freezeForShort()
-    : space.entries.freeze(views[0]!.now === KEEPS_DUE);
+  const entries = space.freeze(areShort, views[0]!.now === KEEPS_DUE);
   for (const view of views) view.keep(space, entries);
 }
 

@@ -40,6 +40,25 @@ export interface Walkable {
   handleOf(id: EntryId): EntryHandle;
 }
 
+/** Keys in their order, each with the id of an entry. */
+export interface OrderedKeys {
+  readonly size: number;
+  /** Returns the number of keys in a range. O(log n). */
+  count(bounds: KeyBounds): number;
+  /** Returns the number of keys below a key, which may be absent. O(log n). */
+  rank(key: IndexKey): number;
+  /** Returns the key with `at` keys below it, and its id; undefined for a place that no key has. O(log n). */
+  nth(at: number): readonly [key: IndexKey, id: EntryId] | undefined;
+  /** Returns what walk() of Walkable returns. */
+  walk(bounds: KeyBounds, reverse?: boolean, limit?: number, offset?: number): IndexWalk<EntryId>;
+}
+
+/** Ordered keys of which each can be found. */
+export interface OrderedKeySet extends OrderedKeys {
+  /** Returns true when the key is there. */
+  has(key: IndexKey): boolean;
+}
+
 /** Readable entries of one space, live or as of one moment. */
 export interface View extends Walkable {
   /** The number of keys. */
@@ -72,5 +91,7 @@ export interface View extends Walkable {
 
 /** A view whose view() is a whole view. */
 export interface LastingView extends View {
+  /** Returns the id of an entry. */
+  idOf(handle: EntryHandle): EntryId;
   view(): View;
 }

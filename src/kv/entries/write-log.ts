@@ -1,9 +1,11 @@
 // The write log: the changes of keys since the oldest view of an open transaction. A transaction checks at its commit
 // whether a change is in a range that it has read. There is a log only while an asynchronous transaction is open.
 
-import type { KeyBounds } from '../encoding/key-bounds.js';
+import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
+import type { Posting } from '../encoding/postings.js';
 import { LogReaders } from './log-readers.js';
+import type { SecondaryIndex } from './secondary-index.js';
 import { NO_DEADLINE } from './slab.js';
 import type { Space } from './space.js';
 
@@ -12,9 +14,11 @@ const CHANGES_MAX = 16_384;
 /** The most characters of keys in the log. */
 const KEY_CHARACTERS_MAX = 1024 * 1024;
 
-/** A change of one key, or of all keys in a range. */
+/** A change of one key, or of all keys in a range: of a space, or of the postings of an index. */
 export interface LoggedChange {
   readonly space: Space;
+  /** The index whose postings have changed; null for the keys of the space itself. */
+  readonly index: SecondaryIndex | null;
   /** The key, or the bounds of a range. */
   readonly where: IndexKey | KeyBounds;
   /** True for a change that may have added or removed a key, false for a new value. */
@@ -62,13 +66,23 @@ export class WriteLog {
 
   /** Notes that a write put or deleted a key, or that it has expired, with its deadline. */
   changeKey(space: Space, key: IndexKey, isOfKeys: boolean, deadline = NO_DEADLINE): void {
-    this.#add({ space, where: key, isOfKeys, deadline }, key.length);
+    this.#add({ space, index: null, where: key, isOfKeys, deadline }, key.length);
+  }
+
+  /** Notes that a posting of an index has come or gone; with the deadline of its entry, that it has expired. */
+  changePosting(space: Space, index: SecondaryIndex, posting: Posting, deadline = NO_DEADLINE): void {
+    this.#add({ space, index, where: posting, isOfKeys: true, deadline }, posting.length);
+  }
+
+  /** Notes that an index has lost all its postings. */
+  changeAllPostings(space: Space, index: SecondaryIndex): void {
+    this.#add({ space, index, where: ALL_KEYS, isOfKeys: true, deadline: NO_DEADLINE }, 0);
   }
 
   /** Notes that a write deleted the keys in a range. */
   changeRange(space: Space, bounds: KeyBounds): void {
     this.#add(
-      { space, where: bounds, isOfKeys: true, deadline: NO_DEADLINE },
+      { space, index: null, where: bounds, isOfKeys: true, deadline: NO_DEADLINE },
       (bounds.low?.length ?? 0) + (bounds.high?.length ?? 0),
     );
   }

@@ -5,7 +5,7 @@ import { type KeyBounds, successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import { OrderedIndex } from '../entries/ordered-index.js';
-import type { IndexWalk, View } from '../entries/view.js';
+import type { IndexWalk, OrderedKeySet, OrderedKeys } from '../entries/view.js';
 import {
   boundsOf,
   countFrom,
@@ -22,7 +22,7 @@ export const DELETED_ID = 0;
 
 /** The keys of an overlay. */
 export class MergedKeys {
-  readonly #base: View;
+  readonly #base: OrderedKeySet;
   /** All keys that were written above the base, with their ids or DELETED_ID. */
   readonly #written: OrderedIndex<EntryId>;
   /** The written keys that the base lacks, or has in a cleared interval. */
@@ -33,7 +33,7 @@ export class MergedKeys {
   /** The number of keys of the base in each cleared interval and in those before it, or null while nobody needs it. */
   #clearedCounts: number[] | null = null;
 
-  constructor(base: View, cleared: readonly KeyInterval[], from?: MergedKeys) {
+  constructor(base: OrderedKeySet, cleared: readonly KeyInterval[], from?: MergedKeys) {
     this.#base = base;
     this.#cleared = cleared;
     this.#written = from === undefined ? new OrderedIndex() : from.#written.clone();
@@ -42,7 +42,7 @@ export class MergedKeys {
   }
 
   /** Returns the keys of this moment over `base`, which is a view of the base of this moment. O(1). */
-  over(base: View): MergedKeys {
+  over(base: OrderedKeySet): MergedKeys {
     return new MergedKeys(base, this.#cleared, this);
   }
 
@@ -168,7 +168,7 @@ export class MergedKeys {
 class MergedWalk implements IndexWalk<EntryId> {
   key: IndexKey = '';
   value: EntryId = 0;
-  readonly #base: View;
+  readonly #base: OrderedKeys;
   readonly #cleared: readonly KeyInterval[];
   readonly #reverse: boolean;
   #left: number;
@@ -179,7 +179,7 @@ class MergedWalk implements IndexWalk<EntryId> {
   #writtenKey: IndexKey | undefined;
 
   constructor(
-    base: View,
+    base: OrderedKeys,
     written: OrderedIndex<EntryId>,
     cleared: readonly KeyInterval[],
     interval: KeyInterval,

@@ -75,6 +75,27 @@ export class Overlay extends OverlayReads implements View {
     this.base = base;
   }
 
+  /** The keys that were written, with their ids: -1 minus the number of the put, or DELETED_ID. In no order. */
+  get written(): Iterable<readonly [key: IndexKey, id: EntryId]> {
+    return this.#ids.entries();
+  }
+
+  /** The cleared intervals, which are disjoint and ascend. */
+  get cleared(): readonly KeyInterval[] {
+    return this.#cleared;
+  }
+
+  /** Returns the id that a key has in the view beneath, or undefined. */
+  baseIdOf(key: IndexKey): EntryId | undefined {
+    const handle = this.base.find(key);
+    return handle === undefined ? undefined : this.base.idOf(handle);
+  }
+
+  /** Walks over keys of the view beneath. */
+  walkBase(bounds: KeyBounds): IndexWalk<EntryId> {
+    return this.base.walk(bounds);
+  }
+
   /** Replaces the view beneath. */
   rebase(base: LastingView): void {
     this.base = base;
@@ -138,19 +159,19 @@ export class Overlay extends OverlayReads implements View {
   }
 
   get size(): number {
-    return this.#isUntouched ? this.base.size : this.#orderedKeys.size;
+    return this.isUntouched ? this.base.size : this.#orderedKeys.size;
   }
 
   count(bounds: KeyBounds): number {
-    return this.#isUntouched ? this.base.count(bounds) : this.#orderedKeys.count(bounds);
+    return this.isUntouched ? this.base.count(bounds) : this.#orderedKeys.count(bounds);
   }
 
   rank(key: IndexKey): number {
-    return this.#isUntouched ? this.base.rank(key) : this.#orderedKeys.rank(key);
+    return this.isUntouched ? this.base.rank(key) : this.#orderedKeys.rank(key);
   }
 
   nth(at: number): readonly [key: IndexKey, id: EntryId] | undefined {
-    return this.#isUntouched ? this.base.nth(at) : this.#orderedKeys.nth(at);
+    return this.isUntouched ? this.base.nth(at) : this.#orderedKeys.nth(at);
   }
 
   walk(bounds: KeyBounds, reverse?: boolean, limit?: number, offset?: number): IndexWalk<EntryId> {
@@ -159,11 +180,12 @@ export class Overlay extends OverlayReads implements View {
 
   view(): Walkable {
     const base = this.base.view();
-    if (this.#isUntouched) return base;
+    if (this.isUntouched) return base;
     return new FrozenOverlay(base, this.#orderedKeys.over(base), this.values);
   }
 
-  get #isUntouched(): boolean {
+  /** True when there is no operation. */
+  get isUntouched(): boolean {
     return this.#ids.size === 0 && this.#cleared.length === 0;
   }
 

@@ -227,7 +227,7 @@ export interface ReadAccess {
 }
 
 /** The reads of one space, over a view of its entries. */
-export class IndexReads<K, V> implements Reads<K, V> {
+export class SpaceReads<K, V> implements Reads<K, V> {
   protected readonly codecs: Codecs<K, V>;
   readonly #access: ReadAccess;
 
@@ -359,19 +359,19 @@ export class IndexReads<K, V> implements Reads<K, V> {
 }
 
 /** A function that makes an item of the entry at which a walk stands. */
-type Projection<T> = (view: Walkable, walk: IndexWalk<EntryId>) => T;
+type Projection<T, W = Walkable> = (view: W, walk: IndexWalk<EntryId>) => T;
 
 /** The iterator over a range. It is no generator, because resuming a generator takes longer than reading a key. */
-export class RangeIterator<T> implements IteratorObject<T, undefined> {
-  readonly #project: Projection<T>;
+export class RangeIterator<T, W = Walkable> implements IteratorObject<T, undefined> {
+  readonly #project: Projection<T, W>;
   readonly #access: Pick<ReadAccess, 'assertOpen'>;
-  #view: Walkable | null;
+  #view: W | null;
   #walk: IndexWalk<EntryId> | null;
 
   constructor(
-    view: Walkable,
+    view: W,
     walk: IndexWalk<EntryId>,
-    project: Projection<T>,
+    project: Projection<T, W>,
     access: Pick<ReadAccess, 'assertOpen'>,
   ) {
     this.#view = view;

@@ -6,13 +6,30 @@ import '../../platform-types.js';
 import { NO_ENTRIES } from '../entries/no-entries.js';
 import type { Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
-import { type Codecs, IndexReads } from './reads.js';
+import type { IndexesOf, NoIndexes } from './index-interface.js';
+import { IndexOverEntries, readsByName } from './index-reads.js';
+import { type Codecs, SpaceReads } from './reads.js';
 
 /** The reads of one space in a snapshot. */
-export class SpaceSnapshot<K, V> extends IndexReads<K, V> {
+export class SpaceSnapshot<K, V, I = NoIndexes> extends SpaceReads<K, V> {
+  readonly #view: StoreView;
+  readonly #space: Space;
+  readonly #assertOpen: () => void;
+
   /** `assertOpen` is called at every read. It throws when the snapshot was closed, because a closed view has no entries. */
   constructor(codecs: Codecs<K, V>, view: StoreView, space: Space, assertOpen: () => void) {
     super(codecs, { view: () => view.in(space) ?? NO_ENTRIES, assertOpen });
+    this.#view = view;
+    this.#space = space;
+    this.#assertOpen = assertOpen;
+  }
+
+  get indexes(): IndexesOf<K, V, I> {
+    const [view, space, assertOpen] = [this.#view, this.#space, this.#assertOpen];
+    return readsByName(space.indexes?.list ?? [], this.codecs, (index) => ({
+      assertOpen,
+      view: () => new IndexOverEntries(view.index(space, index), view.in(space) ?? NO_ENTRIES),
+    }));
   }
 }
 
@@ -52,11 +69,11 @@ export class Snapshot<K, V> extends SpaceSnapshot<K, V> {
     this.now = now;
   }
 
-  in<NK, NV>(namespace: unknown): SpaceSnapshot<NK, NV> {
+  in<NK, NV, I>(namespace: unknown): SpaceSnapshot<NK, NV, I> {
     this.#assertOpen();
     const { space, codecs } = this.#store.placeOf('namespace', namespace);
     this.#view.in(space);
-    return new SpaceSnapshot<NK, NV>(codecs as Codecs<NK, NV>, this.#view, space, this.#assertOpen);
+    return new SpaceSnapshot<NK, NV, I>(codecs as Codecs<NK, NV>, this.#view, space, this.#assertOpen);
   }
 
   close(): void {

@@ -9,15 +9,21 @@ import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { NO_TIME } from '../entries/expiry.js';
 import type { Schema } from '../entries/schema.js';
+import type { EntryPostings, IndexView, SecondaryIndex } from '../entries/secondary-index.js';
 import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import type { LastingView } from '../entries/view.js';
+import { IndexOverlays, type IndexSource } from '../read/index-overlay.js';
+import type { IndexedView } from '../read/index-reads.js';
+import { DELETED_ID } from '../read/merged-keys.js';
 import { Overlay, type WrittenValues } from '../read/overlay.js';
 import type { Codecs } from '../read/reads.js';
 import { assertNotDropped } from './conditions.js';
 import { deadlineOf, type GivenExpiry, isPast } from './expiry-options.js';
+import type { PostingMaker } from './index-postings.js';
 import { ReadSet } from './read-set.js';
+import { TransactionIndex } from './transaction-index.js';
 import { type Recording, TransactionView } from './transaction-view.js';
 import { ViewedEntries } from './viewed-entries.js';
 import type { WriteCheck } from './write-path.js';
@@ -26,6 +32,8 @@ import type { WriteMark, WriteSet } from './write-set.js';
 /** The part of a store that attempts use. */
 export interface AttemptStore {
   readonly schema: Schema;
+  /** Makes the postings of entries in secondary indexes. */
+  readonly postings: PostingMaker;
   /** Throws when the store takes no reads. */
   assertOpen(): void;
   /** Returns a write set to fill. Throws when the store takes no writes. */
@@ -69,15 +77,57 @@ interface Savepoint {
 }
 
 /** One space in an attempt. */
-class SpaceInAttempt {
+class SpaceInAttempt implements IndexSource {
   readonly space: Space;
   readonly overlay: Overlay;
   readonly view: TransactionView;
+  readonly #attempt: Attempt;
+  #indexes: IndexOverlays | null = null;
 
-  constructor(space: Space, overlay: Overlay, view: TransactionView) {
+  constructor(attempt: Attempt, space: Space, overlay: Overlay) {
+    this.#attempt = attempt;
     this.space = space;
     this.overlay = overlay;
-    this.view = view;
+    this.view = new TransactionView(attempt, space, overlay);
+  }
+
+  /** Returns the reads of an index. */
+  indexOf(index: SecondaryIndex): IndexedView {
+    this.#indexes ??= new IndexOverlays(this);
+    return new TransactionIndex(this.#attempt, this.space, index, this.#indexes, this.overlay);
+  }
+
+  baseOf(index: SecondaryIndex): IndexView {
+    return this.#attempt.indexBeneath(this.space, index);
+  }
+
+  postingsOf(operation: number, index: SecondaryIndex): EntryPostings | undefined {
+    return this.#attempt.postingsOf(operation, index);
+  }
+
+  put(key: IndexKey, operation: number): void {
+    this.#indexes?.write(key, -1 - operation);
+    this.overlay.set(key, operation);
+  }
+
+  delete(key: IndexKey): void {
+    this.#indexes?.write(key, DELETED_ID);
+    this.overlay.delete(key);
+  }
+
+  clear(bounds: KeyBounds): void {
+    this.#indexes?.forget();
+    this.overlay.clear(bounds);
+  }
+
+  undo(mark: number): void {
+    this.#indexes?.forget();
+    this.overlay.undo(mark);
+  }
+
+  rebase(base: LastingView): void {
+    this.#indexes?.forget();
+    this.overlay.rebase(base);
   }
 }
 
@@ -182,6 +232,32 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return this.#in(space).view;
   }
 
+  /** Returns the index of a space with this name for the reads of a transaction. */
+  indexOf(space: Space, name: string): IndexedView {
+    return this.#in(space).indexOf(space.indexes!.byName.get(name)!);
+  }
+
+  /** Returns an index beneath the writes of the attempt. Throws when it is not ready there. */
+  indexBeneath(space: Space, index: SecondaryIndex): IndexView {
+    if (this.phase === 'view') return this.view!.index(space, index);
+    index.assertReady();
+    space.current.leaveDue();
+    return index;
+  }
+
+  /**
+   * Returns the postings of a put or a touch; undefined for a touch of an entry that this attempt has not put. Runs foreign
+   * code when the index was declared after the put.
+   */
+  postingsOf(operation: number, index: SecondaryIndex): EntryPostings | undefined {
+    const writes = this.writes!;
+    const put = writes.putOf(operation);
+    if (put === -1) return undefined;
+    const { indexes } = writes.spaces[put]!;
+    if (writes.indexes[put] !== indexes) this.#store.postings.make(writes, put);
+    return writes.postings[put]![indexes!.list.indexOf(index)]!;
+  }
+
   put<V>(
     part: Part,
     space: Space,
@@ -191,37 +267,39 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     expiry: GivenExpiry | null,
   ): void {
     const deadline = expiry === null ? NO_DEADLINE : deadlineOf(expiry, this.now);
-    const { overlay } = this.#in(space);
+    const inAttempt = this.#in(space);
     const writes = this.#write(part);
     const mark = writes.mark();
     this.#isEncoding = true;
     try {
       writes.put(space, key, codecs.value, value, 'value', deadline);
+      if (space.indexes !== null) this.#store.postings.make(writes, writes.count - 1);
     } catch (error) {
       writes.rollback(mark);
       this.#isEncoding = false;
       throw error;
     }
     this.#isEncoding = false;
-    overlay.set(key, writes.count - 1);
-    if (expiry !== null && isPast(expiry, this.now)) this.#expire(space, key, overlay);
+    inAttempt.put(key, writes.count - 1);
+    if (expiry !== null && isPast(expiry, this.now)) this.#expire(inAttempt, key);
   }
 
   /** Gives an entry another deadline. For an absent key nothing is written. */
   touch(part: Part, space: Space, key: IndexKey, expiry: GivenExpiry): void {
     const deadline = deadlineOf(expiry, this.now);
-    const { overlay } = this.#in(space);
+    const inAttempt = this.#in(space);
+    const { overlay } = inAttempt;
     this.assertWritable(part);
     if (!this.#sawPresence(space, key, overlay)) return;
     addWhole(this.#write(part), (writes) => writes.touch(space, key, deadline));
     overlay.set(key, this.writes!.count - 1);
-    if (isPast(expiry, this.now)) this.#expire(space, key, overlay);
+    if (isPast(expiry, this.now)) this.#expire(inAttempt, key);
   }
 
   /** Removes an entry that this transaction has put or touched, and that is due. */
-  #expire(space: Space, key: IndexKey, overlay: Overlay): void {
-    addWhole(this.writes!, (writes) => writes.expire(space, key));
-    overlay.delete(key);
+  #expire(inAttempt: SpaceInAttempt, key: IndexKey): void {
+    addWhole(this.writes!, (writes) => writes.expire(inAttempt.space, key));
+    inAttempt.delete(key);
   }
 
   /** Returns true when a key is there, and records that it was looked at. */
@@ -233,17 +311,18 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
 
   /** Deletes a key. For an absent key nothing is written. */
   delete(part: Part, space: Space, key: IndexKey): void {
-    const { overlay } = this.#in(space);
+    const inAttempt = this.#in(space);
+    const { overlay } = inAttempt;
     this.assertWritable(part);
     if (!this.#sawPresence(space, key, overlay)) return;
     addWhole(this.#write(part), (writes) => writes.delete(space, key));
-    overlay.delete(key);
+    inAttempt.delete(key);
   }
 
   clear(part: Part, space: Space, bounds: KeyBounds): void {
-    const { overlay } = this.#in(space);
+    const inAttempt = this.#in(space);
     addWhole(this.#write(part), (writes) => writes.clear(space, bounds));
-    overlay.clear(bounds);
+    inAttempt.clear(bounds);
   }
 
   readValue<T>(operation: number, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
@@ -304,7 +383,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     this.view = schema.view(lastLsn, now, true);
     this.place = schema.writeLog.open();
     this.phase = 'view';
-    for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));
+    for (const inAttempt of this.#spaces) inAttempt.rebase(this.#baseOf(inAttempt.space));
   }
 
   /** Puts the live entries beneath the writes again, for the parts that run at the commit. */
@@ -312,17 +391,17 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     this.phase = 'commit';
     this.beginLive();
     this.#now = null;
-    for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));
+    for (const inAttempt of this.#spaces) inAttempt.rebase(this.#baseOf(inAttempt.space));
   }
 
   /** Removes entries that the attempt has put or touched, and that have come due before the commit. */
   #expireOwn(now: number): void {
     const { writes } = this;
     if (writes === null) return;
-    for (const { space, overlay } of this.#spaces) {
+    for (const inAttempt of this.#spaces) {
+      const { space, overlay } = inAttempt;
       for (const key of writes.dueKeys(space, now)) {
-        if (overlay.has(key) && overlay.deadlineOf(overlay.find(key)!) <= now)
-          this.#expire(space, key, overlay);
+        if (overlay.has(key) && overlay.deadlineOf(overlay.find(key)!) <= now) this.#expire(inAttempt, key);
       }
     }
   }
@@ -415,10 +494,10 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     const { writes, overlays, atCommits } = part.savepoint!;
     part.noteUndo();
     // An overlay that is younger than the part holds nothing that is older.
-    for (const { space, overlay } of this.#spaces) {
-      const mark = overlays.get(overlay);
-      if (mark === undefined) this.#forget(space);
-      else overlay.undo(mark);
+    for (const inAttempt of this.#spaces) {
+      const mark = overlays.get(inAttempt.overlay);
+      if (mark === undefined) this.#forget(inAttempt.space);
+      else inAttempt.undo(mark);
     }
     if (writes !== null) this.writes!.rollback(writes);
     else if (this.writes !== null) {
@@ -444,7 +523,7 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     // A key may be foreign code that has ended the transaction.
     if (this.phase === 'ended') throw closed('The transaction has ended');
     const overlay = new Overlay(this.#baseOf(space), this);
-    const made = new SpaceInAttempt(space, overlay, new TransactionView(this, space, overlay));
+    const made = new SpaceInAttempt(this, space, overlay);
     if (space.id === ROOT_ID) this.#root = made;
     else {
       this.#namespaces ??= new Map();

@@ -7,6 +7,7 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import { entryBytesMax } from '../entries/entry-slabs.js';
 import { ownCopyOf } from '../entries/key-units.js';
 import type { Schema } from '../entries/schema.js';
+import type { EntryPostings, OnPosting } from '../entries/secondary-index.js';
 import { type EntryHandle, NO_DEADLINE, NO_HANDLE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH, type WriteSet } from './write-set.js';
@@ -132,15 +133,18 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
         const logged = writeLog.isOpen ? entries.ownKeyOf(handles[at]!, keys[at]!) : null;
         const isNew = entries.link(keys[at]!, lsn, handles[at]!, hasOwnKeys);
         if (logged !== null) writeLog.changeKey(space, logged, isNew);
+        if (kinds[at] === PUT && space.indexes !== null) putPostings(schema, space, writes.postings[at]!);
         break;
       }
       case DELETE:
       case EXPIRE:
-        if (space.entries.delete(keys[at]!) && writeLog.isOpen)
-          writeLog.changeKey(space, ownCopyOf(keys[at]!), true);
+        if (space.entries.delete(keys[at]!)) {
+          if (writeLog.isOpen) writeLog.changeKey(space, ownCopyOf(keys[at]!), true);
+          space.indexes?.remove(space.entries.changedId, postingLog(schema, space));
+        } else space.indexes?.removedDue(keys[at]!);
         break;
       case CLEAR:
-        if (space.entries.deleteRange(bounds[clears]!) > 0 && writeLog.isOpen)
+        if (clear(schema, space, bounds[clears]!) > 0 && writeLog.isOpen)
           writeLog.changeRange(space, ownBounds(bounds[clears]!));
         clears++;
         break;
@@ -152,6 +156,28 @@ export function link(schema: Schema, writes: WriteSet, lsn: number): void {
         break;
     }
   }
+}
+
+/** Sets the postings of the entry that was linked last. */
+function putPostings(schema: Schema, space: Space, postings: readonly EntryPostings[]): void {
+  space.indexes!.put(space.entries.changedId, postings, postingLog(schema, space));
+}
+
+/** Deletes the entries in a range, and returns their number. */
+function clear(schema: Schema, space: Space, bounds: KeyBounds): number {
+  const { entries, indexes } = space;
+  if (indexes === null) return entries.deleteRange(bounds);
+  const { writeLog } = schema;
+  const log = postingLog(schema, space);
+  const count = entries.deleteRange(bounds, (id) => indexes.remove(id, log));
+  if (entries.sizeInIndexes === 0)
+    indexes.clear(writeLog.isOpen ? (index) => writeLog.changeAllPostings(space, index) : null);
+  return count;
+}
+
+/** Returns what notes a posting in the write log, or null while there is no log. */
+function postingLog({ writeLog }: Schema, space: Space): OnPosting | null {
+  return writeLog.isOpen ? (index, posting) => writeLog.changePosting(space, index, posting) : null;
 }
 
 /** Returns the same bounds, with keys that keep no longer string in memory. */
@@ -175,6 +201,7 @@ export class QueuedPuts {
   readonly #keys: IndexKey[] = [];
   readonly #lsns: number[] = [];
   readonly #handles: EntryHandle[] = [];
+  readonly #postings: (readonly EntryPostings[] | null)[] = [];
 
   /** `hasOwnKeys` is true if no key shares memory with another string: see Entries.link(). */
   constructor(schema: Schema, hasOwnKeys: boolean) {
@@ -189,12 +216,13 @@ export class QueuedPuts {
   }
 
   /** Adds the only put of `writes`, which is staged and in the log at `lsn`. */
-  add({ spaces, keys, handles }: WriteSet, lsn: number): void {
+  add({ spaces, keys, handles, postings, hasPostings }: WriteSet, lsn: number): void {
     const at = this.#count++;
     this.#spaces[at] = spaces[0]!;
     this.#keys[at] = keys[0]!;
     this.#lsns[at] = lsn;
     this.#handles[at] = handles[0]!;
+    this.#postings[at] = hasPostings ? postings[0]! : null;
   }
 
   /** Links all puts, in their order. The caller is inside the guard of the link queue. */
@@ -211,6 +239,11 @@ export class QueuedPuts {
       const logged = writeLog.isOpen ? entries.ownKeyOf(this.#handles[at]!, this.#keys[at]!) : null;
       const isNew = entries.link(this.#keys[at]!, lsn, this.#handles[at]!, this.#hasOwnKeys);
       if (logged !== null) writeLog.changeKey(space, logged, isNew);
+      const postings = this.#postings[at]!;
+      if (postings !== null) {
+        putPostings(this.#schema, space, postings);
+        this.#postings[at] = null;
+      }
       // A key may be a substring that keeps a longer string in memory, and a space may be dropped later.
       this.#keys[at] = '';
       this.#spaces[at] = null;

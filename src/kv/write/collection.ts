@@ -6,7 +6,7 @@ import { BOUND_NAMES, CLEAR_NAMES, type KeyRange, type RangeWrite, resolveRange 
 import { NO_TIME } from '../entries/expiry.js';
 import type { Space } from '../entries/space.js';
 import type { RangeState } from '../read/range-state.js';
-import { type Codecs, IndexReads } from '../read/reads.js';
+import { type Codecs, SpaceReads } from '../read/reads.js';
 import { addBatch, type Place, type PlaceOf } from './batch.js';
 import { addClear } from './clear.js';
 import { assertNotDropped } from './conditions.js';
@@ -44,7 +44,7 @@ export interface CollectionStore {
 }
 
 /** The reads, writes and watches of one space. collection-interface.ts documents it for callers. */
-export class SpaceCollection<K, V> extends IndexReads<K, V> {
+export class SpaceCollection<K, V> extends SpaceReads<K, V> {
   readonly #store: CollectionStore;
   readonly #space: Space;
   readonly #placeOf: PlaceOf;

@@ -1,6 +1,7 @@
 // The removals of entries that have expired, and at whose keys something is written: they come first, in the same record.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
+import { valueBytesOf } from '../encoding/postings.js';
 import type { Expiry } from '../entries/expiry.js';
 import type { Space } from '../entries/space.js';
 import { PUT, TOUCH, type WriteSet } from './write-set.js';
@@ -24,14 +25,34 @@ export function removeDueFirst(writes: WriteSet, expiry: Expiry): void {
     const space = spaces[at]!;
     if (!space.isExpiring || (kinds[at] !== PUT && kinds[at] !== TOUCH)) continue;
     now ??= expiry.now();
-    expiry.look(space, now);
-    if (!space.entries.isDue(keys[at]!)) continue;
-    due ??= { spaces: [], keys: [] };
-    if (isListed(due, space, keys[at]!)) continue;
-    due.spaces.push(space);
-    due.keys.push(keys[at]!);
+    // A unique index must not find a due entry.
+    if (space.indexes?.hasUnique) expiry.settleAll(space, now);
+    else expiry.look(space, now);
+    for (const key of [keys[at]!, ...dueHoldersOf(writes, at)]) {
+      if (!space.entries.isDue(key)) continue;
+      due ??= { spaces: [], keys: [] };
+      if (isListed(due, space, key)) continue;
+      due.spaces.push(space);
+      due.keys.push(key);
+    }
   }
   if (due !== null) writes.expireFirst(due.spaces, due.keys);
+}
+
+const NONE: readonly IndexKey[] = [];
+
+/** Returns the keys of due entries that have the values of a put in unique indexes. */
+function dueHoldersOf(
+  { hasPostings, kinds, spaces, keys, postings }: WriteSet,
+  at: number,
+): readonly IndexKey[] {
+  const { indexes } = spaces[at]!;
+  if (!hasPostings || kinds[at] !== PUT || indexes === null || !indexes.hasUnique) return NONE;
+  return indexes.list.flatMap((index, place) => {
+    const posting = postings[at]?.[place];
+    if (!index.isUnique || typeof posting !== 'string') return NONE;
+    return index.dueKeyOf(valueBytesOf(posting, keys[at]!)) ?? NONE;
+  });
 }
 
 function isListed(

@@ -7,6 +7,7 @@
 import { successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { NO_TIME } from '../entries/expiry.js';
+import type { SecondaryIndex } from '../entries/secondary-index.js';
 import { NO_DEADLINE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import type { LoggedChange, WriteLog } from '../entries/write-log.js';
@@ -28,9 +29,11 @@ const POINTS_COMPACTED_MIN = 16_384;
 /** The number of range reads at which those that are over are merged for the first time. */
 const RANGES_COMPACTED_MIN = 256;
 
-/** A range read. */
+/** A range read: of keys of a space, or of postings of one of its indexes. */
 export class RangeRead {
   readonly space: Space;
+  /** The index, or null for a read of the keys. */
+  readonly index: SecondaryIndex | null;
   readonly #interval: KeyInterval;
   readonly #reverse: boolean;
   /** True when the read has seen values, not only keys. */
@@ -42,8 +45,15 @@ export class RangeRead {
   /** True when the iteration has met its limit. */
   hasMetLimit = false;
 
-  constructor(space: Space, interval: KeyInterval, isWhole: boolean, reverse = false) {
+  constructor(
+    space: Space,
+    interval: KeyInterval,
+    isWhole: boolean,
+    reverse = false,
+    index: SecondaryIndex | null = null,
+  ) {
     this.space = space;
+    this.index = index;
     this.#interval = interval;
     this.#reverse = reverse;
     this.seesValues = false;
@@ -71,23 +81,25 @@ export class RangeRead {
   }
 }
 
-/** The disjoint and ascending intervals that range reads of one space have seen. */
+/** The disjoint and ascending intervals that range reads of one space, or of one index, have seen. */
 export class SeenRanges {
   readonly space: Space;
+  readonly index: SecondaryIndex | null;
   /** The intervals of which only the keys were seen. */
   readonly keys: readonly KeyInterval[];
   /** The intervals of which keys and values were seen. */
   readonly values: readonly KeyInterval[];
 
-  constructor(space: Space, ranges: readonly RangeRead[]) {
+  constructor(space: Space, index: SecondaryIndex | null, ranges: readonly RangeRead[]) {
     const seenBy = (seesValues: boolean) =>
       mergedIntervals(ranges.flatMap((range) => (range.seesValues === seesValues ? (range.seen ?? []) : [])));
     this.space = space;
+    this.index = index;
     this.keys = seenBy(false);
     this.values = seenBy(true);
   }
 
-  /** Returns true when a change of the space is one of what was seen. */
+  /** Returns true when a change of the space, or of the index, is one of what was seen. */
   areTouchedBy({ where, isOfKeys }: LoggedChange): boolean {
     const isIn =
       typeof where === 'string'
@@ -146,8 +158,8 @@ export class ReadSet {
     return spaces;
   }
 
-  /** The intervals that range reads have seen, by space. */
-  get ranges(): ReadonlyMap<Space, SeenRanges> {
+  /** The intervals that range reads have seen, by space or index. */
+  get ranges(): ReadonlyMap<Space | SecondaryIndex, SeenRanges> {
     return seenBySpace(this.#ranges ?? []);
   }
 
@@ -173,11 +185,12 @@ export class ReadSet {
    */
   changedRange(log: WriteLog, place: number, now: number = NO_TIME): string | null {
     const { ranges } = this;
-    for (const space of ranges.keys()) if (space.isDropped) return shownNamespace(space);
+    for (const { space } of ranges.values()) if (space.isDropped) return shownNamespace(space);
     const changes = log.since(place);
     if (changes === null) return 'more was written than a transaction can check at its commit';
     for (const change of changes)
-      if (!isDueAt(change, now) && ranges.get(change.space)?.areTouchedBy(change)) return shownChange(change);
+      if (!isDueAt(change, now) && ranges.get(change.index ?? change.space)?.areTouchedBy(change))
+        return shownChange(change);
     return null;
   }
 
@@ -186,8 +199,8 @@ export class ReadSet {
     const kept = ranges.filter(({ isOver }) => !isOver);
     const over = ranges.filter(({ isOver }) => isOver);
     for (const seen of seenBySpace(over).values()) {
-      const { space } = seen;
-      for (const interval of seen.keys) kept.push(new RangeRead(space, interval, true));
+      const { space, index } = seen;
+      for (const interval of seen.keys) kept.push(new RangeRead(space, interval, true, false, index));
       for (const interval of seen.values) kept.push(RangeRead.ofValues(space, interval));
     }
     this.#ranges = kept;
@@ -219,21 +232,23 @@ function isDueAt({ deadline }: LoggedChange, now: number): boolean {
   return deadline !== NO_DEADLINE && deadline <= now;
 }
 
-function seenBySpace(ranges: readonly RangeRead[]): ReadonlyMap<Space, SeenRanges> {
-  const bySpace = new Map<Space, RangeRead[]>();
+function seenBySpace(ranges: readonly RangeRead[]): ReadonlyMap<Space | SecondaryIndex, SeenRanges> {
+  const bySpace = new Map<Space | SecondaryIndex, RangeRead[]>();
   for (const range of ranges) {
-    const known = bySpace.get(range.space);
-    if (known === undefined) bySpace.set(range.space, [range]);
+    const where = range.index ?? range.space;
+    const known = bySpace.get(where);
+    if (known === undefined) bySpace.set(where, [range]);
     else known.push(range);
   }
-  return new Map([...bySpace].map(([space, of]) => [space, new SeenRanges(space, of)]));
+  return new Map([...bySpace].map(([where, of]) => [where, new SeenRanges(of[0]!.space, of[0]!.index, of)]));
 }
 
 function shownNamespace({ name }: Space): string {
   return `the namespace ${JSON.stringify(name)}`;
 }
 
-function shownChange({ space, where }: LoggedChange): string {
+function shownChange({ space, index, where }: LoggedChange): string {
+  if (index !== null) return `the index ${index.shown}`;
   if (typeof where === 'string') return shownKey(space, where);
   return space.name === '' ? 'a range of keys' : `a range of keys of ${shownNamespace(space)}`;
 }

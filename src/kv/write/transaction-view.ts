@@ -147,7 +147,7 @@ class IterationView implements Walkable {
 }
 
 /** A walk that notes how far it has come. */
-class RecordedWalk implements IndexWalk<EntryId> {
+export class RecordedWalk implements IndexWalk<EntryId> {
   readonly #walk: IndexWalk<EntryId>;
   readonly #read: RangeRead;
   readonly #assertReadable: () => void;

@@ -6,10 +6,13 @@ import type { Lsn } from '../../journal/index.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
 import type { Space } from '../entries/space.js';
 import type { View } from '../entries/view.js';
-import { type Codecs, IndexReads, type ReadAccess } from '../read/reads.js';
+import type { IndexesOf, NoIndexes } from '../read/index-interface.js';
+import { readsByName } from '../read/index-reads.js';
+import { type Codecs, type ReadAccess, SpaceReads } from '../read/reads.js';
 import type { Attempt, Part } from './attempt.js';
 import type { Place, PlaceOf } from './batch.js';
 import { EXPIRY_NAMES, FOR_NEVER, type GivenExpiry, resolveExpiry } from './expiry-options.js';
+import { ignoreRejection, isThenable } from './promises.js';
 
 /** How the reads of a transaction get at the entries of one space. A class, because closures take more memory. */
 class TransactionAccess implements ReadAccess {
@@ -33,7 +36,7 @@ class TransactionAccess implements ReadAccess {
 }
 
 /** The reads and writes of one space in a transaction. */
-export class SpaceTransaction<K, V> extends IndexReads<K, V> {
+export class SpaceTransaction<K, V, I = NoIndexes> extends SpaceReads<K, V> {
   readonly #attempt: Attempt;
   readonly #part: Part;
   readonly #space: Space;
@@ -43,6 +46,14 @@ export class SpaceTransaction<K, V> extends IndexReads<K, V> {
     this.#attempt = attempt;
     this.#part = part;
     this.#space = space;
+  }
+
+  get indexes(): IndexesOf<K, V, I> {
+    const [attempt, part, space] = [this.#attempt, this.#part, this.#space];
+    return readsByName(space.indexes?.list ?? [], this.codecs, ({ name }) => ({
+      assertOpen: () => attempt.assertReadable(part),
+      view: () => attempt.indexOf(space, name),
+    }));
   }
 
   put(key: K, value: V, options?: unknown): void {
@@ -100,9 +111,9 @@ export class Transaction<K, V> extends SpaceTransaction<K, V> {
     return this.#attempt.lsn;
   }
 
-  in<NK, NV>(namespace: unknown): SpaceTransaction<NK, NV> {
+  in<NK, NV, I>(namespace: unknown): SpaceTransaction<NK, NV, I> {
     this.#attempt.assertReadable(this.#part);
-    return new SpaceTransaction<NK, NV>(this.#attempt, this.#part, this.#placeOf('namespace', namespace));
+    return new SpaceTransaction<NK, NV, I>(this.#attempt, this.#part, this.#placeOf('namespace', namespace));
   }
 
   nested<T>(fn: (tx: Transaction<K, V>) => T): T {
@@ -157,19 +168,6 @@ function noOptions(options: unknown): TypeError {
   const next =
     'In place of ifVersion, compare the version of tx.getEntry(key); durability is an option of db.transaction()';
   return misuse('options', 'none, because a delete of a transaction has no options', options, next);
-}
-
-/** Returns true for what `await` would wait for. May run foreign code. */
-export function isThenable(value: unknown): boolean {
-  return (
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    typeof (value as { then?: unknown }).then === 'function'
-  );
-}
-
-/** Lets a promise that nobody awaits reject without ending the process. */
-export function ignoreRejection(promise: Promise<unknown>): void {
-  Promise.prototype.then.call(promise, undefined, () => {});
 }
 
 async function settleNested<T>(attempt: Attempt, part: Part, promise: Promise<T>): Promise<T> {

@@ -17,7 +17,9 @@ import type { Place, PlaceOf } from './batch.js';
 import { CommitTurns } from './commit-turns.js';
 import { Deadlines } from './deadlines.js';
 import type { FunctionGuard } from './function-guard.js';
-import { ignoreRejection, isThenable, Transaction } from './transaction.js';
+import type { PostingMaker } from './index-postings.js';
+import { ignoreRejection, isThenable } from './promises.js';
+import { Transaction } from './transaction.js';
 import { type ResolvedTransactionOptions, resolveTransactionOptions } from './transaction-options.js';
 import { compareViews } from './view-comparison.js';
 import type { WriteSet } from './write-set.js';
@@ -33,6 +35,8 @@ const COMPARISON_SLICE_MS = 2;
 export interface TransactionStore {
   readonly schema: Schema;
   readonly guard: FunctionGuard;
+  /** Makes the postings of entries in secondary indexes. */
+  readonly postings: PostingMaker;
   readonly root: Place;
   placeOf: PlaceOf;
   assertOpen(): void;
@@ -74,6 +78,7 @@ export class Transactions {
     );
     this.#attemptStore = {
       schema: store.schema,
+      postings: store.postings,
       assertOpen: () => store.assertOpen(),
       takeWrites: () => store.assertWritable().writer.path.take(),
       giveBackWrites: (writes: WriteSet) => store.writer?.path.giveBack(writes),

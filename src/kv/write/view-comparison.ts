@@ -4,7 +4,7 @@
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import type { StoreView } from '../entries/store-view.js';
-import type { IndexWalk, View } from '../entries/view.js';
+import type { IndexWalk, OrderedKeys, View } from '../entries/view.js';
 import { boundsOf, type KeyInterval } from '../read/key-intervals.js';
 import { shownKey } from './conditions.js';
 import type { SeenRanges } from './read-set.js';
@@ -21,15 +21,22 @@ export function* compareViews(
   before: StoreView,
   after: StoreView,
 ): Generator<void, string | null, void> {
-  for (const { space, keys, values } of ranges) {
-    const views = [before.in(space), after.in(space)] as const;
-    if (views[0] === views[1]) continue;
+  for (const { space, index, keys, values } of ranges) {
+    const entries = [before.in(space), after.in(space)] as const;
+    if (entries[0] === entries[1]) continue;
+    if (index !== null) {
+      const [old, now] = entries.map((of) => of?.indexes?.get(index));
+      for (const interval of keys)
+        if ((yield* firstDifference(interval, null, old, now)) !== undefined)
+          return `the index ${index.shown}`;
+      continue;
+    }
     for (const [intervals, seesValues] of [
       [keys, false],
       [values, true],
     ] as const) {
       for (const interval of intervals) {
-        const key = yield* firstDifference(interval, seesValues, ...views);
+        const key = yield* firstDifference(interval, seesValues ? entries : null, ...entries);
         if (key !== undefined) return shownKey(space, key);
       }
     }
@@ -37,12 +44,12 @@ export function* compareViews(
   return null;
 }
 
-/** Returns the first key in an interval that differs, or undefined. */
+/** Returns the first key in an interval that differs, or undefined. `versionsIn` are views whose versions count, too. */
 function* firstDifference(
   interval: KeyInterval,
-  seesValues: boolean,
-  before: View | undefined,
-  after: View | undefined,
+  versionsIn: readonly [View | undefined, View | undefined] | null,
+  before: Pick<OrderedKeys, 'walk'> | undefined,
+  after: Pick<OrderedKeys, 'walk'> | undefined,
 ): Generator<void, IndexKey | undefined, void> {
   const bounds = boundsOf(interval);
   const [old, now] = [before?.walk(bounds), after?.walk(bounds)];
@@ -50,7 +57,8 @@ function* firstDifference(
     const [oldKey, nowKey] = [nextKey(old), nextKey(now)];
     if (oldKey !== nowKey) return lowerOf(oldKey, nowKey);
     if (oldKey === undefined) return undefined;
-    if (seesValues && versionAt(before!, old!) !== versionAt(after!, now!)) return oldKey;
+    if (versionsIn !== null && versionAt(versionsIn[0]!, old!) !== versionAt(versionsIn[1]!, now!))
+      return oldKey;
     if (step % KEYS_PER_STEP === 0) yield;
   }
 }

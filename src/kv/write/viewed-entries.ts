@@ -10,7 +10,7 @@ import { NO_ENTRIES } from '../entries/no-entries.js';
 import { type EntryHandle, NO_DEADLINE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
-import type { IndexWalk, LastingView, View } from '../entries/view.js';
+import type { IndexWalk, LastingView } from '../entries/view.js';
 
 /** The handle of no entry. */
 const NONE = -1;
@@ -44,6 +44,10 @@ export class ViewedEntries implements LastingView {
 
   has(key: IndexKey): boolean {
     return this.find(key) !== undefined;
+  }
+
+  idOf(handle: EntryHandle): EntryId {
+    return this.#entriesOf(handle).idOf(handle);
   }
 
   versionOf(handle: EntryHandle): number {
@@ -90,7 +94,7 @@ export class ViewedEntries implements LastingView {
     return this.#frozen;
   }
 
-  #entriesOf(handle: EntryHandle): View {
+  #entriesOf(handle: EntryHandle): LastingView {
     return handle === this.#liveHandle ? this.#space.entries : this.view();
   }
 }

@@ -16,6 +16,8 @@ import { NoSlabMemory } from '../entries/slab.js';
 import { link, QueuedPuts, reserve, stage } from './change-entries.js';
 import { judgeSpaces, judgeVersions } from './conditions.js';
 import { removeDueFirst } from './due-first.js';
+import { areComplete, type PostingMaker } from './index-postings.js';
+import { judgeUniqueness, mustBeUnique } from './uniqueness.js';
 import { WriteSet } from './write-set.js';
 
 /**
@@ -51,6 +53,8 @@ export interface WriteObserver {
 export interface WritePathParts {
   readonly log: StoreLog;
   readonly schema: Schema;
+  /** Makes the postings of entries in secondary indexes. */
+  readonly postings: PostingMaker;
   /** Throws when the store takes no writes. */
   readonly assertWritable: () => void;
   /** Called when the log finds no room for a record. */
@@ -115,11 +119,13 @@ export class WritePath {
    * Appends a write to the log and applies it to the entries. `check` is called when nothing can come between it and that;
    * nothing is changed when it throws. Returns the LSN of its record, which is not durable yet.
    * A write without operations is judged, and is no record: the LSN is that of the last write. Throws, with nothing
-   * changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, what judgeSpaces(), judgeVersions(), ensureRoom() and
-   * `assertWritable` throw. An error while log and entries change poisons the log: memory may disagree with the log then.
+   * changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, what judgeSpaces(), judgeVersions(), judgeUniqueness(),
+   * PostingMaker.complete(), ensureRoom() and `assertWritable` throw. An error while log and entries change poisons the log:
+   * memory may disagree with the log then.
    */
   commit(writes: WriteSet, check: WriteCheck | null = null): Lsn {
     const { schema } = this.#parts;
+    if (writes.isInNamespaces) this.#parts.postings.complete(writes);
     if (schema.expiry.isUsed) removeDueFirst(writes, schema.expiry);
     if (writes.count === 0) return this.#commitNothing(writes);
     return this.#commitRecord(writes, check);
@@ -129,8 +135,9 @@ export class WritePath {
     const { log, schema } = this.#parts;
     let record = writes.finish();
     this.#ensureRoom(record.at);
-    // Hooks may have written so much that an epoch has started.
-    while (writes.isOfOldEpoch) {
+    // Hooks may have written so much that an epoch has started, or declared indexes.
+    while (writes.isOfOldEpoch || (writes.isInNamespaces && !areComplete(writes))) {
+      if (writes.isInNamespaces) this.#parts.postings.complete(writes);
       record = writes.finish();
       this.#ensureRoom(record.at);
     }
@@ -189,13 +196,15 @@ export class WritePath {
     const { links } = schema;
     const isSmall = record.at < SUBMIT_FIRST_BYTES;
     const hasConditions = check !== null || writes.checkCount > 0;
-    const isQueued = isSmall && writes.isSinglePut && !hasConditions;
+    const isUnique = writes.hasPostings && mustBeUnique(writes);
+    const isQueued = isSmall && writes.isSinglePut && !hasConditions && !isUnique;
     if (!isQueued || !links.hasOnly(this.#queuedPuts.link)) links.run();
     judgeSpaces(writes);
     if (hasConditions) {
       judgeVersions(writes);
       check?.check();
     }
+    if (isUnique) judgeUniqueness(writes);
     if (this.#foreseers.length > 0) this.#foresee(writes);
     links.guard.enter();
     let lsn: Lsn;

@@ -11,8 +11,10 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import { type DefinitionId, definitionIn, NO_DEFINITION } from '../entries/definitions.js';
 import type { Schema } from '../entries/schema.js';
+import type { EntryPostings } from '../entries/secondary-index.js';
 import { type EntryHandle, NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
+import type { SpaceIndexes } from '../entries/space-indexes.js';
 import type { Overlay, WrittenValues } from '../read/overlay.js';
 import { type RecordMark, RecordWriter } from './record-writer.js';
 
@@ -93,6 +95,11 @@ export class WriteSet implements WrittenValues {
   deadlines: number[] = [];
   /** The staged entries of puts and touches; NO_HANDLE for the touch of an absent key. */
   handles: EntryHandle[] = [];
+  /** The indexes that postings were made for, and the postings, of puts into a namespace; null while they are not made. */
+  indexes: (SpaceIndexes | null)[] = [];
+  postings: (readonly EntryPostings[] | null)[] = [];
+  /** True when postings were made. */
+  hasPostings = false;
   /** The bounds of the clears, in their order. Other operations have no place in this array. */
   bounds: KeyBounds[] = [];
   /** The highest drawn id that a record carries which was read; 0 for none. See Schema.nextId(). */
@@ -205,7 +212,7 @@ export class WriteSet implements WrittenValues {
       this.valueStarts[at]! += shift;
       this.valueEnds[at]! += shift;
     }
-    for (const places of [this.kinds, this.spaces, this.keys] as unknown[][])
+    for (const places of [this.kinds, this.spaces, this.keys, this.indexes, this.postings] as unknown[][])
       moveUp(places, this.count, added);
     for (const places of [this.valueStarts, this.valueEnds, this.deadlines])
       moveUp(places, this.count, added);
@@ -232,6 +239,13 @@ export class WriteSet implements WrittenValues {
     if (space.definedIn < this.#part) this.#defineFirst(space);
     this.#writer.drop(space);
     this.addDrop(space);
+  }
+
+  /** Sets the postings of a put: one for each of `indexes`, in their order. */
+  setPostings(operation: number, indexes: SpaceIndexes, postings: readonly EntryPostings[]): void {
+    this.hasPostings = true;
+    this.indexes[operation] = indexes;
+    this.postings[operation] = postings;
   }
 
   /** Adds a condition of the write: a key must have this version when the write is committed; 0 for an absent key. */
@@ -311,13 +325,23 @@ export class WriteSet implements WrittenValues {
   }
 
   readValue<T>(operation: number, decode: (bytes: Uint8Array, start: number, end: number) => T): T {
-    return decode(this.#writer.bytes, this.valueStarts[operation]!, this.valueEnds[operation]!);
+    // A write set that was read has no record.
+    const bytes = this.hasOwnKeys ? this.bytes : this.#writer.bytes;
+    return decode(bytes, this.valueStarts[operation]!, this.valueEnds[operation]!);
   }
 
   /** Returns true for a put, and for a touch of an entry that this write has put. */
   hasValue(operation: number): boolean {
     const kind = this.kinds[operation];
     return kind === PUT || (kind === TOUCH && this.valueStarts[operation] !== NO_VALUE);
+  }
+
+  /** Returns the put whose value a put or a touch has; -1 for a touch of an entry that this write has not put. */
+  putOf(operation: number): number {
+    const start = this.valueStarts[operation];
+    let at = start === NO_VALUE ? -1 : operation;
+    while (at >= 0 && (this.kinds[at] !== PUT || this.valueStarts[at] !== start)) at--;
+    return at;
   }
 
   /** True when an operation has given a deadline to an entry. */
@@ -461,6 +485,8 @@ export class WriteSet implements WrittenValues {
     this.valueEnds = [];
     this.deadlines = [];
     this.handles = [];
+    this.indexes = [];
+    this.postings = [];
   }
 
   #empty(): void {
@@ -474,6 +500,7 @@ export class WriteSet implements WrittenValues {
     if (this.#definedAgain.size > 0) this.#definedAgain = new Map();
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
+    this.hasPostings = false;
   }
 
   /** Returns the number of the last operation that gives a value to a key, or -1. */
@@ -488,6 +515,7 @@ export class WriteSet implements WrittenValues {
     for (let at = from; at < this.count; at++) {
       this.keys[at] = '';
       this.spaces[at] = null;
+      if (this.hasPostings) this.postings[at] = null;
     }
   }
 
@@ -513,7 +541,10 @@ export class WriteSet implements WrittenValues {
     const at = this.count++;
     this.kinds[at] = kind;
     this.spaces[at] = space;
-    if (space.id !== ROOT_ID) this.isInNamespaces = true;
+    if (space.id !== ROOT_ID) {
+      this.isInNamespaces = true;
+      this.indexes[at] = null;
+    }
     return at;
   }
 }

@@ -1,0 +1,95 @@
+// Postings: the keys of a secondary index. A posting is the bytes of an index value, as a part of a tuple has them, followed
+// by the index key of the entry. No value's bytes begin with those of another value, so postings are in the order of values,
+// and those of one value are in the order of keys. Pure.
+
+import { type ArgumentName, misuse } from '../../errors.js';
+import type { TuplePart } from './encoding-types.js';
+import type { KeyBounds } from './key-bounds.js';
+import type { IndexKey } from './key-encoding.js';
+import { type BoundCodec, type ResolvedRange, resolveRange } from './range.js';
+import { AFTER_EXTENSIONS } from './tuple-key-format.js';
+import { readPart } from './tuple-key-reader.js';
+import { encodePart } from './tuple-key-writer.js';
+
+/** A key of a secondary index: the bytes of an index value, followed by the index key of the entry. */
+export type Posting = IndexKey;
+
+/** The bytes of an index value, as code units. */
+export type ValueBytes = IndexKey;
+
+/**
+ * Returns the bytes of an index value. Throws a TypeError that names `argument` for what is no part of a tuple, and
+ * KEELSON_KEY_TOO_LARGE for more than 65,536 bytes.
+ */
+export function toValueBytes(argument: ArgumentName, value: unknown): ValueBytes {
+  return encodePart(argument, value);
+}
+
+/** Returns the posting of an entry with an index value. `key` is the index key of the entry. Throws what toValueBytes() throws. */
+export function toPosting(argument: ArgumentName, value: unknown, key: IndexKey): Posting {
+  return encodePart(argument, value, key);
+}
+
+/** Returns the index value of a posting. */
+export function indexValueOf(posting: Posting): TuplePart {
+  return readPart(posting).part;
+}
+
+/** Returns the index key of the entry of a posting. */
+export function keyOf(posting: Posting): IndexKey {
+  return posting.slice(readPart(posting).end);
+}
+
+/** Returns the bytes of the index value of a posting. `key` is the index key of its entry. */
+export function valueBytesOf(posting: Posting, key: IndexKey): ValueBytes {
+  return posting.slice(0, posting.length - key.length);
+}
+
+/** Returns the range of all postings of an index value. */
+export function postingsOf(bytes: ValueBytes): KeyBounds {
+  return { low: bytes, lowInclusive: true, high: afterPostings(bytes), highInclusive: false };
+}
+
+/** Returns the lowest string above all postings of an index value. */
+export function afterPostings(bytes: ValueBytes): IndexKey {
+  let at = bytes.length - 1;
+  // The first byte is a tag, which is below FF.
+  while (bytes.charCodeAt(at) === 0xff) at--;
+  return bytes.slice(0, at) + String.fromCharCode(bytes.charCodeAt(at) + 1);
+}
+
+/** How the bounds of a range of index values become bounds of postings. */
+const VALUES: BoundCodec = {
+  toIndexKey: toValueBytes,
+
+  toPrefix(argument, prefix) {
+    if (!Array.isArray(prefix))
+      throw misuse(argument, 'an array, the first parts of index values that are arrays', prefix, INSTEAD);
+    // Without the byte that ends the array, the bytes are those of every array that begins so.
+    return encodePart(argument, prefix).slice(0, -1);
+  },
+
+  afterPrefix: (prefix) => prefix + AFTER_EXTENSIONS,
+};
+
+const INSTEAD = 'For the entries of one index value, give the value as gte and as lte';
+
+/**
+ * Checks a range of index values and resolves it to a range of postings. `names` are the known options.
+ *
+ * @throws A TypeError that names `range`, and KEELSON_KEY_TOO_LARGE for a bound.
+ */
+export function resolveValueRange(names: readonly string[], given: unknown): ResolvedRange {
+  const range = resolveRange(VALUES, 'range', names, given);
+  return { ...range, bounds: aroundPostings(range.bounds) };
+}
+
+/** Returns bounds that have all postings of a value on the same side. */
+function aroundPostings({ low, lowInclusive, high, highInclusive }: KeyBounds): KeyBounds {
+  return {
+    low: low === undefined || lowInclusive ? low : afterPostings(low),
+    lowInclusive: true,
+    high: high === undefined || !highInclusive ? high : afterPostings(high),
+    highInclusive: high === undefined,
+  };
+}

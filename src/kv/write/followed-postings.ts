@@ -1,0 +1,38 @@
+// The postings of writes that another process has made. Such a write cannot be refused, so an index is given up when its
+// function fails, or when two entries have the same value in it and it is unique.
+
+import type { LinkQueue } from '../entries/link-queue.js';
+import type { EntryPostings, SecondaryIndex } from '../entries/secondary-index.js';
+import type { PostingMaker } from './index-postings.js';
+import { firstDouble } from './uniqueness.js';
+import { PUT, type WriteSet } from './write-set.js';
+
+/** Makes the postings of all puts of a write that was read. Call it before the write is applied. Runs foreign code. */
+export function makeFollowedPostings(maker: PostingMaker, links: LinkQueue, writes: WriteSet): void {
+  for (let at = 0; at < writes.count; at++) {
+    const indexes = writes.spaces[at]?.indexes ?? null;
+    if (writes.kinds[at] !== PUT || indexes === null) continue;
+    const made = indexes.list.map((index) => followedPostings(maker, writes, at, index));
+    writes.setPostings(at, indexes, made);
+  }
+  if (!writes.hasPostings) return;
+  links.run();
+  for (let double = firstDouble(writes); double !== null; double = firstDouble(writes))
+    double.index.turnOff(double.error);
+}
+
+function followedPostings(
+  maker: PostingMaker,
+  writes: WriteSet,
+  at: number,
+  index: SecondaryIndex,
+): EntryPostings {
+  if (index.isOff) return null;
+  try {
+    const { codecs } = writes.spaces[at]!.indexes!;
+    return maker.ofOne(index, codecs, writes.keys[at]!, (decode) => writes.readValue(at, decode));
+  } catch (error) {
+    index.turnOff(error);
+    return null;
+  }
+}

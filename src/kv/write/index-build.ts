@@ -1,0 +1,162 @@
+// The build of indexes over entries that are there. A few entries are indexed at once, and more in slices, while writes go on.
+// A write gives its entry its postings itself, so the build passes over entries that have some.
+
+import { nextTurn } from '../../schedulers.js';
+import { ALL_KEYS } from '../encoding/key-bounds.js';
+import type { IndexKey } from '../encoding/key-encoding.js';
+import type { Posting } from '../encoding/postings.js';
+import { readPart } from '../encoding/tuple-key-reader.js';
+import type { EntryPostings, SecondaryIndex } from '../entries/secondary-index.js';
+import type { Space } from '../entries/space.js';
+import { assertNotDropped } from './conditions.js';
+import type { PostingMaker } from './index-postings.js';
+import { alreadyDouble } from './uniqueness.js';
+
+/** The most entries that are indexed inside of the call that declares an index. */
+const AT_ONCE_MAX = 4096;
+/** The time after which a slice ends, in milliseconds. */
+const SLICE_MS = 4;
+/** The number of entries that are indexed, and of postings that are compared, between two looks at the time. */
+const PART_SIZE = 64;
+const POSTINGS_PER_PART = 1024;
+/** The most parts in a slice, for a clock that stands still. */
+const PARTS_MAX = 1024;
+
+/** The parts of a store that builds use. */
+export interface BuildStore {
+  readonly postings: PostingMaker;
+  /** Throws when the store takes no reads. */
+  assertOpen(): void;
+  /** Returns milliseconds that never go back. */
+  nowMs(): number;
+}
+
+/**
+ * Builds indexes of a space. Resolves when all of them are ready. Rejects when the store is closed or the space is dropped
+ * before, and with the first reason for which an index was given up. Nobody needs to handle that.
+ */
+export function buildIndexes(
+  store: BuildStore,
+  space: Space,
+  indexes: readonly SecondaryIndex[],
+): Promise<void> {
+  const build = new Build(store, space, indexes);
+  // This begins before the work, so that the build goes on when JavaScript is stopped in a function.
+  const done = build.finish();
+  done.catch(() => {});
+  if (space.entries.size <= AT_ONCE_MAX) build.workToEnd();
+  return done;
+}
+
+class Build {
+  readonly #store: BuildStore;
+  readonly #space: Space;
+  readonly #indexes: readonly SecondaryIndex[];
+  /** The key of the last entry that was looked at. */
+  #lastKey: IndexKey | undefined;
+  #hasAllEntries = false;
+  /** The last posting that was compared in the unique index that is checked now. */
+  #lastPosting: Posting | undefined;
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(store: BuildStore, space: Space, indexes: readonly SecondaryIndex[]) {
+    this.#store = store;
+    this.#space = space;
+    this.#indexes = indexes;
+  }
+
+  /** Does the rest of the work in slices. */
+  async finish(): Promise<void> {
+    do {
+      await nextTurn();
+      this.#store.assertOpen();
+      assertNotDropped(this.#space);
+    } while (this.#workForSlice());
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  workToEnd(): void {
+    while (this.#work());
+  }
+
+  /** Works for one slice. Returns false when nothing is left. */
+  #workForSlice(): boolean {
+    const endMs = this.#store.nowMs() + SLICE_MS;
+    for (let part = 1; part <= PARTS_MAX; part++) {
+      if (!this.#work()) return false;
+      if (this.#store.nowMs() >= endMs) break;
+    }
+    return true;
+  }
+
+  /** Does one part of the work. Returns false when nothing is left. */
+  #work(): boolean {
+    const index = this.#indexes.find(({ isBuilding }) => isBuilding);
+    if (index === undefined) return false;
+    if (!this.#hasAllEntries) this.#addEntries();
+    else if (!index.isUnique || this.#hasNoDoubles(index)) this.#space.makeReady(index);
+    return true;
+  }
+
+  /** Adds the next entries to the indexes. */
+  #addEntries(): void {
+    const keys: IndexKey[] = [];
+    const bounds = { ...ALL_KEYS, low: this.#lastKey, lowInclusive: false };
+    const walk = this.#space.current.walk(bounds, false, PART_SIZE);
+    while (walk.advance()) keys.push(walk.key);
+    for (const key of keys) {
+      for (const index of this.#indexes) if (index.isBuilding) this.#addEntry(index, key);
+    }
+    this.#lastKey = keys.at(-1);
+    this.#hasAllEntries = keys.length < PART_SIZE;
+  }
+
+  #addEntry(index: SecondaryIndex, key: IndexKey): void {
+    const { entries, indexes } = this.#space;
+    const handle = entries.find(key);
+    if (handle === undefined) return;
+    const id = entries.idOf(handle);
+    if (index.postingsOf(id) !== undefined) return;
+    let made: EntryPostings;
+    try {
+      made = this.#store.postings.ofOne(index, indexes!.codecs, key, (decode) =>
+        entries.read(handle, decode),
+      );
+    } catch (error) {
+      this.#giveUp(index, error);
+      return;
+    }
+    // Nobody writes while a function runs, but a read may have removed an entry that was due.
+    if (entries.find(key) !== handle) return;
+    index.add(id, made);
+  }
+
+  /** Compares the next postings of a unique index. Returns true when all of them are compared, and none is double. */
+  #hasNoDoubles(index: SecondaryIndex): boolean {
+    const bounds = { ...ALL_KEYS, low: this.#lastPosting };
+    const walk = index.walk(bounds, false, POSTINGS_PER_PART);
+    let last: Posting | undefined;
+    let lastEnd = 0;
+    for (let count = 0; walk.advance(); count++) {
+      const posting = walk.key;
+      if (last !== undefined && posting.startsWith(last.slice(0, lastEnd))) {
+        this.#giveUp(index, alreadyDouble(this.#space, index, last, posting));
+        return false;
+      }
+      last = posting;
+      lastEnd = readPart(posting).end;
+      if (count === POSTINGS_PER_PART - 1) {
+        this.#lastPosting = last;
+        return false;
+      }
+    }
+    this.#lastPosting = undefined;
+    return true;
+  }
+
+  #giveUp(index: SecondaryIndex, error: unknown): void {
+    index.turnOff(error);
+    this.#failure ??= { error };
+    this.#lastPosting = undefined;
+  }
+}
