@@ -10,4 +10,4 @@ export {
   type ToReplica,
   unpackRecords,
 } from './replica-messages.js';
-export { openReplicaStore, type ReplicaStore } from './replica-store.js';
+export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';

@@ -16,11 +16,17 @@ export interface ReplicatedPlace {
   readonly lsn: number;
 }
 
+/** A namespace, as a replica reads it. */
+export interface IndexedNamespace extends Reads<unknown, unknown> {
+  readonly indexes: object;
+  readonly ready: Promise<unknown>;
+}
+
 /** The store of a replica. */
 export interface ReplicaStore {
   readonly reads: Reads<unknown, unknown>;
   readonly lsn: Lsn;
-  namespace(name: string, options?: object): Reads<unknown, unknown>;
+  namespace(name: string, options?: object): IndexedNamespace;
   namespaces(): string[];
   /** Applies the next durable record. Skips one that it shows already. */
   receive(lsn: number, bytes: Uint8Array, start: number, end: number): void;

@@ -2,10 +2,13 @@
 
 import '../platform-types.js';
 import type {
+  IndexDefinitions,
+  IndexedReads,
   KeyEncoding,
   KeyOf,
   Lsn,
   NamespaceOptions,
+  NoIndexes,
   Reads,
   ValueEncoding,
   ValueOf,
@@ -18,9 +21,9 @@ export interface WhenAtOptions {
 }
 
 /** The reads of a namespace in a replica. */
-export interface ReplicaNamespace<K, V> extends Reads<K, V> {
+export interface ReplicaNamespace<K, V, I = NoIndexes> extends IndexedReads<K, V, I> {
   readonly name: string;
-  /** Resolves when the namespace can be read completely. */
+  /** Resolves when the indexes are built. Rejects with KEELSON_UNIQUE as `ready` of a namespace does. */
   readonly ready: Promise<void>;
 }
 
@@ -54,16 +57,17 @@ export interface Replica<K, V> extends Reads<K, V> {
    * Returns the reads of a namespace. It may be asked for before the store creates it: then it is empty.
    *
    * @param name 1 to 255 bytes of UTF-8.
-   * @param options Its encodings, as db.namespace() takes them.
+   * @param options Its encodings, and indexes that this thread builds for itself, as db.namespace() takes them.
    * @throws What db.namespace() throws. Reads throw KEELSON_DROPPED when the store has dropped it.
    * @example
    * const users = replica.namespace('users', { valueEncoding: msgpack<User>() });
    */
-  // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
-  namespace<E extends KeyEncoding = 'utf8', VE extends ValueEncoding<any> = 'msgpack'>(
-    name: string,
-    options?: NamespaceOptions<E, VE>,
-  ): ReplicaNamespace<KeyOf<E>, ValueOf<VE>>;
+  namespace<
+    E extends KeyEncoding = 'utf8',
+    // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
+    VE extends ValueEncoding<any> = 'msgpack',
+    I extends IndexDefinitions = NoIndexes,
+  >(name: string, options?: NamespaceOptions<E, VE, I>): ReplicaNamespace<KeyOf<E>, ValueOf<VE>, I>;
 
   /**
    * Returns the names of the namespaces that are there.

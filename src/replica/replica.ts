@@ -3,7 +3,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { KeelsonError, misuse } from '../errors.js';
 import type { Lsn, Reads } from '../kv/index.js';
-import type { RecordsMessage, ReplicaStore, ToReplica } from '../kv/internal.js';
+import type { IndexedNamespace, RecordsMessage, ReplicaStore, ToReplica } from '../kv/internal.js';
 import { receivedError, unpackRecords } from '../kv/internal.js';
 import { checkNames } from '../options.js';
 import { nextTurn } from '../schedulers.js';
@@ -55,8 +55,7 @@ export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<
   }
 
   namespace(name: string, options?: object): never {
-    const namespace = this.#store.namespace(name, options);
-    return new ReplicaNamespace(name, namespace) as never;
+    return new ReplicaNamespace(name, this.#store.namespace(name, options)) as never;
   }
 
   namespaces(): string[] {
@@ -130,14 +129,25 @@ export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<
 }
 
 /** A namespace of a replica. */
-class ReplicaNamespace<K, V> extends ReplicaReads<K, V> {
+class ReplicaNamespace extends ReplicaReads<unknown, unknown> {
   readonly name: string;
-  readonly ready: Promise<void>;
+  readonly #namespace: IndexedNamespace;
 
-  constructor(name: string, reads: Reads<K, V>) {
-    super(reads);
+  constructor(name: string, namespace: IndexedNamespace) {
+    super(namespace);
     this.name = name;
-    this.ready = Promise.resolve();
+    this.#namespace = namespace;
+  }
+
+  get ready(): Promise<void> {
+    const ready = this.#namespace.ready.then(() => {});
+    // Nobody has to wait for indexes.
+    ready.catch(() => {});
+    return ready;
+  }
+
+  get indexes(): object {
+    return this.#namespace.indexes;
   }
 }
 

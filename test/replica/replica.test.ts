@@ -123,6 +123,37 @@ describe('a replica', () => {
     await db.close();
   });
 
+  test('has indexes of its own, which keep up, also when the store is loaded anew', async () => {
+    const db = await open(at('s'));
+    const users = db.namespace('users', { valueEncoding: msgpack<{ email: string }>() });
+    await users.put('ada', { email: 'a@x' });
+    const replica = await openReplica(db.replicate({ maxLagBytes: 1000 }));
+    const copies = replica.namespace('users', {
+      valueEncoding: msgpack<{ email: string }>(),
+      indexes: (index) => ({ byEmail: index.unique((user) => user.email) }),
+    });
+    await copies.ready;
+    expect(copies.indexes.byEmail.getKey('a@x')).toBe('ada');
+    await replica.whenAt(await users.put('bob', { email: 'b@x' }));
+    expect(copies.indexes.byEmail.getKey('b@x')).toBe('bob');
+    for (let n = 0; n < 500; n++) void db.put(`k${n}`, 'x'.repeat(10_000));
+    await db.checkpoint();
+    await replica.whenAt(await users.put('bob', { email: 'c@x' }));
+    // Built again, maybe in slices.
+    for (;;) {
+      try {
+        expect(copies.indexes.byEmail.getKey('c@x')).toBe('bob');
+        break;
+      } catch (error) {
+        if (!isKeelsonError(error, 'KEELSON_NOT_READY')) throw error;
+        await new Promise(setImmediate);
+      }
+    }
+    expect(copies.indexes.byEmail.getKey('b@x')).toBeUndefined();
+    await replica.close();
+    await db.close();
+  });
+
   test('that is too far behind loads the store anew, and keeps showing what it had until then', async () => {
     const db = await open<string>(at('s'));
     const port = db.replicate({ maxLagBytes: 1000 });
