@@ -20,6 +20,7 @@ describe('examples', () => {
       'users-by-email.js',
       /^registered\nrefused: .*\nregistered\nby e-mail: Ada\nnewest first: .*\nold address: undefined · new address: Bob\n$/,
     ],
+    ['http-workers.js', /^2 workers answered 200 reads, and each showed the write before it\.\n$/],
     ['live-page.js', /^3 clients were sent \d+, \d+, \d+ lists, and each saw the last of 102 messages\.\n$/],
     [
       'sessions.js',

@@ -75,6 +75,7 @@ describe('the README and the guide', () => {
         'docs/guide/keys-and-namespaces.md',
         'docs/guide/pages-and-counts.md',
         'docs/guide/expiry.md',
+        'docs/guide/replicas.md',
         'docs/guide/watch.md',
       ]),
     );
