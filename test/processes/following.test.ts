@@ -13,7 +13,7 @@ import { deathFrom, type Engine, type Line, optionsFrom, runUntil, settingsFrom 
 // @ts-expect-error: a program in JavaScript
 import { History, lineKey, NAMESPACES, nameOf, spaceOf } from './lines.js';
 
-const DIRECTORIES = Number(process.env['KEELSON_FOLLOWED_DIRECTORIES'] ?? 2);
+const DIRECTORIES = Number(process.env['KEELSON_FOLLOWED_DIRECTORIES'] ?? 1);
 const LIVES = 5;
 const SEED = Number(process.env['KEELSON_SEED'] ?? Math.floor(Math.random() * 1e9));
 

@@ -9,7 +9,7 @@ import { Random } from '../../src/testing/random.js';
 import { type Fact, historiesOf, EXPIRING_KEYS as KEYS } from '../kv/expiry-facts.js';
 
 const STEPS = 60;
-const STATES = 500;
+const STATES = 250;
 /** How far the clock of some checks is ahead. */
 const AHEAD_MS = 70;
 const NEVER = Number.MAX_SAFE_INTEGER;

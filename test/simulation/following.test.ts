@@ -11,7 +11,7 @@ import { Random } from '../../src/testing/random.js';
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js';
 
 const DIRECTORY = '/data';
-const SEEDS = Array.from({ length: 60 }, (_, seed) => seed);
+const SEEDS = Array.from({ length: 24 }, (_, seed) => seed);
 const STEPS = 120;
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f'];
 const NAMES = ['one', 'two'];
