@@ -92,6 +92,22 @@ describe('a follower', () => {
   });
 });
 
+test('a follower is left behind when the owner has retired what follows its place', async () => {
+  const options = resolveStoreOptions({ autoCheckpoint: false, keepOlderGeneration: false });
+  const db = await openStoreOn(owner, DIRECTORY, options, TINY);
+  const lsn = await db.put('a', 1);
+  await db.put('b', 2);
+  const follower = new FileFollower(disk.life(), DIRECTORY, Buffer.from(db.id, 'hex'), 0);
+  expect(await follower.update()).toBe('at the end');
+  expect(follower.lsn).toBe(lsn);
+  for (let n = 0; n < 50; n++) await db.put(`k${n}`, 'x'.repeat(1000));
+  await db.checkpoint();
+  await db.checkpoint();
+  expect(await follower.update()).toBe('left behind');
+  expect(await follower.oldestLsn()).toBeGreaterThan(lsn);
+  await db.close();
+});
+
 describe('a read-only store', () => {
   // A disk may lose a write that a reader has seen. The next owner then gives its LSNs to other writes.
   test('goes back when the last commit is gone, and shows what the next owner has written there', async () => {

@@ -2,6 +2,8 @@
 
 import type { Mutant } from './mutants.js';
 
+const FILES = 'test/journal/file-follower.test.ts';
+const PARTS = 'test/replica/inbox.test.ts';
 const BESIDE = 'test/simulation/following.test.ts';
 const REPLICAS = 'test/simulation/replicas.test.ts';
 const THREAD = 'test/replica/replica.test.ts';
@@ -28,54 +30,48 @@ function mutantIn(
 }
 
 export const followerMutants: readonly Mutant[] = [
-  mutantIn(
-    WALK,
-    'the last commit counts as proven',
-    [REPLICAS, BESIDE],
-    'if (commit.endLsn > proven) break;',
-    '',
-  ),
-  mutantIn(
-    WALK,
-    'a walk goes on behind a gap',
-    [BESIDE],
-    'while (!this.isEnded && commit !== null && commit.startLsn === this.lsn) {',
-    'while (!this.isEnded && commit !== null) {',
-  ),
+  mutantIn(WALK, 'the last commit counts as proven', [FILES], 'if (commit.endLsn > proven) break;', ''),
   mutantIn(
     FOLLOWER,
     'the last commit is used before it is verified',
-    [BESIDE],
+    [FILES],
     '      await read(() => {});\n',
     '',
   ),
   mutantIn(
     FOLLOWER,
     'a follower that is left behind waits for ever',
-    [BESIDE],
+    [FILES],
     "if (look === 'gone' && wasGone) return 'left behind';",
     "if (look === 'gone' && wasGone) return 'at the end';",
   ),
   mutantIn(
     FOLLOWER,
     'a lineage segment does not prove the commit before it',
-    [BESIDE],
+    [FILES],
     '      header.lineageStart !== null && tail !== null',
     '      header.lineageStart === null && tail !== null',
   ),
   mutantIn(
     FOLLOWING,
     'the last commit is not shown',
-    [BESIDE],
-    "if (state === 'at the end') await follower.replayTail(",
-    "if (state === 'on the way') await follower.replayTail(",
+    [FILES, BESIDE],
+    'await follower.replayTail(this.#visit(repeated, null));',
+    '',
   ),
   mutantIn(
     FOLLOWING,
     'a call joins a refresh that has begun before it',
-    [BESIDE],
+    [FILES],
     'this.#next ??= running.catch(() => {}).then(() => this.#start());',
     'this.#next ??= running;',
+  ),
+  mutantIn(
+    FOLLOWING,
+    'the last commit may become another one',
+    [FILES],
+    ' && this.#checksum === this.#expected',
+    '',
   ),
   mutantIn(
     FOLLOWING,
@@ -115,7 +111,7 @@ export const followerMutants: readonly Mutant[] = [
   mutantIn(
     INBOX,
     'messages that come early are lost',
-    [THREAD],
+    [PARTS],
     'this.#waiting.push(message)',
     'void message',
   ),
@@ -126,5 +122,5 @@ export const followerMutants: readonly Mutant[] = [
     '    this.#store.received();\n    this.#waits.reached(this.lsn);\n',
     '    this.#store.received();\n',
   ),
-  mutantIn(WAITS, 'a wait ends early', [THREAD, REPLICAS], 'wait.lsn <= lsn', 'wait.lsn > 0'),
+  mutantIn(WAITS, 'a wait ends early', [PARTS], 'wait.lsn <= lsn', 'wait.lsn > 0'),
 ];
