@@ -1,3 +1,4 @@
+// @ts-check
 // Users that are found by their e-mail address: a unique index. Two people register with one address at the same time, and
 // only one of them gets it, though each registration waits in its middle.
 
@@ -10,16 +11,23 @@ import { isKeelsonError, msgpack, open } from 'keelson';
 const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'users-by-email-'));
 const db = await open(directory);
 
-/** Users by their ids, each `{ name, email, joined }`. Addresses are compared in lower case. */
+/** @typedef {{ name: string, email: string, joined: number }} User */
+
+/** Users by their ids. Addresses are compared in lower case. */
 const users = await db.namespace('users', {
-  valueEncoding: msgpack(),
+  valueEncoding: /** @type {typeof msgpack<User>} */ (msgpack)(),
   indexes: (index) => ({
     byEmail: index.unique((user) => user.email.toLowerCase()),
     byJoined: index((user) => user.joined),
   }),
 }).ready;
 
-/** Registers a user, and resolves with the id when that is durable. Rejects with KEELSON_UNIQUE for a taken address. */
+/**
+ * Registers a user, and resolves with the id when that is durable. Rejects with KEELSON_UNIQUE for a taken address.
+ *
+ * @param {string} name
+ * @param {string} email
+ */
 async function register(name, email) {
   return db.transaction(async (tx) => {
     // Hashing a password, or asking a service, takes a while.
@@ -31,7 +39,7 @@ async function register(name, email) {
 }
 
 /** Returns the user with an address, or undefined. */
-function findByEmail(email) {
+function findByEmail(/** @type {string} */ email) {
   return users.indexes.byEmail.get(email.toLowerCase());
 }
 
@@ -40,12 +48,13 @@ const results = await Promise.allSettled([
   register('An impostor', 'ada@example.com'),
   register('Bob', 'bob@example.com'),
 ]);
-for (const { status, reason } of results) {
-  if (status === 'rejected' && !isKeelsonError(reason, 'KEELSON_UNIQUE')) throw reason;
-  console.log(status === 'fulfilled' ? 'registered' : `refused: ${reason.message}`);
+for (const result of results) {
+  if (result.status === 'fulfilled') console.log('registered');
+  else if (isKeelsonError(result.reason, 'KEELSON_UNIQUE')) console.log(`refused: ${result.reason.message}`);
+  else throw result.reason;
 }
 
-console.log('by e-mail:', findByEmail('ADA@example.com').name);
+console.log('by e-mail:', findByEmail('ADA@example.com')?.name);
 console.log(
   'newest first:',
   [...users.indexes.byJoined.values({ reverse: true })].map(({ name }) => name).join(', '),
@@ -53,12 +62,13 @@ console.log(
 
 // A change of address keeps the index right, in one write.
 const key = users.indexes.byEmail.getKey('bob@example.com');
-await users.put(key, { ...users.get(key), email: 'robert@example.com' });
+const bob = key === undefined ? undefined : users.get(key);
+if (key !== undefined && bob !== undefined) await users.put(key, { ...bob, email: 'robert@example.com' });
 console.log(
   'old address:',
   findByEmail('bob@example.com'),
   '· new address:',
-  findByEmail('robert@example.com').name,
+  findByEmail('robert@example.com')?.name,
 );
 
 await db.close();

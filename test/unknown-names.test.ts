@@ -74,13 +74,15 @@ describe('an unknown name is a TypeError that lists the known ones', () => {
     );
   });
 
-  test('of the writes of a transaction, which have no options', async () => {
+  test('of the writes of a transaction, of which put takes a deadline and the others nothing', async () => {
     await withStore((db) =>
       db.transaction((tx) => {
         const message =
           /^options: expected none, .*, got an object\. In place of ifVersion, compare the version/;
         const given = [{ ifVersion: 0 }] as unknown as [];
-        expect(() => tx.put('k', 1, ...given)).toThrow(message);
+        expect(() => tx.put('k', 1, ...given)).toThrow(
+          /^options: unknown option 'ifVersion'.*ttl, expiresAt/,
+        );
         expect(() => tx.delete('a', ...given)).toThrow(message);
         expect([...tx.keys()]).toEqual(['a']);
       }),

@@ -76,6 +76,7 @@ describe('the README and the guide', () => {
         'docs/guide/pages-and-counts.md',
         'docs/guide/expiry.md',
         'docs/guide/replicas.md',
+        'docs/guide/change-feed.md',
         'docs/guide/watch.md',
       ]),
     );

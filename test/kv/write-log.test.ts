@@ -49,7 +49,8 @@ describe('the write log', () => {
             if (step.type === 'key') log.changeKey(space, step.key, step.isOfKeys);
             else log.changeRange(space, ALL_KEYS);
             const [where, isOfKeys] = step.type === 'key' ? [step.key, step.isOfKeys] : [ALL_KEYS, true];
-            for (const { changes } of readers) changes.push({ space, where, isOfKeys, deadline: 0 });
+            for (const { changes } of readers)
+              changes.push({ space, index: null, where, isOfKeys, deadline: 0 });
           }
           assert.equal(log.isOpen, readers.length > 0);
           for (const { place, changes } of readers) assert.deepEqual(log.since(place), changes);
@@ -75,7 +76,7 @@ describe('the write log', () => {
     for (const place of [first, ...places]) expect(log.since(place)).toBeNull();
     const next = log.open();
     log.changeKey(space!, 'after', false);
-    expect(log.since(next)).toEqual([{ space, where: 'after', isOfKeys: false, deadline: 0 }]);
+    expect(log.since(next)).toEqual([{ space, index: null, where: 'after', isOfKeys: false, deadline: 0 }]);
     for (const place of [first, ...places]) {
       expect(log.since(place)).toBeNull();
       log.close(place);

@@ -479,6 +479,22 @@ describe('a commit', () => {
     expect([log.records.length, log.nextLsn]).toEqual([3, lsn]);
   });
 
+  test('that removes an expired entry is refused when a hook has written the key meanwhile', () => {
+    // The removal would delete the new entry, which is acknowledged.
+    const { log, path, root, schema } = newWorld();
+    const expire = () => write(path, (writes) => writes.expire(root, 'a'));
+    write(path, (writes) => writes.put(root, 'a', BYTES_VALUES, Uint8Array.of(1), 'value', 10));
+    schema.expiry.look(root, 20);
+    log.onCall = (call) => {
+      if (call !== 'ensureRoom') return;
+      log.onCall = () => {};
+      put(path, root, 'a', Uint8Array.of(9));
+    };
+    expect(thrownBy(expire)).toBeInstanceOf(TypeError);
+    expect(contentOf(root.entries).map(([key, , value]) => [key, value])).toEqual([['a', '\x09']]);
+    expect(log.records.length).toBe(2);
+  });
+
   test('is refused when hooks have closed the store meanwhile, with nothing changed and nobody told', () => {
     const refusal = new Error('closed');
     let isClosed = false;

@@ -113,8 +113,8 @@ export const expiryMutants: readonly Mutant[] = [
     replace: 'if (ranges',
   }),
   mutantIn(DUE_FIRST, 'a put does not look for the due entry of its key', [FACTS, MODEL], {
-    find: '    now ??= expiry.now();\n    expiry.look(space, now);\n    if (!space.entries.isDue(keys[at]!)) continue;',
-    replace: '    if (!space.entries.isDue(keys[at]!)) continue;',
+    find: '    else expiry.look(space, now);\n',
+    replace: '',
   }),
   mutantIn(OPTIONS, 'a past deadline is seen until somebody looks', [FACTS, MODEL], {
     find: 'return ttl === null && Math.ceil(expiresAt) <= now;',

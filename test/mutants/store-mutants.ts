@@ -1125,7 +1125,13 @@ const encodings: readonly Mutant[] = [
   },
   {
     name: 'a key that is written while another is read shares its memory',
-    edits: [{ file: 'src/kv/encoding/tuple-key-writer.ts', find: '  spare = null;\n', replace: '' }],
+    edits: [
+      {
+        file: 'src/kv/encoding/tuple-key-writer.ts',
+        find: '  spare = null;\n  const key =',
+        replace: '  const key =',
+      },
+    ],
     tests: ['test/kv/tuple-key.test.ts'],
   },
   {

@@ -127,23 +127,23 @@ const checks: readonly Mutant[] = [
     replace: 'return isOfKeys && (isIn(this.values) || isIn(this.keys));',
   }),
   mutantIn(CHANGES, 'a key that comes is no change of keys', [INVARIANTS, HISTORIES], {
-    find: 'writeLog.changeKey(space, logged, isNew);\n        break;',
-    replace: 'writeLog.changeKey(space, logged, isNew && false);\n        break;',
+    find: 'writeLog.changeKey(space, logged, isNew);\n        if (kinds',
+    replace: 'writeLog.changeKey(space, logged, isNew && false);\n        if (kinds',
   }),
   mutantIn(CHANGES, 'a put that was put off is no change', [HISTORIES], {
     find: 'const logged = writeLog.isOpen ? entries.ownKeyOf(this.#handles[at]!, this.#keys[at]!) : null;',
     replace: 'const logged = null as string | null;',
   }),
   mutantIn(CHANGES, 'a delete is no change', [HISTORIES], {
-    find: 'if (space.entries.delete(keys[at]!) && writeLog.isOpen)\n          writeLog.changeKey(space, ownCopyOf(keys[at]!), true);',
-    replace: 'space.entries.delete(keys[at]!);',
+    find: '          if (writeLog.isOpen) writeLog.changeKey(space, ownCopyOf(keys[at]!), true);\n',
+    replace: '',
   }),
   mutantIn(CHANGES, 'a clear is no change', [HISTORIES], {
     find: '          writeLog.changeRange(space, ownBounds(bounds[clears]!));\n',
     replace: '          writeLog.changeRange(space, { ...bounds[clears]!, high: bounds[clears]!.low });\n',
   }),
   mutantIn(READ_SET, 'a dropped namespace has not changed', [HISTORIES], {
-    find: '    for (const space of ranges.keys()) if (space.isDropped) return shownNamespace(space);\n',
+    find: '    for (const { space } of ranges.values()) if (space.isDropped) return shownNamespace(space);\n',
     replace: '',
   }),
   mutantIn(WRITE_LOG, 'a reader misses the change after its view', [HISTORIES], {
@@ -184,8 +184,8 @@ const checks: readonly Mutant[] = [
     replace: 'open.attempt.moveInLog();\n      const step = comparison.next();',
   }),
   mutantIn(COMPARISON, 'a comparison of views sees no new versions', [OVERFLOWS, HISTORIES], {
-    find: 'if (seesValues && versionAt(before!, old!) !== versionAt(after!, now!))',
-    replace: 'if (seesValues && before === undefined)',
+    find: 'if (versionsIn !== null && versionAt(versionsIn[0]!, old!) !== versionAt(versionsIn[1]!, now!))',
+    replace: 'if (versionsIn !== null && versionAt(versionsIn[0]!, old!) === undefined)',
   }),
   mutantIn(COMPARISON, 'a comparison of views sees no keys that have come', [OVERFLOWS, HISTORIES], {
     find: 'if (oldKey !== nowKey) return',
@@ -220,8 +220,8 @@ const attempts: readonly Mutant[] = [
     replace: 'return this.#isUndone;',
   }),
   mutantIn(ATTEMPT, 'what a nested part has written stays visible when it is undone', [HISTORIES], {
-    find: 'else overlay.undo(mark);',
-    replace: 'else overlay.keep();',
+    find: 'else inAttempt.undo(mark);',
+    replace: 'else inAttempt.overlay.keep();',
   }),
   mutantIn(ATTEMPT, 'what a nested part has written is written when it is undone', [HISTORIES], {
     find: 'if (writes !== null) this.writes!.rollback(writes);',
@@ -236,7 +236,7 @@ const attempts: readonly Mutant[] = [
     replace: '      this.#cleared = [...this.#cleared];\n    });',
   }),
   mutantIn(ATTEMPT, 'parts at the commit see the view', [HISTORIES], {
-    find: "    this.phase = 'commit';\n    this.beginLive();\n    this.#now = null;\n    for (const { space, overlay } of this.#spaces) overlay.rebase(this.#baseOf(space));",
+    find: "    this.phase = 'commit';\n    this.beginLive();\n    this.#now = null;\n    for (const inAttempt of this.#spaces) inAttempt.rebase(this.#baseOf(inAttempt.space));",
     replace: "    this.phase = 'commit';\n    this.beginLive();\n    this.#now = null;",
   }),
 ];

@@ -64,6 +64,32 @@ describe('a replica', () => {
     await db.close();
   });
 
+  test('keeps indexes of its own, and goes on when a write breaks a unique one', async () => {
+    const db = await open(at('s'));
+    const replica = await openReplica(db.replicate());
+    const encoding = { valueEncoding: json<{ email: string }>() };
+    const users = db.namespace('users', encoding);
+    await users.put('ada', { email: 'ada@x' });
+    const mine = replica.namespace('users', {
+      ...encoding,
+      indexes: (index) => ({ byEmail: index.unique((user) => user.email) }),
+    });
+    await replica.whenAt(await users.put('bob', { email: 'bob@x' }));
+    await mine.ready;
+    expect(mine.indexes.byEmail.getKey('bob@x')).toBe('bob');
+    await replica.whenAt(await users.delete('bob'));
+    expect(mine.indexes.byEmail.getKey('bob@x')).toBe(undefined);
+    await replica.whenAt(await users.put('eve', { email: 'ada@x' }));
+    expect(mine.get('eve')).toEqual({ email: 'ada@x' });
+    expect(() => mine.indexes.byEmail.getKey('ada@x')).toThrow(
+      expect.objectContaining({ code: 'KEELSON_UNIQUE' }),
+    );
+    await replica.whenAt(await users.put('eve', { email: 'eve@x' }));
+    expect(mine.size).toBe(2);
+    await replica.close();
+    await db.close();
+  });
+
   test('has the namespaces, encodings and versions of the store', async () => {
     const key = { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<{ n: number }>() };
     const db = await open(at('s'), key);

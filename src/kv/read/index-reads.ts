@@ -18,7 +18,7 @@ import type { EntryId } from '../entries/entry-handles.js';
 import type { IndexView, SecondaryIndex } from '../entries/secondary-index.js';
 import type { IndexWalk, OrderedKeys, View, Walkable } from '../entries/view.js';
 import type { Index, IndexesOf, UniqueIndex } from './index-interface.js';
-import { type Codecs, RangeIterator } from './reads.js';
+import { type Codecs, iterateWalk } from './reads.js';
 
 type Decode<T> = (bytes: Uint8Array, start: number, end: number) => T;
 
@@ -158,7 +158,7 @@ export class IndexReads<K, V> implements Index<K, V> {
     this.access.assertOpen();
     const { bounds, reverse, limit, offset } = resolveValueRange(RANGE_NAMES, range);
     const view = this.access.view().view();
-    return new RangeIterator(view, view.walk(bounds, reverse, limit, offset), project, this.access);
+    return iterateWalk(view, view.walk(bounds, reverse, limit, offset), project, this.access);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Lsn } from '../../journal/index.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import { resolveRange } from '../encoding/range.js';
 import type { View } from '../entries/view.js';
-import { type Codecs, RangeIterator } from './reads.js';
+import { type Codecs, iterateWalk } from './reads.js';
 
 /** The options of RangeState.entries(). */
 const ORDER_NAMES = ['reverse', 'offset', 'limit'] as const;
@@ -85,7 +85,7 @@ export class SpaceRangeState<K, V> implements RangeState<K, V> {
     const { key, value } = this.#codecs;
     const { reverse, limit, offset } = resolveRange(key, 'options', ORDER_NAMES, options);
     const walk = this.#view.walk(this.#bounds, reverse, limit, offset);
-    return new RangeIterator<[K, V]>(
+    return iterateWalk<[K, V]>(
       this.#view,
       walk,
       (view, { key: at, value: id }) => [key.fromIndexKey(at), view.read(view.handleOf(id), value.decode)],

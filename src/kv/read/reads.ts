@@ -361,8 +361,18 @@ export class SpaceReads<K, V> implements Reads<K, V> {
 /** A function that makes an item of the entry at which a walk stands. */
 type Projection<T, W = Walkable> = (view: W, walk: IndexWalk<EntryId>) => T;
 
+/** Returns an iterator over the entries of a walk over `view`. `project` makes the items. */
+export function iterateWalk<T, W = Walkable>(
+  view: W,
+  walk: IndexWalk<EntryId>,
+  project: Projection<T, W>,
+  access: Pick<ReadAccess, 'assertOpen'>,
+): IteratorObject<T, undefined> {
+  return new RangeIterator(view, walk, project, access);
+}
+
 /** The iterator over a range. It is no generator, because resuming a generator takes longer than reading a key. */
-export class RangeIterator<T, W = Walkable> implements IteratorObject<T, undefined> {
+class RangeIterator<T, W = Walkable> implements IteratorObject<T, undefined> {
   readonly #project: Projection<T, W>;
   readonly #access: Pick<ReadAccess, 'assertOpen'>;
   #view: W | null;

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { KeelsonError } from '../../errors.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Space } from '../entries/space.js';
-import type { WriteSet } from './write-set.js';
+import { EXPIRE, type WriteSet } from './write-set.js';
 
 /** The most characters of a key that a message shows. */
 const SHOWN_KEY_CHARACTERS_MAX = 60;
@@ -24,6 +24,20 @@ export function judgeVersions({ checkCount, checkSpaces, checkKeys, checkVersion
     assertNotDropped(space);
     const version = versionIn(space, checkKeys[at]!);
     if (version !== checkVersions[at]) throw otherVersion(space, checkKeys[at]!, version, checkVersions[at]!);
+  }
+}
+
+/**
+ * Throws a TypeError when an entry that a write removes first, because it has expired, has been written anew since the
+ * record was built. Only hooks of the program can have done so.
+ */
+export function judgeRemovals({ count, kinds, spaces, keys }: WriteSet): void {
+  for (let at = 0; at < count && kinds[at] === EXPIRE; at++) {
+    if (spaces[at]!.entries.isDue(keys[at]!)) continue;
+    const shown = shownKey(spaces[at]!, keys[at]!);
+    throw new TypeError(
+      `A hook has written ${shown} while the removal of its expired entry was on its way. Nothing was removed; write outside of hooks, or try again`,
+    );
   }
 }
 

@@ -14,7 +14,7 @@ import { RECORD_BYTES_MAX } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
 import { NoSlabMemory } from '../entries/slab.js';
 import { link, QueuedPuts, reserve, stage } from './change-entries.js';
-import { judgeSpaces, judgeVersions } from './conditions.js';
+import { judgeRemovals, judgeSpaces, judgeVersions } from './conditions.js';
 import { removeDueFirst } from './due-first.js';
 import { areComplete, type PostingMaker } from './index-postings.js';
 import { judgeUniqueness, mustBeUnique } from './uniqueness.js';
@@ -200,6 +200,7 @@ export class WritePath {
     const isQueued = isSmall && writes.isSinglePut && !hasConditions && !isUnique;
     if (!isQueued || !links.hasOnly(this.#queuedPuts.link)) links.run();
     judgeSpaces(writes);
+    judgeRemovals(writes);
     if (hasConditions) {
       judgeVersions(writes);
       check?.check();
