@@ -6,7 +6,7 @@
 
 import { KeelsonError } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
-import { FileFollower, type FollowerState } from '../journal/internal.js';
+import { FileFollower, type FollowerState, type RecordVisit } from '../journal/internal.js';
 import type { Storage } from '../storage/index.js';
 import type { Schema } from './entries/schema.js';
 import type { Space } from './entries/space.js';
@@ -43,6 +43,37 @@ export interface FollowingStore {
 
 /** Stops the reading of records that are not those which were applied. */
 class OtherHistory extends Error {}
+
+/** The records above what was proven durable that have been applied, while they are read again. */
+class Repeated {
+  /** The LSN of the last record that was compared. */
+  lsn: number;
+  readonly #replay: LogReplay;
+  readonly #endLsn: number;
+  readonly #expected: number;
+  #checksum = 0;
+
+  constructor(replay: LogReplay) {
+    this.#replay = replay;
+    this.lsn = Math.min(replay.lsn, replay.checkedFromLsn);
+    this.#endLsn = replay.lsn;
+    this.#expected = replay.checksum;
+  }
+
+  /** True when all of them have been compared. */
+  get isComplete(): boolean {
+    return this.lsn === this.#endLsn;
+  }
+
+  /** Compares the next record. Throws OtherHistory. */
+  compare(lsn: number, bytes: Uint8Array, start: number, end: number): void {
+    if (lsn <= this.lsn) return;
+    this.#checksum = this.#replay.checksumBehind(this.#checksum, lsn, bytes, start, end);
+    const isSame = lsn < this.#endLsn || (lsn === this.#endLsn && this.#checksum === this.#expected);
+    if (!isSame) throw new OtherHistory();
+    this.lsn = lsn;
+  }
+}
 
 /** Follows the files of the owner of a store. */
 export class Following {
@@ -157,42 +188,39 @@ export class Following {
     const follower = this.#follower;
     const state = await follower.update();
     if (state === 'left behind') return state;
+    const repeated = new Repeated(replay);
     try {
-      const fromLsn = Math.min(replay.lsn, replay.checkedFromLsn);
-      const isWhole = await follower.replay(fromLsn, this.#repeatOrApply(follower.lsn));
-      if (!isWhole) return 'left behind';
+      const visit = this.#visit(repeated, follower.lsn);
+      if (!(await follower.replay(repeated.lsn, visit))) return 'left behind';
+      this.#durableLsn = Math.max(this.#durableLsn, Math.min(follower.lsn, replay.lsn));
+      if (follower.lsn >= replay.lsn) replay.proven(replay.lsn);
+      if (state === 'at the end') {
+        await follower.replayTail(this.#visit(repeated, null));
+        // The last commit that was applied is there no more.
+        if (!repeated.isComplete) return 'left behind';
+      }
     } catch (error) {
       if (error instanceof OtherHistory) return 'left behind';
       throw error;
     }
-    this.#durableLsn = Math.max(this.#durableLsn, Math.min(follower.lsn, replay.lsn));
-    if (follower.lsn >= replay.lsn) replay.proven(replay.lsn);
-    if (state === 'at the end') await follower.replayTail((...record) => this.#applyNew(...record));
     this.#store.schema.links.run();
     this.#store.watches.committed();
     return state;
   }
 
-  /** Returns a visitor of records up to `provenLsn`. Those that were applied already must be the same. */
-  #repeatOrApply(provenLsn: number): (lsn: number, bytes: Uint8Array, start: number, end: number) => void {
+  /**
+   * Returns a visitor of records up to `provenLsn`, or with null of the commit behind them. It compares those that were
+   * applied already, and applies the others.
+   */
+  #visit(repeated: Repeated, provenLsn: number | null): RecordVisit {
     const replay = this.#replay;
-    const { lsn: appliedLsn, checksum: expected, checkedFromLsn } = replay;
-    let checksum = 0;
-    let place = Math.min(appliedLsn, checkedFromLsn);
     return (lsn, bytes, start, end) => {
-      if (place < appliedLsn) {
-        checksum = replay.checksumBehind(checksum, lsn, bytes, start, end);
-        if (lsn > appliedLsn || (lsn === appliedLsn && checksum !== expected)) throw new OtherHistory();
-      } else {
-        if (place === appliedLsn) replay.proven(provenLsn);
+      if (!repeated.isComplete) repeated.compare(lsn, bytes, start, end);
+      else if (lsn > replay.lsn && (provenLsn !== null || lsn <= this.#tailLsnMax)) {
+        if (provenLsn !== null) replay.proven(provenLsn);
         this.#apply(lsn, bytes, start, end);
       }
-      place = lsn;
     };
-  }
-
-  #applyNew(lsn: number, bytes: Uint8Array, start: number, end: number): void {
-    if (lsn > this.#replay.lsn && lsn <= this.#tailLsnMax) this.#apply(lsn, bytes, start, end);
   }
 
   #apply(lsn: number, bytes: Uint8Array, start: number, end: number): void {

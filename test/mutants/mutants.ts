@@ -2,6 +2,7 @@
 // for each floor; run.ts goes through all of them.
 
 import { expiryMutants } from './expiry-mutants.js';
+import { followerMutants } from './follower-mutants.js';
 import { journalMutants } from './journal-mutants.js';
 import { lockMutants } from './lock-mutants.js';
 import { nativeMutants } from './native-mutants.js';
@@ -37,6 +38,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...lockMutants,
   ...recoveryMutants,
   ...storeMutants,
+  ...followerMutants,
   ...transactionMutants,
   ...watchMutants,
   ...expiryMutants,

@@ -90,6 +90,7 @@ describe('a replica', () => {
       await Promise.all(replicas.map((replica) => replica.close()));
       const replication = Store.replicationOf(db);
       while (replication.count > 0) await new Promise(setImmediate);
+      for (let step = 0; step < STEPS; step++) void write(db, random);
       await db.checkpoint();
       await db.checkpoint();
       expect(db.stats().journal!.segments).toBeLessThanOrEqual(2);
@@ -97,6 +98,17 @@ describe('a replica', () => {
       expect(disk.openFiles()).toEqual([]);
     },
   );
+
+  test('shows no more than it was told of, though the files have more', async () => {
+    const disk = new SimulatedDisk({ seed: 1, directories: ['/'] });
+    const db = await storeOn(disk);
+    const lsn = await db.put('a', 1);
+    await db.put('b', 2);
+    const store = await openReplicaStore({ directory: DIRECTORY, id: db.id, lsn }, {}, disk.life());
+    expect([store.lsn, store.reads.get('a'), store.reads.get('b')]).toEqual([lsn, 1, undefined]);
+    await store.close();
+    await db.close();
+  });
 
   test('of a poisoned store shows what is durable, and rejects waits for more', async () => {
     const disk = new SimulatedDisk({ seed: 1, directories: ['/'] });

@@ -1,0 +1,126 @@
+// Mutants of what follows a store: read-only stores beside their owner, and replicas in other threads.
+
+import type { Mutant } from './mutants.js';
+
+const FILES = 'test/journal/file-follower.test.ts';
+const PARTS = 'test/replica/inbox.test.ts';
+const BESIDE = 'test/simulation/following.test.ts';
+const REPLICAS = 'test/simulation/replicas.test.ts';
+const THREAD = 'test/replica/replica.test.ts';
+
+const FOLLOWER = 'src/journal/read/file-follower.ts';
+const FOLLOWING = 'src/kv/following.ts';
+const INBOX = 'src/replica/inbox.ts';
+const REPLICA = 'src/replica/replica.ts';
+const REPLICATION = 'src/kv/replication.ts';
+const SCHEMA = 'src/kv/entries/schema.ts';
+const SPACES = 'src/kv/namespaces.ts';
+const WAITS = 'src/replica/waits.ts';
+const WALK = 'src/journal/read/segment-walk.ts';
+
+/** Returns a mutant with one fault. */
+function mutantIn(
+  file: string,
+  name: string,
+  tests: readonly string[],
+  find: string,
+  replace: string,
+): Mutant {
+  return { name: `followers: ${name}`, tests, edits: [{ file, find, replace }] };
+}
+
+export const followerMutants: readonly Mutant[] = [
+  mutantIn(WALK, 'the last commit counts as proven', [FILES], 'if (commit.endLsn > proven) break;', ''),
+  mutantIn(
+    FOLLOWER,
+    'the last commit is used before it is verified',
+    [FILES],
+    '      await read(() => {});\n',
+    '',
+  ),
+  mutantIn(
+    FOLLOWER,
+    'a follower that is left behind waits for ever',
+    [FILES],
+    "if (look === 'gone' && wasGone) return 'left behind';",
+    "if (look === 'gone' && wasGone) return 'at the end';",
+  ),
+  mutantIn(
+    FOLLOWER,
+    'a lineage segment does not prove the commit before it',
+    [FILES],
+    '      header.lineageStart !== null && tail !== null',
+    '      header.lineageStart === null && tail !== null',
+  ),
+  mutantIn(
+    FOLLOWING,
+    'the last commit is not shown',
+    [FILES, BESIDE],
+    'await follower.replayTail(this.#visit(repeated, null));',
+    '',
+  ),
+  mutantIn(
+    FOLLOWING,
+    'a call joins a refresh that has begun before it',
+    [FILES],
+    'this.#next ??= running.catch(() => {}).then(() => this.#start());',
+    'this.#next ??= running;',
+  ),
+  mutantIn(
+    FOLLOWING,
+    'the last commit may become another one',
+    [FILES],
+    ' && this.#checksum === this.#expected',
+    '',
+  ),
+  mutantIn(
+    FOLLOWING,
+    'a replica shows what is not durable',
+    [REPLICAS],
+    'lsn <= this.#tailLsnMax',
+    'lsn <= Number.MAX_SAFE_INTEGER',
+  ),
+  mutantIn(
+    SPACES,
+    'a namespace that was asked for before it was there stays empty',
+    [THREAD, BESIDE],
+    'const isAwaited = space !== undefined && !space.isThere && !space.isDropped;',
+    'const isAwaited = space !== undefined && space.isDropped;',
+  ),
+  mutantIn(
+    SCHEMA,
+    'namespaces that are gone stay when a store is loaded anew',
+    [BESIDE, REPLICAS],
+    'for (const { id } of gone) this.drop(id);',
+    '',
+  ),
+  mutantIn(
+    REPLICATION,
+    'a replica that is too far behind is given up',
+    [REPLICAS, THREAD],
+    "if (!isKeelsonError(error, 'KEELSON_HISTORY_GONE')) throw error;",
+    'throw error;',
+  ),
+  mutantIn(
+    REPLICATION,
+    'a replica that is gone keeps its feed',
+    [REPLICAS],
+    '    this.#isEnded = true;\n    this.#feed.close();\n',
+    '    this.#isEnded = true;\n',
+  ),
+  mutantIn(
+    INBOX,
+    'messages that come early are lost',
+    [PARTS],
+    'this.#waiting.push(message)',
+    'void message',
+  ),
+  mutantIn(
+    REPLICA,
+    'whenAt() is not told of what is shown',
+    [THREAD, REPLICAS],
+    '    this.#store.received();\n    this.#waits.reached(this.lsn);\n',
+    '    this.#store.received();\n',
+  ),
+  mutantIn(WAITS, 'a wait ends early', [PARTS], 'wait.lsn <= lsn', 'wait.lsn > 0'),
+];
