@@ -13,6 +13,7 @@ import type { Following } from './following.js';
 export class FollowedFeeds implements FedLog {
   readonly #log: FollowedLog;
   readonly #following: Following;
+  /** The feeds that may have a file open. */
   readonly #open = new Set<FollowerFeed>();
 
   constructor(log: FollowedLog, following: Following) {
@@ -43,15 +44,10 @@ export class FollowedFeeds implements FedLog {
     return false;
   }
 
-  /** The number of feeds that are open. For tests. */
-  get openCount(): number {
-    return this.#open.size;
-  }
-
   feed({ fromLsn, ...rest }: RecordFeedOptions): RecordFeed {
     // The follower starts at an LSN that is durable. The consumer skips what is before the one that it was asked for.
     const options = { ...rest, fromLsn: Math.min(fromLsn, this.durableLsn) };
-    const feed = new FollowerFeed(this.#log, options, (closed) => this.#open.delete(closed));
+    const feed = new FollowerFeed(this.#log, options, (ended) => this.#open.delete(ended));
     this.#open.add(feed);
     return feed;
   }

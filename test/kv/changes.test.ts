@@ -362,6 +362,25 @@ describe('the start of a feed', () => {
     expect(await waiting).toEqual(END);
   });
 
+  // A feed was forgotten when it ended, though it still had the file open that it had been reading.
+  test('of a read-only store that is closed right behind it leaves no file open', async () => {
+    for (let seed = 0; seed < 5; seed++) {
+      const { open, disk } = inMemory({ seed });
+      const db = await open('/db');
+      for (let count = 0; count < 50; count++) await db.put(`k${count}`, 'x'.repeat(1000));
+      await db.close();
+      const reader = await open('/db', { readOnly: true });
+      const feeds = [1, 2, 3].map(() => reader.changes({ since: 0 }));
+      for (const feed of feeds) await next(feed);
+      for (const feed of feeds) {
+        void feed.next();
+        void feed.return!();
+      }
+      await reader.close();
+      expect(disk.openFiles()).toEqual([]);
+    }
+  });
+
   test('of a read-only store goes on behind its snapshot, also when that shows more than is proven', async () => {
     const { open } = inMemory();
     const db = await open('/db');

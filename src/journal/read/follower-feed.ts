@@ -26,7 +26,7 @@ export class FollowerFeed implements RecordFeed {
   readonly #options: RecordFeedOptions;
   readonly #follower: FileFollower;
   readonly #place: ReaderPlace;
-  readonly #onClose: () => void;
+  readonly #onEnd: () => void;
   #windows: AsyncGenerator<RecordWindow, void, undefined> | null = null;
   #isStarted = false;
   #idleLooks = 0;
@@ -34,15 +34,15 @@ export class FollowerFeed implements RecordFeed {
   /** Resolves when the call of next() under way has ended. */
   #ended: Promise<unknown> = Promise.resolve();
 
-  /** `onClose` is called once, at close(). */
-  constructor(log: FollowedLog, options: RecordFeedOptions, onClose: (feed: FollowerFeed) => void) {
+  /** `onEnd` is called once, after close(), when the feed has no file open. */
+  constructor(log: FollowedLog, options: RecordFeedOptions, onEnd: (feed: FollowerFeed) => void) {
     const { storage, directory, journalId } = log;
     const { fromLsn, isDefined } = options;
     this.#log = log;
     this.#options = options;
     this.#follower = new FileFollower(storage, directory, journalId, fromLsn, isDefined);
     this.#place = { lsn: fromLsn, sequence: 0, offset: 0 };
-    this.#onClose = () => onClose(this);
+    this.#onEnd = () => onEnd(this);
   }
 
   get lsn(): number {
@@ -54,6 +54,7 @@ export class FollowerFeed implements RecordFeed {
   }
 
   next(): Promise<RecordWindow | null> {
+    if (this.#isClosed) return Promise.resolve(null);
     const next = this.#next();
     this.#ended = next.catch(() => {});
     return next;
@@ -62,9 +63,12 @@ export class FollowerFeed implements RecordFeed {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#onClose();
     // Closes the file of windows that were not read to their end.
-    this.#ended = this.#ended.then(() => this.#windows?.return()).catch(() => {});
+    const closeFile = () => this.#windows?.return();
+    this.#ended = this.#ended
+      .then(closeFile)
+      .catch(() => {})
+      .then(this.#onEnd);
   }
 
   /** Closes the feed. Resolves when it has no file open. */
