@@ -184,13 +184,19 @@ export class FileFollower {
     }
   }
 
-  /** Resolves with the lowest LSN from which a follower can start with `isDefined`, or with null if there is none. */
+  /**
+   * Resolves with the lowest LSN from which a follower can start with `isDefined`. If it can start nowhere before the owner
+   * begins another segment, resolves with the lowest LSN behind which records are held; with null if there are none.
+   */
   async oldestLsn(): Promise<number | null> {
+    let heldLsn: number | null = null;
     for (const sequence of await listSegments(this.#storage, this.#directory)) {
       const beginning = await this.#beginningOf(sequence);
-      if (beginning !== null && beginning !== 'retired' && isSelfContained(beginning)) return beginning.lsn;
+      if (beginning === null || beginning === 'retired') continue;
+      if (isSelfContained(beginning)) return beginning.lsn;
+      heldLsn ??= beginning.lsn;
     }
-    return null;
+    return heldLsn;
   }
 
   /** Walks on in the current segment. Resolves with true if that has come further. */
