@@ -2,6 +2,7 @@
 // for each floor; run.ts goes through all of them.
 
 import { expiryMutants } from './expiry-mutants.js';
+import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
 import { journalMutants } from './journal-mutants.js';
 import { lockMutants } from './lock-mutants.js';
@@ -39,6 +40,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...recoveryMutants,
   ...storeMutants,
   ...followerMutants,
+  ...feedMutants,
   ...transactionMutants,
   ...watchMutants,
   ...expiryMutants,

@@ -1,0 +1,229 @@
+// Mutants of the change feed: groups that are missed, told twice or too early, changes that are told wrong, and what a feed
+// leaves behind.
+
+import type { Mutant } from './mutants.js';
+
+const BESIDE = 'test/simulation/following-feed.test.ts';
+const CHANGES = 'test/kv/changes.test.ts';
+const CRASHES = 'test/simulation/feed-crashes.test.ts';
+const EXPIRY = 'test/kv/feed-expiry.test.ts';
+const HISTORIES = 'test/kv/feed-histories.test.ts';
+
+const DECODER = 'src/kv/feed/change-decoder.ts';
+const FEED = 'src/kv/feed/change-feed.ts';
+const FEEDS = 'src/kv/feed/change-feeds.ts';
+const FILTER = 'src/kv/feed/change-filter.ts';
+const FOLLOWED = 'src/kv/followed-feeds.ts';
+const FOLLOWER = 'src/journal/read/file-follower.ts';
+const FOLLOWER_FEED = 'src/journal/read/follower-feed.ts';
+const JOURNAL = 'src/journal/journal.ts';
+const OPTIONS = 'src/kv/feed/changes-options.ts';
+const RECORDS = 'src/journal/read/record-feed.ts';
+const SCHEMA = 'src/kv/feed/feed-schema.ts';
+const WALK = 'src/journal/read/segment-walk.ts';
+
+/** Returns a mutant with one fault. */
+function mutantIn(
+  file: string,
+  name: string,
+  tests: readonly string[],
+  find: string,
+  replace: string,
+): Mutant {
+  return { name: `feed: ${name}`, tests, edits: [{ file, find, replace }] };
+}
+
+const groups: readonly Mutant[] = [
+  mutantIn(FEED, 'the group at `since` is told', [CHANGES], 'if (lsn <= fromLsn)', 'if (lsn < fromLsn)'),
+  mutantIn(
+    FEED,
+    'an LSN inside of a record is taken as one of a write',
+    [CHANGES],
+    'return lsn - FRAME_OVERHEAD_BYTES - recordBytes === this.#plan.fromLsn;',
+    'return recordBytes > 0;',
+  ),
+  mutantIn(
+    FEED,
+    'a feed that is not live tells what is written meanwhile',
+    [CHANGES],
+    'if (lsn >= endLsn) this.#isOver = true;',
+    '',
+  ),
+  mutantIn(
+    FEED,
+    'a feed of a namespace goes on behind its drop',
+    [CHANGES],
+    'if (this.#isFiltered && decoder.hasDropped(filter)) this.#isOver = true;',
+    '',
+  ),
+  mutantIn(
+    FEED,
+    'writes without a change are told',
+    [CHANGES, HISTORIES],
+    'return isSilent ? null : changes;',
+    'return isSilent && this.#isFiltered ? null : changes;',
+  ),
+  mutantIn(
+    FEED,
+    'a filtered feed does not tell how far it is',
+    [CHANGES],
+    'return this.#isFiltered && isCaughtUp && this.#lsn > this.#toldLsn ? this.#group([]) : undefined;',
+    'return undefined;',
+  ),
+  mutantIn(
+    FEED,
+    'a feed that ends keeps its pin',
+    [CHANGES],
+    '    this.#window = null;\n    this.#plan.records.close();\n',
+    '    this.#window = null;\n',
+  ),
+  mutantIn(
+    FEEDS,
+    'a feed from the past takes the namespaces of now',
+    [CHANGES, HISTORIES],
+    'const isCurrent = isOwn && fromLsn === lastLsn;',
+    'const isCurrent = isOwn;',
+  ),
+  mutantIn(
+    JOURNAL,
+    'a write is told before it is durable',
+    [HISTORIES, CRASHES],
+    'syncedLsn: () => this.syncedLsn,\n      isClosed:',
+    'syncedLsn: () => this.nextLsn,\n      isClosed:',
+  ),
+  mutantIn(
+    RECORDS,
+    'a reader that is too far behind is not told so',
+    [CHANGES],
+    'if (!this.#isLost && syncedLsn - this.#reachedLsn <= this.#maxLagBytes) return;',
+    'if (syncedLsn > 0) return;',
+  ),
+  mutantIn(
+    OPTIONS,
+    'the LSN of another store is taken',
+    [CHANGES],
+    'if (id !== undefined && id !== ownId) {',
+    'if (id !== undefined && id === undefined) {',
+  ),
+  mutantIn(
+    OPTIONS,
+    'history that is gone is not noticed',
+    [CHANGES],
+    'if (since < oldestLsn) {',
+    'if (since < 0) {',
+  ),
+];
+
+const changes: readonly Mutant[] = [
+  mutantIn(
+    DECODER,
+    'the removal of what has expired is told as a delete',
+    [EXPIRY],
+    "if (kind === EXPIRE) return { type: 'delete', namespace, key, cause: 'expired' };",
+    "if (kind === EXPIRE) return { type: 'delete', namespace, key, cause: 'deleted' };",
+  ),
+  mutantIn(
+    DECODER,
+    'removals of what has expired are not told',
+    [EXPIRY, HISTORIES],
+    "if (kind === EXPIRE) return { type: 'delete', namespace, key, cause: 'expired' };",
+    'if (kind === EXPIRE) return null;',
+  ),
+  mutantIn(
+    DECODER,
+    'touches are not told',
+    [EXPIRY, HISTORIES],
+    '    if (kind === TOUCH) {\n',
+    '    if (kind === TOUCH) return null;\n    if (kind === TOUCH) {\n',
+  ),
+  mutantIn(
+    DECODER,
+    'a put is told without its deadline',
+    [EXPIRY, HISTORIES],
+    ": { type: 'put', namespace, key, value, expiresAt };",
+    ": { type: 'put', namespace, key, value };",
+  ),
+  mutantIn(
+    DECODER,
+    'a namespace that a segment defines again is told as created',
+    [HISTORIES, CHANGES],
+    'if (this.#writes.isDefinedAgain(space)) return null;',
+    '',
+  ),
+  mutantIn(
+    DECODER,
+    'the bounds of the second clear are those of the first',
+    [HISTORIES, CHANGES],
+    'if (isClear) clears++;',
+    'if (isClear) clears = 1;',
+  ),
+  mutantIn(
+    DECODER,
+    'a dropped namespace keeps its codec and its name',
+    [HISTORIES, CHANGES],
+    '    this.#schema.drop(space);\n',
+    '',
+  ),
+  mutantIn(
+    FILTER,
+    'a key at an open bound is told',
+    [CHANGES],
+    'lowInclusive ? key >= low : key > low',
+    'key >= low',
+  ),
+  mutantIn(
+    FILTER,
+    'a clear is told with the looser bound',
+    [CHANGES],
+    'one.low === other.low ? !one.lowInclusive : one.low > other.low;',
+    'one.low === other.low ? !one.lowInclusive : one.low < other.low;',
+  ),
+  mutantIn(
+    SCHEMA,
+    'a namespace that is created behind `since` is unknown',
+    [CHANGES, HISTORIES],
+    'if (space.id !== ROOT_ID) this.#spaces.set(space.id, space);',
+    '',
+  ),
+];
+
+const beside: readonly Mutant[] = [
+  mutantIn(WALK, 'the last commit of an owner is told', [BESIDE], 'if (commit.endLsn > proven) break;', ''),
+  mutantIn(
+    FOLLOWED,
+    'a feed that is not live waits for the last commit',
+    [CHANGES],
+    'return this.durableLsn;\n  }\n\n  /** The spaces',
+    'return this.lastLsn;\n  }\n\n  /** The spaces',
+  ),
+  mutantIn(
+    FOLLOWED,
+    'a feed starts behind what the files prove',
+    [CHANGES],
+    'fromLsn: Math.min(fromLsn, this.durableLsn)',
+    'fromLsn',
+  ),
+  mutantIn(
+    FOLLOWER_FEED,
+    'a feed starts where the log does not define everything',
+    [CHANGES, BESIDE],
+    'if (this.#options.isDefined) this.#place.lsn = Math.min(startLsn, this.#place.lsn);',
+    '',
+  ),
+  mutantIn(
+    FOLLOWER_FEED,
+    'a feed that is closed is forgotten with its file open',
+    [CHANGES],
+    '      .then(closeFile)\n      .catch(() => {})\n      .then(this.#onEnd);\n',
+    '      .then(closeFile)\n      .catch(() => {});\n    this.#onEnd();\n',
+  ),
+  mutantIn(
+    FOLLOWER,
+    'the error names an LSN that the files do not hold',
+    [BESIDE],
+    'heldLsn ??= beginning.lsn;',
+    '',
+  ),
+];
+
+export const feedMutants: readonly Mutant[] = [...groups, ...changes, ...beside];
