@@ -89,6 +89,30 @@ describe('changes()', () => {
     await db.close();
   });
 
+  test('tells each clear of one write with its own bounds, of the store or of a namespace alone', async () => {
+    const { open } = inMemory();
+    const db = await open<number>('/db');
+    const words = db.namespace<number>('words');
+    for (const key of ['a', 'b', 'c']) await Promise.all([db.put(key, 1), words.put(key, 1)]);
+    const since = db.lastLsn;
+    await db.transaction((tx) => {
+      tx.clear({ lt: 'b' });
+      tx.in(words).clear({ gt: 'a', lte: 'b' });
+      tx.in(words).clear({ gte: 'c' });
+    });
+    const ofRoot = { type: 'clear', namespace: '', range: { lt: 'b' } };
+    const ofWords = [
+      { type: 'clear', namespace: 'words', range: { gt: 'a', lte: 'b' } },
+      { type: 'clear', namespace: 'words', range: { gte: 'c' } },
+    ];
+    const [group] = await groupsOf(db.changes({ since, live: false }));
+    expect(group!.changes).toHaveLength(3);
+    expect(group!.changes).toEqual(expect.arrayContaining([ofRoot, ...ofWords]));
+    const [mine] = await groupsOf(words.changes({ since, live: false }));
+    expect(mine!.changes).toEqual(ofWords);
+    await db.close();
+  });
+
   test('tells nothing of the birth, of deletes of absent keys and of refused writes', async () => {
     const { open } = inMemory();
     const db = await open<number>('/db');
@@ -379,6 +403,23 @@ describe('the start of a feed', () => {
       await reader.close();
       expect(disk.openFiles()).toEqual([]);
     }
+  });
+
+  test('of a read-only store that is not live ends before a commit that the files do not prove', async () => {
+    const { open } = inMemory();
+    const db = await open<number>('/db');
+    const a = await db.put('a', 1);
+    const b = await db.put('b', 2);
+    const reader = await open<number>('/db', { readOnly: true });
+    expect(await reader.refresh()).toBe(b);
+    expect(reader.get('b')).toBe(2);
+    const lsnsOf = async () =>
+      (await groupsOf(reader.changes({ since: 0, live: false }))).map(({ lsn }) => lsn);
+    expect(await lsnsOf()).toEqual([a]);
+    await db.close();
+    await reader.refresh();
+    expect(await lsnsOf()).toEqual([a, b]);
+    await reader.close();
   });
 
   test('of a read-only store goes on behind its snapshot, also when that shows more than is proven', async () => {

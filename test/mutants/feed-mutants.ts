@@ -18,7 +18,6 @@ const FOLLOWER = 'src/journal/read/file-follower.ts';
 const FOLLOWER_FEED = 'src/journal/read/follower-feed.ts';
 const JOURNAL = 'src/journal/journal.ts';
 const OPTIONS = 'src/kv/feed/changes-options.ts';
-const RECORDS = 'src/journal/read/record-feed.ts';
 const SCHEMA = 'src/kv/feed/feed-schema.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
 
@@ -92,13 +91,6 @@ const groups: readonly Mutant[] = [
     'syncedLsn: () => this.nextLsn,\n      isClosed:',
   ),
   mutantIn(
-    RECORDS,
-    'a reader that is too far behind is not told so',
-    [CHANGES],
-    'if (!this.#isLost && syncedLsn - this.#reachedLsn <= this.#maxLagBytes) return;',
-    'if (syncedLsn > 0) return;',
-  ),
-  mutantIn(
     OPTIONS,
     'the LSN of another store is taken',
     [CHANGES],
@@ -111,6 +103,13 @@ const groups: readonly Mutant[] = [
     [CHANGES],
     'if (since < oldestLsn) {',
     'if (since < 0) {',
+  ),
+  mutantIn(
+    OPTIONS,
+    'a start that is too far behind is taken',
+    [CHANGES],
+    'if (durableLsn - since > maxLagBytes) {',
+    'if (durableLsn - since > Number.MAX_VALUE) {',
   ),
 ];
 
@@ -158,13 +157,6 @@ const changes: readonly Mutant[] = [
     'if (isClear) clears = 1;',
   ),
   mutantIn(
-    DECODER,
-    'a dropped namespace keeps its codec and its name',
-    [HISTORIES, CHANGES],
-    '    this.#schema.drop(space);\n',
-    '',
-  ),
-  mutantIn(
     FILTER,
     'a key at an open bound is told',
     [CHANGES],
@@ -195,13 +187,6 @@ const beside: readonly Mutant[] = [
     [CHANGES],
     'return this.durableLsn;\n  }\n\n  /** The spaces',
     'return this.lastLsn;\n  }\n\n  /** The spaces',
-  ),
-  mutantIn(
-    FOLLOWED,
-    'a feed starts behind what the files prove',
-    [CHANGES],
-    'fromLsn: Math.min(fromLsn, this.durableLsn)',
-    'fromLsn',
   ),
   mutantIn(
     FOLLOWER_FEED,
