@@ -64,13 +64,16 @@ const contextOf = (name) => ({
 });
 
 async function runRound({ name, trial, results }) {
-  const directory = path.join(root, name);
+  // A trial may have directories beside its own, whose names begin with it. The next round finds none of them.
+  const parent = path.join(root, name);
+  const directory = path.join(parent, 'store');
+  fs.mkdirSync(parent);
   try {
     results.rounds.push(await trial.round({ ...contextOf(name), directory }));
   } catch (error) {
     results.failures.push(error.message);
   } finally {
-    fs.rmSync(directory, { recursive: true, force: true });
+    fs.rmSync(parent, { recursive: true, force: true });
   }
 }
 
