@@ -105,7 +105,7 @@ export class Namespaces {
   #build(handle: Namespace<unknown, unknown>): void {
     const { space } = Namespace.insideOf(handle);
     const building = space.indexes!.list.filter(({ isBuilding }) => isBuilding);
-    Namespace.declared(handle, buildIndexes(this.#store, space, building));
+    buildIndexes(this.#store, space, building, (done) => Namespace.declared(handle, done));
   }
 
   /** Returns the space and codecs of a handle, which may be dropped. Throws a TypeError for anything else. */

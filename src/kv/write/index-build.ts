@@ -32,20 +32,22 @@ export interface BuildStore {
 }
 
 /**
- * Builds indexes of a space. Resolves when all of them are ready. Rejects when the store is closed or the space is dropped
- * before, and with the first reason for which an index was given up. Nobody needs to handle that.
+ * Builds indexes of a space. Calls `onBegun` before any function runs, with a promise that resolves when all indexes are ready.
+ * It rejects when the store is closed or the space is dropped before, and with the first reason for which an index was given
+ * up. Nobody needs to handle that.
  */
 export function buildIndexes(
   store: BuildStore,
   space: Space,
   indexes: readonly SecondaryIndex[],
-): Promise<void> {
+  onBegun: (done: Promise<void>) => void,
+): void {
   const build = new Build(store, space, indexes);
   // This begins before the work, so that the build goes on when JavaScript is stopped in a function.
   const done = build.finish();
   done.catch(() => {});
+  onBegun(done);
   if (space.entries.size <= AT_ONCE_MAX) build.workToEnd();
-  return done;
 }
 
 class Build {
