@@ -1,6 +1,7 @@
 // Mutants of expiry: due entries that are seen, that come back, that are gone early, or that leave without a record.
 
-import type { Edit, Mutant } from './mutants.js';
+import type { Mutant } from './mutants.js';
+import { mutantsOf } from './mutants-of.js';
 
 const CRASHES = 'test/simulation/expiry-crashes.test.ts';
 const ENTRIES_TEST = 'test/kv/expiring-entries.test.ts';
@@ -25,15 +26,7 @@ const VIEWS = 'src/kv/entries/store-view.ts';
 const VIEWED = 'src/kv/write/viewed-entries.ts';
 const WRITER = 'src/kv/write/record-writer.ts';
 
-/** Returns a mutant with faults in one file. */
-function mutantIn(
-  file: string,
-  name: string,
-  tests: readonly string[],
-  ...edits: Omit<Edit, 'file'>[]
-): Mutant {
-  return { name: `expiry: ${name}`, tests, edits: edits.map((edit) => ({ file, ...edit })) };
-}
+const mutantIn = mutantsOf('expiry');
 
 export const expiryMutants: readonly Mutant[] = [
   mutantIn(EXPIRING, 'an entry is seen at its deadline', [FACTS, MODEL], {

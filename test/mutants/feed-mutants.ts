@@ -2,6 +2,7 @@
 // leaves behind.
 
 import type { Mutant } from './mutants.js';
+import { singleMutantsOf } from './mutants-of.js';
 
 const BESIDE = 'test/simulation/following-feed.test.ts';
 const CHANGES = 'test/kv/changes.test.ts';
@@ -21,16 +22,7 @@ const OPTIONS = 'src/kv/feed/changes-options.ts';
 const SCHEMA = 'src/kv/feed/feed-schema.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
 
-/** Returns a mutant with one fault. */
-function mutantIn(
-  file: string,
-  name: string,
-  tests: readonly string[],
-  find: string,
-  replace: string,
-): Mutant {
-  return { name: `feed: ${name}`, tests, edits: [{ file, find, replace }] };
-}
+const mutantIn = singleMutantsOf('feed');
 
 const groups: readonly Mutant[] = [
   mutantIn(FEED, 'the group at `since` is told', [CHANGES], 'if (lsn <= fromLsn)', 'if (lsn < fromLsn)'),

@@ -1,6 +1,7 @@
 // Mutants of what follows a store: read-only stores beside their owner, and replicas in other threads.
 
 import type { Mutant } from './mutants.js';
+import { singleMutantsOf } from './mutants-of.js';
 
 const FILES = 'test/journal/file-follower.test.ts';
 const PARTS = 'test/replica/inbox.test.ts';
@@ -18,16 +19,7 @@ const SPACES = 'src/kv/namespaces.ts';
 const WAITS = 'src/replica/waits.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
 
-/** Returns a mutant with one fault. */
-function mutantIn(
-  file: string,
-  name: string,
-  tests: readonly string[],
-  find: string,
-  replace: string,
-): Mutant {
-  return { name: `followers: ${name}`, tests, edits: [{ file, find, replace }] };
-}
+const mutantIn = singleMutantsOf('followers');
 
 export const followerMutants: readonly Mutant[] = [
   mutantIn(WALK, 'the last commit counts as proven', [FILES], 'if (commit.endLsn > proven) break;', ''),

@@ -1,6 +1,7 @@
 // Mutants of transactions: reads that are not recorded, checks that miss a change, and parts that are undone by halves.
 
-import type { Edit, Mutant } from './mutants.js';
+import type { Mutant } from './mutants.js';
+import { mutantsOf } from './mutants-of.js';
 
 const ENDS = 'test/kv/transaction-ends.test.ts';
 const FOREIGN_CODE = 'test/kv/transaction-foreign-code.test.ts';
@@ -31,15 +32,7 @@ const VIEW = 'src/kv/write/transaction-view.ts';
 const VIEWED = 'src/kv/write/viewed-entries.ts';
 const WRITE_LOG = 'src/kv/entries/write-log.ts';
 
-/** Returns a mutant with faults in one file. */
-function mutantIn(
-  file: string,
-  name: string,
-  tests: readonly string[],
-  ...edits: Omit<Edit, 'file'>[]
-): Mutant {
-  return { name: `transactions: ${name}`, tests, edits: edits.map((edit) => ({ file, ...edit })) };
-}
+const mutantIn = mutantsOf('transactions');
 
 const reads: readonly Mutant[] = [
   mutantIn(VIEW, 'a count is not recorded', [INVARIANTS, HISTORIES], {

@@ -1,6 +1,7 @@
 // Mutants of watches: changes that are missed, states that are told too early or twice, and what a watch leaves behind.
 
-import type { Edit, Mutant } from './mutants.js';
+import type { Mutant } from './mutants.js';
+import { mutantsOf } from './mutants-of.js';
 
 const CRASHES = 'test/simulation/watch-crashes.test.ts';
 const HISTORIES = 'test/kv/watch-histories.test.ts';
@@ -19,15 +20,7 @@ const WAKEABLE = 'src/kv/write/wakeable.ts';
 const WATCHES = 'src/kv/write/watches.ts';
 const WRITE_PATH = 'src/kv/write/write-path.ts';
 
-/** Returns a mutant with faults in one file. */
-function mutantIn(
-  file: string,
-  name: string,
-  tests: readonly string[],
-  ...edits: Omit<Edit, 'file'>[]
-): Mutant {
-  return { name: `watches: ${name}`, tests, edits: edits.map((edit) => ({ file, ...edit })) };
-}
+const mutantIn = mutantsOf('watches');
 
 const told: readonly Mutant[] = [
   mutantIn(WATCHES, 'a state is told before it is durable', [KEYS, CRASHES], {
