@@ -2,13 +2,14 @@
 // another process.
 
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
+import { isWithin } from '../encoding/key-bounds.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { Schema } from '../entries/schema.js';
 import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import { isBirth, readWriteSet } from '../write/record-reader.js';
 import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH, WriteSet } from '../write/write-set.js';
-import { type ChangeFilter, cut, isWithin, rangeOf } from './change-filter.js';
+import { type ChangeFilter, cut, rangeOf } from './change-filter.js';
 import type { Change } from './change-types.js';
 import { FeedSchema } from './feed-schema.js';
 

@@ -16,12 +16,6 @@ export interface ChangeFilter {
 /** The filter that lets all changes through. */
 export const EVERYTHING: ChangeFilter = { isOf: () => true, bounds: ALL_KEYS };
 
-/** Returns true if the key is within the bounds. */
-export function isWithin({ low, lowInclusive, high, highInclusive }: KeyBounds, key: IndexKey): boolean {
-  const isAbove = low === undefined || (lowInclusive ? key >= low : key > low);
-  return isAbove && (high === undefined || (highInclusive ? key <= high : key < high));
-}
-
 /** Returns the bounds of the keys that are within both; null if no key can be. */
 export function cut(one: KeyBounds, other: KeyBounds): KeyBounds | null {
   const isLow = isTighterLow(one, other) ? one : other;
