@@ -9,7 +9,7 @@ const WALL_START_MS = 1_767_225_600_000;
 const LOOK_MS = 0.001;
 const OPERATION_MS = 0.01;
 
-/** What a clock shows. The clock of the machine goes on after a crash. */
+/** A reading of a clock. The clock of the machine goes on after a crash. */
 export interface ClockReading {
   readonly nowMs: number;
   readonly wallShiftMs: number;

@@ -17,7 +17,7 @@ import type { IndexWalk, OrderedKeySet } from './view.js';
 /** The postings of one entry in one index: none, one, or several that ascend. */
 export type EntryPostings = Posting | readonly Posting[] | null;
 
-/** What the program says of an index. */
+/** The declaration of an index by the program. */
 export interface IndexSpec {
   readonly isUnique: boolean;
   /** True when the function returns an array of index values. */

@@ -34,7 +34,7 @@ export interface IndexDefinitions {
 export type NoIndexes = Record<never, never>;
 
 /**
- * What makes definitions of indexes: the option `indexes` of db.namespace() is a function that takes it. Each definition is
+ * The maker of definitions of indexes: the option `indexes` of db.namespace() is a function that takes it. Each definition is
  * a function that takes a value, as the store returns it, and its key, and returns an index value: null, a boolean, a number,
  * a bigint, a string, a Uint8Array, or an array of these; at most 65,536 bytes. Index values have the order of the parts of
  * tuple keys.

@@ -14,7 +14,7 @@ import { ALL_OF_THEM, boundsOf } from './key-intervals.js';
 import { DELETED_ID, MergedKeys } from './merged-keys.js';
 import type { Overlay } from './overlay.js';
 
-/** What index overlays ask about one space. */
+/** The part of a transaction that its index overlays use for one space. */
 export interface IndexSource {
   readonly overlay: Overlay;
   /** Returns an index beneath the operations. Throws when it is not ready. */

@@ -3,7 +3,7 @@
 
 import { queueMicrotask } from '../../schedulers.js';
 
-/** What runs. */
+/** The foreign code that runs. */
 const NOTHING = 0;
 const TRANSACTION = 1;
 const INDEX = 2;

@@ -83,7 +83,7 @@ export class TransactionIndex extends RecordedIndex implements IndexedView {
     return size;
   }
 
-  /** Of entries with one value, which only this transaction can have made, returns the one that was put last. */
+  /** Returns the one that was put last of the entries with one value, which only this transaction can have made. */
   first(bytes: ValueBytes): readonly [posting: Posting, id: EntryId] | undefined {
     const bounds = postingsOf(bytes);
     const walk = this.keys.walk(bounds);
