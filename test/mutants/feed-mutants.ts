@@ -13,6 +13,7 @@ const HISTORIES = 'test/kv/feed-histories.test.ts';
 const DECODER = 'src/kv/feed/change-decoder.ts';
 const FEED = 'src/kv/feed/change-feed.ts';
 const FEEDS = 'src/kv/feed/change-feeds.ts';
+const BOUNDS = 'src/kv/encoding/key-bounds.ts';
 const FILTER = 'src/kv/feed/change-filter.ts';
 const FOLLOWED = 'src/kv/followed-feeds.ts';
 const FOLLOWER = 'src/journal/read/file-follower.ts';
@@ -149,11 +150,11 @@ const changes: readonly Mutant[] = [
     'if (isClear) clears = 1;',
   ),
   mutantIn(
-    FILTER,
+    BOUNDS,
     'a key at an open bound is told',
     [CHANGES],
-    'lowInclusive ? key >= low : key > low',
-    'key >= low',
+    'lowInclusive ? key < low : key <= low',
+    'key < low',
   ),
   mutantIn(
     FILTER,
