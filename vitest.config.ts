@@ -29,10 +29,13 @@ const OF_A_PROCESS =
 
 /** The others follow one another in processes that start, and load the store, but once. */
 const SHARING = fs
-  .readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .readdirSync(`${import.meta.dirname}/test`, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts'))
   .map((name) => `test/${name}`)
-  .filter((file) => !FIRST.includes(file) && !OF_A_PROCESS.test(fs.readFileSync(file, 'utf8')));
+  .filter(
+    (file) =>
+      !FIRST.includes(file) && !OF_A_PROCESS.test(fs.readFileSync(`${import.meta.dirname}/${file}`, 'utf8')),
+  );
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
