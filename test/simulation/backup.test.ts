@@ -24,7 +24,7 @@ import {
 } from './store-workload.js';
 
 const STEPS = 30;
-const STATES = 700;
+const STATES = 400;
 const TARGETS = ['/data/first', '/data/second', '/data/deep/third'] as const;
 
 type BackupFact =
@@ -144,7 +144,7 @@ describe('a crash while a backup that failed is cleared away', () => {
   it('leaves nothing that opens as less than it was', { timeout: 120_000 }, async () => {
     await exploreCrashes<Fact>({
       seed: 8,
-      statesMax: 3000,
+      statesMax: 1500,
       kinds: ['power-cut-strict'],
       disk: { directories: ['/data'] },
       workload: async (storage, record, disk) => {
