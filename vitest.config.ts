@@ -6,20 +6,22 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What takes longest, from the longest: one of them that begins last would leave the other cores without work. */
 const FIRST = [
   'test/simulation/store-crashes.test.ts',
-  'test/simulation/store-faults.test.ts',
-  'test/native/leaks.test.ts',
-  'test/damage/damage.test.ts',
-  'test/kv/entries.test.ts',
-  'test/processes/kill.test.ts',
-  'test/journal/recycling.test.ts',
   'test/native/teardown.test.ts',
+  'test/simulation/store-faults.test.ts',
+  'test/kv/entries.test.ts',
+  'test/kv/stops-in-hooks.test.ts',
   'test/processes/lock.test.ts',
-  'test/kv/salvage.test.ts',
+  'test/damage/damage.test.ts',
   'test/kv/endurance.test.ts',
-  'test/package/package.test.ts',
+  'test/processes/kill.test.ts',
+  'test/kv/salvage.test.ts',
+  'test/processes/following.test.ts',
+  'test/native/leaks.test.ts',
+  'test/journal/recycling.test.ts',
   'test/kv/stops.test.ts',
-  'test/native/core.test.ts',
   'test/simulation/backup.test.ts',
+  'test/package/package.test.ts',
+  'test/native/core.test.ts',
   'test/models/models.test.ts',
 ];
 
@@ -56,8 +58,8 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     pool: 'forks',
-    // Vitest leaves one core to itself, and has nothing to do on it while the tests run.
-    maxWorkers: availableParallelism(),
+    // One more than there are cores: many tests wait, for a disk or for another process.
+    maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: LongestFirst },
     projects: [
       {
