@@ -144,7 +144,7 @@ describe('a crash while a backup that failed is cleared away', () => {
   it('leaves nothing that opens as less than it was', { timeout: 120_000 }, async () => {
     await exploreCrashes<Fact>({
       seed: 8,
-      statesMax: 1500,
+      statesMax: 3000,
       kinds: ['power-cut-strict'],
       disk: { directories: ['/data'] },
       workload: async (storage, record, disk) => {
