@@ -138,7 +138,7 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
       directory,
       codecs,
       schema,
-      followedPostings: (writes: WriteSet) => makeFollowedPostings(this.postings, schema.links, writes),
+      followedPostings: (writes: WriteSet) => makeFollowedPostings(this.postings, schema, writes),
       namespaces,
       watches: this.watches.registry,
       assertOpen: () => this.assertOpen(),

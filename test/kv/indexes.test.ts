@@ -243,6 +243,9 @@ describe('a unique index', () => {
     ],
     ['a put of a key that was cleared first', [{ type: 'clear' }, put('d', 'same'), put('e', 'same')]],
     ['a delete that comes too late', [put('e', 'same'), put('d', 'same'), { type: 'delete', key: 'a' }]],
+    // A touch once counted as if it took the value from the entry.
+    ['a touch of the entry that has it', [{ type: 'touch', key: 'a', ttl: 50 }, put('d', 'ada@example.com')]],
+    ['a touch afterwards', [put('d', 'ada@example.com'), { type: 'touch', key: 'a', ttl: 50 }]],
   ])('refuses doubles by %s', async (_, operations) => {
     const { world, users } = await threeUsers();
     const before = world.content;

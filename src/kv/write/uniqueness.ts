@@ -90,9 +90,10 @@ class NetResult {
     return found !== undefined && found < 0 && writes.putOf(-1 - found) === operation;
   }
 
-  /** Returns true when the write puts or deletes a key. */
+  /** Returns true when the write puts or deletes an entry. A touch leaves it its value. */
   hasReplaced(space: Space, key: IndexKey): boolean {
-    return this.#overlayOf(space).covers(key);
+    const found = this.#overlayOf(space).find(key);
+    return found === undefined || (found < 0 && this.#writes.hasValue(-1 - found));
   }
 
   /** Gives a value to a key. Returns another key that the write has given it to, or undefined. */
