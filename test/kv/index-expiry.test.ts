@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { msgpack } from '../../src/index.js';
+import { inMemory } from '../../src/testing/index.js';
 import { World } from './transaction-tools.js';
 
 interface Session {
@@ -112,6 +113,26 @@ test('a put of a value that a due entry had removes that entry first, also after
   for await (const { changes } of db.changes({ since, live: false }))
     kinds.push(changes.map(({ type }) => type));
   expect(kinds).toEqual([['delete', 'put']]);
+});
+
+test('a value that a due entry had is free in a unique index of a read-only store', async () => {
+  // The reader once found two entries with one value, and gave its index up, because the first one was hidden but still in
+  // the index. The owner has no index here, so it does not remove the due entry in the record of the put.
+  let now = 1000;
+  const { open } = inMemory();
+  const db = await open('/db', { clock: () => now });
+  const values = db.namespace('values', { valueEncoding: msgpack<number>() });
+  await values.put('a', 1, { expiresAt: 2000 });
+  const reader = await open('/db', { readOnly: true });
+  const { indexes } = reader.namespace('values', {
+    valueEncoding: msgpack<number>(),
+    indexes: (index) => ({ by: index.unique((value) => value) }),
+  });
+  now = 3000;
+  await values.put('b', 1);
+  await reader.refresh();
+  expect([...indexes.by.keys()]).toEqual(['b']);
+  await Promise.all([db.close(), reader.close()]);
 });
 
 test('a touch changes no index', async () => {

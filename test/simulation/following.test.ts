@@ -206,28 +206,3 @@ describe('a read-only store beside its owner', () => {
     },
   );
 });
-
-describe('a unique index of a read-only store', () => {
-  // The reader once found two entries with one value, and gave its index up, because the first one was hidden but still in
-  // the index. The owner has no index here, so it does not remove the due entry in the record of the put.
-  test('stays, when a value is put again that a due entry had', async () => {
-    const disk = new SimulatedDisk({ seed: 1, directories: ['/'] });
-    let now = 1000;
-    const options = resolveStoreOptions({ clock: () => now });
-    const owner = await openStoreOn(disk.life(), DIRECTORY, options);
-    const values = owner.namespace('values');
-    values.put('a', 1 as never, { expiresAt: 2000 });
-    await owner.flush();
-    const reader = await openStoreOn(disk.life(), DIRECTORY, resolveStoreOptions({ readOnly: true }));
-    const indexed = reader.namespace('values', {
-      indexes: (index) => ({ by: index.unique((value) => value as number) }),
-    });
-    now = 3000;
-    values.put('b', 1 as never);
-    await owner.flush();
-    await reader.refresh();
-    expect([...indexed.indexes.by.keys()]).toEqual(['b']);
-    await reader.close();
-    await owner.close();
-  });
-});
