@@ -302,6 +302,13 @@ describe('a function', () => {
     expect(() => values.put('a', undefined)).toThrow();
     expect(() => values.put('a', 'text')).toThrow(/expected an array of index values/);
     expect(() => values.put('a', [1, {}])).toThrow(/"values"\[1\]: expected .* got an object/);
+    // The promise once rejected where nobody handled it, which ends a process.
+    const promises = namespaceWith((index) => ({
+      by: index.many(() => [1, Promise.reject(new Error('late'))] as never),
+    }));
+    await expect(promises.then(async (of) => of.values.put('a', 1))).rejects.toThrow(
+      /"values"\[1\]: .* got a Promise/,
+    );
     values.put('a', [3, 1, 3, 2, 1]);
     expect([...values.indexes.by.entries()].map(([value]) => value)).toEqual([1, 2, 3]);
   });

@@ -4,7 +4,7 @@
 import type { Schema } from '../entries/schema.js';
 import type { EntryPostings, SecondaryIndex } from '../entries/secondary-index.js';
 import type { PostingMaker } from './index-postings.js';
-import { firstDouble } from './uniqueness.js';
+import { alreadyDouble, firstDouble } from './uniqueness.js';
 import { PUT, type WriteSet } from './write-set.js';
 
 /** Makes the postings of all puts of a write that was read. Call it before the write is applied. Runs foreign code. */
@@ -17,8 +17,8 @@ export function makeFollowedPostings(maker: PostingMaker, schema: Schema, writes
   }
   if (!writes.hasPostings) return;
   leaveDue(schema, writes);
-  for (let double = firstDouble(writes); double !== null; double = firstDouble(writes))
-    double.index.turnOff(double.error);
+  const next = () => firstDouble(writes, alreadyDouble);
+  for (let double = next(); double !== null; double = next()) double.index.turnOff(double.error);
 }
 
 /** Has the entries leave that the log has found due: they hold no value of a unique index. */
