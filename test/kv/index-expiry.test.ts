@@ -24,6 +24,14 @@ async function opened() {
   return { world, db: world.db, time, sessions };
 }
 
+/** Returns the kinds of the changes of each write above an LSN. */
+async function kindsSince(db: World['db'], since: number): Promise<string[][]> {
+  const kinds: string[][] = [];
+  for await (const { changes } of db.changes({ since, live: false }))
+    kinds.push(changes.map(({ type }) => type));
+  return kinds;
+}
+
 test('reads of an index do not see a due entry', async () => {
   const { time, sessions } = await opened();
   sessions.put('a', { token: 't1', user: 'ada' }, { ttl: 10 });
@@ -109,10 +117,22 @@ test('a put of a value that a due entry had removes that entry first, also after
   sessions.clear({ gte: 'b' });
   const since = db.lastLsn;
   await sessions.put('c', { token: 'same', user: 'cyd' });
-  const kinds: string[][] = [];
-  for await (const { changes } of db.changes({ since, live: false }))
-    kinds.push(changes.map(({ type }) => type));
-  expect(kinds).toEqual([['delete', 'put']]);
+  expect(await kindsSince(db, since)).toEqual([['delete', 'put']]);
+});
+
+// An entry that was due before its index was built, once gave its value up in a later record.
+test('a put removes the due entry first that had its value in an earlier life', async () => {
+  const { world, time, sessions } = await opened();
+  await sessions.put('a', { token: 'same', user: 'ada' }, { ttl: 10 });
+  const next = await world.reopened({ clock: () => time.now });
+  time.now = 2000;
+  const again = next.db.namespace('sessions', {
+    valueEncoding: msgpack<Session>(),
+    indexes: (index) => ({ byToken: index.unique((session) => session.token) }),
+  });
+  const since = next.db.lastLsn;
+  await again.put('c', { token: 'same', user: 'cyd' });
+  expect(await kindsSince(next.db, since)).toEqual([['delete', 'put']]);
 });
 
 test('a value that a due entry had is free in a unique index of a read-only store', async () => {
