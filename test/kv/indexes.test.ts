@@ -1,7 +1,7 @@
 // Secondary indexes: what their reads show, what is unique, and what a wrong function does.
 
 import { describe, expect, test } from 'vitest';
-import type { IndexDefinitions, IndexFactory } from '../../src/index.js';
+import type { IndexDefinitions, IndexFactory, TuplePart } from '../../src/index.js';
 import { msgpack } from '../../src/index.js';
 import { World } from './transaction-tools.js';
 
@@ -123,6 +123,41 @@ describe('reads', () => {
       ['math', 'b', BOB],
     ]);
   });
+
+  // A key that begins with FF was once read as a part of the value before it, and "a" was taken for "a" with a zero behind:
+  // reads gave keys that nobody had put, and a unique index refused other values.
+  test.each([
+    ['strings', ['a', 'a\0', 'a\0b']],
+    ['bytes', [Uint8Array.of(1), Uint8Array.of(1, 0), Uint8Array.of(1, 0, 255)]],
+    ['arrays', [['a'], ['a', null], ['a\0']]],
+  ])(
+    'tell %s from those that begin so, whatever their keys are',
+    async (_, ascending: readonly TuplePart[]) => {
+      const { db } = await World.open();
+      const values = db.namespace('values', {
+        keyEncoding: 'bytes',
+        valueEncoding: msgpack<TuplePart>(),
+        indexes: (index) => ({ by: index.unique((value) => value) }),
+      });
+      const texts = db.namespace('texts', {
+        valueEncoding: msgpack<TuplePart>(),
+        indexes: (index) => ({ by: index((value) => value) }),
+      });
+      for (const [at, value] of ascending.entries()) {
+        for (const other of ascending.slice(at)) expect(values.indexes.by.getKey(other)).toBe(undefined);
+        values.put(Uint8Array.of(255, at), value);
+        texts.put(`\u00ff${at}`, value);
+      }
+      for (const [at, value] of ascending.entries()) {
+        expect(values.indexes.by.getKey(value)).toEqual(Uint8Array.of(255, at));
+        expect(values.indexes.by.count({ gt: value })).toBe(2 - at);
+        expect(values.indexes.by.count({ lte: value })).toBe(at + 1);
+        expect([...texts.indexes.by.entries({ gte: value, lte: value })]).toEqual([
+          [value, `\u00ff${at}`, value],
+        ]);
+      }
+    },
+  );
 
   test('refuse wrong values and ranges by name', async () => {
     const { users } = await threeUsers();

@@ -4,8 +4,7 @@
 import { nextTurn } from '../../schedulers.js';
 import { ALL_KEYS } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import type { Posting } from '../encoding/postings.js';
-import { readPart } from '../encoding/tuple-key-reader.js';
+import { type Posting, readPosting } from '../encoding/postings.js';
 import type { EntryPostings, SecondaryIndex } from '../entries/secondary-index.js';
 import type { Space } from '../entries/space.js';
 import { assertNotDropped } from './conditions.js';
@@ -171,15 +170,15 @@ class Build {
     const bounds = { ...ALL_KEYS, low: this.#lastPosting };
     const walk = index.walk(bounds, false, POSTINGS_PER_PART);
     let last: Posting | undefined;
-    let lastEnd = 0;
+    let lastKeyAt = 0;
     for (let count = 0; walk.advance(); count++) {
       const posting = walk.key;
-      if (last !== undefined && posting.startsWith(last.slice(0, lastEnd))) {
+      if (last !== undefined && posting.startsWith(last.slice(0, lastKeyAt))) {
         this.#giveUp(index, alreadyDouble(this.#space, index, last, posting));
         return false;
       }
       last = posting;
-      lastEnd = readPart(posting).end;
+      lastKeyAt = readPosting(posting).keyAt;
       if (count === POSTINGS_PER_PART - 1) {
         this.#lastPosting = last;
         return false;
