@@ -86,7 +86,7 @@ function outcomeOf(program: string, at: number): Promise<Outcome> {
 }
 
 /** Of a call with more hooks, as many are taken from its whole length. */
-const STOPS_MAX = 8;
+const STOPS_MAX = 12;
 
 describe('stopped inside a hook, nothing is lost and nothing hangs after', () => {
   it.each([
