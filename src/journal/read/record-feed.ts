@@ -36,6 +36,8 @@ export interface RecordFeed {
    * a record.
    */
   next(): Promise<RecordWindow | null>;
+  /** Returns the next window if it is in memory; otherwise null, and next() waits for it. Throws what next() rejects with. */
+  take(): RecordWindow | null;
   /** Ends the feed, and releases the segments that it needs. Idempotent. */
   close(): void;
 }
@@ -152,21 +154,26 @@ class SegmentFeed implements RecordFeed {
   }
 
   async next(): Promise<RecordWindow | null> {
-    const { journal, recent } = this.#feeds;
-    while (!this.#isClosed && !journal.isClosed()) {
-      const syncedLsn = journal.syncedLsn();
-      this.#assertNotBehind(syncedLsn);
-      this.#pin.lsn = this.#place.lsn;
-      if (this.#place.lsn >= syncedLsn) {
+    while (!this.#isEnded) {
+      const shared = this.take();
+      if (shared !== null) return shared;
+      if (this.isCaughtUp) {
         await this.#whenMore();
         continue;
       }
-      const commit = this.#windows === null ? recent.find(this.#place.lsn) : null;
-      if (commit !== null) return this.#windowOf(commit);
-      const window = await this.#nextOfSegments(syncedLsn);
+      const window = await this.#nextOfSegments();
       if (window !== null && !this.#isClosed) return window;
     }
     return null;
+  }
+
+  take(): RecordWindow | null {
+    if (this.#isEnded) return null;
+    this.#assertNotBehind();
+    this.#pin.lsn = this.#place.lsn;
+    if (this.#windows !== null || this.isCaughtUp) return null;
+    const commit = this.#feeds.recent.find(this.#place.lsn);
+    return commit === null ? null : this.#windowOf(commit);
   }
 
   close(): void {
@@ -179,7 +186,12 @@ class SegmentFeed implements RecordFeed {
     this.#windows = null;
   }
 
-  #assertNotBehind(syncedLsn: number): void {
+  get #isEnded(): boolean {
+    return this.#isClosed || this.#feeds.journal.isClosed();
+  }
+
+  #assertNotBehind(): void {
+    const syncedLsn = this.#feeds.journal.syncedLsn();
     if (!this.#isLost && syncedLsn - this.#reachedLsn <= this.#maxLagBytes) return;
     const { held } = this.#feeds;
     const oldestLsn = held.definedStartLsn ?? syncedLsn;
@@ -212,9 +224,10 @@ class SegmentFeed implements RecordFeed {
   }
 
   /** Returns the next window from segments, or null if they end here. */
-  async #nextOfSegments(syncedLsn: number): Promise<RecordWindow | null> {
+  async #nextOfSegments(): Promise<RecordWindow | null> {
     const { storage, held, recent, journal } = this.#feeds;
     if (this.#windows === null) {
+      const syncedLsn = journal.syncedLsn();
       this.#windowsEndLsn = syncedLsn;
       // Commits that become durable while the rest is read follow from memory.
       if (syncedLsn - this.#place.lsn <= SHARED_BYTES_MAX) recent.join(this);
@@ -243,6 +256,7 @@ class CommitWindow implements RecordWindow {
   start = 0;
   end = 0;
   lsn: Lsn;
+  readonly shared: unknown[] | null;
   readonly #commit: RecentCommit;
   readonly #place: ReaderPlace;
   readonly #view: DataView;
@@ -252,6 +266,7 @@ class CommitWindow implements RecordWindow {
     this.bytes = frames;
     this.#commit = commit;
     this.#place = place;
+    this.shared = place.lsn === startLsn ? commit.shared : null;
     this.#view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
     this.lsn = (isBoundary ? place.lsn : startLsn) as Lsn;
   }

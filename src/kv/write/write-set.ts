@@ -115,6 +115,8 @@ export class WriteSet implements WrittenValues {
   hasOwnKeys = false;
   /** True when an operation is in another space than the root space. */
   isInNamespaces = false;
+  /** True when a record that was read creates or defines a space, also one that is known already. */
+  definesSpaces = false;
   /** The number of checks. Each array below has one place for each check. */
   checkCount = 0;
   checkSpaces: (Space | null)[] = [];
@@ -500,6 +502,7 @@ export class WriteSet implements WrittenValues {
     if (this.#definedAgain.size > 0) this.#definedAgain = new Map();
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
+    this.definesSpaces = false;
     this.hasPostings = false;
   }
 
