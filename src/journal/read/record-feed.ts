@@ -218,7 +218,8 @@ class SegmentFeed implements RecordFeed {
   }
 
   #windowOf(commit: RecentCommit): RecordWindow {
-    const window = new CommitWindow(commit, this.#place, this.#isBoundary);
+    const isShared = this.#feeds.recent.readerCount > 1;
+    const window = new CommitWindow(commit, this.#place, this.#isBoundary, isShared);
     this.#isBoundary = true;
     return window;
   }
@@ -261,12 +262,12 @@ class CommitWindow implements RecordWindow {
   readonly #place: ReaderPlace;
   readonly #view: DataView;
 
-  constructor(commit: RecentCommit, place: ReaderPlace, isBoundary: boolean) {
+  constructor(commit: RecentCommit, place: ReaderPlace, isBoundary: boolean, isShared: boolean) {
     const { frames, startLsn } = commit;
     this.bytes = frames;
     this.#commit = commit;
     this.#place = place;
-    this.shared = place.lsn === startLsn ? commit.shared : null;
+    this.shared = isShared && place.lsn === startLsn ? commit.shared : null;
     this.#view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
     this.lsn = (isBoundary ? place.lsn : startLsn) as Lsn;
   }

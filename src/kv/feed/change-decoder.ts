@@ -9,7 +9,7 @@ import { ROOT_ID, type Space } from '../entries/space.js';
 import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH } from '../write/write-set.js';
 import { type ChangeFilter, cut, rangeOf } from './change-filter.js';
 import type { Change } from './change-types.js';
-import { keyOf, putValueOf, type RecordOperation, type RecordOperations } from './record-operations.js';
+import { keyOf, putValueOf, type RecordOperation } from './record-operations.js';
 
 /** The part of a store that a decoder uses. */
 export interface DecodedStore {
@@ -19,7 +19,7 @@ export interface DecodedStore {
 }
 
 /** Returns true if a record drops a space of the filter. */
-export function hasDropped({ operations }: RecordOperations, filter: ChangeFilter): boolean {
+export function hasDropped(operations: readonly RecordOperation[], filter: ChangeFilter): boolean {
   return operations.some(({ kind, space }) => kind === DROP && filter.isOf(space));
 }
 
@@ -37,25 +37,27 @@ export class ChangeDecoder {
   }
 
   /**
-   * Returns the changes of a record that the filter lets through. Runs decoders of the program.
+   * Returns the changes of a record that the filter lets through. `bytes` holds the values. Runs decoders of the program.
    *
    * @throws KEELSON_DECODE, KEELSON_ENCODING_MISMATCH, and what a decoder of the program throws.
    */
-  changes({ bytes, operations }: RecordOperations): Change[] {
-    const changes: Change[] = [];
+  changes(operations: readonly RecordOperation[], bytes: Uint8Array): Change[] {
+    // An empty array that grows takes memory for 17 changes.
+    let changes: Change[] | null = null;
     for (let at = 0; at < operations.length; at++) {
-      const operation = operations[at]!;
-      if (!this.#filter.isOf(operation.space)) continue;
-      const change = this.#change(operation, bytes);
-      if (change !== null) changes.push(change);
+      const change = this.#change(operations[at]!, bytes);
+      if (change === null) continue;
+      if (changes === null) changes = [change];
+      else changes.push(change);
     }
-    return changes;
+    return changes ?? [];
   }
 
   #change(operation: RecordOperation, bytes: Uint8Array): Change | null {
     const { kind, space, indexKey, deadline: expiresAt } = operation;
     const { name: namespace, keyCodec, valueEncodingName } = space;
     const { bounds } = this.#filter;
+    if (!this.#filter.isOf(space)) return null;
     if (kind === CREATE)
       return { type: 'create', namespace, keyEncoding: keyCodec.name, valueEncoding: valueEncodingName };
     if (kind === DROP) {

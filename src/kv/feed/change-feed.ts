@@ -11,7 +11,7 @@ import { ChangeDecoder, type DecodedStore, hasDropped } from './change-decoder.j
 import { type ChangeFilter, EVERYTHING } from './change-filter.js';
 import type { Change, ChangeGroup } from './change-types.js';
 import { FeedSchema } from './feed-schema.js';
-import { OperationsReader, type RecordOperations } from './record-operations.js';
+import { OperationsReader, type RecordOperation } from './record-operations.js';
 
 /** A feed with a filter tells how far it is after this much log of which it tells nothing. */
 const SILENT_BYTES_MAX = 4 * 1024 * 1024;
@@ -103,7 +103,7 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
   #changesOf(window: RecordWindow): readonly Change[] | null {
     const { fromLsn, endLsn, filter } = this.#plan;
     const { lsn, start, end } = window;
-    const record = this.#read(window);
+    const operations = this.#read(window);
     if (this.#lsn < fromLsn && lsn > fromLsn && !this.#startsHere(lsn, end - start)) {
       throw new RangeError(
         `since: expected the LSN of a write, got ${fromLsn}, which is inside the record that ends at ${lsn}`,
@@ -112,23 +112,23 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
     this.#lsn = lsn;
     if (lsn <= fromLsn) return null;
     if (lsn >= endLsn) this.#isOver = true;
-    const changes = this.#decoder.changes(record);
-    if (this.#isFiltered && hasDropped(record, filter)) this.#isOver = true;
+    const changes = this.#decoder.changes(operations, window.bytes);
+    if (this.#isFiltered && hasDropped(operations, filter)) this.#isOver = true;
     const isSilent = changes.length === 0 && (!this.#isFiltered || lsn - this.#toldLsn < SILENT_BYTES_MAX);
     return isSilent ? null : changes;
   }
 
   /** Returns the operations of the record that the window has found. Another feed may have read them. */
-  #read({ bytes, start, end, shared }: RecordWindow): RecordOperations {
+  #read({ bytes, start, end, shared }: RecordWindow): readonly RecordOperation[] {
     const place = this.#windowRecords++;
-    const isShared = shared !== null && end <= SHARED_BYTES_MAX;
-    const known = isShared ? (shared[place] as RecordOperations | undefined) : undefined;
-    if (known !== undefined && !known.isOfSchema) return known;
+    const list = end <= SHARED_BYTES_MAX ? (shared as (readonly RecordOperation[] | null)[] | null) : null;
+    const known = list?.[place] ?? null;
+    if (known !== null) return known;
     const { store, spaces, isCurrent } = this.#plan;
     this.#reader ??= new OperationsReader(new FeedSchema(store.schema, spaces, isCurrent), store.schema);
-    const record = this.#reader.read(bytes, start, end);
-    if (isShared && place === shared.length) shared.push(record);
-    return record;
+    const operations = this.#reader.read(bytes, start, end);
+    if (list?.length === place) list.push(this.#reader.isOfSchema ? null : operations);
+    return operations;
   }
 
   /** Returns true if the record that ends at `lsn` starts where the feed does. */
