@@ -2,6 +2,7 @@
 // from the memory of commits, and one that is behind from segments.
 
 import { KeelsonError } from '../../errors.js';
+import { nextTurn } from '../../schedulers.js';
 import { FRAME_OVERHEAD_BYTES, type Storage } from '../../storage/index.js';
 import type { PendingCommit } from '../commit/pending-commit.js';
 import type { Lsn } from '../format/lsn.js';
@@ -75,9 +76,17 @@ export class RecordFeeds {
     this.recent.add(commit);
   }
 
-  /** Wakes every feed that waits, because a commit is durable, or the journal is closed or poisoned. */
+  /** Wakes every feed that waits, because the journal is closed or poisoned. */
   wake(): void {
     for (const wake of [...this.#wakes]) wake();
+  }
+
+  /**
+   * Wakes every feed that waits in the next turn of the event loop, because a commit is durable. The writers that wait for
+   * it go on before, so the disk writes their next commit while feeds decode this one. May run foreign code.
+   */
+  wakeSoon(): void {
+    if (this.#wakes.size > 0) void nextTurn().then(() => this.wake());
   }
 
   /** Resolves when `isOver` held at the call, at the next wake(), or when the function is called that `onWait` is given. */
