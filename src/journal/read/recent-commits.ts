@@ -7,7 +7,7 @@ import type { PendingCommit } from '../commit/pending-commit.js';
 export const SHARED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The number of commits of which readers share what they make of the records. */
-const SHARED_COMMITS = 4;
+const SHARED_COMMITS_MAX = 4;
 
 /** A durable commit with records. */
 export interface RecentCommit {
@@ -64,7 +64,7 @@ export class RecentCommits {
       if (this.#readers.size === 0) return;
       const frames = commit.copyOfFrames();
       const { sequence } = segment;
-      const old = this.#commits.at(-SHARED_COMMITS);
+      const old = this.#commits.at(-SHARED_COMMITS_MAX);
       if (old !== undefined) old.shared.length = 0;
       this.#commits.push({ startLsn, endLsn, frames, sequence, offsetEnd: offset + bytesOnDisk, shared: [] });
       this.#bytes += frames.length;

@@ -17,7 +17,7 @@ import { OperationsReader, type RecordOperation } from './record-operations.js';
 const SILENT_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Feeds share the operations of so many bytes of each commit. Those of small records take several times the memory. */
-const SHARED_BYTES_MAX = 1024 * 1024;
+const SHARED_OPERATIONS_BYTES_MAX = 1024 * 1024;
 
 /** The input of a change feed. */
 export interface ChangeFeedPlan {
@@ -121,7 +121,8 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
   /** Returns the operations of the record that the window has found. Another feed may have read them. */
   #read({ bytes, start, end, shared }: RecordWindow): readonly RecordOperation[] {
     const place = this.#windowRecords++;
-    const list = end <= SHARED_BYTES_MAX ? (shared as (readonly RecordOperation[] | null)[] | null) : null;
+    const list =
+      end <= SHARED_OPERATIONS_BYTES_MAX ? (shared as (readonly RecordOperation[] | null)[] | null) : null;
     const known = list?.[place] ?? null;
     if (known !== null) return known;
     const { store, spaces, isCurrent } = this.#plan;
