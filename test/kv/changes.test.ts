@@ -342,6 +342,8 @@ describe('changes()', () => {
       tx.in(one).put('late', 'x');
       await mayEnd;
     });
+    // The function has put its key.
+    await new Promise(setImmediate);
     await one.put('early', 'x');
     const { segments } = db.stats().journal!;
     while (db.stats().journal!.segments === segments) await db.put('k', 'x'.repeat(1000));

@@ -151,8 +151,8 @@ const changes: readonly Mutant[] = [
     WRITES,
     'a namespace that two transactions create is told as created twice',
     [CHANGES],
-    'if (this.isOfOldEpoch || this.createsKnown) this.#defineMissing();',
-    'if (this.isOfOldEpoch) this.#defineMissing();',
+    'for (const space of this.#created.values()) if (space.isThere) this.#definedAgain.set(space.id, space);',
+    '',
   ),
   mutantIn(
     OPERATIONS,

@@ -135,8 +135,8 @@ export class WritePath {
     const { log, schema } = this.#parts;
     let record = writes.finish();
     this.#ensureRoom(record.at);
-    // Hooks may have written so much that an epoch has started, created the same namespaces, or declared indexes.
-    while (writes.isOfOldEpoch || (writes.isInNamespaces && (writes.createsKnown || !areComplete(writes)))) {
+    // Hooks may have written so much that an epoch has started, or declared indexes.
+    while (writes.isOfOldEpoch || (writes.isInNamespaces && !areComplete(writes))) {
       if (writes.isInNamespaces) this.#parts.postings.complete(writes);
       record = writes.finish();
       this.#ensureRoom(record.at);

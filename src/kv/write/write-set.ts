@@ -412,7 +412,7 @@ export class WriteSet implements WrittenValues {
 
   /** Ends the record and returns it. The record is valid until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
   finish(): RecordMemory {
-    if (this.isOfOldEpoch || this.createsKnown) this.#defineMissing();
+    if (this.isOfOldEpoch) this.#defineMissing();
     const record = this.#writer.finish();
     this.bytes = record.bytes;
     this.view = record.view;
@@ -424,15 +424,7 @@ export class WriteSet implements WrittenValues {
     return this.#schema.epoch !== this.#epoch;
   }
 
-  /** True when another write has created a space that this one creates, so that this record only defines it again. */
-  get createsKnown(): boolean {
-    if (this.#created.size === 0) return false;
-    for (const { id, isThere } of this.#created.values())
-      if (isThere && !this.#definedAgain.has(id)) return true;
-    return false;
-  }
-
-  /** Adds the definitions that the record refers to and that the log lacks in this epoch, and those of known spaces. */
+  /** Adds the definitions that the record refers to and that the log lacks in this epoch. */
   #defineMissing(): void {
     this.#epoch = this.#schema.epoch;
     this.#part = this.#schema.part;
@@ -448,6 +440,7 @@ export class WriteSet implements WrittenValues {
       if (id !== NO_DEFINITION && !this.#schema.isRecorded(id) && !this.#writer.defined.includes(id))
         missing.add(id);
     }
+    // Another write has created such a space since, and this one only defines it again.
     for (const space of this.#created.values()) if (space.isThere) this.#definedAgain.set(space.id, space);
     const spaces = [...this.#definedAgain.values()].slice(before);
     if (missing.size === 0 && spaces.length === 0) return;
