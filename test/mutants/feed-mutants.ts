@@ -121,6 +121,13 @@ const groups: readonly Mutant[] = [
 
 const changes: readonly Mutant[] = [
   mutantIn(
+    FILTER,
+    'the id of a namespace that a read-only store awaits is taken for its own',
+    [CHANGES],
+    'let id = isOwn || space.isThere ? space.id : null;',
+    'let id: number | null = isOwn ? space.id : space.id;',
+  ),
+  mutantIn(
     DECODER,
     'the removal of what has expired is told as a delete',
     [EXPIRY],
