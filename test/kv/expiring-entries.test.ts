@@ -15,10 +15,10 @@ function put(entries: Entries, key: string, deadline: number): void {
 }
 
 describe('a heap of deadlines', () => {
-  test('gives its items in their order, whatever is delayed, dropped and built anew', () => {
+  test('gives its items in their order, whatever is delayed, trimmed and built anew', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.constantFrom('push', 'pop', 'delay', 'rebuild', 'drop'), fc.nat(40)), {
+        fc.array(fc.tuple(fc.constantFrom('push', 'pop', 'delay', 'rebuild', 'trim'), fc.nat(40)), {
           maxLength: 200,
         }),
         (steps) => {
@@ -44,9 +44,8 @@ describe('a heap of deadlines', () => {
               }, ids);
               model = model.filter(({ id }) => id % 3 !== 0);
               for (const item of model) item.deadline += item.id % 2;
-            } else if (what === 'drop') {
-              heap.dropDue(number);
-              model = model.filter(({ deadline }) => deadline > number);
+            } else if (what === 'trim') {
+              heap.trim();
             }
             expect(heap.size).toBe(model.length);
             const deadlines = model.map(({ deadline }) => deadline);
@@ -162,6 +161,23 @@ describe('due entries', () => {
     put(entries, 'a', 60);
     entries.settleDue(70, 10);
     expect(entries.dueKeys(10)).toEqual(['a']);
+  });
+
+  test('find room for all deadlines that a sweep adds before it adds them', () => {
+    const entries = new Entries(1);
+    for (let at = 0; at < 5000; at++) put(entries, `k${at}`, at % 2 === 0 ? 1000 : 5000);
+    entries.settleDue(1000, 10);
+    expect(entries.dueCount).toBe(10);
+    const keys = Array.from({ length: 4000 }, (_, at) => `z${at}`);
+    const staged = keys.map((key) => entries.stage(key, VALUE, 0, VALUE.length, undefined, 6000));
+    const { deadlineBytes } = entries.memory;
+    for (const [at, key] of keys.entries()) entries.link(key, 1, staged[at]!, true);
+    entries.settleDue(1000, Infinity);
+    expect([entries.dueCount, entries.expiringCount]).toEqual([2500, 6500]);
+    expect(entries.memory.deadlineBytes).toBe(deadlineBytes);
+    entries.settleDue(5000, Infinity);
+    expect(entries.expiringCount).toBe(4000);
+    entries.checkValid();
   });
 
   test('that were deleted give back the memory of their deadlines', () => {

@@ -42,7 +42,7 @@ export const expiryMutants: readonly Mutant[] = [
     replace: 'if (before === NO_DEADLINE) this.#heap.push(deadline, id);',
   }),
   mutantIn(EXPIRING, 'no floor hides the due entries that stay', [MODEL], {
-    find: 'this.floor = this.#heap.top <= now ? now : NO_FLOOR;',
+    find: 'this.floor = this.earliest <= now ? now : NO_FLOOR;',
     replace: 'this.floor = NO_FLOOR;',
   }),
   mutantIn(EXPIRING, 'an entry meets the floor of a clock that has gone back', [MODEL], {
@@ -89,13 +89,21 @@ export const expiryMutants: readonly Mutant[] = [
     find: 'if (deadline !== NO_DEADLINE && deadline <= now) return undefined;',
     replace: '',
   }),
-  mutantIn(EXPIRING, 'a sweep forgets an entry whose deadline was extended', [ENTRIES_TEST], {
-    find: 'if (!this.#hasDelayed) this.#heap.dropDue(sweep.now);',
-    replace: 'this.#heap.dropDue(sweep.now);',
+  mutantIn(EXPIRING, 'a sweep forgets an entry that is not due', [ENTRIES_TEST], {
+    find: '      this.#heap.push(deadline, id);\n    };',
+    replace: '    };',
+  }),
+  mutantIn(EXPIRING, 'a sweep hides nothing that it has not visited', [ENTRIES_TEST], {
+    find: 'return this.#sweep === null ? this.#heap.top : NO_DEADLINE;',
+    replace: 'return this.#heap.top;',
+  }),
+  mutantIn(EXPIRING, 'an entry that comes during a sweep has no room for two items', [ENTRIES_TEST], {
+    find: 'this.#sweep === null ? entries : entries * 2 + this.#sweep.itemsLeft',
+    replace: 'entries',
   }),
   mutantIn(ENTRIES, 'a sweep takes entries along that are not due', [ENTRIES_TEST], {
-    find: '        run = null;\n        continue;\n',
-    replace: '        continue;\n',
+    find: '        run = null;\n        if',
+    replace: '        if',
   }),
   mutantIn(ATTEMPT, 'coming due is no delete for what a transaction has read', [HISTORIES], {
     find: 'if (space.isExpiring) expiry.settleAll(space, now);',
@@ -116,6 +124,22 @@ export const expiryMutants: readonly Mutant[] = [
   mutantIn(OPTIONS, 'ttl is rounded down', [FACTS], {
     find: 'now + Math.ceil(ttl)',
     replace: 'now + Math.floor(ttl)',
+  }),
+  mutantIn(REMOVALS, 'a removal ends at a slice that has found nothing', [FACTS], {
+    find: '        if (isLast) break;\n',
+    replace: '        if (isLast || count === 0) break;\n',
+  }),
+  mutantIn(REMOVALS, 'a slice looks at a time of before', [FACTS], {
+    find: '    const now = expiry.now();\n    const writes',
+    replace: '    const now = (this.startNow ??= expiry.now());\n    const writes',
+  }),
+  mutantIn(REMOVALS, 'slices stay as large as they are', [FACTS], {
+    find: 'sliceMs > SLICE_MS_MAX\n',
+    replace: 'sliceMs < 0\n',
+  }),
+  mutantIn(REMOVALS, 'a record of long keys is as long as it comes', [FACTS], {
+    find: '        if (writes.recordBytes >= SLICE_BYTES_MAX) return false;\n',
+    replace: '',
   }),
   mutantIn(REMOVALS, 'the timer goes on in a store that is closed', [FACTS, MODEL], {
     find: '    this.#timer?.cancel();\n',

@@ -196,6 +196,11 @@ export class Entries implements View, Leaving {
     return this.#expiring?.settle(now, max, this.#left, known) ?? 0;
   }
 
+  /** Gives back memory of deadlines that are gone. Call it outside of changes, with nothing put off. */
+  trimDeadlines(): void {
+    this.#expiring?.trim();
+  }
+
   /** Hides the entries that are due at `now` from reads. */
   hideDue(now: number): void {
     this.#expiring?.hide(now);
@@ -487,6 +492,7 @@ export class Entries implements View, Leaving {
     max: number,
     visited: number,
     onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
+    onKept: (deadline: number, id: EntryId) => void,
   ): IndexKey | null {
     const walk = this.#orderedIndex.walk({
       ...ALL_KEYS,
@@ -509,6 +515,7 @@ export class Entries implements View, Leaving {
       const deadline = this.deadlineOf(handle);
       if (deadline === NO_DEADLINE || deadline > now) {
         run = null;
+        if (deadline !== NO_DEADLINE) onKept(deadline, id);
         continue;
       }
       if (run === null) {

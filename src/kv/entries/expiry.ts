@@ -87,13 +87,14 @@ export class Expiry {
     guard.leave();
   }
 
-  /** Forgets the spaces in which nothing expires any more. Call it outside of changes. */
+  /** Forgets the spaces in which nothing expires any more, and memory that the others do not need. Call it outside of changes. */
   tidy(): void {
     // A put that was put off may have a deadline.
     this.#links.run();
     for (const space of this.spaces) {
       const { expiringCount, dueCount } = space.entries;
       if (expiringCount === 0 && dueCount === 0) this.forget(space);
+      space.entries.trimDeadlines();
     }
   }
 
