@@ -54,8 +54,8 @@ export const expiryMutants: readonly Mutant[] = [
     replace: '',
   }),
   mutantIn(EXPIRY, 'a time that the log has is recorded again', [FACTS, MODEL], {
-    find: 'settleAll(space: Space, now: number = NO_TIME)',
-    replace: 'settleAll(space: Space, now: number = space.entries.floor)',
+    find: 'space.entries.settleDue(floor, max, floor)',
+    replace: 'this.settle(space, floor, max)',
   }),
   mutantIn(WRITER, 'no record carries the time at which entries were found due', [FACTS, MODEL, CRASHES], {
     find: 'if (now > this.#highestNow) this.#addHighestNow(now);',
@@ -104,6 +104,22 @@ export const expiryMutants: readonly Mutant[] = [
   mutantIn(ENTRIES, 'a sweep takes entries along that are not due', [ENTRIES_TEST], {
     find: '        run = null;\n        if',
     replace: '        if',
+  }),
+  mutantIn(ENTRIES, 'a count of all keys counts due ones', [ENTRIES_TEST], {
+    find: 'if (!isFree(handle) && this.#isHidden(handle)) hidden++;',
+    replace: '',
+  }),
+  mutantIn(ENTRIES, 'a count of all keys lacks those that were found due twice', [ENTRIES_TEST], {
+    find: 'if (this.#isHidden(this.#handles.get(id))) hidden--;',
+    replace: '',
+  }),
+  mutantIn(ENTRIES, 'a count of a range counts due keys', [ENTRIES_TEST], {
+    find: 'while (walk.advance()) if (this.#isHidden(this.#handles.get(walk.value))) hidden++;',
+    replace: '',
+  }),
+  mutantIn(ENTRIES, 'a count has all due entries leave', [ENTRIES_TEST], {
+    find: 'const COUNT_SETTLED_MAX = 8192;',
+    replace: 'const COUNT_SETTLED_MAX = Infinity;',
   }),
   mutantIn(ATTEMPT, 'coming due is no delete for what a transaction has read', [HISTORIES], {
     find: 'if (space.isExpiring) expiry.settleAll(space, now);',
