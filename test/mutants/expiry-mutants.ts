@@ -5,6 +5,7 @@ import { mutantsOf } from './mutants-of.js';
 
 const CRASHES = 'test/simulation/expiry-crashes.test.ts';
 const ENTRIES_TEST = 'test/kv/expiring-entries.test.ts';
+const FEED = 'test/kv/feed-expiry.test.ts';
 const FACTS = 'test/kv/expiry.test.ts';
 const HISTORIES = 'test/serializability/histories.test.ts';
 const MODEL = 'test/kv/expiry-model.test.ts';
@@ -132,6 +133,14 @@ export const expiryMutants: readonly Mutant[] = [
   mutantIn(DUE_FIRST, 'a put does not look for the due entry of its key', [FACTS, MODEL], {
     find: '    else expiry.look(space, now);\n',
     replace: '',
+  }),
+  mutantIn(DUE_FIRST, 'a put does not look for what a hook has found due at its key', [FEED], {
+    find: '(!(kind === PUT || kind === TOUCH) || !space.entries.isDue(key))',
+    replace: 'kind !== EXPIRE',
+  }),
+  mutantIn(DUE_FIRST, 'a put removes a due entry twice', [FEED, FACTS], {
+    find: 'if (!isRemoval && !ofSpace.has(key)) {',
+    replace: 'if (!isRemoval) {',
   }),
   mutantIn(OPTIONS, 'a past deadline is seen until somebody looks', [FACTS, MODEL], {
     find: 'return ttl === null && Math.ceil(expiresAt) <= now;',

@@ -2,9 +2,10 @@
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { valueBytesOf } from '../encoding/postings.js';
+import { NO_FLOOR } from '../entries/expiring-entries.js';
 import type { Expiry } from '../entries/expiry.js';
 import type { Space } from '../entries/space.js';
-import { PUT, TOUCH, type WriteSet } from './write-set.js';
+import { EXPIRE, PUT, TOUCH, type WriteSet } from './write-set.js';
 
 /**
  * Looks for due entries in the spaces of a write, and adds the removal of those at its keys before its operations. So the
@@ -37,6 +38,40 @@ export function removeDueFirst(writes: WriteSet, expiry: Expiry): void {
     }
   }
   if (due !== null) writes.expireFirst(due.spaces, due.keys);
+}
+
+/**
+ * Adds the removals that a write lacks, because a hook has found entries at its keys due since removeDueFirst(). Returns
+ * false when it lacks none. Nothing must be put off.
+ */
+export function removeFoundFirst(writes: WriteSet): boolean {
+  const { count, kinds, spaces, keys } = writes;
+  const removed = new Map<Space, Set<IndexKey>>();
+  const lacking: { readonly spaces: Space[]; readonly keys: IndexKey[] } = { spaces: [], keys: [] };
+  for (let at = 0; at < count; at++) {
+    const [kind, space, key] = [kinds[at], spaces[at]!, keys[at]!];
+    const isRemoval = kind === EXPIRE;
+    if (!isRemoval && (!(kind === PUT || kind === TOUCH) || !space.entries.isDue(key))) continue;
+    const ofSpace = removed.get(space) ?? new Set();
+    removed.set(space, ofSpace);
+    if (!isRemoval && !ofSpace.has(key)) {
+      lacking.spaces.push(space);
+      lacking.keys.push(key);
+    }
+    ofSpace.add(key);
+  }
+  if (lacking.keys.length === 0) return false;
+  writes.expireFirst(lacking.spaces, lacking.keys);
+  return true;
+}
+
+/** Returns true when entries were found due, and their removal is not in the log, in a space of a write. */
+export function mayLackRemovals({ count, spaces }: WriteSet): boolean {
+  for (let at = 0; at < count; at++) {
+    const space = spaces[at]!;
+    if (space.isExpiring && (space.entries.dueCount > 0 || space.entries.floor !== NO_FLOOR)) return true;
+  }
+  return false;
 }
 
 const NONE: readonly IndexKey[] = [];
