@@ -124,6 +124,16 @@ describe('reads', () => {
     ]);
   });
 
+  // A checkpoint, whose view has no indexes, froze the namespace for older views, too.
+  test('of a snapshot go on beside a checkpoint', async () => {
+    const { world, users } = await threeUsers();
+    const snapshot = world.db.snapshot();
+    await world.db.checkpoint();
+    users.put('d', { name: 'Dora', age: 36 });
+    expect([...snapshot.in(users).indexes.byAge.keys()]).toEqual(['b', 'a', 'c']);
+    snapshot.close();
+  });
+
   test('refuse wrong values and ranges by name', async () => {
     const { users } = await threeUsers();
     const { byAge, byEmail } = users.indexes;

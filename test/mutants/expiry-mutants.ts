@@ -86,6 +86,10 @@ export const expiryMutants: readonly Mutant[] = [
     find: 'if (now !== KEEPS_DUE) this.#expiry.settle(space, now, Number.POSITIVE_INFINITY);',
     replace: '',
   }),
+  mutantIn(VIEWS, 'a checkpoint takes the indexes from other views', ['test/kv/indexes.test.ts', HISTORIES], {
+    find: 'const keepsDue = views.every(({ now }) => now === KEEPS_DUE);',
+    replace: 'const keepsDue = views[0]!.now === KEEPS_DUE;',
+  }),
   mutantIn(VIEWED, 'a transaction sees a due entry that nobody has looked at', [FACTS], {
     find: 'if (deadline !== NO_DEADLINE && deadline <= now) return undefined;',
     replace: '',
