@@ -32,6 +32,9 @@ const SPREAD_CHANCE = 0.5;
 /** How often entries expire. */
 const DEADLINES_CHANCE = 0.5;
 
+/** The chance that a store retains history behind its image. */
+const RETAIN_CHANCE = 0.3;
+
 export function generateScript(seed: number, { trouble }: ScriptKind = { trouble: null }): Script {
   const random = new Random(mixSeeds(seed, 0x5c817));
   const generator = new Generator(random);
@@ -58,7 +61,8 @@ export function generateScript(seed: number, { trouble }: ScriptKind = { trouble
   const spreading = new Random(mixSeeds(seed, 0x59ace));
   const spread = spreading.chance(SPREAD_CHANCE) ? spreadScript(script, spreading) : script;
   const dying = new Random(mixSeeds(seed, 0xd1e5));
-  return kind !== 'silent' && dying.chance(DEADLINES_CHANCE) ? dyingScript(spread, dying) : spread;
+  const expires = kind !== 'silent' && dying.chance(DEADLINES_CHANCE);
+  return retaining(expires ? dyingScript(spread, dying) : spread);
 }
 
 /** What is removed from a full disk may be removed again later, when nobody knows of the record. */
@@ -69,6 +73,14 @@ function dyingScript(script: Script, random: Random): Script {
     steps: withDeadlines(script.steps, random, removes),
     after: withDeadlines(script.after, random, removes),
   };
+}
+
+/** Some stores retain history, which no check may notice. */
+function retaining(script: Script): Script {
+  const random = new Random(mixSeeds(script.seed, 0x4e7a1));
+  if (!random.chance(RETAIN_CHANCE)) return script;
+  const retain = { bytes: random.pick([4096, 16_384, 2 ** 20]) };
+  return { ...script, life: { ...script.life, store: { ...script.life.store, retain } } };
 }
 
 function spreadScript(script: Script, random: Random): Script {
