@@ -124,6 +124,16 @@ describe('reads', () => {
     ]);
   });
 
+  // A checkpoint, whose view has no indexes, froze the namespace for older views, too.
+  test('of a snapshot go on beside a checkpoint', async () => {
+    const { world, users } = await threeUsers();
+    const snapshot = world.db.snapshot();
+    await world.db.checkpoint();
+    users.put('d', { name: 'Dora', age: 36 });
+    expect([...snapshot.in(users).indexes.byAge.keys()]).toEqual(['b', 'a', 'c']);
+    snapshot.close();
+  });
+
   // A key that begins with FF was once read as a part of the value before it, and "a" was taken for "a" with a zero behind:
   // reads gave keys that nobody had put, and a unique index refused other values.
   test.each([

@@ -5,6 +5,7 @@ import { mutantsOf } from './mutants-of.js';
 
 const CRASHES = 'test/simulation/expiry-crashes.test.ts';
 const ENTRIES_TEST = 'test/kv/expiring-entries.test.ts';
+const FEED = 'test/kv/feed-expiry.test.ts';
 const FACTS = 'test/kv/expiry.test.ts';
 const INDEXED = 'test/kv/index-expiry.test.ts';
 const INDEXES = 'test/kv/indexes.test.ts';
@@ -48,7 +49,7 @@ export const expiryMutants: readonly Mutant[] = [
     replace: 'if (before === NO_DEADLINE) this.#heap.push(deadline, id);',
   }),
   mutantIn(EXPIRING, 'no floor hides the due entries that stay', [MODEL], {
-    find: 'this.floor = this.#heap.top <= now ? now : NO_FLOOR;',
+    find: 'this.floor = this.earliest <= now ? now : NO_FLOOR;',
     replace: 'this.floor = NO_FLOOR;',
   }),
   mutantIn(EXPIRING, 'an entry meets the floor of a clock that has gone back', [MODEL], {
@@ -60,8 +61,8 @@ export const expiryMutants: readonly Mutant[] = [
     replace: '',
   }),
   mutantIn(EXPIRY, 'a time that the log has is recorded again', [FACTS, MODEL], {
-    find: 'settleAll(space: Space, now: number = NO_TIME)',
-    replace: 'settleAll(space: Space, now: number = space.entries.floor)',
+    find: 'space.entries.settleDue(floor, max, floor)',
+    replace: 'this.settle(space, floor, max)',
   }),
   mutantIn(WRITER, 'no record carries the time at which entries were found due', [FACTS, MODEL, CRASHES], {
     find: 'if (now > this.#highestNow) this.#addHighestNow(now);',
@@ -91,17 +92,45 @@ export const expiryMutants: readonly Mutant[] = [
     find: 'if (now !== KEEPS_DUE) this.#expiry.settle(space, now, Number.POSITIVE_INFINITY);',
     replace: '',
   }),
+  mutantIn(VIEWS, 'a checkpoint takes the indexes from other views', ['test/kv/indexes.test.ts', HISTORIES], {
+    find: 'const keepsDue = views.every(({ now }) => now === KEEPS_DUE);',
+    replace: 'const keepsDue = views[0]!.now === KEEPS_DUE;',
+  }),
   mutantIn(VIEWED, 'a transaction sees a due entry that nobody has looked at', [FACTS], {
     find: 'if (deadline !== NO_DEADLINE && deadline <= now) return undefined;',
     replace: '',
   }),
-  mutantIn(EXPIRING, 'a sweep forgets an entry whose deadline was extended', [ENTRIES_TEST], {
-    find: 'if (!this.#hasDelayed) this.#heap.dropDue(sweep.now);',
-    replace: 'this.#heap.dropDue(sweep.now);',
+  mutantIn(EXPIRING, 'a sweep forgets an entry that is not due', [ENTRIES_TEST], {
+    find: '      this.#heap.push(deadline, id);\n    };',
+    replace: '    };',
+  }),
+  mutantIn(EXPIRING, 'a sweep hides nothing that it has not visited', [ENTRIES_TEST], {
+    find: 'return this.#sweep === null ? this.#heap.top : NO_DEADLINE;',
+    replace: 'return this.#heap.top;',
+  }),
+  mutantIn(EXPIRING, 'an entry that comes during a sweep has no room for two items', [ENTRIES_TEST], {
+    find: 'this.#sweep === null ? entries : entries * 2 + this.#sweep.itemsLeft',
+    replace: 'entries',
   }),
   mutantIn(ENTRIES, 'a sweep takes entries along that are not due', [ENTRIES_TEST], {
-    find: '        run = null;\n        continue;\n',
-    replace: '        continue;\n',
+    find: '        run = null;\n        if',
+    replace: '        if',
+  }),
+  mutantIn(ENTRIES, 'a count of all keys counts due ones', [ENTRIES_TEST], {
+    find: 'if (!isFree(handle) && this.#isHidden(handle)) hidden++;',
+    replace: '',
+  }),
+  mutantIn(ENTRIES, 'a count of all keys lacks those that were found due twice', [ENTRIES_TEST], {
+    find: 'if (this.#isHidden(this.#handles.get(id))) hidden--;',
+    replace: '',
+  }),
+  mutantIn(ENTRIES, 'a count of a range counts due keys', [ENTRIES_TEST], {
+    find: 'while (walk.advance()) if (this.#isHidden(this.#handles.get(walk.value))) hidden++;',
+    replace: '',
+  }),
+  mutantIn(ENTRIES, 'a count has all due entries leave', [ENTRIES_TEST], {
+    find: 'const COUNT_SETTLED_MAX = 8192;',
+    replace: 'const COUNT_SETTLED_MAX = Infinity;',
   }),
   mutantIn(ATTEMPT, 'coming due is no delete for what a transaction has read', [HISTORIES], {
     find: 'if (space.isExpiring) expiry.settleAll(space, now);',
@@ -115,6 +144,14 @@ export const expiryMutants: readonly Mutant[] = [
     find: '    else expiry.look(space, now);\n',
     replace: '',
   }),
+  mutantIn(DUE_FIRST, 'a put does not look for what a hook has found due at its key', [FEED], {
+    find: 'if (!removed.has(space, key)) lacking.add(space, key);',
+    replace: '',
+  }),
+  mutantIn(DUE_FIRST, 'a put removes a due entry twice', [FEED, FACTS], {
+    find: 'if (!removed.has(space, key)) lacking.add(space, key);',
+    replace: 'lacking.add(space, key);',
+  }),
   mutantIn(OPTIONS, 'a past deadline is seen until somebody looks', [FACTS, MODEL], {
     find: 'return ttl === null && Math.ceil(expiresAt) <= now;',
     replace: 'return ttl === null && expiresAt < 0 && now < 0;',
@@ -122,6 +159,22 @@ export const expiryMutants: readonly Mutant[] = [
   mutantIn(OPTIONS, 'ttl is rounded down', [FACTS], {
     find: 'now + Math.ceil(ttl)',
     replace: 'now + Math.floor(ttl)',
+  }),
+  mutantIn(REMOVALS, 'a removal ends at a slice that has found nothing', [FACTS], {
+    find: '        if (isLast) break;\n',
+    replace: '        if (isLast || count === 0) break;\n',
+  }),
+  mutantIn(REMOVALS, 'a slice looks at a time of before', [FACTS], {
+    find: '    const now = expiry.now();\n    const writes',
+    replace: '    const now = (this.startNow ??= expiry.now());\n    const writes',
+  }),
+  mutantIn(REMOVALS, 'slices stay as large as they are', [FACTS], {
+    find: 'sliceMs > SLICE_MS_MAX\n',
+    replace: 'sliceMs < 0\n',
+  }),
+  mutantIn(REMOVALS, 'a record of long keys is as long as it comes', [FACTS], {
+    find: '        if (writes.recordBytes >= SLICE_BYTES_MAX) return false;\n',
+    replace: '',
   }),
   mutantIn(REMOVALS, 'the timer goes on in a store that is closed', [FACTS, MODEL], {
     find: '    this.#timer?.cancel();\n',

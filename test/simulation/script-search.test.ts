@@ -61,6 +61,8 @@ describe('scripts from seeds', () => {
     const wanted = [
       'a condition that does not hold',
       'a drop',
+      'a removal of what has expired',
+      'an entry that expires',
       'a nested part that is undone',
       'a part at the commit',
       'a synchronous transaction that throws',

@@ -8,7 +8,7 @@
 // shared node, it copies the node and marks the children as shared. The arrays of a shared node never change, so writes
 // to the original do not affect a walk over a clone.
 
-import { ALL_KEYS, type KeyBounds, LOWEST_KEY, successorOf } from '../encoding/key-bounds.js';
+import { ALL_KEYS, isUnbounded, type KeyBounds, LOWEST_KEY, successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { countIn, rankOf } from './order-statistics.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
@@ -321,10 +321,6 @@ function compareCodeUnits(a: IndexKey, b: IndexKey): number {
   // `===` is faster than a second `<` or `>`: it tells strings of unequal length apart without reading their
   // characters.
   return a < b ? -1 : a === b ? 0 : 1;
-}
-
-function isUnbounded(bounds: KeyBounds): boolean {
-  return bounds.low === undefined && bounds.high === undefined;
 }
 
 /** Returns the lowest possible key in the range. */

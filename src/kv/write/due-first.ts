@@ -2,9 +2,10 @@
 
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { valueBytesOf } from '../encoding/postings.js';
+import { NO_FLOOR } from '../entries/expiring-entries.js';
 import type { Expiry } from '../entries/expiry.js';
 import type { Space } from '../entries/space.js';
-import { PUT, TOUCH, type WriteSet } from './write-set.js';
+import { EXPIRE, PUT, TOUCH, type WriteSet } from './write-set.js';
 
 /**
  * Looks for due entries in the spaces of a write, and adds the removal of those at its keys before its operations. So the
@@ -37,6 +38,41 @@ export function removeDueFirst(writes: WriteSet, expiry: Expiry): void {
   if (due !== null) writes.expireFirst(due.spaces, due.keys);
 }
 
+/**
+ * Adds the removals that a write lacks, because a hook has found entries at its keys due since removeDueFirst(). Returns
+ * false when it lacks none. Nothing must be put off.
+ */
+export function removeFoundFirst(writes: WriteSet): boolean {
+  const { count, kinds, spaces, keys } = writes;
+  const lacking = new DueKeys();
+  let removed: DueKeys | null = null;
+  for (let at = 0; at < count; at++) {
+    const [space, key] = [spaces[at]!, keys[at]!];
+    if ((kinds[at] !== PUT && kinds[at] !== TOUCH) || !space.entries.isDue(key)) continue;
+    removed ??= removalsOf(writes);
+    if (!removed.has(space, key)) lacking.add(space, key);
+  }
+  if (lacking.keys.length === 0) return false;
+  writes.expireFirst(lacking.spaces, lacking.keys);
+  return true;
+}
+
+/** Returns the keys that a write removes because their entries are due. */
+function removalsOf({ count, kinds, spaces, keys }: WriteSet): DueKeys {
+  const removed = new DueKeys();
+  for (let at = 0; at < count && kinds[at] === EXPIRE; at++) removed.add(spaces[at]!, keys[at]!);
+  return removed;
+}
+
+/** Returns true when entries were found due, and their removal is not in the log, in a space of a write. */
+export function mayLackRemovals({ count, spaces }: WriteSet): boolean {
+  for (let at = 0; at < count; at++) {
+    const space = spaces[at]!;
+    if (space.isExpiring && (space.entries.dueCount > 0 || space.entries.floor !== NO_FLOOR)) return true;
+  }
+  return false;
+}
+
 const NONE: readonly IndexKey[] = [];
 
 /** Returns the keys of due entries that have the values of a put in unique indexes. */
@@ -58,6 +94,10 @@ class DueKeys {
   readonly spaces: Space[] = [];
   readonly keys: IndexKey[] = [];
   readonly #bySpace = new Map<Space, Set<IndexKey>>();
+
+  has(space: Space, key: IndexKey): boolean {
+    return this.#bySpace.get(space)?.has(key) === true;
+  }
 
   add(space: Space, key: IndexKey): void {
     let listed = this.#bySpace.get(space);
