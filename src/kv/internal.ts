@@ -9,7 +9,7 @@ export {
   ReceivedRecords,
   type RecordsMessage,
   receivedError,
-  type SentError,
+  sentError,
   type ToReplica,
 } from './replica-messages.js';
 export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';

@@ -16,8 +16,9 @@ import { resolveReplicateOptions } from './replicate-options.js';
 /** The most bytes of records that are sent to a replica and that it has not applied. */
 export const CREDIT_BYTES_MAX = 8 * 1024 * 1024;
 
-/** The memory that is kept for further messages to a replica: so many pieces, and the most bytes of one. */
+/** The most pieces of memory that are kept for further messages to a replica. */
 const MEMORY_KEPT_MAX = 16;
+/** The most bytes of a piece of memory that is kept for further messages to a replica. */
 const MEMORY_BYTES_MAX = 1024 * 1024;
 
 /** The store that is replicated. */

@@ -8,10 +8,9 @@ import type {
   IndexedNamespace,
   RecordsMessage,
   ReplicaStore,
-  SentError,
   ToReplica,
 } from '../kv/internal.js';
-import { ReceivedRecords, receivedError } from '../kv/internal.js';
+import { ReceivedRecords, receivedError, sentError } from '../kv/internal.js';
 import { checkNames } from '../options.js';
 import { nextTurn } from '../schedulers.js';
 import type { Inbox } from './inbox.js';
@@ -26,14 +25,6 @@ const RECORDS_PER_LOOK = 64;
 /** The store hears of what was applied after so many messages, or bytes of records. */
 const TOLD_MESSAGES = 16;
 const TOLD_BYTES = 1024 * 1024;
-
-const OPEN_ANOTHER = 'Open another one with a port of its own, from db.replicate()';
-const PORT_CLOSED: SentError = {
-  code: 'KEELSON_CLOSED',
-  what: 'The port of the replica was closed',
-  next: OPEN_ANOTHER,
-  facts: {},
-};
 
 /** An open replica. replica-interface.ts documents it for callers. */
 export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<K, V> {
@@ -61,7 +52,7 @@ export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<
     this.#tellOpened();
     inbox.open(
       (message) => this.#received(message as ToReplica),
-      () => this.#received({ kind: 'ended', error: PORT_CLOSED }),
+      () => this.#received({ kind: 'ended', error: sentError(portClosed()) }),
     );
   }
 
@@ -208,5 +199,11 @@ class ReplicaNamespace extends ReplicaReads<unknown, unknown> {
 }
 
 function closedReplica(): KeelsonError {
-  return new KeelsonError('KEELSON_CLOSED', { what: 'The replica is closed', next: OPEN_ANOTHER });
+  const next = 'Open another one with a port of its own, from db.replicate()';
+  return new KeelsonError('KEELSON_CLOSED', { what: 'The replica is closed', next });
+}
+
+function portClosed(): KeelsonError {
+  const next = 'Open another one with a port of its own, from db.replicate()';
+  return new KeelsonError('KEELSON_CLOSED', { what: 'The port of the replica was closed', next });
 }

@@ -1,6 +1,6 @@
 // Real processes and real kills: an owner whose changes are told by its feeds, and followers beside it, which show and tell what
 // the files hold. Each is killed with SIGKILL at an instant that a seed draws. The judge is this process: it knows what came
-// through the pipes, opens what the owner has left, and compares.
+// through the pipes, opens what the owner has left, and compares. The others run what is built in dist/.
 //
 // KEELSON_SEED replays a run as far as the timing of processes can be had again.
 
