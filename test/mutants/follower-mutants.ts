@@ -131,8 +131,8 @@ export const followerMutants: readonly Mutant[] = [
   ),
   mutantIn(
     REPLICATION,
-    'a closed store does not tell its replicas',
-    [THREAD],
+    'a store does not tell its replicas why they end',
+    [REPLICAS],
     "this.#send({ kind: 'ended', error: sentError(error) });",
     ';',
   ),
