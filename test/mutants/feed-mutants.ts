@@ -36,9 +36,18 @@ const SCHEMA = 'src/kv/feed/feed-schema.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
 const WRITES = 'src/kv/write/write-set.ts';
 
+const KILLS = 'test/processes/feed-kill.test.ts';
+
 const mutantIn = singleMutantsOf('feed');
 
 const groups: readonly Mutant[] = [
+  mutantIn(
+    FEED,
+    'a write is left out now and then',
+    [KILLS],
+    'return isSilent ? null : changes;',
+    'return isSilent || lsn % 97 === 3 ? null : changes;',
+  ),
   mutantIn(FEED, 'the group at `since` is told', [CHANGES], 'if (lsn <= fromLsn)', 'if (lsn < fromLsn)'),
   mutantIn(
     FEED,

@@ -220,7 +220,7 @@ describe('the end of a replica', () => {
     const waiting = replica.whenAt(lsn + 1);
     waiting.catch(() => {});
     await db.close();
-    await expect(waiting).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
+    await expect(waiting).rejects.toMatchObject({ code: 'KEELSON_CLOSED', facts: { path: at('s') } });
     expect(replica.get('a')).toBe(1);
     expect(await replica.whenAt(lsn)).toBe(lsn);
     await expect(replica.whenAt(lsn + 1)).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
