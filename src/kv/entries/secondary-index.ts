@@ -4,7 +4,7 @@
 // The table of postings by id makes removals independent of those functions: a delete, a clear or an expiry needs no value.
 
 import { inspect } from 'node:util';
-import { KeelsonError } from '../../errors.js';
+import { type ArgumentName, KeelsonError } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { type Posting, type ValueBytes, valueBytesOf } from '../encoding/postings.js';
@@ -119,6 +119,8 @@ export class SecondaryIndex implements IndexView {
   readonly name: string;
   readonly namespace: string;
   readonly spec: IndexSpec;
+  /** The name of the result of the function in messages. */
+  readonly resultName: ArgumentName;
   #state: 'building' | 'ready' | 'off' = 'building';
   /** The reason why the index is off. */
   #error: unknown = null;
@@ -137,6 +139,7 @@ export class SecondaryIndex implements IndexView {
     this.name = name;
     this.spec = spec;
     this.#links = links;
+    this.resultName = { toString: () => `the result of the index ${this.shown}` };
   }
 
   /** Returns the same index, which is not built. */
