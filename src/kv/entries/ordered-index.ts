@@ -10,7 +10,7 @@
 
 import { ALL_KEYS, type KeyBounds, LOWEST_KEY, successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { countIn, rankOf } from './order-statistics.js';
+import { countIn, keysBeside, rankOf } from './order-statistics.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
 import { TreeWalk } from './tree-walk.js';
 import { UNSORTED_KEYS_MAX, UnsortedKeys } from './unsorted-keys.js';
@@ -83,6 +83,11 @@ export class OrderedIndex<V extends object | number> {
   /** Returns the lowest key that is `key` or above it, with its value; undefined when there is none. */
   lowestFrom(key: IndexKey): readonly [key: IndexKey, value: V] | undefined {
     return this.#wholeTree.getPairOrNextHigher(key);
+  }
+
+  /** Returns the highest key below `key`, and the lowest that is `key` or above it; undefined where there is none. */
+  beside(key: IndexKey): readonly [below: IndexKey | undefined, next: IndexKey | undefined] {
+    return keysBeside(this.#wholeTree, key);
   }
 
   /** Sets the value of a key. Returns true when the key was not there. */

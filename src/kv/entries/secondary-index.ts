@@ -277,6 +277,17 @@ export class SecondaryIndex implements IndexView {
     this.remove(id, onPosting);
   }
 
+  /**
+   * Returns a posting of another entry with the value of a posting, whose bytes are its first `valueLength`; undefined when
+   * there is none. The index is unique and ready, so at most one entry has the value, and its posting is right beside.
+   */
+  doubleOf(posting: Posting, valueLength: number): Posting | undefined {
+    const [below, next] = this.#settled.beside(posting);
+    if (next === posting) return undefined;
+    if (next !== undefined && beginAlike(next, posting, valueLength)) return next;
+    return below !== undefined && beginAlike(below, posting, valueLength) ? below : undefined;
+  }
+
   /** Notes that the log removes a due entry. */
   removedDue(key: IndexKey): void {
     this.#due?.delete(key);
@@ -359,6 +370,13 @@ function firstIn(
 ): readonly [posting: Posting, id: EntryId] | undefined {
   const found = tree.lowestFrom(bytes);
   return found?.[0].startsWith(bytes) ? found : undefined;
+}
+
+/** Returns true when the first `length` code units are those of `other`. Makes no string, unlike startsWith(). */
+function beginAlike(one: string, other: string, length: number): boolean {
+  let at = 0;
+  while (at < length && one.charCodeAt(at) === other.charCodeAt(at)) at++;
+  return at === length;
 }
 
 const NONE: readonly Posting[] = [];
