@@ -214,14 +214,17 @@ export class OrderedIndex<V extends object | number> {
     const merged = new OrderedIndexLoader<V>(this.#nodeEntriesMax);
     const old = new TreeWalk(this.#tree, ALL_KEYS, false, Number.POSITIVE_INFINITY, 0);
     let hasOld = old.advance();
-    for (let at = 0; at < places.length; at++) {
-      if (at % LOAD_CHUNK_KEYS === 0) yield;
-      const place = places[at]!;
-      const key = keys[place]!;
-      for (; hasOld && old.key < key; hasOld = old.advance()) merged.add(old.key, old.value);
-      merged.add(key, values[place]!);
+    for (let at = 0; hasOld || at < places.length; ) {
+      if (merged.size % LOAD_CHUNK_KEYS === 0) yield;
+      const place = places[at];
+      if (place !== undefined && !(hasOld && old.key < keys[place]!)) {
+        merged.add(keys[place]!, values[place]!);
+        at++;
+      } else {
+        merged.add(old.key, old.value);
+        hasOld = old.advance();
+      }
     }
-    for (; hasOld; hasOld = old.advance()) merged.add(old.key, old.value);
     this.#tree = merged.finish().#tree;
   }
 

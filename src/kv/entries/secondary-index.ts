@@ -12,6 +12,7 @@ import type { EntryId } from './handles-view.js';
 import { IdTable } from './id-table.js';
 import type { LinkQueue } from './link-queue.js';
 import { OrderedIndex } from './ordered-index.js';
+import { UNSORTED_KEYS_MAX } from './unsorted-keys.js';
 import type { IndexWalk, OrderedKeySet } from './view.js';
 
 /** The postings of one entry in one index: none, one, or several that ascend. */
@@ -30,6 +31,19 @@ export type OnPosting = (index: SecondaryIndex, posting: Posting) => void;
 
 /** The size of a posting beside its characters, in bytes: the string, and its places in the tree and in the table. */
 const POSTING_BYTES = 40;
+
+/** The changed postings that a load corrects between two yields. */
+const CHANGES_PER_PART = 1024;
+
+/**
+ * The load of an index: the postings that its build gathers, which become the tree. The postings that writes change meanwhile,
+ * and their ids, are corrected in it afterwards: the table of postings is right at any time.
+ */
+interface IndexLoad {
+  readonly tree: OrderedIndex<EntryId>;
+  readonly changed: Posting[];
+  readonly changedIds: EntryId[];
+}
 
 /** The postings of an index, live or as they were at one moment. */
 export interface IndexView extends OrderedKeySet {
@@ -130,6 +144,8 @@ export class SecondaryIndex implements IndexView {
   #tree = new OrderedIndex<EntryId>();
   readonly #table = new IdTable<EntryPostings>();
   #characters = 0;
+  /** The load while the index is built, or null. */
+  #load: IndexLoad | null = null;
   /** The values of due entries whose removal is not in the log. */
   #due: DueValues | null = null;
 
@@ -252,10 +268,49 @@ export class SecondaryIndex implements IndexView {
     else this.#replace(id, listOf(previous), listOf(postings), onPosting);
   }
 
-  /** Sets the postings of an entry outside of a change of it. */
+  /** Sets the postings of an entry that has none, outside of a change of it. */
   add(id: EntryId, postings: EntryPostings): void {
+    const load = this.#load;
     this.#links.guard.enter();
-    this.put(id, postings, null);
+    if (load === null || load.tree.size + listOf(postings).length > UNSORTED_KEYS_MAX)
+      this.put(id, postings, null);
+    else {
+      this.#table.set(id, postings);
+      for (const posting of listOf(postings)) {
+        load.tree.set(posting, id);
+        this.#characters += posting.length;
+      }
+    }
+    this.#links.guard.leave();
+  }
+
+  /** Gathers the postings of later calls of add(), which endLoad() makes a tree of. Call it while the index is empty. */
+  startLoad(): void {
+    this.#load = { tree: new OrderedIndex(), changed: [], changedIds: [] };
+    this.#load.tree.gather();
+  }
+
+  /** Makes a tree of the postings that were gathered. Yields between parts of the work, and the index may change meanwhile. */
+  *endLoad(): Generator<void, void, void> {
+    const load = this.#load;
+    if (load === null) return;
+    const { changed, changedIds } = load;
+    yield* load.tree.endGathering();
+    // The index may have been cleared meanwhile.
+    if (this.#load !== load) return;
+    this.#tree = load.tree;
+    this.#load = null;
+    for (let at = 0; at < changed.length; at++) {
+      if (at % CHANGES_PER_PART === 0) yield;
+      this.#correct(changed[at]!, changedIds[at]!);
+    }
+  }
+
+  /** Makes the tree agree with the table about a posting. */
+  #correct(posting: Posting, id: EntryId): void {
+    this.#links.guard.enter();
+    if (listOf(this.#table.get(id) ?? null).includes(posting)) this.#tree.set(posting, id);
+    else this.#tree.delete(posting);
     this.#links.guard.leave();
   }
 
@@ -264,7 +319,7 @@ export class SecondaryIndex implements IndexView {
     const previous = this.#table.get(id);
     if (previous === undefined) return;
     this.#table.set(id, undefined);
-    for (const posting of listOf(previous)) this.#delete(posting, onPosting);
+    for (const posting of listOf(previous)) this.#delete(posting, id, onPosting);
   }
 
   /** Removes an entry that was found due. A unique index knows its value until the log removes it. */
@@ -302,6 +357,7 @@ export class SecondaryIndex implements IndexView {
   clear(onAll: ((index: SecondaryIndex) => void) | null): void {
     if (onAll !== null && this.#tree.size > 0) onAll(this);
     this.#tree = new OrderedIndex();
+    this.#load = null;
     this.#due = null;
     this.#table.clear();
     this.#characters = 0;
@@ -318,19 +374,21 @@ export class SecondaryIndex implements IndexView {
     for (const posting of previous) {
       while (at < next.length && next[at]! < posting) this.#add(next[at++]!, id, onPosting);
       if (next[at] === posting) at++;
-      else this.#delete(posting, onPosting);
+      else this.#delete(posting, id, onPosting);
     }
     while (at < next.length) this.#add(next[at++]!, id, onPosting);
   }
 
   #add(posting: Posting, id: EntryId, onPosting: OnPosting | null): void {
-    this.#tree.set(posting, id);
+    if (this.#load === null) this.#tree.set(posting, id);
+    else noteChange(this.#load, posting, id);
     this.#characters += posting.length;
     onPosting?.(this, posting);
   }
 
-  #delete(posting: Posting, onPosting: OnPosting | null): void {
-    this.#tree.delete(posting);
+  #delete(posting: Posting, id: EntryId, onPosting: OnPosting | null): void {
+    if (this.#load === null) this.#tree.delete(posting);
+    else noteChange(this.#load, posting, id);
     this.#characters -= posting.length;
     onPosting?.(this, posting);
   }
@@ -361,6 +419,11 @@ export class SecondaryIndex implements IndexView {
     if (count !== this.size) throw new Error(`the index has ${this.size} postings instead of ${count}`);
     this.#settled.checkValid();
   }
+}
+
+function noteChange({ changed, changedIds }: IndexLoad, posting: Posting, id: EntryId): void {
+  changed.push(posting);
+  changedIds.push(id);
 }
 
 /** Returns the lowest posting of an index value and its id, or undefined. */
