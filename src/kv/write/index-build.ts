@@ -16,7 +16,7 @@ import { alreadyDouble } from './uniqueness.js';
 /** The most entries that are indexed inside of the call that declares an index. */
 const AT_ONCE_MAX = 4096;
 /** The time after which a slice ends, in milliseconds. */
-const SLICE_MS = 4;
+const SLICE_MS = 2;
 /** The number of entries that are indexed, and of postings that are compared, between two looks at the time. */
 const PART_SIZE = 64;
 const POSTINGS_PER_PART = 1024;
