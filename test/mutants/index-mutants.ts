@@ -35,8 +35,8 @@ export const indexMutants: readonly Mutant[] = [
   mutant(
     'a posting that a load has gathered is not counted in the memory of its index',
     INDEX,
-    'load.tree.set(posting, id);\n        this.#characters += posting.length;',
-    'load.tree.set(posting, id);',
+    'load.gathered.add(posting, id);\n        this.#characters += posting.length;',
+    'load.gathered.add(posting, id);',
     LOAD,
   ),
   mutant(

@@ -288,10 +288,15 @@ export class OrderedIndexLoader<V extends object | number> {
   add(key: IndexKey, value: V): boolean {
     if (this.#lastKey !== undefined && key <= this.#lastKey) return false;
     this.#lastKey = key;
+    this.addNext(key, value);
+    return true;
+  }
+
+  /** Adds a key that is known to be above the last one. It does not look at the key, which may not be in the cache. */
+  addNext(key: IndexKey, value: V): void {
     this.#keys.push(key);
     this.#values.push(value);
     if (this.#keys.length >= this.#chunkKeys) this.#appendChunk();
-    return true;
   }
 
   /** Returns the index. The loader must not be used any more. */
@@ -306,6 +311,22 @@ export class OrderedIndexLoader<V extends object | number> {
     this.#keys = [];
     this.#values = [];
   }
+}
+
+/** Makes an index of keys in any order. Yields between parts of the work. The keys must not be changed any more. */
+export function* treeOf<V extends object | number>(
+  unsorted: UnsortedKeys<V>,
+): Generator<void, OrderedIndex<V>, void> {
+  const { keys, values } = unsorted;
+  const loader = new OrderedIndexLoader<V>();
+  if (keys.length === 0) return loader.finish();
+  const places = yield* unsorted.sorted();
+  for (let at = 0; at < places.length; at++) {
+    if (at % LOAD_CHUNK_KEYS === 0) yield;
+    const place = places[at]!;
+    loader.addNext(keys[place]!, values[place]!);
+  }
+  return loader.finish();
 }
 
 /**

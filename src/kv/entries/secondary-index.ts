@@ -11,8 +11,8 @@ import { type Posting, type ValueBytes, valueBytesOf } from '../encoding/posting
 import type { EntryId } from './handles-view.js';
 import { IdTable } from './id-table.js';
 import type { LinkQueue } from './link-queue.js';
-import { OrderedIndex } from './ordered-index.js';
-import { UNSORTED_KEYS_MAX } from './unsorted-keys.js';
+import { OrderedIndex, treeOf } from './ordered-index.js';
+import { UNSORTED_KEYS_MAX, UnsortedKeys } from './unsorted-keys.js';
 import type { IndexWalk, OrderedKeySet } from './view.js';
 
 /** The postings of one entry in one index: none, one, or several that ascend. */
@@ -40,7 +40,7 @@ const CHANGES_PER_PART = 1024;
  * and their ids, are corrected in it afterwards: the table of postings is right at any time.
  */
 interface IndexLoad {
-  readonly tree: OrderedIndex<EntryId>;
+  readonly gathered: UnsortedKeys<EntryId>;
   readonly changed: Posting[];
   readonly changedIds: EntryId[];
 }
@@ -272,12 +272,12 @@ export class SecondaryIndex implements IndexView {
   add(id: EntryId, postings: EntryPostings): void {
     const load = this.#load;
     this.#links.guard.enter();
-    if (load === null || load.tree.size + listOf(postings).length > UNSORTED_KEYS_MAX)
+    if (load === null || load.gathered.size + listOf(postings).length > UNSORTED_KEYS_MAX)
       this.put(id, postings, null);
     else {
       this.#table.set(id, postings);
       for (const posting of listOf(postings)) {
-        load.tree.set(posting, id);
+        load.gathered.add(posting, id);
         this.#characters += posting.length;
       }
     }
@@ -286,19 +286,18 @@ export class SecondaryIndex implements IndexView {
 
   /** Gathers the postings of later calls of add(), which endLoad() makes a tree of. Call it while the index is empty. */
   startLoad(): void {
-    this.#load = { tree: new OrderedIndex(), changed: [], changedIds: [] };
-    this.#load.tree.gather();
+    this.#load = { gathered: new UnsortedKeys(), changed: [], changedIds: [] };
   }
 
   /** Makes a tree of the postings that were gathered. Yields between parts of the work, and the index may change meanwhile. */
   *endLoad(): Generator<void, void, void> {
     const load = this.#load;
     if (load === null) return;
-    const { changed, changedIds } = load;
-    yield* load.tree.endGathering();
+    const { gathered, changed, changedIds } = load;
+    const tree = yield* treeOf(gathered);
     // The index may have been cleared meanwhile.
     if (this.#load !== load) return;
-    this.#tree = load.tree;
+    this.#tree = tree;
     this.#load = null;
     for (let at = 0; at < changed.length; at++) {
       if (at % CHANGES_PER_PART === 0) yield;
