@@ -33,6 +33,7 @@ const TRIALS = [
   'watch',
   'indexes',
   'feed',
+  'history',
   'replica',
 ];
 

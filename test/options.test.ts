@@ -174,6 +174,7 @@ describe('the options of a store', () => {
       checkpointBytesMin: 16 * MIB,
       checkpointRatio: 1,
       keepOlderGeneration: false,
+      retain: undefined,
       onProgress: undefined,
     });
   });

@@ -13,6 +13,7 @@ export { FileFollower, type FollowerState } from './read/file-follower.js';
 export { type FollowedLog, FollowerFeed } from './read/follower-feed.js';
 export type { RecordVisit, RecordWindow } from './read/journal-reader.js';
 export type { RecordFeed, RecordFeedOptions } from './read/record-feed.js';
+export { NO_RETENTION, type Retention } from './read/retention.js';
 export { inspectJournal } from './recovery/inspection.js';
 export type { FoundSegment } from './recovery/log-geometry.js';
 export type { JournalRecovery, OnScan } from './recovery/recovery.js';

@@ -27,6 +27,7 @@ import { HeldSegments } from './read/held-segments.js';
 import { Iterations } from './read/iterations.js';
 import type { JournalRecord, RecordVisit } from './read/journal-reader.js';
 import { type RecordFeed, type RecordFeedOptions, RecordFeeds } from './read/record-feed.js';
+import type { Retention } from './read/retention.js';
 import type { JournalRecovery, RecoveredJournal } from './recovery/recovery.js';
 import { SegmentSupply } from './segments/segment-supply.js';
 import type { LocalLog } from './store-log.js';
@@ -82,7 +83,7 @@ export class Journal implements JournalSurface, LocalLog {
     this.#options = options;
     this.#lock = lock;
     lock.onLost((error) => this.#pipeline.poison(error));
-    this.#held = new HeldSegments(recovered.live, recovered.stale);
+    this.#held = new HeldSegments(recovered, () => storage.wallMs());
     this.#feeds = new RecordFeeds(storage, this.#held, {
       syncedLsn: () => this.syncedLsn,
       isClosed: () => this.#closing !== null,
@@ -282,9 +283,9 @@ export class Journal implements JournalSurface, LocalLog {
     return this.#feeds.open(options);
   }
 
-  retireBehindImage(lsn: number): Promise<void> {
+  retireBehindImage(lsn: number, retention?: Retention): Promise<void> {
     this.#assertWritable();
-    return this.#retireInTurn(lsn, false);
+    return this.#retireInTurn(lsn, false, retention);
   }
 
   limitSegments(bytes: number): void {
@@ -323,8 +324,8 @@ export class Journal implements JournalSurface, LocalLog {
     this.#onSubmitted = listener;
   }
 
-  #retireInTurn(lsn: number, needsMark: boolean): Promise<void> {
-    const retiring = this.#retiring.then(() => this.#retire(lsn, needsMark));
+  #retireInTurn(lsn: number, needsMark: boolean, retention?: Retention): Promise<void> {
+    const retiring = this.#retiring.then(() => this.#retire(lsn, needsMark, retention));
     this.#retiring = retiring.catch(() => {});
     return retiring;
   }
@@ -406,15 +407,17 @@ export class Journal implements JournalSurface, LocalLog {
     else this.#waiters.add(waiter);
   }
 
-  async #retire(lsn: number, needsMark: boolean): Promise<void> {
-    const startLsn = this.#held.startLsnWithout(lsn);
+  async #retire(lsn: number, needsMark: boolean, retention?: Retention): Promise<void> {
+    const startLsn = this.#held.startLsnWithout(lsn, retention);
     if (startLsn === null) return;
     this.#assertWritable();
     this.#pipeline.heldFromLsn = Math.max(this.#pipeline.heldFromLsn, startLsn);
     if (needsMark) await this.#mark(0);
     try {
       // Called only now, because a reader may have pinned a segment while the mark became durable.
-      for (const { path, writtenAs } of this.#held.retire(startLsn)) {
+      for (const [at, { path, isLineage, writtenAs }] of this.#held.retire(startLsn, lsn).entries()) {
+        // If a power cut brought back a file without the lineage segment behind it, its dead commits would seem to count.
+        if (isLineage && at > 0) await this.#storage.flushDirectory(this.directory);
         const isRecycled = writtenAs !== null && (await this.#room.recycle(writtenAs));
         if (!isRecycled) await this.#remove(path);
         this.#held.forget(path);

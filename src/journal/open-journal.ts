@@ -141,7 +141,7 @@ export async function openReadOnlyJournal(
   const { journalId, live } = found;
   await assertHeld(storage, directory, live);
   const recovery = isProven ? { ...found.recovery, endLsn: found.recovery.provenLsn } : found.recovery;
-  const held = new HeldSegments(live, []);
+  const held = new HeldSegments({ live, retained: [], stale: [] }, () => 0);
   const replay: ReadOnlyJournal['replay'] = (fromLsn, visit) =>
     replayRecords(storage, held, { lsn: fromLsn, sequence: 0, offset: 0 }, recovery.endLsn, visit);
   return { recovery, journalId, replay };

@@ -6,6 +6,7 @@ import type { Lsn } from './format/lsn.js';
 import type { JournalStats } from './journal-interface.js';
 import type { RecordVisit } from './read/journal-reader.js';
 import type { RecordFeed, RecordFeedOptions } from './read/record-feed.js';
+import type { Retention } from './read/retention.js';
 
 /**
  * A log of records that a store writes through.
@@ -174,14 +175,14 @@ export interface LogFiles {
 
   /**
    * Retires the segments that hold only records up to `lsn`, oldest first. The newest segment stays, and so
-   * does one that a reader still needs. Resolves when the removal is durable.
+   * does one that a reader still needs, and what is retained. Resolves when the removal is durable.
    *
    * Call it only when an image that holds everything up to `lsn` has a durable name. For that reason it writes
    * no mark first, unlike truncateBefore() of a journal, and so it can free a full disk.
    *
    * @throws KEELSON_POISONED, KEELSON_CLOSED. Rejects with what fails on the disk.
    */
-  retireBehindImage(lsn: number): Promise<void>;
+  retireBehindImage(lsn: number, retention?: Retention): Promise<void>;
 
   /**
    * Runs `work`, which needs room on the disk, after giving up the segments that are prepared ahead and the retired ones

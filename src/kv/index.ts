@@ -154,7 +154,7 @@ export type {
 } from './feed/change-types.js';
 export type { CheckpointResult } from './image/checkpoint.js';
 export type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
-export type { OpenProgress, StoreOptions } from './options.js';
+export type { OpenProgress, Retain, StoreOptions } from './options.js';
 export type {
   Index,
   IndexDefinition,

@@ -1,5 +1,6 @@
 // The options of a store: their names, defaults and limits.
 
+import { misuse } from '../errors.js';
 import { type ResolvedJournalOptions, WAIT_FOR_LOCK_MS_MAX } from '../journal/internal.js';
 import {
   booleanOption,
@@ -27,6 +28,20 @@ export interface OpenProgress {
   readonly done: number;
   /** The value of `done` at the end of the phase. */
   readonly total: number;
+}
+
+/**
+ * How much history a store keeps for change feeds: see the option `retain`.
+ *
+ * @example
+ * const retain: Retain = { bytes: 1024 ** 3, ms: 7 * 86_400_000 };
+ * const db = await open('./data', { retain });
+ */
+export interface Retain {
+  /** The most bytes of journal files behind the image. */
+  readonly bytes: number;
+  /** The most milliseconds since the last write to a file. Default Infinity. */
+  readonly ms?: number;
 }
 
 /** The options of open(), all of them given. */
@@ -84,6 +99,13 @@ export interface ResolvedStoreOptions {
   /** Keeps the image before the last one, and the journal after it, in case the last image is damaged. Default false. */
   keepOlderGeneration: boolean;
   /**
+   * Keeps the journal behind the image as history, so that a change feed can start at an older LSN: at most `bytes` of files,
+   * and none whose last write is more than `ms` milliseconds ago. Judged at each checkpoint, by whole files. When the disk is
+   * full, history goes first. `bytes` is an integer of 1 or more, `ms` a number above 0, Infinity when it is left out. Default
+   * none.
+   */
+  retain: Retain | undefined;
+  /**
    * Returns the time by which entries expire, in milliseconds since 1970. By default the clock of the system. It may be called
    * at each read and write of a namespace that has entries with deadlines. An open with `readOnly` removes and hides nothing by
    * it: it shows what the owner has not removed.
@@ -122,13 +144,39 @@ const STORE_OPTIONS: OptionTable<ResolvedStoreOptions> = {
   checkpointBytesMin: integerOption(16 * MIB, 1024, 1024 * 1024 * MIB),
   checkpointRatio: numberOption(1, 0, 1000),
   keepOlderGeneration: booleanOption(false),
+  // resolveRetain() checks the option, because it is a table of its own.
+  retain: { default: undefined, check: () => undefined },
   clock: functionOption(),
   onProgress: functionOption(),
 };
 
+const RETAIN_OPTIONS: OptionTable<Required<Retain>> = {
+  bytes: { default: 0, check: (value) => (isPositiveInteger(value) ? undefined : 'an integer of 1 or more') },
+  ms: {
+    default: Number.POSITIVE_INFINITY,
+    check: (value) => (typeof value === 'number' && value > 0 ? undefined : 'a number above 0'),
+  },
+};
+
 /** Returns the options with their defaults. Throws a TypeError for a wrong or unknown option. */
 export function resolveStoreOptions(given: unknown): ResolvedStoreOptions {
-  return resolveOptions('open', STORE_OPTIONS, given);
+  const options = resolveOptions('open', STORE_OPTIONS, given);
+  return { ...options, retain: resolveRetain(options.retain) };
+}
+
+/** Returns a copy, because the caller may change its object. */
+function resolveRetain(given: Retain | undefined): Retain | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given !== 'object' || given === null)
+    throw misuse("open option 'retain'", '{ bytes, ms }', given);
+  const retain = resolveOptions("open option 'retain'", RETAIN_OPTIONS, given);
+  if (retain.bytes === 0)
+    throw misuse("open option 'retain' option 'bytes'", 'an integer of 1 or more', undefined);
+  return retain;
+}
+
+function isPositiveInteger(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
 }
 
 function areEncodings(value: unknown): boolean {

@@ -29,10 +29,11 @@ export class FsFile implements StorageFile {
   }
 
   async size(): Promise<number> {
-    const stats = await this.underWay(() =>
-      poolCall<fs.Stats>('fstat', this.path, (callback) => fs.fstat(this.fd, callback)),
-    );
-    return stats.size;
+    return (await this.#stats()).size;
+  }
+
+  async modifiedMs(): Promise<number> {
+    return Math.floor((await this.#stats()).mtimeMs);
   }
 
   read(into: Uint8Array, position: number): Promise<number> {
@@ -120,6 +121,10 @@ export class FsFile implements StorageFile {
     } finally {
       this.end();
     }
+  }
+
+  #stats(): Promise<fs.Stats> {
+    return this.underWay(() => poolCall('fstat', this.path, (callback) => fs.fstat(this.fd, callback)));
   }
 
   async #closeWhenIdle(): Promise<void> {

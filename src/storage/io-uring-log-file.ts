@@ -37,6 +37,10 @@ export class IoUringLogFile implements LogFile {
     return this.#inner.size();
   }
 
+  modifiedMs(): Promise<number> {
+    return this.#inner.modifiedMs();
+  }
+
   read(into: Uint8Array, position: number): Promise<number> {
     return this.#inner.read(into, position);
   }

@@ -223,6 +223,8 @@ export interface StorageFile {
   readonly path: string;
   /** Resolves to the size of the file in bytes. */
   size(): Promise<number>;
+  /** Resolves to the wall-clock time of the last write to the file, in whole milliseconds since 1970. */
+  modifiedMs(): Promise<number>;
   /**
    * Reads from `position` into all of `into`. Resolves to the number of bytes read, which is less only at the end of
    * the file.

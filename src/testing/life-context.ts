@@ -13,6 +13,7 @@ export interface LifeDisk {
   usedBytes(): number;
   nowMs(): number;
   wallMs(): number;
+  readonly lastWallMs: number;
   startTimer(ms: number, callback: () => void, lifeId: number): Timer;
   liveness(identity: ProcessIdentity): Liveness;
   lockDirectory(inodeId: number, holder: object, lifeId: number): boolean;

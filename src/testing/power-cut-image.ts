@@ -169,6 +169,7 @@ function fileAfter(
   after.view = contents.fork();
   after.durableSizeBytes = sizeBytes;
   after.viewSizeBytes = sizeBytes;
+  after.modifiedMs = file.modifiedMs;
   return after;
 }
 

@@ -47,7 +47,13 @@ export class SimulatedClock {
   }
 
   wallMs(): number {
-    return WALL_START_MS + Math.floor(this.nowMs() + this.#wallShiftMs);
+    this.#nowMs += LOOK_MS;
+    return this.lastWallMs;
+  }
+
+  /** The time of wallMs() without a look, so that no time passes. */
+  get lastWallMs(): number {
+    return WALL_START_MS + Math.floor(this.#nowMs + this.#wallShiftMs);
   }
 
   /** Lets the time of an operation pass. Timers fire only in advance(). */

@@ -336,6 +336,11 @@ export class SimulatedDisk {
     return this.#clock.wallMs();
   }
 
+  /** @internal The wall-clock time of the simulated machine at the last look or operation. Nothing advances. */
+  get lastWallMs(): number {
+    return this.#clock.lastWallMs;
+  }
+
   /** @internal Starts a timer of a process. A process that was killed has none. */
   startTimer(ms: number, callback: () => void, lifeId: number): Timer {
     return this.#clock.startTimer(ms, callback, this.isAlive(lifeId) ? lifeId : null);

@@ -35,6 +35,13 @@ export class SimulatedFile implements LogFile, HandleUse {
     return this.#life.run({ name: 'size', path: this.path, handle: this, apply });
   }
 
+  async modifiedMs(): Promise<number> {
+    this.#assertOpen();
+    const apply = (): number => this.#inode.modifiedMs;
+    // It asks for the same attributes as size(), so it meets the same faults.
+    return this.#life.run({ name: 'size', path: this.path, handle: this, apply });
+  }
+
   async read(into: Uint8Array, position: number): Promise<number> {
     this.#assertOpen();
     const apply = (): number => this.#inode.read(into, position);
@@ -145,6 +152,7 @@ export class SimulatedFile implements LogFile, HandleUse {
       faultKinds: ['kept', 'lost', 'misdirected'],
       apply: (fault) => {
         if (!this.#writable) throw simulatedError('EBADF', 'write', this.path);
+        this.#inode.modifiedMs = this.#life.disk.lastWallMs;
         this.#takeSpace(position, data);
         if (fault !== null && isSilent(fault)) return this.#writeWrongly(position, data, fault, false);
         const part = fault === null ? data : somePart(data, this.#life.disk.choices);
@@ -181,6 +189,7 @@ export class SimulatedFile implements LogFile, HandleUse {
       intent: { kind: 'write', inodeId: this.#inode.id, position, data: submitted, isDurable: true },
       faultKinds: ['dropped', 'kept', 'reverted', 'lost', 'misdirected'],
       apply: (fault) => {
+        this.#inode.modifiedMs = this.#life.disk.lastWallMs;
         this.#takeSpace(position, submitted);
         if (fault !== null && isSilent(fault)) return this.#writeWrongly(position, submitted, fault, true);
         return this.#life.image.write(this.#inode, position, submitted);

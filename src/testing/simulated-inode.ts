@@ -36,6 +36,8 @@ export class FileInode {
   readonly kind = 'file';
   view = new SectorMap();
   viewSizeBytes = 0;
+  /** The wall-clock time of the last write, in ms since 1970. A power cut does not take it back. */
+  modifiedMs = 0;
   /** A sector within the durable size that is absent here was never made durable. After a power cut it is garbage. */
   durable = new SectorMap();
   durableSizeBytes = 0;
@@ -52,6 +54,7 @@ export class FileInode {
     const copy = new FileInode(this.id);
     copy.view = this.view.fork();
     copy.viewSizeBytes = this.viewSizeBytes;
+    copy.modifiedMs = this.modifiedMs;
     copy.durable = this.durable.fork();
     copy.durableSizeBytes = this.durableSizeBytes;
     copy.pending = this.pending.slice();

@@ -192,6 +192,7 @@ export class FaultyStorage {
     return this.#counted({
       path,
       size: () => this.#meetLater('size', path).then(() => inner.size()),
+      modifiedMs: () => this.#meetLater('size', path).then(() => inner.modifiedMs()),
       read: (into, position) => this.#meetLater('read', path).then(() => inner.read(into, position)),
       write: (bytes, position) => this.#meetLater('write', path).then(() => inner.write(bytes, position)),
       flush: () => this.#meetLater('flush', path).then(() => inner.flush()),

@@ -212,6 +212,8 @@ function found(segment: ModelSegment): FoundSegment {
     sequence,
     fileBytes,
     isClosedAtEnd: false,
+    modifiedMs: 0,
+    isSkimmed: false,
     verdict: { ok: true, header },
     scan,
   };

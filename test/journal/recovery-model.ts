@@ -93,7 +93,16 @@ export function makeWorld(
     const fileBytes = kind.header === 'short' ? SIZE_BYTES - 1 : SIZE_BYTES;
     if (kind.header === 'corrupt' || kind.header === 'foreign' || kind.header === 'newer') {
       const verdict = { ok: false, code: REFUSED_HEADERS[kind.header], why: kind.header } as const;
-      return { path, sequence, fileBytes, isClosedAtEnd: false, verdict, scan: null };
+      return {
+        path,
+        sequence,
+        fileBytes,
+        isClosedAtEnd: false,
+        modifiedMs: 0,
+        isSkimmed: false,
+        verdict,
+        scan: null,
+      };
     }
     const header = segmentHeader({
       sequence: kind.header === 'other name' ? sequence + 100 : sequence,
@@ -110,7 +119,16 @@ export function makeWorld(
       durableLsnClaimed: claimed,
       heldFromLsnClaimed: claimed < 0 ? -1 : heldFromLsn,
     };
-    return { path, sequence, fileBytes, isClosedAtEnd: false, verdict: { ok: true, header }, scan };
+    return {
+      path,
+      sequence,
+      fileBytes,
+      isClosedAtEnd: false,
+      modifiedMs: 0,
+      isSkimmed: false,
+      verdict: { ok: true, header },
+      scan,
+    };
   });
 }
 
@@ -259,6 +277,15 @@ export function repaired(
   const path = `/journal/${sequence}`;
   return [
     ...segments,
-    { path, sequence, fileBytes: SIZE_BYTES, isClosedAtEnd: false, verdict: { ok: true, header }, scan },
+    {
+      path,
+      sequence,
+      fileBytes: SIZE_BYTES,
+      isClosedAtEnd: false,
+      modifiedMs: 0,
+      isSkimmed: false,
+      verdict: { ok: true, header },
+      scan,
+    },
   ];
 }

@@ -287,7 +287,7 @@ describe('what waits to be used again', () => {
   test('is given up when the disk has no room for a segment that none of it can be', async () => {
     const faulty = new FaultyStorage();
     const journal = await openHere(faulty);
-    await liveRounds(journal, 5);
+    await liveRounds(journal, 5, 0, () => faulty.settled());
     await faulty.settled();
     const waiting = temporaryNames();
     expect(waiting.length).toBeGreaterThan(0);

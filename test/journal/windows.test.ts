@@ -225,7 +225,7 @@ describe('replay in windows', () => {
 
   async function heldSegments(storage: Storage): Promise<{ held: HeldSegments; endLsn: number }> {
     const { live, recovery } = await recoverJournalReadOnly(storage, here.at('journal'), null);
-    return { held: new HeldSegments(live, []), endLsn: recovery.endLsn };
+    return { held: new HeldSegments({ live, retained: [], stale: [] }, () => 0), endLsn: recovery.endLsn };
   }
 
   async function replayed(
@@ -354,6 +354,7 @@ function watchReads(inner: Storage): {
   const watched = (file: StorageFile): StorageFile => ({
     path: file.path,
     size: () => file.size(),
+    modifiedMs: () => file.modifiedMs(),
     read: async (into, position) => {
       reads.push({ length: into.length, memory: into.buffer });
       most = Math.max(most, ++underWay);

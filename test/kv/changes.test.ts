@@ -386,6 +386,24 @@ describe('the start of a feed', () => {
     expect(await waiting).toEqual(END);
   });
 
+  // The feed once told the changes of another namespace, to which the log had given the id that the handle had meanwhile.
+  test('of a namespace that is not there yet in a read-only store tells that namespace alone', async () => {
+    const { open } = inMemory();
+    const db = await open('/db');
+    await db.put('a', 1);
+    const reader = await open('/db', { readOnly: true });
+    const feed = reader.namespace('later').changes();
+    await db.namespace('other').put('of other', 1);
+    const lsn = await db.namespace('later').put('of later', 2);
+    await db.namespace('other').put('of other', 3);
+    await db.close();
+    expect(await next(feed)).toMatchObject({
+      lsn,
+      changes: [{ type: 'create', namespace: 'later' }, { key: 'of later' }],
+    });
+    await reader.close();
+  });
+
   // A feed was forgotten when it ended, though it still had the file open that it had been reading.
   test('of a read-only store that is closed right behind it leaves no file open', async () => {
     for (let seed = 0; seed < 5; seed++) {

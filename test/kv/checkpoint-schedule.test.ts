@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { KeelsonError } from '../../src/errors.js';
-import type { LocalLog } from '../../src/journal/internal.js';
+import { type LocalLog, NO_RETENTION } from '../../src/journal/internal.js';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { retireReplaced, writeCheckpoint } from '../../src/kv/image/checkpoint.js';
@@ -286,7 +286,7 @@ describe('a checkpoint that fails', () => {
       onBlock: () => {},
     });
     await expect(written).rejects.toBe(poisoned);
-    const retired = retireReplaced(storage, DIRECTORY, log, 1e6, 1e6);
+    const retired = retireReplaced(storage, DIRECTORY, log, 1e6, 1e6, NO_RETENTION);
     await expect(retired).rejects.toBe(poisoned);
     expect((await filesOf(storage)).images).toEqual(expect.arrayContaining(images));
   });

@@ -1,7 +1,7 @@
 // Secondary indexes: what their reads show, what is unique, and what a wrong function does.
 
 import { describe, expect, test } from 'vitest';
-import type { IndexDefinitions, IndexFactory } from '../../src/index.js';
+import type { IndexDefinitions, IndexFactory, TuplePart } from '../../src/index.js';
 import { msgpack } from '../../src/index.js';
 import { Random } from '../../src/testing/random.js';
 import { World } from './transaction-tools.js';
@@ -124,6 +124,41 @@ describe('reads', () => {
       ['math', 'b', BOB],
     ]);
   });
+
+  // A key that begins with FF was once read as a part of the value before it, and "a" was taken for "a" with a zero behind:
+  // reads gave keys that nobody had put, and a unique index refused other values.
+  test.each([
+    ['strings', ['a', 'a\0', 'a\0b']],
+    ['bytes', [Uint8Array.of(1), Uint8Array.of(1, 0), Uint8Array.of(1, 0, 255)]],
+    ['arrays', [['a'], ['a', null], ['a\0']]],
+  ])(
+    'tell %s from those that begin so, whatever their keys are',
+    async (_, ascending: readonly TuplePart[]) => {
+      const { db } = await World.open();
+      const values = db.namespace('values', {
+        keyEncoding: 'bytes',
+        valueEncoding: msgpack<TuplePart>(),
+        indexes: (index) => ({ by: index.unique((value) => value) }),
+      });
+      const texts = db.namespace('texts', {
+        valueEncoding: msgpack<TuplePart>(),
+        indexes: (index) => ({ by: index((value) => value) }),
+      });
+      for (const [at, value] of ascending.entries()) {
+        for (const other of ascending.slice(at)) expect(values.indexes.by.getKey(other)).toBe(undefined);
+        values.put(Uint8Array.of(255, at), value);
+        texts.put(`\u00ff${at}`, value);
+      }
+      for (const [at, value] of ascending.entries()) {
+        expect(values.indexes.by.getKey(value)).toEqual(Uint8Array.of(255, at));
+        expect(values.indexes.by.count({ gt: value })).toBe(2 - at);
+        expect(values.indexes.by.count({ lte: value })).toBe(at + 1);
+        expect([...texts.indexes.by.entries({ gte: value, lte: value })]).toEqual([
+          [value, `\u00ff${at}`, value],
+        ]);
+      }
+    },
+  );
 
   test('refuse wrong values and ranges by name', async () => {
     const { users } = await threeUsers();
@@ -253,6 +288,9 @@ describe('a unique index', () => {
     ],
     ['a put of a key that was cleared first', [{ type: 'clear' }, put('d', 'same'), put('e', 'same')]],
     ['a delete that comes too late', [put('e', 'same'), put('d', 'same'), { type: 'delete', key: 'a' }]],
+    // A touch once counted as if it took the value from the entry.
+    ['a touch of the entry that has it', [{ type: 'touch', key: 'a', ttl: 50 }, put('d', 'ada@example.com')]],
+    ['a touch afterwards', [put('d', 'ada@example.com'), { type: 'touch', key: 'a', ttl: 50 }]],
   ])('refuses doubles by %s', async (_, operations) => {
     const { world, users } = await threeUsers();
     const before = world.content;
@@ -309,6 +347,13 @@ describe('a function', () => {
     expect(() => values.put('a', undefined)).toThrow();
     expect(() => values.put('a', 'text')).toThrow(/expected an array of index values/);
     expect(() => values.put('a', [1, {}])).toThrow(/"values"\[1\]: expected .* got an object/);
+    // The promise once rejected where nobody handled it, which ends a process.
+    const promises = namespaceWith((index) => ({
+      by: index.many(() => [1, Promise.reject(new Error('late'))] as never),
+    }));
+    await expect(promises.then(async (of) => of.values.put('a', 1))).rejects.toThrow(
+      /"values"\[1\]: .* got a Promise/,
+    );
     values.put('a', [3, 1, 3, 2, 1]);
     expect([...values.indexes.by.entries()].map(([value]) => value)).toEqual([1, 2, 3]);
   });

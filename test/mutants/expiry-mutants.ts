@@ -6,22 +6,28 @@ import { mutantsOf } from './mutants-of.js';
 const CRASHES = 'test/simulation/expiry-crashes.test.ts';
 const ENTRIES_TEST = 'test/kv/expiring-entries.test.ts';
 const FACTS = 'test/kv/expiry.test.ts';
+const INDEXED = 'test/kv/index-expiry.test.ts';
+const INDEXES = 'test/kv/indexes.test.ts';
 const HISTORIES = 'test/serializability/histories.test.ts';
 const MODEL = 'test/kv/expiry-model.test.ts';
 const RECORDS = 'test/kv/records.test.ts';
 
 const ATTEMPT = 'src/kv/write/attempt.ts';
+const BUILD = 'src/kv/write/index-build.ts';
 const CHANGES = 'src/kv/write/change-entries.ts';
+const CORE = 'src/kv/store-core.ts';
 const DUE_FIRST = 'src/kv/write/due-first.ts';
 const ENTRIES = 'src/kv/entries/entries.ts';
 const EXPIRING = 'src/kv/entries/expiring-entries.ts';
 const EXPIRY = 'src/kv/entries/expiry.ts';
+const FOLLOWED = 'src/kv/write/followed-postings.ts';
 const FORMAT = 'src/kv/image/image-format.ts';
 const OPTIONS = 'src/kv/write/expiry-options.ts';
 const PARTS = 'src/kv/image/image-parts.ts';
 const READER = 'src/kv/write/record-reader.ts';
 const READ_SET = 'src/kv/write/read-set.ts';
 const REMOVALS = 'src/kv/write/removals.ts';
+const UNIQUENESS = 'src/kv/write/uniqueness.ts';
 const VIEWS = 'src/kv/entries/store-view.ts';
 const VIEWED = 'src/kv/write/viewed-entries.ts';
 const WRITER = 'src/kv/write/record-writer.ts';
@@ -124,5 +130,33 @@ export const expiryMutants: readonly Mutant[] = [
   mutantIn(REMOVALS, 'the timer is not started again', [FACTS], {
     find: '    this.#timer = null;\n    if (expiry.isUsed) this.#start();',
     replace: '    this.#timer = null;',
+  }),
+  mutantIn(CORE, 'a time for which the log has no room is taken', [FACTS], {
+    find: ' && (now as number) <= Number.MAX_SAFE_INTEGER',
+    replace: '',
+  }),
+  mutantIn(UNIQUENESS, 'a touch takes the value of a unique index from its entry', [INDEXES], {
+    find: 'return found === undefined || (found < 0 && this.#writes.hasValue(-1 - found));',
+    replace: 'return found === undefined || found < 0;',
+  }),
+  mutantIn(UNIQUENESS, 'a put that is touched afterwards is not judged', [INDEXES, INDEXED], {
+    find: 'return writes.valueStarts[-1 - found] === writes.valueStarts[operation];',
+    replace: 'return -1 - found === operation;',
+  }),
+  mutantIn(CHANGES, 'a clear of all other entries forgets the values of due ones', [INDEXED], {
+    find: 'if (entries.sizeInIndexes === 0 && entries.dueCount === 0)',
+    replace: 'if (entries.sizeInIndexes === 0)',
+  }),
+  mutantIn(FOLLOWED, 'a due entry holds its value in a read-only store', [INDEXED], {
+    find: '  leaveDue(schema, writes);\n',
+    replace: '  schema.links.run();\n',
+  }),
+  mutantIn(FOLLOWED, 'the time in a record counts only behind its puts', [INDEXED], {
+    find: 'if (highestNow > 0) expiry.foundInLog(highestNow);',
+    replace: 'if (highestNow < 0) expiry.foundInLog(highestNow);',
+  }),
+  mutantIn(BUILD, 'a unique index does not know the values of entries that were due before', [INDEXED], {
+    find: '        index.addDue(key, made);\n',
+    replace: '',
   }),
 ];

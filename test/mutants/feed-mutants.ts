@@ -8,17 +8,25 @@ const BESIDE = 'test/simulation/following-feed.test.ts';
 const CHANGES = 'test/kv/changes.test.ts';
 const CRASHES = 'test/simulation/feed-crashes.test.ts';
 const EXPIRY = 'test/kv/feed-expiry.test.ts';
+const RETAINED = 'test/kv/retained-history.test.ts';
+const RETENTION_TEST = 'test/journal/retention.test.ts';
 const HISTORIES = 'test/kv/feed-histories.test.ts';
 
+const BOUNDS = 'src/kv/encoding/key-bounds.ts';
 const DECODER = 'src/kv/feed/change-decoder.ts';
 const FEED = 'src/kv/feed/change-feed.ts';
 const FEEDS = 'src/kv/feed/change-feeds.ts';
-const BOUNDS = 'src/kv/encoding/key-bounds.ts';
 const FILTER = 'src/kv/feed/change-filter.ts';
 const FOLLOWED = 'src/kv/followed-feeds.ts';
 const FOLLOWER = 'src/journal/read/file-follower.ts';
 const FOLLOWER_FEED = 'src/journal/read/follower-feed.ts';
 const JOURNAL = 'src/journal/journal.ts';
+const HELD = 'src/journal/read/held-segments.ts';
+const READER = 'src/journal/read/journal-reader.ts';
+const RECOVERY = 'src/journal/recovery/recovery.ts';
+const RETENTION = 'src/journal/read/retention.ts';
+const SCHEDULE = 'src/kv/image/checkpoint-schedule.ts';
+const TAIL = 'src/journal/recovery/tail-decision.ts';
 const OPTIONS = 'src/kv/feed/changes-options.ts';
 const SCHEMA = 'src/kv/feed/feed-schema.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
@@ -107,6 +115,13 @@ const groups: readonly Mutant[] = [
 ];
 
 const changes: readonly Mutant[] = [
+  mutantIn(
+    FILTER,
+    'the id of a namespace that a read-only store awaits is taken for its own',
+    [CHANGES],
+    'let id = isOwn || space.isThere ? space.id : null;',
+    'let id: number | null = isOwn ? space.id : space.id;',
+  ),
   mutantIn(
     DECODER,
     'the removal of what has expired is told as a delete',
@@ -204,4 +219,78 @@ const beside: readonly Mutant[] = [
   ),
 ];
 
-export const feedMutants: readonly Mutant[] = [...groups, ...changes, ...beside];
+const history: readonly Mutant[] = [
+  mutantIn(
+    RETENTION,
+    'history has as many bytes as the last file leaves',
+    [RETENTION_TEST, RETAINED],
+    'retainedBytes > bytes ||',
+    'retainedBytes - sizeBytes > bytes ||',
+  ),
+  mutantIn(RETENTION, 'history has any age', [RETENTION_TEST, RETAINED], '|| nowMs - endedMs > ms', ''),
+  mutantIn(
+    HELD,
+    'the age of a file counts from its beginning',
+    [RETAINED],
+    'if (last !== undefined) last.endedMs = this.#wallMs();',
+    '',
+  ),
+  mutantIn(
+    HELD,
+    'damaged history is damage of the store',
+    [RETAINED],
+    'if (!isSkimmed) return error;',
+    'return error;',
+  ),
+  mutantIn(
+    HELD,
+    'history that cannot be read is offered again',
+    [RETAINED],
+    'this.#stale.push(...this.#segments.splice(0, count));',
+    '',
+  ),
+  mutantIn(
+    RECOVERY,
+    'an open reads all of the history',
+    [RETAINED],
+    'if (anchor === null || sequences.length <= 1)',
+    'if (sequences.length > 0)',
+  ),
+  mutantIn(
+    RECOVERY,
+    'a segment that seemed to be needed hides that an older one is',
+    [RETAINED],
+    'return neededFrom(found) < from ? scanAll(storage, directory, sequences, onScan) : found;',
+    'return found;',
+  ),
+  mutantIn(
+    TAIL,
+    'history reaches over a file that is damaged',
+    ['test/journal/tail-decision.test.ts', RETAINED],
+    'found.sequence > (unsoundBefore?.sequence ?? -1)',
+    'true',
+  ),
+  mutantIn(
+    TAIL,
+    'history holds what a later segment has replaced',
+    ['test/journal/tail-decision.test.ts'],
+    'if (!found.isSkimmed && living.at(-1)!.endLsn !== nextStartLsn) break;',
+    '',
+  ),
+  mutantIn(
+    SCHEDULE,
+    'history stays when the disk is full',
+    [RETAINED],
+    'const retention = this.#isShortOfRoom ?',
+    'const retention = this.#isClosed ?',
+  ),
+  mutantIn(
+    READER,
+    'a record is told that reaches over the end of its segment',
+    [RETAINED],
+    "if (lsn > this.#lastLsn) throw this.#damaged('a later segment begins inside of a record');",
+    '',
+  ),
+];
+
+export const feedMutants: readonly Mutant[] = [...groups, ...changes, ...beside, ...history];

@@ -392,8 +392,8 @@ const checkpoints: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/image/checkpoint.ts',
-        find: 'await log.retireBehindImage(olderLsn);',
-        replace: 'await log.retireBehindImage(lsn);',
+        find: 'await log.retireBehindImage(olderLsn, retention);',
+        replace: 'await log.retireBehindImage(lsn, retention);',
       },
     ],
     tests: [CHECKPOINTS],

@@ -294,6 +294,8 @@ describe('misuse', () => {
     const db = await open<number>(at('s'));
     const port: MessagePort = db.replicate();
     const replica = await openReplica<number>(port);
+    // A second replica once waited for ever while the first one was open.
+    await expect(openReplica(port)).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
     await replica.close();
     await expect(openReplica(port)).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
     await db.close();

@@ -29,6 +29,9 @@ const TUPLES_CHANCE = 0.25;
 /** How often steps are spread over namespaces, with transactions between them. */
 const SPREAD_CHANCE = 0.5;
 
+/** The chance that a store retains history behind its image. */
+const RETAIN_CHANCE = 0.3;
+
 export function generateScript(seed: number, { trouble }: ScriptKind = { trouble: null }): Script {
   const random = new Random(mixSeeds(seed, 0x5c817));
   const generator = new Generator(random);
@@ -53,7 +56,15 @@ export function generateScript(seed: number, { trouble }: ScriptKind = { trouble
     capacityBytes: kind === 'full' ? 4096 * (3 + random.below(12)) : null,
   };
   const spreading = new Random(mixSeeds(seed, 0x59ace));
-  return spreading.chance(SPREAD_CHANCE) ? spreadScript(script, spreading) : script;
+  return retaining(spreading.chance(SPREAD_CHANCE) ? spreadScript(script, spreading) : script);
+}
+
+/** Some stores retain history, which no check may notice. */
+function retaining(script: Script): Script {
+  const random = new Random(mixSeeds(script.seed, 0x4e7a1));
+  if (!random.chance(RETAIN_CHANCE)) return script;
+  const retain = { bytes: random.pick([4096, 16_384, 2 ** 20]) };
+  return { ...script, life: { ...script.life, store: { ...script.life.store, retain } } };
 }
 
 function spreadScript(script: Script, random: Random): Script {

@@ -11,6 +11,7 @@ export interface LifeOptions {
     readonly checkpointBytesMin: number;
     readonly checkpointRatio: number;
     readonly keepOlderGeneration: boolean;
+    readonly retain?: { readonly bytes: number };
   };
   readonly journal: {
     readonly blockBytes: number;

@@ -251,7 +251,17 @@ export class FileFollower {
       lineageStart === null ? this.#walk !== null && startLsn < this.lsn : durableLsn < this.lsn;
     if (contradicts) return 'gone';
     const place = { startLsn, endLsn: startLsn, endOffset: blockBytes, isLineage: lineageStart !== null };
-    this.#walk = new SegmentWalk({ path, sequence, seed, blockBytes, sizeBytes, ...place, writtenAs: null });
+    const file = {
+      path,
+      sequence,
+      seed,
+      blockBytes,
+      sizeBytes,
+      isSkimmed: false,
+      endedMs: 0,
+      writtenAs: null,
+    };
+    this.#walk = new SegmentWalk({ ...file, ...place });
     this.#segments.add(this.#walk.segment);
     this.#provenLsn = Math.max(this.#provenLsn, durableLsn);
     return 'changed';

@@ -1,5 +1,6 @@
 // The segments that a follower has walked over, oldest first. Nothing keeps their owner from retiring them.
 
+import type { KeelsonError } from '../../errors.js';
 import type { StorageFile } from '../../storage/index.js';
 import type { HeldSegment, ReadableSegments } from './held-segments.js';
 
@@ -19,6 +20,10 @@ export class FollowedSegments implements ReadableSegments {
   /** Returns the newest segment with the record that follows `lsn`: a lineage segment repeats records of older ones. */
   find(lsn: number): HeldSegment | null {
     return this.#segments.findLast((segment) => segment.startLsn <= lsn && lsn < segment.endLsn) ?? null;
+  }
+
+  unreadable(_segment: HeldSegment, error: KeelsonError): KeelsonError {
+    return error;
   }
 
   add(segment: HeldSegment): void {

@@ -1,11 +1,13 @@
 // The segments that the journal holds, oldest first, as far as they are durable. Readers pin the segments that
 // they need, so that none is retired under a reader.
 
+import { KeelsonError, whatHappened } from '../../errors.js';
 import type { StorageFile } from '../../storage/index.js';
 import type { PendingCommit } from '../commit/pending-commit.js';
 import { segmentSeed } from '../format/segment-format.js';
 import type { LiveSegment } from '../recovery/tail-decision.js';
 import type { WritableSegment } from '../segments/segment-files.js';
+import { NO_RETENTION, type Retention, retiredCount } from './retention.js';
 
 /** A segment that the journal holds, as far as it is durable. */
 export interface HeldSegment {
@@ -13,15 +15,18 @@ export interface HeldSegment {
   readonly sequence: number;
   readonly seed: number;
   readonly blockBytes: number;
-  /** Bytes of the file as it was made. A close may have cut it since. */
   readonly sizeBytes: number;
   readonly startLsn: number;
   /** True for a segment that recovery, a backup or a salvage made: see SegmentHeader.lineageStart. */
   readonly isLineage: boolean;
+  /** True for a segment of an earlier session that only a reader reads whole: see segment-skim.ts. */
+  readonly isSkimmed: boolean;
   /** The end of the durable commits that count. */
   endLsn: number;
   /** The offset in the file at which the commits that count end. */
   endOffset: number;
+  /** The wall-clock time when its last commit became durable, in ms since 1970. Unknown for the newest segment. */
+  endedMs: number;
   /** The segment as this session wrote it. Null for a segment of an earlier session. */
   readonly writtenAs: WritableSegment | null;
 }
@@ -34,11 +39,24 @@ export interface ReadableSegments {
   readonly readerFiles: Set<StorageFile>;
   /** Returns the segment with the record that follows `lsn`, or null if no durable record follows. */
   find(lsn: number): HeldSegment | null;
+  /** Returns the error to throw when records of the segment cannot be read, because of `error`. */
+  unreadable(segment: HeldSegment, error: KeelsonError): KeelsonError;
+}
+
+/** The segments that recovery found. */
+export interface FoundSegments {
+  /** The segments that are needed, oldest first. */
+  readonly live: readonly LiveSegment[];
+  /** The segments before them that can be read, oldest first. */
+  readonly retained: readonly LiveSegment[];
+  /** Paths of the other files. */
+  readonly stale: readonly string[];
 }
 
 /** A segment file that is no longer needed. */
 export interface RetiredSegment {
   readonly path: string;
+  readonly isLineage: boolean;
   readonly writtenAs: WritableSegment | null;
 }
 
@@ -96,27 +114,14 @@ export class HeldSegments implements ReadableSegments {
    */
   readonly readerFiles = new Set<StorageFile>();
 
-  constructor(live: readonly LiveSegment[], stale: readonly string[]) {
-    this.#segments = live.map(({ path, sequence, header, startLsn, endLsn, endOffset }) => {
-      const { blockBytes, sizeBytes } = header;
-      const seed = segmentSeed(header);
-      const writtenAs = null;
-      const isLineage = header.lineageStart !== null;
-      return {
-        path,
-        sequence,
-        seed,
-        blockBytes,
-        sizeBytes,
-        startLsn,
-        isLineage,
-        endLsn,
-        endOffset,
-        writtenAs,
-      };
-    });
-    this.#inherited = stale.map((path) => ({ path, writtenAs: null }));
+  readonly #wallMs: () => number;
+
+  /** @param wallMs Returns the time, in ms since 1970. Only retention by age needs it. */
+  constructor({ live, retained, stale }: FoundSegments, wallMs: () => number) {
+    this.#segments = [...retained, ...live].map(heldOf);
+    this.#inherited = stale.map((path) => ({ path, isLineage: true, writtenAs: null }));
     this.#inheritedEndLsn = live[0]?.startLsn ?? 0;
+    this.#wallMs = wallMs;
   }
 
   get count(): number {
@@ -155,6 +160,7 @@ export class HeldSegments implements ReadableSegments {
     }
     const { blockBytes, sizeBytes } = header;
     const { startLsn, endLsn, segment: writtenAs } = commit;
+    if (last !== undefined) last.endedMs = this.#wallMs();
     this.#segments.push({
       path,
       sequence,
@@ -163,8 +169,10 @@ export class HeldSegments implements ReadableSegments {
       sizeBytes,
       startLsn,
       isLineage: false,
+      isSkimmed: false,
       endLsn,
       endOffset,
+      endedMs: 0,
       writtenAs,
     });
   }
@@ -202,25 +210,40 @@ export class HeldSegments implements ReadableSegments {
   }
 
   /**
-   * Returns where the journal would start if everything up to `lsn` were retired. Returns null if there is no
-   * file to retire.
+   * Returns where the journal would start if everything up to `lsn` were retired, except for what is retained. Returns null
+   * if there is no file to retire.
    */
-  startLsnWithout(lsn: number): number | null {
-    const count = this.#retirableCount(lsn);
+  startLsnWithout(lsn: number, retention: Retention = NO_RETENTION): number | null {
+    const retirable = this.#retirableCount(lsn);
+    const count = retiredCount(this.#segments, retirable, retention, this.#wallMs());
     const hasInherited = this.#inherited.length > 0 && lsn >= this.#inheritedEndLsn;
     if (count === 0 && this.#stale.length === 0 && !hasInherited) return null;
     return this.#segments[count]?.startLsn ?? lsn;
   }
 
   /**
-   * Takes out the segments that hold nothing above `lsn`, and never the newest. So no reader finds a file that
-   * is about to go. Returns all files to remove, oldest first. Later calls return them again until forget().
+   * Takes out the segments that hold nothing above `startLsn`, and never the newest. So no reader finds a file that is about
+   * to go. Also takes out the files that are no part of the log, if nothing above `lsn` needs them. Returns all files to
+   * remove, oldest first. Later calls return them again until forget().
    */
-  retire(lsn: number): readonly RetiredSegment[] {
-    const retired = this.#segments.splice(0, this.#retirableCount(lsn));
+  retire(startLsn: number, lsn: number = startLsn): readonly RetiredSegment[] {
+    const retired = this.#segments.splice(0, this.#retirableCount(startLsn));
     if (lsn >= this.#inheritedEndLsn) this.#stale.push(...this.#inherited.splice(0));
-    this.#stale.push(...retired.map(({ path, writtenAs }) => ({ path, writtenAs })));
+    this.#stale.push(...retired);
     return [...this.#stale];
+  }
+
+  /**
+   * Retained history that cannot be read is gone, because it is damaged, or because the segment behind it is gone. The
+   * segment is taken out with all before it. The next retirement removes the files.
+   */
+  unreadable({ sequence, startLsn, endLsn, isSkimmed }: HeldSegment, error: KeelsonError): KeelsonError {
+    if (!isSkimmed) return error;
+    const count = 1 + this.#segments.findIndex((segment) => segment.sequence === sequence);
+    this.#stale.push(...this.#segments.splice(0, count));
+    const what = `The retained history between LSN ${startLsn} and LSN ${endLsn} cannot be read: ${whatHappened(error)}`;
+    const oldestLsn = this.definedStartLsn ?? endLsn;
+    return new KeelsonError('KEELSON_HISTORY_GONE', what, { oldestLsn }, error);
   }
 
   /** Forgets a file that has been removed. */
@@ -235,6 +258,16 @@ export class HeldSegments implements ReadableSegments {
     const kept = this.#segments.findIndex((segment) => segment.endLsn > limit);
     return kept === -1 ? Math.max(0, this.#segments.length - 1) : kept;
   }
+}
+
+function heldOf({ path, sequence, header, startLsn, endLsn, ...found }: LiveSegment): HeldSegment {
+  const { endOffset, fileBytes, modifiedMs: endedMs, isSkimmed } = found;
+  const { blockBytes } = header;
+  const sizeBytes = Math.min(header.sizeBytes, fileBytes);
+  const seed = segmentSeed(header);
+  const isLineage = header.lineageStart !== null;
+  const place = { path, sequence, seed, blockBytes, sizeBytes, startLsn, endLsn, endOffset };
+  return { ...place, isLineage, isSkimmed, endedMs, writtenAs: null };
 }
 
 /** Returns true if the segment has records, and defines everything that they refer to. */

@@ -1,7 +1,7 @@
 // The reader of records from segments, in order. Every record is verified again.
 
 import { dirname } from 'node:path';
-import { KeelsonError } from '../../errors.js';
+import { isKeelsonError, KeelsonError } from '../../errors.js';
 import { readAhead, type Storage } from '../../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk, decodeCommitHeader } from '../format/commit-format.js';
 import { FrameCursor } from '../format/frame-cursor.js';
@@ -112,10 +112,12 @@ export async function* readWindows(
       place.sequence = segment.sequence;
       place.offset = segment.blockBytes;
     }
-    const file = await storage.openFile(segment.path, false);
+    const file = await storage.openFile(segment.path, false).catch((error) => {
+      throw isKeelsonError(error, 'KEELSON_NOT_FOUND') ? held.unreadable(segment, error) : error;
+    });
     held.readerFiles.add(file);
     try {
-      const records = new SegmentRecords(storage, segment, place, toLsn);
+      const records = new SegmentRecords(storage, held, segment, place, toLsn);
       for await (const window of readAhead(file, place.offset, records.endOffset, windowBytes)) {
         records.push(window);
         yield records;
@@ -137,6 +139,7 @@ export async function* readWindows(
  * The records of one segment above `place.lsn`, read in windows from `place.offset` on. Moves `place` along.
  */
 class SegmentRecords implements RecordWindow {
+  readonly #held: ReadableSegments;
   readonly #segment: HeldSegment;
   readonly #place: ReaderPlace;
   readonly #toLsn: number;
@@ -149,7 +152,14 @@ class SegmentRecords implements RecordWindow {
   /** The offset at which the commit ends whose frames are being read, or null between two commits. */
   #commitEndOffset: number | null = null;
 
-  constructor(storage: Storage, segment: HeldSegment, place: ReaderPlace, toLsn: number) {
+  constructor(
+    storage: Storage,
+    held: ReadableSegments,
+    segment: HeldSegment,
+    place: ReaderPlace,
+    toLsn: number,
+  ) {
+    this.#held = held;
     this.#segment = segment;
     this.#place = place;
     this.#toLsn = toLsn;
@@ -226,6 +236,7 @@ class SegmentRecords implements RecordWindow {
       if (lsn <= place.lsn) continue;
       if (startLsn < place.lsn) throw notABoundary('from', place.lsn, lsn);
       if (lsn > this.#toLsn) throw notABoundary('to', this.#toLsn, lsn);
+      if (lsn > this.#lastLsn) throw this.#damaged('a later segment begins inside of a record');
       place.lsn = lsn;
       return true;
     }
@@ -252,17 +263,10 @@ class SegmentRecords implements RecordWindow {
 
   #damaged(why: string): KeelsonError {
     const { path, sequence, endLsn } = this.#segment;
-    return new KeelsonError(
-      'KEELSON_CORRUPT',
-      `Records in ${path} that were durable cannot be read: ${why}`,
-      {
-        path,
-        segment: sequence,
-        offset: this.#place.offset,
-        lsn: this.#place.lsn,
-        lsnEnd: endLsn,
-      },
-    );
+    const { offset, lsn } = this.#place;
+    const facts = { path, segment: sequence, offset, lsn, lsnEnd: endLsn };
+    const what = `Records in ${path} that were durable cannot be read: ${why}`;
+    return this.#held.unreadable(this.#segment, new KeelsonError('KEELSON_CORRUPT', what, facts));
   }
 }
 

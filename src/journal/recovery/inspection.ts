@@ -2,7 +2,7 @@
 // refuses foreign and unfinished files early.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
-import type { Storage } from '../../storage/index.js';
+import type { Storage, StorageFile } from '../../storage/index.js';
 import { refuseIncomplete } from '../directory/incomplete.js';
 import { COMMIT_HEADER_BYTES, decodeCommitHeader } from '../format/commit-format.js';
 import { checkBody, FrameCursor } from '../format/frame-cursor.js';
@@ -13,6 +13,9 @@ import {
   segmentSeed,
 } from '../format/segment-format.js';
 import { segmentPath, segmentSequences } from '../format/segment-names.js';
+
+/** Bytes that tell of most segments that they do not start the log: a header block of the usual size, and a commit header. */
+const PEEK_BYTES = 4096 + COMMIT_HEADER_BYTES;
 
 /** The result of an inspection. */
 export interface JournalInspection {
@@ -79,18 +82,31 @@ function isOf(header: SegmentHeader, journalId: Uint8Array | null): boolean {
 async function inspectSegment(storage: Storage, path: string): Promise<SegmentStart> {
   const file = await storage.openFile(path, false);
   try {
-    const bytes = new Uint8Array(Math.min(BLOCK_BYTES_MAX * 2, await file.size()));
-    const length = await file.read(bytes, 0);
-    const verdict = decodeSegmentHeader(bytes.subarray(0, length));
+    const peeked = await readStart(file, PEEK_BYTES);
+    const verdict = decodeSegmentHeader(peeked);
     if (verdict.ok) {
       const { header } = verdict;
-      return { header, ...recordsAtStart(bytes.subarray(0, length), header) };
+      if (!mayStartLog(peeked, header)) return { header, ...NO_RECORDS };
+      return { header, ...recordsAtStart(await readStart(file, BLOCK_BYTES_MAX * 2), header) };
     }
     if (verdict.code === 'KEELSON_CORRUPT') return { header: null, ...NO_RECORDS };
     throw new KeelsonError(verdict.code, `${path}: ${verdict.why}`, { path, offset: 0 });
   } finally {
     await file.close();
   }
+}
+
+/** Returns the first bytes of a file, at most `bytesMax`. */
+async function readStart(file: StorageFile, bytesMax: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(bytesMax);
+  return bytes.subarray(0, await file.read(bytes, 0));
+}
+
+/** Returns false if the first commit of a segment is not at LSN 0. */
+function mayStartLog(bytes: Uint8Array, header: SegmentHeader): boolean {
+  const { blockBytes } = header;
+  if (blockBytes + COMMIT_HEADER_BYTES > bytes.length) return true;
+  return decodeCommitHeader(bytes, blockBytes, blockBytes, segmentSeed(header))?.startLsn === 0;
 }
 
 const NO_RECORDS: Omit<SegmentStart, 'header'> = { firstRecord: null, anyFirstRecord: null };

@@ -12,11 +12,15 @@ export interface FoundSegment {
   /** The sequence in the name of the file. */
   readonly sequence: number;
   readonly fileBytes: number;
+  /** The wall-clock time of the last write to the file, in ms since 1970. */
+  readonly modifiedMs: number;
   /** True if the last block is the seal of a session that ended well. */
   readonly isClosedAtEnd: boolean;
   readonly verdict: SegmentHeaderVerdict;
   /** Null if the header does not verify. */
   readonly scan: SegmentScan | null;
+  /** True if only its header and the header of its first commit were read: see segment-skim.ts. */
+  readonly isSkimmed: boolean;
 }
 
 /** A segment whose header verifies, at its place in the log. */

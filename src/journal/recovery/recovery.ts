@@ -12,8 +12,9 @@ import { checkBody } from '../format/frame-cursor.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from '../format/segment-format.js';
 import { segmentPath } from '../format/segment-names.js';
 import { listSegments, writeLineageSegment } from '../segments/segment-files.js';
-import type { FoundSegment } from './log-geometry.js';
+import { byLineage, type FoundSegment, firstNeededIndex, placeInLog } from './log-geometry.js';
 import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
+import { skimSegment } from './segment-skim.js';
 import {
   decideRecovery,
   type LiveSegment,
@@ -57,7 +58,9 @@ export interface RecoveredJournal {
   /** Null for a fresh journal. */
   readonly journalId: Uint8Array | null;
   readonly live: readonly LiveSegment[];
-  /** Paths of segments that hold nothing that is needed. */
+  /** The segments before them that can still be read, oldest first. */
+  readonly retained: readonly LiveSegment[];
+  /** Paths of the other segments, which hold nothing that is needed. */
   readonly stale: readonly string[];
   /** One above the highest sequence in the directory. */
   readonly nextSequence: number;
@@ -77,7 +80,7 @@ export async function recoverJournal(
   anchor: RecoveryAnchor | null,
   onScan?: OnScan,
 ): Promise<RecoveredJournal> {
-  const found = await scanSegments(storage, directory, onScan);
+  const found = await scanNeeded(storage, directory, anchor, onScan);
   const nextSequence = (found.at(-1)?.sequence ?? 0) + 1;
   const decision = orThrow(decideRecovery(found, anchor), directory);
   if (decision.kind === 'fresh') return freshJournal(nextSequence);
@@ -103,11 +106,40 @@ export async function recoverJournalReadOnly(
   anchor: RecoveryAnchor | null,
   onScan?: OnScan,
 ): Promise<Pick<RecoveredJournal, 'recovery' | 'journalId' | 'live'>> {
-  const found = await scanSegments(storage, directory, onScan);
+  const found = await scanNeeded(storage, directory, anchor, onScan);
   const decision = orThrow(decideRecovery(found, anchor), directory);
   if (decision.kind === 'fresh') return freshJournal(1);
   const { recovery, journalId, live } = recovered(decision, decision.live, 'clean', 1);
   return { recovery, journalId, live };
+}
+
+/**
+ * Scans the segments that are needed if an image holds everything up to the anchor, and the one before them, whose claims
+ * tell a needed segment of another history. Skims those before it, so that an open does not read the history that a store
+ * retains.
+ */
+async function scanNeeded(
+  storage: Storage,
+  directory: string,
+  anchor: RecoveryAnchor | null,
+  onScan?: OnScan,
+): Promise<FoundSegment[]> {
+  const sequences = await listSegments(storage, directory);
+  if (anchor === null || sequences.length <= 1) return scanAll(storage, directory, sequences, onScan);
+  const skimmed: FoundSegment[] = [];
+  for (const sequence of sequences)
+    skimmed.push(await skimSegment(storage, segmentPath(directory, sequence), sequence));
+  const neededFrom = (found: readonly FoundSegment[]): number => {
+    const log = placeInLog(found, byLineage);
+    const needed = log[firstNeededIndex(log, anchor.lsn)]?.found;
+    return needed === undefined ? 0 : Math.max(0, found.indexOf(needed) - 1);
+  };
+  const from = neededFrom(skimmed);
+  const scanned = await scanAll(storage, directory, sequences.slice(from), onScan);
+  const found = [...skimmed.slice(0, from), ...scanned];
+  // The body of a commit that seemed to be the first needed one may be damaged. Then more segments are needed, and nobody
+  // knows how many.
+  return neededFrom(found) < from ? scanAll(storage, directory, sequences, onScan) : found;
 }
 
 /** Scans every segment of a directory, in the order of their sequences. */
@@ -116,7 +148,15 @@ export async function scanSegments(
   directory: string,
   onScan?: OnScan,
 ): Promise<FoundSegment[]> {
-  const sequences = await listSegments(storage, directory);
+  return scanAll(storage, directory, await listSegments(storage, directory), onScan);
+}
+
+async function scanAll(
+  storage: Storage,
+  directory: string,
+  sequences: readonly number[],
+  onScan?: OnScan,
+): Promise<FoundSegment[]> {
   const total = onScan === undefined ? 0 : await fileBytesOf(storage, directory, sequences);
   const found: FoundSegment[] = [];
   let done = 0;
@@ -157,7 +197,8 @@ async function scanFile(
     const fileBytes = await file.size();
     const head = new Uint8Array(SEGMENT_HEADER_BYTES);
     const verdict = decodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
-    if (!verdict.ok) return { path, sequence, fileBytes, isClosedAtEnd: false, verdict, scan: null };
+    const found = { path, sequence, fileBytes, modifiedMs: await file.modifiedMs(), isSkimmed: false };
+    if (!verdict.ok) return { ...found, isClosedAtEnd: false, verdict, scan: null };
     const { header } = verdict;
     // The header says how much of the file is ours. The decision refuses a shorter file.
     const lengthBytes = Math.min(fileBytes, header.sizeBytes);
@@ -169,7 +210,7 @@ async function scanFile(
       onBytes(done);
     }
     const scan = scanner.finish();
-    return { path, sequence, fileBytes, isClosedAtEnd: scanner.isClosedAtEnd, verdict, scan };
+    return { ...found, isClosedAtEnd: scanner.isClosedAtEnd, verdict, scan };
   } finally {
     await file.close();
   }
@@ -203,7 +244,7 @@ function freshJournal(nextSequence: number): RecoveredJournal {
     tornWhy: null,
     segments: 0,
   } as const;
-  return { recovery, journalId: null, live: [], stale: [], nextSequence, heldFromLsn: 0 };
+  return { recovery, journalId: null, live: [], retained: [], stale: [], nextSequence, heldFromLsn: 0 };
 }
 
 type Usable = Extract<RecoveryDecision, { readonly live: readonly LiveSegment[] }>;
@@ -214,9 +255,10 @@ function recovered(
   kind: 'clean' | 'repaired',
   nextSequence: number,
 ): RecoveredJournal {
-  const { startLsn, endLsn, provenLsn, tornBytes, tornWhy, journalId, stale, heldFromLsn } = decision;
+  const { startLsn, endLsn, provenLsn, tornBytes, tornWhy, journalId } = decision;
+  const { retained, stale, heldFromLsn } = decision;
   const recovery = { kind, startLsn, endLsn, provenLsn, tornBytes, tornWhy, segments: live.length };
-  return { recovery, journalId, live, stale, nextSequence, heldFromLsn };
+  return { recovery, journalId, live, retained, stale, nextSequence, heldFromLsn };
 }
 
 /**
@@ -257,6 +299,9 @@ async function repair(
     startLsn: lineageStart,
     endLsn,
     endOffset: sizeBytes,
+    fileBytes: sizeBytes,
+    modifiedMs: storage.wallMs(),
+    isSkimmed: false,
     commits: [],
   };
   return [...withoutDead(decision.live, lineageStart), lineage];

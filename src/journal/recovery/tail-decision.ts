@@ -46,6 +46,10 @@ export interface LiveSegment {
   readonly endLsn: number;
   /** The offset in the file at which the commits that count end. */
   readonly endOffset: number;
+  readonly fileBytes: number;
+  /** See FoundSegment. */
+  readonly modifiedMs: number;
+  readonly isSkimmed: boolean;
   readonly commits: readonly ScannedCommit[];
 }
 
@@ -61,7 +65,12 @@ export type RecoveryDecision =
       readonly journalId: Uint8Array;
       readonly blockBytes: number;
       readonly live: readonly LiveSegment[];
-      /** Files that hold nothing that is needed. */
+      /**
+       * The segments before the needed ones that can still be read, oldest first. Together with them they are one log.
+       * Empty if one is missing or damaged right before the needed ones.
+       */
+      readonly retained: readonly LiveSegment[];
+      /** The other files, which hold nothing that is needed. */
       readonly stale: readonly string[];
       readonly startLsn: number;
       readonly endLsn: number;
@@ -133,6 +142,13 @@ export function decideRecovery(
   const missing = missingSuccessor(chain, endLsn);
   if (missing !== null) return missing;
 
+  const unsoundBefore = segments.findLast(
+    (segment) => segment.sequence < firstSequence && unsoundnessOf(segment) !== null,
+  );
+  const before = log.filter(
+    ({ found }) => found.sequence < firstSequence && found.sequence > (unsoundBefore?.sequence ?? -1),
+  );
+  const retained = retainedBefore(before, startLsn);
   // Only a mark of the newest segment counts, and only if the log reaches it. Behind a mark in an older
   // segment, a later session may have crashed.
   const lastCommit = live.at(-1)!.commits.at(-1);
@@ -142,7 +158,10 @@ export function decideRecovery(
     journalId: chain[0]!.header.journalId,
     blockBytes: chain.at(-1)!.header.blockBytes,
     live,
-    stale: segments.filter((segment) => segment.sequence < firstSequence).map(({ path }) => path),
+    retained,
+    stale: segments
+      .filter(({ sequence, path }) => sequence < firstSequence && !retained.some((one) => one.path === path))
+      .map(({ path }) => path),
     startLsn,
     endLsn,
     provenLsn,
@@ -226,29 +245,49 @@ function contiguousPrefix(chain: readonly LogSegment[]): {
   let endLsn = chain.flatMap(({ living }) => living.slice(0, 1))[0]?.startLsn ?? 0;
   let brokenIn: LogSegment | null = null;
   for (const segment of chain) {
-    const { found, header, living: commits } = segment;
-    const { path, sequence } = found;
+    const { living: commits } = segment;
+    const file = fileOf(segment);
     const [first] = commits;
     isContiguous &&= first === undefined || first.startLsn === endLsn;
     if (first === undefined || !isContiguous) {
-      live.push({
-        path,
-        sequence,
-        header,
-        startLsn: endLsn,
-        endLsn,
-        endOffset: header.blockBytes,
-        commits: [],
-      });
+      live.push({ ...file, startLsn: endLsn, endLsn, endOffset: segment.header.blockBytes, commits: [] });
       continue;
     }
     const last = commits.at(-1)!;
     endLsn = last.endLsn;
     const endOffset = endOffsetOf(segment, last);
-    live.push({ path, sequence, header, startLsn: first.startLsn, endLsn, endOffset, commits });
+    live.push({ ...file, startLsn: first.startLsn, endLsn, endOffset, commits });
     brokenIn = segment;
   }
   return { live, endLsn, brokenIn };
+}
+
+/**
+ * Returns those of sound segments that come before the needed ones, which begin at `endLsn`. Each ends where the next one begins. Whether
+ * its records reach so far, only a reader finds out: the segment may be damaged, or the one behind it may be gone.
+ */
+function retainedBefore(log: readonly LogSegment[], endLsn: number): LiveSegment[] {
+  const retained: LiveSegment[] = [];
+  let nextStartLsn = endLsn;
+  for (const segment of log.toReversed()) {
+    const { found, header, living } = segment;
+    const [first] = living;
+    // Never used, or replaced by a later segment.
+    if (first === undefined || first.startLsn >= nextStartLsn) continue;
+    if (!found.isSkimmed && living.at(-1)!.endLsn !== nextStartLsn) break;
+    const { startLsn } = first;
+    const endOffset = Math.min(found.fileBytes, header.sizeBytes);
+    retained.unshift({ ...fileOf(segment), startLsn, endLsn: nextStartLsn, endOffset, commits: [] });
+    nextStartLsn = startLsn;
+  }
+  return retained;
+}
+
+type SegmentFile = Omit<LiveSegment, 'startLsn' | 'endLsn' | 'endOffset' | 'commits'>;
+
+function fileOf({ found, header }: LogSegment): SegmentFile {
+  const { path, sequence, fileBytes, modifiedMs, isSkimmed } = found;
+  return { path, sequence, header, fileBytes, modifiedMs, isSkimmed };
 }
 
 function endOffsetOf({ scan }: LogSegment, last: ScannedCommit): number {

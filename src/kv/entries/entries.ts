@@ -183,6 +183,16 @@ export class Entries implements View, Leaving {
     return handle !== NOT_FOUND && this.#isHidden(handle);
   }
 
+  /** The keys of all entries that were found due and have left the indexes, also of those that leave meanwhile. */
+  get allDueKeys(): Iterable<IndexKey> {
+    return this.#expiring?.due.keys() ?? [];
+  }
+
+  /** Returns the id of the entry of a key that was found due and has left the indexes; undefined for another key. */
+  dueIdOf(key: IndexKey): EntryId | undefined {
+    return this.#expiring?.due.get(key);
+  }
+
   /** Returns the keys of at most `max` entries that were found due and have left the indexes. */
   dueKeys(max: number): IndexKey[] {
     return this.#expiring?.dueKeys(max) ?? [];

@@ -323,11 +323,7 @@ export class SecondaryIndex implements IndexView {
 
   /** Removes an entry that was found due. A unique index knows its value until the log removes it. */
   leave(id: EntryId, key: IndexKey, onPosting: OnPosting | null): void {
-    const postings = this.#table.get(id);
-    if (this.isUnique && typeof postings === 'string') {
-      this.#due ??= new DueValues();
-      this.#due.add(valueBytesOf(postings, key), key);
-    }
+    this.addDue(key, this.#table.get(id));
     this.remove(id, onPosting);
   }
 
@@ -340,6 +336,13 @@ export class SecondaryIndex implements IndexView {
     if (next === posting) return undefined;
     if (next !== undefined && beginAlike(next, posting, valueLength)) return next;
     return below !== undefined && beginAlike(below, posting, valueLength) ? below : undefined;
+  }
+
+  /** Notes the postings of a due entry, whose removal is not in the log. Only a unique index needs them. */
+  addDue(key: IndexKey, postings: EntryPostings | undefined): void {
+    if (!this.isUnique || typeof postings !== 'string') return;
+    this.#due ??= new DueValues();
+    this.#due.add(valueBytesOf(postings, key), key);
   }
 
   /** Notes that the log removes a due entry. */

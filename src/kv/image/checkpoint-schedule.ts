@@ -3,7 +3,7 @@
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
-import type { LocalLog } from '../../journal/internal.js';
+import { type LocalLog, NO_RETENTION, type Retention } from '../../journal/internal.js';
 import { queueMicrotask } from '../../schedulers.js';
 import type { Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
@@ -121,6 +121,7 @@ export interface CheckpointOptions {
   readonly checkpointBytesMin: number;
   readonly checkpointRatio: number;
   readonly keepOlderGeneration: boolean;
+  readonly retain: Retention | undefined;
 }
 
 /** The parts of a store on which a schedule works. */
@@ -136,12 +137,20 @@ export interface CheckpointScheduleParts {
 
 interface QueuedCheckpoint {
   readonly isAutomatic: boolean;
+  /** True to retire files behind the last image, and write none. */
+  readonly isRetirement: boolean;
   readonly resolve: (result: CheckpointResult) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** A checkpoint that starts by itself. Nobody waits for it; events and stats() have its result. */
-const UNATTENDED: QueuedCheckpoint = { isAutomatic: true, resolve: () => {}, reject: () => {} };
+const UNATTENDED: QueuedCheckpoint = {
+  isAutomatic: true,
+  isRetirement: false,
+  resolve: () => {},
+  reject: () => {},
+};
+const RETIREMENT: QueuedCheckpoint = { ...UNATTENDED, isRetirement: true };
 
 /** The checkpoints of one store. */
 export class CheckpointSchedule implements WriteObserver {
@@ -164,6 +173,8 @@ export class CheckpointSchedule implements WriteObserver {
   #retireFailure: Error | null = null;
   /** A write at or above this LSN queues a checkpoint. */
   #dueLsn: number;
+  /** True if a write has found no room since files were retired last. Then the next retirement leaves no history. */
+  #isShortOfRoom = false;
   /** The LSN at which foundNoRoom() last queued a checkpoint. */
   #noRoomLsn = -1;
 
@@ -199,24 +210,27 @@ export class CheckpointSchedule implements WriteObserver {
   }
 
   /**
-   * Called when a write has found no room. Queues an automatic checkpoint, which retires files, at most one for each LSN.
-   * If the image is current, no checkpoint can free more: then the log may try the smallest segment.
+   * Called when a write has found no room. Retires the history that is retained. Queues an automatic checkpoint, which
+   * retires files, at most one for each LSN. If the image is current, no checkpoint can free more: then the log may try the
+   * smallest segment.
    */
   foundNoRoom(): void {
-    const { log } = this.#parts;
+    const { log, options } = this.#parts;
     const { nextLsn } = log;
-    if (nextLsn === this.#imageLsn) {
-      log.tryRoomAgain();
-      return;
-    }
-    if (!this.#autoCheckpoint || this.#queue.length > 0 || nextLsn === this.#noRoomLsn) return;
-    this.#noRoomLsn = nextLsn;
-    this.#enqueue(UNATTENDED);
+    this.#isShortOfRoom = true;
+    if (nextLsn === this.#imageLsn) log.tryRoomAgain();
+    if (this.#queue.length > 0) return;
+    if (this.#autoCheckpoint && nextLsn !== this.#imageLsn && nextLsn !== this.#noRoomLsn) {
+      this.#noRoomLsn = nextLsn;
+      this.#enqueue(UNATTENDED);
+    } else if (options.retain !== undefined) this.#enqueue(RETIREMENT);
   }
 
   /** Queues a checkpoint, and resolves when it is completed. The image has the entries as of the checkpoint's start. */
   request(): Promise<CheckpointResult> {
-    return new Promise((resolve, reject) => this.#enqueue({ isAutomatic: false, resolve, reject }));
+    return new Promise((resolve, reject) =>
+      this.#enqueue({ isAutomatic: false, isRetirement: false, resolve, reject }),
+    );
   }
 
   /**
@@ -250,8 +264,8 @@ export class CheckpointSchedule implements WriteObserver {
     if (this.#isWorking) return;
     this.#isWorking = true;
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      const { isAutomatic, resolve, reject } = next;
-      const outcome = await this.#run(isAutomatic).then(
+      const { resolve, reject } = next;
+      const outcome = await this.#run(next).then(
         (result) => () => resolve(result),
         (error: unknown) => () => reject(error),
       );
@@ -262,18 +276,19 @@ export class CheckpointSchedule implements WriteObserver {
     for (const resolve of this.#whenIdle.splice(0)) resolve();
   };
 
-  async #run(isAutomatic: boolean): Promise<CheckpointResult> {
+  async #run({ isAutomatic, isRetirement }: QueuedCheckpoint): Promise<CheckpointResult> {
     const { storage, log, schema, emit } = this.#parts;
     const closingBytes = CLOSING_BYTES_PER_SEGMENT * log.segmentsAbove(this.#imageLsn);
     this.#outlivesClose = isAutomatic && this.#hasManySegments && this.#valueBytes <= closingBytes;
     this.#assertOpen();
     if (log.poisoned !== null) throw log.poisoned;
     const lsn = log.nextLsn;
-    // The image is current: no record is above it.
-    if (lsn === this.#imageLsn) {
+    // The image is current if no record is above it.
+    const isCurrent = lsn === this.#imageLsn;
+    if (isRetirement || isCurrent) {
       await this.#retire();
-      log.tryRoomAgain();
-      return { lsn, entries: this.#entryCount, bytesWritten: 0, durationMs: 0 };
+      if (isCurrent) log.tryRoomAgain();
+      return { lsn: this.#imageLsn, entries: this.#entryCount, bytesWritten: 0, durationMs: 0 };
     }
     const startedMs = storage.nowMs();
     const view = schema.wholeView(lsn);
@@ -309,6 +324,8 @@ export class CheckpointSchedule implements WriteObserver {
       return await this.#write(lsn, view);
     } catch (error) {
       if (!isKeelsonError(error, 'KEELSON_NO_SPACE')) throw error;
+      this.#isShortOfRoom = true;
+      if (this.#parts.options.retain !== undefined) await this.#retire();
       return this.#parts.log.yieldRoomTo(() => this.#write(lsn, view));
     }
   }
@@ -338,13 +355,16 @@ export class CheckpointSchedule implements WriteObserver {
   }
 
   /**
-   * Retires the files that the image replaces. A file that cannot be removed is harmless: a later checkpoint removes it.
+   * Retires the files that the image replaces, except for the history that the options retain. A file that cannot be removed
+   * is harmless: a later checkpoint removes it.
    */
   async #retire(): Promise<void> {
     const { storage, directory, log, options } = this.#parts;
     const olderLsn = options.keepOlderGeneration ? this.#olderImageLsn : this.#imageLsn;
+    const retention = this.#isShortOfRoom ? NO_RETENTION : (options.retain ?? NO_RETENTION);
+    this.#isShortOfRoom = false;
     try {
-      await retireReplaced(storage, directory, log, this.#imageLsn, olderLsn);
+      await retireReplaced(storage, directory, log, this.#imageLsn, olderLsn, retention);
       this.#retireFailure = null;
     } catch (error) {
       if (log.poisoned !== null) throw error;

@@ -3,7 +3,7 @@
 // LSN; the image gets its name; the name becomes durable; older images and segments are retired.
 
 import { isKeelsonError } from '../../errors.js';
-import type { LocalLog, StoreLog } from '../../journal/internal.js';
+import type { LocalLog, Retention, StoreLog } from '../../journal/internal.js';
 import { isFailedFlush, type Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
 import type { WholeView } from '../entries/store-view.js';
@@ -80,9 +80,9 @@ export async function writeCheckpoint(plan: CheckpointPlan): Promise<WrittenImag
 }
 
 /**
- * Retires the files that the image at `lsn` replaces: older images, oldest first, and then segments. The name of the
- * image must be durable. The image at `olderLsn` and the log after it stay. With `olderLsn` equal to `lsn`, no older
- * image stays. With 0, no older image stays, and the whole log does.
+ * Retires the files that the image at `lsn` replaces: older images, oldest first, and then segments, except for what is
+ * retained. The name of the image must be durable. The image at `olderLsn` and the log after it stay. With `olderLsn` equal
+ * to `lsn`, no older image stays. With 0, no older image stays, and the whole log does.
  */
 export async function retireReplaced(
   storage: Storage,
@@ -90,11 +90,12 @@ export async function retireReplaced(
   log: LocalLog,
   lsn: number,
   olderLsn: number,
+  retention: Retention,
 ): Promise<void> {
   assertSound(log);
   const retired = (await listImages(storage, directory)).filter((other) => other < lsn && other !== olderLsn);
   for (const other of retired.reverse()) await storage.remove(imagePath(directory, other));
-  await log.retireBehindImage(olderLsn);
+  await log.retireBehindImage(olderLsn, retention);
 }
 
 function assertSound(log: StoreLog): void {

@@ -19,7 +19,7 @@ export function removeDueFirst(writes: WriteSet, expiry: Expiry): void {
     now ??= expiry.now();
     expiry.look(space, now);
   }
-  let due: { readonly spaces: Space[]; readonly keys: IndexKey[] } | null = null;
+  let due: DueKeys | null = null;
   const { count } = writes;
   for (let at = 0; at < count; at++) {
     const space = spaces[at]!;
@@ -30,10 +30,8 @@ export function removeDueFirst(writes: WriteSet, expiry: Expiry): void {
     else expiry.look(space, now);
     for (const key of [keys[at]!, ...dueHoldersOf(writes, at)]) {
       if (!space.entries.isDue(key)) continue;
-      due ??= { spaces: [], keys: [] };
-      if (isListed(due, space, key)) continue;
-      due.spaces.push(space);
-      due.keys.push(key);
+      due ??= new DueKeys();
+      due.add(space, key);
     }
   }
   if (due !== null) writes.expireFirst(due.spaces, due.keys);
@@ -55,10 +53,21 @@ function dueHoldersOf(
   });
 }
 
-function isListed(
-  due: { readonly spaces: readonly Space[]; readonly keys: readonly IndexKey[] },
-  space: Space,
-  key: IndexKey,
-): boolean {
-  return due.keys.some((other, at) => other === key && due.spaces[at] === space);
+/** The keys of due entries, each once, and their spaces. */
+class DueKeys {
+  readonly spaces: Space[] = [];
+  readonly keys: IndexKey[] = [];
+  readonly #bySpace = new Map<Space, Set<IndexKey>>();
+
+  add(space: Space, key: IndexKey): void {
+    let listed = this.#bySpace.get(space);
+    if (listed === undefined) {
+      listed = new Set();
+      this.#bySpace.set(space, listed);
+    }
+    if (listed.has(key)) return;
+    listed.add(key);
+    this.spaces.push(space);
+    this.keys.push(key);
+  }
 }

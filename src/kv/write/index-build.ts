@@ -3,8 +3,7 @@
 
 import { nextTurn } from '../../schedulers.js';
 import { ALL_KEYS } from '../encoding/key-bounds.js';
-import type { Posting } from '../encoding/postings.js';
-import { readPart } from '../encoding/tuple-key-reader.js';
+import { type Posting, readPosting } from '../encoding/postings.js';
 import type { EntryId } from '../entries/handles-view.js';
 import type { EntryPostings, SecondaryIndex } from '../entries/secondary-index.js';
 import { NO_HANDLE } from '../entries/slab.js';
@@ -63,6 +62,8 @@ class Build {
   #loading: Generator<void, void, void> | null = null;
   /** The last posting that was compared in the unique index that is checked now. */
   #lastPosting: Posting | undefined;
+  /** The unique index that gets the values of due entries now, and the parts of that work that are left. */
+  #due: { readonly index: SecondaryIndex; readonly parts: Iterator<void> } | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   constructor(store: BuildStore, space: Space, indexes: readonly SecondaryIndex[]) {
@@ -101,8 +102,39 @@ class Build {
     if (index === undefined) return false;
     if (!this.#hasAllEntries) this.#addEntries();
     else if (!this.#isLoaded(index)) return true;
-    else if (!index.isUnique || this.#hasNoDoubles(index)) this.#finish(index);
+    else if (!index.isUnique || this.#mayBeReady(index)) this.#finish(index);
     return true;
+  }
+
+  /** Does one part of the work that only a unique index needs. Returns true when nothing of it is left. */
+  #mayBeReady(index: SecondaryIndex): boolean {
+    if (this.#due?.index !== index) {
+      if (!this.#hasNoDoubles(index)) return false;
+      this.#due = { index, parts: this.#addDueValues(index) };
+    }
+    return this.#due.parts.next().done === true;
+  }
+
+  /**
+   * Adds the values of entries that are due, and whose removal is not in the log. A put of such a value removes the entry in the
+   * same record. Yields between parts of the work.
+   */
+  *#addDueValues(index: SecondaryIndex): Generator<void, void, void> {
+    const { entries, indexes } = this.#space;
+    let count = 0;
+    for (const key of entries.allDueKeys) {
+      if (++count % PART_SIZE === 0) yield;
+      const id = entries.dueIdOf(key);
+      if (id === undefined) continue;
+      try {
+        const made = this.#store.postings.ofOne(index, indexes!.codecs, key, (decode) =>
+          entries.read(entries.handleOf(id), decode),
+        );
+        index.addDue(key, made);
+      } catch {
+        // Nobody sees the entry any more, so its function need not take it.
+      }
+    }
   }
 
   /** Adds the next entries to the indexes, in the order of their memory. */
@@ -145,15 +177,15 @@ class Build {
     const bounds = { ...ALL_KEYS, low: this.#lastPosting };
     const walk = index.walk(bounds, false, POSTINGS_PER_PART);
     let last: Posting | undefined;
-    let lastEnd = 0;
+    let lastKeyAt = 0;
     for (let count = 0; walk.advance(); count++) {
       const posting = walk.key;
-      if (last !== undefined && posting.startsWith(last.slice(0, lastEnd))) {
+      if (last !== undefined && posting.startsWith(last.slice(0, lastKeyAt))) {
         this.#giveUp(index, alreadyDouble(this.#space, index, last, posting));
         return false;
       }
       last = posting;
-      lastEnd = readPart(posting).end;
+      lastKeyAt = readPosting(posting).keyAt;
       if (count === POSTINGS_PER_PART - 1) {
         this.#lastPosting = last;
         return false;

@@ -123,8 +123,7 @@ export function assertNoUniqueBuilding({ hasUnique, list }: SpaceIndexes): void 
 
 function postingsIn(index: SecondaryIndex, key: IndexKey, givenKey: unknown, value: unknown): EntryPostings {
   const result = index.spec.fn(value as never, givenKey as never);
-  // A promise is refused, and nobody else waits for it.
-  if (typeof result === 'object' && types.isPromise(result)) ignoreRejection(result);
+  ignoreIfPromise(result);
   if (!index.spec.isMany) return result === undefined ? null : toPosting(index.resultName, result, key);
   if (!Array.isArray(result))
     throw misuse(
@@ -133,11 +132,21 @@ function postingsIn(index: SecondaryIndex, key: IndexKey, givenKey: unknown, val
       result,
     );
   const postings = new Set<Posting>();
-  for (let at = 0; at < result.length; at++)
-    postings.add(toPosting({ toString: () => `${index.resultName}[${at}]` }, result[at], key));
+  try {
+    for (let at = 0; at < result.length; at++)
+      postings.add(toPosting({ toString: () => `${index.resultName}[${at}]` }, result[at], key));
+  } catch (error) {
+    for (let at = 0; at < result.length; at++) ignoreIfPromise(result[at]);
+    throw error;
+  }
   if (postings.size > 1) return [...postings].sort(byCodeUnits);
   const [posting = null] = postings;
   return posting;
+}
+
+/** A promise is refused, and nobody else waits for it. */
+function ignoreIfPromise(value: unknown): void {
+  if (types.isPromise(value)) ignoreRejection(value);
 }
 
 function byCodeUnits(a: string, b: string): number {
