@@ -70,17 +70,18 @@ describe('scripts from seeds', () => {
       'an asynchronous transaction that is refused',
       'several namespaces after an opening',
     ];
+    const before = wanted.map(timesMet);
     for (let seed = 1; seed <= 80; seed += 1)
       await searchScript(generateScript(seed, { trouble: 'none' }), { statesMax: 1 });
-    expect(wanted.filter((what) => timesMet(what) < 3)).toEqual([]);
+    expect(wanted.filter((what, at) => timesMet(what) - before[at]! < 3)).toEqual([]);
   });
 });
 
 describe('scripts on a disk that lies', () => {
-  it('give the exact state of a closed store, or an error with a place (600 seeds)', {
+  it('give the exact state of a closed store, or an error with a place (300 seeds)', {
     timeout: 120_000,
   }, async () => {
-    for (let seed = 1; seed <= 600; seed += 1) {
+    for (let seed = 1; seed <= 300; seed += 1) {
       await searchScript(generateScript(seed, { trouble: 'silent' }), { statesMax: 1 });
     }
   });
