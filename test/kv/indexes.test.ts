@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { IndexDefinitions, IndexFactory, TuplePart } from '../../src/index.js';
 import { msgpack } from '../../src/index.js';
+import { Random } from '../../src/testing/random.js';
 import { World } from './transaction-tools.js';
 
 interface User {
@@ -247,6 +248,15 @@ describe('a unique index', () => {
     expect(users.indexes.byEmail.getKey('ada@example.com')).toBe('a');
   });
 
+  test('refuses a double on either side of its key, and takes values that begin alike', async () => {
+    const { users } = await threeUsers();
+    for (const email of ['ada@example.co', 'ada@example.com.au', 'b']) users.put(`b ${email}`, { email });
+    for (const key of ['', 'B', 'a0', 'b0', 'z'])
+      for (const email of [ADA.email, BOB.email, 'b'])
+        expect(() => users.put(key, { email })).toThrow(expect.objectContaining({ code: 'KEELSON_UNIQUE' }));
+    expect(users.indexes.byEmail.count()).toBe(5);
+  });
+
   test('lets an entry keep its value, and another one take it afterwards', async () => {
     const { users } = await threeUsers();
     users.put('a', { ...ADA, age: 37 });
@@ -388,6 +398,26 @@ describe('a function', () => {
     // A delete needs no function.
     values.delete('a');
     expect(values.indexes.by.count()).toBe(0);
+  });
+
+  test('that returns something else is found out by one of many puts, once there were many', async () => {
+    let salt = 0;
+    const { world, values } = await namespaceWith((index) => ({ by: index(() => salt) }));
+    for (let n = 0; n < 1024; n++) values.put('a', n);
+    const refused: number[] = [];
+    for (let n = 0; n < 200; n++) {
+      salt = n;
+      try {
+        values.put('a', n);
+      } catch (error) {
+        expect(error).toBeInstanceOf(TypeError);
+        refused.push(n);
+      }
+    }
+    expect(refused).toEqual([64, 128, 192]);
+    // What is removed is what was put there.
+    expect([...values.indexes.by.entries()]).toEqual([[199, 'a', 199]]);
+    expect(world.db.poisoned).toBeNull();
   });
 
   test('sees the decoded stored value and the key', async () => {
@@ -591,6 +621,47 @@ describe('a build of many entries', () => {
     ]);
     expect(numbers.indexes.byValue.count()).toBe(COUNT);
     expect(numbers.indexes.byValue.count({ gte: 4998 })).toBe(1);
+  });
+
+  test.each([0, 1, 2])('has what a rebuild would have, with writes in every turn (seed %i)', async (seed) => {
+    const random = new Random(seed);
+    const time = { now: 1000 };
+    const world = await World.open({ clock: () => time.now });
+    const options = { valueEncoding: msgpack<number>() };
+    const plain = world.db.namespace('numbers', options);
+    const write = () => {
+      const key = `${random.below(2 * COUNT)}`;
+      const kind = random.below(8);
+      if (kind === 0) plain.delete(key);
+      else if (kind === 1) plain.clear({ gte: key, limit: 3 });
+      else plain.put(key, random.below(100), kind === 2 ? { ttl: 1 + random.below(40) } : {});
+    };
+    for (let n = 0; n < 2 * COUNT; n++) plain.put(`${random.below(2 * COUNT)}`, random.below(100));
+    for (let n = 0; n < COUNT / 2; n++) write();
+    const numbers = world.db.namespace('numbers', {
+      ...options,
+      indexes: (index) => ({
+        byValue: index((value) => value),
+        byTens: index.many((value, key) => [value - (value % 10), `${key.length}`]),
+      }),
+    });
+    const build = { isOver: false };
+    void numbers.ready.then(() => {
+      build.isOver = true;
+    });
+    while (!build.isOver) {
+      for (let left = random.below(4); left > 0; left--) write();
+      time.now++;
+      await new Promise(setImmediate);
+    }
+    const rows = [...numbers.entries()].map(([key, value]): [number, string] => [value, key]);
+    const byValue = [...numbers.indexes.byValue.entries()].map(([value, key]) => [value, key]);
+    expect(byValue).toEqual(rows.sort(([a, one], [b, other]) => a - b || (one < other ? -1 : 1)));
+    expect(numbers.indexes.byTens.count()).toBe(2 * rows.length);
+    for (const tens of [0, 50])
+      expect(numbers.indexes.byTens.count({ gte: tens, lt: tens + 1 })).toBe(
+        rows.filter(([value]) => value >= tens && value < tens + 10).length,
+      );
   });
 
   test('ends with the store and with the namespace', async () => {

@@ -269,6 +269,20 @@ export class Entries implements View, Leaving {
     return this.#handles.get(id);
   }
 
+  /** Returns the handle of any id, or NO_HANDLE when it is not that of an entry, or of one that is due. Nothing must be put off. */
+  handleOfAny(id: EntryId): EntryHandle {
+    if (id >= this.#handles.end) return NO_HANDLE;
+    const handle = this.#handles.get(id);
+    if (isFree(handle) || this.#isHidden(handle)) return NO_HANDLE;
+    const hasLeft = this.dueCount > 0 && this.#expiring!.due.get(this.#slabs.keyOf(handle)) === id;
+    return hasLeft ? NO_HANDLE : handle;
+  }
+
+  /** Returns the key of an entry, as a string that shares memory with no other string. */
+  keyOf(handle: EntryHandle): IndexKey {
+    return this.#slabs.keyOf(handle);
+  }
+
   view(): FrozenEntries {
     // A waiting checkpoint may be the first caller after a change was stopped, and must not get a view of half of the
     // change.

@@ -3,9 +3,10 @@
 
 import { nextTurn } from '../../schedulers.js';
 import { ALL_KEYS } from '../encoding/key-bounds.js';
-import type { IndexKey } from '../encoding/key-encoding.js';
 import { type Posting, readPosting } from '../encoding/postings.js';
+import type { EntryId } from '../entries/handles-view.js';
 import type { EntryPostings, SecondaryIndex } from '../entries/secondary-index.js';
+import { NO_HANDLE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
 import { assertNotDropped } from './conditions.js';
 import type { PostingMaker } from './index-postings.js';
@@ -14,7 +15,7 @@ import { alreadyDouble } from './uniqueness.js';
 /** The most entries that are indexed inside of the call that declares an index. */
 const AT_ONCE_MAX = 4096;
 /** The time after which a slice ends, in milliseconds. */
-const SLICE_MS = 4;
+const SLICE_MS = 2;
 /** The number of entries that are indexed, and of postings that are compared, between two looks at the time. */
 const PART_SIZE = 64;
 const POSTINGS_PER_PART = 1024;
@@ -47,15 +48,18 @@ export function buildIndexes(
   done.catch(() => {});
   onBegun(done);
   if (space.entries.size <= AT_ONCE_MAX) build.workToEnd();
+  else for (const index of indexes) index.startLoad();
 }
 
 class Build {
   readonly #store: BuildStore;
   readonly #space: Space;
   readonly #indexes: readonly SecondaryIndex[];
-  /** The key of the last entry that was looked at. */
-  #lastKey: IndexKey | undefined;
+  /** The id of the next entry that is looked at. Entries with higher ones are indexed by their writes or looked at later. */
+  #nextId: EntryId = 0;
   #hasAllEntries = false;
+  /** The load that is ended now. */
+  #loading: Generator<void, void, void> | null = null;
   /** The last posting that was compared in the unique index that is checked now. */
   #lastPosting: Posting | undefined;
   /** The unique index that gets the values of due entries now, and the parts of that work that are left. */
@@ -97,7 +101,8 @@ class Build {
     const index = this.#indexes.find(({ isBuilding }) => isBuilding);
     if (index === undefined) return false;
     if (!this.#hasAllEntries) this.#addEntries();
-    else if (!index.isUnique || this.#mayBeReady(index)) this.#space.makeReady(index);
+    else if (!this.#isLoaded(index)) return true;
+    else if (!index.isUnique || this.#mayBeReady(index)) this.#finish(index);
     return true;
   }
 
@@ -132,25 +137,22 @@ class Build {
     }
   }
 
-  /** Adds the next entries to the indexes. */
+  /** Adds the next entries to the indexes, in the order of their memory. */
   #addEntries(): void {
-    const keys: IndexKey[] = [];
-    const bounds = { ...ALL_KEYS, low: this.#lastKey, lowInclusive: false };
-    const walk = this.#space.current.walk(bounds, false, PART_SIZE);
-    while (walk.advance()) keys.push(walk.key);
-    for (const key of keys) {
-      for (const index of this.#indexes) if (index.isBuilding) this.#addEntry(index, key);
+    const entries = this.#space.current;
+    entries.leaveDue();
+    const end = Math.min(this.#nextId + PART_SIZE, entries.endOfIds);
+    for (; this.#nextId < end; this.#nextId++) {
+      for (const index of this.#indexes) if (index.isBuilding) this.#addEntry(index, this.#nextId);
     }
-    this.#lastKey = keys.at(-1);
-    this.#hasAllEntries = keys.length < PART_SIZE;
+    this.#hasAllEntries = this.#nextId >= entries.endOfIds;
   }
 
-  #addEntry(index: SecondaryIndex, key: IndexKey): void {
+  #addEntry(index: SecondaryIndex, id: EntryId): void {
     const { entries, indexes } = this.#space;
-    const handle = entries.find(key);
-    if (handle === undefined) return;
-    const id = entries.idOf(handle);
-    if (index.postingsOf(id) !== undefined) return;
+    const handle = entries.handleOfAny(id);
+    if (handle === NO_HANDLE || index.postingsOf(id) !== undefined) return;
+    const key = entries.keyOf(handle);
     let made: EntryPostings;
     try {
       made = this.#store.postings.ofOne(index, indexes!.codecs, key, (decode) =>
@@ -161,8 +163,13 @@ class Build {
       return;
     }
     // Nobody writes while a function runs, but a read may have removed an entry that was due.
-    if (entries.find(key) !== handle) return;
-    index.add(id, made);
+    if (entries.handleOfAny(id) === handle) index.add(id, made);
+  }
+
+  /** Goes on with the load of an index. Returns true when it has ended. */
+  #isLoaded(index: SecondaryIndex): boolean {
+    this.#loading ??= index.endLoad();
+    return this.#loading.next().done === true;
   }
 
   /** Compares the next postings of a unique index. Returns true when all of them are compared, and none is double. */
@@ -188,9 +195,15 @@ class Build {
     return true;
   }
 
+  #finish(index: SecondaryIndex): void {
+    this.#space.makeReady(index);
+    this.#loading = null;
+  }
+
   #giveUp(index: SecondaryIndex, error: unknown): void {
     index.turnOff(error);
     this.#failure ??= { error };
     this.#lastPosting = undefined;
+    this.#loading = null;
   }
 }

@@ -52,7 +52,9 @@ export function firstDouble(writes: WriteSet, errorOf: DoubleError): Double | nu
     if (writes.kinds[at] !== PUT || space.indexes === null || !space.indexes.hasUnique) continue;
     if (net !== null && !net.stays(at)) continue;
     const key = writes.keys[at]!;
-    for (const [place, index] of space.indexes.list.entries()) {
+    const { list } = space.indexes;
+    for (let place = 0; place < list.length; place++) {
+      const index = list[place]!;
       const posting = writes.postings[at]![place]!;
       if (!index.isUnique || !index.isReady || posting === null) continue;
       const other = otherKey(index, posting as Posting, key, space, net);
@@ -72,11 +74,10 @@ function otherKey(
   space: Space,
   net: NetResult | null,
 ): IndexKey | undefined {
-  const bytes = valueBytesOf(posting, key);
-  const before = index.first(bytes)?.[0].slice(bytes.length);
-  if (before !== undefined && before !== key && (net === null || !net.hasReplaced(space, before)))
-    return before;
-  return net?.take(index, bytes, key);
+  const valueLength = posting.length - key.length;
+  const before = index.doubleOf(posting, valueLength)?.slice(valueLength);
+  if (before !== undefined && (net === null || !net.hasReplaced(space, before))) return before;
+  return net?.take(index, valueBytesOf(posting, key), key);
 }
 
 /** The entries of the spaces of a write as they would be after it. */
