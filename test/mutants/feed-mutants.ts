@@ -326,7 +326,7 @@ const history: readonly Mutant[] = [
     RECOVERY,
     'a segment that seemed to be needed hides that an older one is',
     [RETAINED],
-    'return neededFrom(found) < from ? scanAll(storage, directory, sequences, onScan) : found;',
+    'return neededFrom(found) < from ? scanSegments(storage, directory, onScan) : found;',
     'return found;',
   ),
   mutantIn(
