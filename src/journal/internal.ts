@@ -5,6 +5,7 @@ export { assertUnowned, type DirectoryLock, lockDirectory } from './directory/di
 export { absoluteDirectory } from './directory/directory-path.js';
 export { INCOMPLETE_MARKER, incompleteMarker, refuseIncomplete } from './directory/incomplete.js';
 export { isLockName } from './directory/lock-files.js';
+export { type DirectoryOwner, ownerOf } from './directory/owner.js';
 export { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from './format/file-header.js';
 export { isSegmentName, isTemporarySegment } from './format/segment-names.js';
 export { openLockedJournal, openReadOnlyJournal } from './open-journal.js';
@@ -26,6 +27,13 @@ export {
   type RecordBatch,
   type SegmentFindings,
 } from './repair/journal-examination.js';
+export {
+  type ListedCommit,
+  type ListedRecord,
+  type ListedSegment,
+  listCommits,
+  listSegmentHeaders,
+} from './repair/segment-listing.js';
 export { journalIdOf } from './repair/whose-journal.js';
 export { writeOnlySegment } from './segments/only-segment.js';
 export { newJournalId } from './segments/segment-files.js';

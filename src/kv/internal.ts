@@ -1,8 +1,15 @@
-// The inner door of the store: opening a store on a storage of the caller, for src/testing, and what replicas need.
+// The inner door of the store: opening a store on a storage of the caller, for src/testing, and what replicas and the
+// command need.
 
 export { absoluteDirectory } from '../journal/internal.js';
 export { openStoreOn } from './open-store.js';
 export { resolveStoreOptions } from './options.js';
+export {
+  listStoreCommits,
+  readEncodings,
+  readStoreHeaders,
+  type StoreHeaders,
+} from './repair/store-headers.js';
 export {
   type FromReplica,
   REPLICA_PROTOCOL,
@@ -13,3 +20,4 @@ export {
   type ToReplica,
 } from './replica-messages.js';
 export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';
+export { type SpaceEncodings, Store as StoreInside } from './store.js';

@@ -27,6 +27,14 @@ import { resolveDurability, WRITE_OPTIONS, type WriteOptions } from './write/wri
 
 const EVENTS: readonly (keyof StoreEvents)[] = ['checkpoint', 'poisoned', 'close'];
 
+/** The names of the encodings of a space. */
+export interface SpaceEncodings {
+  /** The name of the namespace; '' for the store itself. */
+  readonly name: string;
+  readonly keyEncoding: string;
+  readonly valueEncoding: string;
+}
+
 /** An open store. store-interface.ts documents it for callers. */
 export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K, V> {
   readonly recovery: StoreRecovery;
@@ -212,6 +220,16 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   /** Returns the part of a read-only store that follows its owner. It is no method, because stores are in the hands of users. @internal */
   static followingOf(store: Store<unknown, unknown>): Following {
     return store.#core.following!;
+  }
+
+  /** Returns the encodings of the store itself, whose name is '', and of its namespaces. It is no method, because stores are in the hands of users. @internal */
+  static encodingsOf(store: Store<unknown, unknown>): SpaceEncodings[] {
+    store.#core.schema.links.runOutsideOfCommits();
+    return store.#core.schema.spaces.map(({ name, keyCodec, valueEncodingName }) => ({
+      name,
+      keyEncoding: keyCodec.name,
+      valueEncoding: valueEncodingName,
+    }));
   }
 
   /** Returns the replication of a store that takes writes. It is no method, because stores are in the hands of users. @internal */

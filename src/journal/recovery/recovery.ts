@@ -164,7 +164,7 @@ async function scanAll(
   let done = 0;
   for (const sequence of sequences) {
     const path = segmentPath(directory, sequence);
-    const segment = await scanFile(storage, path, sequence, (bytes) => onScan?.(done + bytes, total));
+    const segment = await scanSegment(storage, path, sequence, (bytes) => onScan?.(done + bytes, total));
     found.push(segment);
     done += segment.fileBytes;
   }
@@ -188,11 +188,12 @@ async function fileBytesOf(
   return total;
 }
 
-async function scanFile(
+/** Scans a segment file to its end. `onBytes` is called with the bytes that have been read so far. */
+export async function scanSegment(
   storage: Storage,
   path: string,
   sequence: number,
-  onBytes: (done: number) => void,
+  onBytes: (done: number) => void = () => {},
 ): Promise<FoundSegment> {
   const file = await storage.openFile(path, false);
   try {

@@ -480,7 +480,7 @@ async function firstRecordOf(
 }
 
 /** Returns the encodings in a birth record, or null for any other record. #applyRecord() reports a malformed one. */
-function birthOf(record: Uint8Array, directory: string): EncodingNames | null {
+export function birthOf(record: Uint8Array, directory: string): EncodingNames | null {
   try {
     const birth = readBirth(record, directory);
     return isEncodingName(birth.valueEncodingName) ? birth : null;
@@ -552,7 +552,8 @@ function unknownEncodings(): KeelsonError {
   });
 }
 
-function notFound(directory: string): KeelsonError {
+/** Returns the error for a directory without a store. */
+export function notFound(directory: string): KeelsonError {
   const text = { what: `There is no store in ${directory}`, next: 'Check the path' };
   return new KeelsonError('KEELSON_NOT_FOUND', text, { path: directory });
 }
