@@ -1,0 +1,118 @@
+// A store with any encodings: opened with those that its files name. Values in an encoding of a program are bytes here.
+
+import { KeelsonError } from '../errors.js';
+import {
+  type Collection,
+  type CustomValueEncoding,
+  type KeyEncoding,
+  open,
+  type Store,
+} from '../kv/index.js';
+import { readEncodings, type SpaceEncodings, StoreInside } from '../kv/internal.js';
+import { CommandError } from './command-errors.js';
+import { startProgress } from './progress.js';
+
+/** Keys and values of any type. */
+export type AnyCollection = Collection<unknown, unknown>;
+
+/** The names of encodings. */
+export type Encodings = Omit<SpaceEncodings, 'name'>;
+
+/** How a store is opened. */
+export interface OpenPlan {
+  readonly directory: string;
+  readonly readOnly: boolean;
+  /** The encodings of a store that is made when it is not there. Without, it must be there. */
+  readonly create?: Encodings | undefined;
+  /** The seconds to wait for a live owner. */
+  readonly wait?: number | undefined;
+}
+
+const BUILT_IN: readonly string[] = ['msgpack', 'json', 'utf8', 'bytes'];
+
+/** An open store, whatever its encodings are. */
+export class AnyStore {
+  readonly db: Store<unknown, unknown>;
+
+  private constructor(db: Store<unknown, unknown>) {
+    this.db = db;
+    // The change feed decodes by what was asked for.
+    for (const { name } of this.spaces) if (name !== '') this.in(name);
+  }
+
+  /** Opens the store, runs `use`, and closes it. */
+  static async using<T>(plan: OpenPlan, use: (store: AnyStore) => Promise<T>): Promise<T> {
+    const store = await AnyStore.open(plan);
+    try {
+      return await use(store);
+    } finally {
+      await store.db.close();
+    }
+  }
+
+  static async open({ directory, readOnly, create, wait = 0 }: OpenPlan): Promise<AnyStore> {
+    const encodings = (await recordedIn(directory, create)) ?? {
+      keyEncoding: 'utf8',
+      valueEncoding: 'msgpack',
+    };
+    const progress = startProgress('of the store');
+    try {
+      const db = await open(directory, {
+        ...codecsOf(encodings),
+        readOnly,
+        create: create !== undefined,
+        waitForLockMs: Math.round(wait * 1000),
+        onProgress: ({ done, total }) => progress.update(done, total),
+      });
+      return new AnyStore(db as Store<unknown, unknown>);
+    } finally {
+      progress.stop();
+    }
+  }
+
+  /** The encodings of the store itself, whose name is '', and of its namespaces. */
+  get spaces(): SpaceEncodings[] {
+    return StoreInside.encodingsOf(this.db as never);
+  }
+
+  /** Returns the encodings of a namespace, or of the store itself for ''. */
+  encodingsOf(name: string): Encodings {
+    const found = this.spaces.find((space) => space.name === name);
+    if (found !== undefined) return found;
+    const what = `There is no namespace ${JSON.stringify(name)} in ${this.db.directory}`;
+    const next = '`keelson stat DIR --deep` lists those that are there; `keelson put --create` makes one';
+    throw new CommandError('NO_NAMESPACE', what, next);
+  }
+
+  /** Returns a namespace, or the store itself for ''. With `create`, the next write creates it with these encodings. */
+  in(name: string, create?: Encodings): AnyCollection {
+    const isThere = this.spaces.some((space) => space.name === name);
+    const { keyEncoding, valueEncoding } = create === undefined || isThere ? this.encodingsOf(name) : create;
+    if (name === '') return this.db;
+    return this.db.namespace(name, codecsOf({ keyEncoding, valueEncoding })) as unknown as AnyCollection;
+  }
+}
+
+/** Returns the encodings that are recorded, or those of a store that is to be made. */
+async function recordedIn(directory: string, create: Encodings | undefined): Promise<Encodings | null> {
+  try {
+    const names = await readEncodings(directory);
+    return names === null
+      ? null
+      : { keyEncoding: names.keyEncodingName, valueEncoding: names.valueEncodingName };
+  } catch (error) {
+    if (create !== undefined && error instanceof KeelsonError && error.code === 'KEELSON_NOT_FOUND')
+      return create;
+    throw error;
+  }
+}
+
+function codecsOf({ keyEncoding, valueEncoding }: Encodings): {
+  keyEncoding: KeyEncoding;
+  valueEncoding: 'bytes' | CustomValueEncoding<Uint8Array>;
+} {
+  const key = keyEncoding as KeyEncoding;
+  if (BUILT_IN.includes(valueEncoding)) return { keyEncoding: key, valueEncoding: valueEncoding as 'bytes' };
+  const asIs = (bytes: Uint8Array) => bytes;
+  return { keyEncoding: key, valueEncoding: { name: valueEncoding, encode: asIs, decode: asIs } };
+}

@@ -1,0 +1,73 @@
+// The errors of the command: one line with a code and the next step, and an exit code. Pure.
+
+import { isKeelsonError, type KeelsonErrorCode, nextStepOf, whatHappened } from '../errors.js';
+
+/** The exit codes, which docs/guide/command.md documents. */
+export const EXIT = { done: 0, no: 1, misuse: 2, failed: 3, locked: 4 } as const;
+
+/** The code of an error of the command itself. */
+export type CommandErrorCode = 'USAGE' | 'MALFORMED' | 'NO_NAMESPACE' | 'DIFFERENT' | 'CUT_OFF';
+
+/** An error of the command itself. Neither text ends with a full stop. */
+export class CommandError extends Error {
+  readonly code: CommandErrorCode;
+  readonly what: string;
+  readonly next: string;
+
+  constructor(code: CommandErrorCode, what: string, next: string) {
+    super(`${what}. ${next}`);
+    this.code = code;
+    this.what = what;
+    this.next = next;
+  }
+
+  get exitCode(): number {
+    return this.code === 'USAGE' || this.code === 'MALFORMED' ? EXIT.misuse : EXIT.failed;
+  }
+}
+
+/** The next steps that are other ones for a person at a terminal than for a program. */
+const NEXT_STEPS: Partial<Record<KeelsonErrorCode, string>> = {
+  KEELSON_CORRUPT:
+    'Delete nothing; `keelson verify DIR` names every damaged place, and `keelson salvage DIR OUT` writes all that is whole into a new store',
+  KEELSON_FOREIGN: 'Check the path; nothing was changed',
+  KEELSON_HISTORY_GONE: 'Give a later --since, or leave it out to see later writes only',
+  KEELSON_LOCKED:
+    'Close it there first, or wait for that with --wait SECONDS; get, scan, count, stat, dump, backup, tail, watch and journal work meanwhile',
+  KEELSON_NOT_FOUND: 'Check the path; `keelson put --create` and `keelson load` make a new store',
+};
+
+/** An error as the command tells it. */
+export interface ErrorReport {
+  readonly code: string;
+  readonly what: string;
+  readonly next: string;
+  readonly exitCode: number;
+}
+
+/** Returns the report of whatever was thrown. */
+export function reportOf(error: unknown): ErrorReport {
+  if (error instanceof CommandError) return error;
+  if (isKeelsonError(error)) {
+    const { code } = error;
+    // Only an open knows --wait. An examination says what to do instead.
+    const isOwned = code === 'KEELSON_LOCKED' && !/from here|lock file was removed/.test(error.message);
+    const next = code !== 'KEELSON_LOCKED' || isOwned ? NEXT_STEPS[code] : undefined;
+    const exitCode = code === 'KEELSON_LOCKED' ? EXIT.locked : EXIT.failed;
+    return { code, what: whatHappened(error), next: next ?? nextStepOf(error), exitCode };
+  }
+  if (error instanceof TypeError || error instanceof RangeError) {
+    const next = 'See `keelson help` and the help of the command';
+    return { code: 'USAGE', what: whatHappened(error), next, exitCode: EXIT.misuse };
+  }
+  const code = (error as { code?: unknown } | null)?.code;
+  const next = 'Check the path and its permissions';
+  if (typeof code === 'string') return { code, what: whatHappened(error), next, exitCode: EXIT.failed };
+  return { code: 'FAULT', what: whatHappened(error), next: 'Please report it', exitCode: EXIT.failed };
+}
+
+/** Returns the line of a report: `CODE: what. next step.`, or JSON. */
+export function lineOf({ code, what, next }: ErrorReport, isJson: boolean): string {
+  if (isJson) return JSON.stringify({ error: { code, what, next } });
+  return `${code}: ${what}. ${next}`.replaceAll(/\s*\n\s*/g, ' ');
+}

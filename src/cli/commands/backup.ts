@@ -1,0 +1,23 @@
+// keelson backup: a copy of a store, beside a live owner too.
+
+import type { Command } from 'commander';
+import { AnyStore } from '../any-store.js';
+import { grouped, report } from '../output.js';
+import { type CommonOptions, storeCommand } from '../store-command.js';
+
+export function backupCommand(): Command {
+  return storeCommand('backup', 'Write the store as it is now into another directory.')
+    .argument('<out>', 'the directory of the copy, absent or empty')
+    .action(backup);
+}
+
+async function backup(directory: string, out: string, options: CommonOptions): Promise<void> {
+  await AnyStore.using({ directory, readOnly: true }, async ({ db }) => {
+    const made = await db.backup(out);
+    await report(
+      made,
+      options,
+      () => `${grouped(made.entries)} entries as of LSN ${made.lsn} are in ${made.directory}`,
+    );
+  });
+}

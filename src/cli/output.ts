@@ -1,0 +1,71 @@
+// What the command prints: lines on standard output, in pieces, as fast as the reader takes them.
+
+import { once } from 'node:events';
+import Table from 'cli-table3';
+
+/** Lines are written together up to about this many characters. */
+const PIECE_CHARACTERS = 65_536;
+
+/** A writer of lines, in pieces. Await `line()` when it returns a promise: then the reader is slow. */
+export class LineWriter {
+  readonly #stream: NodeJS.WritableStream;
+  #piece = '';
+
+  constructor(stream: NodeJS.WritableStream = process.stdout) {
+    this.#stream = stream;
+  }
+
+  /** Adds a line. Returns a promise when the reader must catch up. */
+  line(text: string): Promise<void> | undefined {
+    this.#piece += `${text}\n`;
+    return this.#piece.length < PIECE_CHARACTERS ? undefined : this.flush();
+  }
+
+  /** Writes the lines that are left. */
+  async flush(): Promise<void> {
+    const piece = this.#piece;
+    this.#piece = '';
+    if (piece !== '' && !this.#stream.write(piece)) await once(this.#stream, 'drain');
+  }
+}
+
+/** Prints one line. */
+export function print(text: string): Promise<void> {
+  const writer = new LineWriter();
+  void writer.line(text);
+  return writer.flush();
+}
+
+/** Prints `facts` as one line of JSON, or what `text` returns. */
+export function report(facts: object, { json }: { readonly json?: true }, text: () => string): Promise<void> {
+  return print(json ? JSON.stringify(facts) : text());
+}
+
+/** Returns a table without colours. Numbers stand on the right. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | number | null)[])[],
+): string {
+  const isNumeric = (column: number) => rows.some((row) => typeof row[column] === 'number');
+  const made = new Table({
+    head: [...head],
+    colAligns: head.map((_, column) => (isNumeric(column) ? 'right' : 'left')),
+    style: { head: [], border: [] },
+  });
+  for (const row of rows)
+    made.push(row.map((cell) => (typeof cell === 'number' ? grouped(cell) : (cell ?? '?'))));
+  return made.toString();
+}
+
+/** Returns a number with commas between groups of three digits. */
+export function grouped(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** Returns a number of bytes for people, as in 1.5 MiB. */
+export function shownBytes(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return `${Number((bytes / 1024 ** power).toFixed(1))} ${UNITS[power]}`;
+}

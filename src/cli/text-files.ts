@@ -1,0 +1,122 @@
+// The files of the command itself, which are no files of a store: lines of a dump in, lines of a dump out.
+
+import { once } from 'node:events';
+import {
+  createReadStream,
+  createWriteStream,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { CommandError } from './command-errors.js';
+import { LineWriter } from './output.js';
+
+/** Standard input or output in the place of a file. */
+const STANDARD = '-';
+const NEWLINE = 10;
+
+/** Lines that stand together, and the number of the first one, from 1. */
+export interface LinePiece {
+  readonly lines: readonly string[];
+  readonly first: number;
+  /** The bytes of the input up to the end of these lines. */
+  readonly bytesRead: number;
+}
+
+/** Lines of a file, or of standard input for `-`. */
+export class LineReader {
+  readonly #input: AsyncIterable<Buffer>;
+  /** The size of the file, or null for standard input. */
+  readonly bytes: number | null;
+
+  constructor(path: string) {
+    this.bytes = path === STANDARD ? null : statSync(path).size;
+    this.#input = path === STANDARD ? process.stdin : createReadStream(path, { highWaterMark: 1024 * 1024 });
+  }
+
+  /** Yields all lines in pieces. Throws MALFORMED with the number of a line that is no UTF-8. */
+  async *pieces(): AsyncGenerator<LinePiece, void, undefined> {
+    let rest: Buffer[] = [];
+    let first = 1;
+    let bytesRead = 0;
+    for await (const chunk of this.#input) {
+      bytesRead += chunk.length;
+      const end = chunk.lastIndexOf(NEWLINE);
+      if (end === -1) {
+        rest.push(chunk);
+        continue;
+      }
+      const lines = linesOf(Buffer.concat([...rest, chunk.subarray(0, end)]), first);
+      rest = [chunk.subarray(end + 1)];
+      yield { lines, first, bytesRead };
+      first += lines.length;
+    }
+    const last = Buffer.concat(rest);
+    if (last.length > 0) yield { lines: linesOf(last, first), first, bytesRead };
+  }
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function linesOf(bytes: Buffer, first: number): string[] {
+  try {
+    return UTF8.decode(bytes).split('\n');
+  } catch {
+    let [line, at] = [first, 0];
+    while (isUtf8(bytes.subarray(at, endOfLine(bytes, at)))) {
+      at = endOfLine(bytes, at) + 1;
+      line++;
+    }
+    throw new CommandError('MALFORMED', `Line ${line} is no UTF-8`, 'Make the dump again');
+  }
+}
+
+function endOfLine(bytes: Buffer, at: number): number {
+  const end = bytes.indexOf(NEWLINE, at);
+  return end === -1 ? bytes.length : end;
+}
+
+function isUtf8(bytes: Buffer): boolean {
+  try {
+    UTF8.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns all that standard input says. */
+export async function readAllInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+/**
+ * Has `write` write lines to a file, or to standard output for `-`. The file gets its name when it is whole and durable, so
+ * a dump that ends early leaves nothing under that name.
+ */
+export async function writeLines(path: string, write: (lines: LineWriter) => Promise<void>): Promise<void> {
+  if (path === STANDARD) {
+    const lines = new LineWriter();
+    await write(lines);
+    return lines.flush();
+  }
+  const temporary = `${path}.${process.pid}.tmp`;
+  const fd = openSync(temporary, 'wx');
+  try {
+    const stream = createWriteStream(temporary, { fd, autoClose: false });
+    const failed = once(stream, 'error').then(([error]) => Promise.reject(error));
+    failed.catch(() => {});
+    const lines = new LineWriter(stream);
+    await Promise.race([write(lines).then(() => lines.flush()), failed]);
+    await Promise.race([new Promise<void>((resolve) => stream.end(resolve)), failed]);
+    fsyncSync(fd);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
