@@ -8,7 +8,7 @@ import {
   open,
   type Store,
 } from '../kv/index.js';
-import { readEncodings, type SpaceEncodings, StoreInside } from '../kv/internal.js';
+import { readEncodings, type SpaceFacts, StoreInside } from '../kv/internal.js';
 import { CommandError } from './command-errors.js';
 import { startProgress } from './progress.js';
 
@@ -16,7 +16,7 @@ import { startProgress } from './progress.js';
 export type AnyCollection = Collection<unknown, unknown>;
 
 /** The names of encodings. */
-export type Encodings = Omit<SpaceEncodings, 'name'>;
+export type Encodings = Pick<SpaceFacts, 'keyEncoding' | 'valueEncoding'>;
 
 /** How a store is opened. */
 export interface OpenPlan {
@@ -70,9 +70,9 @@ export class AnyStore {
     }
   }
 
-  /** The encodings of the store itself, whose name is '', and of its namespaces. */
-  get spaces(): SpaceEncodings[] {
-    return StoreInside.encodingsOf(this.db as never);
+  /** The store itself, whose name is '', and its namespaces. */
+  get spaces(): SpaceFacts[] {
+    return StoreInside.spacesOf(this.db as never);
   }
 
   /** Returns the encodings of a namespace, or of the store itself for ''. */

@@ -33,7 +33,7 @@ const NEXT_STEPS: Partial<Record<KeelsonErrorCode, string>> = {
   KEELSON_FOREIGN: 'Check the path; nothing was changed',
   KEELSON_HISTORY_GONE: 'Give a later --since, or leave it out to see later writes only',
   KEELSON_LOCKED:
-    'Close it there first, or wait for that with --wait SECONDS; get, scan, count, stat, dump, backup, tail, watch and journal work meanwhile',
+    'Close it there first; what writes waits for that with --wait SECONDS, and what only reads works meanwhile. Only verify and salvage need a store that nobody has open: `keelson backup DIR OUT` makes one',
   KEELSON_NOT_FOUND: 'Check the path; `keelson put --create` and `keelson load` make a new store',
 };
 

@@ -1,11 +1,14 @@
 // The format of a dump: a header in the first line, and then an entry a line, all of it tagged JSON. Pure.
 
-import type { SpaceEncodings } from '../kv/internal.js';
+import type { SpaceFacts } from '../kv/internal.js';
 import { CommandError } from './command-errors.js';
 import { fromTagged, taggedText } from './tagged-json.js';
 
 /** A later version is one that this code does not read. */
 const VERSION = 1;
+
+/** A namespace in the header. */
+export type DumpedSpace = Omit<SpaceFacts, 'bytes'>;
 
 /** The header of a dump. */
 export interface DumpHeader {
@@ -14,7 +17,7 @@ export interface DumpHeader {
   /** The number of lines that follow. */
   readonly entries: number;
   /** The store itself, whose name is '', and its namespaces. */
-  readonly namespaces: readonly SpaceEncodings[];
+  readonly namespaces: readonly DumpedSpace[];
 }
 
 /** An entry of a dump. */
@@ -56,7 +59,7 @@ export function readHeader(line: string): DumpHeader {
   return { id, lsn, entries, namespaces };
 }
 
-function areEncodings(space: SpaceEncodings | null): boolean {
+function areEncodings(space: DumpedSpace | null): boolean {
   return [space?.name, space?.keyEncoding, space?.valueEncoding].every((text) => typeof text === 'string');
 }
 

@@ -13,6 +13,7 @@ import { loadCommand } from './commands/load.js';
 import { putCommand } from './commands/put.js';
 import { salvageCommand } from './commands/salvage.js';
 import { scanCommand } from './commands/scan.js';
+import { shellCommand } from './commands/shell.js';
 import { statCommand } from './commands/stat.js';
 import { tailCommand } from './commands/tail.js';
 import { verifyCommand } from './commands/verify.js';
@@ -34,6 +35,7 @@ const COMMANDS: readonly (() => Command)[] = [
   tailCommand,
   watchCommand,
   journalCommand,
+  shellCommand,
 ];
 
 /** Returns the program with its commands. */

@@ -20,4 +20,4 @@ export {
   type ToReplica,
 } from './replica-messages.js';
 export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';
-export { type SpaceEncodings, Store as StoreInside } from './store.js';
+export { type SpaceFacts, Store as StoreInside } from './store.js';

@@ -27,12 +27,15 @@ import { resolveDurability, WRITE_OPTIONS, type WriteOptions } from './write/wri
 
 const EVENTS: readonly (keyof StoreEvents)[] = ['checkpoint', 'poisoned', 'close'];
 
-/** The names of the encodings of a space. */
-export interface SpaceEncodings {
+/** The facts about a space that the command shows. */
+export interface SpaceFacts {
   /** The name of the namespace; '' for the store itself. */
   readonly name: string;
   readonly keyEncoding: string;
   readonly valueEncoding: string;
+  readonly entries: number;
+  /** The bytes of the entries in memory, with headers and padding. */
+  readonly bytes: number;
 }
 
 /** An open store. store-interface.ts documents it for callers. */
@@ -222,13 +225,15 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     return store.#core.following!;
   }
 
-  /** Returns the encodings of the store itself, whose name is '', and of its namespaces. It is no method, because stores are in the hands of users. @internal */
-  static encodingsOf(store: Store<unknown, unknown>): SpaceEncodings[] {
+  /** Returns the spaces of a store, the root space first. It is no method, because stores are in the hands of users. @internal */
+  static spacesOf(store: Store<unknown, unknown>): SpaceFacts[] {
     store.#core.schema.links.runOutsideOfCommits();
-    return store.#core.schema.spaces.map(({ name, keyCodec, valueEncodingName }) => ({
+    return store.#core.schema.spaces.map(({ name, keyCodec, valueEncodingName, entries }) => ({
       name,
       keyEncoding: keyCodec.name,
       valueEncoding: valueEncodingName,
+      entries: entries.size,
+      bytes: entries.valueBytes,
     }));
   }
 

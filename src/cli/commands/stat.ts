@@ -1,8 +1,7 @@
 // keelson stat: what a store holds, from the headers of its files, or with --deep from all of them.
 
 import type { Command } from 'commander';
-import type { NamespaceStats } from '../../kv/index.js';
-import { readStoreHeaders, type StoreHeaders } from '../../kv/internal.js';
+import { readStoreHeaders, type SpaceFacts, type StoreHeaders } from '../../kv/internal.js';
 import { AnyStore } from '../any-store.js';
 import { grouped, report, shownBytes, table } from '../output.js';
 import { type CommonOptions, storeCommand } from '../store-command.js';
@@ -11,20 +10,10 @@ interface StatOptions extends CommonOptions {
   readonly deep?: true;
 }
 
-/** A row of the table of namespaces. */
-interface SpaceRow {
-  readonly name: string;
-  readonly keyEncoding: string;
-  readonly valueEncoding: string;
-  readonly entries: number;
-  /** The bytes that the entries take in memory. */
-  readonly bytes: number;
-}
-
 /** The namespaces as of an LSN, or null when only --deep can tell. */
 interface Spaces {
   readonly lsn: number;
-  readonly rows: readonly SpaceRow[];
+  readonly rows: readonly SpaceFacts[];
 }
 
 export function statCommand(): Command {
@@ -57,19 +46,10 @@ function spacesOfImage({ images }: StoreHeaders): Spaces | null {
 }
 
 async function allSpaces(directory: string): Promise<Spaces> {
-  return AnyStore.using({ directory, readOnly: true }, async (store) => {
-    const { db, spaces } = store;
-    const named = spaces.map((space) => ({ ...space, ...statsOf(store, space.name) }));
-    const ofNamespaces = named.reduce((sum, { bytes }) => sum + bytes, 0);
-    const root = { ...named[0]!, bytes: db.stats().memory.slabBytes - ofNamespaces };
-    return { lsn: db.lastLsn, rows: [root, ...named.slice(1)] };
-  });
-}
-
-function statsOf(store: AnyStore, name: string): { entries: number; bytes: number } {
-  if (name === '') return { entries: store.db.size, bytes: 0 };
-  const { entries, memoryBytes } = (store.in(name) as unknown as { stats(): NamespaceStats }).stats();
-  return { entries, bytes: memoryBytes };
+  return AnyStore.using({ directory, readOnly: true }, async ({ db, spaces }) => ({
+    lsn: db.lastLsn,
+    rows: spaces,
+  }));
 }
 
 function shown(
@@ -101,7 +81,7 @@ function sumOf(files: readonly { readonly bytes: number }[]): number {
   return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-function spaceTable(rows: readonly SpaceRow[]): string {
+function spaceTable(rows: readonly SpaceFacts[]): string {
   return table(
     ['namespace', 'keys', 'values', 'entries', 'bytes in memory'],
     rows.map(({ name, keyEncoding, valueEncoding, entries, bytes }) => [

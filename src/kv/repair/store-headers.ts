@@ -34,7 +34,7 @@ export interface NamespaceHeader {
   readonly keyEncoding: string;
   readonly valueEncoding: string;
   readonly entries: number;
-  /** The bytes that the entries took in memory when the image was written. */
+  /** The bytes that the entries took in memory, with headers and padding, when the image was written. */
   readonly bytes: number;
 }
 
