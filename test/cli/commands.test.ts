@@ -1,0 +1,237 @@
+// The command as a person and a script use it: what it prints, what it refuses, and how it exits.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { open } from '../../src/index.js';
+import { keelson, newFolder, startKeelson } from './command-tools.js';
+
+/** Makes a store with a value of every kind, two namespaces, and an entry that expires. */
+async function makeStore(directory: string): Promise<void> {
+  const db = await open(directory);
+  await db.put('a', { map: new Map([[1n, new Date(7)]]), bytes: Uint8Array.of(1), zero: -0 });
+  await db.put('b\n', [undefined, Number.NaN]);
+  const tuples = db.namespace('tuples', { keyEncoding: 'tuple' });
+  await tuples.put(['u', 7, 2n ** 65n], 'text', { expiresAt: 4_000_000_000_000 });
+  const bytes = db.namespace('own', {
+    keyEncoding: 'bytes',
+    valueEncoding: {
+      name: 'of-a-program',
+      encode: (text: string) => Buffer.from(text),
+      decode: (given: Uint8Array) => String(given),
+    },
+  });
+  await bytes.put(Uint8Array.of(0, 255), 'own');
+  await db.close();
+}
+
+const jsonOf = (parameters: readonly string[]) => JSON.parse(keelson([...parameters, '--json']).out);
+
+describe('a store that nobody has open', () => {
+  test('is dumped and loaded exactly', async () => {
+    const folder = newFolder();
+    const [from, to, file] = ['from', 'to', 'dump'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await makeStore(from);
+    expect(keelson(['dump', from, '-o', file])).toMatchObject({ code: 0, out: '', err: '' });
+    const text = fs.readFileSync(file, 'utf8');
+    expect(keelson(['load', to, file, '--json'])).toMatchObject({ code: 0, out: '{"entries":4}\n' });
+    // All but the id of the journal and the LSN.
+    expect(keelson(['dump', to]).out.split('\n').slice(1)).toEqual(text.split('\n').slice(1));
+    const db = await open(to);
+    expect(db.get('a')).toStrictEqual({
+      map: new Map([[1n, new Date(7)]]),
+      bytes: Uint8Array.of(1),
+      zero: -0,
+    });
+    expect(db.namespace('tuples', { keyEncoding: 'tuple' }).getEntry(['u', 7, 2n ** 65n])).toMatchObject({
+      value: 'text',
+      expiresAt: 4_000_000_000_000,
+    });
+    await db.close();
+  });
+
+  test('is written and read by key', () => {
+    const store = path.join(newFolder(), 'store');
+    expect(keelson(['put', store, 'a', '1'])).toMatchObject({ code: 3 });
+    expect(fs.existsSync(store)).toBe(false);
+    expect(keelson(['put', store, 'a', '{"$bigint":"7"}', '--create']).code).toBe(0);
+    expect(keelson(['get', store, 'a']).out).toBe('{"$bigint":"7"}\n');
+    expect(keelson(['get', store, 'b'])).toEqual({ code: 1, out: '', err: '' });
+    expect(keelson(['del', store, 'a']).code).toBe(0);
+    expect(keelson(['del', store, 'a']).code).toBe(1);
+  });
+
+  test('is told by its headers, and with --deep by all', async () => {
+    const store = path.join(newFolder(), 'store');
+    await makeStore(store);
+    expect(jsonOf(['stat', store])).toMatchObject({ owner: null, namespaces: null, images: [] });
+    const rows = [
+      { name: '', keyEncoding: 'utf8', valueEncoding: 'msgpack', entries: 2 },
+      { name: 'tuples', keyEncoding: 'tuple', valueEncoding: 'msgpack', entries: 1 },
+      { name: 'own', keyEncoding: 'bytes', valueEncoding: 'of-a-program', entries: 1 },
+    ];
+    const deep = jsonOf(['stat', store, '--deep']);
+    expect(deep.namespaces).toMatchObject(rows);
+    expect(keelson(['compact', store]).code).toBe(0);
+    const { namespaces, images, durableLsn } = jsonOf(['stat', store]);
+    expect(namespaces).toEqual(deep.namespaces);
+    expect(images).toMatchObject([{ lsn: durableLsn, entries: 4, why: null }]);
+    expect(keelson(['journal', store, '--frames']).out).toContain('closed');
+  });
+});
+
+describe('beside a live owner', () => {
+  test('reads work and write nothing, and writes say who owns the store', async () => {
+    const folder = newFolder();
+    const store = path.join(folder, 'store');
+    const db = await open<number>(store);
+    await db.put('a', 1);
+    const names = fs.readdirSync(store);
+    expect(keelson(['get', store, 'a']).out).toBe('1\n');
+    expect(keelson(['backup', store, path.join(folder, 'copy')]).code).toBe(0);
+    expect(jsonOf(['stat', store]).owner).toEqual({ pid: process.pid });
+    const refused = keelson(['put', store, 'a', '2']);
+    expect(refused).toMatchObject({ code: 4, out: '' });
+    expect(refused.err).toMatch(
+      new RegExp(`^KEELSON_LOCKED: .*process ${process.pid} has it open.*--wait.*\n$`),
+    );
+    expect(keelson(['verify', store]).code).toBe(4);
+    expect(fs.readdirSync(store)).toEqual(names);
+
+    const tail = startKeelson(['tail', store, '--since', '0']);
+    const watch = startKeelson(['watch', store, 'a']);
+    await tail.until('put\ta\t1');
+    await watch.until('1\n');
+    await db.put('a', 2);
+    await tail.until('put\ta\t2');
+    await watch.until('2\n');
+    tail.child.kill('SIGINT');
+    expect(await tail.ended).toMatchObject({ signal: 'SIGINT', err: '' });
+    await db.close();
+  });
+});
+
+describe('what is wrong is one line with a code and an exit code', () => {
+  test.each([
+    [['get', 'DIR/none', 'a'], 3, 'KEELSON_NOT_FOUND'],
+    [['stat', 'DIR/none'], 3, 'KEELSON_NOT_FOUND'],
+    [['verify', 'DIR/file'], 3, 'KEELSON_NOT_A_DIRECTORY'],
+    [['scan', 'DIR/foreign'], 3, 'KEELSON_FOREIGN'],
+    [['stat', 'DIR/newer'], 3, 'KEELSON_FORMAT_VERSION'],
+    [['get', 'DIR/newer', 'a'], 3, 'KEELSON_FORMAT_VERSION'],
+    [['get', 'DIR/damaged', 'a'], 3, 'KEELSON_CORRUPT'],
+    [['scan', 'DIR/whole', '-n', 'nothing'], 3, 'NO_NAMESPACE'],
+    [['load', 'DIR/new', 'DIR/none'], 3, 'ENOENT'],
+    [['load', 'DIR/new'], 3, 'CUT_OFF'],
+    [['put', 'DIR/whole', 'a', '{'], 2, 'MALFORMED'],
+    [['scan', 'DIR/whole', '--limit', 'x'], 2, 'USAGE'],
+    [['get', 'DIR/whole', '-n', 'tuples', 'a'], 2, 'USAGE'],
+    [['gett'], 2, 'USAGE'],
+  ] as const)('%j', async (parameters, code, name) => {
+    const folder = newFolder();
+    const at = (file: string) => path.join(folder, file);
+    fs.writeFileSync(at('file'), '');
+    fs.mkdirSync(at('foreign'));
+    fs.writeFileSync(at('foreign/000000000001.journal'), 'x'.repeat(8192));
+    await makeStore(at('whole'));
+    for (const [name, offset] of [
+      ['newer', 8],
+      ['damaged', 4096 + 60],
+    ] as const) {
+      fs.cpSync(at('whole'), at(name), { recursive: true });
+      const file = fs.readdirSync(at(name)).find((entry) => entry.endsWith('.journal'))!;
+      const bytes = fs.readFileSync(at(`${name}/${file}`));
+      bytes[offset] = 99;
+      fs.writeFileSync(at(`${name}/${file}`), bytes);
+    }
+    const ended = keelson(parameters.map((parameter) => parameter.replace('DIR', folder)));
+    expect(ended).toMatchObject({ code, out: '' });
+    expect(ended.err).toMatch(new RegExp(`^${name}: .+\\. .+\n$`));
+    expect(ended.err.trim().split('\n')).toHaveLength(1);
+  });
+});
+
+describe('load', () => {
+  const header = (entries: number) =>
+    JSON.stringify({
+      keelson: 'dump',
+      version: 1,
+      id: '',
+      lsn: 0,
+      entries,
+      namespaces: [{ name: '', keyEncoding: 'utf8', valueEncoding: 'msgpack', entries }],
+    });
+  const lines = (count: number) => Array.from({ length: count }, (_, n) => `{"key":"k${n}","value":${n}}`);
+
+  test.each([
+    ['a cut line', '{"key":"x","val', 'Line 1502 is cut off'],
+    ['a wrong tag', '{"key":"x","value":{"$date":1}}', 'Line 1502: '],
+    ['a wrong key', '{"key":7,"value":1}', 'Line 1502 does not fit'],
+    ['a namespace of nobody', '{"namespace":"n","key":"x","value":1}', 'Line 1502 is of a namespace'],
+  ])('tells the number of %s, and puts nothing of its batch', async (_fact, line, what) => {
+    const store = path.join(newFolder(), 'store');
+    const ended = keelson(['load', store], [header(1501), ...lines(1500), line].join('\n'));
+    expect(ended).toMatchObject({ code: 2, out: '' });
+    expect(ended.err).toContain(what);
+    expect(ended.err).toContain('The 1,000 entries before line 1002 are in the store');
+    const db = await open(store);
+    expect(db.size).toBe(1000);
+    await db.close();
+  });
+
+  test('tells that lines are missing at the end', () => {
+    const ended = keelson(['load', path.join(newFolder(), 'store')], [header(3), ...lines(2)].join('\n'));
+    expect(ended).toMatchObject({ code: 3 });
+    expect(ended.err).toMatch(/^CUT_OFF: The dump has 2 of the 3 entries/);
+  });
+
+  test('leaves a sound store with whole batches when it is interrupted', async () => {
+    const store = path.join(newFolder(), 'store');
+    const load = startKeelson(['load', store]);
+    load.child.stdin.write(`${[header(9999), ...lines(3500)].join('\n')}\n`);
+    const { refresh, size, close } = await followed(store);
+    while (size() < 2000) await refresh();
+    load.child.kill('SIGINT');
+    expect(await load.ended).toMatchObject({ signal: 'SIGINT', err: '' });
+    await close();
+    const db = await open(store);
+    expect([2000, 3000]).toContain(db.size);
+    await db.close();
+  });
+});
+
+/** Opens a store for reading as soon as it is there. */
+async function followed(store: string) {
+  for (;;) {
+    try {
+      const db = await open(store, { readOnly: true });
+      return { refresh: () => db.refresh(), size: () => db.size, close: () => db.close() };
+    } catch {
+      await new Promise(setImmediate);
+    }
+  }
+}
+
+test('a pipe that closes ends a command quietly', async () => {
+  const store = path.join(newFolder(), 'store');
+  const db = await open(store);
+  for (let n = 0; n < 20_000; n++) db.put(`key-${n}`, 'value'.repeat(10), { durability: 'memory' });
+  await db.close();
+  const scan = startKeelson(['scan', store]);
+  await scan.until('key-0');
+  scan.child.stdout.destroy();
+  expect(await scan.ended).toMatchObject({ code: 0, signal: null, err: '' });
+});
+
+test('a shell shows values, and writes after .write', () => {
+  const store = path.join(newFolder(), 'store');
+  keelson(['put', store, 'a', '1', '--create', '-n', 'n']);
+  const ended = keelson(['shell', store], "ns.n.get('a')\n.write\nns.n.put('a', 12345)\nns.n.get('a')\n");
+  expect(ended.code).toBe(0);
+  expect(ended.out).toContain('12345');
+  expect(keelson(['get', store, 'a', '-n', 'n']).out).toBe('12345\n');
+});
