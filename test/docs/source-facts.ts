@@ -70,7 +70,7 @@ function inOrderOfImports(folders: readonly Folder[]): Folder[] {
 
 /** The first sentence of the comment that a file starts with, and whether the comment calls the file pure. */
 export function summaryOf({ path, text }: Source): { readonly sentence: string; readonly isPure: boolean } {
-  const comment = /^(?:\/\/.*\n)+/.exec(text)?.[0];
+  const comment = /^(?:\/\/.*\n)+/.exec(text.replace(/^#!.*\n/, ''))?.[0];
   if (comment === undefined) throw new Error(`${path} does not start with a comment`);
   const lines = comment
     .trimEnd()

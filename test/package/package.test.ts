@@ -17,6 +17,21 @@ import {
   UNREACHABLE_REASON,
 } from './package-tools.js';
 
+/** The packages that an installation brings with it. */
+const DEPENDENCIES = [
+  '@colors/colors',
+  '@msgpack/msgpack',
+  'ansi-regex',
+  'cli-progress',
+  'cli-table3',
+  'commander',
+  'emoji-regex',
+  'is-fullwidth-code-point',
+  'sorted-btree',
+  'string-width',
+  'strip-ansi',
+];
+
 const installed = packAndInstall();
 const peers = installed === null ? null : installTools('peers');
 
