@@ -102,11 +102,14 @@ describe('beside a live owner', () => {
     expect(keelson(['verify', store]).code).toBe(4);
     expect(fs.readdirSync(store)).toEqual(names);
 
+    // The files prove that a commit is durable when the next one follows.
+    await db.put('b', 3);
     const tail = startKeelson(['tail', store, '--since', '0']);
     const watch = startKeelson(['watch', store, 'a']);
     await tail.until('put\ta\t1');
     await watch.until('1\n');
     await db.put('a', 2);
+    await db.put('b', 4);
     await tail.until('put\ta\t2');
     await watch.until('2\n');
     tail.child.kill('SIGINT');

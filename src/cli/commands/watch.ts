@@ -1,5 +1,6 @@
 // keelson watch: the value of a key, whenever another process changes it.
 
+import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { AnyStore } from '../any-store.js';
 import { parseKey } from '../keys.js';
@@ -20,9 +21,9 @@ async function watch(directory: string, text: string, options: SpaceOptions): Pr
   await AnyStore.using({ directory, readOnly: true }, async (store) => {
     const { keyEncoding } = store.encodingsOf(options.namespace);
     const states = store.in(options.namespace).watch(parseKey(text, options, keyEncoding));
-    const ended = refreshWhenWritten(store);
+    const refreshing = refreshOften(store);
     for (;;) {
-      const next = await Promise.race([states.next(), ended]);
+      const next = await Promise.race([states.next(), refreshing]);
       if (next.done) return;
       const { lsn, entry } = next.value;
       const facts =
@@ -34,8 +35,13 @@ async function watch(directory: string, text: string, options: SpaceOptions): Pr
   });
 }
 
+/** The pause between two looks at what the owner has written. */
+const LOOK_MS = 50;
+
 /** Shows what the owner writes, as long as the store is open. */
-async function refreshWhenWritten({ db }: AnyStore): Promise<{ readonly done: true }> {
-  for await (const _ of db.changes()) await db.refresh();
-  return { done: true };
+async function refreshOften({ db }: AnyStore): Promise<never> {
+  for (;;) {
+    await setTimeout(LOOK_MS);
+    await db.refresh();
+  }
 }
