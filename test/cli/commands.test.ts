@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { open } from '../../src/index.js';
+import { FILE_HEADER_BYTES, FileHeaderCodec } from '../../src/journal/internal.js';
 import { keelson, newFolder, startKeelson } from './command-tools.js';
 
 /** Makes a store with a value of every kind, two namespaces, and an entry that expires. */
@@ -24,6 +25,9 @@ async function makeStore(directory: string): Promise<void> {
   await bytes.put(Uint8Array.of(0, 255), 'own');
   await db.close();
 }
+
+/** Makes the header of a segment that a later Keelson wrote. */
+const NEWER = new FileHeaderCodec({ magic: 'KEELSONJ', version: 99, noun: 'segment', article: 'a' });
 
 const jsonOf = (parameters: readonly string[]) => JSON.parse(keelson([...parameters, '--json']).out);
 
@@ -141,15 +145,15 @@ describe('what is wrong is one line with a code and an exit code', () => {
     fs.mkdirSync(at('foreign'));
     fs.writeFileSync(at('foreign/000000000001.journal'), 'x'.repeat(8192));
     await makeStore(at('whole'));
-    for (const [name, offset] of [
-      ['newer', 8],
-      ['damaged', 4096 + 60],
+    for (const [copy, harm] of [
+      ['newer', (bytes: Buffer) => NEWER.finish(bytes.subarray(0, FILE_HEADER_BYTES))],
+      ['damaged', (bytes: Buffer) => bytes.fill(99, 4096 + 60, 4096 + 61)],
     ] as const) {
-      fs.cpSync(at('whole'), at(name), { recursive: true });
-      const file = fs.readdirSync(at(name)).find((entry) => entry.endsWith('.journal'))!;
-      const bytes = fs.readFileSync(at(`${name}/${file}`));
-      bytes[offset] = 99;
-      fs.writeFileSync(at(`${name}/${file}`), bytes);
+      fs.cpSync(at('whole'), at(copy), { recursive: true });
+      const file = fs.readdirSync(at(copy)).find((entry) => entry.endsWith('.journal'))!;
+      const bytes = fs.readFileSync(at(`${copy}/${file}`));
+      harm(bytes);
+      fs.writeFileSync(at(`${copy}/${file}`), bytes);
     }
     const ended = keelson(parameters.map((parameter) => parameter.replace('DIR', folder)));
     expect(ended).toMatchObject({ code, out: '' });
