@@ -17,11 +17,12 @@ import {
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 
-type Floor = 'public door' | 'replica' | 'kv' | 'journal' | 'storage' | 'testing' | 'leaves';
+type Floor = 'public door' | 'level' | 'replica' | 'kv' | 'journal' | 'storage' | 'testing' | 'leaves';
 
 /** Of another floor, only what is listed here may be imported: some files, its doors, or (null) all of it. */
 const MAY_IMPORT: Readonly<Record<Floor, Readonly<Partial<Record<Floor, readonly string[] | null>>>>> = {
   'public door': { kv: ['src/kv/index.ts'] },
+  level: { kv: ['src/kv/index.ts', 'src/kv/internal.ts'], leaves: null },
   replica: { kv: ['src/kv/index.ts', 'src/kv/internal.ts'], leaves: null },
   kv: {
     journal: ['src/journal/index.ts', 'src/journal/internal.ts'],
@@ -114,7 +115,8 @@ function floorOf(file: string): Floor | null {
   if (source !== 'src') return null;
   if (rest.length === 1) return 'leaves';
   const [folder] = rest;
-  return folder === 'replica' ||
+  return folder === 'level' ||
+    folder === 'replica' ||
     folder === 'kv' ||
     folder === 'journal' ||
     folder === 'storage' ||
@@ -167,6 +169,17 @@ function trespassersOf(sources: readonly Source[]): string[] {
   );
 }
 
+/** The package that a floor is for. A program that does not import its door does not need it. */
+const PEERS: ReadonlyMap<Floor, string> = new Map([['level', 'abstract-level']]);
+
+function packagesOf(of: readonly Source[]): string[] {
+  const names = of
+    .flatMap(importsOf)
+    .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
+    .map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0]);
+  return [...new Set(names)].toSorted();
+}
+
 function readText(file: string): string {
   return fs.readFileSync(path.join(ROOT, file), 'utf8');
 }
@@ -196,15 +209,16 @@ describe('the sources', () => {
     expect([...kinds]).toEqual(['ExportAllDeclaration']);
   });
 
-  test('import no package that is not a dependency', () => {
-    const dependencies = Object.keys(JSON.parse(readText('package.json')).dependencies);
-    const imported = new Set(
-      sources
-        .flatMap(importsOf)
-        .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
-        .map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0]),
+  test('import no package that is not a dependency, and a peer only behind its door', () => {
+    const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(readText('package.json'));
+    expect(packagesOf(sources.filter(({ path: file }) => !PEERS.has(floorOf(file)!)))).toEqual(
+      Object.keys(dependencies).toSorted(),
     );
-    expect(dependencies).toEqual(expect.arrayContaining([...imported]));
+    for (const [floor, peer] of PEERS) {
+      expect(packagesOf(sources.filter(({ path: file }) => floorOf(file) === floor))).toEqual([peer]);
+      expect(peerDependencies).toHaveProperty(peer);
+      expect(peerDependenciesMeta[peer]).toEqual({ optional: true });
+    }
   });
 });
 
@@ -219,6 +233,9 @@ describe('a violation is seen', () => {
     ['the public door reaches past the store', 'src/index.ts', "export * from './journal/index.js';"],
     ['the public door uses what only testing may', 'src/index.ts', "export * from './kv/internal.js';"],
     ['testing uses what only the store may', 'src/testing/a.ts', "import '../journal/internal.js';"],
+    ['Level goes round a door of the store', 'src/level/a.ts', "import '../kv/read/raw-reads.js';"],
+    ['Level uses the journal', 'src/level/a.ts', "import '../journal/index.js';"],
+    ['the store imports Level', 'src/kv/a.ts', "import '../level/index.js';"],
     ['a floor imports the public door', 'src/kv/a.ts', "import { open } from '../index.js';"],
     ['an import of a type looks up', 'src/journal/a.ts', "type S = import('../kv/index.js').Store<1, 2>;"],
     ['an import on demand looks up', 'src/journal/a.ts', "const kv = () => import('../kv/index.js');"],
@@ -293,10 +310,11 @@ describe('the package', () => {
     expect(lock.match(/"resolved": *"https?:.*/g)).toBeNull();
   });
 
-  test('has three doors, each made from a source of that name', () => {
+  test('has doors, each made from a source of that name', () => {
     const sourceOf = (door: string) => doors[door].default.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts');
-    const expected = ['src/index.ts', 'src/journal/index.ts', 'src/testing/index.ts'];
-    expect(['.', './journal', './testing'].map(sourceOf)).toEqual(expected);
+    const names = Object.keys(doors).filter((door) => door !== './package.json');
+    const expected = ['', 'journal/', 'level/', 'replica/', 'testing/'].map((room) => `src/${room}index.ts`);
+    expect(names.map(sourceOf)).toEqual(expected);
     for (const file of expected) expect(sources.map((source) => source.path)).toContain(file);
   });
 });

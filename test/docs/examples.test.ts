@@ -18,6 +18,7 @@ const examples = blocks.filter(({ language }) => language === 'ts');
 const DOORS: Readonly<Record<string, string>> = {
   keelson: path.join(ROOT, 'src/index.ts'),
   'keelson/journal': path.join(ROOT, 'src/journal/index.ts'),
+  'keelson/level': path.join(ROOT, 'src/level/index.ts'),
   'keelson/replica': path.join(ROOT, 'src/replica/index.ts'),
   'keelson/testing': path.join(ROOT, 'src/testing/index.ts'),
 };
@@ -78,6 +79,7 @@ describe('the README and the guide', () => {
         'docs/guide/replicas.md',
         'docs/guide/change-feed.md',
         'docs/guide/watch.md',
+        'docs/guide/level.md',
       ]),
     );
   });
