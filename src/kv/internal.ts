@@ -8,7 +8,7 @@ export { asBuffer, readLatin1, readLossyUtf8 } from './encoding/utf8.js';
 export { bytesValueCodec, type ValueCodec } from './encoding/value-encoding.js';
 export { openStoreOn } from './open-store.js';
 export { resolveStoreOptions } from './options.js';
-export { collectionWith, rawReadsOf } from './raw-access.js';
+export { batchOfChecked, collectionWith, rawReadsOf } from './raw-access.js';
 export type { Cursor, RawReads } from './read/raw-reads.js';
 export {
   REPLICA_PROTOCOL,
@@ -18,4 +18,5 @@ export {
   unpackRecords,
 } from './replica-messages.js';
 export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';
+export type { CheckedOperation } from './write/batch.js';
 export type { SpaceCollection } from './write/collection.js';

@@ -5,7 +5,14 @@ import { AbstractLevel, AbstractSnapshot } from 'abstract-level';
 import { misuse } from '../errors.js';
 import { FairTurns } from '../fair-turns.js';
 import { type Durability, open, type Snapshot, type Store } from '../kv/index.js';
-import { collectionWith, type RawReads, rawReadsOf, type SpaceCollection } from '../kv/internal.js';
+import {
+  batchOfChecked,
+  type CheckedOperation,
+  collectionWith,
+  type RawReads,
+  rawReadsOf,
+  type SpaceCollection,
+} from '../kv/internal.js';
 import { nextTurn } from '../schedulers.js';
 import { formOf, indexKeyOf, type LevelData, levelKeyCodec, levelValueCodec } from './level-codecs.js';
 import { levelErrorOf, throwLevelError } from './level-errors.js';
@@ -25,6 +32,8 @@ import {
   storeOptionsOf,
 } from './level-options.js';
 
+type LevelOperation = CheckedOperation<LevelData, LevelData>;
+
 type BytesStore = Store<Uint8Array, Uint8Array>;
 
 /** An open store, and the access of a database to it. */
@@ -38,12 +47,6 @@ interface ReadOptions {
   readonly keyEncoding?: string;
   readonly valueEncoding?: string;
   readonly snapshot?: LevelSnapshot | null;
-}
-
-interface LevelOperation {
-  readonly type: 'put' | 'del';
-  readonly key: LevelData;
-  readonly value: LevelData;
 }
 
 /** What the database is able to, for abstract-level. */
@@ -167,13 +170,13 @@ export class KeelsonLevel<K = string, V = string> extends AbstractLevel<string |
   }
 
   _batch(operations: readonly LevelOperation[], options: LevelWriteOptions): Promise<unknown> {
-    return this.#write(options, (writes, how) => writes.batch(operations.map(operationOf), how));
+    return this.#write(options, (writes, how) => batchOfChecked(writes, operations, how));
   }
 
   _clear(options: LevelWriteOptions & LevelRange & ReadOptions): Promise<unknown> {
     return this.#write(options, (writes, how) => {
       const { snapshot, reverse, limit } = options;
-      if (snapshot != null) return writes.batch(deletesOf(snapshot, options), how);
+      if (snapshot != null) return batchOfChecked(writes, deletesOf(snapshot, options), how);
       const { gt, gte, lt, lte } = options;
       const [low, high] = [gte === undefined ? { gt } : { gte }, lte === undefined ? { lt } : { lte }];
       return writes.clear({ ...low, ...high, reverse, ...(limit === -1 ? {} : { limit }) }, how);
@@ -221,18 +224,13 @@ export class KeelsonLevel<K = string, V = string> extends AbstractLevel<string |
   }
 }
 
-/** Returns an operation as the store takes it. That of abstract-level has more fields. */
-function operationOf({ type, key, value }: LevelOperation) {
-  return type === 'put' ? { type, key, value } : { type: 'delete', key };
-}
-
 /** Returns the deletes of the keys that a snapshot has in a range. */
-function deletesOf({ reads }: LevelSnapshot, range: LevelRange): object[] {
+function deletesOf({ reads }: LevelSnapshot, range: LevelRange): LevelOperation[] {
   const cursor = reads.cursor(boundsOf(range), range.reverse);
-  const operations: object[] = [];
+  const operations: LevelOperation[] = [];
   const limit = range.limit === -1 ? Number.POSITIVE_INFINITY : range.limit;
   while (operations.length < limit && cursor.advance())
-    operations.push({ type: 'delete', key: Buffer.from(cursor.key, 'latin1') });
+    operations.push({ type: 'del', key: Buffer.from(cursor.key, 'latin1'), value: '' });
   cursor.close();
   return operations;
 }

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isKeelsonError, open } from '../../src/kv/index.js';
 import { KeelsonLevel } from '../../src/level/index.js';
 
@@ -154,7 +154,37 @@ describe('a write', () => {
   });
 });
 
+test('a batch sees its own operations', async () => {
+  const db = await opened();
+  await db.batch([
+    { type: 'put', key: 'a', value: '1' },
+    { type: 'del', key: 'a' },
+    { type: 'del', key: 'b' },
+    { type: 'put', key: 'b', value: '2' },
+  ]);
+  expect(await db.iterator().all()).toEqual([['b', '2']]);
+  await db.close();
+});
+
+test('values are copies', async () => {
+  const db = await opened({ valueEncoding: 'buffer' });
+  const value = Buffer.alloc(100, 1);
+  await db.put('a', value as never);
+  ((await db.get('a')) as unknown as Buffer).fill(2);
+  expect(await db.get('a')).toEqual(value);
+  await db.close();
+});
+
 describe('an iterator', () => {
+  test('rejects when the store beneath is closed', async () => {
+    const db = await opened();
+    await db.put('a', '1');
+    const iterator = db.iterator();
+    await db.store!.close();
+    expect(isKeelsonError(await errorOf(iterator.next()), 'KEELSON_CLOSED')).toBe(true);
+    await db.close();
+  });
+
   test('shows the entries of the call, however long it is read', async () => {
     const db = await opened({ durability: 'memory' });
     const keys = Array.from({ length: 5000 }, (_, n) => String(n).padStart(4, '0'));
@@ -243,6 +273,19 @@ describe('errors', () => {
     const error = await errorOf(new KeelsonLevel(placeOf('db')).open());
     expect(error).toMatchObject({ code: 'LEVEL_DATABASE_NOT_OPEN', cause: { code: 'LEVEL_CORRUPTION' } });
     expect(isKeelsonError(error.cause.cause, 'KEELSON_CORRUPT')).toBe(true);
+  });
+
+  test('of a write that will not become durable have the code of LevelDB', async () => {
+    const db = await opened({ engine: 'fs' });
+    await db.put('a', '1');
+    const failed = vi.spyOn(fs, 'fdatasync').mockImplementation((_, callback) => {
+      callback(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO', syscall: 'fdatasync' }));
+    });
+    const error = await errorOf(db.put('b', '2'));
+    failed.mockRestore();
+    expect(error).toMatchObject({ code: 'LEVEL_IO_ERROR' });
+    expect(isKeelsonError(error.cause, 'KEELSON_POISONED')).toBe(true);
+    await errorOf(db.close());
   });
 
   test('that Level has no code for are Keelson’s', async () => {

@@ -5,6 +5,7 @@ import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
 import { journalMutants } from './journal-mutants.js';
+import { levelMutants } from './level-mutants.js';
 import { lockMutants } from './lock-mutants.js';
 import { nativeMutants } from './native-mutants.js';
 import { recoveryMutants } from './recovery-mutants.js';
@@ -36,6 +37,7 @@ export interface Mutant {
 
 export const MUTANTS: readonly Mutant[] = [
   ...journalMutants,
+  ...levelMutants,
   ...lockMutants,
   ...recoveryMutants,
   ...storeMutants,
