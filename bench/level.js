@@ -50,6 +50,10 @@ const writes = (how) => ({
     await db.batch(putsOf(WINDOW), how);
     return WINDOW;
   },
+  'batch of 10, 100 in flight': async (db) => {
+    await Promise.all(Array.from({ length: 100 }, () => db.batch(putsOf(10), how)));
+    return WINDOW;
+  },
   'chained batch of 1,000': async (db) => {
     const batch = db.batch();
     for (const key of nextKeys(WINDOW)) batch.put(key, VALUE);

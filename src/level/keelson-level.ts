@@ -1,7 +1,16 @@
 // KeelsonLevel: a database of abstract-level on a Keelson store of bytes. abstract-level checks arguments, encodes, defers
 // until the database is open, runs hooks and emits events; the methods that start with `_` are what it calls then.
 
-import { AbstractLevel, AbstractSnapshot } from 'abstract-level';
+import {
+  type AbstractBatchOperation,
+  type AbstractBatchOptions,
+  type AbstractChainedBatch,
+  type AbstractClearOptions,
+  type AbstractDelOptions,
+  AbstractLevel,
+  type AbstractPutOptions,
+  AbstractSnapshot,
+} from 'abstract-level';
 import { misuse } from '../errors.js';
 import { FairTurns } from '../fair-turns.js';
 import { type Durability, open, type Snapshot, type Store } from '../kv/index.js';
@@ -76,6 +85,32 @@ class LevelSnapshot extends (AbstractSnapshot as new (options: object) => Abstra
   }
 }
 
+// abstract-level has these methods, and declares them without the options of this database.
+export interface KeelsonLevel<K, V> {
+  /** Opens the database. The constructor does so, too. */
+  open(options?: KeelsonLevelOpenOptions): Promise<void>;
+  /** Sets the value of a key. The promise resolves as `durability` says. */
+  put(key: K, value: V): Promise<void>;
+  put<PK = K, PV = V>(
+    key: PK,
+    value: PV,
+    options: AbstractPutOptions<PK, PV> & LevelWriteOptions,
+  ): Promise<void>;
+  /** Deletes a key. The promise resolves as `durability` says. */
+  del(key: K): Promise<void>;
+  del<PK = K>(key: PK, options: AbstractDelOptions<PK> & LevelWriteOptions): Promise<void>;
+  /** Applies all operations as one write. The promise resolves as `durability` says. */
+  batch(operations: AbstractBatchOperation<this, K, V>[]): Promise<void>;
+  batch<PK = K, PV = V>(
+    operations: AbstractBatchOperation<this, PK, PV>[],
+    options: AbstractBatchOptions<PK, PV> & LevelWriteOptions,
+  ): Promise<void>;
+  batch(): AbstractChainedBatch<this, K, V>;
+  /** Deletes all keys in a range as one write. The promise resolves as `durability` says. */
+  clear(): Promise<void>;
+  clear<PK = K>(options: AbstractClearOptions<PK> & LevelWriteOptions): Promise<void>;
+}
+
 /**
  * A database of [abstract-level](https://github.com/Level/abstract-level) on a Keelson store. The promise of a write resolves
  * when the write survives `kill -9`, a crash of the kernel and a power cut, unless `durability` is `'memory'`.
@@ -85,6 +120,7 @@ class LevelSnapshot extends (AbstractSnapshot as new (options: object) => Abstra
  * await db.put('user:ada', { name: 'Ada', logins: 1 });
  * for await (const [key, user] of db.iterator({ gte: 'user:' })) console.log(key, user.logins);
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: abstract-level implements what the interface declares
 export class KeelsonLevel<K = string, V = string> extends AbstractLevel<string | Buffer | Uint8Array, K, V> {
   /** The directory of the store, as the constructor was given it. */
   readonly location: string;

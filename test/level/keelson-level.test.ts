@@ -114,9 +114,9 @@ describe('a write', () => {
     const { store } = db;
     await db.put('a', '1');
     expect(store!.durableLsn).toBeLessThan(store!.lastLsn);
-    await db.put('b', '2', { sync: true } as object);
+    await db.put('b', '2', { sync: true });
     expect(store!.durableLsn).toBe(store!.lastLsn);
-    await db.put('c', '3', { durability: 'disk' } as object);
+    await db.put('c', '3', { durability: 'disk' });
     expect(store!.durableLsn).toBe(store!.lastLsn);
     await db.close();
   });
@@ -148,7 +148,7 @@ describe('a write', () => {
     await db.batch(['a', 'b', 'c'].map((key) => ({ type: 'put', key, value: key })));
     const snapshot = db.snapshot();
     await db.put('bb', 'new');
-    await db.clear({ snapshot, gte: 'b', limit: 2, reverse: true });
+    await db.clear({ snapshot, gte: 'a', limit: 2, reverse: true });
     expect(await db.keys().all()).toEqual(['a', 'bb']);
     await db.close();
   });
@@ -232,6 +232,30 @@ describe('an iterator', () => {
       expect([name, hasTurned]).toEqual([name, true]);
     }
     await db.close();
+  });
+
+  test('reads the ranges that classic-level reads, and seeks where it does', async () => {
+    const [ours, theirs] = [await opened(), new ClassicLevel(placeOf('theirs'))];
+    const puts = ['1', '2', '3', '5', '6', '7'].map((key) => ({ type: 'put', key, value: key }) as const);
+    await Promise.all([ours.batch(puts), theirs.batch(puts)]);
+    const bounds = [{}, { gt: '2' }, { gte: '2' }, { gt: '5', gte: '2' }, { gt: '1', gte: '4' }, { gte: '' }];
+    const ends = [{}, { lt: '6' }, { lte: '6' }, { lt: '3', lte: '6' }, { lt: '7', lte: '6' }, { lte: '' }];
+    const ranges = bounds.flatMap((low) =>
+      ends.flatMap((high) => [false, true].map((reverse) => ({ ...low, ...high, reverse }))),
+    );
+    for (const range of ranges) {
+      const both = () => [ours.keys(range), theirs.keys(range)] as const;
+      const [all, expected] = await Promise.all(both().map((keys) => keys.all()));
+      expect([range, all]).toEqual([range, expected]);
+      for (const target of ['', '1', '2', '4', '5', '9']) {
+        const sought = both();
+        for (const keys of sought) keys.seek(target);
+        const [first, expectedFirst] = await Promise.all(sought.map((keys) => keys.nextv(2)));
+        expect([range, target, first]).toEqual([range, target, expectedFirst]);
+        await Promise.all(sought.map((keys) => keys.close()));
+      }
+    }
+    await Promise.all([ours.close(), theirs.close()]);
   });
 
   test('ends with the abort of its signal, in the middle of all()', async () => {

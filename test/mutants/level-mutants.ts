@@ -79,7 +79,7 @@ export const levelMutants: readonly Mutant[] = [
     find: 'if (durability !== undefined) throw',
     replace: 'if (durability === null) throw',
   }),
-  suiteMutantIn(ITERATORS, 'gt goes before gte', 'respects range', {
+  mutantIn(ITERATORS, 'gt goes before gte', [FACTS], {
     find: 'const [low, high] = [gte ?? gt, lte ?? lt];',
     replace: 'const [low, high] = [gt ?? gte, lt ?? lte];',
   }),
@@ -103,7 +103,7 @@ export const levelMutants: readonly Mutant[] = [
     find: '      if (this.#signal?.aborted) throw abortError(this.#signal);\n',
     replace: '',
   }),
-  suiteMutantIn(RAW_READS, 'a seek out of the range finds what is out of it', 'seek', {
+  mutantIn(RAW_READS, 'a seek out of the range finds what is out of it', [FACTS], {
     find: 'if (view === null || !isWithin(bounds, key)) this',
     replace: 'if (view === null) this',
   }),
