@@ -69,17 +69,13 @@ function nameOf(collection: StringCollection): string {
   return (collection as Partial<Namespace<string, unknown>>).name ?? '';
 }
 
+/** Strings are keys in the order of `<`. */
 function isIn({ gt, gte, lt, lte, prefix }: KeyRange<string>, key: string): boolean {
   return (
-    (gt === undefined || compare(key, gt) > 0) &&
-    (gte === undefined || compare(key, gte) >= 0) &&
-    (lt === undefined || compare(key, lt) < 0) &&
-    (lte === undefined || compare(key, lte) <= 0) &&
+    (gt === undefined || key > gt) &&
+    (gte === undefined || key >= gte) &&
+    (lt === undefined || key < lt) &&
+    (lte === undefined || key <= lte) &&
     (prefix === undefined || key.startsWith(prefix))
   );
-}
-
-/** Keys are in the order of their UTF-8, which is not that of strings. */
-function compare(one: string, other: string): number {
-  return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
