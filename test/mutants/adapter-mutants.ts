@@ -91,8 +91,8 @@ const keyv: readonly Mutant[] = [
     KEYV,
     'clear() takes other namespaces along that begin the same',
     [KEYV_TEST],
-    "? '' : `${namespace}:`",
-    "? '' : `${namespace}`",
+    '}:`;',
+    '}`;',
   ),
   mutantIn(
     KEYV,
