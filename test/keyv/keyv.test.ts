@@ -168,13 +168,23 @@ describe('a directory', () => {
     await one.disconnect();
     await one.disconnect();
     expect(await two.get('a')).toBe(1);
-    const closing = two.disconnect();
-    const next = new KeyvKeelson(directory);
-    expect(await next.get('a')).toBe(1);
-    await closing;
-    expect(await next.get('b')).toBe(2);
-    await next.disconnect();
+    await two.disconnect();
     await (await open(directory)).close();
+  });
+
+  test('is opened again whenever the next adapter comes while the last one closes it', async () => {
+    const directory = path.join(folder, 'cache');
+    let adapter = new KeyvKeelson(directory);
+    await adapter.set('a', 1);
+    for (let turns = 0; turns < 30; turns++) {
+      const closing = adapter.disconnect();
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      adapter = new KeyvKeelson(directory);
+      expect(await adapter.get('a')).toBe(1);
+      await closing;
+      expect(await adapter.get('a')).toBe(1);
+    }
+    await adapter.disconnect();
   });
 
   test('is closed, too, when disconnect() comes while it is being opened', async () => {

@@ -87,13 +87,7 @@ const keyv: readonly Mutant[] = [
     'areThere.includes(true)',
     '!areThere.includes(false)',
   ),
-  mutantIn(
-    KEYV,
-    'clear() takes other namespaces along that begin the same',
-    [KEYV_TEST],
-    '}:`;',
-    '}`;',
-  ),
+  mutantIn(KEYV, 'clear() takes other namespaces along that begin the same', [KEYV_TEST], '}:`;', '}`;'),
   mutantIn(
     KEYV,
     'a time to live of 0 is given to the store',
