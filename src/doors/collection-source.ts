@@ -23,6 +23,11 @@ export class CollectionSource {
     this.#directory = this.#collection === null ? directoryOf(argument, given) : null;
   }
 
+  /** The collection if it is open. Null before a directory was opened, and after close(). */
+  get opened(): StringCollection | null {
+    return this.#isClosed ? null : this.#collection;
+  }
+
   /**
    * Returns the collection, or a promise of it while a directory is being opened. Throws KEELSON_CLOSED after close(), and
    * rejects with what open() rejects with.

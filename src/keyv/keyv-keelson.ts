@@ -90,13 +90,13 @@ export class KeyvKeelson extends EventEmitter {
   /** Resolves with the value of a key, or undefined. */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv knows the type of its values.
   async get<Value = any>(key: string): Promise<Value | undefined> {
-    return (await this.#open()).get(this.#keyOf(key));
+    return (this.#source.opened ?? (await this.#open())).get(this.#keyOf(key));
   }
 
   /** Resolves with the values of keys, undefined for each that is absent. */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv knows the type of its values.
   async getMany<Value = any>(keys: readonly string[]): Promise<(Value | undefined)[]> {
-    return (await this.#open()).getMany(keys.map(this.#keyOf));
+    return (this.#source.opened ?? (await this.#open())).getMany(keys.map(this.#keyOf));
   }
 
   /**
@@ -106,7 +106,7 @@ export class KeyvKeelson extends EventEmitter {
    * default the entry does not expire.
    */
   async set(key: string, value: unknown, time?: number): Promise<boolean> {
-    await (await this.#open()).put(this.#keyOf(key), value, this.#expiryOf(time));
+    await (this.#source.opened ?? (await this.#open())).put(this.#keyOf(key), value, this.#expiryOf(time));
     return true;
   }
 
@@ -117,13 +117,13 @@ export class KeyvKeelson extends EventEmitter {
       const expiry = this.#expiryOf(this.#isKeyv6 ? expires : ttl);
       return { type: 'put', key: this.#keyOf(key), value, ...expiry };
     });
-    await (await this.#open()).batch(operations);
+    await (this.#source.opened ?? (await this.#open())).batch(operations);
     return entries.map(() => true);
   }
 
   /** Deletes a key. Resolves when that is durable, with false if the key was absent. */
   async delete(key: string): Promise<boolean> {
-    const store = await this.#open();
+    const store = this.#source.opened ?? (await this.#open());
     const storedKey = this.#keyOf(key);
     const isThere = store.has(storedKey);
     await store.delete(storedKey);
@@ -136,7 +136,7 @@ export class KeyvKeelson extends EventEmitter {
    */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv 5 expects a boolean, and Keyv 6 an array.
   async deleteMany(keys: readonly string[]): Promise<any> {
-    const store = await this.#open();
+    const store = this.#source.opened ?? (await this.#open());
     const storedKeys = keys.map(this.#keyOf);
     const areThere = store.hasMany(storedKeys);
     await store.batch(storedKeys.map((key) => ({ type: 'delete', key })));
@@ -145,24 +145,24 @@ export class KeyvKeelson extends EventEmitter {
 
   /** Deletes all keys of the namespace, or of the collection when there is no namespace, as one atomic write. */
   async clear(): Promise<void> {
-    await (await this.#open()).clear(rangeOf(this.namespace));
+    await (this.#source.opened ?? (await this.#open())).clear(rangeOf(this.namespace));
   }
 
   /** Resolves with true if a key is there. */
   async has(key: string): Promise<boolean> {
-    return (await this.#open()).has(this.#keyOf(key));
+    return (this.#source.opened ?? (await this.#open())).has(this.#keyOf(key));
   }
 
   /** Resolves with an array that tells which keys are there. */
   async hasMany(keys: readonly string[]): Promise<boolean[]> {
-    return (await this.#open()).hasMany(keys.map(this.#keyOf));
+    return (this.#source.opened ?? (await this.#open())).hasMany(keys.map(this.#keyOf));
   }
 
   /** Iterates over the keys and values of a namespace, in the order of the keys, as of the first step. */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv knows the type of its values.
   async *iterator<Value = any>(namespace = this.namespace): AsyncGenerator<[string, Value], void> {
     const skipped = this.#isKeyv6 ? prefixOf(namespace).length : 0;
-    for (const [key, value] of (await this.#open()).entries(rangeOf(namespace))) {
+    for (const [key, value] of (this.#source.opened ?? (await this.#open())).entries(rangeOf(namespace))) {
       yield [key.slice(skipped), value];
     }
   }

@@ -69,13 +69,12 @@ function nameOf(collection: StringCollection): string {
   return (collection as Partial<Namespace<string, unknown>>).name ?? '';
 }
 
-/** Strings are keys in the order of `<`. */
-function isIn({ gt, gte, lt, lte, prefix }: KeyRange<string>, key: string): boolean {
+/** Strings are keys in the order of `<`. The feed tells a prefix of strings as its two bounds. */
+function isIn({ gt, gte, lt, lte }: KeyRange<string>, key: string): boolean {
   return (
     (gt === undefined || key > gt) &&
     (gte === undefined || key >= gte) &&
     (lt === undefined || key < lt) &&
-    (lte === undefined || key <= lte) &&
-    (prefix === undefined || key.startsWith(prefix))
+    (lte === undefined || key <= lte)
   );
 }

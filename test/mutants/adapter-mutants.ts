@@ -276,13 +276,6 @@ const unstorage: readonly Mutant[] = [
   mutantIn(ITEMS, 'gte leaves its bound out', [WATCH_TEST], 'key >= gte)', 'key > gte)'),
   mutantIn(ITEMS, 'lt takes its bound along', [WATCH_TEST], 'key < lt)', 'key <= lt)'),
   mutantIn(ITEMS, 'lte leaves its bound out', [WATCH_TEST], 'key <= lte)', 'key < lte)'),
-  mutantIn(
-    ITEMS,
-    'a prefix is anywhere in a key',
-    [WATCH_TEST],
-    'key.startsWith(prefix)',
-    'key.includes(prefix)',
-  ),
 ];
 
 export const adapterMutants: readonly Mutant[] = [...directories, ...keyv, ...sessions, ...unstorage];
