@@ -4,10 +4,12 @@ export { absoluteDirectory } from '../journal/internal.js';
 export { openStoreOn } from './open-store.js';
 export { resolveStoreOptions } from './options.js';
 export {
+  type FromReplica,
   REPLICA_PROTOCOL,
+  ReceivedRecords,
   type RecordsMessage,
   receivedError,
+  sentError,
   type ToReplica,
-  unpackRecords,
 } from './replica-messages.js';
 export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';

@@ -5,6 +5,7 @@ import { adapterMutants } from './adapter-mutants.js';
 import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
+import { indexMutants } from './index-mutants.js';
 import { journalMutants } from './journal-mutants.js';
 import { lockMutants } from './lock-mutants.js';
 import { nativeMutants } from './native-mutants.js';
@@ -40,6 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...lockMutants,
   ...recoveryMutants,
   ...storeMutants,
+  ...indexMutants,
   ...followerMutants,
   ...feedMutants,
   ...transactionMutants,
