@@ -63,8 +63,8 @@ const keyv: readonly Mutant[] = [
     KEYV,
     'a set does not wait for the disk',
     [KEYV_TEST],
-    'await (await this.#open()).put(this.#keyOf(key), value, this.#expiryOf(time));',
-    "await (await this.#open()).put(this.#keyOf(key), value, { ...this.#expiryOf(time), durability: 'memory' });",
+    'put(this.#keyOf(key), value, this.#expiryOf(time));',
+    "put(this.#keyOf(key), value, { ...this.#expiryOf(time), durability: 'memory' });",
   ),
   mutantIn(
     KEYV,
