@@ -495,7 +495,7 @@ export class Journal implements JournalSurface, LocalLog {
       this.#layout.openSegments.delete(segment);
       segment.closed = this.#closes.close(segment.file);
     }
-    this.#feeds.wake();
+    this.#feeds.wakeSoon();
     if (this.#isDrained) this.#drainWaiters.settle(0);
   }
 

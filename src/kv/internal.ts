@@ -11,11 +11,13 @@ export { resolveStoreOptions } from './options.js';
 export { batchOfChecked, collectionWith, rawReadsOf } from './raw-access.js';
 export type { Cursor, RawReads } from './read/raw-reads.js';
 export {
+  type FromReplica,
   REPLICA_PROTOCOL,
+  ReceivedRecords,
   type RecordsMessage,
   receivedError,
+  sentError,
   type ToReplica,
-  unpackRecords,
 } from './replica-messages.js';
 export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';
 export type { CheckedOperation } from './write/batch.js';

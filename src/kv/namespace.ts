@@ -91,10 +91,10 @@ export class Namespace<K, V>
     const resolved = resolveNamespaceChangesOptions(options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, resolved.range);
     this.#store.assertOpen();
-    const space = this.#space;
-    assertNotDropped(space);
-    const filter = { isOf: ({ id }: Space) => id === space.id, bounds };
-    return this.#store.feeds.open(resolved, filter) as AsyncIterableIterator<ChangeGroup<K, V>>;
+    assertNotDropped(this.#space);
+    return this.#store.feeds.openOf(this.#space, bounds, resolved) as AsyncIterableIterator<
+      ChangeGroup<K, V>
+    >;
   }
 
   stats(): NamespaceStats {

@@ -1,7 +1,8 @@
 // The messages between a store and its replicas in worker threads, over a MessagePort.
 //
 // The store sends `start`; the replica loads image and log, and sends `opened`. Then the store sends records, and the
-// replica sends `applied` for each message. The store sends no more than it has credit for.
+// replica sends `applied` now and then, with the memory of the messages, which the store uses again: new memory for each
+// message would make garbage collections in both threads. The store sends no more than it has credit for.
 
 import {
   KeelsonError,
@@ -40,7 +41,10 @@ export interface RecordsMessage {
 }
 
 /** A message of the replica: it shows the store at this LSN. */
-export type FromReplica = { readonly kind: 'opened' | 'applied'; readonly lsn: number };
+export type FromReplica =
+  | { readonly kind: 'opened'; readonly lsn: number }
+  /** The messages up to this LSN have been applied. This is the memory of some of them. */
+  | { readonly kind: 'applied'; readonly lsn: number; readonly memory: readonly ArrayBuffer[] };
 
 /** A KeelsonError in a message. A clone of the error would lose its facts. */
 export interface SentError {
@@ -63,38 +67,55 @@ export function receivedError({ code, what, next, facts }: SentError): KeelsonEr
 /** The memory that a message starts with, in bytes. It grows when the records need more. */
 const BYTES_MIN = 4096;
 
-/** Copies all records of a window into a message. `fromLsn` is the place of the window's feed before. */
-export function packRecords(window: RecordWindow, fromLsn: number): RecordsMessage {
-  const packing = new Packing();
+/**
+ * Copies all records of a window into a message. `fromLsn` is the place of the window's feed before. Uses `memory` if the
+ * records fit.
+ */
+export function packRecords(window: RecordWindow, fromLsn: number, memory?: ArrayBuffer): RecordsMessage {
+  const packing = new Packing(memory);
   while (window.next()) packing.add(window.bytes, window.start, window.end);
   const length = packing.finish();
   return { kind: 'records', fromLsn, bytes: packing.bytes.buffer, length };
 }
 
-/** Yields the records of a message, `bytes[start, end)` each. */
-export function* unpackRecords({
-  fromLsn,
-  bytes: buffer,
-  length,
-}: RecordsMessage): Generator<{ lsn: number; bytes: Uint8Array; start: number; end: number }> {
-  const bytes = new Uint8Array(buffer, 0, length);
-  const view = new DataView(buffer);
-  for (let at = 0; at < length; ) {
-    const start = at + FRAME_OVERHEAD_BYTES;
-    const end = start + view.getUint32(at, true);
-    at = end;
-    yield { lsn: fromLsn + end, bytes, start, end };
+/** The records of a message, one after the other. After next(), the record is `bytes[start, end)`. */
+export class ReceivedRecords {
+  readonly bytes: Uint8Array;
+  start = 0;
+  end = 0;
+  readonly #fromLsn: number;
+  readonly #view: DataView;
+
+  constructor({ fromLsn, bytes, length }: RecordsMessage) {
+    this.bytes = new Uint8Array(bytes, 0, length);
+    this.#fromLsn = fromLsn;
+    this.#view = new DataView(bytes);
+  }
+
+  get lsn(): number {
+    return this.#fromLsn + this.end;
+  }
+
+  next(): boolean {
+    if (this.end >= this.bytes.length) return false;
+    this.start = this.end + FRAME_OVERHEAD_BYTES;
+    this.end = this.start + this.#view.getUint32(this.end, true);
+    return true;
   }
 }
 
 /** Frames that are packed one behind the other. Frames that stand in a row are copied at once. */
 class Packing {
-  bytes = new Uint8Array(BYTES_MIN);
+  bytes: Uint8Array<ArrayBuffer>;
   #at = 0;
   /** The frames that are to be copied next. */
   #source: Uint8Array | null = null;
   #from = 0;
   #to = 0;
+
+  constructor(memory = new ArrayBuffer(BYTES_MIN)) {
+    this.bytes = new Uint8Array(memory);
+  }
 
   /** Adds the record `bytes[start, end)`, and the frame header before it if it is there. */
   add(bytes: Uint8Array, start: number, end: number): void {

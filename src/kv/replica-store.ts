@@ -26,6 +26,8 @@ export interface IndexedNamespace extends Reads<unknown, unknown> {
 export interface ReplicaStore {
   readonly reads: Reads<unknown, unknown>;
   readonly lsn: Lsn;
+  /** The time of a clock that only measures how long something takes, in milliseconds. */
+  nowMs(): number;
   namespace(name: string, options?: object): IndexedNamespace;
   namespaces(): string[];
   /** Applies the next durable record. Skips one that it shows already. */
@@ -60,9 +62,10 @@ export async function openReplicaStore(
     get lsn() {
       return store.lastLsn;
     },
+    nowMs: () => storage.nowMs(),
     namespace: (name, namespaceOptions) => store.namespace(name, namespaceOptions),
     namespaces: () => store.namespaces(),
-    receive: (...record) => following.receive(...record),
+    receive: (lsn, bytes, start, end) => following.receive(lsn, bytes, start, end),
     received: () => following.received(),
     reload: (durableLsn) => following.reload(durableLsn),
     close: () => store.close(),

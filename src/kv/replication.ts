@@ -16,6 +16,11 @@ import { resolveReplicateOptions } from './replicate-options.js';
 /** The most bytes of records that are sent to a replica and that it has not applied. */
 export const CREDIT_BYTES_MAX = 8 * 1024 * 1024;
 
+/** The most pieces of memory that are kept for further messages to a replica. */
+const MEMORY_KEPT_MAX = 16;
+/** The most bytes of a piece of memory that is kept for further messages to a replica. */
+const MEMORY_BYTES_MAX = 1024 * 1024;
+
 /** The store that is replicated. */
 export interface ReplicatedStore {
   readonly directory: string;
@@ -66,6 +71,8 @@ class ReplicaSender {
   #feed: RecordFeed;
   /** The LSN that the replica shows, and null while it loads the store. */
   #appliedLsn: number | null = null;
+  /** The memory of messages that the replica has applied. */
+  readonly #memory: ArrayBuffer[] = [];
   #isEnded = false;
   #wake = () => {};
 
@@ -105,7 +112,7 @@ class ReplicaSender {
         const window = await this.#feed.next();
         // The store closes its replicas itself.
         if (window === null) return;
-        const message = packRecords(window, fromLsn);
+        const message = packRecords(window, fromLsn, this.#memory.pop());
         if (message.length > 0) this.#send(message, [message.bytes]);
       } catch (error) {
         if (!isKeelsonError(error, 'KEELSON_HISTORY_GONE')) throw error;
@@ -127,10 +134,10 @@ class ReplicaSender {
     return this.#appliedLsn !== null && this.#feed.lsn - this.#appliedLsn < CREDIT_BYTES_MAX;
   }
 
-  #received({ kind, lsn }: FromReplica): void {
+  #received(message: FromReplica): void {
     if (this.#isEnded) return;
-    if (kind === 'opened') this.#opened(lsn);
-    else if (this.#appliedLsn !== null) this.#appliedLsn = lsn;
+    if (message.kind === 'opened') this.#opened(message.lsn);
+    else this.#applied(message.lsn, message.memory);
     if (this.#hasCredit) this.#wake();
   }
 
@@ -147,6 +154,13 @@ class ReplicaSender {
     this.#feed = this.#feedFrom(lsn);
     loading.close();
     this.#appliedLsn = lsn;
+  }
+
+  #applied(lsn: number, memory: readonly ArrayBuffer[]): void {
+    if (this.#appliedLsn !== null) this.#appliedLsn = lsn;
+    for (const piece of memory)
+      if (piece.byteLength <= MEMORY_BYTES_MAX && this.#memory.length < MEMORY_KEPT_MAX)
+        this.#memory.push(piece);
   }
 
   /** Has the replica load the store anew, because it is too far behind. */

@@ -138,7 +138,7 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
       directory,
       codecs,
       schema,
-      followedPostings: (writes: WriteSet) => makeFollowedPostings(this.postings, schema.links, writes),
+      followedPostings: (writes: WriteSet) => makeFollowedPostings(this.postings, schema, writes),
       namespaces,
       watches: this.watches.registry,
       assertOpen: () => this.assertOpen(),
@@ -232,8 +232,10 @@ export class StoreCore implements NamespaceStore, SnapshotStore, TransactionStor
   #readClock(): number {
     const clock = this.#clock;
     const now: unknown = clock();
-    if (Number.isFinite(now)) return now as number;
-    const next = 'Entries expire by it, so no read or write can go on without it';
+    // The log has room for no higher time.
+    if (Number.isFinite(now) && (now as number) <= Number.MAX_SAFE_INTEGER) return now as number;
+    const next =
+      'Entries expire by it, so no read or write can go on without it. Mend the function of option clock';
     throw misuse('the result of clock()', 'a finite number of milliseconds since 1970', now, next);
   }
 

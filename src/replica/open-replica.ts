@@ -71,6 +71,8 @@ export function openReplica<V>(
 export async function openReplica(port: unknown, options: unknown = {}): Promise<unknown> {
   if (!(port instanceof MessagePort)) throw misuse('port', 'a MessagePort of db.replicate()', port);
   checkNames('openReplica', options, ['keyEncoding', 'valueEncoding', 'encodings']);
+  if (USED_PORTS.has(port)) throw unusable();
+  USED_PORTS.add(port);
   const inbox = new Inbox(port);
   try {
     const start = await inbox.first();
@@ -81,6 +83,9 @@ export async function openReplica(port: unknown, options: unknown = {}): Promise
     throw error;
   }
 }
+
+/** The ports with which replicas were opened. A second replica would wait for ever for its first message. */
+const USED_PORTS = new WeakSet<MessagePort>();
 
 type Start = Extract<ToReplica, { kind: 'start' }>;
 

@@ -3,8 +3,14 @@
 import type { MessagePort } from 'node:worker_threads';
 import { KeelsonError, misuse } from '../errors.js';
 import type { Lsn, Reads } from '../kv/index.js';
-import type { IndexedNamespace, RecordsMessage, ReplicaStore, ToReplica } from '../kv/internal.js';
-import { receivedError, unpackRecords } from '../kv/internal.js';
+import type {
+  FromReplica,
+  IndexedNamespace,
+  RecordsMessage,
+  ReplicaStore,
+  ToReplica,
+} from '../kv/internal.js';
+import { ReceivedRecords, receivedError, sentError } from '../kv/internal.js';
 import { checkNames } from '../options.js';
 import { nextTurn } from '../schedulers.js';
 import type { Inbox } from './inbox.js';
@@ -12,8 +18,13 @@ import type { Replica as ReplicaSurface, WhenAtOptions } from './replica-interfa
 import { ReplicaReads } from './replica-reads.js';
 import { Waits } from './waits.js';
 
-/** The bytes of records that are applied before the event loop has a turn. */
-const SLICE_BYTES = 256 * 1024;
+/** The milliseconds for which records are applied before the event loop has a turn. */
+const SLICE_MS = 2;
+/** The records that are applied between two looks at the clock. */
+const RECORDS_PER_LOOK = 64;
+/** The store hears of what was applied after so many messages, or bytes of records. */
+const TOLD_MESSAGES = 16;
+const TOLD_BYTES = 1024 * 1024;
 
 /** An open replica. replica-interface.ts documents it for callers. */
 export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<K, V> {
@@ -21,8 +32,15 @@ export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<
   readonly #port: MessagePort;
   readonly #waits: Waits;
   #ended: KeelsonError | null = null;
-  /** Resolves when all messages so far have been applied. */
-  #applying: Promise<void> = Promise.resolve();
+  /** The messages that wait. */
+  readonly #messages: ToReplica[] = [];
+  #isApplying = false;
+  /** The time at which the event loop is to have a turn, and the records that were applied since the last look at it. */
+  #sliceEndMs = 0;
+  #sinceLook = 0;
+  /** The memory of the messages that were applied and that the store has not heard of, and the bytes of their records. */
+  #memory: ArrayBuffer[] = [];
+  #untoldBytes = 0;
   #closing: Promise<void> | null = null;
 
   constructor(store: ReplicaStore, port: MessagePort, inbox: Inbox) {
@@ -31,10 +49,10 @@ export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<
     this.#port = port;
     this.#waits = new Waits((isWaiting) => (isWaiting ? port.ref() : port.unref()));
     port.unref();
-    this.#tell('opened');
+    this.#tellOpened();
     inbox.open(
       (message) => this.#received(message as ToReplica),
-      () => this.#end(portClosed()),
+      () => this.#received({ kind: 'ended', error: sentError(portClosed()) }),
     );
   }
 
@@ -78,38 +96,56 @@ export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<
   }
 
   #received(message: ToReplica): void {
-    this.#applying = this.#applying
-      .then(() => this.#take(message))
-      .catch((error) => {
-        this.#end(error);
-        this.#port.close();
-      });
+    this.#messages.push(message);
+    if (!this.#isApplying) void this.#applyAll();
   }
 
-  async #take(message: ToReplica): Promise<void> {
-    if (this.#closing !== null) return;
-    if (message.kind === 'ended') this.#end(receivedError(message.error));
-    else if (message.kind === 'records') {
-      await this.#apply(message);
-      this.#tell('applied');
-    } else {
-      await this.#store.reload(message.lsn);
-      this.#waits.reached(this.lsn);
-      this.#tell('opened');
+  /** Applies all messages, from the next turn on, so that those of one turn are applied together. */
+  async #applyAll(): Promise<void> {
+    this.#isApplying = true;
+    try {
+      await this.#turn();
+      for (let message = this.#messages.shift(); message !== undefined; message = this.#messages.shift()) {
+        if (this.#closing !== null) break;
+        if (message.kind === 'ended') this.#end(receivedError(message.error));
+        else if (message.kind === 'start') await this.#reload(message.lsn);
+        else await this.#apply(message);
+      }
+      this.#isApplying = false;
+    } catch (error) {
+      // A record could not be applied, so no later one may be: `#isApplying` stays.
+      this.#end(error as KeelsonError);
+      this.#port.close();
     }
+  }
+
+  async #turn(): Promise<void> {
+    await nextTurn();
+    this.#sinceLook = 0;
+    this.#sliceEndMs = this.#store.nowMs() + SLICE_MS;
+  }
+
+  async #reload(lsn: number): Promise<void> {
+    await this.#store.reload(lsn);
+    this.#waits.reached(this.lsn);
+    this.#tellOpened();
   }
 
   async #apply(message: RecordsMessage): Promise<void> {
-    let sliceEnd = SLICE_BYTES;
-    for (const { lsn, bytes, start, end } of unpackRecords(message)) {
-      this.#store.receive(lsn, bytes, start, end);
-      if (end < sliceEnd) continue;
-      sliceEnd = end + SLICE_BYTES;
+    const records = new ReceivedRecords(message);
+    while (records.next()) {
+      this.#store.receive(records.lsn, records.bytes, records.start, records.end);
+      if (++this.#sinceLook < RECORDS_PER_LOOK) continue;
+      this.#sinceLook = 0;
+      if (this.#store.nowMs() < this.#sliceEndMs) continue;
       this.#applied();
-      await nextTurn();
+      await this.#turn();
       if (this.#closing !== null) return;
     }
     this.#applied();
+    this.#memory.push(message.bytes);
+    this.#untoldBytes += message.length;
+    if (this.#memory.length >= TOLD_MESSAGES || this.#untoldBytes >= TOLD_BYTES) this.#tellApplied();
   }
 
   #applied(): void {
@@ -117,8 +153,19 @@ export class Replica<K, V> extends ReplicaReads<K, V> implements ReplicaSurface<
     this.#waits.reached(this.lsn);
   }
 
-  #tell(kind: 'opened' | 'applied'): void {
-    this.#port.postMessage({ kind, lsn: this.lsn });
+  #tellOpened(): void {
+    this.#tell({ kind: 'opened', lsn: this.lsn });
+  }
+
+  #tellApplied(): void {
+    const memory = this.#memory;
+    this.#memory = [];
+    this.#untoldBytes = 0;
+    this.#tell({ kind: 'applied', lsn: this.lsn, memory }, memory);
+  }
+
+  #tell(message: FromReplica, transferred: ArrayBuffer[] = []): void {
+    this.#port.postMessage(message, transferred);
   }
 
   /** Ends the waits that nothing will fulfil. The replica can be read on. */

@@ -13,7 +13,7 @@ import { makeTargets, numbersFrom, sampledNumbers, sweep, Tally } from './sweep.
 import { DIRECTORY } from './worlds.js';
 
 const SEED = Number(process.env['KEELSON_SEED'] ?? Date.now() % 1_000_000);
-const SAMPLES = 5_000;
+const SAMPLES = 2_500;
 const THOROUGH_EVERY = 20;
 
 const targets = await makeTargets();
@@ -70,7 +70,8 @@ describe.each(targets.map((target) => ({ name: target.world.name, target })))(
   'damage to $name',
   ({ target }) => {
     it('by whole files, and by blocks swapped at the end of the log, gives everything, or an error with its place', async () => {
-      const tally = await sweep(target, numbersFrom(0, target.cases.structuralCount), THOROUGH_EVERY);
+      const everyOther = numbersFrom(SEED % 2, target.cases.structuralCount, 2);
+      const tally = await sweep(target, everyOther, THOROUGH_EVERY);
       console.log(`${tally}`);
       expect(tally.failures).toEqual([]);
       expect(tally.count('exact')).toBeGreaterThan(0);

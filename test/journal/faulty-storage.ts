@@ -132,8 +132,9 @@ export class FaultyStorage {
     );
   }
 
+  /** The methods of a simulated storage are on its prototype. */
   #wrap(inner: Storage): Storage {
-    return {
+    const wrapped: Storage = {
       ...inner,
       makeDirectory: (path) => this.#meetLater('makeDirectory', path).then(() => inner.makeDirectory(path)),
       list: (path) => this.#meetLater('list', path).then(() => inner.list(path)),
@@ -185,6 +186,7 @@ export class FaultyStorage {
         return this.#wrapLogFile(inner.openLogFileSync(path));
       },
     };
+    return Object.setPrototypeOf(wrapped, inner);
   }
 
   #wrapFile(inner: StorageFile): StorageFile {

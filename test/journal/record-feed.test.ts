@@ -217,6 +217,17 @@ describe('recent commits', () => {
     expect(recent.readerCount).toBe(0);
   });
 
+  test('share what readers make of them only while they are among the newest', () => {
+    const recent = new RecentCommits(1000);
+    recent.join({ neededLsn: 0 });
+    for (let at = 0; at < 6; at++) {
+      recent.add(commit(at * 10, 10));
+      recent.find(at * 10)!.shared.push('made');
+    }
+    const counts = [0, 10, 20, 30, 40, 50].map((lsn) => recent.find(lsn)!.shared.length);
+    expect(counts).toEqual([0, 0, 1, 1, 1, 1]);
+  });
+
   test('that every reader has read are dropped', () => {
     const recent = new RecentCommits(100);
     const [slow, fast] = [{ neededLsn: 0 }, { neededLsn: 0 }];

@@ -295,10 +295,11 @@ describe('changes()', () => {
     await db.close();
   });
 
-  test('of 10,000 that are opened and left keeps no pin', async () => {
-    const { open } = inMemory();
+  test('of 10,000 that are opened and left keeps no pin and no file', async () => {
+    const { open, disk } = inMemory();
     const db = await open<number>('/db');
     for (let count = 0; count < 10; count++) await db.put('k', count);
+    const files = disk.openFiles();
     for (let round = 0; round < 100; round++) {
       const feeds = Array.from({ length: 100 }, (_, at) => db.changes(at % 2 === 0 ? { since: 0 } : {}));
       const steps = feeds.filter((_, at) => at % 4 < 2).map((feed) => feed.next());
@@ -306,6 +307,132 @@ describe('changes()', () => {
       await Promise.all(steps);
     }
     expect(db.stats().journal!.pins).toBe(0);
+    // A feed closes its file when the read that is under way has ended.
+    for (let turn = 0; turn < 100 && disk.openFiles().length > files.length; turn++)
+      await new Promise(setImmediate);
+    expect(disk.openFiles()).toEqual(files);
+    await db.close();
+  });
+
+  test('tells of a commit after the writers that wait for it have gone on', async () => {
+    const { open } = inMemory();
+    const db = await open<number>('/db');
+    let isTold = false;
+    const feed = db.changes();
+    const told = feed.next().then(() => {
+      isTold = true;
+    });
+    await db.put('a', 1);
+    for (let count = 0; count < 50; count++) await undefined;
+    expect(isTold).toBe(false);
+    await told;
+    await feed.return?.();
+    await db.close();
+  });
+
+  test('tells a creation once, also when two transactions create the namespace', async () => {
+    const { open } = inMemory();
+    const db = await open<string>('/db', { autoCheckpoint: false });
+    const one = db.namespace<string>('one');
+    let goOn = () => {};
+    const mayEnd = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const late = db.transaction(async (tx) => {
+      tx.in(one).put('late', 'x');
+      await mayEnd;
+    });
+    // The function has put its key.
+    await new Promise(setImmediate);
+    await one.put('early', 'x');
+    const { segments } = db.stats().journal!;
+    while (db.stats().journal!.segments === segments) await db.put('k', 'x'.repeat(1000));
+    const between = await db.put('k', 'x');
+    goOn();
+    await late;
+    const told = db as unknown as Store<never, never>;
+    const all = await changesSince(told, 0);
+    expect(all.filter(({ type }) => type === 'create')).toHaveLength(1);
+    // This feed does not read the segment with the first transaction.
+    expect(await changesSince(told, between)).toMatchObject([{ type: 'put', namespace: 'one', key: 'late' }]);
+    await db.close();
+    expect((await open<string>('/db')).namespace<string>('one').size).toBe(2);
+  });
+});
+
+describe('feeds that are caught up', () => {
+  /** Returns feeds that wait for the next write. */
+  async function caughtUp(db: Store<string, unknown>, count: number) {
+    const feeds = Array.from({ length: count }, () => db.changes());
+    const steps = feeds.map(next);
+    await db.put('first', 'text');
+    await Promise.all(steps);
+    return feeds;
+  }
+
+  test('get keys and values of their own', async () => {
+    const { open } = inMemory();
+    const db = await open('/db');
+    const pairs = db.namespace('pairs', { keyEncoding: tuple<[string, number]>() });
+    await pairs.put(['a', 1], {});
+    const feeds = await caughtUp(db, 3);
+    await db.transaction((tx) => {
+      tx.put('text', 'a');
+      tx.in(pairs).put(['b', 1], { list: [1, 2] });
+    });
+    for (const feed of feeds) {
+      const changes = (await next(feed)).changes as unknown as {
+        key: unknown[];
+        value: { list: number[] };
+      }[];
+      expect(changes).toMatchObject([
+        { key: 'text', value: 'a' },
+        { key: ['b', 1], value: { list: [1, 2] } },
+      ]);
+      changes[1]!.key.pop();
+      changes[1]!.value.list.pop();
+      Object.assign(changes[0]!, { key: 'other', value: 'other' });
+      changes.length = 0;
+      await feed.return?.();
+    }
+    await db.close();
+  });
+
+  test('have a value that is no object decoded once', async () => {
+    let decoded = 0;
+    const counted: CustomValueEncoding<string> = {
+      name: 'counted',
+      encode: (value) => Buffer.from(value),
+      decode(bytes) {
+        decoded++;
+        return Buffer.from(bytes).toString();
+      },
+    };
+    const { open } = inMemory();
+    const db = await open('/db', { valueEncoding: counted });
+    const feeds = await caughtUp(db as unknown as Store<string, unknown>, 3);
+    decoded = 0;
+    for (let count = 0; count < 100; count++) db.put(`k${count}`, `v${count}`, memory);
+    for (const feed of feeds)
+      for (let count = 0; count < 100; count++)
+        expect((await next(feed)).changes).toMatchObject([{ key: `k${count}`, value: `v${count}` }]);
+    expect(decoded).toBe(100);
+    for (const feed of feeds) await feed.return?.();
+    await db.close();
+  });
+
+  test.each([0, 1])('each know what others have read: feed %i goes on alone', async (at) => {
+    const { open } = inMemory();
+    const db = await open('/db');
+    const feeds = await caughtUp(db, 2);
+    const one = db.namespace('one');
+    await one.put('a', 1);
+    for (const feed of feeds)
+      expect((await next(feed)).changes).toMatchObject([{ type: 'create' }, { key: 'a' }]);
+    await feeds[1 - at]!.return?.();
+    await one.put('b', 2);
+    expect((await next(feeds[at]!)).changes).toMatchObject([{ namespace: 'one', key: 'b', value: 2 }]);
+    await feeds[at]!.return?.();
     await db.close();
   });
 });
@@ -384,6 +511,24 @@ describe('the start of a feed', () => {
     const waiting = feed.next();
     await reader.close();
     expect(await waiting).toEqual(END);
+  });
+
+  // The feed once told the changes of another namespace, to which the log had given the id that the handle had meanwhile.
+  test('of a namespace that is not there yet in a read-only store tells that namespace alone', async () => {
+    const { open } = inMemory();
+    const db = await open('/db');
+    await db.put('a', 1);
+    const reader = await open('/db', { readOnly: true });
+    const feed = reader.namespace('later').changes();
+    await db.namespace('other').put('of other', 1);
+    const lsn = await db.namespace('later').put('of later', 2);
+    await db.namespace('other').put('of other', 3);
+    await db.close();
+    expect(await next(feed)).toMatchObject({
+      lsn,
+      changes: [{ type: 'create', namespace: 'later' }, { key: 'of later' }],
+    });
+    await reader.close();
   });
 
   // A feed was forgotten when it ended, though it still had the file open that it had been reading.

@@ -18,6 +18,7 @@ import type { Store } from '../../src/kv/store.js';
 import { applyWrites } from '../../src/kv/write/change-entries.js';
 import { WriteSet } from '../../src/kv/write/write-set.js';
 import { createFsStorage, RECORD_BYTES_MAX, type Storage } from '../../src/storage/index.js';
+import { copyAsKilled } from '../journal/helpers.js';
 import { recordIn } from './encoded.js';
 import { newSchema } from './schema-tools.js';
 
@@ -165,10 +166,7 @@ export function fingerprint(directory: string): Record<string, string> {
 /** The files as a killed owner leaves them: without its lock, for its process is this one. */
 export function copyStore(from: string, to: string): void {
   fs.rmSync(to, { recursive: true, force: true });
-  fs.mkdirSync(to);
-  for (const name of fs.readdirSync(from)) {
-    if (!/^(LOCK|LIVE)\./.test(name)) fs.copyFileSync(path.join(from, name), path.join(to, name));
-  }
+  copyAsKilled(from, to);
 }
 
 /** A store of several spaces, made below its public API: what it writes into its log and its images is written as it stands. */

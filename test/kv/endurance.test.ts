@@ -68,7 +68,7 @@ describe('a store in the long run', () => {
   });
 
   it('gives back the memory of everything that is deleted, one by one and all at once', async () => {
-    const keys = 200_000;
+    const keys = 100_000;
     for (const isAtOnce of [false, true]) {
       for (let key = 0; key < keys; key++) db.put(`key ${key}`, valueAt(key), { durability: 'memory' });
       await db.flush();

@@ -277,7 +277,7 @@ describe('the memory of entries', () => {
     const length = () => Math.floor(random() * 200);
     const value = Buffer.alloc(200, 'w');
     expect(
-      excess(entries, 600_000, (number) =>
+      excess(entries, 400_000, (number) =>
         setEntry(entries, keyName(pick(random, number)), 2, value, 0, length()),
       ),
     ).toBe(0);
@@ -331,7 +331,7 @@ describe('the memory of entries', () => {
     for (let number = 0; number < 300_000; number++) setEntry(entries, keyName(number), 1, VALUE, 0, 8);
     for (let number = 0; number < 100; number++)
       setEntry(entries, `large ${number}`, 1, large, 0, large.length);
-    const most = excess(entries, 10_000, () => {
+    const most = excess(entries, 3000, () => {
       setEntry(entries, `large ${Math.floor(random() * 100)}`, 2, large, 0, large.length);
       for (let tiny = 0; tiny < 3; tiny++)
         setEntry(entries, keyName(Math.floor(random() * 300_000)), 2, VALUE, 0, 8);
@@ -419,8 +419,8 @@ describe('the memory of entries', () => {
     const views: FrozenEntries[] = [];
     const random = seeded(5);
     expect(
-      excess(entries, 500_000, (number) => {
-        if (number % 50_000 === 0) views.push(entries.view());
+      excess(entries, 250_000, (number) => {
+        if (number % 25_000 === 0) views.push(entries.view());
         setEntry(entries, keyName(Math.floor(random() * 100_000)), number, VALUE, 0, VALUE.length);
       }),
     ).toBe(0);

@@ -15,10 +15,10 @@ function put(entries: Entries, key: string, deadline: number): void {
 }
 
 describe('a heap of deadlines', () => {
-  test('gives its items in their order, whatever is delayed, dropped and built anew', () => {
+  test('gives its items in their order, whatever is delayed, trimmed and built anew', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.constantFrom('push', 'pop', 'delay', 'rebuild', 'drop'), fc.nat(40)), {
+        fc.array(fc.tuple(fc.constantFrom('push', 'pop', 'delay', 'rebuild', 'trim'), fc.nat(40)), {
           maxLength: 200,
         }),
         (steps) => {
@@ -44,9 +44,8 @@ describe('a heap of deadlines', () => {
               }, ids);
               model = model.filter(({ id }) => id % 3 !== 0);
               for (const item of model) item.deadline += item.id % 2;
-            } else if (what === 'drop') {
-              heap.dropDue(number);
-              model = model.filter(({ deadline }) => deadline > number);
+            } else if (what === 'trim') {
+              heap.trim();
             }
             expect(heap.size).toBe(model.length);
             const deadlines = model.map(({ deadline }) => deadline);
@@ -93,7 +92,10 @@ describe('due entries', () => {
       }
     }
     const due = new Set<string>();
-    entries.expiryHooks = { settleAll: () => entries.settleDue(0, Infinity), left: (key) => due.add(key) };
+    entries.expiryHooks = {
+      settle: (max) => entries.settleDue(entries.floor, max),
+      left: (key) => due.add(key),
+    };
     const now = 1000;
     const visible = (key: string) => {
       const deadline = model.get(key);
@@ -149,7 +151,7 @@ describe('due entries', () => {
   test('all leave at a read of the order of keys, and a clear takes them along', () => {
     const entries = new Entries(1);
     for (let at = 0; at < 10_000; at++) put(entries, `k${at}`, 1 + (at % 100));
-    entries.expiryHooks = { settleAll: () => entries.settleDue(0, Infinity), left: () => {} };
+    entries.expiryHooks = { settle: (max) => entries.settleDue(entries.floor, max), left: () => {} };
     entries.settleDue(50, 10);
     expect(entries.has('k1')).toBe(false);
     expect(entries.count(ALL_KEYS)).toBe(5000);
@@ -162,6 +164,49 @@ describe('due entries', () => {
     put(entries, 'a', 60);
     entries.settleDue(70, 10);
     expect(entries.dueKeys(10)).toEqual(['a']);
+  });
+
+  test('are not counted, also while many of them are in the indexes', () => {
+    const entries = new Entries(1);
+    const alive: string[] = [];
+    for (let at = 0; at < 120_000; at++) {
+      const deadline = at % 3 === 0 ? 0 : 1 + (at % 1500);
+      put(entries, `k${at}`, deadline);
+      if (deadline === 0 || deadline > 1000) alive.push(`k${at}`);
+    }
+    entries.expiryHooks = { settle: (max) => entries.settleDue(entries.floor, max), left: () => {} };
+    const range = { ...ALL_KEYS, low: 'k5', high: 'k9' };
+    const inRange = alive.filter((key) => key >= 'k5' && key <= 'k9').length;
+    entries.settleDue(1000, 10);
+    expect(entries.count(range)).toBe(inRange);
+    expect(entries.size).toBe(alive.length);
+    expect(entries.count(ALL_KEYS)).toBe(alive.length);
+    expect(entries.rank('k4')).toBe(alive.filter((key) => key < 'k4').length);
+    expect(entries.dueCount).toBeLessThan(40_000);
+    expect(entries.floor).toBe(1000);
+    for (let count = 0; entries.floor !== 0; count++) {
+      expect(entries.count(range)).toBe(inRange);
+      expect(count).toBeLessThan(10);
+    }
+    expect(entries.size).toBe(alive.length);
+    entries.checkValid();
+  });
+
+  test('find room for all deadlines that a sweep adds before it adds them', () => {
+    const entries = new Entries(1);
+    for (let at = 0; at < 10_000; at++) put(entries, `k${at}`, at % 2 === 0 ? 1000 : 5000);
+    entries.settleDue(1000, 10);
+    expect(entries.dueCount).toBe(10);
+    const keys = Array.from({ length: 6000 }, (_, at) => `z${at}`);
+    const staged = keys.map((key) => entries.stage(key, VALUE, 0, VALUE.length, undefined, 6000));
+    const { deadlineBytes } = entries.memory;
+    for (const [at, key] of keys.entries()) entries.link(key, 1, staged[at]!, true);
+    entries.settleDue(1000, Infinity);
+    expect([entries.dueCount, entries.expiringCount]).toEqual([5000, 11_000]);
+    expect(entries.memory.deadlineBytes).toBe(deadlineBytes);
+    entries.settleDue(5000, Infinity);
+    expect(entries.expiringCount).toBe(6000);
+    entries.checkValid();
   });
 
   test('that were deleted give back the memory of their deadlines', () => {

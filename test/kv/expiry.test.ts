@@ -1,10 +1,12 @@
 // Entries that expire: no read sees one that is due, its removal is written, and what is found due never comes back.
 
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Expiry } from '../../src/kv/entries/expiry.js';
 import type { StoreOptions } from '../../src/kv/index.js';
 import { salvageOn } from '../../src/kv/repair/salvage.js';
 import { verifyOn } from '../../src/kv/repair/verify.js';
 import { type InMemory, inMemory } from '../../src/testing/in-memory.js';
+import { SimulatedClock } from '../../src/testing/simulated-clock.js';
 
 type Db = Awaited<ReturnType<World['open']>>;
 
@@ -396,6 +398,92 @@ describe('a removal', () => {
     await db.close();
   });
 
+  /** Puts entries that are due at 1010. */
+  async function putDue(db: Db, keys: readonly string[]): Promise<void> {
+    await db.batch(keys.map((key) => ({ type: 'put' as const, key, value: 1, ttl: 10 })));
+  }
+
+  const keysOf = (count: number, start: string): string[] =>
+    Array.from({ length: count }, (_, at) => `${start}${at}`);
+
+  /** Lets so much time pass with each look at the time. */
+  function passMs(ms: number): void {
+    let nowMs = 0;
+    vi.spyOn(SimulatedClock.prototype, 'nowMs').mockImplementation(() => (nowMs += ms));
+  }
+
+  /** Returns the number of keys that each record has removed. */
+  async function removalsOf(db: Db): Promise<number[]> {
+    const counts: number[] = [];
+    for await (const { changes } of db.changes({ since: 0, live: false })) {
+      const expired = changes.filter((change) => change.type === 'delete' && change.cause === 'expired');
+      if (expired.length > 0) counts.push(expired.length);
+    }
+    return counts;
+  }
+
+  test('by expireNow() is that of all entries, also when it looks at others for long', async () => {
+    const world = await World.open();
+    await world.db.batch(keysOf(9000, 'a').map((key) => ({ type: 'put', key, value: 1 })));
+    await putDue(world.db, keysOf(5000, 'z'));
+    world.now = 1010;
+    passMs(1);
+    expect(await world.db.expireNow()).toBe(5000);
+    await world.db.close();
+  });
+
+  test('is in small records while they take long, and in larger ones again', async () => {
+    const world = await World.open();
+    const { db } = world;
+    await putDue(db, keysOf(3000, 'k'));
+    world.now = 1010;
+    expect(await db.expireNow()).toBe(3000);
+    const fast = await removalsOf(db);
+    expect(fast.slice(0, 3)).toEqual([16, 32, 48]);
+    expect(Math.max(...fast)).toBe(256);
+    await putDue(db, keysOf(3000, 'k'));
+    world.now = 1020;
+    passMs(0.6);
+    expect(await db.expireNow()).toBe(3000);
+    const slow = (await removalsOf(db)).slice(fast.length);
+    expect(slow.at(-2)).toBe(16);
+    await db.close();
+  });
+
+  test('is in short records when keys are long', async () => {
+    const world = await World.open();
+    const { db } = world;
+    await putDue(db, keysOf(500, 'k'.repeat(5000)));
+    world.now = 1010;
+    expect(await db.expireNow()).toBe(500);
+    // 64 KiB hold 13 of them.
+    expect(Math.max(...(await removalsOf(db)))).toBe(14);
+    await db.close();
+  });
+
+  test('takes no clock that goes on for one that has gone back', async () => {
+    const world = await World.open();
+    const { db } = world;
+    await putDue(db, keysOf(1000, 'k'));
+    world.clock = () => ++world.now;
+    world.now = 1010;
+    const meet = vi.spyOn(Expiry.prototype, 'meet');
+    let removed = 0;
+    const removal = db.expireNow().then((count) => {
+      removed = count;
+    });
+    while (removed === 0) {
+      expect(db.get('k7')).toBeUndefined();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await removal;
+    expect(removed).toBe(1000);
+    const times = meet.mock.calls.map(([now]) => now);
+    expect(times.length).toBeGreaterThan(10);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    await db.close();
+  });
+
   test('is refused while the function of a transaction runs, and in a read-only store', async () => {
     const world = await World.open();
     await world.db.put('a', 1, { ttl: 10 });
@@ -638,7 +726,8 @@ describe('bad input', () => {
     await db.close();
   });
 
-  test.each([Number.NaN, Number.POSITIVE_INFINITY, '1', undefined, null])(
+  // A time in nanoseconds once came into the log, where it has no room, and the store could not be opened again.
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, 1.7e18, '1', undefined, null])(
     'a clock that shows %s is a TypeError that names it, where a deadline counts',
     async (shown) => {
       const world = await World.open();

@@ -1,6 +1,7 @@
 // Deadlines in the change feed: puts and touches tell them, and removals of what has expired tell their cause.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { Journal } from '../../src/journal/journal.js';
 import type { Change, ChangeGroup } from '../../src/kv/index.js';
 import { inMemory } from '../../src/testing/index.js';
 import type { FedStore } from './feed-tools.js';
@@ -104,6 +105,42 @@ describe('a feed tells', () => {
     expect(await db.expireNow()).toBe(0);
     expect(await world.changes()).toEqual([]);
     await db.close();
+  });
+
+  test('the removal of what a hook finds due while a write makes room, in the group of the write', async () => {
+    const world = await worldWith({ a: { ttl: 100 }, b: { ttl: 10 }, c: { ttl: 100 } });
+    const { db } = world;
+    const { ensureRoom } = Journal.prototype;
+    const spy = vi.spyOn(Journal.prototype, 'ensureRoom').mockImplementationOnce(function (
+      this: Journal,
+      bytes: number,
+    ) {
+      world.now = 1100;
+      expect(db.get('a')).toBe(undefined);
+      ensureRoom.call(this, bytes);
+    });
+    world.now = 1010;
+    const puts = ['a', 'b', 'c'].map((key) => ({ type: 'put' as const, key, value: 2 }));
+    await db.batch([...puts, { type: 'put', key: 'a', value: 3 }]);
+    spy.mockRestore();
+    const [changes, ...rest] = await world.changes();
+    expect(rest).toEqual([]);
+    expect(changes!.slice(0, 3)).toEqual(expect.arrayContaining([removed('a'), removed('b'), removed('c')]));
+    expect(changes!.slice(3)).toEqual([
+      { type: 'put', namespace, key: 'a', value: 2 },
+      { type: 'put', namespace, key: 'b', value: 2 },
+      { type: 'put', namespace, key: 'c', value: 2 },
+      { type: 'put', namespace, key: 'a', value: 3 },
+    ]);
+    expect([...db.entries()]).toEqual([
+      ['a', 3],
+      ['b', 2],
+      ['c', 2],
+    ]);
+    world.machine.kill();
+    const again = await world.open();
+    expect([...again.keys()]).toEqual(['a', 'b', 'c']);
+    await again.close();
   });
 
   test('the removal of what a write meets first, in the group of the write', async () => {

@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { msgpack } from '../../src/index.js';
+import { inMemory } from '../../src/testing/index.js';
 import { World } from './transaction-tools.js';
 
 interface Session {
@@ -21,6 +22,14 @@ async function opened() {
     }),
   });
   return { world, db: world.db, time, sessions };
+}
+
+/** Returns the kinds of the changes of each write above an LSN. */
+async function kindsSince(db: World['db'], since: number): Promise<string[][]> {
+  const kinds: string[][] = [];
+  for await (const { changes } of db.changes({ since, live: false }))
+    kinds.push(changes.map(({ type }) => type));
+  return kinds;
 }
 
 test('reads of an index do not see a due entry', async () => {
@@ -96,6 +105,54 @@ test('doubles by a put and its touch are refused', async () => {
     ]),
   ).toThrow(expect.objectContaining({ code: 'KEELSON_UNIQUE' }));
   expect(world.content).toEqual(before);
+});
+
+test('a put of a value that a due entry had removes that entry first, also after a clear of all others', async () => {
+  // The clear once made the index forget the due entry, whose removal then followed in a later record.
+  const { db, time, sessions } = await opened();
+  sessions.put('a', { token: 'same', user: 'ada' }, { ttl: 10 });
+  sessions.put('b', { token: 'other', user: 'bob' });
+  time.now = 2000;
+  expect(sessions.size).toBe(1);
+  sessions.clear({ gte: 'b' });
+  const since = db.lastLsn;
+  await sessions.put('c', { token: 'same', user: 'cyd' });
+  expect(await kindsSince(db, since)).toEqual([['delete', 'put']]);
+});
+
+// An entry that was due before its index was built, once gave its value up in a later record.
+test('a put removes the due entry first that had its value in an earlier life', async () => {
+  const { world, time, sessions } = await opened();
+  await sessions.put('a', { token: 'same', user: 'ada' }, { ttl: 10 });
+  const next = await world.reopened({ clock: () => time.now });
+  time.now = 2000;
+  const again = next.db.namespace('sessions', {
+    valueEncoding: msgpack<Session>(),
+    indexes: (index) => ({ byToken: index.unique((session) => session.token) }),
+  });
+  const since = next.db.lastLsn;
+  await again.put('c', { token: 'same', user: 'cyd' });
+  expect(await kindsSince(next.db, since)).toEqual([['delete', 'put']]);
+});
+
+test('a value that a due entry had is free in a unique index of a read-only store', async () => {
+  // The reader once found two entries with one value, and gave its index up, because the first one was hidden but still in
+  // the index. The owner has no index here, so it does not remove the due entry in the record of the put.
+  let now = 1000;
+  const { open } = inMemory();
+  const db = await open('/db', { clock: () => now });
+  const values = db.namespace('values', { valueEncoding: msgpack<number>() });
+  await values.put('a', 1, { expiresAt: 2000 });
+  const reader = await open('/db', { readOnly: true });
+  const { indexes } = reader.namespace('values', {
+    valueEncoding: msgpack<number>(),
+    indexes: (index) => ({ by: index.unique((value) => value) }),
+  });
+  now = 3000;
+  await values.put('b', 1);
+  await reader.refresh();
+  expect([...indexes.by.keys()]).toEqual(['b']);
+  await Promise.all([db.close(), reader.close()]);
 });
 
 test('a touch changes no index', async () => {

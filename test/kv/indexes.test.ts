@@ -1,8 +1,9 @@
 // Secondary indexes: what their reads show, what is unique, and what a wrong function does.
 
 import { describe, expect, test } from 'vitest';
-import type { IndexDefinitions, IndexFactory } from '../../src/index.js';
+import type { IndexDefinitions, IndexFactory, TuplePart } from '../../src/index.js';
 import { msgpack } from '../../src/index.js';
+import { Random } from '../../src/testing/random.js';
 import { World } from './transaction-tools.js';
 
 interface User {
@@ -124,6 +125,51 @@ describe('reads', () => {
     ]);
   });
 
+  // A checkpoint, whose view has no indexes, froze the namespace for older views, too.
+  test('of a snapshot go on beside a checkpoint', async () => {
+    const { world, users } = await threeUsers();
+    const snapshot = world.db.snapshot();
+    await world.db.checkpoint();
+    users.put('d', { name: 'Dora', age: 36 });
+    expect([...snapshot.in(users).indexes.byAge.keys()]).toEqual(['b', 'a', 'c']);
+    snapshot.close();
+  });
+
+  // A key that begins with FF was once read as a part of the value before it, and "a" was taken for "a" with a zero behind:
+  // reads gave keys that nobody had put, and a unique index refused other values.
+  test.each([
+    ['strings', ['a', 'a\0', 'a\0b']],
+    ['bytes', [Uint8Array.of(1), Uint8Array.of(1, 0), Uint8Array.of(1, 0, 255)]],
+    ['arrays', [['a'], ['a', null], ['a\0']]],
+  ])(
+    'tell %s from those that begin so, whatever their keys are',
+    async (_, ascending: readonly TuplePart[]) => {
+      const { db } = await World.open();
+      const values = db.namespace('values', {
+        keyEncoding: 'bytes',
+        valueEncoding: msgpack<TuplePart>(),
+        indexes: (index) => ({ by: index.unique((value) => value) }),
+      });
+      const texts = db.namespace('texts', {
+        valueEncoding: msgpack<TuplePart>(),
+        indexes: (index) => ({ by: index((value) => value) }),
+      });
+      for (const [at, value] of ascending.entries()) {
+        for (const other of ascending.slice(at)) expect(values.indexes.by.getKey(other)).toBe(undefined);
+        values.put(Uint8Array.of(255, at), value);
+        texts.put(`\u00ff${at}`, value);
+      }
+      for (const [at, value] of ascending.entries()) {
+        expect(values.indexes.by.getKey(value)).toEqual(Uint8Array.of(255, at));
+        expect(values.indexes.by.count({ gt: value })).toBe(2 - at);
+        expect(values.indexes.by.count({ lte: value })).toBe(at + 1);
+        expect([...texts.indexes.by.entries({ gte: value, lte: value })]).toEqual([
+          [value, `\u00ff${at}`, value],
+        ]);
+      }
+    },
+  );
+
   test('refuse wrong values and ranges by name', async () => {
     const { users } = await threeUsers();
     const { byAge, byEmail } = users.indexes;
@@ -202,6 +248,15 @@ describe('a unique index', () => {
     expect(users.indexes.byEmail.getKey('ada@example.com')).toBe('a');
   });
 
+  test('refuses a double on either side of its key, and takes values that begin alike', async () => {
+    const { users } = await threeUsers();
+    for (const email of ['ada@example.co', 'ada@example.com.au', 'b']) users.put(`b ${email}`, { email });
+    for (const key of ['', 'B', 'a0', 'b0', 'z'])
+      for (const email of [ADA.email, BOB.email, 'b'])
+        expect(() => users.put(key, { email })).toThrow(expect.objectContaining({ code: 'KEELSON_UNIQUE' }));
+    expect(users.indexes.byEmail.count()).toBe(5);
+  });
+
   test('lets an entry keep its value, and another one take it afterwards', async () => {
     const { users } = await threeUsers();
     users.put('a', { ...ADA, age: 37 });
@@ -243,6 +298,9 @@ describe('a unique index', () => {
     ],
     ['a put of a key that was cleared first', [{ type: 'clear' }, put('d', 'same'), put('e', 'same')]],
     ['a delete that comes too late', [put('e', 'same'), put('d', 'same'), { type: 'delete', key: 'a' }]],
+    // A touch once counted as if it took the value from the entry.
+    ['a touch of the entry that has it', [{ type: 'touch', key: 'a', ttl: 50 }, put('d', 'ada@example.com')]],
+    ['a touch afterwards', [put('d', 'ada@example.com'), { type: 'touch', key: 'a', ttl: 50 }]],
   ])('refuses doubles by %s', async (_, operations) => {
     const { world, users } = await threeUsers();
     const before = world.content;
@@ -299,6 +357,13 @@ describe('a function', () => {
     expect(() => values.put('a', undefined)).toThrow();
     expect(() => values.put('a', 'text')).toThrow(/expected an array of index values/);
     expect(() => values.put('a', [1, {}])).toThrow(/"values"\[1\]: expected .* got an object/);
+    // The promise once rejected where nobody handled it, which ends a process.
+    const promises = namespaceWith((index) => ({
+      by: index.many(() => [1, Promise.reject(new Error('late'))] as never),
+    }));
+    await expect(promises.then(async (of) => of.values.put('a', 1))).rejects.toThrow(
+      /"values"\[1\]: .* got a Promise/,
+    );
     values.put('a', [3, 1, 3, 2, 1]);
     expect([...values.indexes.by.entries()].map(([value]) => value)).toEqual([1, 2, 3]);
   });
@@ -333,6 +398,26 @@ describe('a function', () => {
     // A delete needs no function.
     values.delete('a');
     expect(values.indexes.by.count()).toBe(0);
+  });
+
+  test('that returns something else is found out by one of many puts, once there were many', async () => {
+    let salt = 0;
+    const { world, values } = await namespaceWith((index) => ({ by: index(() => salt) }));
+    for (let n = 0; n < 1024; n++) values.put('a', n);
+    const refused: number[] = [];
+    for (let n = 0; n < 200; n++) {
+      salt = n;
+      try {
+        values.put('a', n);
+      } catch (error) {
+        expect(error).toBeInstanceOf(TypeError);
+        refused.push(n);
+      }
+    }
+    expect(refused).toEqual([64, 128, 192]);
+    // What is removed is what was put there.
+    expect([...values.indexes.by.entries()]).toEqual([[199, 'a', 199]]);
+    expect(world.db.poisoned).toBeNull();
   });
 
   test('sees the decoded stored value and the key', async () => {
@@ -536,6 +621,47 @@ describe('a build of many entries', () => {
     ]);
     expect(numbers.indexes.byValue.count()).toBe(COUNT);
     expect(numbers.indexes.byValue.count({ gte: 4998 })).toBe(1);
+  });
+
+  test.each([0, 1, 2])('has what a rebuild would have, with writes in every turn (seed %i)', async (seed) => {
+    const random = new Random(seed);
+    const time = { now: 1000 };
+    const world = await World.open({ clock: () => time.now });
+    const options = { valueEncoding: msgpack<number>() };
+    const plain = world.db.namespace('numbers', options);
+    const write = () => {
+      const key = `${random.below(2 * COUNT)}`;
+      const kind = random.below(8);
+      if (kind === 0) plain.delete(key);
+      else if (kind === 1) plain.clear({ gte: key, limit: 3 });
+      else plain.put(key, random.below(100), kind === 2 ? { ttl: 1 + random.below(40) } : {});
+    };
+    for (let n = 0; n < 2 * COUNT; n++) plain.put(`${random.below(2 * COUNT)}`, random.below(100));
+    for (let n = 0; n < COUNT / 2; n++) write();
+    const numbers = world.db.namespace('numbers', {
+      ...options,
+      indexes: (index) => ({
+        byValue: index((value) => value),
+        byTens: index.many((value, key) => [value - (value % 10), `${key.length}`]),
+      }),
+    });
+    const build = { isOver: false };
+    void numbers.ready.then(() => {
+      build.isOver = true;
+    });
+    while (!build.isOver) {
+      for (let left = random.below(4); left > 0; left--) write();
+      time.now++;
+      await new Promise(setImmediate);
+    }
+    const rows = [...numbers.entries()].map(([key, value]): [number, string] => [value, key]);
+    const byValue = [...numbers.indexes.byValue.entries()].map(([value, key]) => [value, key]);
+    expect(byValue).toEqual(rows.sort(([a, one], [b, other]) => a - b || (one < other ? -1 : 1)));
+    expect(numbers.indexes.byTens.count()).toBe(2 * rows.length);
+    for (const tens of [0, 50])
+      expect(numbers.indexes.byTens.count({ gte: tens, lt: tens + 1 })).toBe(
+        rows.filter(([value]) => value >= tens && value < tens + 10).length,
+      );
   });
 
   test('ends with the store and with the namespace', async () => {

@@ -139,7 +139,7 @@ describe('salvage', () => {
       const file = path.join(victim, name);
       const bytes = fs.readFileSync(file);
       for (let at = 0; at < bytes.length; at++) {
-        if (at % 5 !== 0 || (bytes[at] === 0 && at % 155 !== 0)) continue;
+        if (at % 17 !== 0 || (bytes[at] === 0 && at % 527 !== 0)) continue;
         const damaged = Buffer.from(bytes);
         damaged[at]! ^= 1 << (at % 8);
         fs.writeFileSync(file, damaged);

@@ -11,6 +11,7 @@ const EXPIRY = 'test/kv/feed-expiry.test.ts';
 const RETAINED = 'test/kv/retained-history.test.ts';
 const RETENTION_TEST = 'test/journal/retention.test.ts';
 const HISTORIES = 'test/kv/feed-histories.test.ts';
+const RECORDS = 'test/journal/record-feed.test.ts';
 
 const BOUNDS = 'src/kv/encoding/key-bounds.ts';
 const DECODER = 'src/kv/feed/change-decoder.ts';
@@ -27,13 +28,26 @@ const RECOVERY = 'src/journal/recovery/recovery.ts';
 const RETENTION = 'src/journal/read/retention.ts';
 const SCHEDULE = 'src/kv/image/checkpoint-schedule.ts';
 const TAIL = 'src/journal/recovery/tail-decision.ts';
+const OPERATIONS = 'src/kv/feed/record-operations.ts';
 const OPTIONS = 'src/kv/feed/changes-options.ts';
+const RECENT = 'src/journal/read/recent-commits.ts';
+const RECORD_FEED = 'src/journal/read/record-feed.ts';
 const SCHEMA = 'src/kv/feed/feed-schema.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
+const WRITES = 'src/kv/write/write-set.ts';
+
+const KILLS = 'test/processes/feed-kill.test.ts';
 
 const mutantIn = singleMutantsOf('feed');
 
 const groups: readonly Mutant[] = [
+  mutantIn(
+    FEED,
+    'a write is left out now and then',
+    [KILLS],
+    'return isSilent ? null : changes;',
+    'return isSilent || lsn % 97 === 3 ? null : changes;',
+  ),
   mutantIn(FEED, 'the group at `since` is told', [CHANGES], 'if (lsn <= fromLsn)', 'if (lsn < fromLsn)'),
   mutantIn(
     FEED,
@@ -53,7 +67,7 @@ const groups: readonly Mutant[] = [
     FEED,
     'a feed of a namespace goes on behind its drop',
     [CHANGES],
-    'if (this.#isFiltered && decoder.hasDropped(filter)) this.#isOver = true;',
+    'if (this.#isFiltered && hasDropped(operations, filter)) this.#isOver = true;',
     '',
   ),
   mutantIn(
@@ -116,6 +130,13 @@ const groups: readonly Mutant[] = [
 
 const changes: readonly Mutant[] = [
   mutantIn(
+    FILTER,
+    'the id of a namespace that a read-only store awaits is taken for its own',
+    [CHANGES],
+    'let id = isOwn || space.isThere ? space.id : null;',
+    'let id: number | null = isOwn ? space.id : space.id;',
+  ),
+  mutantIn(
     DECODER,
     'the removal of what has expired is told as a delete',
     [EXPIRY],
@@ -144,18 +165,25 @@ const changes: readonly Mutant[] = [
     ": { type: 'put', namespace, key, value };",
   ),
   mutantIn(
-    DECODER,
+    OPERATIONS,
     'a namespace that a segment defines again is told as created',
     [HISTORIES, CHANGES],
-    'if (this.#writes.isDefinedAgain(space)) return null;',
+    'if (writes.kinds[at] === CREATE && writes.isDefinedAgain(writes.spaces[at]!)) continue;',
     '',
   ),
   mutantIn(
-    DECODER,
+    WRITES,
+    'a namespace that two transactions create is told as created twice',
+    [CHANGES],
+    'for (const space of this.#created.values()) if (space.isThere) this.#definedAgain.set(space.id, space);',
+    '',
+  ),
+  mutantIn(
+    OPERATIONS,
     'the bounds of the second clear are those of the first',
     [HISTORIES, CHANGES],
-    'if (isClear) clears++;',
-    'if (isClear) clears = 1;',
+    'writes.bounds[clears++]!',
+    'writes.bounds[clears]!',
   ),
   mutantIn(
     BOUNDS,
@@ -212,6 +240,51 @@ const beside: readonly Mutant[] = [
   ),
 ];
 
+const shared: readonly Mutant[] = [
+  mutantIn(
+    OPERATIONS,
+    'readers share keys that are objects',
+    [CHANGES],
+    'if (isPrimitive(key)) operation.key = key;',
+    'operation.key = key;',
+  ),
+  mutantIn(
+    OPERATIONS,
+    'readers share values that are objects',
+    [CHANGES],
+    'if (isPrimitive(value)) operation.value = value;',
+    'operation.value = value;',
+  ),
+  mutantIn(
+    FEED,
+    'each reader decodes for itself',
+    [CHANGES],
+    'if (known !== null) return known;',
+    'if (known !== null && place < 0) return known;',
+  ),
+  mutantIn(
+    FEED,
+    'a reader does not note a creation that another has read',
+    [CHANGES],
+    'list.push(this.#reader.isOfSchema ? null : operations);',
+    'list.push(operations);',
+  ),
+  mutantIn(
+    RECENT,
+    'readers share what they make of old commits',
+    [RECORDS],
+    'if (old !== undefined) old.shared.length = 0;',
+    '',
+  ),
+  mutantIn(
+    RECORD_FEED,
+    'feeds go on before the writers that wait for a commit',
+    [CHANGES],
+    'if (this.#wakes.size > 0) void nextTurn().then(() => this.wake());',
+    'this.wake();',
+  ),
+];
+
 const history: readonly Mutant[] = [
   mutantIn(
     RETENTION,
@@ -253,7 +326,7 @@ const history: readonly Mutant[] = [
     RECOVERY,
     'a segment that seemed to be needed hides that an older one is',
     [RETAINED],
-    'return neededFrom(found) < from ? scanAll(storage, directory, sequences, onScan) : found;',
+    'return neededFrom(found) < from ? scanSegments(storage, directory, onScan) : found;',
     'return found;',
   ),
   mutantIn(
@@ -286,4 +359,4 @@ const history: readonly Mutant[] = [
   ),
 ];
 
-export const feedMutants: readonly Mutant[] = [...groups, ...changes, ...beside, ...history];
+export const feedMutants: readonly Mutant[] = [...groups, ...changes, ...beside, ...shared, ...history];

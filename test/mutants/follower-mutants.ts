@@ -7,6 +7,7 @@ const FILES = 'test/journal/file-follower.test.ts';
 const PARTS = 'test/replica/inbox.test.ts';
 const BESIDE = 'test/simulation/following.test.ts';
 const REPLICAS = 'test/simulation/replicas.test.ts';
+const APPLYING = 'test/replica/applying.test.ts';
 const THREAD = 'test/replica/replica.test.ts';
 
 const FOLLOWER = 'src/journal/read/file-follower.ts';
@@ -113,6 +114,55 @@ export const followerMutants: readonly Mutant[] = [
     [THREAD, REPLICAS],
     '    this.#store.received();\n    this.#waits.reached(this.lsn);\n',
     '    this.#store.received();\n',
+  ),
+  mutantIn(
+    REPLICATION,
+    'the memory of messages is not used again',
+    [REPLICAS],
+    'packRecords(window, fromLsn, this.#memory.pop())',
+    'packRecords(window, fromLsn)',
+  ),
+  mutantIn(
+    REPLICATION,
+    'a port that is gone stays with the store',
+    [REPLICAS],
+    "port.on('close', () => this.#finish());",
+    '',
+  ),
+  mutantIn(
+    REPLICATION,
+    'a store does not tell its replicas why they end',
+    [REPLICAS],
+    "this.#send({ kind: 'ended', error: sentError(error) });",
+    ';',
+  ),
+  mutantIn(
+    REPLICA,
+    'the event loop has no turn while a replica applies records',
+    [APPLYING],
+    'if (this.#store.nowMs() < this.#sliceEndMs) continue;',
+    'continue;',
+  ),
+  mutantIn(
+    REPLICA,
+    'the store does not hear what a replica has applied',
+    [APPLYING],
+    'this.#memory.length >= TOLD_MESSAGES || ',
+    '',
+  ),
+  mutantIn(
+    REPLICA,
+    'the end of a port comes before the messages',
+    [APPLYING],
+    "() => this.#received({ kind: 'ended', error: sentError(portClosed()) }),",
+    '() => this.#end(portClosed()),',
+  ),
+  mutantIn(
+    REPLICA,
+    'records are applied behind one that could not be',
+    [APPLYING],
+    '      // A record could not be applied, so no later one may be: `#isApplying` stays.\n',
+    '      this.#isApplying = false;\n',
   ),
   mutantIn(WAITS, 'a wait ends early', [PARTS], 'wait.lsn <= lsn', 'wait.lsn > 0'),
 ];

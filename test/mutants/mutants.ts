@@ -1,9 +1,11 @@
 // The mutants: faults made by hand in the production code, one at a time, each with the tests that must see it. A table
 // for each floor; run.ts goes through all of them.
 
+import { adapterMutants } from './adapter-mutants.js';
 import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
+import { indexMutants } from './index-mutants.js';
 import { journalMutants } from './journal-mutants.js';
 import { levelMutants } from './level-mutants.js';
 import { lockMutants } from './lock-mutants.js';
@@ -41,6 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...lockMutants,
   ...recoveryMutants,
   ...storeMutants,
+  ...indexMutants,
   ...followerMutants,
   ...feedMutants,
   ...transactionMutants,
@@ -50,6 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...storageMutants,
   ...nativeMutants,
   ...stopMutants,
+  ...adapterMutants,
 ];
 
 /** How often a text stands in another. */

@@ -71,7 +71,7 @@ async function runTests(
   const report = path.join(copy, 'report.json');
   fs.rmSync(report, { force: true });
   const parameters = ['run', '--bail=1', '--typecheck.enabled=false', '--reporter=json'];
-  parameters.push(`--testTimeout=${TEST_MS_MAX}`, `--hookTimeout=${TEST_MS_MAX}`);
+  parameters.push(`--testTimeout=${TEST_MS_MAX}`);
   parameters.push(`--outputFile=${report}`, ...(filter === undefined ? [] : ['-t', filter]), ...tests);
   // A group of its own, so that what hangs goes with all its processes.
   const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', ...parameters], {

@@ -173,7 +173,7 @@ const order: readonly Mutant[] = [
   mutant(
     'links that were put off are not run before a walk or a count',
     'src/kv/entries/entries.ts',
-    '    this.#links.run();\n    if (this.floor !== NO_FLOOR) this.#settleAllDue();\n    if (this.#orderedIndex.isSettled) return;\n',
+    '    this.#links.run();\n    if (this.floor !== NO_FLOOR) this.#settleDue(max);\n    if (this.#orderedIndex.isSettled) return;\n',
     '    if (this.#orderedIndex.isSettled) return;\n',
     LINKS,
   ),

@@ -13,6 +13,17 @@ const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
   {
+    name: 'a key that begins with FF is read as a part of the index value before it',
+    edits: [
+      {
+        file: 'src/kv/encoding/tuple-key-format.ts',
+        find: "export const AFTER_PART = '\\x01';",
+        replace: "export const AFTER_PART = '\\xff';",
+      },
+    ],
+    tests: ['test/kv/indexes.test.ts'],
+  },
+  {
     name: 'the id of a shape comes from elsewhere than the storage',
     edits: [
       {

@@ -9,9 +9,10 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { open, type Store } from '../../src/index.js';
 import { seededRandom, whyNoIoUring } from '../native/native-tools.js';
-import { deathFrom, type Engine, type Line, optionsFrom, runUntil, settingsFrom } from './kill-rounds.js';
+import { deathFrom, type Engine, optionsFrom, runUntil, settingsFrom } from './kill-rounds.js';
 // @ts-expect-error: a program in JavaScript
 import { History, lineKey, NAMESPACES, nameOf, spaceOf } from './lines.js';
+import type { Line } from './speaking-process.js';
 
 const DIRECTORIES = Number(process.env['KEELSON_FOLLOWED_DIRECTORIES'] ?? 1);
 const LIVES = 5;

@@ -3,17 +3,16 @@
 // process, which is killed in its recovery as well, and which knows only what came through the pipe. For tests and for the
 // soak: everything runs from the root of the project, on what is built.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { StoreOptions } from '../../src/index.js';
+import { type Line, SpeakingProcess } from './speaking-process.js';
 
 export const LIVES_PER_DIRECTORY = 5;
 /** The last number of a line's sequence in a life: lives number their writes apart. */
 const SEQUENCES_PER_LIFE = 1_000_000;
 const KIB = 1024;
-const PROGRAMS = path.resolve('test/processes');
 
 const MOMENTS = ['opening', 'writing', 'segments', 'checkpoint', 'backing up'] as const;
 type Moment = (typeof MOMENTS)[number];
@@ -28,7 +27,6 @@ interface Death {
 }
 
 type Random = (below: number) => number;
-export type Line = readonly [what: string, ...rest: unknown[]];
 
 interface Verdict {
   readonly submitted: number;
@@ -183,31 +181,19 @@ export async function runUntil(
   input: string,
   hear: (line: Line) => void,
 ): Promise<{ readonly wasKilled: boolean; readonly where: string }> {
-  const child = spawn(process.execPath, [path.join(PROGRAMS, program), ...parameters], {
-    env: { ...process.env, KEELSON_ENGINE: '', NODE_OPTIONS: '' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  let [unfinished, complaints, where, met] = ['', '', 'starting', 0];
-  // One that was killed does not read to the end.
-  child.stdin.on('error', () => undefined).end(input);
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaints += text;
-  });
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    const lines = (unfinished + text).split('\n');
-    unfinished = lines.pop()!;
-    for (const line of lines) {
-      const heard = JSON.parse(line) as Line;
-      hear(heard);
-      where = whereNow(heard, where);
-      if (death !== null && isOf(heard, death.moment) && ++met === death.nth) killLater(child, death.laterUs);
-    }
-  });
-  const [code, signal] = await once(child, 'close');
-  if (signal !== 'SIGKILL' && code !== 0) {
-    throw new Error(`${program} ended with ${signal ?? code}:\n${complaints}`);
-  }
-  return { wasKilled: signal === 'SIGKILL', where };
+  let [where, met] = ['starting', 0];
+  const child = new SpeakingProcess(
+    program,
+    parameters,
+    (line) => {
+      hear(line);
+      where = whereNow(line, where);
+      if (death !== null && isOf(line, death.moment) && ++met === death.nth) child.kill(death.laterUs);
+    },
+    input,
+  );
+  const { wasKilled } = await child.ended;
+  return { wasKilled, where };
 }
 
 function isOf([what, type]: Line, moment: Moment): boolean {
@@ -225,13 +211,6 @@ function whereNow([what, type]: Line, before: string): string {
   if (what === 'submitting' && before === 'at a new segment') return 'in writing';
   if (what === 'closed') return 'after its end';
   return before;
-}
-
-/** Timers know milliseconds: the kill comes after a spin. */
-function killLater(child: ChildProcess, laterUs: number): void {
-  const at = performance.now() + laterUs / 1000;
-  while (performance.now() < at);
-  child.kill('SIGKILL');
 }
 
 function linesOf(said: readonly Line[]): string {

@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest';
 import { seededRandom, whyNoIoUring } from '../native/native-tools.js';
 import { KilledStore, LIVES_PER_DIRECTORY } from './kill-rounds.js';
 
-const ROUNDS = Number(process.env['KEELSON_KILL_ROUNDS'] ?? 40);
+const ROUNDS = Number(process.env['KEELSON_KILL_ROUNDS'] ?? 20);
 const SEED = Number(process.env['KEELSON_SEED'] ?? Math.floor(Math.random() * 1e9));
 
 const why = whyNoIoUring();

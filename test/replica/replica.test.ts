@@ -220,7 +220,7 @@ describe('the end of a replica', () => {
     const waiting = replica.whenAt(lsn + 1);
     waiting.catch(() => {});
     await db.close();
-    await expect(waiting).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
+    await expect(waiting).rejects.toMatchObject({ code: 'KEELSON_CLOSED', facts: { path: at('s') } });
     expect(replica.get('a')).toBe(1);
     expect(await replica.whenAt(lsn)).toBe(lsn);
     await expect(replica.whenAt(lsn + 1)).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
@@ -294,6 +294,8 @@ describe('misuse', () => {
     const db = await open<number>(at('s'));
     const port: MessagePort = db.replicate();
     const replica = await openReplica<number>(port);
+    // A second replica once waited for ever while the first one was open.
+    await expect(openReplica(port)).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
     await replica.close();
     await expect(openReplica(port)).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
     await db.close();

@@ -39,8 +39,14 @@ describe('replicas in worker threads', () => {
     expect(answers).toEqual(Array.from({ length: 4 }, () => expected));
   });
 
-  test('may be terminated in the middle', async () => {
-    expect(await play('terminated')).toEqual({ size: 2000 });
+  test('leave no port and no pin at the store when they are terminated at any time', async () => {
+    expect(await play('terminated')).toEqual({ size: 2000, pins: 4, left: 0, isRetired: true });
+  });
+
+  test('end with the typed error when the store is closed, and can be read on', async () => {
+    const facts = { path: path.join(directory, 'store') };
+    const ended = { code: 'KEELSON_CLOSED', facts, entries: [['a', '1']] };
+    expect(await play('closed')).toEqual({ ended: [ended, ended, ended, ended], left: 0 });
   });
 
   test.each([

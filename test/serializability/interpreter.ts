@@ -20,10 +20,20 @@ export interface Collection {
   count(range: Range): number;
   nth(at: number): unknown;
   readonly size: number;
+  /** The index of a namespace; the store itself has none. */
+  readonly indexes: { readonly byKind: KindIndex };
   put(key: string, value: unknown, options?: { readonly ttl?: number }): unknown;
   touch(key: string, expiry: { readonly ttl: number }): unknown;
   delete(key: string): unknown;
   clear(range: Range): unknown;
+}
+
+/** The index of the kinds of values. */
+export interface KindIndex {
+  keys(range: { readonly gte: number }): Iterable<string>;
+  count(range: { readonly gte: number }): number;
+  rank(kind: number): number;
+  nth(at: number): unknown;
 }
 
 /** A transaction of a store or of a model. */
@@ -149,6 +159,14 @@ function read(step: Read, at: Collection, run: Run): unknown {
       return at.size;
     case 'nth':
       return at.nth(step.at);
+    case 'indexKeys':
+      return [...at.indexes.byKind.keys({ gte: step.at })];
+    case 'indexCount':
+      return at.indexes.byKind.count({ gte: step.at });
+    case 'indexRank':
+      return at.indexes.byKind.rank(step.at);
+    case 'indexNth':
+      return at.indexes.byKind.nth(step.at);
     case 'getMany':
     case 'getEntryMany':
     case 'hasMany':

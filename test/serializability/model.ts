@@ -2,8 +2,9 @@
 // alone. Its reads and writes are those of a transaction of the store.
 
 import { KeelsonError } from '../../src/errors.js';
-import type { Collection, Tx } from './interpreter.js';
+import type { Collection, KindIndex, Tx } from './interpreter.js';
 import { type Iteration, PLACES, type PlaceName, type Range } from './programs.js';
+import { kindOf } from './stores.js';
 
 interface Item {
   readonly value: unknown;
@@ -226,6 +227,20 @@ class ModelTx implements Tx {
 
   get size(): number {
     return this.#space.items.size;
+  }
+
+  get indexes(): { readonly byKind: KindIndex } {
+    const all = this.#sorted({}).map(([key, { value }]) => [kindOf(value), key, value] as const);
+    // Sorting keeps the order of the keys of one kind.
+    const inOrder = all.sort(([one], [other]) => one - other);
+    const from = (kind: number) => inOrder.filter(([other]) => other >= kind);
+    const byKind: KindIndex = {
+      keys: ({ gte }) => from(gte).map(([, key]) => key),
+      count: ({ gte }) => from(gte).length,
+      rank: (kind) => inOrder.length - from(kind).length,
+      nth: (at) => inOrder.at(at),
+    };
+    return { byKind };
   }
 
   put(key: string, value: unknown, options: { readonly ttl?: number } = {}): void {

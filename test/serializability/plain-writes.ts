@@ -7,6 +7,7 @@ import type { Random } from '../../src/testing/random.js';
 import { type Collection, type Run, runNow, type Tx } from './interpreter.js';
 import { ModelAttempt } from './model.js';
 import { type Iteration, KEYS, PLACES, type PlaceName, type ProgramGenerator, TTL_MAX } from './programs.js';
+import { namespaceIn } from './stores.js';
 
 /** A store with the promises of its writes. */
 export interface Target {
@@ -40,7 +41,7 @@ export function plainWrite(random: Random, generator: ProgramGenerator): PlainWr
 }
 
 function collectionOf({ db }: Target, place: PlaceName): Collection {
-  return (place === '' ? db : db.namespace(place)) as Collection;
+  return (place === '' ? db : namespaceIn(db, place)) as unknown as Collection;
 }
 
 /** Notes the code when a write is refused. */
@@ -88,8 +89,8 @@ function put(random: Random, generator: ProgramGenerator): PlainWrite {
   return {
     what: `put ${place}/${key} (${expected}) ${JSON.stringify(expiry)}`,
     toStore: (target, run) => {
-      const at = collectionOf(target, place) as Store<string, unknown>;
-      const ifVersion = expected === 'same' ? versionOf(at as Collection, key) : 0;
+      const at = collectionOf(target, place) as unknown as Store<string, unknown>;
+      const ifVersion = expected === 'same' ? versionOf(at as unknown as Collection, key) : 0;
       const options = expected === 'any' ? expiry : { ...expiry, ifVersion };
       noteRefusal(run, () => target.promises.push(at.put(key, id, options)));
     },
@@ -116,7 +117,7 @@ function batch([random, generator]: Choices): PlainWrite {
   const places = [generator.place(), generator.place(), generator.place()] as const;
   const keys = [random.pick(KEYS), random.pick(KEYS), random.pick(KEYS)] as const;
   const [id, expiry] = [generator.nextPut(), generator.expiry()];
-  const inStore = ({ db }: Target, place: PlaceName) => place !== '' && { namespace: db.namespace(place) };
+  const inStore = ({ db }: Target, place: PlaceName) => place !== '' && { namespace: namespaceIn(db, place) };
   return {
     what: `batch of ${places.map((place, at) => `${place}/${keys[at]}`)}`,
     toStore: (target, run) => {

@@ -2,6 +2,7 @@
 // over a model, and takes the same way when it reads the same.
 
 import type { Random } from '../../src/testing/random.js';
+import { KINDS } from './stores.js';
 
 /** The name of a namespace; '' for the store itself. */
 export type PlaceName = '' | 'one' | 'two';
@@ -56,6 +57,12 @@ export type Step =
   | { readonly do: 'count'; readonly place: PlaceName; readonly range: Range }
   | { readonly do: 'size'; readonly place: PlaceName }
   | { readonly do: 'nth'; readonly place: PlaceName; readonly at: number }
+  /** Reads the index of a namespace: from a kind on, or at a place. */
+  | {
+      readonly do: 'indexKeys' | 'indexCount' | 'indexRank' | 'indexNth';
+      readonly place: PlaceName;
+      readonly at: number;
+    }
   | {
       readonly do: 'put';
       readonly place: PlaceName;
@@ -144,7 +151,7 @@ export class ProgramGenerator {
   #read(): Step {
     const random = this.#random;
     const place = this.place();
-    switch (random.below(8)) {
+    switch (random.below(9)) {
       case 0:
       case 1:
         return { do: random.pick(['get', 'has', 'getEntry', 'rank'] as const), ...this.#keyIn(place) };
@@ -154,6 +161,10 @@ export class ProgramGenerator {
       }
       case 3:
         return { do: 'count', place, range: this.range() };
+      case 8: {
+        const kind = random.pick(['indexKeys', 'indexCount', 'indexRank', 'indexNth'] as const);
+        return { do: kind, place: random.pick(PLACES.slice(1)), at: random.below(KINDS) };
+      }
       case 4:
         return random.chance(0.5) ? { do: 'nth', place, at: random.below(9) - 4 } : { do: 'size', place };
       case 5: {

@@ -12,7 +12,7 @@ import { type ModelAttempt, type ModelState, START_MS } from './model.js';
 import { type PlainWrite, plainWrite, type Target } from './plain-writes.js';
 import { PLACES, type PlaceName, ProgramGenerator, type Step } from './programs.js';
 import { Scheduler } from './scheduler.js';
-import { newDisk, openOn } from './stores.js';
+import { namespaceIn, newDisk, openOn } from './stores.js';
 
 /** What came of the asynchronous transactions of schedules. */
 export interface Outcomes {
@@ -118,7 +118,7 @@ class Schedule {
 
   #write({ what, toStore, toModel }: PlainWrite): void {
     const { db } = this.target;
-    const run = new Run((name) => db.namespace(name));
+    const run = new Run((name) => namespaceIn(db, name));
     const sinceLsn = db.lastLsn;
     toStore(this.target, run);
     const untilLsn = db.lastLsn;
@@ -234,7 +234,7 @@ class Attempts {
     this.run = this.#newRun();
     this.#isCommitting = false;
     // A name may have another namespace by the commit, so the handles are those of the view.
-    this.#namespaces = new Map(PLACES.slice(1).map((place) => [place, this.#db.namespace(place)]));
+    this.#namespaces = new Map(PLACES.slice(1).map((place) => [place, namespaceIn(this.#db, place)]));
     await runWithPauses(this.#program.steps, tx, this.run, this.#pause);
     if (this.#program.isFailing) throw PLANNED;
     if (this.#program.isAborted) this.#controller.abort();
@@ -250,7 +250,9 @@ class Attempts {
   }
 
   #newRun(): Run {
-    return new Run((place) => (this.#isCommitting ? this.#db.namespace(place) : this.#namespaces.get(place)));
+    return new Run((place) =>
+      this.#isCommitting ? namespaceIn(this.#db, place) : this.#namespaces.get(place),
+    );
   }
 }
 

@@ -11,6 +11,24 @@ const DIRECTORY = '/data/store';
 /** Sizes in bytes that need little memory. */
 const SMALL_FILES = { blockBytes: 512, segmentBytesMin: 16_384, segmentBytesMax: 131_072 };
 
+/** What the index of each namespace gives for a value: few numbers, so that transactions meet. */
+export function kindOf(value: unknown): number {
+  return String(value).length % KINDS;
+}
+
+/** The number of different results of kindOf(). */
+export const KINDS = 3;
+
+const DECLARED = new WeakSet<object>();
+
+/** Returns a namespace with its index, which another namespace of the name needs again. */
+export function namespaceIn(db: Store<string, unknown>, name: string) {
+  const namespace = db.namespace<unknown>(name);
+  if (DECLARED.has(namespace)) return namespace;
+  DECLARED.add(namespace);
+  return db.namespace(name, { indexes: (index) => ({ byKind: index((value: unknown) => kindOf(value)) }) });
+}
+
 export function newDisk(seed: number): SimulatedDisk {
   return new SimulatedDisk({ seed, directories: ['/data'] });
 }

@@ -24,7 +24,7 @@ import {
 } from './store-workload.js';
 
 const STEPS = 30;
-const STATES = 700;
+const STATES = 400;
 const TARGETS = ['/data/first', '/data/second', '/data/deep/third'] as const;
 
 type BackupFact =

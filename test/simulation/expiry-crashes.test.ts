@@ -14,6 +14,17 @@ const STATES = 250;
 const AHEAD_MS = 70;
 const NEVER = Number.MAX_SAFE_INTEGER;
 
+type Db = Awaited<ReturnType<typeof openAt>>;
+
+function openAt(open: Open, clock: () => number, options: object) {
+  return open<number>('/s', { clock, ...options });
+}
+
+/** Returns where a key is: half of the keys are in a namespace, so that one space finds what another has not looked for. */
+function placeOf(db: Db, key: string) {
+  return key <= 'c' ? db : db.namespace<number>('other');
+}
+
 class Life {
   readonly time: { now: number };
   readonly note: (fact: Fact) => void;
@@ -27,7 +38,7 @@ class Life {
   }
 
   open(open: Open) {
-    return open<number>('/s', { clock: () => this.time.now, checkpointBytesMin: 2048 });
+    return openAt(open, () => this.time.now, { checkpointBytesMin: 2048 });
   }
 
   async play(open: Open): Promise<void> {
@@ -40,7 +51,7 @@ class Life {
       else if (kind < 10) this.#touch(db, key);
       else if (kind < 11) {
         this.note({ type: 'write', key, value: null, expiresAt: NEVER });
-        db.delete(key, { durability: 'memory' });
+        placeOf(db, key).delete(key, { durability: 'memory' });
       } else if (kind < 14) {
         this.time.now = Math.max(1, this.time.now + random.below(90) - (random.below(4) === 0 ? 120 : 0));
         this.note({ type: 'clock', now: this.time.now });
@@ -61,23 +72,23 @@ class Life {
     await db.close();
   }
 
-  #put(db: Awaited<ReturnType<Life['open']>>, key: string): void {
+  #put(db: Db, key: string): void {
     const ttl = 1 + this.#random.below(100);
     const expires = this.#random.below(3) > 0;
     const value = ++this.#values;
     this.note({ type: 'write', key, value, expiresAt: expires ? this.time.now + ttl : NEVER });
-    db.put(key, value, { durability: 'memory', ...(expires && { ttl }) });
+    placeOf(db, key).put(key, value, { durability: 'memory', ...(expires && { ttl }) });
   }
 
-  #touch(db: Awaited<ReturnType<Life['open']>>, key: string): void {
-    const value = db.get(key);
+  #touch(db: Db, key: string): void {
+    const value = placeOf(db, key).get(key);
     if (value === undefined) return;
     // A touch is told as a delete and a put of a new value, so that each write has one of its own.
     const ttl = 1 + this.#random.below(100);
     const [was, is] = [value, ++this.#values];
     assert(was !== is);
     this.note({ type: 'write', key, value: is, expiresAt: this.time.now + ttl });
-    db.batch(
+    placeOf(db, key).batch(
       [
         { type: 'put', key, value: is },
         { type: 'touch', key, ttl },
@@ -87,11 +98,11 @@ class Life {
   }
 
   /** Looks at all keys. Those that have expired by the facts are told. */
-  #look(db: Awaited<ReturnType<Life['open']>>): void {
-    for (const key of KEYS) if (db.get(key) === undefined) this.note({ type: 'gone', key });
+  #look(db: Db): void {
+    for (const key of KEYS) if (placeOf(db, key).get(key) === undefined) this.note({ type: 'gone', key });
     // Any record after that moment makes it last.
     this.note({ type: 'write', key: 'f', value: ++this.#values, expiresAt: NEVER });
-    db.put('f', this.#values, { durability: 'memory' });
+    placeOf(db, 'f').put('f', this.#values, { durability: 'memory' });
   }
 }
 
@@ -113,17 +124,22 @@ test.each([1, 2, 3, 4, 5, 6])(
         };
         // A check that was crashed before this one may have had the clock that is ahead.
         const highestNow = crashes.length > 1 ? now + AHEAD_MS : time.now;
-        const db = await open<number>('/s', { clock: () => time.now, autoCheckpoint: false });
+        const db = await openAt(open, () => time.now, { autoCheckpoint: false });
+        const spaces = [db, db.namespace<number>('other')];
+        const entriesOf = () => spaces.map((space) => [...space.entries()]);
         for (const [key, history] of histories) {
-          const value = db.get(key);
+          const value = placeOf(db, key).get(key);
           history.check(key, value, time.now, highestNow);
           if (value === undefined) expired++;
           else found++;
         }
-        const seen = [...db.entries()];
-        assert.equal(seen.length, db.size);
+        const seen = entriesOf();
+        assert.deepEqual(
+          seen.map(({ length }) => length),
+          spaces.map(({ size }) => size),
+        );
         await db.expireNow();
-        assert.deepEqual([...db.entries()], seen);
+        assert.deepEqual(entriesOf(), seen);
         await db.close();
       },
     });

@@ -24,7 +24,7 @@ describe('a store whose segments are used again', () => {
     let recycled = 0;
     const counts = await exploreCrashes<StoreFact, { store: Store<string, unknown>; lsn: number }>({
       seed,
-      statesMax: 500,
+      statesMax: 300,
       disk: { directories: ['/data'] },
       workload: async (storage, record) => {
         const random = new Random(seed);

@@ -1,6 +1,7 @@
 // Replicas of a store on a simulated disk, loaded by another process on it. A replica at an LSN is the store at that LSN.
 
 import { describe, expect, test } from 'vitest';
+import type { FromReplica, ToReplica } from '../../src/kv/internal.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import { openReplicaStore } from '../../src/kv/replica-store.js';
@@ -89,7 +90,8 @@ describe('a replica', () => {
       }
       await Promise.all(replicas.map((replica) => replica.close()));
       const replication = Store.replicationOf(db);
-      while (replication.count > 0) await new Promise(setImmediate);
+      for (let turn = 0; turn < 10_000 && replication.count > 0; turn++) await new Promise(setImmediate);
+      expect(replication.count).toBe(0);
       for (let step = 0; step < STEPS; step++) void write(db, random);
       await db.checkpoint();
       await db.checkpoint();
@@ -98,6 +100,31 @@ describe('a replica', () => {
       expect(disk.openFiles()).toEqual([]);
     },
   );
+
+  test('gives back memory, which the store uses for what it sends', async () => {
+    const disk = new SimulatedDisk({ seed: 1, directories: ['/'] });
+    const db = await storeOn(disk);
+    const port = Store.replicationOf(db).replicate({});
+    const sizes: number[] = [];
+    port.on('message', (message: ToReplica) => {
+      if (message.kind === 'start')
+        port.postMessage({ kind: 'opened', lsn: message.lsn } satisfies FromReplica);
+      if (message.kind !== 'records') return;
+      sizes.push(message.bytes.byteLength);
+      const memory = [new ArrayBuffer(5000)];
+      port.postMessage(
+        { kind: 'applied', lsn: message.fromLsn + message.length, memory } satisfies FromReplica,
+        memory,
+      );
+    });
+    for (let put = 0; put < 100 && sizes.at(-1) !== 5000; put++) {
+      await db.put('a', 1);
+      await new Promise(setImmediate);
+    }
+    expect(sizes.at(-1)).toBe(5000);
+    port.close();
+    await db.close();
+  });
 
   test('shows no more than it was told of, though the files have more', async () => {
     const disk = new SimulatedDisk({ seed: 1, directories: ['/'] });

@@ -116,7 +116,7 @@ const REOPEN_CHANCE = 0.35;
 
 async function checkReopening(
   script: Script,
-  { storage }: ScriptLife,
+  { storage, clock }: ScriptLife,
   disk: SimulatedDisk,
   state: ScriptState,
   lastLsn: number,
@@ -124,9 +124,11 @@ async function checkReopening(
   // Not even a lock fits on a full disk.
   disk.capacityBytes = Number.POSITIVE_INFINITY;
   const writes = watchWrites(disk);
-  const again = await openForScript(storage, SCRIPT_DIRECTORY, script, script.life).catch((error) => {
-    throw new InvariantFailure(1, `after a close: ${error}`, error);
-  });
+  const again = await openForScript(storage, SCRIPT_DIRECTORY, script, script.life, { clock }).catch(
+    (error) => {
+      throw new InvariantFailure(1, `after a close: ${error}`, error);
+    },
+  );
   hold(
     3,
     again.lastLsn === lastLsn,

@@ -14,6 +14,7 @@ import {
   type Step,
   type WriteStep,
 } from './script.js';
+import { withDeadlines } from './script-deadlines.js';
 import { Spreading } from './script-spreading.js';
 
 export interface ScriptKind {
@@ -28,6 +29,8 @@ const CHURN_CHANCE = 0.25;
 const TUPLES_CHANCE = 0.25;
 /** How often steps are spread over namespaces, with transactions between them. */
 const SPREAD_CHANCE = 0.5;
+/** How often entries expire. */
+const DEADLINES_CHANCE = 0.5;
 
 /** The chance that a store retains history behind its image. */
 const RETAIN_CHANCE = 0.3;
@@ -56,7 +59,20 @@ export function generateScript(seed: number, { trouble }: ScriptKind = { trouble
     capacityBytes: kind === 'full' ? 4096 * (3 + random.below(12)) : null,
   };
   const spreading = new Random(mixSeeds(seed, 0x59ace));
-  return retaining(spreading.chance(SPREAD_CHANCE) ? spreadScript(script, spreading) : script);
+  const spread = spreading.chance(SPREAD_CHANCE) ? spreadScript(script, spreading) : script;
+  const dying = new Random(mixSeeds(seed, 0xd1e5));
+  const expires = kind !== 'silent' && dying.chance(DEADLINES_CHANCE);
+  return retaining(expires ? dyingScript(spread, dying) : spread);
+}
+
+/** What is removed from a full disk may be removed again later, when nobody knows of the record. */
+function dyingScript(script: Script, random: Random): Script {
+  const removes = script.capacityBytes === null;
+  return {
+    ...script,
+    steps: withDeadlines(script.steps, random, removes),
+    after: withDeadlines(script.after, random, removes),
+  };
 }
 
 /** Some stores retain history, which no check may notice. */

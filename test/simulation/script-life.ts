@@ -1,6 +1,7 @@
 // Plays a script on a simulated disk: one life of the store after the other, beside a plain model of what it must hold.
 // What is known for certain is recorded as facts, for the crashes; what must hold while it runs is checked on the way.
 
+import { isDeepStrictEqual } from 'node:util';
 import { isKeelsonError } from '../../src/errors.js';
 import { Namespace } from '../../src/kv/namespace.js';
 import type { StoreCore } from '../../src/kv/store-core.js';
@@ -8,6 +9,7 @@ import type { Storage } from '../../src/storage/index.js';
 import type { SimulatedDisk } from '../../src/testing/index.js';
 import { hold, holdEqual, InvariantFailure } from './invariants.js';
 import { encodingsOf, KEYS, type LifeOptions, type Script, type Step, storeKey } from './script.js';
+import { CLOCK_START_MS } from './script-deadlines.js';
 import { meets } from './script-encounters.js';
 import { checkFound, type ScriptFact } from './script-facts.js';
 import {
@@ -20,6 +22,7 @@ import {
   type ScriptStore,
   scriptStateOf,
   stateIn,
+  withoutDue,
 } from './script-model.js';
 import { birthLsnOf, openForScript, SCRIPT_DIRECTORY, UnknowableNames } from './script-opening.js';
 import { ScriptThrow, ScriptTransaction, turns } from './script-transaction.js';
@@ -52,6 +55,7 @@ export class ScriptLife {
   /** The number of drops in this life. */
   #drops = 0;
   #isClosing = false;
+  #now = CLOCK_START_MS;
   #pending: Promise<unknown>[] = [];
   /** The transactions of this life whose promises are not settled. */
   #open = new Set<ScriptTransaction>();
@@ -94,6 +98,9 @@ export class ScriptLife {
     return this.#store as ScriptStore;
   }
 
+  /** The clock of the store. */
+  readonly clock = (): number => this.#now;
+
   get storage(): Storage {
     return this.#storage;
   }
@@ -107,9 +114,11 @@ export class ScriptLife {
     const store = await this.#opened(life);
     const { lastLsn } = store;
     const state = scriptStateOf(store, this.#script);
-    const { drawn } = checkFound(lastLsn, state, this.#facts, birthLsnOf(this.#script));
+    const { drawn } = checkFound(lastLsn, state, this.#facts, birthLsnOf(this.#script), this.#now);
     checkOrders(store, this.#script, state);
     this.#record({ type: 'opened', lsn: lastLsn });
+    // What is due now was found due by these looks.
+    if (this.#now > CLOCK_START_MS) this.#record({ type: 'wrote', lsn: lastLsn, state, drawn });
     if (state.length > 2) meets('several namespaces after an opening');
     this.#store = store;
     this.#core = coreOf(store);
@@ -137,7 +146,7 @@ export class ScriptLife {
 
   async #opened(life: LifeOptions): Promise<ScriptStore> {
     try {
-      return await openForScript(this.#storage, SCRIPT_DIRECTORY, this.#script, life);
+      return await openForScript(this.#storage, SCRIPT_DIRECTORY, this.#script, life, { clock: this.clock });
     } catch (error) {
       // A disk that fails or is full may make it refuse, with a typed error; when it is well again, it must open.
       if (!this.#isTroubled() || !isKeelsonError(error)) throw new InvariantFailure(1, `${error}`, error);
@@ -147,7 +156,7 @@ export class ScriptLife {
       this.#disk.capacityBytes = Number.POSITIVE_INFINITY;
     }
     try {
-      return await openForScript(this.#storage, SCRIPT_DIRECTORY, this.#script, life);
+      return await openForScript(this.#storage, SCRIPT_DIRECTORY, this.#script, life, { clock: this.clock });
     } catch (error) {
       throw new InvariantFailure(1, `after the disk was well again: ${error}`, error);
     }
@@ -190,11 +199,16 @@ export class ScriptLife {
     this.#noteCommits();
     switch (step.do) {
       case 'put':
+      case 'touch':
       case 'delete':
       case 'clear':
       case 'batch':
       case 'drop':
         return this.#write(step);
+      case 'clock':
+        return this.#setClock(step.by);
+      case 'expire':
+        return this.#expire();
       case 'transaction':
         return this.#transaction(step);
       case 'draw':
@@ -245,7 +259,7 @@ export class ScriptLife {
     hold(6, before.poisoned === null, 'a poisoned store has accepted a write');
     hold(8, holds, 'a write was accepted whose condition does not hold');
     const lsn = store.lastLsn;
-    this.#wrote(afterWrite(this.#script, this.#contents, step, lsn), lsn, before.lastLsn);
+    this.#wrote(afterWrite(this.#script, this.#contents, step, lsn, this.#now), lsn, before.lastLsn);
     const { size } = this.#contents.get('')!;
     hold(7, store.size === size, `the store has ${store.size} entries, and should have ${size}`);
     if (step.do === 'drop') this.#dropped(step.in, () => dropped!.size);
@@ -329,6 +343,47 @@ export class ScriptLife {
     following.catch(() => {});
     this.#pending.push(following);
     return following;
+  }
+
+  // ── Expiry ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sets the clock, and looks at all entries: what is due is gone for good once a record or an image follows. */
+  #setClock(by: number): void {
+    this.#now = Math.max(CLOCK_START_MS, this.#now + by);
+    const alive = withoutDue(this.#contents, this.#now);
+    const state = stateIn(alive);
+    holdEqual(7, scriptStateOf(this.store, this.#script), state, `what is there at ${this.#now}`);
+    if (isDeepStrictEqual(state, stateIn(this.#contents))) return;
+    meets('an entry that expires');
+    this.#contents = alive;
+    this.#record({ type: 'wrote', lsn: this.store.lastLsn, state, drawn: this.#drawn });
+  }
+
+  async #expire(): Promise<void> {
+    const { store } = this;
+    const before = this.#before();
+    const { lastLsn, poisoned } = before;
+    let removal: Promise<number>;
+    try {
+      removal = store.expireNow();
+    } catch (error) {
+      this.#refused(error, before, false);
+      return;
+    }
+    const lsn = store.lastLsn;
+    this.#wrote(this.#contents, lsn, lastLsn);
+    if (lsn > lastLsn) meets('a removal of what has expired');
+    const following = removal.then(
+      () => {
+        if (this.#store === store) this.#record({ type: 'acknowledged', lsn });
+      },
+      (error) => {
+        const isPoison = (poisoned ?? store.poisoned) === error;
+        hold(6, isPoison || (isKeelsonError(error) && this.#isTroubled()), `expireNow() threw ${error}`);
+      },
+    );
+    following.catch(() => {});
+    this.#pending.push(following);
   }
 
   // ── Transactions ───────────────────────────────────────────────────────────────────────────────────────────────

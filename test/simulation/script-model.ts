@@ -15,9 +15,10 @@ import {
   type ScriptEncodings,
   scriptKey,
   storeKey,
+  type TouchStep,
   type WriteStep,
 } from './script.js';
-import { type StoreState, stateOf } from './store-workload.js';
+import { type StoreState, stateEntry, stateOf } from './store-workload.js';
 
 export type ScriptStore = Store<unknown, unknown>;
 export type ScriptReads = Reads<unknown, unknown>;
@@ -31,6 +32,7 @@ export interface ModelEntry {
   readonly value: unknown;
   /** The LSN of the write, or 0 while it is not committed. */
   readonly version: number;
+  readonly expiresAt?: number | undefined;
 }
 
 type SpaceContents = ReadonlyMap<string, ModelEntry>;
@@ -43,11 +45,34 @@ const NO_ENTRIES: SpaceContents = new Map();
 
 /** A write of the model: a put has the value itself. */
 export type ModelWrite =
-  | { readonly do: 'put'; readonly in?: string; readonly key: string; readonly value: unknown }
+  | ({ readonly do: 'put'; readonly key: string; readonly value: unknown } & WithDeadline)
+  | ({ readonly do: 'touch'; readonly key: string } & WithDeadline)
   | Exclude<WriteStep, { do: 'put' }>;
 
-export function modelWrite(script: Script, step: WriteStep): ModelWrite {
-  return step.do === 'put' ? { ...step, value: putValue(encodingsOf(script, step.in), step.value) } : step;
+interface WithDeadline {
+  readonly in?: string;
+  readonly expiresAt?: number | undefined;
+}
+
+export function modelWrite(
+  script: Script,
+  step: (WriteStep | TouchStep) & { readonly ttl?: number },
+  now = 0,
+): ModelWrite {
+  const expiresAt = step.ttl === undefined ? undefined : now + step.ttl;
+  if (step.do === 'touch') return { ...step, expiresAt };
+  if (step.do !== 'put') return step;
+  return { ...step, value: putValue(encodingsOf(script, step.in), step.value), expiresAt };
+}
+
+/** Returns the contents without entries that are due. */
+export function withoutDue(contents: Contents, now: number): Contents {
+  return new Map(
+    [...contents].map(([name, entries]) => [
+      name,
+      new Map([...entries].filter(([, { expiresAt }]) => expiresAt === undefined || expiresAt > now)),
+    ]),
+  );
 }
 
 /**
@@ -58,8 +83,12 @@ export function written(contents: Contents, write: ModelWrite, version: number, 
   const name = write.in ?? '';
   const before = contents.get(name) ?? NO_ENTRIES;
   const after = new Map(before);
-  if (write.do === 'put') after.set(write.key, { value: write.value, version });
-  else if (write.do === 'delete') {
+  if (write.do === 'put') after.set(write.key, { value: write.value, version, expiresAt: write.expiresAt });
+  else if (write.do === 'touch') {
+    const touched = before.get(write.key);
+    if (touched === undefined) return contents;
+    after.set(write.key, { value: touched.value, version, expiresAt: write.expiresAt });
+  } else if (write.do === 'delete') {
     if (!after.delete(write.key)) return contents;
   } else {
     const { from, to, limit, reverse = false } = write;
@@ -96,7 +125,7 @@ export function contentsOf(state: ScriptState): Contents {
   return new Map(
     state.map(([name, entries]) => [
       name,
-      new Map(entries.map(([key, value, version]) => [key, { value, version }])),
+      new Map(entries.map(([key, value, version, expiresAt]) => [key, { value, version, expiresAt }])),
     ]),
   );
 }
@@ -104,7 +133,7 @@ export function contentsOf(state: ScriptState): Contents {
 function entriesIn(entries: SpaceContents): StoreState {
   return [...entries]
     .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([key, { value, version }]) => [key, value, version] as const);
+    .map(([key, { value, version, expiresAt }]) => stateEntry(key, value, version, expiresAt));
 }
 
 function keysBetween(entries: SpaceContents, from: string, to: string, reverse: boolean): string[] {

@@ -5,6 +5,7 @@ import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Storage } from '../../src/storage/index.js';
 import type { FaultRule } from '../../src/testing/index.js';
 import type { FaultPlan, LifeOptions, Script } from './script.js';
+import { CLOCK_START_MS } from './script-deadlines.js';
 import type { ScriptStore } from './script-model.js';
 
 /** Two levels that the store must make, and make durable. */
@@ -25,7 +26,8 @@ export function openForScript(
   options: object = {},
 ): Promise<ScriptStore> {
   const { keyEncoding, valueEncoding } = script;
-  const resolved = resolveStoreOptions({ ...life.store, keyEncoding, valueEncoding, ...options });
+  const clock = () => CLOCK_START_MS;
+  const resolved = resolveStoreOptions({ ...life.store, keyEncoding, valueEncoding, clock, ...options });
   return openStoreOn(storage, directory, resolved, life.journal);
 }
 

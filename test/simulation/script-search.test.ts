@@ -61,6 +61,8 @@ describe('scripts from seeds', () => {
     const wanted = [
       'a condition that does not hold',
       'a drop',
+      'a removal of what has expired',
+      'an entry that expires',
       'a nested part that is undone',
       'a part at the commit',
       'a synchronous transaction that throws',
@@ -70,17 +72,18 @@ describe('scripts from seeds', () => {
       'an asynchronous transaction that is refused',
       'several namespaces after an opening',
     ];
+    const before = wanted.map(timesMet);
     for (let seed = 1; seed <= 80; seed += 1)
       await searchScript(generateScript(seed, { trouble: 'none' }), { statesMax: 1 });
-    expect(wanted.filter((what) => timesMet(what) < 3)).toEqual([]);
+    expect(wanted.filter((what, at) => timesMet(what) - before[at]! < 3)).toEqual([]);
   });
 });
 
 describe('scripts on a disk that lies', () => {
-  it('give the exact state of a closed store, or an error with a place (600 seeds)', {
+  it('give the exact state of a closed store, or an error with a place (300 seeds)', {
     timeout: 120_000,
   }, async () => {
-    for (let seed = 1; seed <= 600; seed += 1) {
+    for (let seed = 1; seed <= 300; seed += 1) {
       await searchScript(generateScript(seed, { trouble: 'silent' }), { statesMax: 1 });
     }
   });

@@ -260,7 +260,7 @@ export class ScriptTransaction {
     const keyOf = (key: string) => storeKey(encodingsOf(this.#host.script, write.in), key);
     if (write.do === 'put') into.put(keyOf(write.key), write.value);
     else if (write.do === 'delete') into.delete(keyOf(write.key));
-    else into.clear({ gte: keyOf(write.from), lt: keyOf(write.to) });
+    else if (write.do === 'clear') into.clear({ gte: keyOf(write.from), lt: keyOf(write.to) });
     this.#trace.add({ type: 'write', write });
   }
 

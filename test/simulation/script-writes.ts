@@ -13,7 +13,7 @@ import {
   written,
 } from './script-model.js';
 
-export type WriteCall = Extract<Step, { do: 'put' | 'delete' | 'clear' | 'batch' | 'drop' }>;
+export type WriteCall = Extract<Step, { do: 'put' | 'touch' | 'delete' | 'clear' | 'batch' | 'drop' }>;
 
 /** Makes the call. The conditions name versions of `contents`, or others where they are not to hold. */
 export function callWrite(
@@ -31,8 +31,12 @@ export function callWrite(
       const version = versionIn(contents, step.in, step.key);
       const condition = step.if === undefined ? {} : { ifVersion: step.if ? version : otherThan(version) };
       if (step.do === 'delete') return into.delete(key, { ...options, ...condition });
-      return into.put(key, putValue(encodingsOf(script, step.in), step.value), { ...options, ...condition });
+      const expiry = step.ttl === undefined ? {} : { ttl: step.ttl };
+      const given = { ...options, ...condition, ...expiry };
+      return into.put(key, putValue(encodingsOf(script, step.in), step.value), given);
     }
+    case 'touch':
+      return into.touch(keyIn(script, step), { ...options, ttl: step.ttl });
     case 'clear':
       return into.clear(rangeOf(script, step), options);
     case 'drop':
@@ -73,10 +77,16 @@ export function conditionsHold(step: WriteCall): boolean {
   return step.operations.every((operation) => operation.do !== 'check' || operation.if);
 }
 
-/** Returns what the call makes of the contents. */
-export function afterWrite(script: Script, contents: Contents, step: WriteCall, lsn: number): Contents {
+/** Returns what the call makes of the contents when the clock shows `now`. */
+export function afterWrite(
+  script: Script,
+  contents: Contents,
+  step: WriteCall,
+  lsn: number,
+  now: number,
+): Contents {
   if (step.do === 'drop') return withoutNamespace(contents, step.in);
-  if (step.do !== 'batch') return written(contents, modelWrite(script, step), lsn, true);
+  if (step.do !== 'batch') return written(contents, modelWrite(script, step, now), lsn, true);
   let after = contents;
   for (const operation of step.operations)
     if (operation.do !== 'check') after = written(after, modelWrite(script, operation), lsn);

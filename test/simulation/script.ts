@@ -54,6 +54,7 @@ interface Conditional {
 }
 
 export type PutStep = { readonly do: 'put'; readonly key: string; readonly value: ScriptValue } & InSpace;
+export type TouchStep = { readonly do: 'touch'; readonly key: string; readonly ttl: number } & InSpace;
 export type DeleteStep = { readonly do: 'delete'; readonly key: string } & InSpace;
 export type ClearStep = { readonly do: 'clear'; readonly from: string; readonly to: string } & InSpace;
 
@@ -112,7 +113,8 @@ export interface TransactionStep {
 export type Step =
   /** Writes. `wait`: go on when it is durable. `memory`: its promise says nothing of the disk. */
   | ((
-      | (PutStep & Conditional)
+      | (PutStep & Conditional & { readonly ttl?: number })
+      | TouchStep
       | (DeleteStep & Conditional)
       | Extract<WriteStep, { do: 'clear' }>
       | { readonly do: 'batch'; readonly operations: readonly BatchStep[] }
@@ -124,6 +126,10 @@ export type Step =
   | TransactionStep
   /** Draws an id and puts it, or forgets it. */
   | ({ readonly do: 'draw'; readonly key: string | null } & InSpace)
+  /** Sets the clock of the store forward or back. Then all entries are looked at. */
+  | { readonly do: 'clock'; readonly by: number }
+  /** Removes what has expired. */
+  | { readonly do: 'expire' }
   /** Waits for everything that was accepted. */
   | { readonly do: 'settle' }
   | { readonly do: 'turns'; readonly count: number }

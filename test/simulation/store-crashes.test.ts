@@ -10,7 +10,7 @@ import { searchScript } from './script-search.js';
 const STATES_PER_SCRIPT = 160;
 /** KEELSON_SEED runs the same scripts again. */
 const FIRST_SEED = Number(process.env['KEELSON_SEED'] ?? mixSeeds(Date.now(), process.pid));
-const NEW_SCRIPTS = 50;
+const NEW_SCRIPTS = 24;
 const KINDS: readonly ScriptKind['trouble'][] = ['none', 'fault', 'full'];
 
 /** The same in every run: when one of them fails, the code has changed, and not the luck. */
@@ -21,7 +21,7 @@ const CORPUS: readonly (readonly [seed: number, trouble: ScriptKind['trouble']])
 
 /** A script takes a second. One that fails is played again and again, to make it shorter. */
 const TIMEOUT = { timeout: 600_000 };
-const STATES_MIN = 12_000;
+const STATES_MIN = 9_000;
 let statesTried = 0;
 
 async function run(seed: number, trouble: ScriptKind['trouble']): Promise<void> {

@@ -33,6 +33,8 @@ const OPERATIONS: readonly OperationName[] = [
 const ERRNOS = ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'EINTR'];
 /** A write that fails as `kept` stops short: a part of its bytes is there. */
 const KINDS = [undefined, 'dropped', 'kept', 'reverted'] as const;
+/** Once, or from then on. */
+const COUNTS = [1, Number.MAX_SAFE_INTEGER];
 const STEPS_MAX = 30;
 
 /** False when the script made fewer calls of that kind. */
@@ -79,20 +81,20 @@ describe('a failing disk', () => {
     async (operation) => {
       let seed = 0;
       let nth = 0;
-      // Until no script makes so many calls.
-      for (let isMet = true; isMet; ) {
+      // Until no script makes so many calls. Eight rounds have every error with every kind and count.
+      for (let isMet = true, round = 0; isMet; round++) {
         // Every call at first, where stores are opened and made; then every third.
         nth += nth < 12 ? 1 : 3;
         isMet = false;
-        for (const count of [1, Number.MAX_SAFE_INTEGER]) {
-          for (const errno of ERRNOS) {
-            const kind = KINDS[(seed++ + nth) % KINDS.length];
-            const fault = { operation, errno, nth, count, ...(kind === undefined ? {} : { kind }) };
-            try {
-              if (await runCase(seed, fault)) isMet = true;
-            } catch (error) {
-              throw new Error(`seed ${seed}, ${JSON.stringify(fault)}: ${error}`, { cause: error });
-            }
+        for (const [at, errno] of ERRNOS.entries()) {
+          seed++;
+          const kind = KINDS[(at + round) % KINDS.length];
+          const count = COUNTS[(at + (round >> 2)) % COUNTS.length]!;
+          const fault = { operation, errno, nth, count, ...(kind === undefined ? {} : { kind }) };
+          try {
+            if (await runCase(seed, fault)) isMet = true;
+          } catch (error) {
+            throw new Error(`seed ${seed}, ${JSON.stringify(fault)}: ${error}`, { cause: error });
           }
         }
       }

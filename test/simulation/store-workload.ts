@@ -22,8 +22,13 @@ export const TINY_JOURNAL = {
 /** The record that says what keys and values are, which goes before the first write and may survive without it. */
 const BIRTH_LSN = 27;
 
-/** Key, value, LSN of the write: the whole of what a store holds, in order. */
-export type StoreState = readonly (readonly [key: string, value: unknown, version: number])[];
+/** Key, value, LSN of the write, deadline if there is one: the whole of what a store holds, in order. */
+export type StoreState = readonly (readonly [
+  key: string,
+  value: unknown,
+  version: number,
+  expiresAt?: number,
+])[];
 
 /** What is known for certain at some moment of a life. */
 export type StoreFact =
@@ -39,8 +44,18 @@ export async function openTinyStore(storage: Storage, options: object = {}): Pro
 export function stateOf(store: Pick<Store<unknown, unknown>, 'keys' | 'getEntry'>): StoreState {
   return [...store.keys()].map((key) => {
     const entry = store.getEntry(key);
-    return [scriptKey(key), entry?.value, entry?.version ?? -1] as const;
+    return stateEntry(scriptKey(key), entry?.value, entry?.version ?? -1, entry?.expiresAt);
   });
+}
+
+/** Returns an entry of a state, which has a deadline only if it expires. */
+export function stateEntry(
+  key: string,
+  value: unknown,
+  version: number,
+  expiresAt: number | undefined,
+): StoreState[number] {
+  return expiresAt === undefined ? [key, value, version] : [key, value, version, expiresAt];
 }
 
 /**

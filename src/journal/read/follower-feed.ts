@@ -60,6 +60,11 @@ export class FollowerFeed implements RecordFeed {
     return next;
   }
 
+  /** The files of another process are read. */
+  take(): null {
+    return null;
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -31,6 +31,8 @@ export interface RecordWindow {
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
+  /** A list for what consumers make of each record, in the order of the records, if others read the same window. */
+  readonly shared: unknown[] | null;
 }
 
 /**
@@ -139,6 +141,7 @@ export async function* readWindows(
  * The records of one segment above `place.lsn`, read in windows from `place.offset` on. Moves `place` along.
  */
 class SegmentRecords implements RecordWindow {
+  readonly shared = null;
   readonly #held: ReadableSegments;
   readonly #segment: HeldSegment;
   readonly #place: ReaderPlace;

@@ -6,6 +6,9 @@ import type { PendingCommit } from '../commit/pending-commit.js';
 /** The most bytes of commits that are kept for readers. */
 export const SHARED_BYTES_MAX = 16 * 1024 * 1024;
 
+/** The number of commits of which readers share what they make of the records. */
+const SHARED_COMMITS_MAX = 4;
+
 /** A durable commit with records. */
 export interface RecentCommit {
   readonly startLsn: number;
@@ -14,6 +17,8 @@ export interface RecentCommit {
   /** The segment of the commit, and the offset in it behind the commit. */
   readonly sequence: number;
   readonly offsetEnd: number;
+  /** What readers make of each record, for one another. Empty again when the commit is no longer one of the newest. */
+  readonly shared: unknown[];
 }
 
 /** A reader of recent commits. */
@@ -59,7 +64,9 @@ export class RecentCommits {
       if (this.#readers.size === 0) return;
       const frames = commit.copyOfFrames();
       const { sequence } = segment;
-      this.#commits.push({ startLsn, endLsn, frames, sequence, offsetEnd: offset + bytesOnDisk });
+      const old = this.#commits.at(-SHARED_COMMITS_MAX);
+      if (old !== undefined) old.shared.length = 0;
+      this.#commits.push({ startLsn, endLsn, frames, sequence, offsetEnd: offset + bytesOnDisk, shared: [] });
       this.#bytes += frames.length;
     } catch {
       // There is no memory for a copy, so everybody reads from segments.

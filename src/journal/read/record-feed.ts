@@ -2,6 +2,7 @@
 // from the memory of commits, and one that is behind from segments.
 
 import { KeelsonError } from '../../errors.js';
+import { nextTurn } from '../../schedulers.js';
 import { FRAME_OVERHEAD_BYTES, type Storage } from '../../storage/index.js';
 import type { PendingCommit } from '../commit/pending-commit.js';
 import type { Lsn } from '../format/lsn.js';
@@ -36,6 +37,8 @@ export interface RecordFeed {
    * a record.
    */
   next(): Promise<RecordWindow | null>;
+  /** Returns the next window if it is in memory; otherwise null, and next() waits for it. Throws what next() rejects with. */
+  take(): RecordWindow | null;
   /** Ends the feed, and releases the segments that it needs. Idempotent. */
   close(): void;
 }
@@ -73,9 +76,17 @@ export class RecordFeeds {
     this.recent.add(commit);
   }
 
-  /** Wakes every feed that waits, because a commit is durable, or the journal is closed or poisoned. */
+  /** Wakes every feed that waits, because the journal is closed or poisoned. */
   wake(): void {
     for (const wake of [...this.#wakes]) wake();
+  }
+
+  /**
+   * Wakes every feed that waits in the next turn of the event loop, because a commit is durable. The writers that wait for
+   * it go on before, so the disk writes their next commit while feeds decode this one. May run foreign code.
+   */
+  wakeSoon(): void {
+    if (this.#wakes.size > 0) void nextTurn().then(() => this.wake());
   }
 
   /** Resolves when `isOver` held at the call, at the next wake(), or when the function is called that `onWait` is given. */
@@ -152,21 +163,26 @@ class SegmentFeed implements RecordFeed {
   }
 
   async next(): Promise<RecordWindow | null> {
-    const { journal, recent } = this.#feeds;
-    while (!this.#isClosed && !journal.isClosed()) {
-      const syncedLsn = journal.syncedLsn();
-      this.#assertNotBehind(syncedLsn);
-      this.#pin.lsn = this.#place.lsn;
-      if (this.#place.lsn >= syncedLsn) {
+    while (!this.#isEnded) {
+      const shared = this.take();
+      if (shared !== null) return shared;
+      if (this.isCaughtUp) {
         await this.#whenMore();
         continue;
       }
-      const commit = this.#windows === null ? recent.find(this.#place.lsn) : null;
-      if (commit !== null) return this.#windowOf(commit);
-      const window = await this.#nextOfSegments(syncedLsn);
+      const window = await this.#nextOfSegments();
       if (window !== null && !this.#isClosed) return window;
     }
     return null;
+  }
+
+  take(): RecordWindow | null {
+    if (this.#isEnded) return null;
+    this.#assertNotBehind();
+    this.#pin.lsn = this.#place.lsn;
+    if (this.#windows !== null || this.isCaughtUp) return null;
+    const commit = this.#feeds.recent.find(this.#place.lsn);
+    return commit === null ? null : this.#windowOf(commit);
   }
 
   close(): void {
@@ -179,7 +195,12 @@ class SegmentFeed implements RecordFeed {
     this.#windows = null;
   }
 
-  #assertNotBehind(syncedLsn: number): void {
+  get #isEnded(): boolean {
+    return this.#isClosed || this.#feeds.journal.isClosed();
+  }
+
+  #assertNotBehind(): void {
+    const syncedLsn = this.#feeds.journal.syncedLsn();
     if (!this.#isLost && syncedLsn - this.#reachedLsn <= this.#maxLagBytes) return;
     const { held } = this.#feeds;
     const oldestLsn = held.definedStartLsn ?? syncedLsn;
@@ -206,15 +227,17 @@ class SegmentFeed implements RecordFeed {
   }
 
   #windowOf(commit: RecentCommit): RecordWindow {
-    const window = new CommitWindow(commit, this.#place, this.#isBoundary);
+    const isShared = this.#feeds.recent.readerCount > 1;
+    const window = new CommitWindow(commit, this.#place, this.#isBoundary, isShared);
     this.#isBoundary = true;
     return window;
   }
 
   /** Returns the next window from segments, or null if they end here. */
-  async #nextOfSegments(syncedLsn: number): Promise<RecordWindow | null> {
+  async #nextOfSegments(): Promise<RecordWindow | null> {
     const { storage, held, recent, journal } = this.#feeds;
     if (this.#windows === null) {
+      const syncedLsn = journal.syncedLsn();
       this.#windowsEndLsn = syncedLsn;
       // Commits that become durable while the rest is read follow from memory.
       if (syncedLsn - this.#place.lsn <= SHARED_BYTES_MAX) recent.join(this);
@@ -243,15 +266,17 @@ class CommitWindow implements RecordWindow {
   start = 0;
   end = 0;
   lsn: Lsn;
+  readonly shared: unknown[] | null;
   readonly #commit: RecentCommit;
   readonly #place: ReaderPlace;
   readonly #view: DataView;
 
-  constructor(commit: RecentCommit, place: ReaderPlace, isBoundary: boolean) {
+  constructor(commit: RecentCommit, place: ReaderPlace, isBoundary: boolean, isShared: boolean) {
     const { frames, startLsn } = commit;
     this.bytes = frames;
     this.#commit = commit;
     this.#place = place;
+    this.shared = isShared && place.lsn === startLsn ? commit.shared : null;
     this.#view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
     this.lsn = (isBoundary ? place.lsn : startLsn) as Lsn;
   }

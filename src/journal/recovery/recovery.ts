@@ -135,11 +135,13 @@ async function scanNeeded(
     return needed === undefined ? 0 : Math.max(0, found.indexOf(needed) - 1);
   };
   const from = neededFrom(skimmed);
-  const scanned = await scanAll(storage, directory, sequences.slice(from), onScan);
+  // Listed again, because a living owner may have begun another segment meanwhile.
+  const needed = (await listSegments(storage, directory)).filter((sequence) => sequence >= sequences[from]!);
+  const scanned = await scanAll(storage, directory, needed, onScan);
   const found = [...skimmed.slice(0, from), ...scanned];
   // The body of a commit that seemed to be the first needed one may be damaged. Then more segments are needed, and nobody
   // knows how many.
-  return neededFrom(found) < from ? scanAll(storage, directory, sequences, onScan) : found;
+  return neededFrom(found) < from ? scanSegments(storage, directory, onScan) : found;
 }
 
 /** Scans every segment of a directory, in the order of their sequences. */

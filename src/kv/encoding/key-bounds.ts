@@ -18,6 +18,11 @@ export const ALL_KEYS: KeyBounds = {
   highInclusive: true,
 };
 
+/** Returns true for bounds between which all keys are. */
+export function isUnbounded(bounds: KeyBounds): boolean {
+  return bounds.low === undefined && bounds.high === undefined;
+}
+
 /** The lowest of all possible keys. */
 export const LOWEST_KEY: IndexKey = '';
 

@@ -1,20 +1,20 @@
-// Postings: the keys of a secondary index. A posting is the bytes of an index value, as a part of a tuple has them, followed
-// by the index key of the entry. No value's bytes begin with those of another value, so postings are in the order of values,
-// and those of one value are in the order of keys. Pure.
+// Postings: the keys of a secondary index. A posting is the bytes of an index value, as a part of a tuple has them and with
+// AFTER_PART behind, followed by the index key of the entry. No value's bytes begin with those of another value, so postings
+// are in the order of values, and those of one value are in the order of keys. Pure.
 
 import { type ArgumentName, misuse } from '../../errors.js';
 import type { TuplePart } from './encoding-types.js';
 import type { KeyBounds } from './key-bounds.js';
 import type { IndexKey } from './key-encoding.js';
 import { type BoundCodec, type ResolvedRange, resolveRange } from './range.js';
-import { AFTER_EXTENSIONS } from './tuple-key-format.js';
+import { AFTER_EXTENSIONS, AFTER_PART } from './tuple-key-format.js';
 import { readPart } from './tuple-key-reader.js';
 import { encodePart } from './tuple-key-writer.js';
 
 /** A key of a secondary index: the bytes of an index value, followed by the index key of the entry. */
 export type Posting = IndexKey;
 
-/** The bytes of an index value, as code units. */
+/** The bytes of an index value and AFTER_PART, as code units. */
 export type ValueBytes = IndexKey;
 
 /**
@@ -22,12 +22,18 @@ export type ValueBytes = IndexKey;
  * KEELSON_KEY_TOO_LARGE for more than 65,536 bytes.
  */
 export function toValueBytes(argument: ArgumentName, value: unknown): ValueBytes {
-  return encodePart(argument, value);
+  return encodePart(argument, value, '');
 }
 
 /** Returns the posting of an entry with an index value. `key` is the index key of the entry. Throws what toValueBytes() throws. */
 export function toPosting(argument: ArgumentName, value: unknown, key: IndexKey): Posting {
   return encodePart(argument, value, key);
+}
+
+/** Returns the index value of a posting, and the position of the index key of its entry. */
+export function readPosting(posting: Posting): { readonly value: TuplePart; readonly keyAt: number } {
+  const { part, end } = readPart(posting);
+  return { value: part, keyAt: end + AFTER_PART.length };
 }
 
 /** Returns the index value of a posting. */
@@ -37,7 +43,7 @@ export function indexValueOf(posting: Posting): TuplePart {
 
 /** Returns the index key of the entry of a posting. */
 export function keyOf(posting: Posting): IndexKey {
-  return posting.slice(readPart(posting).end);
+  return posting.slice(readPosting(posting).keyAt);
 }
 
 /** Returns the bytes of the index value of a posting. `key` is the index key of its entry. */
@@ -52,11 +58,11 @@ export function postingsOf(bytes: ValueBytes): KeyBounds {
 
 /** Returns the lowest string above all postings of an index value. */
 export function afterPostings(bytes: ValueBytes): IndexKey {
-  let at = bytes.length - 1;
-  // The first byte is a tag, which is below FF.
-  while (bytes.charCodeAt(at) === 0xff) at--;
-  return bytes.slice(0, at) + String.fromCharCode(bytes.charCodeAt(at) + 1);
+  return bytes.slice(0, -1) + AFTER_POSTINGS;
 }
+
+/** The byte above AFTER_PART. */
+const AFTER_POSTINGS = String.fromCharCode(AFTER_PART.charCodeAt(0) + 1);
 
 /** How the bounds of a range of index values become bounds of postings. */
 const VALUES: BoundCodec = {

@@ -24,6 +24,12 @@ export const ESCAPE = 0xff;
 /** Appended to a tuple, makes a bound above all of its extensions. */
 export const AFTER_EXTENSIONS = '\xff';
 
+/**
+ * Stands between a part and what is no part. Without it, an FF behind the end of a string or bytes would be an escape. It is
+ * lower than FF, so the parts keep their order.
+ */
+export const AFTER_PART = '\x01';
+
 /** The most levels of arrays inside a tuple key. */
 export const TUPLE_DEPTH_MAX = 100;
 

@@ -7,7 +7,7 @@ import { types } from 'node:util';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../errors.js';
 import { unsharedBytes } from '../../unshared-bytes.js';
 import { KEY_BYTES_MAX } from './key-limits.js';
-import { ESCAPE, NUMBER_BYTES, TAG, TUPLE_DEPTH_MAX } from './tuple-key-format.js';
+import { AFTER_PART, ESCAPE, NUMBER_BYTES, TAG, TUPLE_DEPTH_MAX } from './tuple-key-format.js';
 import { readLatin1 } from './utf8.js';
 
 const BYTES_INITIAL = 1024;
@@ -38,11 +38,11 @@ export function encodeTuple(argument: ArgumentName, tuple: unknown): string {
 }
 
 /**
- * Returns the bytes of one part as code units, as they stand in the index key of a tuple. No part's bytes begin with those
- * of another part. `suffix` follows them: both in one piece, which is compared faster than a concatenation. Throws what
- * encodeTuple() throws; a wrong part is called `argument`.
+ * Returns the bytes of one part as code units, as they stand in the index key of a tuple. AFTER_PART and `suffix` follow them
+ * unless it is null: all in one piece, which is compared faster than a concatenation. Throws what encodeTuple() throws; a wrong
+ * part is called `argument`.
  */
-export function encodePart(argument: ArgumentName, part: unknown, suffix = ''): string {
+export function encodePart(argument: ArgumentName, part: unknown, suffix: string | null = null): string {
   const writer = spare ?? new TupleWriter();
   spare = null;
   const bytes = writer.writePart(argument, part, suffix);
@@ -69,20 +69,21 @@ class TupleWriter {
     return this.#finish(argument);
   }
 
-  writePart(argument: ArgumentName, part: unknown, suffix: string): string {
+  writePart(argument: ArgumentName, part: unknown, suffix: string | null): string {
     this.#at = 0;
     this.#part(argument, ALONE, part, 0);
-    const end = this.#at;
+    if (suffix === null || this.#at > KEY_BYTES_MAX) return this.#finish(argument);
     const { length } = suffix;
-    if (length === 0 || end > KEY_BYTES_MAX) return this.#finish(argument);
-    if (end + length > this.#bytes.length) return this.#finish(argument) + suffix;
     const bytes = this.#bytes;
+    const start = this.#at + 1;
+    if (start + length > bytes.length) return this.#finish(argument) + AFTER_PART + suffix;
+    bytes[this.#at] = AFTER_PART.charCodeAt(0);
     for (let at = 0; at < length; at++) {
       const unit = suffix.charCodeAt(at);
-      if (unit > 0xff) return this.#finish(argument) + suffix;
-      bytes[end + at] = unit;
+      if (unit > 0xff) return this.#finish(argument) + AFTER_PART + suffix;
+      bytes[start + at] = unit;
     }
-    return readLatin1(bytes, 0, end + length);
+    return readLatin1(bytes, 0, start + length);
   }
 
   #finish(argument: ArgumentName): string {

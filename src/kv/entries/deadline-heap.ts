@@ -85,18 +85,6 @@ export class DeadlineHeap {
     return sampled === 0 ? 0 : (due / sampled) * this.#size;
   }
 
-  /** Removes all items that are due at `now`. O(items), without a look at any entry. */
-  dropDue(now: number): void {
-    let kept = 0;
-    for (let at = 0; at < this.#size; at++) {
-      if (this.#deadlines[at]! <= now) continue;
-      this.#deadlines[kept] = this.#deadlines[at]!;
-      this.#ids[kept++] = this.#ids[at]!;
-    }
-    this.#size = kept;
-    this.#order();
-  }
-
   /** Removes all items, and keeps their memory. */
   clear(): void {
     this.#size = 0;
@@ -131,7 +119,19 @@ export class DeadlineHeap {
   #order(): void {
     const size = this.#size;
     for (let at = (size >>> 1) - 1; at >= 0; at--) this.#sink(at, this.#deadlines[at]!, this.#ids[at]!);
-    if (size * 4 < this.#ids.length) this.#resize(Math.max(ITEMS_MIN, size * 2));
+    this.trim();
+  }
+
+  /** Gives back memory that the items do not need. */
+  trim(): void {
+    const items = Math.max(ITEMS_MIN, this.#size * 2);
+    if (items * 2 >= this.#ids.length) return;
+    try {
+      this.#resize(items);
+    } catch (error) {
+      // Without memory for the smaller heap, the larger one stays.
+      if (!(error instanceof NoSlabMemory)) throw error;
+    }
   }
 
   /** Puts an item in the place `at`, or below it. */

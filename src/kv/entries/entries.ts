@@ -8,7 +8,7 @@
 // key is added or deleted.
 
 import { viewOf } from '../../copy-bytes.js';
-import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
+import { ALL_KEYS, isUnbounded, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { Compaction, mayNeedCompaction } from './compaction.js';
 import { DeadlineHeap } from './deadline-heap.js';
@@ -38,8 +38,8 @@ interface EntriesParts {
 
 /** How a space hears of its entries that expire. */
 export interface ExpiryHooks {
-  /** Called before a read of the order of keys while due entries are among them. Has all of them leave. */
-  settleAll(): void;
+  /** Called before a read of the order of keys while due entries are among them. Has at most `max` of them leave. */
+  settle(max: number): void;
   /** Called with the key and the deadline of each entry that was found due. */
   left(key: IndexKey, deadline: number, id: EntryId): void;
 }
@@ -60,6 +60,9 @@ const HASHES_GATHERED_MAX = 256;
 
 /** The most ids whose memory is kept when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
+
+/** The most due entries that leave the indexes before a count. It counts the others, and takes less time than their leave. */
+const COUNT_SETTLED_MAX = 8192;
 
 /** The due entries that are removed between two steps of a compaction. */
 const REMOVED_DUE_PER_STEP = 256;
@@ -135,8 +138,8 @@ export class Entries implements View, Leaving {
 
   get size(): number {
     this.#links.runOutsideOfCommits();
-    if (this.floor !== NO_FLOOR) this.#settleAllDue();
-    return this.#orderedIndex.size;
+    if (this.floor !== NO_FLOOR) this.#settleDue(COUNT_SETTLED_MAX);
+    return this.#orderedIndex.size - this.#hiddenIn(ALL_KEYS);
   }
 
   /** The number of entries, with those that are due and whose removal is not in the log. */
@@ -183,6 +186,16 @@ export class Entries implements View, Leaving {
     return handle !== NOT_FOUND && this.#isHidden(handle);
   }
 
+  /** The keys of all entries that were found due and have left the indexes, also of those that leave meanwhile. */
+  get allDueKeys(): Iterable<IndexKey> {
+    return this.#expiring?.due.keys() ?? [];
+  }
+
+  /** Returns the id of the entry of a key that was found due and has left the indexes; undefined for another key. */
+  dueIdOf(key: IndexKey): EntryId | undefined {
+    return this.#expiring?.due.get(key);
+  }
+
   /** Returns the keys of at most `max` entries that were found due and have left the indexes. */
   dueKeys(max: number): IndexKey[] {
     return this.#expiring?.dueKeys(max) ?? [];
@@ -194,6 +207,11 @@ export class Entries implements View, Leaving {
    */
   settleDue(now: number, max: number, known: number = NO_FLOOR): number {
     return this.#expiring?.settle(now, max, this.#left, known) ?? 0;
+  }
+
+  /** Gives back memory of deadlines that are gone. Call it outside of changes, with nothing put off. */
+  trimDeadlines(): void {
+    this.#expiring?.trim();
   }
 
   /** Hides the entries that are due at `now` from reads. */
@@ -229,13 +247,12 @@ export class Entries implements View, Leaving {
   }
 
   count(bounds: KeyBounds): number {
-    this.#settle();
-    return this.#orderedIndex.count(bounds);
+    this.#settle(COUNT_SETTLED_MAX);
+    return this.#orderedIndex.count(bounds) - this.#hiddenIn(bounds);
   }
 
   rank(key: IndexKey): number {
-    this.#settle();
-    return this.#orderedIndex.rank(key);
+    return this.count({ ...ALL_KEYS, high: key, highInclusive: false });
   }
 
   nth(at: number): readonly [key: IndexKey, id: EntryId] | undefined {
@@ -250,6 +267,20 @@ export class Entries implements View, Leaving {
 
   handleOf(id: EntryId): EntryHandle {
     return this.#handles.get(id);
+  }
+
+  /** Returns the handle of any id, or NO_HANDLE when it is not that of an entry, or of one that is due. Nothing must be put off. */
+  handleOfAny(id: EntryId): EntryHandle {
+    if (id >= this.#handles.end) return NO_HANDLE;
+    const handle = this.#handles.get(id);
+    if (isFree(handle) || this.#isHidden(handle)) return NO_HANDLE;
+    const hasLeft = this.dueCount > 0 && this.#expiring!.due.get(this.#slabs.keyOf(handle)) === id;
+    return hasLeft ? NO_HANDLE : handle;
+  }
+
+  /** Returns the key of an entry, as a string that shares memory with no other string. */
+  keyOf(handle: EntryHandle): IndexKey {
+    return this.#slabs.keyOf(handle);
   }
 
   view(): FrozenEntries {
@@ -487,6 +518,7 @@ export class Entries implements View, Leaving {
     max: number,
     visited: number,
     onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
+    onKept: (deadline: number, id: EntryId) => void,
   ): IndexKey | null {
     const walk = this.#orderedIndex.walk({
       ...ALL_KEYS,
@@ -509,6 +541,7 @@ export class Entries implements View, Leaving {
       const deadline = this.deadlineOf(handle);
       if (deadline === NO_DEADLINE || deadline > now) {
         run = null;
+        if (deadline !== NO_DEADLINE) onKept(deadline, id);
         continue;
       }
       if (run === null) {
@@ -550,10 +583,10 @@ export class Entries implements View, Leaving {
     });
   }
 
-  /** Runs the link queue, and moves the tail of the ordered index into its tree. */
-  #settle(): void {
+  /** Runs the link queue, has at most `max` due entries leave, and moves the tail of the ordered index into its tree. */
+  #settle(max = Number.POSITIVE_INFINITY): void {
     this.#links.run();
-    if (this.floor !== NO_FLOOR) this.#settleAllDue();
+    if (this.floor !== NO_FLOOR) this.#settleDue(max);
     if (this.#orderedIndex.isSettled) return;
     this.#links.guard.enter();
     this.#orderedIndex.settle();
@@ -563,11 +596,30 @@ export class Entries implements View, Leaving {
   /** Has all due entries leave the indexes. */
   leaveDue(): void {
     this.#links.runOutsideOfCommits();
-    if (this.floor !== NO_FLOOR) this.#settleAllDue();
+    if (this.floor !== NO_FLOOR) this.#settleDue(Number.POSITIVE_INFINITY);
   }
 
-  #settleAllDue(): void {
-    this.expiryHooks?.settleAll();
+  /** Has due entries leave the indexes. */
+  #settleDue(max: number): void {
+    this.expiryHooks?.settle(max);
+  }
+
+  /** Returns the number of keys in a range whose entries are due and have not left the indexes. */
+  #hiddenIn(bounds: KeyBounds): number {
+    let hidden = 0;
+    if (this.floor === NO_FLOOR) return hidden;
+    if (isUnbounded(bounds)) {
+      // Entries lie in memory about in the order of their ids. Their order by keys takes many times as long.
+      for (let id = 0; id < this.#handles.end; id++) {
+        const handle = this.#handles.get(id);
+        if (!isFree(handle) && this.#isHidden(handle)) hidden++;
+      }
+      for (const id of this.#expiring!.due.values()) if (this.#isHidden(this.#handles.get(id))) hidden--;
+      return hidden;
+    }
+    const walk = this.#orderedIndex.walk(bounds);
+    while (walk.advance()) if (this.#isHidden(this.#handles.get(walk.value))) hidden++;
+    return hidden;
   }
 
   /** Returns true for an entry that is due and that has not left the indexes yet. */

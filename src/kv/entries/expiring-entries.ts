@@ -39,7 +39,8 @@ export interface Leaving {
   leave(id: EntryId): IndexKey | null;
   /**
    * Removes entries with a deadline up to `now` from all indexes, in the order of keys: those behind the key `from`, at most
-   * `max`, of at most `visited` keys. Calls `onLeft` with each, and returns the last key that was visited, or null at the end.
+   * `max`, of at most `visited` keys. Calls `onLeft` with each, and `onKept` with each that has a later deadline. Returns the
+   * last key that was visited, or null at the end.
    */
   leaveInOrder(
     from: IndexKey | null,
@@ -47,7 +48,19 @@ export interface Leaving {
     max: number,
     visited: number,
     onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
+    onKept: (deadline: number, id: EntryId) => void,
   ): IndexKey | null;
+}
+
+/**
+ * A visit of all keys in their order, at which due entries leave. Meanwhile the heap has the items of the entries that were
+ * visited or have come since. So it is built anew, a little at a time, and no stale item has to be looked for in it.
+ */
+interface Sweep {
+  /** The last key that was visited; null before the first. */
+  key: IndexKey | null;
+  /** The most items that the rest of the visit adds to the heap. */
+  itemsLeft: number;
 }
 
 /** The expiring and the due entries of one space. */
@@ -66,10 +79,8 @@ export class ExpiringEntries {
   readonly #heap: DeadlineHeap;
   readonly #entries: Leaving;
   #staleMax = STALE_ITEMS_MIN;
-  /** True when an item may be earlier than the deadline of its entry, which was touched or put again. */
-  #hasDelayed = false;
-  /** The sweep that is under way: the time of its start, and the last key that it has visited. */
-  #sweep: { readonly now: number; key: IndexKey | null } | null = null;
+  /** The sweep that is under way, or null. */
+  #sweep: Sweep | null = null;
 
   /** A loader gives the heap and the list that it has filled, and the number of items in the heap. */
   constructor(entries: Leaving, heap = new DeadlineHeap(), due = new Map<IndexKey, EntryId>()) {
@@ -90,12 +101,19 @@ export class ExpiringEntries {
 
   /** A time before which nothing is due; infinity when nothing will be. */
   get earliest(): number {
-    return this.#heap.top;
+    // Nobody knows the deadlines that a sweep has not visited.
+    return this.#sweep === null ? this.#heap.top : NO_DEADLINE;
   }
 
   /** Makes sure that linked() needs no memory for so many entries. Throws NoSlabMemory. */
   reserve(entries: number): void {
-    this.#heap.reserve(entries);
+    // An entry that comes during a sweep may have two items: its own, and one of the visit.
+    this.#heap.reserve(this.#sweep === null ? entries : entries * 2 + this.#sweep.itemsLeft);
+  }
+
+  /** Gives back memory that is not needed. Call it outside of changes, when nothing is staged. */
+  trim(): void {
+    if (this.#sweep === null) this.#heap.trim();
   }
 
   /** Notes that an entry has another deadline than before, or none. */
@@ -104,18 +122,20 @@ export class ExpiringEntries {
       if (before !== NO_DEADLINE) this.count--;
       return;
     }
-    if (before === NO_DEADLINE) this.count++;
+    if (before === NO_DEADLINE) {
+      this.count++;
+      if (this.#sweep !== null) this.#sweep.itemsLeft++;
+    }
     // The item of an earlier deadline comes up first, and is put back then.
     if (before === NO_DEADLINE || deadline < before) this.#heap.push(deadline, id);
-    else this.#hasDelayed = true;
-    if (this.#heap.size > this.count * 2 + this.#staleMax) this.#dropStale();
+    this.#dropStale();
   }
 
   /** Notes that an entry with this deadline was removed from the indexes, for another reason than its deadline. */
   unlinked(deadline: number): void {
     if (deadline === NO_DEADLINE) return;
     this.count--;
-    if (this.#heap.size > this.count * 2 + this.#staleMax) this.#dropStale();
+    this.#dropStale();
   }
 
   /**
@@ -134,6 +154,7 @@ export class ExpiringEntries {
     let unknown = 0;
     const onDue = (key: IndexKey, id: EntryId, deadline: number): void => {
       this.count--;
+      if (this.#sweep !== null) this.#sweep.itemsLeft--;
       this.due.set(key, id);
       left++;
       if (deadline > known) unknown++;
@@ -141,7 +162,7 @@ export class ExpiringEntries {
     };
     if (this.#mustSweep(now)) this.#sweepOn(now, max, onDue);
     if (this.#sweep === null) this.#leaveByDeadline(now, max - left, onDue);
-    this.floor = this.#heap.top <= now ? now : NO_FLOOR;
+    this.floor = this.earliest <= now ? now : NO_FLOOR;
     return unknown;
   }
 
@@ -169,30 +190,33 @@ export class ExpiringEntries {
     }
   }
 
-  /** Returns true when so many entries are due that they leave in the order of keys. */
+  /** Returns true when a sweep is under way, or so many entries are due that one starts. */
   #mustSweep(now: number): boolean {
     const heap = this.#heap;
     if (this.#sweep !== null) return true;
     if (heap.size < SWEPT_ENTRIES_MIN || heap.top > now) return false;
     const due = heap.countDue(now);
-    const isLarge = due >= SWEPT_ENTRIES_MIN && due >= this.#entries.sizeInIndexes * SWEPT_FRACTION_MIN;
-    if (isLarge) this.#sweep = { now, key: null };
-    return isLarge;
+    if (due < SWEPT_ENTRIES_MIN || due < this.#entries.sizeInIndexes * SWEPT_FRACTION_MIN) return false;
+    // The heap had an item for each entry, and keeps its memory. So there is room for those that the sweep adds.
+    heap.clear();
+    this.#sweep = { key: null, itemsLeft: this.count };
+    return true;
   }
 
-  /** Goes on with a sweep over all keys. */
+  /** Goes on with a sweep. */
   #sweepOn(now: number, max: number, onDue: (key: IndexKey, id: EntryId, deadline: number) => void): void {
     const sweep = this.#sweep!;
-    sweep.key = this.#entries.leaveInOrder(sweep.key, now, max, max / SWEPT_FRACTION_MIN, onDue);
-    if (sweep.key !== null) return;
-    this.#sweep = null;
-    // All entries that were due at its start have left. Their items go with them, unless some are those of other deadlines.
-    if (!this.#hasDelayed) this.#heap.dropDue(sweep.now);
+    const onKept = (deadline: number, id: EntryId): void => {
+      sweep.itemsLeft--;
+      this.#heap.push(deadline, id);
+    };
+    sweep.key = this.#entries.leaveInOrder(sweep.key, now, max, max / SWEPT_FRACTION_MIN, onDue, onKept);
+    if (sweep.key === null) this.#sweep = null;
   }
 
   /** Hides the entries that are due at `now`. */
   hide(now: number): void {
-    if (this.#heap.top <= now && now > this.floor) this.floor = now;
+    if (this.earliest <= now && now > this.floor) this.floor = now;
   }
 
   /** Removes a key from the due list, and returns its id; undefined for a key that is not in it. */
@@ -244,9 +268,10 @@ export class ExpiringEntries {
     this.due.clear();
   }
 
+  /** Drops stale items when they are many. */
   #dropStale(): void {
+    if (this.#sweep !== null || this.#heap.size <= this.count * 2 + this.#staleMax) return;
     this.#heap.rebuild((id) => this.#entries.deadlineOfId(id), this.#entries.endOfIds);
-    this.#hasDelayed = false;
     // Items of due entries may be left, which the next items must not meet again and again.
     this.#staleMax = Math.max(STALE_ITEMS_MIN, (this.#heap.size - this.count) * 2);
   }

@@ -6,6 +6,7 @@
 // that were due then. Entries that are written later are judged by the clock alone.
 
 import type { IndexKey } from '../encoding/key-encoding.js';
+import type { Entries } from './entries.js';
 import { NO_FLOOR } from './expiring-entries.js';
 import type { LinkQueue } from './link-queue.js';
 import type { OnPosting } from './secondary-index.js';
@@ -58,7 +59,7 @@ export class Expiry {
     this.follow();
     this.spaces.add(space);
     space.entries.expiryHooks ??= {
-      settleAll: () => this.settleAll(space),
+      settle: (max) => this.#settleFound(space, max),
       left: (key, deadline, id) => {
         const log = this.#writeLog;
         if (log.isOpen) log.changeKey(space, key, true, deadline);
@@ -75,25 +76,35 @@ export class Expiry {
    */
   look(space: Space, now = this.now(), max = this.lookMax): void {
     this.meet(now);
-    if (!this.mayBeDue(space, now)) return;
+    if (this.mayBeDue(space, now)) this.#change(space, () => this.settle(space, now, max));
+  }
+
+  /** Has at most `max` entries leave the indexes of a space that were found due before. */
+  #settleFound(space: Space, max: number): void {
+    // The log knows the floor, or will know it.
+    this.#change(space, ({ floor }) => space.entries.settleDue(floor, max, floor));
+  }
+
+  #change(space: Space, change: (entries: Entries) => void): void {
     const { entries } = space;
     const { guard } = this.#links;
     // What was put off came before this moment.
     this.#links.run();
     guard.enter();
     space.beforeChange();
-    this.settle(space, now, max);
+    change(entries);
     space.earliest = entries.earliest;
     guard.leave();
   }
 
-  /** Forgets the spaces in which nothing expires any more. Call it outside of changes. */
+  /** Forgets the spaces in which nothing expires any more, and memory that the others do not need. Call it outside of changes. */
   tidy(): void {
     // A put that was put off may have a deadline.
     this.#links.run();
     for (const space of this.spaces) {
       const { expiringCount, dueCount } = space.entries;
       if (expiringCount === 0 && dueCount === 0) this.forget(space);
+      space.entries.trimDeadlines();
     }
   }
 
@@ -102,8 +113,8 @@ export class Expiry {
     return now >= space.earliest || space.entries.floor !== NO_FLOOR;
   }
 
-  /** Has all entries leave the indexes of a space that are due at `now` or were found due before. */
-  settleAll(space: Space, now: number = NO_TIME): void {
+  /** Has all entries leave the indexes of a space that are due at `now`. */
+  settleAll(space: Space, now: number): void {
     this.look(space, now, Number.POSITIVE_INFINITY);
   }
 

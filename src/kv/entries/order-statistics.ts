@@ -27,6 +27,22 @@ export function rankOf<V>(tree: Tree<V>, bounds: KeyBounds, edge: Edge): number 
   return rank + placeOf(node.keys, bounds, edge);
 }
 
+/** Returns the highest key below `key`, and the lowest that is `key` or above it; undefined where there is none. */
+export function keysBeside<V>(
+  tree: Tree<V>,
+  key: IndexKey,
+): readonly [below: IndexKey | undefined, next: IndexKey | undefined] {
+  let below: IndexKey | undefined;
+  for (let node = rootOf(tree); ; ) {
+    const at = countBelow(node.keys, key, false);
+    // The key of a child is its highest.
+    if (at > 0) below = node.keys[at - 1];
+    const child = node.children?.[at];
+    if (child === undefined) return [below, node.keys[at]];
+    node = child;
+  }
+}
+
 /** Returns how many of `keys`, which ascend, are below an edge of the range. */
 export function placeOf(keys: readonly IndexKey[], bounds: KeyBounds, edge: Edge): number {
   if (edge === 'start')

@@ -8,9 +8,9 @@
 // shared node, it copies the node and marks the children as shared. The arrays of a shared node never change, so writes
 // to the original do not affect a walk over a clone.
 
-import { ALL_KEYS, type KeyBounds, LOWEST_KEY, successorOf } from '../encoding/key-bounds.js';
+import { ALL_KEYS, isUnbounded, type KeyBounds, LOWEST_KEY, successorOf } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { countIn, rankOf } from './order-statistics.js';
+import { countIn, keysBeside, rankOf } from './order-statistics.js';
 import { BTree, bulkLoad, type Tree, union } from './sorted-btree.js';
 import { TreeWalk } from './tree-walk.js';
 import { UNSORTED_KEYS_MAX, UnsortedKeys } from './unsorted-keys.js';
@@ -83,6 +83,11 @@ export class OrderedIndex<V extends object | number> {
   /** Returns the lowest key that is `key` or above it, with its value; undefined when there is none. */
   lowestFrom(key: IndexKey): readonly [key: IndexKey, value: V] | undefined {
     return this.#wholeTree.getPairOrNextHigher(key);
+  }
+
+  /** Returns the highest key below `key`, and the lowest that is `key` or above it; undefined where there is none. */
+  beside(key: IndexKey): readonly [below: IndexKey | undefined, next: IndexKey | undefined] {
+    return keysBeside(this.#wholeTree, key);
   }
 
   /** Sets the value of a key. Returns true when the key was not there. */
@@ -209,14 +214,17 @@ export class OrderedIndex<V extends object | number> {
     const merged = new OrderedIndexLoader<V>(this.#nodeEntriesMax);
     const old = new TreeWalk(this.#tree, ALL_KEYS, false, Number.POSITIVE_INFINITY, 0);
     let hasOld = old.advance();
-    for (let at = 0; at < places.length; at++) {
-      if (at % LOAD_CHUNK_KEYS === 0) yield;
-      const place = places[at]!;
-      const key = keys[place]!;
-      for (; hasOld && old.key < key; hasOld = old.advance()) merged.add(old.key, old.value);
-      merged.add(key, values[place]!);
+    for (let at = 0; hasOld || at < places.length; ) {
+      if (merged.size % LOAD_CHUNK_KEYS === 0) yield;
+      const place = places[at];
+      if (place !== undefined && !(hasOld && old.key < keys[place]!)) {
+        merged.add(keys[place]!, values[place]!);
+        at++;
+      } else {
+        merged.add(old.key, old.value);
+        hasOld = old.advance();
+      }
     }
-    for (; hasOld; hasOld = old.advance()) merged.add(old.key, old.value);
     this.#tree = merged.finish().#tree;
   }
 
@@ -280,10 +288,15 @@ export class OrderedIndexLoader<V extends object | number> {
   add(key: IndexKey, value: V): boolean {
     if (this.#lastKey !== undefined && key <= this.#lastKey) return false;
     this.#lastKey = key;
+    this.addNext(key, value);
+    return true;
+  }
+
+  /** Adds a key that is known to be above the last one. It does not look at the key, which may not be in the cache. */
+  addNext(key: IndexKey, value: V): void {
     this.#keys.push(key);
     this.#values.push(value);
     if (this.#keys.length >= this.#chunkKeys) this.#appendChunk();
-    return true;
   }
 
   /** Returns the index. The loader must not be used any more. */
@@ -298,6 +311,22 @@ export class OrderedIndexLoader<V extends object | number> {
     this.#keys = [];
     this.#values = [];
   }
+}
+
+/** Makes an index of keys in any order. Yields between parts of the work. The keys must not be changed any more. */
+export function* treeOf<V extends object | number>(
+  unsorted: UnsortedKeys<V>,
+): Generator<void, OrderedIndex<V>, void> {
+  const { keys, values } = unsorted;
+  const loader = new OrderedIndexLoader<V>();
+  if (keys.length === 0) return loader.finish();
+  const places = yield* unsorted.sorted();
+  for (let at = 0; at < places.length; at++) {
+    if (at % LOAD_CHUNK_KEYS === 0) yield;
+    const place = places[at]!;
+    loader.addNext(keys[place]!, values[place]!);
+  }
+  return loader.finish();
 }
 
 /**
@@ -321,10 +350,6 @@ function compareCodeUnits(a: IndexKey, b: IndexKey): number {
   // `===` is faster than a second `<` or `>`: it tells strings of unequal length apart without reading their
   // characters.
   return a < b ? -1 : a === b ? 0 : 1;
-}
-
-function isUnbounded(bounds: KeyBounds): boolean {
-  return bounds.low === undefined && bounds.high === undefined;
 }
 
 /** Returns the lowest possible key in the range. */

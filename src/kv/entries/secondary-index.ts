@@ -4,14 +4,15 @@
 // The table of postings by id makes removals independent of those functions: a delete, a clear or an expiry needs no value.
 
 import { inspect } from 'node:util';
-import { KeelsonError } from '../../errors.js';
+import { type ArgumentName, KeelsonError } from '../../errors.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { type Posting, type ValueBytes, valueBytesOf } from '../encoding/postings.js';
 import type { EntryId } from './handles-view.js';
 import { IdTable } from './id-table.js';
 import type { LinkQueue } from './link-queue.js';
-import { OrderedIndex } from './ordered-index.js';
+import { OrderedIndex, treeOf } from './ordered-index.js';
+import { UNSORTED_KEYS_MAX, UnsortedKeys } from './unsorted-keys.js';
 import type { IndexWalk, OrderedKeySet } from './view.js';
 
 /** The postings of one entry in one index: none, one, or several that ascend. */
@@ -30,6 +31,19 @@ export type OnPosting = (index: SecondaryIndex, posting: Posting) => void;
 
 /** The size of a posting beside its characters, in bytes: the string, and its places in the tree and in the table. */
 const POSTING_BYTES = 40;
+
+/** The changed postings that a load corrects between two yields. */
+const CHANGES_PER_PART = 1024;
+
+/**
+ * The load of an index: the postings that its build gathers, which become the tree. The postings that writes change meanwhile,
+ * and their ids, are corrected in it afterwards: the table of postings is right at any time.
+ */
+interface IndexLoad {
+  readonly gathered: UnsortedKeys<EntryId>;
+  readonly changed: Posting[];
+  readonly changedIds: EntryId[];
+}
 
 /** The postings of an index, live or as they were at one moment. */
 export interface IndexView extends OrderedKeySet {
@@ -119,6 +133,8 @@ export class SecondaryIndex implements IndexView {
   readonly name: string;
   readonly namespace: string;
   readonly spec: IndexSpec;
+  /** The name of the result of the function in messages. */
+  readonly resultName: ArgumentName;
   #state: 'building' | 'ready' | 'off' = 'building';
   /** The reason why the index is off. */
   #error: unknown = null;
@@ -128,6 +144,8 @@ export class SecondaryIndex implements IndexView {
   #tree = new OrderedIndex<EntryId>();
   readonly #table = new IdTable<EntryPostings>();
   #characters = 0;
+  /** The load while the index is built, or null. */
+  #load: IndexLoad | null = null;
   /** The values of due entries whose removal is not in the log. */
   #due: DueValues | null = null;
 
@@ -137,6 +155,7 @@ export class SecondaryIndex implements IndexView {
     this.name = name;
     this.spec = spec;
     this.#links = links;
+    this.resultName = { toString: () => `the result of the index ${this.shown}` };
   }
 
   /** Returns the same index, which is not built. */
@@ -249,10 +268,48 @@ export class SecondaryIndex implements IndexView {
     else this.#replace(id, listOf(previous), listOf(postings), onPosting);
   }
 
-  /** Sets the postings of an entry outside of a change of it. */
+  /** Sets the postings of an entry that has none, outside of a change of it. */
   add(id: EntryId, postings: EntryPostings): void {
+    const load = this.#load;
     this.#links.guard.enter();
-    this.put(id, postings, null);
+    if (load === null || load.gathered.size + listOf(postings).length > UNSORTED_KEYS_MAX)
+      this.put(id, postings, null);
+    else {
+      this.#table.set(id, postings);
+      for (const posting of listOf(postings)) {
+        load.gathered.add(posting, id);
+        this.#characters += posting.length;
+      }
+    }
+    this.#links.guard.leave();
+  }
+
+  /** Gathers the postings of later calls of add(), which endLoad() makes a tree of. Call it while the index is empty. */
+  startLoad(): void {
+    this.#load = { gathered: new UnsortedKeys(), changed: [], changedIds: [] };
+  }
+
+  /** Makes a tree of the postings that were gathered. Yields between parts of the work, and the index may change meanwhile. */
+  *endLoad(): Generator<void, void, void> {
+    const load = this.#load;
+    if (load === null) return;
+    const { gathered, changed, changedIds } = load;
+    const tree = yield* treeOf(gathered);
+    // The index may have been cleared meanwhile.
+    if (this.#load !== load) return;
+    this.#tree = tree;
+    this.#load = null;
+    for (let at = 0; at < changed.length; at++) {
+      if (at % CHANGES_PER_PART === 0) yield;
+      this.#correct(changed[at]!, changedIds[at]!);
+    }
+  }
+
+  /** Makes the tree agree with the table about a posting. */
+  #correct(posting: Posting, id: EntryId): void {
+    this.#links.guard.enter();
+    if (listOf(this.#table.get(id) ?? null).includes(posting)) this.#tree.set(posting, id);
+    else this.#tree.delete(posting);
     this.#links.guard.leave();
   }
 
@@ -261,17 +318,31 @@ export class SecondaryIndex implements IndexView {
     const previous = this.#table.get(id);
     if (previous === undefined) return;
     this.#table.set(id, undefined);
-    for (const posting of listOf(previous)) this.#delete(posting, onPosting);
+    for (const posting of listOf(previous)) this.#delete(posting, id, onPosting);
   }
 
   /** Removes an entry that was found due. A unique index knows its value until the log removes it. */
   leave(id: EntryId, key: IndexKey, onPosting: OnPosting | null): void {
-    const postings = this.#table.get(id);
-    if (this.isUnique && typeof postings === 'string') {
-      this.#due ??= new DueValues();
-      this.#due.add(valueBytesOf(postings, key), key);
-    }
+    this.addDue(key, this.#table.get(id));
     this.remove(id, onPosting);
+  }
+
+  /**
+   * Returns a posting of another entry with the value of a posting, whose bytes are its first `valueLength`; undefined when
+   * there is none. The index is unique and ready, so at most one entry has the value, and its posting is right beside.
+   */
+  doubleOf(posting: Posting, valueLength: number): Posting | undefined {
+    const [below, next] = this.#settled.beside(posting);
+    if (next === posting) return undefined;
+    if (next !== undefined && beginAlike(next, posting, valueLength)) return next;
+    return below !== undefined && beginAlike(below, posting, valueLength) ? below : undefined;
+  }
+
+  /** Notes the postings of a due entry, whose removal is not in the log. Only a unique index needs them. */
+  addDue(key: IndexKey, postings: EntryPostings | undefined): void {
+    if (!this.isUnique || typeof postings !== 'string') return;
+    this.#due ??= new DueValues();
+    this.#due.add(valueBytesOf(postings, key), key);
   }
 
   /** Notes that the log removes a due entry. */
@@ -288,6 +359,7 @@ export class SecondaryIndex implements IndexView {
   clear(onAll: ((index: SecondaryIndex) => void) | null): void {
     if (onAll !== null && this.#tree.size > 0) onAll(this);
     this.#tree = new OrderedIndex();
+    this.#load = null;
     this.#due = null;
     this.#table.clear();
     this.#characters = 0;
@@ -304,19 +376,21 @@ export class SecondaryIndex implements IndexView {
     for (const posting of previous) {
       while (at < next.length && next[at]! < posting) this.#add(next[at++]!, id, onPosting);
       if (next[at] === posting) at++;
-      else this.#delete(posting, onPosting);
+      else this.#delete(posting, id, onPosting);
     }
     while (at < next.length) this.#add(next[at++]!, id, onPosting);
   }
 
   #add(posting: Posting, id: EntryId, onPosting: OnPosting | null): void {
-    this.#tree.set(posting, id);
+    if (this.#load === null) this.#tree.set(posting, id);
+    else noteChange(this.#load, posting, id);
     this.#characters += posting.length;
     onPosting?.(this, posting);
   }
 
-  #delete(posting: Posting, onPosting: OnPosting | null): void {
-    this.#tree.delete(posting);
+  #delete(posting: Posting, id: EntryId, onPosting: OnPosting | null): void {
+    if (this.#load === null) this.#tree.delete(posting);
+    else noteChange(this.#load, posting, id);
     this.#characters -= posting.length;
     onPosting?.(this, posting);
   }
@@ -349,6 +423,11 @@ export class SecondaryIndex implements IndexView {
   }
 }
 
+function noteChange({ changed, changedIds }: IndexLoad, posting: Posting, id: EntryId): void {
+  changed.push(posting);
+  changedIds.push(id);
+}
+
 /** Returns the lowest posting of an index value and its id, or undefined. */
 function firstIn(
   tree: OrderedIndex<EntryId>,
@@ -356,6 +435,13 @@ function firstIn(
 ): readonly [posting: Posting, id: EntryId] | undefined {
   const found = tree.lowestFrom(bytes);
   return found?.[0].startsWith(bytes) ? found : undefined;
+}
+
+/** Returns true when the first `length` code units are those of `other`. Makes no string, unlike startsWith(). */
+function beginAlike(one: string, other: string, length: number): boolean {
+  let at = 0;
+  while (at < length && one.charCodeAt(at) === other.charCodeAt(at)) at++;
+  return at === length;
 }
 
 const NONE: readonly Posting[] = [];

@@ -22,6 +22,8 @@ export class SpaceIndexes {
   readonly hasUnique: boolean;
 
   readonly codecs: IndexedCodecs;
+  /** The number of puts that were looked at: see write/index-postings.ts. */
+  puts = 0;
 
   constructor(list: readonly SecondaryIndex[], codecs: IndexedCodecs) {
     this.codecs = codecs;

@@ -200,7 +200,9 @@ export class StoreViews {
 }
 
 function freezeFor(views: readonly StoreView[], space: Space, areShort: boolean): void {
-  const entries = space.freeze(areShort, views[0]!.now === KEEPS_DUE);
+  // Those with due entries have no indexes, which other views need.
+  const keepsDue = views.every(({ now }) => now === KEEPS_DUE);
+  const entries = space.freeze(areShort, keepsDue);
   for (const view of views) view.keep(space, entries);
 }
 

@@ -18,8 +18,8 @@ export const UNSORTED_KEYS_MAX = PLACE_WEIGHT;
 /** Limit of the units of a key that its code may count. */
 const CODED_UNITS_MAX = 64;
 
-/** Numbers that are sorted or merged, or keys that are looked at, between two yields: a few milliseconds. */
-const SLICE_KEYS = 2 ** 17;
+/** Numbers that are sorted or merged, or keys that are looked at, between two yields: about a millisecond. */
+const SLICE_KEYS = 2 ** 14;
 
 /** How the code of a key is made: the lowest unit and the weight at each place. */
 interface Coding {

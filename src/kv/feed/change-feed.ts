@@ -7,12 +7,17 @@ import type { Lsn } from '../../journal/index.js';
 import type { RecordFeed, RecordWindow } from '../../journal/internal.js';
 import { FRAME_OVERHEAD_BYTES } from '../../storage/index.js';
 import type { Space } from '../entries/space.js';
-import { ChangeDecoder, type DecodedStore } from './change-decoder.js';
+import { ChangeDecoder, type DecodedStore, hasDropped } from './change-decoder.js';
 import { type ChangeFilter, EVERYTHING } from './change-filter.js';
 import type { Change, ChangeGroup } from './change-types.js';
+import { FeedSchema } from './feed-schema.js';
+import { OperationsReader, type RecordOperation } from './record-operations.js';
 
 /** A feed with a filter tells how far it is after this much log of which it tells nothing. */
 const SILENT_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Feeds share the operations of so many bytes of each commit. Those of small records take several times the memory. */
+const SHARED_OPERATIONS_BYTES_MAX = 1024 * 1024;
 
 /** The input of a change feed. */
 export interface ChangeFeedPlan {
@@ -41,8 +46,11 @@ export function iterateChanges(plan: ChangeFeedPlan, turns: FairTurns): AsyncIte
 class ChangeFeed implements BatchSource<ChangeGroup> {
   readonly #plan: ChangeFeedPlan;
   readonly #isFiltered: boolean;
-  #decoder: ChangeDecoder | null = null;
+  readonly #decoder: ChangeDecoder;
+  #reader: OperationsReader | null = null;
   #window: RecordWindow | null = null;
+  /** The number of records that were read of the window. */
+  #windowRecords = 0;
   /** The LSN of the last record, or 0 before the first. */
   #lsn = 0;
   /** The LSN of the last group, or where the feed starts. */
@@ -52,26 +60,29 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
 
   constructor(plan: ChangeFeedPlan) {
     this.#plan = plan;
+    this.#decoder = new ChangeDecoder(plan.store, plan.filter);
     this.#isFiltered = plan.filter !== EVERYTHING;
     this.#toldLsn = plan.fromLsn;
     this.#isOver = plan.fromLsn >= plan.endLsn;
   }
 
   take(): ChangeGroup | undefined {
-    const window = this.#window;
-    if (window === null) return undefined;
-    while (!this.#isOver && window.next()) {
-      const changes = this.#changesOf(window);
-      if (changes !== null) return this.#group(changes);
+    while (this.#window !== null) {
+      const window: RecordWindow = this.#window;
+      while (!this.#isOver && window.next()) {
+        const changes = this.#changesOf(window);
+        if (changes !== null) return this.#group(changes);
+      }
+      // A filter may take nothing of many windows. So more() fetches its windows, and the event loop gets a turn after each.
+      this.#enter(this.#isOver || this.#isFiltered ? null : this.#plan.records.take());
     }
-    this.#window = null;
     const isCaughtUp = this.#isOver || this.#plan.records.isCaughtUp;
     return this.#isFiltered && isCaughtUp && this.#lsn > this.#toldLsn ? this.#group([]) : undefined;
   }
 
   async more(): Promise<boolean> {
     if (this.#isOver) return false;
-    this.#window = await this.#plan.records.next();
+    this.#enter(await this.#plan.records.next());
     if (this.#window !== null) return true;
     if (!this.#isClosed && this.#plan.endLsn < Number.POSITIVE_INFINITY) throw this.#plan.closed();
     return false;
@@ -83,12 +94,16 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
     this.#plan.records.close();
   }
 
+  #enter(window: RecordWindow | null): void {
+    this.#window = window;
+    this.#windowRecords = 0;
+  }
+
   /** Returns the changes of the next record, or null if there is nothing to tell. */
-  #changesOf({ lsn, bytes, start, end }: RecordWindow): readonly Change[] | null {
-    const { store, spaces, isCurrent, fromLsn, endLsn, filter } = this.#plan;
-    this.#decoder ??= new ChangeDecoder(store, spaces, isCurrent);
-    const decoder = this.#decoder;
-    decoder.read(bytes, start, end);
+  #changesOf(window: RecordWindow): readonly Change[] | null {
+    const { fromLsn, endLsn, filter } = this.#plan;
+    const { lsn, start, end } = window;
+    const operations = this.#read(window);
     if (this.#lsn < fromLsn && lsn > fromLsn && !this.#startsHere(lsn, end - start)) {
       throw new RangeError(
         `since: expected the LSN of a write, got ${fromLsn}, which is inside the record that ends at ${lsn}`,
@@ -97,10 +112,24 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
     this.#lsn = lsn;
     if (lsn <= fromLsn) return null;
     if (lsn >= endLsn) this.#isOver = true;
-    const changes = decoder.changes(filter);
-    if (this.#isFiltered && decoder.hasDropped(filter)) this.#isOver = true;
+    const changes = this.#decoder.changes(operations, window.bytes);
+    if (this.#isFiltered && hasDropped(operations, filter)) this.#isOver = true;
     const isSilent = changes.length === 0 && (!this.#isFiltered || lsn - this.#toldLsn < SILENT_BYTES_MAX);
     return isSilent ? null : changes;
+  }
+
+  /** Returns the operations of the record that the window has found. Another feed may have read them. */
+  #read({ bytes, start, end, shared }: RecordWindow): readonly RecordOperation[] {
+    const place = this.#windowRecords++;
+    const list =
+      end <= SHARED_OPERATIONS_BYTES_MAX ? (shared as (readonly RecordOperation[] | null)[] | null) : null;
+    const known = list?.[place] ?? null;
+    if (known !== null) return known;
+    const { store, spaces, isCurrent } = this.#plan;
+    this.#reader ??= new OperationsReader(new FeedSchema(store.schema, spaces, isCurrent), store.schema);
+    const operations = this.#reader.read(bytes, start, end);
+    if (list?.length === place) list.push(this.#reader.isOfSchema ? null : operations);
+    return operations;
   }
 
   /** Returns true if the record that ends at `lsn` starts where the feed does. */

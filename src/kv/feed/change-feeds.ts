@@ -3,11 +3,12 @@
 import type { KeelsonError } from '../../errors.js';
 import { FairTurns } from '../../fair-turns.js';
 import type { RecordFeed, RecordFeedOptions } from '../../journal/internal.js';
+import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { Schema } from '../entries/schema.js';
 import type { Space } from '../entries/space.js';
 import { iterateChanges } from './change-feed.js';
-import type { ChangeFilter } from './change-filter.js';
+import { type ChangeFilter, filterOf } from './change-filter.js';
 import type { ChangeGroup } from './change-types.js';
 import { type ResolvedChangesOptions, startOf } from './changes-options.js';
 
@@ -44,6 +45,15 @@ export class ChangeFeeds {
 
   constructor(store: FedStore) {
     this.#store = store;
+  }
+
+  /** Returns what open() returns, for the changes of one space within bounds. */
+  openOf(
+    space: Space,
+    bounds: KeyBounds,
+    options: ResolvedChangesOptions,
+  ): AsyncIterableIterator<ChangeGroup> {
+    return this.open(options, filterOf(space, bounds, this.#store.fedLog.isOwn));
   }
 
   /**

@@ -16,6 +16,19 @@ export interface ChangeFilter {
 /** The filter that lets all changes through. */
 export const EVERYTHING: ChangeFilter = { isOf: () => true, bounds: ALL_KEYS };
 
+/**
+ * Returns the filter of the changes of one space within bounds. `isOwn` is false in a store that was opened read-only: there
+ * the log gives a space its id when it creates it, and the id may be that of another space before.
+ */
+export function filterOf(space: Space, bounds: KeyBounds, isOwn: boolean): ChangeFilter {
+  let id = isOwn || space.isThere ? space.id : null;
+  const isOf = (other: Space): boolean => {
+    if (id === null && other.equals(space)) id = other.id;
+    return other.id === id;
+  };
+  return { isOf, bounds };
+}
+
 /** Returns the bounds of the keys that are within both; null if no key can be. */
 export function cut(one: KeyBounds, other: KeyBounds): KeyBounds | null {
   const isLow = isTighterLow(one, other) ? one : other;

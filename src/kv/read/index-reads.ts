@@ -8,12 +8,12 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import {
   keyOf,
   type Posting,
+  readPosting,
   resolveValueRange,
   toValueBytes,
   type ValueBytes,
 } from '../encoding/postings.js';
 import { BOUND_NAMES, type KeyRange, RANGE_NAMES, type RangeOptions } from '../encoding/range.js';
-import { readPart } from '../encoding/tuple-key-reader.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import type { IndexView, SecondaryIndex } from '../entries/secondary-index.js';
 import type { IndexWalk, OrderedKeys, View, Walkable } from '../entries/view.js';
@@ -145,9 +145,9 @@ export class IndexReads<K, V> implements Index<K, V> {
 
   #entryAt(view: IndexedWalkable, posting: Posting, id: EntryId): [TuplePart, K, V] {
     const { key, value } = this.codecs;
-    const { part, end } = readPart(posting);
-    const indexKey = posting.slice(end);
-    return [part, key.fromIndexKey(indexKey), view.read(indexKey, id, value.decode)];
+    const { value: indexValue, keyAt } = readPosting(posting);
+    const indexKey = posting.slice(keyAt);
+    return [indexValue, key.fromIndexKey(indexKey), view.read(indexKey, id, value.decode)];
   }
 
   /** Returns an iterator over a view that is taken now. `project` makes the items. */

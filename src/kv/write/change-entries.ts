@@ -170,7 +170,8 @@ function clear(schema: Schema, space: Space, bounds: KeyBounds): number {
   const { writeLog } = schema;
   const log = postingLog(schema, space);
   const count = entries.deleteRange(bounds, (id) => indexes.remove(id, log));
-  if (entries.sizeInIndexes === 0)
+  // A unique index knows the values of due entries, until the log removes them.
+  if (entries.sizeInIndexes === 0 && entries.dueCount === 0)
     indexes.clear(writeLog.isOpen ? (index) => writeLog.changeAllPostings(space, index) : null);
   return count;
 }

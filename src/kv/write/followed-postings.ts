@@ -1,14 +1,14 @@
 // The postings of writes that another process has made. Such a write cannot be refused, so an index is given up when its
 // function fails, or when two entries have the same value in it and it is unique.
 
-import type { LinkQueue } from '../entries/link-queue.js';
+import type { Schema } from '../entries/schema.js';
 import type { EntryPostings, SecondaryIndex } from '../entries/secondary-index.js';
 import type { PostingMaker } from './index-postings.js';
-import { firstDouble } from './uniqueness.js';
+import { alreadyDouble, firstDouble } from './uniqueness.js';
 import { PUT, type WriteSet } from './write-set.js';
 
 /** Makes the postings of all puts of a write that was read. Call it before the write is applied. Runs foreign code. */
-export function makeFollowedPostings(maker: PostingMaker, links: LinkQueue, writes: WriteSet): void {
+export function makeFollowedPostings(maker: PostingMaker, schema: Schema, writes: WriteSet): void {
   for (let at = 0; at < writes.count; at++) {
     const indexes = writes.spaces[at]?.indexes ?? null;
     if (writes.kinds[at] !== PUT || indexes === null) continue;
@@ -16,9 +16,16 @@ export function makeFollowedPostings(maker: PostingMaker, links: LinkQueue, writ
     writes.setPostings(at, indexes, made);
   }
   if (!writes.hasPostings) return;
+  leaveDue(schema, writes);
+  const next = () => firstDouble(writes, alreadyDouble);
+  for (let double = next(); double !== null; double = next()) double.index.turnOff(double.error);
+}
+
+/** Has the entries leave that the log has found due: they hold no value of a unique index. */
+function leaveDue({ links, expiry }: Schema, { count, spaces, highestNow }: WriteSet): void {
   links.run();
-  for (let double = firstDouble(writes); double !== null; double = firstDouble(writes))
-    double.index.turnOff(double.error);
+  if (highestNow > 0) expiry.foundInLog(highestNow);
+  for (let at = 0; at < count; at++) spaces[at]!.entries.leaveDue();
 }
 
 function followedPostings(

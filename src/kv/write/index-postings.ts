@@ -2,7 +2,7 @@
 // it. While one runs, nobody may write: see FunctionGuard.
 
 import { inspect, types } from 'node:util';
-import { type ArgumentName, misuse } from '../../errors.js';
+import { misuse } from '../../errors.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { type Posting, toPosting } from '../encoding/postings.js';
 import { type EntryPostings, listOf, type SecondaryIndex } from '../entries/secondary-index.js';
@@ -14,6 +14,13 @@ import { PUT, type WriteSet } from './write-set.js';
 
 /** The most times that postings of a write are made, when indexes are declared meanwhile. */
 const TRIES_MAX = 3;
+
+/**
+ * The entry that a put replaces is compared with its postings for the first puts of a namespace, and then for one of many. It
+ * costs as much as the rest of the index, and only finds wrong functions: what is removed from an index is what was put there.
+ */
+const COMPARED_FIRST = 1024;
+const COMPARED_EVERY = 64;
 
 /** Reads the value of an entry. */
 export type ReadValue = <T>(decode: (bytes: Uint8Array, start: number, end: number) => T) => T;
@@ -27,8 +34,8 @@ export class PostingMaker {
   }
 
   /**
-   * Makes the postings of all puts of a write that lack them, and checks those of the entries that they replace. Runs foreign
-   * code.
+   * Makes the postings of all puts of a write that lack them, and compares those of some entries that they replace. Runs
+   * foreign code.
    *
    * @throws KEELSON_NOT_READY while a unique index is built, a TypeError for a wrong result and for a function that no longer
    * returns what it has returned for an entry, KEELSON_KEY_TOO_LARGE, KEELSON_DECODE, and what a function throws.
@@ -40,32 +47,25 @@ export class PostingMaker {
       for (let at = 0; at < writes.count; at++) if (!isComplete(writes, at)) this.make(writes, at);
     }
     for (let at = 0; at < writes.count; at++)
-      if (isIndexed(writes, at)) this.#checkReplaced(writes.spaces[at]!, writes.keys[at]!);
+      if (isIndexed(writes, at) && isComparedNext(writes.spaces[at]!.indexes!))
+        this.#compareReplaced(writes.spaces[at]!, writes.keys[at]!);
   }
 
   /** Makes the postings of a put into a space with indexes. Throws what complete() throws. */
   make(writes: WriteSet, at: number): void {
     const indexes = writes.spaces[at]!.indexes!;
     assertNoUniqueBuilding(indexes);
-    writes.setPostings(
-      at,
-      indexes,
-      this.of(indexes, writes.keys[at]!, (decode) => writes.readValue(at, decode)),
-    );
+    const made = this.#of(indexes, writes.keys[at]!, (decode) => writes.readValue(at, decode));
+    writes.setPostings(at, indexes, made);
   }
 
   /** Returns the postings of an entry: one for each index, in their order. Runs foreign code. */
-  of({ codecs, list }: SpaceIndexes, key: IndexKey, read: ReadValue): readonly EntryPostings[] {
+  #of({ codecs, list }: SpaceIndexes, key: IndexKey, read: ReadValue): readonly EntryPostings[] {
     const around = this.#guard.enterIndex();
     try {
       const value = read(codecs.value.decode);
       const givenKey = codecs.key.fromIndexKey(key);
-      const made: EntryPostings[] = [];
-      for (let at = 0; at < list.length; at++) {
-        const index = list[at]!;
-        made.push(index.isOff ? null : postingsIn(index, key, givenKey, value));
-      }
-      return made;
+      return list.map((index) => (index.isOff ? null : postingsIn(index, key, givenKey, value)));
     } finally {
       this.#guard.leaveIndex(around);
     }
@@ -82,17 +82,23 @@ export class PostingMaker {
   }
 
   /** Throws a TypeError when the functions return something else for the entry of a key than they did. */
-  #checkReplaced({ entries, indexes, keyCodec }: Space, key: IndexKey): void {
+  #compareReplaced({ entries, indexes, keyCodec }: Space, key: IndexKey): void {
     const handle = entries.findLinked(key);
     if (handle === undefined) return;
     const id = entries.idOf(handle);
-    const made = this.of(indexes!, key, (decode) => entries.read(handle, decode));
+    const made = this.#of(indexes!, key, (decode) => entries.read(handle, decode));
     for (const [at, index] of indexes!.list.entries()) {
       const postings = index.postingsOf(id);
       if (postings !== undefined && !index.isOff && !areEqual(postings, made[at]!))
         throw otherResult(index, keyCodec.fromIndexKey(key));
     }
   }
+}
+
+/** Counts a put into a space. Returns true when the entry that it replaces is to be compared. */
+function isComparedNext(indexes: SpaceIndexes): boolean {
+  const puts = indexes.puts++;
+  return puts < COMPARED_FIRST || puts % COMPARED_EVERY === 0;
 }
 
 /** Returns true when all puts of a write have the postings that their spaces need. */
@@ -117,33 +123,34 @@ export function assertNoUniqueBuilding({ hasUnique, list }: SpaceIndexes): void 
 
 function postingsIn(index: SecondaryIndex, key: IndexKey, givenKey: unknown, value: unknown): EntryPostings {
   const result = index.spec.fn(value as never, givenKey as never);
-  // A promise is refused, and nobody else waits for it.
-  if (types.isPromise(result)) ignoreRejection(result);
-  if (!index.spec.isMany) return result === undefined ? null : toPosting(resultOf(index), result, key);
+  ignoreIfPromise(result);
+  if (!index.spec.isMany) return result === undefined ? null : toPosting(index.resultName, result, key);
   if (!Array.isArray(result))
     throw misuse(
-      resultOf(index),
+      index.resultName,
       'an array of index values, because the index is made with index.many()',
       result,
     );
-  const argument = resultOf(index);
   const postings = new Set<Posting>();
-  for (let at = 0; at < result.length; at++)
-    postings.add(toPosting({ toString: () => `${argument}[${at}]` }, result[at], key));
+  try {
+    for (let at = 0; at < result.length; at++)
+      postings.add(toPosting({ toString: () => `${index.resultName}[${at}]` }, result[at], key));
+  } catch (error) {
+    for (let at = 0; at < result.length; at++) ignoreIfPromise(result[at]);
+    throw error;
+  }
   if (postings.size > 1) return [...postings].sort(byCodeUnits);
   const [posting = null] = postings;
   return posting;
 }
 
-function byCodeUnits(a: string, b: string): number {
-  return a < b ? -1 : 1;
+/** A promise is refused, and nobody else waits for it. */
+function ignoreIfPromise(value: unknown): void {
+  if (types.isPromise(value)) ignoreRejection(value);
 }
 
-/** Returns the name of the result of an index function in a message. */
-function resultOf({ name, namespace }: SecondaryIndex): ArgumentName {
-  return {
-    toString: () => `the result of the index ${inspect(name)} of the namespace ${JSON.stringify(namespace)}`,
-  };
+function byCodeUnits(a: string, b: string): number {
+  return a < b ? -1 : 1;
 }
 
 function areEqual(one: EntryPostings, other: EntryPostings): boolean {

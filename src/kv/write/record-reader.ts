@@ -232,6 +232,7 @@ function readOfSchema(opcode: number, flags: number, cursor: Reading): void {
   const name = readText(record, cursor, end);
   const keyCodec = readKeyEncoding(record, cursor, end);
   const definition = new SpaceDefinition(name, keyCodec, readText(record, cursor, end));
+  into.definesSpaces = true;
   const known = schema.enteredSpace(id) ?? into.created(id);
   // The log repeats the definition of a space, so that the log can be read from this record on.
   if (known === undefined) into.addCreate(schema.spaceToCreate(id, definition), flags === DEFINED_AGAIN);

@@ -8,9 +8,15 @@ import type { Expiry } from '../entries/expiry.js';
 import type { WritePath } from './write-path.js';
 import type { WriteSet } from './write-set.js';
 
-/** The most entries that one record of the background task removes, and the most time that it takes to find them. */
-const SLICE_ENTRIES_MAX = 256;
+/**
+ * A slice removes entries by one record, and takes this time at most: finding them, the commit, and its part of a compaction.
+ * So slices become smaller when one took longer, and larger again when one did not.
+ */
 const SLICE_MS_MAX = 1;
+const SLICE_ENTRIES_MIN = 16;
+const SLICE_ENTRIES_MAX = 256;
+/** The length of a record from which on it gets no more keys, which may be long. */
+const SLICE_BYTES_MAX = 64 * 1024;
 
 /** The number of entries between two looks at the time. */
 const ENTRIES_PER_LOOK = 64;
@@ -32,6 +38,8 @@ export class Removals {
   #timer: Timer | null = null;
   /** The number of those who remove one slice after the other. */
   #removers = 0;
+  /** The most entries that the next slice removes. Code that has not run yet is slow. */
+  #sliceEntries = SLICE_ENTRIES_MIN;
   #isClosed = false;
 
   constructor(parts: RemovalsParts) {
@@ -49,13 +57,14 @@ export class Removals {
    * TypeError when the clock shows no time.
    */
   async removeNow(): Promise<number> {
-    const { expiry, log } = this.#parts;
-    const now = expiry.now();
+    const { log } = this.#parts;
     let removed = 0;
     this.#removers++;
     try {
-      for (let count = this.#removeSlice(now); count > 0; count = this.#removeSlice(now)) {
+      for (;;) {
+        const { count, isLast } = this.#removeSlice();
         removed += count;
+        if (isLast) break;
         await this.#rest();
       }
     } finally {
@@ -84,9 +93,8 @@ export class Removals {
     const { expiry } = this.#parts;
     this.#removers++;
     try {
-      const now = expiry.now();
       // A call of removeNow() that has begun removes what is left.
-      while (this.#removers === 1 && !this.#isClosed && this.#removeSlice(now) > 0) await this.#rest();
+      while (this.#removers === 1 && !this.#isClosed && !this.#removeSlice().isLast) await this.#rest();
       if (!this.#isClosed) expiry.tidy();
     } catch {
       // There may be room, or a time, at the next look. A poisoned store removes nothing any more.
@@ -102,33 +110,55 @@ export class Removals {
     await this.#parts.log.drained();
   }
 
-  /** Removes some of the entries that are due at `now`, in one record. Returns their number. Throws what a commit throws. */
-  #removeSlice(now: number): number {
-    const { path } = this.#parts;
+  /**
+   * Removes some of the entries that are due now, in one record. Returns their number, and whether no more are left. Throws
+   * what a commit throws.
+   */
+  #removeSlice(): { readonly count: number; readonly isLast: boolean } {
+    const { path, storage, expiry } = this.#parts;
+    const startMs = storage.nowMs();
+    // Others have looked since the last slice. The time of an older look would be one of a clock that has gone back.
+    const now = expiry.now();
     const writes = path.take();
     try {
       writes.now = now;
-      this.#addDue(writes, now);
+      const isLast = this.#addDue(writes, now, startMs + SLICE_MS_MAX / 2);
       const { count } = writes;
       if (count > 0) path.commit(writes);
-      return count;
+      this.#adapt(storage.nowMs() - startMs);
+      return { count, isLast };
     } finally {
       path.giveBack(writes);
     }
   }
 
-  #addDue(writes: WriteSet, now: number): void {
+  #adapt(sliceMs: number): void {
+    const entries = this.#sliceEntries;
+    this.#sliceEntries =
+      sliceMs > SLICE_MS_MAX
+        ? Math.max(SLICE_ENTRIES_MIN, entries - (entries >>> 2))
+        : Math.min(SLICE_ENTRIES_MAX, entries + SLICE_ENTRIES_MIN);
+  }
+
+  /** Adds removals of due entries, and returns true when no more are left. Looks for them until the time `endMs`. */
+  #addDue(writes: WriteSet, now: number, endMs: number): boolean {
     const { expiry, storage } = this.#parts;
-    const endMs = storage.nowMs() + SLICE_MS_MAX;
     for (const space of expiry.spaces) {
-      const wanted = SLICE_ENTRIES_MAX - writes.count;
+      const { entries } = space;
+      const wanted = this.#sliceEntries - writes.count;
       let isTimeUp = false;
-      while (space.entries.dueCount < wanted && expiry.mayBeDue(space, now) && !isTimeUp) {
-        expiry.look(space, now, ENTRIES_PER_LOOK);
+      while (entries.dueCount < wanted && expiry.mayBeDue(space, now) && !isTimeUp) {
+        expiry.look(space, now, Math.min(ENTRIES_PER_LOOK, wanted));
         isTimeUp = storage.nowMs() >= endMs;
       }
-      for (const key of space.entries.dueKeys(wanted)) writes.expire(space, key);
-      if (isTimeUp || writes.count === SLICE_ENTRIES_MAX) return;
+      const { dueCount } = entries;
+      const keys = entries.dueKeys(wanted);
+      for (const key of keys) {
+        writes.expire(space, key);
+        if (writes.recordBytes >= SLICE_BYTES_MAX) return false;
+      }
+      if (isTimeUp || keys.length < dueCount || expiry.mayBeDue(space, now)) return false;
     }
+    return true;
   }
 }

@@ -28,7 +28,7 @@ export function judgeUniqueness(writes: WriteSet): void {
     const { indexes } = writes.spaces[at]!;
     if (writes.kinds[at] === PUT && indexes !== null) assertNoUniqueBuilding(indexes);
   }
-  const double = firstDouble(writes);
+  const double = firstDouble(writes, notUnique);
   if (double !== null) throw double.error;
 }
 
@@ -38,20 +38,29 @@ export interface Double {
   readonly error: KeelsonError;
 }
 
-/** Returns a unique index in which two entries would have the same value after a write, or null. Nothing must be put off. */
-export function firstDouble(writes: WriteSet): Double | null {
+/** Makes the error for two postings of one value in a unique index. */
+type DoubleError = (space: Space, index: SecondaryIndex, one: Posting, other: Posting) => KeelsonError;
+
+/**
+ * Returns a unique index in which two entries would have the same value after a write, or null. `errorOf` is called with the
+ * posting of the write first. Nothing must be put off.
+ */
+export function firstDouble(writes: WriteSet, errorOf: DoubleError): Double | null {
   const net = writes.isSinglePut ? null : new NetResult(writes);
   for (let at = 0; at < writes.count; at++) {
     const space = writes.spaces[at]!;
     if (writes.kinds[at] !== PUT || space.indexes === null || !space.indexes.hasUnique) continue;
     if (net !== null && !net.stays(at)) continue;
     const key = writes.keys[at]!;
-    for (const [place, index] of space.indexes.list.entries()) {
+    const { list } = space.indexes;
+    for (let place = 0; place < list.length; place++) {
+      const index = list[place]!;
       const posting = writes.postings[at]![place]!;
       if (!index.isUnique || !index.isReady || posting === null) continue;
       const other = otherKey(index, posting as Posting, key, space, net);
-      if (other !== undefined)
-        return { index, error: notUnique(space, index, posting as Posting, key, other) };
+      if (other === undefined) continue;
+      const bytes = valueBytesOf(posting as Posting, key);
+      return { index, error: errorOf(space, index, posting as Posting, bytes + other) };
     }
   }
   return null;
@@ -65,11 +74,10 @@ function otherKey(
   space: Space,
   net: NetResult | null,
 ): IndexKey | undefined {
-  const bytes = valueBytesOf(posting, key);
-  const before = index.first(bytes)?.[0].slice(bytes.length);
-  if (before !== undefined && before !== key && (net === null || !net.hasReplaced(space, before)))
-    return before;
-  return net?.take(index, bytes, key);
+  const valueLength = posting.length - key.length;
+  const before = index.doubleOf(posting, valueLength)?.slice(valueLength);
+  if (before !== undefined && (net === null || !net.hasReplaced(space, before))) return before;
+  return net?.take(index, valueBytesOf(posting, key), key);
 }
 
 /** The entries of the spaces of a write as they would be after it. */
@@ -87,12 +95,15 @@ class NetResult {
   stays(operation: number): boolean {
     const writes = this.#writes;
     const found = this.#overlayOf(writes.spaces[operation]!).find(writes.keys[operation]!);
-    return found !== undefined && found < 0 && writes.putOf(-1 - found) === operation;
+    if (found === undefined || found >= 0 || !writes.hasValue(-1 - found)) return false;
+    // A touch has the value of the put before it.
+    return writes.valueStarts[-1 - found] === writes.valueStarts[operation];
   }
 
-  /** Returns true when the write puts or deletes a key. */
+  /** Returns true when the write puts or deletes an entry. A touch leaves it its value. */
   hasReplaced(space: Space, key: IndexKey): boolean {
-    return this.#overlayOf(space).covers(key);
+    const found = this.#overlayOf(space).find(key);
+    return found === undefined || (found < 0 && this.#writes.hasValue(-1 - found));
   }
 
   /** Gives a value to a key. Returns another key that the write has given it to, or undefined. */
@@ -118,35 +129,33 @@ class NetResult {
   }
 }
 
-/** Returns the error for two entries with one value in a unique index. */
-function notUnique(
-  space: Space,
-  index: SecondaryIndex,
-  posting: Posting,
-  key: IndexKey,
-  other: IndexKey,
-): KeelsonError {
-  const value = inspect(indexValueOf(posting), { breakLength: Infinity });
-  const what = `Nothing was written: ${shownKey(space, key)} and the key ${inspect(space.keyCodec.fromIndexKey(other))} would both have the value ${value} in the unique index ${inspect(index.name)}`;
-  return uniqueError(space, index, what, key);
+/** Returns the error for a write after which two entries would have one value in a unique index. */
+function notUnique(space: Space, index: SecondaryIndex, one: Posting, other: Posting): KeelsonError {
+  const what = `Nothing was written: ${doubleIn(space, one, other, 'would both have')} in the unique index ${inspect(index.name)}`;
+  return uniqueError(space, index, what, keyOf(one));
 }
 
-/** Returns the error for doubles that are there when a unique index is declared. */
+/** Returns the error for doubles that a unique index cannot refuse: they are there already. */
 export function alreadyDouble(
   space: Space,
   index: SecondaryIndex,
   one: Posting,
   other: Posting,
 ): KeelsonError {
+  const what = `The unique index ${inspect(index.name)} is given up: ${doubleIn(space, one, other, 'both have')}`;
+  const next = 'Change or delete one of the two entries, and declare the index again';
+  return uniqueError(space, index, { what, next }, keyOf(other));
+}
+
+function doubleIn(space: Space, one: Posting, other: Posting, verb: string): string {
   const value = inspect(indexValueOf(one), { breakLength: Infinity });
-  const what = `The unique index ${inspect(index.name)} cannot be made: ${shownKey(space, keyOf(one))} and the key ${inspect(space.keyCodec.fromIndexKey(keyOf(other)))} both have the value ${value}`;
-  return uniqueError(space, index, what, keyOf(other));
+  return `${shownKey(space, keyOf(one))} and the key ${inspect(space.keyCodec.fromIndexKey(keyOf(other)))} ${verb} the value ${value}`;
 }
 
 function uniqueError(
   { name, keyCodec }: Space,
   index: SecondaryIndex,
-  what: string,
+  what: string | { readonly what: string; readonly next: string },
   key: IndexKey,
 ): KeelsonError {
   const facts = { namespace: name, index: index.name, key: keyCodec.fromIndexKey(key) };

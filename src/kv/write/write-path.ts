@@ -15,7 +15,7 @@ import type { Schema } from '../entries/schema.js';
 import { NoSlabMemory } from '../entries/slab.js';
 import { link, QueuedPuts, reserve, stage } from './change-entries.js';
 import { judgeRemovals, judgeSpaces, judgeVersions } from './conditions.js';
-import { removeDueFirst } from './due-first.js';
+import { mayLackRemovals, removeDueFirst, removeFoundFirst } from './due-first.js';
 import { areComplete, type PostingMaker } from './index-postings.js';
 import { judgeUniqueness, mustBeUnique } from './uniqueness.js';
 import { WriteSet } from './write-set.js';
@@ -135,8 +135,12 @@ export class WritePath {
     const { log, schema } = this.#parts;
     let record = writes.finish();
     this.#ensureRoom(record.at);
-    // Hooks may have written so much that an epoch has started, or declared indexes.
-    while (writes.isOfOldEpoch || (writes.isInNamespaces && !areComplete(writes))) {
+    // Hooks may have written so much that an epoch has started, declared indexes, or found entries at the keys due.
+    while (
+      this.#addRemovals(writes) ||
+      writes.isOfOldEpoch ||
+      (writes.isInNamespaces && !areComplete(writes))
+    ) {
       if (writes.isInNamespaces) this.#parts.postings.complete(writes);
       record = writes.finish();
       this.#ensureRoom(record.at);
@@ -155,6 +159,15 @@ export class WritePath {
     for (let at = 0; at < observers.length; at++) observers[at]!.committed(lsn, writes);
     if (schema.expiry.isUsed) this.onExpiring();
     return lsn;
+  }
+
+  /** Adds removals of entries that were found due since the write was built. Returns true when there are any. */
+  #addRemovals(writes: WriteSet): boolean {
+    const { expiry, links } = this.#parts.schema;
+    if (!expiry.isUsed || !mayLackRemovals(writes)) return false;
+    // A hook may have written at the keys.
+    links.run();
+    return removeFoundFirst(writes);
   }
 
   /**

@@ -115,6 +115,8 @@ export class WriteSet implements WrittenValues {
   hasOwnKeys = false;
   /** True when an operation is in another space than the root space. */
   isInNamespaces = false;
+  /** True when a record that was read creates or defines a space, also one that is known already. */
+  definesSpaces = false;
   /** The number of checks. Each array below has one place for each check. */
   checkCount = 0;
   checkSpaces: (Space | null)[] = [];
@@ -422,7 +424,7 @@ export class WriteSet implements WrittenValues {
     return this.#schema.epoch !== this.#epoch;
   }
 
-  /** Adds the definitions that the values refer to and that the log lacks in this epoch. */
+  /** Adds the definitions that the record refers to and that the log lacks in this epoch. */
   #defineMissing(): void {
     this.#epoch = this.#schema.epoch;
     this.#part = this.#schema.part;
@@ -438,6 +440,8 @@ export class WriteSet implements WrittenValues {
       if (id !== NO_DEFINITION && !this.#schema.isRecorded(id) && !this.#writer.defined.includes(id))
         missing.add(id);
     }
+    // Another write has created such a space since, and this one only defines it again.
+    for (const space of this.#created.values()) if (space.isThere) this.#definedAgain.set(space.id, space);
     const spaces = [...this.#definedAgain.values()].slice(before);
     if (missing.size === 0 && spaces.length === 0) return;
     const shift = this.#writer.defineFirst([...missing], spaces);
@@ -500,6 +504,7 @@ export class WriteSet implements WrittenValues {
     if (this.#definedAgain.size > 0) this.#definedAgain = new Map();
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
+    this.definesSpaces = false;
     this.hasPostings = false;
   }
 
