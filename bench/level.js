@@ -1,6 +1,7 @@
 // KeelsonLevel beside classic-level: every operation of a Level database, in turns, in one process. Writes are compared at the
 // durability of classic-level's default, where a power cut loses them, and at that of Keelson's, where it does not. Each figure
-// is the median over rounds; a ratio is the median of the ratios of the rounds.
+// is the median over rounds; a ratio is the median of the ratios of the rounds. The last column compares units for each second
+// of processor time, of all threads, which says more on a machine that does other work.
 //
 //   npm run bench:level [-- --rounds N] [--seconds S] [--only put] [--entries N]
 
@@ -120,16 +121,18 @@ const groups = [
   { title: `reads of ${entries} entries`, trials: reads },
 ];
 
-/** Units a second. */
-async function rateOf(trial, db) {
+/** Units for each second of wall time, and of processor time. */
+async function ratesOf(trial, db) {
   let units = 0;
+  const cpuStart = process.cpuUsage();
   const start = performance.now();
   let now = start;
   while (now - start < seconds * 1000) {
     units += await trial(db);
     now = performance.now();
   }
-  return (units / (now - start)) * 1000;
+  const { user, system } = process.cpuUsage(cpuStart);
+  return { wall: (units / (now - start)) * 1000, cpu: (units / (user + system)) * 1e6 };
 }
 
 function medianOf(numbers) {
@@ -154,21 +157,25 @@ console.log(
   `${machineLine()}\nengine ${ours.store.stats().engine.engine}; medians of ${rounds} rounds, interleaved`,
 );
 for (const { title, trials } of groups) {
-  console.log(`\n| ${title} | KeelsonLevel, K/s | classic-level, K/s | ratio |\n|---|---|---|---|`);
+  console.log(
+    `\n| ${title} | KeelsonLevel, K/s | classic-level, K/s | ratio | ratio by processor time |\n|---|---|---|---|---|`,
+  );
   for (const [name, trial] of Object.entries(trials)) {
     if (!`${name}, ${title}`.includes(options.only)) continue;
     const [our, their] = [[], []];
     for (let round = 0; round < rounds; round++) {
-      // Who goes first changes with the round.
       const turns = [
-        () => rateOf(trial, ours).then((rate) => our.push(rate)),
-        () => rateOf(trial, theirs).then((rate) => their.push(rate)),
+        async () => our.push(await ratesOf(trial, ours)),
+        async () => their.push(await ratesOf(trial, theirs)),
       ];
+      // Who goes first changes with the round.
       for (const turn of round % 2 === 0 ? turns : turns.toReversed()) await turn();
     }
-    const ratio = medianOf(our.map((rate, round) => rate / their[round]));
-    const shown = [our, their].map((rates) => (medianOf(rates) / 1000).toFixed(1));
-    console.log(`| ${name} | ${shown.join(' | ')} | ${ratio.toFixed(2)} |`);
+    const ratios = ['wall', 'cpu'].map((time) =>
+      medianOf(our.map((rates, round) => rates[time] / their[round][time])),
+    );
+    const shown = [our, their].map((rates) => (medianOf(rates.map(({ wall }) => wall)) / 1000).toFixed(1));
+    console.log(`| ${[name, ...shown, ...ratios.map((ratio) => ratio.toFixed(2))].join(' | ')} |`);
   }
 }
 await Promise.all([ours.close(), theirs.close()]);
