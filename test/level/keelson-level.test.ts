@@ -29,10 +29,11 @@ async function opened(options = {}, name = 'db'): Promise<KeelsonLevel> {
 /** Returns the error that a promise rejects with. */
 const errorOf = (promise: Promise<unknown>) => promise.then(() => null).catch((error) => error);
 
-test('it supports all that classic-level does, apart from the methods of LevelDB', () => {
-  const ours = new KeelsonLevel(placeOf('ours')).supports;
-  const theirs = new ClassicLevel(placeOf('theirs')).supports;
-  expect(ours).toEqual({ ...theirs, additionalMethods: {} });
+test('it supports all that classic-level does, apart from the methods of LevelDB', async () => {
+  const [ours, theirs] = [new KeelsonLevel(placeOf('ours')), new ClassicLevel(placeOf('theirs'))];
+  expect(ours.supports).toEqual({ ...theirs.supports, additionalMethods: {} });
+  // Otherwise they would open by themselves when the folder is gone.
+  await Promise.all([ours.close(), theirs.close()]);
 });
 
 describe('keys and values', () => {
