@@ -56,6 +56,7 @@ const SURFACES: readonly (readonly [file: string, name: string, members: number]
   ['src/kv/encoding/range.ts', 'KeyRange', 5],
   ['src/kv/encoding/range.ts', 'RangeOptions', 3],
   ['src/kv/options.ts', 'ResolvedStoreOptions', 12],
+  ['src/langgraph/keelson-saver.ts', 'KeelsonSaverOptions', 2],
   ['src/journal/journal-interface.ts', 'Journal', 21],
   ['src/journal/options.ts', 'ResolvedJournalOptions', 7],
   ['src/journal/journal-interface.ts', 'ReadRange', 2],

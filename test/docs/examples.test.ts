@@ -18,6 +18,7 @@ const examples = blocks.filter(({ language }) => language === 'ts');
 const DOORS: Readonly<Record<string, string>> = {
   keelson: path.join(ROOT, 'src/index.ts'),
   'keelson/journal': path.join(ROOT, 'src/journal/index.ts'),
+  'keelson/langgraph': path.join(ROOT, 'src/langgraph/index.ts'),
   'keelson/replica': path.join(ROOT, 'src/replica/index.ts'),
   'keelson/testing': path.join(ROOT, 'src/testing/index.ts'),
 };
@@ -27,6 +28,8 @@ let folder: string;
 
 beforeAll(() => {
   folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-examples-')));
+  // Some examples use packages that Keelson is an adapter for.
+  fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
 });
 
 afterAll(() => {
@@ -78,6 +81,7 @@ describe('the README and the guide', () => {
         'docs/guide/replicas.md',
         'docs/guide/change-feed.md',
         'docs/guide/watch.md',
+        'docs/guide/langgraph.md',
       ]),
     );
   });

@@ -6,6 +6,7 @@ import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
 import { indexMutants } from './index-mutants.js';
 import { journalMutants } from './journal-mutants.js';
+import { langgraphMutants } from './langgraph-mutants.js';
 import { lockMutants } from './lock-mutants.js';
 import { nativeMutants } from './native-mutants.js';
 import { recoveryMutants } from './recovery-mutants.js';
@@ -50,6 +51,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...storageMutants,
   ...nativeMutants,
   ...stopMutants,
+  ...langgraphMutants,
 ];
 
 /** How often a text stands in another. */
