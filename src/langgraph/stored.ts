@@ -75,7 +75,8 @@ function readValue({ values }: TableReads, key: CheckpointKey, place: ChannelPla
   const found = values.get([threadId, namespace, ...place]);
   if (found !== undefined) return found;
   // Only repair can take the value of a checkpoint away. Without it, a graph would go on from a state that never was.
-  const what = `The value of the channel ${JSON.stringify(place[0])} of the checkpoint ${JSON.stringify(id)} of the thread ${JSON.stringify(threadId)} is missing`;
+  const [channel, checkpoint, thread] = [place[0], id, threadId].map((name) => JSON.stringify(name));
+  const what = `The value of the channel ${channel} of the checkpoint ${checkpoint} of the thread ${thread} is missing`;
   const next = 'Go on from another checkpoint of the thread, or delete the thread';
   throw new KeelsonError('KEELSON_CORRUPT', { what, next }, { key });
 }
