@@ -395,6 +395,10 @@ describe('a store', () => {
   test('of a directory is opened at the first use and closed by close()', async () => {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-langgraph-'));
     onTestFinished(() => fs.rmSync(directory, { recursive: true, force: true }));
+    const unused = new KeelsonSaver(directory);
+    await unused.close();
+    await expect(unused.getTuple(at())).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
+
     const saver = new KeelsonSaver(directory);
     const owner = await open(directory);
     await expect(saver.getTuple(at())).rejects.toMatchObject({ code: 'KEELSON_LOCKED' });

@@ -34,9 +34,10 @@ export const langgraphMutants: readonly Mutant[] = [
   ),
   mutantIn(
     STORED,
-    'a walk over ancestors goes round in a circle',
-    'parentId !== null && !seen.has(parentId)',
-    'parentId !== null && seen.size < 1000',
+    'a walk over ancestors goes round in a circle once',
+    'seen.add(parentId);',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: code in a string
+    'seen.add(`${seen.size}`);',
   ),
   mutantIn(
     STORED,
