@@ -16,10 +16,11 @@ import {
   TASKS,
   WRITES_IDX_MAP,
 } from '@langchain/langgraph-checkpoint';
+import { CollectionSource } from '../doors/collection-source.js';
+import { misuse } from '../errors.js';
 import type { BatchOperation, DirectoryPath } from '../kv/index.js';
 import { type OptionTable, resolveOptions } from '../options.js';
 import { type Config, checkString, configOf, keyOf, placeOf, threadOf } from './config.js';
-import { StoreSource } from './store-source.js';
 import {
   keysAt,
   newestKey,
@@ -67,6 +68,8 @@ const OPTIONS: OptionTable<{ namespace: string; serde: SerializerProtocol | unde
   },
 };
 
+const EXPECTED = 'an open store or a directory';
+
 /** Since this format, checkpoints hold the tasks that were sent. Before, they are writes to the parent. */
 const FORMAT_WITH_TASKS = 4;
 
@@ -82,11 +85,11 @@ const FORMAT_WITH_TASKS = 4;
  * await saver.close();
  */
 export class KeelsonSaver extends BaseCheckpointSaver {
-  readonly #source: StoreSource;
+  readonly #source: CollectionSource;
   readonly #namespace: string;
 
   /**
-   * Makes a saver. A directory is opened at the first call of a method, and close() closes it.
+   * Makes a saver. A directory is opened at the first call of a method. Adapters of one process share an open directory.
    *
    * @param store An open store, whose other entries and namespaces the saver leaves alone, or the directory of a store.
    * @param options `namespace` and `serde`.
@@ -97,12 +100,14 @@ export class KeelsonSaver extends BaseCheckpointSaver {
   constructor(store: AnyStore | DirectoryPath, options?: KeelsonSaverOptions) {
     const { namespace, serde } = resolveOptions('KeelsonSaver', OPTIONS, options);
     super(serde);
-    this.#source = new StoreSource('store', store);
+    this.#source = new CollectionSource('store', store, EXPECTED);
+    if (this.#source.opened !== null && !hasNamespaces(store)) throw misuse('store', EXPECTED, store);
     this.#namespace = namespace;
   }
 
   /**
-   * Closes the store of a directory. A store that was passed stays open.
+   * Closes the store of a directory, if no other adapter uses it. A store that was passed stays open. The saver cannot be
+   * used afterwards.
    *
    * @example
    * await saver.close();
@@ -147,7 +152,7 @@ export class KeelsonSaver extends BaseCheckpointSaver {
     const { limit = Number.POSITIVE_INFINITY, before, filter = {} } = options;
     const place = placeOf(config);
     const beforeId = before && placeOf(before).checkpointId;
-    const store = await this.#source.get();
+    const store = await this.#store();
     const snapshot = store.snapshot();
     try {
       const reads = tablesIn(snapshot, tablesOf(store, this.#namespace));
@@ -297,7 +302,11 @@ export class KeelsonSaver extends BaseCheckpointSaver {
   }
 
   async #tables(): Promise<Tables> {
-    return tablesOf(await this.#source.get(), this.#namespace);
+    return tablesOf(await this.#store(), this.#namespace);
+  }
+
+  async #store(): Promise<AnyStore> {
+    return (await this.#source.get()) as AnyStore;
   }
 
   /** Reads all parts of a checkpoint in this turn, and decodes them. */
@@ -373,6 +382,10 @@ function findKey(tables: Tables, config: Config): CheckpointKey | undefined {
 function hasAll(metadata: unknown, filter: Readonly<Record<string, unknown>>): boolean {
   const found = Object(metadata) as Record<string, unknown>;
   return Object.entries(filter).every(([name, value]) => isDeepStrictEqual(found[name], value));
+}
+
+function hasNamespaces(store: unknown): boolean {
+  return typeof (Object(store) as Partial<AnyStore>).namespace === 'function';
 }
 
 function isSerializer(value: unknown): value is SerializerProtocol {

@@ -18,9 +18,12 @@ const examples = blocks.filter(({ language }) => language === 'ts');
 const DOORS: Readonly<Record<string, string>> = {
   keelson: path.join(ROOT, 'src/index.ts'),
   'keelson/journal': path.join(ROOT, 'src/journal/index.ts'),
+  'keelson/keyv': path.join(ROOT, 'src/keyv/index.ts'),
   'keelson/langgraph': path.join(ROOT, 'src/langgraph/index.ts'),
   'keelson/replica': path.join(ROOT, 'src/replica/index.ts'),
+  'keelson/session': path.join(ROOT, 'src/session/index.ts'),
   'keelson/testing': path.join(ROOT, 'src/testing/index.ts'),
+  'keelson/unstorage': path.join(ROOT, 'src/unstorage/index.ts'),
 };
 
 const startedIn = process.cwd();
@@ -81,6 +84,9 @@ describe('the README and the guide', () => {
         'docs/guide/replicas.md',
         'docs/guide/change-feed.md',
         'docs/guide/watch.md',
+        'docs/guide/keyv.md',
+        'docs/guide/session.md',
+        'docs/guide/unstorage.md',
         'docs/guide/langgraph.md',
       ]),
     );

@@ -384,12 +384,12 @@ describe('a store', () => {
 
   test('serves two savers with namespaces of their own, and stays open', async () => {
     const { db, saver } = await memorySaver();
-    await using other = new KeelsonSaver(db, { namespace: 'other' });
+    const other = new KeelsonSaver(db, { namespace: 'other' });
     await saver.put(at(), checkpoint('1', {}), META, {});
     expect(await idsOf(other, {})).toEqual([]);
     await other.close();
-    await db.put('still', 'open');
-    expect(await idsOf(other, {})).toEqual([]);
+    await expect(other.getTuple(at())).rejects.toMatchObject({ code: 'KEELSON_CLOSED' });
+    expect(await idsOf(saver, {})).toEqual(['1']);
   });
 
   test('of a directory is opened at the first use and closed by close()', async () => {
@@ -419,6 +419,7 @@ describe('misuse', () => {
     const { db, saver } = await memorySaver();
     const Saver = KeelsonSaver as new (...args: unknown[]) => KeelsonSaver;
     expect(() => new Saver(7)).toThrow('store: expected an open store or a directory, got the number 7');
+    expect(() => new Saver(db.namespace('a'))).toThrow('store: expected an open store or a directory');
     expect(() => new Saver('')).toThrow('store: expected an open store or a directory');
     expect(() => new Saver(db, { name: 'x' })).toThrow("unknown option 'name'");
     expect(() => new Saver(db, { namespace: '' })).toThrow(

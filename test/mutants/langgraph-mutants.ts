@@ -4,7 +4,6 @@ import type { Mutant } from './mutants.js';
 import { singleMutantsOf } from './mutants-of.js';
 
 const SAVER = 'src/langgraph/keelson-saver.ts';
-const SOURCE = 'src/langgraph/store-source.ts';
 const STORED = 'src/langgraph/stored.ts';
 
 const TESTS = ['test/langgraph/saver.test.ts'];
@@ -118,21 +117,9 @@ export const langgraphMutants: readonly Mutant[] = [
     'Object.hasOwn(newVersions, channel)',
   ),
   mutantIn(
-    SOURCE,
-    'a directory that could not be opened is never tried again',
-    'this.#opening = null;\n',
-    '',
-  ),
-  mutantIn(
-    SOURCE,
-    'a store of the caller is closed',
-    'if (this.#given !== null) return;\n',
-    'await this.#given?.close();\n',
-  ),
-  mutantIn(
-    SOURCE,
-    'a saver that was closed opens its directory again',
-    'if (this.#isClosed) throw closed();\n',
-    '',
+    SAVER,
+    'a namespace is taken for a store',
+    'if (this.#source.opened !== null && !hasNamespaces(store)) throw',
+    'if (this.#source.opened !== null && !hasNamespaces(store) && false) throw',
   ),
 ];

@@ -1,6 +1,7 @@
 // The mutants: faults made by hand in the production code, one at a time, each with the tests that must see it. A table
 // for each floor; run.ts goes through all of them.
 
+import { adapterMutants } from './adapter-mutants.js';
 import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
@@ -51,6 +52,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...storageMutants,
   ...nativeMutants,
   ...stopMutants,
+  ...adapterMutants,
   ...langgraphMutants,
 ];
 
