@@ -17,10 +17,13 @@ export class CollectionSource {
   #opening: Promise<StringCollection> | null = null;
   #isClosed = false;
 
-  /** Throws a TypeError that names `argument` for anything else than a store, a namespace or a directory. */
-  constructor(argument: string, given: unknown) {
+  /**
+   * Throws a TypeError for anything else than a store, a namespace or a directory. It names `argument` and says what was
+   * `expected`.
+   */
+  constructor(argument: string, given: unknown, expected = 'an open store, a namespace or a directory') {
     if (isCollection(given)) this.#collection = given;
-    this.#directory = this.#collection === null ? directoryOf(argument, given) : null;
+    this.#directory = this.#collection === null ? directoryOf(argument, given, expected) : null;
   }
 
   /** The collection if it is open. Null before a directory was opened, and after close(). */
@@ -68,11 +71,11 @@ function isCollection(given: unknown): given is StringCollection {
   return typeof get === 'function' && typeof batch === 'function';
 }
 
-function directoryOf(argument: string, given: unknown): string {
+function directoryOf(argument: string, given: unknown, expected: string): string {
   if (typeof given === 'string' && given !== '') return path.resolve(given);
   const { protocol, href } = Object(given) as { protocol?: unknown; href?: unknown };
   if (protocol === 'file:' && typeof href === 'string') return fileURLToPath(href);
-  throw misuse(argument, 'an open store, a namespace or a directory', given);
+  throw misuse(argument, expected, given);
 }
 
 function closed(): KeelsonError {

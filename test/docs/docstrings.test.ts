@@ -58,6 +58,7 @@ const SURFACES: readonly (readonly [file: string, name: string, members: number]
   ['src/kv/options.ts', 'ResolvedStoreOptions', 12],
   ['src/session/options.ts', 'SessionStoreOptions', 1],
   ['src/unstorage/keelson-driver.ts', 'KeelsonDriverOptions', 3],
+  ['src/langgraph/keelson-saver.ts', 'KeelsonSaverOptions', 2],
   ['src/journal/journal-interface.ts', 'Journal', 21],
   ['src/journal/options.ts', 'ResolvedJournalOptions', 7],
   ['src/journal/journal-interface.ts', 'ReadRange', 2],

@@ -19,6 +19,7 @@ const DOORS: Readonly<Record<string, string>> = {
   keelson: path.join(ROOT, 'src/index.ts'),
   'keelson/journal': path.join(ROOT, 'src/journal/index.ts'),
   'keelson/keyv': path.join(ROOT, 'src/keyv/index.ts'),
+  'keelson/langgraph': path.join(ROOT, 'src/langgraph/index.ts'),
   'keelson/level': path.join(ROOT, 'src/level/index.ts'),
   'keelson/replica': path.join(ROOT, 'src/replica/index.ts'),
   'keelson/session': path.join(ROOT, 'src/session/index.ts'),
@@ -87,6 +88,7 @@ describe('the README and the guide', () => {
         'docs/guide/keyv.md',
         'docs/guide/session.md',
         'docs/guide/unstorage.md',
+        'docs/guide/langgraph.md',
         'docs/guide/level.md',
       ]),
     );

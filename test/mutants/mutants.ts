@@ -7,6 +7,7 @@ import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
 import { indexMutants } from './index-mutants.js';
 import { journalMutants } from './journal-mutants.js';
+import { langgraphMutants } from './langgraph-mutants.js';
 import { levelMutants } from './level-mutants.js';
 import { lockMutants } from './lock-mutants.js';
 import { nativeMutants } from './native-mutants.js';
@@ -54,6 +55,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...nativeMutants,
   ...stopMutants,
   ...adapterMutants,
+  ...langgraphMutants,
 ];
 
 /** How often a text stands in another. */
