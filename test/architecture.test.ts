@@ -17,13 +17,39 @@ import {
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 
-type Floor = 'public door' | 'cli' | 'replica' | 'kv' | 'journal' | 'storage' | 'testing' | 'leaves';
+type Floor = 'public door' | Folder | 'leaves';
+type Folder = (typeof FOLDERS)[number];
+
+const FOLDERS = [
+  'cli',
+  'level',
+  'keyv',
+  'langgraph',
+  'session',
+  'unstorage',
+  'doors',
+  'replica',
+  'kv',
+  'journal',
+  'storage',
+  'testing',
+] as const;
+
+/** The adapters for interfaces of others use the store as their users do. */
+const ADAPTER = { kv: ['src/kv/index.ts'], doors: null, leaves: null };
 
 /** Of another floor, only what is listed here may be imported: some files, its doors, or (null) all of it. */
 const MAY_IMPORT: Readonly<Record<Floor, Readonly<Partial<Record<Floor, readonly string[] | null>>>>> = {
   'public door': { kv: ['src/kv/index.ts'] },
   // The command opens any store, and shows what headers and namespaces say.
   cli: { kv: ['src/kv/index.ts', 'src/kv/internal.ts'], leaves: null },
+  // KeelsonLevel uses the inner door for speed.
+  level: { kv: ['src/kv/index.ts', 'src/kv/internal.ts'], leaves: null },
+  keyv: ADAPTER,
+  langgraph: ADAPTER,
+  session: ADAPTER,
+  unstorage: ADAPTER,
+  doors: { kv: ['src/kv/index.ts'], leaves: null },
   replica: { kv: ['src/kv/index.ts', 'src/kv/internal.ts'], leaves: null },
   kv: {
     journal: ['src/journal/index.ts', 'src/journal/internal.ts'],
@@ -117,15 +143,7 @@ function floorOf(file: string): Floor | null {
   const [source, ...rest] = file.split('/');
   if (source !== 'src') return null;
   if (rest.length === 1) return 'leaves';
-  const [folder] = rest;
-  return folder === 'cli' ||
-    folder === 'replica' ||
-    folder === 'kv' ||
-    folder === 'journal' ||
-    folder === 'storage' ||
-    folder === 'testing'
-    ? folder
-    : null;
+  return FOLDERS.find((folder) => folder === rest[0]) ?? null;
 }
 
 const FUNCTIONS = ['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'];
@@ -172,6 +190,20 @@ function trespassersOf(sources: readonly Source[]): string[] {
   );
 }
 
+/** The package that a floor is for. A program that does not import its door does not need it. */
+const PEERS: ReadonlyMap<Floor, string> = new Map([
+  ['langgraph', '@langchain/langgraph-checkpoint'],
+  ['level', 'abstract-level'],
+]);
+
+function packagesOf(some: readonly Source[]): string[] {
+  const names = some
+    .flatMap(importsOf)
+    .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
+    .map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0]);
+  return [...new Set(names)];
+}
+
 function readText(file: string): string {
   return fs.readFileSync(path.join(ROOT, file), 'utf8');
 }
@@ -201,15 +233,15 @@ describe('the sources', () => {
     expect([...kinds]).toEqual(['ExportAllDeclaration']);
   });
 
-  test('import no package that is not a dependency', () => {
-    const dependencies = Object.keys(JSON.parse(readText('package.json')).dependencies);
-    const imported = new Set(
-      sources
-        .flatMap(importsOf)
-        .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
-        .map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)![0]),
-    );
-    expect(dependencies).toEqual(expect.arrayContaining([...imported]));
+  test('import no package that is not a dependency, and an optional peer only behind its door', () => {
+    const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(readText('package.json'));
+    const others = sources.filter(({ path: file }) => !PEERS.has(floorOf(file)!));
+    expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(packagesOf(others)));
+    for (const [floor, peer] of PEERS) {
+      expect(packagesOf(sources.filter(({ path: file }) => floorOf(file) === floor))).toEqual([peer]);
+      expect(peerDependencies).toHaveProperty([peer]);
+      expect(peerDependenciesMeta[peer]).toEqual({ optional: true });
+    }
   });
 });
 
@@ -224,9 +256,16 @@ describe('a violation is seen', () => {
     ['the public door reaches past the store', 'src/index.ts', "export * from './journal/index.js';"],
     ['the public door uses what only testing may', 'src/index.ts', "export * from './kv/internal.js';"],
     ['testing uses what only the store may', 'src/testing/a.ts', "import '../journal/internal.js';"],
+    ['Level goes round a door of the store', 'src/level/a.ts', "import '../kv/read/raw-reads.js';"],
+    ['Level uses the journal', 'src/level/a.ts', "import '../journal/index.js';"],
+    ['the store imports Level', 'src/kv/a.ts', "import '../level/index.js';"],
+    ['LangGraph goes round the door of the store', 'src/langgraph/a.ts', "import '../kv/internal.js';"],
+    ['the store imports LangGraph', 'src/kv/a.ts', "import '../langgraph/index.js';"],
     ['a floor imports the public door', 'src/kv/a.ts', "import { open } from '../index.js';"],
     ['an import of a type looks up', 'src/journal/a.ts', "type S = import('../kv/index.js').Store<1, 2>;"],
     ['an import on demand looks up', 'src/journal/a.ts', "const kv = () => import('../kv/index.js');"],
+    ['an adapter goes round the door of the store', 'src/keyv/a.ts', "import '../kv/internal.js';"],
+    ['an adapter uses another', 'src/keyv/a.ts', "import '../unstorage/index.js';"],
     ['the store opens files itself', 'src/kv/a.ts', "import fs from 'node:fs';"],
     ['the simulated disk opens files itself', 'src/testing/a.ts', "import { openSync } from 'fs';"],
     ['a command opens files itself', 'src/cli/commands/a.ts', "import fs from 'node:fs';"],
@@ -300,10 +339,11 @@ describe('the package', () => {
     expect(lock.match(/"resolved": *"https?:.*/g)).toBeNull();
   });
 
-  test('has three doors, each made from a source of that name', () => {
+  test('has doors, each made from a source of that name', () => {
     const sourceOf = (door: string) => doors[door].default.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts');
-    const expected = ['src/index.ts', 'src/journal/index.ts', 'src/testing/index.ts'];
-    expect(['.', './journal', './testing'].map(sourceOf)).toEqual(expected);
-    for (const file of expected) expect(sources.map((source) => source.path)).toContain(file);
+    const names = Object.keys(doors).filter((door) => door !== './package.json');
+    expect(names).toEqual(expect.arrayContaining(['.', './journal', './langgraph', './level', './testing']));
+    expect(names.map(sourceOf)).toEqual(names.map((door) => `src${door.slice(1)}/index.ts`));
+    for (const file of names.map(sourceOf)) expect(sources.map((source) => source.path)).toContain(file);
   });
 });

@@ -59,7 +59,7 @@ describe('the message', () => {
     await makeStore(directory);
     const message = await messageOf(() => open(directory, { errorIfExists: true }));
     expect(message).toBe(
-      `${directory} holds a store already. Choose another directory, or leave errorIfExists out to open this one`,
+      `A store exists in ${directory} already. Choose another directory, or leave errorIfExists out to open this one`,
     );
   });
 

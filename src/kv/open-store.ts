@@ -113,7 +113,7 @@ async function inspectDirectory({ storage, directory, options, codecs }: Opening
   const isThere = images.length > 0 || journal !== null;
   if (isThere && options.errorIfExists) {
     const text = {
-      what: `${directory} holds a store already`,
+      what: `A store exists in ${directory} already`,
       next: 'Choose another directory, or leave errorIfExists out to open this one',
     };
     throw new KeelsonError('KEELSON_EXISTS', text, { path: directory });

@@ -16,6 +16,7 @@ import { resolveChangesOptions } from './feed/changes-options.js';
 import type { Following } from './following.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
+import type { Codecs } from './read/reads.js';
 import { Snapshot } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
 import { Replication } from './replication.js';
@@ -235,6 +236,14 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
       entries: entries.size,
       bytes: entries.valueBytes,
     }));
+  }
+
+  /**
+   * Returns the reads and writes of the store itself, with other codecs, which write the same bytes as those of the store. It is
+   * no method, because stores are in the hands of users. @internal
+   */
+  static collectionWith<K, V>(store: Store<unknown, unknown>, codecs: Codecs<K, V>): SpaceCollection<K, V> {
+    return new SpaceCollection(codecs, store.#core, store.#core.schema.root);
   }
 
   /** Returns the replication of a store that takes writes. It is no method, because stores are in the hands of users. @internal */

@@ -56,6 +56,9 @@ const SURFACES: readonly (readonly [file: string, name: string, members: number]
   ['src/kv/encoding/range.ts', 'KeyRange', 5],
   ['src/kv/encoding/range.ts', 'RangeOptions', 3],
   ['src/kv/options.ts', 'ResolvedStoreOptions', 12],
+  ['src/session/options.ts', 'SessionStoreOptions', 1],
+  ['src/unstorage/keelson-driver.ts', 'KeelsonDriverOptions', 3],
+  ['src/langgraph/keelson-saver.ts', 'KeelsonSaverOptions', 2],
   ['src/journal/journal-interface.ts', 'Journal', 21],
   ['src/journal/options.ts', 'ResolvedJournalOptions', 7],
   ['src/journal/journal-interface.ts', 'ReadRange', 2],
@@ -97,6 +100,7 @@ test.each([
   ['src/kv/repair/verify.ts', 'verify'],
   ['src/kv/repair/salvage.ts', 'salvage'],
   ['src/journal/open-journal.ts', 'openJournal'],
+  ['src/unstorage/keelson-driver.ts', 'keelsonDriver'],
   ['src/errors.ts', 'isKeelsonError'],
 ])('in %s the function %s has a docstring with an example', (file, name) => {
   const [before = ''] = readText(file).split(new RegExp(`^export (?:async )?function ${name}\\b`, 'm'));

@@ -10,7 +10,13 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { codeBlocks, markdownFiles, promisedOutput, ROOT, readText } from './markdown.js';
 
 const readme = readText('README.md');
-const pages = ['README.md', ...markdownFiles().filter((file) => file.startsWith('docs/guide/'))];
+/** It shows commands and their help: see command.test.ts and test/cli. */
+const OF_THE_COMMAND = 'docs/guide/command.md';
+
+const pages = [
+  'README.md',
+  ...markdownFiles().filter((file) => file.startsWith('docs/guide/') && file !== OF_THE_COMMAND),
+];
 const blocks = pages.flatMap((page) => codeBlocks(readText(page)).map((block) => ({ page, ...block })));
 const examples = blocks.filter(({ language }) => language === 'ts');
 
@@ -18,8 +24,13 @@ const examples = blocks.filter(({ language }) => language === 'ts');
 const DOORS: Readonly<Record<string, string>> = {
   keelson: path.join(ROOT, 'src/index.ts'),
   'keelson/journal': path.join(ROOT, 'src/journal/index.ts'),
+  'keelson/keyv': path.join(ROOT, 'src/keyv/index.ts'),
+  'keelson/langgraph': path.join(ROOT, 'src/langgraph/index.ts'),
+  'keelson/level': path.join(ROOT, 'src/level/index.ts'),
   'keelson/replica': path.join(ROOT, 'src/replica/index.ts'),
+  'keelson/session': path.join(ROOT, 'src/session/index.ts'),
   'keelson/testing': path.join(ROOT, 'src/testing/index.ts'),
+  'keelson/unstorage': path.join(ROOT, 'src/unstorage/index.ts'),
 };
 
 const startedIn = process.cwd();
@@ -27,6 +38,8 @@ let folder: string;
 
 beforeAll(() => {
   folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-examples-')));
+  // Some examples use packages that Keelson is an adapter for.
+  fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
 });
 
 afterAll(() => {
@@ -78,6 +91,11 @@ describe('the README and the guide', () => {
         'docs/guide/replicas.md',
         'docs/guide/change-feed.md',
         'docs/guide/watch.md',
+        'docs/guide/keyv.md',
+        'docs/guide/session.md',
+        'docs/guide/unstorage.md',
+        'docs/guide/langgraph.md',
+        'docs/guide/level.md',
       ]),
     );
   });

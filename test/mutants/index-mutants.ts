@@ -19,6 +19,13 @@ function mutant(
 
 export const indexMutants: readonly Mutant[] = [
   mutant(
+    'a transaction reads the postings of what it has cleared',
+    'src/kv/read/index-overlay.ts',
+    'for (const key of keys) this.write(key, DELETED_ID);',
+    '',
+    ['test/kv/index-transactions.test.ts'],
+  ),
+  mutant(
     'the load of an index forgets the writes beside it',
     INDEX,
     'this.#correct(changed[at]!, changedIds[at]!);',

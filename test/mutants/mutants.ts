@@ -1,11 +1,14 @@
 // The mutants: faults made by hand in the production code, one at a time, each with the tests that must see it. A table
 // for each floor; run.ts goes through all of them.
 
+import { adapterMutants } from './adapter-mutants.js';
 import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
 import { indexMutants } from './index-mutants.js';
 import { journalMutants } from './journal-mutants.js';
+import { langgraphMutants } from './langgraph-mutants.js';
+import { levelMutants } from './level-mutants.js';
 import { lockMutants } from './lock-mutants.js';
 import { nativeMutants } from './native-mutants.js';
 import { recoveryMutants } from './recovery-mutants.js';
@@ -37,6 +40,7 @@ export interface Mutant {
 
 export const MUTANTS: readonly Mutant[] = [
   ...journalMutants,
+  ...levelMutants,
   ...lockMutants,
   ...recoveryMutants,
   ...storeMutants,
@@ -50,6 +54,8 @@ export const MUTANTS: readonly Mutant[] = [
   ...storageMutants,
   ...nativeMutants,
   ...stopMutants,
+  ...adapterMutants,
+  ...langgraphMutants,
 ];
 
 /** How often a text stands in another. */

@@ -81,7 +81,7 @@ function checkTarget(target: string, found: Found, facts: readonly Fact[]): void
 describe('a crash at any boundary of a store that is backed up', () => {
   it.each([1, 2, 3, Date.now() % 1_000_000])(
     'leaves each backup whole, or refused, or not there (seed %i)',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (seed) => {
       const outcomes = new Set<string>();
       await exploreCrashes<Fact, AfterCrash>({

@@ -361,8 +361,15 @@ export class ScriptLife {
 
   async #expire(): Promise<void> {
     const { store } = this;
-    const { lastLsn, poisoned } = this.#before();
-    const removal = store.expireNow();
+    const before = this.#before();
+    const { lastLsn, poisoned } = before;
+    let removal: Promise<number>;
+    try {
+      removal = store.expireNow();
+    } catch (error) {
+      this.#refused(error, before, false);
+      return;
+    }
     const lsn = store.lastLsn;
     this.#wrote(this.#contents, lsn, lastLsn);
     if (lsn > lastLsn) meets('a removal of what has expired');

@@ -67,17 +67,25 @@ export function writeUtf8(target: Uint8Array, text: string, at: number): number 
 
 /** Returns the string in `bytes[start, end)`. Throws KEELSON_DECODE when the bytes are not UTF-8. */
 export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start <= LOOP_LENGTH_MAX) {
-    let at = start;
-    while (at < end && bytes[at]! < 0x80) at++;
-    if (at === end) return sliceLatin1.call(bytes, start, end);
-  }
+  if (isShortAscii(bytes, start, end)) return sliceLatin1.call(bytes, start, end);
   const text = sliceUtf8.call(bytes, start, end);
   // Bytes that are not UTF-8 decode to REPLACEMENT, so a text without it needs no check.
   if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end))) {
     throw new KeelsonError('KEELSON_DECODE', `Bytes ${start} to ${end} are not UTF-8`, { offset: start });
   }
   return text;
+}
+
+/** Returns the string in `bytes[start, end)`, with U+FFFD in the place of bytes that are not UTF-8. */
+export function readLossyUtf8(bytes: Uint8Array, start: number, end: number): string {
+  return (isShortAscii(bytes, start, end) ? sliceLatin1 : sliceUtf8).call(bytes, start, end);
+}
+
+function isShortAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > LOOP_LENGTH_MAX) return false;
+  let at = start;
+  while (at < end && bytes[at]! < 0x80) at++;
+  return at === end;
 }
 
 /** Returns the string whose code units are `bytes[start, end)`, one byte each. */

@@ -88,7 +88,8 @@ const utf8ValueCodec: ValueCodec<string> = {
   decode: readUtf8,
 };
 
-const bytesValueCodec: ValueCodec<Uint8Array> = {
+/** The codec for values that are Uint8Arrays. */
+export const bytesValueCodec: ValueCodec<Uint8Array> = {
   name: 'bytes',
 
   encode(value: unknown, argument, out) {

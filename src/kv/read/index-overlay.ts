@@ -1,6 +1,7 @@
 // Indexes of a space under operations that are not committed. A transaction looks at them. The postings of an index are made
 // into ordered keys when somebody reads the index, and are kept up to date from then on.
 
+import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import {
@@ -13,6 +14,9 @@ import type { OrderedKeys } from '../entries/view.js';
 import { ALL_OF_THEM, boundsOf } from './key-intervals.js';
 import { DELETED_ID, MergedKeys } from './merged-keys.js';
 import type { Overlay } from './overlay.js';
+
+/** Limit of the keys of a clear whose postings are taken out one by one. */
+const CLEARED_KEYS_MAX = 256;
 
 /** The part of a transaction that its index overlays use for one space. */
 export interface IndexSource {
@@ -65,6 +69,19 @@ export class IndexOverlays {
       for (const posting of listOf(this.#before(key, index, base))) keys.write(posting, DELETED_ID);
       for (const posting of listOf(this.#written(index, id) ?? null)) keys.write(posting, id);
     }
+  }
+
+  /** Notes that a clear follows. After a large one, postings are made anew when somebody reads them. */
+  clear(bounds: KeyBounds): void {
+    const { overlay } = this.#source;
+    if (this.#made.size === 0) return;
+    if (overlay.count(bounds) > CLEARED_KEYS_MAX) {
+      this.forget();
+      return;
+    }
+    const keys: IndexKey[] = [];
+    for (const walk = overlay.walk(bounds); walk.advance(); ) keys.push(walk.key);
+    for (const key of keys) this.write(key, DELETED_ID);
   }
 
   /** Notes that the operations, or what is beneath them, have changed in another way. */

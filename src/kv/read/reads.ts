@@ -14,6 +14,7 @@ import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import { type EntryHandle, NO_DEADLINE } from '../entries/slab.js';
 import type { IndexWalk, View, Walkable } from '../entries/view.js';
+import { RawReads, type ReadAccess } from './raw-reads.js';
 
 /**
  * A value, and the LSN of the write that put it there.
@@ -218,14 +219,6 @@ export interface Codecs<K, V> {
   readonly value: ValueCodec<V>;
 }
 
-/** The access of reads to entries. */
-export interface ReadAccess {
-  /** Returns the entries as they are for the next read. */
-  view(): View;
-  /** Called at every read and at every step of an iteration. Throws when reads are not possible any more. */
-  assertOpen(): void;
-}
-
 /** The reads of one space, over a view of its entries. */
 export class SpaceReads<K, V> implements Reads<K, V> {
   protected readonly codecs: Codecs<K, V>;
@@ -319,6 +312,11 @@ export class SpaceReads<K, V> implements Reads<K, V> {
     if (found === undefined) return undefined;
     const [key, id] = found;
     return [this.codecs.key.fromIndexKey(key), view.read(view.handleOf(id), this.codecs.value.decode)];
+  }
+
+  /** Returns the raw reads of the same entries. It is no method, because reads are in the hands of users. @internal */
+  static rawOf<K, V>(reads: SpaceReads<K, V>): RawReads {
+    return new RawReads(reads.#access);
   }
 
   /** Returns what `project` makes of the handle of each key. */

@@ -116,7 +116,7 @@ class SpaceInAttempt implements IndexSource {
   }
 
   clear(bounds: KeyBounds): void {
-    this.#indexes?.forget();
+    this.#indexes?.clear(bounds);
     this.overlay.clear(bounds);
   }
 

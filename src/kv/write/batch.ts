@@ -79,6 +79,27 @@ export function addBatch(
   return batch.hasLooked;
 }
 
+/** A put or a delete of src/level, which has checked it. Other fields have no meaning. */
+export interface CheckedOperation<K, V> {
+  readonly type: 'put' | 'del';
+  readonly key: K;
+  /** The value of a put. */
+  readonly value: V;
+}
+
+/** Adds puts and deletes that are known to be well-formed. Otherwise it is addBatch(). */
+export function addCheckedBatch(
+  root: Place,
+  operations: readonly CheckedOperation<unknown, unknown>[],
+  writes: WriteSet,
+  placeOf: PlaceOf,
+  now: () => number,
+): boolean {
+  const batch = new Batch(root, writes, placeOf, now);
+  for (let at = 0; at < operations.length; at++) batch.addChecked(at, operations[at]!);
+  return batch.hasLooked;
+}
+
 /** The place of an operation or of its field. Its text, as in `operations[3].key`, is made only for an error. */
 class OperationName {
   #at = 0;
@@ -156,6 +177,13 @@ class Batch {
       checkVersion(name.field('version'), version);
       this.#writes.check(space, indexKey, version);
     }
+  }
+
+  addChecked(at: number, { type, key, value }: CheckedOperation<unknown, unknown>): void {
+    const { space, codecs } = this.#root;
+    const indexKey = codecs.key.toIndexKey(this.#name.moveTo(at).field('key'), key);
+    if (type === 'put') this.#put(this.#root, indexKey, value, null);
+    else this.#delete(space, indexKey);
   }
 
   #put({ space, codecs }: Place, key: string, value: unknown, expiry: GivenExpiry | null): void {

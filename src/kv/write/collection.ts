@@ -7,7 +7,7 @@ import { NO_TIME } from '../entries/expiry.js';
 import type { Space } from '../entries/space.js';
 import type { RangeState } from '../read/range-state.js';
 import { type Codecs, SpaceReads } from '../read/reads.js';
-import { addBatch, type Place, type PlaceOf } from './batch.js';
+import { addBatch, addCheckedBatch, type CheckedOperation, type Place, type PlaceOf } from './batch.js';
 import { addClear } from './clear.js';
 import { assertNotDropped } from './conditions.js';
 import { deadlineOf, FOR_NEVER, isPast, resolveExpiry } from './expiry-options.js';
@@ -25,10 +25,20 @@ import {
   WRITE_OPTIONS,
   type WriteOptions,
 } from './write-options.js';
+import type { WriteSet } from './write-set.js';
 import type { Writer } from './writer.js';
 
 /** The most times that a batch is read, when keys or values in it write to the store each time. */
 const BATCH_TRIES_MAX = 3;
+
+/** Adds operations to a write set: see addBatch(). */
+type AddBatch<T> = (
+  root: Place,
+  operations: T,
+  writes: WriteSet,
+  placeOf: PlaceOf,
+  now: () => number,
+) => boolean;
 
 /** The part of a store that its collections use. */
 export interface CollectionStore {
@@ -125,6 +135,19 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
   }
 
   batch(operations: readonly unknown[], options?: WriteOptions): Promise<Lsn> {
+    return this.#batch(addBatch, operations, options);
+  }
+
+  /** Applies operations that are known to be well-formed. It is no method, because collections are in the hands of users. @internal */
+  static batchOfChecked<K, V>(
+    collection: SpaceCollection<K, V>,
+    operations: readonly CheckedOperation<K, V>[],
+    options: WriteOptions,
+  ): Promise<Lsn> {
+    return collection.#batch(addCheckedBatch, operations, options);
+  }
+
+  #batch<T>(add: AddBatch<T>, operations: T, options: WriteOptions | undefined): Promise<Lsn> {
     const writer = this.#store.writable();
     const durability = resolveDurability(options, WRITE_OPTIONS);
     const place = { space: this.#usable(), codecs: this.codecs };
@@ -132,7 +155,7 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     try {
       for (let tries = 1; ; tries++) {
         const { commits } = writer.path;
-        const hasLooked = addBatch(place, operations, writes, this.#placeOf, this.#now);
+        const hasLooked = add(place, operations, writes, this.#placeOf, this.#now);
         if (!hasLooked || commits === writer.path.commits) return writer.commit(writes, durability);
         if (tries === BATCH_TRIES_MAX) throw neverStill();
         writes.begin();

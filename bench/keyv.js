@@ -1,0 +1,83 @@
+// Keyv over Keelson, over SQLite and over a file, in turns: sets and gets a second through Keyv, as its users see them.
+// Medians of ROUNDS, and the ratio to Keelson.
+//
+//   npm run build && node bench/install.js && node bench/keyv.js [--rounds N]
+//
+// A set of Keelson and one of @keyv/sqlite, in SQLite's default mode, would survive a power cut. keyv-file does not
+// flush: it writes the whole file, `writeDelay` after a set, and resolves then. It gets no delay here.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import KeyvSqlite from '@keyv/sqlite';
+import Keyv from 'keyv';
+import { KeyvFile } from 'keyv-file';
+import { KeyvKeelson } from '../dist/keyv/index.js';
+
+const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } });
+const ROUNDS = Number(options.rounds);
+const ENTRIES = 1000;
+const IN_FLIGHT = 100;
+const GETS = 20_000;
+const VALUE = { name: 'Ada Lovelace', tags: ['a', 'b', 'c'] };
+
+const STORES = {
+  Keelson: (directory) => new KeyvKeelson(path.join(directory, 'keelson')),
+  '@keyv/sqlite': (directory) => new KeyvSqlite(`sqlite://${path.join(directory, 'sqlite')}`),
+  'keyv-file': (directory) => new KeyvFile({ filename: path.join(directory, 'file.json'), writeDelay: 0 }),
+};
+
+/** Runs `work` for each number below `count`, so many at a time, and returns how many a second. */
+async function perSecond(count, inFlight, work) {
+  const start = process.hrtime.bigint();
+  let next = 0;
+  const run = async () => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: inFlight }, run));
+  return count / (Number(process.hrtime.bigint() - start) / 1e9);
+}
+
+/** Measures one store in a directory of its own. */
+async function measure(makeStore) {
+  const directory = fs.mkdtempSync(
+    path.join(process.env.KEELSON_BENCH_DIR ?? process.cwd(), '.keelson-bench-'),
+  );
+  const keyv = new Keyv({ store: makeStore(directory), throwOnErrors: true });
+  let logins = 0;
+  // SQLite writes nothing for a value that is there already, so each value is a new one.
+  const set = (n) => keyv.set(`key:${n % ENTRIES}`, { ...VALUE, logins: ++logins });
+  const get = async (n) => {
+    if ((await keyv.get(`key:${n % ENTRIES}`))?.name !== VALUE.name) throw new Error('a value is missing');
+  };
+  try {
+    return {
+      'set, one at a time': await perSecond(ENTRIES, 1, set),
+      [`set, ${IN_FLIGHT} in flight`]: await perSecond(ENTRIES, IN_FLIGHT, set),
+      'get, one at a time': await perSecond(GETS, 1, get),
+    };
+  } finally {
+    await keyv.disconnect();
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function median(values) {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+const rounds = [];
+for (let round = 0; round < ROUNDS; round++) {
+  const measured = {};
+  for (const [name, makeStore] of Object.entries(STORES)) measured[name] = await measure(makeStore);
+  rounds.push(measured);
+}
+
+console.log(`| operation | store | a second | Keelson is faster by |\n| --- | --- | --- | --- |`);
+for (const operation of Object.keys(rounds[0].Keelson)) {
+  for (const name of Object.keys(STORES)) {
+    const rate = median(rounds.map((measured) => measured[name][operation]));
+    const ratio = median(rounds.map((measured) => measured.Keelson[operation] / measured[name][operation]));
+    console.log(`| ${operation} | ${name} | ${Math.round(rate)} | ${ratio.toFixed(2)} |`);
+  }
+}

@@ -1,0 +1,145 @@
+// The driver for unstorage: a plain object with the methods that unstorage calls, over a store, a namespace or a directory.
+
+import { CollectionSource, type StringCollection } from '../doors/collection-source.js';
+import { misuse } from '../errors.js';
+import type { BatchOperation, DirectoryPath, ExpiryOptions } from '../kv/index.js';
+import { type ItemListener, ItemWatch } from './item-watch.js';
+
+/**
+ * The options of the driver: `base` or `store`.
+ *
+ * @example
+ * const options: KeelsonDriverOptions = { base: './data', ttl: 3600 };
+ */
+export interface KeelsonDriverOptions {
+  /** A directory, as a path or a `file:` URL. It is opened at the first use and closed by dispose(). */
+  readonly base?: DirectoryPath | undefined;
+  /** An open store or a namespace whose keys are strings. dispose() leaves it open. */
+  readonly store?: StringCollection | undefined;
+  /** The time to live of items that are set without one, in seconds as everywhere in unstorage. Default none. */
+  readonly ttl?: number | undefined;
+}
+
+/** Options of one call. unstorage may give more than these. */
+interface CallOptions {
+  /** The time to live of the item, in seconds. */
+  readonly ttl?: number;
+}
+
+/**
+ * An item of setItems().
+ *
+ * @example
+ * const item: KeelsonDriverItem = { key: 'user:7', value: '{"name":"Ada"}', options: { ttl: 60 } };
+ */
+export interface KeelsonDriverItem {
+  readonly key: string;
+  readonly value: unknown;
+  readonly options?: CallOptions;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: unstorage says what values are.
+type Value = any;
+
+/** The methods that unstorage calls. Its documentation describes them. Promises of writes resolve when these are durable. */
+export interface KeelsonDriver {
+  readonly name: 'keelson';
+  readonly flags: { readonly ttl: true };
+  readonly options: KeelsonDriverOptions;
+  /** Returns the store or the namespace, or a promise of it while a directory is being opened. */
+  getInstance(): StringCollection | Promise<StringCollection>;
+  hasItem(key: string): Promise<boolean>;
+  getItem(key: string): Promise<Value>;
+  getItemRaw(key: string): Promise<Value>;
+  setItem(key: string, value: string, options?: CallOptions): Promise<void>;
+  /** Sets a value that is not made text: bytes, or whatever the encoding of the store takes. */
+  setItemRaw(key: string, value: unknown, options?: CallOptions): Promise<void>;
+  /** Sets all items as one atomic write. */
+  setItems(items: readonly KeelsonDriverItem[], options?: CallOptions): Promise<void>;
+  removeItem(key: string): Promise<void>;
+  getKeys(base?: string): Promise<string[]>;
+  /** Removes all items whose keys start with `base` as one atomic write. */
+  clear(base?: string): Promise<void>;
+  dispose(): Promise<void>;
+  /**
+   * Tells of every durable write to the store or the namespace, by whomever: 'update' of an item that was set, 'remove' of one
+   * that was removed or has expired. Returns a function that ends it.
+   */
+  watch(listener: ItemListener): Promise<() => Promise<void>>;
+}
+
+/**
+ * Makes a driver for unstorage.
+ *
+ * @param options `base`, a directory, or `store`, an open store or a namespace.
+ * @throws A TypeError when both are missing or given, or when one is wrong.
+ * @example
+ * const storage = createStorage({ driver: keelsonDriver({ base: './data' }) });
+ * await storage.setItem('user:7', { name: 'Ada' }, { ttl: 3600 });
+ */
+export function keelsonDriver(options: KeelsonDriverOptions): KeelsonDriver {
+  const source = sourceOf(options);
+  const watches = new Set<ItemWatch>();
+  const expiryOf = (call: CallOptions | undefined) => expiryOfSeconds(call?.ttl ?? options.ttl);
+  const set = async (key: string, value: unknown, call?: CallOptions): Promise<void> => {
+    await (await source.get()).put(key, value, expiryOf(call));
+  };
+  const get = async (key: string): Promise<Value> => (await source.get()).get(key) ?? null;
+  return {
+    name: 'keelson',
+    flags: { ttl: true },
+    options,
+    getInstance: () => source.get(),
+    hasItem: async (key) => (await source.get()).has(key),
+    getItem: get,
+    getItemRaw: get,
+    setItem: set,
+    setItemRaw: set,
+    async setItems(items, common) {
+      const operations = items.map(
+        ({ key, value, options: own }): BatchOperation<string, unknown> => ({
+          type: 'put',
+          key,
+          value,
+          ...expiryOf({ ...common, ...own }),
+        }),
+      );
+      await (await source.get()).batch(operations);
+    },
+    async removeItem(key) {
+      await (await source.get()).delete(key);
+    },
+    getKeys: async (base = '') => [...(await source.get()).keys({ prefix: base })],
+    async clear(base = '') {
+      await (await source.get()).clear({ prefix: base });
+    },
+    async watch(listener) {
+      const watch = new ItemWatch(await source.get(), listener);
+      watches.add(watch);
+      return async () => {
+        watches.delete(watch);
+        await watch.close();
+      };
+    },
+    async dispose() {
+      await Promise.all([...watches].map((watch) => watch.close()));
+      watches.clear();
+      await source.close();
+    },
+  };
+}
+
+function sourceOf(options: KeelsonDriverOptions): CollectionSource {
+  const { base, store } = Object(options) as KeelsonDriverOptions;
+  if ((base === undefined) === (store === undefined)) {
+    throw misuse('options', 'either base, a directory, or store, an open store or a namespace', options);
+  }
+  return base === undefined
+    ? new CollectionSource('options.store', store)
+    : new CollectionSource('options.base', base);
+}
+
+function expiryOfSeconds(seconds: number | undefined): ExpiryOptions {
+  // Other drivers of unstorage take 0 as none, too.
+  return seconds === undefined || seconds === 0 ? {} : { ttl: seconds * 1000 };
+}
