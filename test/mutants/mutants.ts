@@ -2,6 +2,7 @@
 // for each floor; run.ts goes through all of them.
 
 import { adapterMutants } from './adapter-mutants.js';
+import { cliMutants } from './cli-mutants.js';
 import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
@@ -54,6 +55,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...storageMutants,
   ...nativeMutants,
   ...stopMutants,
+  ...cliMutants,
   ...adapterMutants,
   ...langgraphMutants,
 ];
