@@ -477,6 +477,14 @@ export class ScriptLife {
       this.#noted.add(transaction);
       this.#wrote(transaction.committedOn(this.#contents), transaction.lsn!, -1);
     }
+    this.#noteSeenTime();
+  }
+
+  /** A transaction that only reads, and finds an entry due, logs the time at which it did. Nothing else is changed by it. */
+  #noteSeenTime(): void {
+    const { lastLsn } = this.store;
+    const known = this.#facts.findLast(({ type }) => type !== 'acknowledged');
+    if (known !== undefined && lastLsn > known.lsn) this.#wrote(this.#contents, lastLsn, -1);
   }
 
   /** Nothing that has ended holds anything: no view of the entries, no log of writes. */
