@@ -1,4 +1,4 @@
-// What the command prints: lines on standard output, in pieces, as fast as the reader takes them.
+// The output of the command: lines on standard output, in pieces, as fast as the reader takes them.
 
 import { once } from 'node:events';
 import Table from 'cli-table3';

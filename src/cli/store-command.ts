@@ -1,4 +1,4 @@
-// What the commands on a store have in common: its directory, --json, --namespace, and how keys are given.
+// The parts that all commands on a store share: its directory, --json, --namespace, and how keys are given.
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 

@@ -7,7 +7,7 @@ import type { CheckpointKey } from './tables.js';
 /** A configuration of a run, with what a saver needs in `configurable`. */
 export type Config = Parameters<BaseCheckpointSaver['getTuple']>[0];
 
-/** What a configuration names. */
+/** The place that a configuration names. */
 export interface Place {
   readonly threadId: string | undefined;
   readonly namespace: string | undefined;

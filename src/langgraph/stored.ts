@@ -18,7 +18,7 @@ export interface StoredWrite {
   readonly value: Encoded;
 }
 
-/** What the ancestors of a checkpoint have stored of a channel, still encoded. */
+/** The values of a channel that the ancestors of a checkpoint have stored, still encoded. */
 export interface StoredHistory {
   /** From the oldest to the newest. */
   readonly writes: StoredWrite[];
@@ -128,7 +128,7 @@ function* ancestorsOf(
   }
 }
 
-/** What a put does with the values of channels. */
+/** The plan of a put for the values of channels. */
 export interface ValuePlan {
   /** The places of the values that the checkpoint will have. */
   readonly channels: ChannelPlace[];

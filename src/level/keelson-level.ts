@@ -58,7 +58,7 @@ interface ReadOptions {
   readonly snapshot?: LevelSnapshot | null;
 }
 
-/** What the database is able to, for abstract-level. */
+/** The abilities of the database, for abstract-level. */
 const MANIFEST = {
   encodings: { utf8: true, buffer: true, view: true },
   has: true,

@@ -19,7 +19,7 @@ export class ItemWatch {
     // In one turn, so that no write comes between the keys and the first change.
     this.#keys = new Set(collection.keys());
     this.#ended = this.#follow(changesOf(collection, { signal: this.#stop.signal }), nameOf(collection));
-    // What the listener throws, and what the feed rejects with, reach nobody but `unhandledRejection`, on purpose.
+    // Errors of the listener and of the feed reach nobody but `unhandledRejection`, on purpose.
   }
 
   /** Ends the watch. Nothing is told after that. */

@@ -17,7 +17,7 @@ export interface RecentCommit {
   /** The segment of the commit, and the offset in it behind the commit. */
   readonly sequence: number;
   readonly offsetEnd: number;
-  /** What readers make of each record, for one another. Empty again when the commit is no longer one of the newest. */
+  /** The operations that readers make of each record, for one another. Empty again when the commit is no longer one of the newest. */
   readonly shared: unknown[];
 }
 

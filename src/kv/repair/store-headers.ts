@@ -1,4 +1,4 @@
-// What the headers in the directory of a store tell, beside a live owner too: takes no lock, and changes nothing.
+// The facts in the headers of a store, read without a lock and beside a live owner too. Nothing is changed.
 
 import { basename } from 'node:path';
 import { isKeelsonError, KeelsonError } from '../../errors.js';
@@ -51,7 +51,7 @@ export interface ImageHeaders {
   readonly why: string | null;
 }
 
-/** What the headers of a store tell. */
+/** The facts in the headers of a store. */
 export interface StoreHeaders {
   /** The absolute path of the store. */
   readonly directory: string;
