@@ -3,6 +3,9 @@
 
 import { describe, expect, it } from 'vitest';
 import type { KeelsonError } from '../../src/errors.js';
+import { HeldSegments } from '../../src/journal/read/held-segments.js';
+import { replayRecords } from '../../src/journal/read/journal-reader.js';
+import { recoverJournal } from '../../src/journal/recovery/recovery.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
@@ -64,11 +67,10 @@ async function historyGone(store: Store<string, string>): Promise<KeelsonError> 
   );
 }
 
-/** Overwrites a part of the first retained segment, behind its first commit. */
-async function damageOldest(storage: Storage): Promise<void> {
-  const [oldest] = await segmentNames(storage);
-  const file = await storage.openFile(`${DIRECTORY}/${oldest}`, true);
-  await file.write(new Uint8Array(512).fill(7), 1024);
+/** Overwrites bytes of a segment. */
+async function damage(storage: Storage, name: string, position: number, length: number): Promise<void> {
+  const file = await storage.openFile(`${DIRECTORY}/${name}`, true);
+  await file.write(new Uint8Array(length).fill(7), position);
   await file.flush();
   await file.close();
 }
@@ -188,7 +190,8 @@ describe('retained history', () => {
     for (const name of ['a', 'b', 'c']) await fill(store, name);
     await store.checkpoint();
     await store.close();
-    await damageOldest(storage);
+    const [oldest] = await segmentNames(storage);
+    await damage(storage, oldest!, 1024, 512);
     store = await open(storage, { retain: PLENTY });
     const error = await historyGone(store);
     expect(error).toMatchObject({ code: 'KEELSON_HISTORY_GONE', cause: { code: 'KEELSON_CORRUPT' } });
@@ -215,6 +218,36 @@ describe('retained history', () => {
     const told = await keysSince(store, error.facts.oldestLsn!);
     expect(told).toEqual(keysOf('a', 'b', 'c').slice(-told.length));
     await store.close();
+  });
+
+  it('is read by an open when the segments behind it are damaged, so that the damage is told at its place', async () => {
+    const storage = makeDisk().life();
+    const store = await open(storage, { retain: PLENTY });
+    for (const name of ['a', 'b']) await fill(store, name);
+    await store.checkpoint();
+    await store.close();
+    // The bodies of their first commits, whose headers still say that no older segment is needed.
+    for (const name of (await segmentNames(storage)).slice(-2)) await damage(storage, name, 512 + 100, 10);
+    const error = await open(storage).catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: 'KEELSON_CORRUPT' });
+    expect(error.facts.offset).toBeGreaterThan(2048);
+  });
+
+  it('tells no record that reaches into the next segment, which only a record of another history does', async () => {
+    const storage = makeDisk().life();
+    const store = await open(storage, { retain: PLENTY });
+    await fill(store, 'a');
+    const { lsn } = await store.checkpoint();
+    await store.close();
+    const found = await recoverJournal(storage, DIRECTORY, { lsn, provenLsn: lsn, journalId: null });
+    const [oldest, ...others] = found.retained;
+    const retained = [{ ...oldest!, endLsn: oldest!.endLsn - 1 }, ...others];
+    const held = new HeldSegments({ live: found.live, retained, stale: [] }, () => 0);
+    const place = { lsn: 0, sequence: 0, offset: 0 };
+    const ends: number[] = [];
+    const read = replayRecords(storage, held, place, lsn, (end) => ends.push(end));
+    await expect(read).rejects.toMatchObject({ code: 'KEELSON_HISTORY_GONE' });
+    expect(Math.max(...ends)).toBeLessThan(oldest!.endLsn);
   });
 
   it('is not read by an open, except for its headers', async () => {
