@@ -121,9 +121,10 @@ async function demo(/** @type {string} */ directory) {
     aheadMs += 20 * 60_000;
     assert.equal((await call('GET', '/sessions')).body.sessions, 1);
     assert.equal((await call('GET', `/me?token=${adam}`)).status, 200);
-    const removed = await db.expireNow();
+    // The store may have removed some by itself already.
+    await db.expireNow();
     console.log(
-      `${names.length} logins answered after ${commits} disk flushes; of ${left} sessions ${removed} expired, and ${db.size} is left.`,
+      `${names.length} logins answered after ${commits} disk flushes; of ${left} sessions ${left - db.size} expired, and ${db.size} is left.`,
     );
   } finally {
     server.close();
