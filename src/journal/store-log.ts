@@ -180,6 +180,7 @@ export interface LogFiles {
    * Call it only when an image that holds everything up to `lsn` has a durable name. For that reason it writes
    * no mark first, unlike truncateBefore() of a journal, and so it can free a full disk.
    *
+   * @param retention How much of them is retained, for readers of history. Default nothing.
    * @throws KEELSON_POISONED, KEELSON_CLOSED. Rejects with what fails on the disk.
    */
   retireBehindImage(lsn: number, retention?: Retention): Promise<void>;

@@ -10,7 +10,7 @@ import {
   type RecoveryDecision,
 } from '../../src/journal/recovery/tail-decision.js';
 import { JOURNAL_ID, segmentHeader } from './helpers.js';
-import { UNIT } from './recovery-model.js';
+import { AS_SCANNED, UNIT } from './recovery-model.js';
 
 /**
  * What may happen next. `put`: a commit becomes durable. `whole`: the owner is killed with a commit on the disk that
@@ -211,9 +211,7 @@ function found(segment: ModelSegment): FoundSegment {
     path: `/journal/${sequence}`,
     sequence,
     fileBytes,
-    isClosedAtEnd: false,
-    modifiedMs: 0,
-    isSkimmed: false,
+    ...AS_SCANNED,
     verdict: { ok: true, header },
     scan,
   };

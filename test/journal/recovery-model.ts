@@ -52,6 +52,9 @@ const REFUSED_HEADERS = {
   newer: 'KEELSON_FORMAT_VERSION',
 } as const;
 
+/** Facts of a file that make no difference here. */
+export const AS_SCANNED = { isClosedAtEnd: false, modifiedMs: 0, isSkimmed: false } as const;
+
 /**
  * The segments of these kinds in a row, the first starting at `startLsn`, which is what all commits say the journal
  * is held from unless `heldFromLsn` says otherwise.
@@ -97,9 +100,7 @@ export function makeWorld(
         path,
         sequence,
         fileBytes,
-        isClosedAtEnd: false,
-        modifiedMs: 0,
-        isSkimmed: false,
+        ...AS_SCANNED,
         verdict,
         scan: null,
       };
@@ -123,9 +124,7 @@ export function makeWorld(
       path,
       sequence,
       fileBytes,
-      isClosedAtEnd: false,
-      modifiedMs: 0,
-      isSkimmed: false,
+      ...AS_SCANNED,
       verdict: { ok: true, header },
       scan,
     };
@@ -281,9 +280,7 @@ export function repaired(
       path,
       sequence,
       fileBytes: SIZE_BYTES,
-      isClosedAtEnd: false,
-      modifiedMs: 0,
-      isSkimmed: false,
+      ...AS_SCANNED,
       verdict: { ok: true, header },
       scan,
     },
