@@ -85,24 +85,36 @@ describe('a heap of deadlines', () => {
     );
   });
 
-  test('forgets none of many while it is cleaned a little at a time', () => {
+  test('forgets none of many while it is cleaned a little at a time, also when deadlines come weeks earlier', () => {
     const random = new Random(1);
     const model = new Model();
-    const ids = 30_000;
-    for (let turn = 0; turn < 200_000; turn++) {
+    const ids = 12_000;
+    let origin = 400 * DAY;
+    let lowered = 0;
+    for (let turn = 0; turn < 100_000; turn++) {
       const id = random.below(ids);
-      const isFreed = turn % 3 === 0 && turn < 150_000;
-      model.set(id, isFreed ? 0 : 1 + random.below(turn % 2 === 0 ? 500 : 60 * DAY));
+      const isFreed = turn % 3 === 0 && turn < 80_000;
+      model.set(id, isFreed ? 0 : origin + random.below(turn % 2 === 0 ? 500 : 60 * DAY));
       if (model.heap.size > 2 * ids || model.heap.isCleaning) model.clean();
-      expect(model.heap.size).toBeLessThanOrEqual(3 * ids);
-      if (turn % 20_000 !== 0) continue;
-      const now = random.below(turn / 200);
+      expect(model.heap.size).toBeLessThanOrEqual(2.5 * ids);
+      if (model.heap.isCleaning && turn - lowered > 10_000) {
+        lowered = turn;
+        origin -= 40 * DAY;
+      }
+      if (turn % 10_000 !== 0) continue;
+      const now = origin + random.below(100);
       const due = model.dueAt(now);
       expect(model.takeDue(now)).toEqual(due);
     }
-    for (let day = 0; day <= 60; day += 20) {
-      const due = model.dueAt(day * DAY);
-      expect(model.takeDue(day * DAY)).toEqual(due);
+    expect(origin).toBeLessThan(360 * DAY);
+    for (let id = 0; !model.heap.isCleaning; id++) {
+      const deadline = model.deadlineOf(id % ids);
+      if (deadline > 0) model.set(id % ids, deadline - 1);
+      if (model.heap.size > 2 * ids) model.clean();
+    }
+    for (let now = origin; now <= 460 * DAY; now += 20 * DAY) {
+      const due = model.dueAt(now);
+      expect(model.takeDue(now)).toEqual(due);
     }
     expect(model.heap.size).toBe(0);
   });
@@ -289,5 +301,15 @@ describe('due entries', () => {
     expect(entries.memory.deadlineBytes).toBeLessThan(before / 10);
     entries.settleDue(1e9, Infinity);
     expect(entries.dueCount).toBe(100);
+  });
+
+  test('take the memory of few deadlines when one is brought forward and delayed again and again', () => {
+    const entries = new Entries(1);
+    for (let at = 0; at < 10_000; at++) put(entries, 'k', at % 2 === 0 ? 2000 : 1000);
+    expect(entries.memory.deadlineBytes).toBeLessThan(8 * 1000);
+    entries.settleDue(999, Infinity);
+    expect(entries.dueCount).toBe(0);
+    entries.settleDue(1000, Infinity);
+    expect(entries.dueCount).toBe(1);
   });
 });
