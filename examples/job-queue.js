@@ -118,8 +118,8 @@ export class JobQueue {
   }
 }
 
-const JOBS = 2_000;
-const JOBS_BEFORE_KILL = 300;
+const JOBS = 600;
+const JOBS_BEFORE_KILL = 100;
 const VISIBILITY_MS = 500;
 
 /** Fails for one task of a hundred, each time. */

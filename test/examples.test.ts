@@ -10,7 +10,7 @@ const example = (name: string) => fileURLToPath(new URL(`../examples/${name}`, i
 
 describe('examples', () => {
   it.each([
-    ['job-queue.js', /^Killed after 300 of 2000 jobs; \d+ were left: 20 failed 5 times\.\n$/],
+    ['job-queue.js', /^Killed after 100 of 600 jobs; \d+ were left: 6 failed 5 times\.\n$/],
     [
       'crash-test.js',
       /^Two puts: After a crash at .*: money was lost\n(.*\n)*One batch: \d{3,} crashes, and no money was lost\.\n$/,
