@@ -1,3 +1,5 @@
 // The public door "keelson": re-exports only.
 
+import './node-version.js';
+
 export * from './kv/index.js';
