@@ -1,7 +1,7 @@
 // The change feeds of one store: judges the options at the call, pins the log, and makes the iteration.
 
 import type { KeelsonError } from '../../errors.js';
-import { FairTurns } from '../../fair-turns.js';
+import { FairTurns, SharedTurn } from '../../fair-turns.js';
 import type { RecordFeed, RecordFeedOptions } from '../../journal/internal.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
@@ -41,7 +41,7 @@ export interface FedStore {
 /** Opens the change feeds of one store. */
 export class ChangeFeeds {
   readonly #store: FedStore;
-  readonly #turns = new FairTurns();
+  readonly #turn = new SharedTurn();
 
   constructor(store: FedStore) {
     this.#store = store;
@@ -83,7 +83,7 @@ export class ChangeFeeds {
         signal,
         closed: () => store.closed(),
       },
-      this.#turns,
+      new FairTurns(this.#turn),
     );
   }
 }
