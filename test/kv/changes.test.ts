@@ -618,6 +618,32 @@ describe('the start of a feed', () => {
 });
 
 describe('changes() of a namespace', () => {
+  test('ends when the namespace is dropped before its first write', async () => {
+    const { open } = inMemory();
+    const db = await open<number>('/db');
+    await db.put('a', 1);
+    const [jobs, other] = [db.namespace('jobs'), db.namespace('other')];
+    const aborted = jobs.changes({ signal: AbortSignal.abort() });
+    const [waiting, unread, left] = [jobs.changes(), jobs.changes({ since: 0 }), jobs.changes()];
+    const [others, written] = [other.changes(), other.changes()];
+    await left.return?.();
+    const steps = [waiting, others, written].map((feed) => feed.next());
+    await db.drop(jobs);
+    expect(await steps[0]).toEqual({ done: true, value: undefined });
+    for (const feed of [aborted, waiting, unread, left])
+      expect(await feed.next()).toEqual({ done: true, value: undefined });
+    // A namespace that has been written to tells its drop.
+    await other.put('b', 2);
+    const dropped = await db.drop(other);
+    for (const feed of [others, written])
+      expect((await groupsOf(feed)).at(-1)).toEqual({
+        lsn: dropped,
+        changes: [{ type: 'drop', namespace: 'other' }],
+      });
+    expect(db.stats().journal!.pins).toBe(0);
+    await db.close();
+  });
+
   test('tells its changes, how far it has come, and ends behind its drop', async () => {
     const { open } = inMemory();
     const db = await open<number>('/db');

@@ -33,6 +33,7 @@ const OPTIONS = 'src/kv/feed/changes-options.ts';
 const RECENT = 'src/journal/read/recent-commits.ts';
 const RECORD_FEED = 'src/journal/read/record-feed.ts';
 const SCHEMA = 'src/kv/feed/feed-schema.ts';
+const STORE = 'src/kv/store.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
 const WRITES = 'src/kv/write/write-set.ts';
 
@@ -129,6 +130,20 @@ const groups: readonly Mutant[] = [
 ];
 
 const changes: readonly Mutant[] = [
+  mutantIn(
+    STORE,
+    'the feed of a namespace that was never written to goes on after its drop',
+    [CHANGES],
+    'if (!isWritten) feeds.droppedUnwritten(space);',
+    '',
+  ),
+  mutantIn(
+    STORE,
+    'the feed of a namespace that was written to does not tell its drop',
+    [CHANGES],
+    'if (!isWritten) feeds.droppedUnwritten(space);',
+    'feeds.droppedUnwritten(space);',
+  ),
   mutantIn(
     FILTER,
     'the id of a namespace that a read-only store awaits is taken for its own',

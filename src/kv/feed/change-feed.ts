@@ -37,6 +37,8 @@ export interface ChangeFeedPlan {
   readonly signal: AbortSignal | undefined;
   /** Returns the error for a feed that is not live, and whose log is closed before its end. */
   readonly closed: () => KeelsonError;
+  /** Called at the end, once or more often. */
+  readonly onClose: () => void;
 }
 
 /** Returns an iteration over the groups of changes. */
@@ -100,6 +102,7 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
     this.#isClosed = true;
     this.#window = null;
     this.#plan.records.close();
+    this.#plan.onClose();
   }
 
   #enter(window: RecordWindow | null): void {
