@@ -309,8 +309,22 @@ const shared: readonly Mutant[] = [
     RECORD_FEED,
     'feeds go on before the writers that wait for a commit',
     [CHANGES],
-    'if (this.#wakes.size > 0) void nextTurn().then(() => this.wake());',
+    'if (this.#wakes.size > 0) void nextTurn().then(() => callAll(this.#wakes));',
     'this.wake();',
+  ),
+  mutantIn(
+    RECORD_FEED,
+    'a feed for a replica goes on a turn after its commit',
+    [RECORDS],
+    'const wakes = isPrompt ? this.#promptWakes : this.#wakes;',
+    'const wakes = this.#wakes;',
+  ),
+  mutantIn(
+    RECORD_FEED,
+    'the end of the journal does not end a feed for a replica',
+    [RECORDS],
+    '    callAll(this.#promptWakes);\n    callAll(this.#wakes);',
+    '    callAll(this.#wakes);',
   ),
 ];
 
