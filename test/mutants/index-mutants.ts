@@ -60,8 +60,7 @@ export const indexMutants: readonly Mutant[] = [
     'src/kv/write/write-path.ts',
     'if (isUnique) judgeUniqueness(writes);',
     '',
-    ['test/simulation/script-search.test.ts'],
-    'meet everything',
+    ['test/simulation/script-indexes.test.ts'],
   ),
   mutant(
     'an index that was cleared gets back what its load had gathered',
