@@ -46,8 +46,12 @@ export const expiryMutants: readonly Mutant[] = [
     replace: 'heap.pop()',
   }),
   mutantIn(HEAP, 'a deadline below all others counts as that of the base', [ENTRIES_TEST], {
-    find: 'if (deadline < this.#base || this.size === 0)',
-    replace: 'if (this.size === 0)',
+    find: 'first.topKey === 0 ? Math.min(this.#lowest, this.#base) : this.#base + first.topKey',
+    replace: 'this.#base + first.topKey',
+  }),
+  mutantIn(HEAP, 'a base stays near a deadline that is long past', [ENTRIES_TEST], {
+    find: 'if (this.size === 0) this.#chooseBase(deadline);',
+    replace: 'if (this.size === 0) this.#chooseBase(Math.min(deadline, 1));',
   }),
   mutantIn(HEAP, 'an entry whose deadline is weeks away is due when its key is', [ENTRIES_TEST], {
     find: 'else if (deadline > now) this.#moveBase(deadlineOf);\n    else {',

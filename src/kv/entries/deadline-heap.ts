@@ -1,8 +1,8 @@
 // The deadlines of the entries of one space: which entry is due next. Pure, in memory.
 //
-// An item is the id of an entry and 32 bits of its deadline: the milliseconds since `base`, which is below all deadlines.
-// An entry has its whole deadline itself. Deadlines of seven weeks or more after `base` have the highest key. When one of
-// them comes up and is not due, `base` moves. That is O(items), and happens once in weeks.
+// An item is the id of an entry and a key of 32 bits: the milliseconds from `base` to its deadline. An entry has its whole
+// deadline itself. Deadlines before `base` have the lowest key, and those of seven weeks or more after it the highest. When
+// one of them comes up and is not due, `base` moves. That is O(items), and happens once in weeks.
 //
 // Nothing removes the item of an entry that was deleted, overwritten or touched. Such an item is stale: its key is above
 // that of its entry, or its entry is gone. It is dropped when it comes up, or by a cleaning, which moves the items that
@@ -42,6 +42,8 @@ interface Cleaning {
 /** A heap of deadlines. */
 export class DeadlineHeap {
   #base = 0;
+  /** No deadline is earlier while an item has the lowest key. */
+  #lowest = Number.POSITIVE_INFINITY;
   #heap = new PagedHeap();
   #cleaning: Cleaning | null = null;
   /** The number of items up to which push() needs no memory. */
@@ -65,7 +67,7 @@ export class DeadlineHeap {
   get earliest(): number {
     const first = this.#first;
     if (first.size === 0) return Number.POSITIVE_INFINITY;
-    return this.#base + first.topKey;
+    return first.topKey === 0 ? Math.min(this.#lowest, this.#base) : this.#base + first.topKey;
   }
 
   /** Makes room for `more` items, so that push() of so many needs no memory. Throws NoSlabMemory. */
@@ -76,7 +78,9 @@ export class DeadlineHeap {
   }
 
   push(deadline: number, id: EntryId): void {
-    if (deadline < this.#base || this.size === 0) this.#lowerBase(baseFor(deadline));
+    if (this.size === 0) this.#chooseBase(deadline);
+    // A past deadline leaves `base` near the others.
+    if (deadline <= this.#base) this.#lowest = Math.min(this.#lowest, deadline);
     this.#heap.push(this.#keyOf(deadline), id);
   }
 
@@ -162,15 +166,13 @@ export class DeadlineHeap {
 
   /** Returns the key of a deadline; a negative number for NO_DEADLINE. */
   #keyOf(deadline: number): number {
-    return deadline === NO_DEADLINE ? -1 : Math.min(KEY_MAX, deadline - this.#base);
+    return deadline === NO_DEADLINE ? -1 : Math.max(0, Math.min(KEY_MAX, deadline - this.#base));
   }
 
-  /** Moves the base down. The order of the items stays. */
-  #lowerBase(base: number): void {
-    const by = this.#base - base;
-    this.#base = base;
-    this.#heap.raiseKeys(by, KEY_MAX);
-    this.#cleaning?.from.raiseKeys(by, KEY_MAX);
+  /** Chooses the base for items of which `earliest` is the earliest deadline. */
+  #chooseBase(earliest: number): void {
+    this.#base = Math.max(0, earliest - BASE_BEFORE_MS);
+    this.#lowest = Number.POSITIVE_INFINITY;
   }
 
   /** Moves the base to the earliest deadline of all. */
@@ -182,7 +184,7 @@ export class DeadlineHeap {
         const deadline = deadlineOf(heap.idAt(at));
         if (deadline !== NO_DEADLINE && deadline < earliest) earliest = deadline;
       }
-    this.#base = baseFor(earliest);
+    this.#chooseBase(earliest);
     // A stale item without an entry gets the lowest key, and is dropped soon.
     for (const heap of heaps) heap.rekey((id) => Math.max(0, this.#keyOf(deadlineOf(id))));
   }
@@ -210,8 +212,4 @@ export class DeadlineHeap {
   #adoptPages(from: PagedHeap): void {
     for (let page = from.giveAway(); page !== undefined; page = from.giveAway()) this.#heap.adopt(page);
   }
-}
-
-function baseFor(deadline: number): number {
-  return Math.max(0, deadline - BASE_BEFORE_MS);
 }

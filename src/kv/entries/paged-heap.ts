@@ -100,11 +100,6 @@ export class PagedHeap {
     for (let at = (this.#size >>> 1) - 1; at >= 0; at--) this.#sink(at, this.keyAt(at), this.idAt(at));
   }
 
-  /** Adds `by` to all keys, up to `max`. Their order stays. */
-  raiseKeys(by: number, max: number): void {
-    for (let at = 0; at < this.#size; at++) this.#put(at, Math.min(max, this.keyAt(at) + by), this.idAt(at));
-  }
-
   /** Removes all items, and keeps their memory. */
   clear(): void {
     this.#size = 0;
