@@ -1,8 +1,10 @@
-// Schedulers of this thread, captured when this module loads. A leaf: it imports nothing of ours.
+// Schedulers and the clock of this thread, captured when this module loads. A leaf: it imports nothing of ours.
 //
 // Fake timers in tests replace `queueMicrotask`, `process.nextTick` and `setImmediate`. A commit that waited for a
-// fake one would never be submitted, and every later put would wait for it.
+// fake one would never be submitted, and every later put would wait for it. A fake `performance.now` is foreign code: one
+// that threw poisoned the journal, because each commit is timed.
 
+import { performance } from 'node:perf_hooks';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import { setImmediate as immediate, setTimeout as timeout } from 'node:timers/promises';
 
@@ -14,6 +16,9 @@ export const queueMicrotask: (task: () => void) => void = globalThis.queueMicrot
 
 /** Runs `task` after the current JavaScript, before microtasks; from a microtask, when no more microtasks wait. */
 export const nextTick: (task: () => void) => void = process.nextTick;
+
+/** Returns the milliseconds since this thread started. */
+export const nowMs: () => number = performance.now.bind(performance);
 
 /** Resolves in the next turn of the event loop. */
 export const nextTurn: () => Promise<void> = immediate;

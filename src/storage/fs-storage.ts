@@ -3,10 +3,9 @@
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import { performance } from 'node:perf_hooks';
 import { crc32cUpdate } from '../crc32c.js';
 import { isKeelsonError, KeelsonError } from '../errors.js';
-import { alarm, delay } from '../schedulers.js';
+import { alarm, delay, nowMs } from '../schedulers.js';
 import { parentOf } from './directories.js';
 import { checksumFrames } from './frame-checksums.js';
 import { poolCall, syncCall } from './fs-call.js';
@@ -66,7 +65,7 @@ export function createFsStorage(
       processIdentity,
       liveness: (identity) => processLiveness(identity, processIdentity),
       randomBytes: (length) => new Uint8Array(randomBytes(length)),
-      nowMs: () => performance.now(),
+      nowMs,
       pause: delay,
       wallMs,
       startTimer: (ms, callback) => ({ cancel: alarm(ms, callback) }),

@@ -289,4 +289,19 @@ describe('schedulers that are faked for one put', () => {
       expect(result).toEqual(['number']);
     },
   );
+
+  // Each commit is timed. An error of the clock poisoned the store, or hung it when the commit was durable already.
+  it('performance.now: what throws in its place stops no commit', async () => {
+    const result = await resultOf(`
+      import { open } from 'keelson';
+      const db = await open(process.argv[1]);
+      performance.now = () => {
+        throw new Error('no time');
+      };
+      await db.put('a', 1);
+      await db.close();
+      console.log(JSON.stringify(['closed']));
+    `);
+    expect(result).toEqual(['closed']);
+  });
 });

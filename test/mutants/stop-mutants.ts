@@ -216,6 +216,13 @@ const nested: readonly Mutant[] = [
     NESTED,
   ),
   mutant(
+    'the clock is that of whoever has faked it',
+    'src/schedulers.ts',
+    'export const nowMs: () => number = performance.now.bind(performance);',
+    'export const nowMs = (): number => performance.now();',
+    NESTED,
+  ),
+  mutant(
     'a write that became durable while the promise of its waiter was made is waited for',
     'src/journal/journal.ts',
     'if (waiter.lsn <= this.syncedLsn) waiter.resolve(waiter.result);\n    else if (this.poisoned !== null) waiter.reject(this.poisoned);\n    else this',
