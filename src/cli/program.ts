@@ -8,6 +8,7 @@ import { countCommand } from './commands/count.js';
 import { delCommand } from './commands/del.js';
 import { dumpCommand } from './commands/dump.js';
 import { getCommand } from './commands/get.js';
+import { inspectCommand } from './commands/inspect.js';
 import { journalCommand } from './commands/journal.js';
 import { loadCommand } from './commands/load.js';
 import { putCommand } from './commands/put.js';
@@ -35,6 +36,7 @@ const COMMANDS: readonly (() => Command)[] = [
   tailCommand,
   watchCommand,
   journalCommand,
+  inspectCommand,
   shellCommand,
 ];
 
