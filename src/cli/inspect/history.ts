@@ -3,7 +3,7 @@
 import { isKeelsonError } from '../../errors.js';
 import type { Change, ChangeGroup } from '../../kv/index.js';
 import type { AnyStore } from '../any-store.js';
-import { givenKey } from './api.js';
+import { countOf, givenKey } from './api.js';
 import { changeForPage, type ShownChange, type ShownValue, valueForPage } from './shown.js';
 
 const VERSIONS_MAX = 100;
@@ -14,15 +14,17 @@ export type Version = ShownChange & { readonly value?: ShownValue };
 
 /** The history of a key. */
 export interface HistoryAnswer {
-  /** The journal that is there begins at this LSN. */
+  /** The history begins at this LSN: the one that was asked for, or where the journal that is there begins. */
   readonly sinceLsn: number;
+  /** It ends at this LSN, which a later request can give as `since`. */
+  readonly untilLsn: number;
   /** The number of changes since. */
   readonly count: number;
   /** The newest of them, newest first. */
   readonly versions: readonly Version[];
 }
 
-/** Answers `space` and `key` with the history of the key, up to what the files prove durable. */
+/** Answers `space`, `key` and `since` with the history of the key, up to what the files prove durable. */
 export async function answerHistory(
   store: AnyStore,
   query: URLSearchParams,
@@ -40,12 +42,11 @@ export async function answerHistory(
     }
   };
   const range = { gte: key, lte: key };
-  const sinceLsn = await readFromOldest(
-    (since) => store.changesIn(name, { since, range, live: false, signal }),
-    note,
-  );
+  const open = (since: number) => store.changesIn(name, { since, range, live: false, signal });
+  const untilLsn = store.db.durableLsn;
+  const sinceLsn = await readFrom(countOf(query, 'since', 0), open, note);
   const versions = newest.reverse().map(({ lsn, change }) => versionOf(lsn, change));
-  return { sinceLsn, count, versions };
+  return { sinceLsn, untilLsn, count, versions };
 }
 
 function versionOf(lsn: number, change: Change): Version {
@@ -55,13 +56,14 @@ function versionOf(lsn: number, change: Change): Version {
     : shown;
 }
 
-/** Gives `note` all groups from the oldest that are there. Returns the LSN behind which they begin. */
-async function readFromOldest(
+/** Gives `note` all groups from an LSN, or from the oldest that are there. Returns the LSN behind which they begin. */
+async function readFrom(
+  start: number,
   open: (since: number) => AsyncIterable<ChangeGroup>,
   note: (group: ChangeGroup) => void,
 ): Promise<number> {
   // A live owner retires files: what was the oldest LSN may be gone when it is asked for.
-  for (let since = 0, isRead = false; ; ) {
+  for (let since = start, isRead = false; ; ) {
     try {
       for await (const group of open(since)) {
         isRead = true;

@@ -1,6 +1,6 @@
 // The durable changes as they come, and how many there are a second.
 
-import { area, axis, Chart, TimeSeries } from './charts.js';
+import { area, axis, Chart, lastMinutes, TimeSeries, timeAxis } from './charts.js';
 import { byId, counted, el, grouped, spaceText, timeText } from './dom.js';
 import { hrefOf } from './route.js';
 
@@ -18,8 +18,8 @@ export function startChanges() {
   chart = new Chart(byId('rate'), () => ({
     legend: { show: false },
     cursor: { y: false },
-    axes: [axis(), axis({ size: 60 })],
-    scales: { y: { range: (_, __, max) => [0, Math.max(10, max * 1.1)] } },
+    axes: [timeAxis(), axis({ size: 60 })],
+    scales: { x: lastMinutes, y: { range: (_, __, max) => [0, Math.max(10, max * 1.1)] } },
     series: [{}, area('changes', 'accent')],
   }));
   byId('pause').onclick = () => {
@@ -49,7 +49,7 @@ export function showChanges() {
   chart.show(rate.data);
   byId('change-count').textContent =
     countOfAll === 0
-      ? 'None since this page was opened. The last write of a store is told when the next one proves it durable.'
+      ? 'None since this page was opened. The last write to a store is told when the next one proves it durable.'
       : `${counted(countOfAll, 'change')} since this page was opened${isPaused ? `; paused, ${waiting.length} lines wait` : ''}`;
   if (isPaused || waiting.length === 0) return;
   const host = byId('log');

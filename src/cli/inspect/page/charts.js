@@ -1,5 +1,7 @@
 // The charts, by uPlot, which the page loads before its modules: in the colours of the page, and as wide as their place.
 
+import { bytesText } from './dom.js';
+
 /** Returns a colour of the style sheet as it is now. */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -51,6 +53,22 @@ export function axis(rest = {}) {
   };
 }
 
+/** Returns the axis of a time, whose scale is `lastMinutes`. */
+export const timeAxis = () =>
+  axis({ values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString('en-GB')) });
+
+/** The scale of a time: half a minute, which grows to the last two minutes. */
+export const lastMinutes = { range: (_, min, max) => [Math.max(max - 120, Math.min(min, max - 30)), max] };
+
+/** Returns an axis of bytes. */
+export const byteAxis = (rest = {}) =>
+  axis({
+    size: 74,
+    incrs: Array.from({ length: 44 }, (_, power) => 2 ** power),
+    values: (_, ticks) => ticks.map(bytesText),
+    ...rest,
+  });
+
 /** Returns a line with a filled area. */
 export function area(label, name, value) {
   return {
@@ -69,7 +87,7 @@ export function bars(label, name, value) {
     label,
     stroke: colour(name),
     fill: `color-mix(in srgb, ${colour(name)} 55%, transparent)`,
-    width: 1,
+    width: 0,
     value,
     paths: uPlot.paths.bars({ size: [0.7, 60] }),
     points: { show: false },

@@ -93,7 +93,7 @@ export function table(head, rows) {
   const line = (tag, values) => el('tr', {}, ...values.map((value, column) => cell(tag, value, column)));
   return el(
     'table',
-    {},
+    { className: 'facts-table' },
     el('thead', {}, line('th', head)),
     el('tbody', {}, ...rows.map((row) => line('td', row))),
   );

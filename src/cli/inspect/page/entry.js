@@ -6,9 +6,12 @@ const OPEN_DEPTH = 2;
 const OPEN_CHILDREN_MAX = 50;
 const CHILDREN_AT_ONCE = 200;
 const BYTES_AT_ONCE = 1024;
+const VERSIONS_MAX = 100;
 
 /** What is shown, so that the same answer is not drawn again. */
 let shown = '';
+/** The history of the key that is shown. */
+let history = null;
 let isHistoryOpen = false;
 
 /** Shows the entry of a place, or that none is chosen. */
@@ -30,7 +33,11 @@ export const showEntry = latest(async (signal, { space, key }) => {
   if (now === shown) return;
   shown = now;
   if (answer.error !== undefined) host.replaceChildren(el('p', { className: 'empty' }, answer.error));
-  else host.replaceChildren(headOf(space, answer), bodyOf(answer), historyOf(space, key, answer.version));
+  else {
+    if (history?.place !== JSON.stringify([space, key])) history = new KeyHistory(space, key);
+    host.replaceChildren(headOf(space, answer), bodyOf(answer), history.node);
+    void history.update();
+  }
 });
 
 function headOf(space, { shown: name, isThere, version, expiresAt, value }) {
@@ -140,9 +147,7 @@ function group(kind, children, [open, close], depth) {
   const make = () => {
     const next = children.slice(made, made + CHILDREN_AT_ONCE);
     made += next.length;
-    list.append(
-      ...next.map(([label, between, value]) => el('li', {}, label, between, treeOf(value, depth + 1))),
-    );
+    list.append(...next.map((child) => childNode(child, depth + 1)));
     more.textContent = `${grouped(children.length - made)} more`;
     more.hidden = made === children.length;
   };
@@ -161,6 +166,14 @@ function group(kind, children, [open, close], depth) {
   if (isOpen) make();
   else node.addEventListener('toggle', make, { once: true });
   return node;
+}
+
+/** Returns a child with its label, which stands in the line that opens it. */
+function childNode([label, between, value], depth) {
+  const node = treeOf(value, depth);
+  if (node.tagName !== 'DETAILS') return el('li', {}, label, between, node);
+  node.firstChild.prepend(...[label, between].filter((part) => part !== null));
+  return el('li', {}, node);
 }
 
 function bytesNode(base64, kind) {
@@ -185,55 +198,81 @@ function bytesNode(base64, kind) {
   );
 }
 
-/** Returns bytes as lines of sixteen: place, hexadecimal digits, and what can be read of them. */
+/** Returns bytes as lines: place, hexadecimal digits, and what can be read of them. */
 function hexLines(bytes, start, end) {
+  const width = byId('entry').clientWidth > 640 ? 16 : 8;
   let text = '';
-  for (let at = start; at < Math.min(end, bytes.length); at += 16) {
-    const line = [...bytes.subarray(at, at + 16)];
+  for (let at = start; at < Math.min(end, bytes.length); at += width) {
+    const line = [...bytes.subarray(at, at + width)];
     const digits = line.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
     const read = line.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : '·')).join('');
-    text += `${at.toString(16).padStart(6, '0')}  ${digits.padEnd(47)}  ${read}\n`;
+    text += `${at.toString(16).padStart(6, '0')}  ${digits.padEnd(3 * width - 1)}  ${read}\n`;
   }
   return text;
 }
 
-/** Returns the history, which is read when it is opened: it can be long. */
-function historyOf(space, key, version) {
-  const body = el('div', { className: 'history' });
-  const node = el(
-    'details',
-    { className: 'history-of', open: isHistoryOpen },
-    el('summary', {}, 'History'),
-    body,
-  );
-  const read = latest(async (signal) => {
-    body.replaceChildren(el('p', { className: 'note' }, 'Reading the journal …'));
-    try {
-      body.replaceChildren(...versionsOf(await ask('history', { space, key }, signal), version));
-    } catch (error) {
-      if (!signal.aborted) body.replaceChildren(el('p', { className: 'note' }, error.message));
-    }
-  });
-  if (isHistoryOpen) void read();
-  node.addEventListener('toggle', () => {
-    if (node.open && !isHistoryOpen) void read();
-    isHistoryOpen = node.open;
-  });
-  return node;
-}
+/** The history of a key. It is read when it is opened, because it can be long, and later only from where it ended. */
+class KeyHistory {
+  node;
+  place;
+  #question;
+  #note = el('p', { className: 'note' }, 'Reading the journal …');
+  #list = el('div', { className: 'history' });
+  #sinceLsn;
+  #untilLsn;
+  #count = 0;
+  #update = latest((signal) => this.#read(signal));
 
-function* versionsOf({ sinceLsn, count, versions }, version) {
-  const since =
-    sinceLsn === 0 ? 'since the store was made' : `since LSN ${grouped(sinceLsn)}, where the journal begins`;
-  const newest = count > versions.length ? `; the newest ${versions.length} of them` : '';
-  yield el('p', { className: 'note' }, `${counted(count, 'durable change')} ${since}${newest}.`);
-  if (version !== undefined && version > Math.max(sinceLsn, versions[0]?.lsn ?? 0))
-    yield el(
-      'p',
-      { className: 'note' },
-      'The last write is told here when the files prove that it is durable.',
+  constructor(space, key) {
+    this.#question = { space, key };
+    this.place = JSON.stringify([space, key]);
+    this.node = el(
+      'details',
+      { className: 'history-of', open: isHistoryOpen },
+      el('summary', {}, 'History'),
+      this.#note,
+      this.#list,
     );
-  for (const change of versions) yield versionNode(change);
+    this.node.addEventListener('toggle', () => {
+      isHistoryOpen = this.node.open;
+      void this.update();
+    });
+  }
+
+  /** Shows what has come since, if the history is open and not being read. */
+  async update() {
+    if (!isHistoryOpen || (this.#untilLsn === undefined && this.#isReading)) return;
+    await this.#update();
+  }
+
+  #isReading = false;
+
+  async #read(signal) {
+    this.#isReading = true;
+    try {
+      const answer = await ask('history', { ...this.#question, since: this.#untilLsn }, signal);
+      this.#sinceLsn ??= answer.sinceLsn;
+      this.#untilLsn = answer.untilLsn;
+      this.#count += answer.count;
+      this.#list.prepend(...answer.versions.map(versionNode));
+      while (this.#list.children.length > VERSIONS_MAX) this.#list.lastChild.remove();
+      this.#tell();
+    } catch (error) {
+      if (!signal.aborted) this.#note.textContent = error.message;
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  #tell() {
+    const [count, shownCount] = [this.#count, this.#list.children.length];
+    const since =
+      this.#sinceLsn === 0
+        ? 'since the store was made'
+        : `since LSN ${grouped(this.#sinceLsn)}, where the journal that is kept begins`;
+    const newest = count > shownCount ? `; the newest ${shownCount} of them` : '';
+    this.#note.textContent = `${counted(count, 'durable change')} ${since}${newest}. The last write to a store is told when the next one proves it durable.`;
+  }
 }
 
 function versionNode({ lsn, type, preview, expiresAt, value }) {

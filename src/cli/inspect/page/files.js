@@ -1,6 +1,6 @@
 // Memory and journal as pictures and tables.
 
-import { area, axis, bars, Chart, TimeSeries } from './charts.js';
+import { area, axis, bars, byteAxis, Chart, lastMinutes, TimeSeries, timeAxis } from './charts.js';
 import { ask, byId, bytesText, counted, el, grouped, latest, spaceText, table } from './dom.js';
 
 const SPACES_MAX = 12;
@@ -21,47 +21,46 @@ let commitsChart;
 let segments = [];
 let chosenSegment = null;
 
-const byteAxis = () => axis({ size: 74, values: (_, ticks) => ticks.map(bytesText) });
-const byteValue = (_, value) => (value === null ? '' : bytesText(value));
+const byteValue = (_, value) => (value === null ? '–' : bytesText(value));
 const fromZero = { range: (_, __, max) => [0, Math.max(1, max * 1.05)] };
 
 /** Returns the options of a chart of bars that stand side by side, each with a name below. */
-function barsOptions(series, names, axes = [], scales = {}) {
+function barsOptions(noun, series, names) {
   return {
-    legend: { live: true },
     cursor: { y: false },
-    scales: { x: { time: false, range: (_, min, max) => [min - 0.6, max + 0.6] }, y: fromZero, ...scales },
+    scales: { x: { time: false, range: (_, min, max) => [min - 0.6, max + 0.6] }, y: fromZero },
     axes: [
       axis({
         incrs: [1, 2, 5, 10, 20, 50, 100],
         values: (_, ticks) => ticks.map((at) => (Number.isInteger(at) ? names(at) : '')),
       }),
       byteAxis(),
-      ...axes,
     ],
-    series: [{ label: '', value: (_, at) => (at === null ? '' : names(at)) }, ...series],
+    series: [{ label: noun, value: (_, at) => (at === null ? '–' : names(at)) }, ...series],
   };
 }
 
 export function startFiles() {
   const nameOfSpace = (at) => spaceText(spacesShown[at]?.name ?? '').slice(0, 18);
   spacesChart = new Chart(byId('memory-spaces'), () =>
-    barsOptions([bars('bytes', 'accent', byteValue)], nameOfSpace),
+    barsOptions('namespace', [bars('bytes', 'accent', byteValue)], nameOfSpace),
   );
   timeChart = new Chart(byId('memory-time'), () => ({
     cursor: { y: false },
-    scales: { y: fromZero },
-    axes: [axis(), byteAxis()],
+    scales: { x: lastMinutes, y: fromZero },
+    axes: [timeAxis(), byteAxis()],
     series: [{}, area('this process', 'second', byteValue), area('entries', 'accent', byteValue)],
   }));
   segmentsChart = new Chart(byId('segments-chart'), () =>
-    barsOptions([bars('bytes', 'accent', byteValue)], (at) => String(segments[at]?.sequence ?? '')),
+    barsOptions('segment', [bars('bytes', 'accent', byteValue)], (at) =>
+      String(segments[at]?.sequence ?? ''),
+    ),
   );
   commitsChart = new Chart(byId('commits-chart'), () => ({
     cursor: { y: false },
     scales: { x: { time: false }, y: fromZero, records: fromZero },
     axes: [
-      axis({ values: (_, ticks) => ticks.map(bytesText) }),
+      byteAxis({ size: 50 }),
       byteAxis(),
       axis({ side: 1, scale: 'records', size: 60, grid: { show: false } }),
     ],
@@ -127,7 +126,7 @@ export const showFiles = latest(async (signal) => {
       ['segment', 'starts at LSN', 'size', 'state'],
       segments.map(({ sequence, startLsn, bytes, isSealed, why }) => [
         segmentButton(sequence),
-        startLsn ?? 0,
+        startLsn ?? '–',
         bytesText(bytes),
         why ?? (startLsn === null ? 'empty' : isSealed ? 'closed' : 'open, full or left by a kill'),
       ]),

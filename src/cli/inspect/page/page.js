@@ -9,6 +9,9 @@ import { go, place, VIEWS } from './route.js';
 /** The newest state of the store, and the LSN that the views show. */
 let state = null;
 let shownLsn = -1;
+let passing;
+
+const TROUBLE_MS = 10_000;
 
 /** Draws the view of the present place. */
 function show() {
@@ -27,7 +30,10 @@ function show() {
   if (view === 'journal') showFiles().catch(({ message }) => trouble(message));
 }
 
+/** Tells what is wrong, until it has not been so for a while. */
 function trouble(line) {
+  clearTimeout(passing);
+  if (line !== '') passing = setTimeout(() => trouble(''), TROUBLE_MS);
   byId('trouble').hidden = line === '';
   byId('trouble').textContent = line;
 }
