@@ -21,6 +21,7 @@ describe('examples', () => {
       /^registered\nrefused: .*\nregistered\nby e-mail: Ada\nnewest first: .*\nold address: undefined · new address: Bob\n$/,
     ],
     ['http-workers.js', /^2 workers answered 200 reads, and each showed the write before it\.\n$/],
+    ['metrics.js', /^1000 writes took \d+ flushes\.\n$/],
     ['search-index.js', /^2 and 2 groups were applied, each once; 'sea' is in b2\.\n$/],
     ['live-page.js', /^3 clients were sent \d+, \d+, \d+ lists, and each saw the last of 102 messages\.\n$/],
     [
