@@ -36,6 +36,8 @@ export async function answerHistory(
   let count = 0;
   const note = ({ lsn, changes }: ChangeGroup) => {
     for (const change of changes) {
+      // A key is not there before its namespace, and gone behind it.
+      if (change.type === 'create') continue;
       count++;
       newest.push({ lsn, change });
       if (newest.length > VERSIONS_MAX) newest.shift();
