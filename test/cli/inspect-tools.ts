@@ -12,8 +12,8 @@ export interface Answered {
   readonly text: string;
 }
 
-/** Starts the page of a store. It ends with the test at the latest. */
-export async function inspectStore(directory: string): Promise<Inspector & { readonly store: AnyStore }> {
+/** Starts the page of a store. */
+export async function startPage(directory: string): Promise<Inspector & { readonly store: AnyStore }> {
   const store = await AnyStore.open({ directory, readOnly: true });
   const inspector = await startInspector(store, 0);
   let closing: Promise<void> | null = null;
@@ -21,8 +21,14 @@ export async function inspectStore(directory: string): Promise<Inspector & { rea
     closing ??= inspector.close().then(() => store.db.close());
     return closing;
   };
-  onTestFinished(close);
   return { url: inspector.url, store, close };
+}
+
+/** Starts the page of a store. It ends with the test at the latest. */
+export async function inspectStore(directory: string): ReturnType<typeof startPage> {
+  const page = await startPage(directory);
+  onTestFinished(page.close);
+  return page;
 }
 
 /** Asks for a path below the address of the page. Nothing is normalised, as fetch() would do. */
