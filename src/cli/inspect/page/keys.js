@@ -133,7 +133,9 @@ export function startKeys() {
   let typing;
   byId('prefix').addEventListener('input', () => {
     clearTimeout(typing);
-    typing = setTimeout(() => go({ prefix: byId('prefix').value, at: 0, key: undefined }, true), TYPING_MS);
+    // Back leaves the search as a whole.
+    const search = () => go({ prefix: byId('prefix').value, at: 0, key: undefined }, place().prefix !== '');
+    typing = setTimeout(search, TYPING_MS);
   });
   byId('rank').addEventListener('input', () => {
     clearTimeout(typing);
