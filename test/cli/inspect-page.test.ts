@@ -1,4 +1,4 @@
-// The page of `keelson inspect` as a person uses it, in headless Chromium. With KEELSON_WRITE_DOCS it also makes the picture
+// The page of `keelson inspect` as a person uses it, in headless Chromium, from dist/. With KEELSON_WRITE_DOCS it also makes the picture
 // of the guide.
 
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-// The server of `keelson inspect`: whom it answers, what it answers, and what it leaves behind.
+// The server of `keelson inspect`: whom it answers, what it answers, and what it leaves behind. The page itself comes from dist/.
 
 import fs from 'node:fs';
 import net from 'node:net';
@@ -67,6 +67,7 @@ describe('the guard', () => {
       `${other}/`,
       `${other}/api/store`,
       `${token.slice(1)}/`,
+      `${token.slice(0, -1)}/`,
       `${token}A/`,
       token,
     ])
@@ -353,6 +354,13 @@ describe('beside a live owner, the page', () => {
     expect(heard).toContain('"type":"touch"');
     expect(heard).toContain('"type":"deleted"');
     expect(heard).toContain('"type":"create","space":"users"');
+
+    // A namespace in an encoding that is not known yet does not end the feed.
+    const encode = (text: string) => Buffer.from(text);
+    const own = db.namespace('own', { valueEncoding: { name: 'mine', encode, decode: String } });
+    await own.put('b', 'own');
+    await own.put('b', 'own');
+    await live.until(/"space":"own".*"preview":"3 bytes: 6f 77 6e"/);
 
     // Those of other keys and namespaces are none.
     const history = await ask(url, 'history', { key: '"a"' });

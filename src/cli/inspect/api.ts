@@ -81,7 +81,7 @@ export function answerEntry(store: AnyStore, query: URLSearchParams): EntryAnswe
 /** Returns the key of a query, which is tagged JSON. */
 export function givenKey(query: URLSearchParams): unknown {
   const text = query.get('key');
-  if (text === null) throw misuse('There is no key', 'Give one as tagged JSON');
+  if (text === null) throw malformed('There is no key', 'Give one as tagged JSON');
   return parseTagged(text, 'The key');
 }
 
@@ -91,7 +91,7 @@ export function countOf(query: URLSearchParams, name: string, standard: number):
   if (text === null) return standard;
   const count = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(count)) return count;
-  throw misuse(`${name} is ${JSON.stringify(text)}`, 'Give an integer of 0 or more');
+  throw malformed(`${name} is ${JSON.stringify(text)}`, 'Give an integer of 0 or more');
 }
 
 /**
@@ -104,7 +104,7 @@ export function typedKey(text: string | null, keyEncoding: string): unknown {
   if (keyEncoding === 'tuple') return typedTuple(text);
   const digits = text.replaceAll(/[\s:]/g, '');
   if (/^(?:[\da-f]{2})+$/i.test(digits)) return new Uint8Array(Buffer.from(digits, 'hex'));
-  throw misuse('The keys there are bytes', 'Give hexadecimal digits, two for each byte, as in 00ff');
+  throw malformed('The keys there are bytes', 'Give hexadecimal digits, two for each byte, as in 00ff');
 }
 
 function typedTuple(text: string): unknown {
@@ -129,6 +129,6 @@ function summaryOf(read: () => VersionedValue<unknown> | undefined): Summary {
   }
 }
 
-function misuse(what: string, next: string): CommandError {
+function malformed(what: string, next: string): CommandError {
   return new CommandError('MALFORMED', what, next);
 }

@@ -3,7 +3,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { AnyStore } from '../any-store.js';
 import { CommandError, EXIT, reportOf } from '../command-errors.js';
 import { answerEntry, answerKeys, answerStore } from './api.js';
@@ -46,7 +45,7 @@ export async function startInspector(store: AnyStore, port: number): Promise<Ins
     throw new CommandError('USAGE', `Port ${port} ${isTaken ? 'is in use' : 'is refused'}`, next);
   });
   const token = randomBytes(24).toString('base64url');
-  const address = server.address() as AddressInfo;
+  const address = server.address() as { readonly port: number };
   const handler = new Handler(store, { port: address.port, token });
   server.on('request', (request, response) => void handler.handle(request, response));
   return {
