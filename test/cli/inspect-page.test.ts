@@ -1,5 +1,5 @@
-// The page of `keelson inspect` as a person uses it, in headless Chromium, from dist/. With KEELSON_WRITE_DOCS it also makes the picture
-// of the guide.
+// The page of `keelson inspect` as a person uses it, in headless Chromium, from dist/. With KEELSON_WRITE_DOCS it also makes
+// the picture of the guide.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
