@@ -19,14 +19,14 @@ export function inspectCommand(): Command {
     .action(inspect);
 }
 
-async function inspect(directory: string, { port, json }: InspectOptions): Promise<void> {
+async function inspect(directory: string, options: InspectOptions): Promise<void> {
   await AnyStore.using({ directory, readOnly: true }, async (store) => {
-    const { url, close } = await startInspector(store, port);
+    const { url, close } = await startInspector(store, options.port);
     // From here on Ctrl-C is no kill: it ends the page, and closes what is open.
     const ended = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
     const text = () =>
       `Open ${url}\nWhoever has this address can read the store, from this machine. Ctrl-C ends the page.`;
-    await report({ url }, json ? { json } : {}, text);
+    await report({ url }, options, text);
     await ended;
     await close();
   });
