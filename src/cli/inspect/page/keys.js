@@ -6,7 +6,7 @@ import { go, hrefOf, place } from './route.js';
 
 const PAGE_KEYS = 100;
 const TYPING_MS = 120;
-const HINTS = { utf8: 'keys that start with …', tuple: '"user", 7', bytes: '00 ff' };
+const HINTS = { utf8: 'start of a key', tuple: '"user", 7', bytes: '00 ff' };
 
 let total = 0;
 let spaces = [];
