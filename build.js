@@ -36,7 +36,7 @@ const parameters = ['--project', 'tsconfig.build.json', ...process.argv.slice(2)
 process.exitCode =
   spawnSync(process.execPath, [COMPILER, ...parameters], { cwd: ROOT, stdio: 'inherit' }).status ?? 1;
 removeUnreachable();
-copyPage();
+await writePage();
 
 function nameIn(file) {
   return /^\.\/dist\/(.*)\.js$/.exec(file)?.[1];
@@ -90,14 +90,18 @@ function removeUnreachable() {
   }
 }
 
-/** Copies the page of `keelson inspect`, and uPlot with its MIT licence, which draws the charts of the page. */
-function copyPage() {
-  const page = path.join(ROOT, 'dist/cli/inspect/page');
-  fs.cpSync(path.join(ROOT, 'src/cli/inspect/page'), page, { recursive: true });
-  for (const [from, to] of [
+/** Writes the page of `keelson inspect`, and uPlot with its MIT licence, which draws the charts of the page. */
+async function writePage() {
+  const [from, to] = ['src', 'dist'].map((folder) => path.join(ROOT, folder, 'cli/inspect/page'));
+  const bundled = await rolldown({ input: path.join(from, 'page.js'), cwd: ROOT });
+  await bundled.write({ file: path.join(to, 'page.js'), format: 'esm', comments: { jsdoc: false } });
+  await bundled.close();
+  for (const name of ['index.html', 'page.css', 'icon.svg'])
+    fs.copyFileSync(path.join(from, name), path.join(to, name));
+  for (const [name, copy] of [
     ['dist/uPlot.iife.min.js', 'uplot.js'],
     ['dist/uPlot.min.css', 'uplot.css'],
     ['LICENSE', 'uplot.LICENSE'],
   ])
-    fs.copyFileSync(path.join(ROOT, 'node_modules/uplot', from), path.join(page, to));
+    fs.copyFileSync(path.join(ROOT, 'node_modules/uplot', name), path.join(to, copy));
 }

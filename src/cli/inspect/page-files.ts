@@ -11,21 +11,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-const NAMES = [
-  'index.html',
-  'page.css',
-  'page.js',
-  'dom.js',
-  'keys.js',
-  'entry.js',
-  'changes.js',
-  'files.js',
-  'route.js',
-  'charts.js',
-  'icon.svg',
-  'uplot.js',
-  'uplot.css',
-];
+const NAMES = ['index.html', 'page.css', 'page.js', 'icon.svg', 'uplot.js', 'uplot.css'];
 
 /** A file of the page. */
 export interface PageFile {
