@@ -94,7 +94,7 @@ function removeUnreachable() {
 async function writePage() {
   const [from, to] = ['src', 'dist'].map((folder) => path.join(ROOT, folder, 'cli/inspect/page'));
   const bundled = await rolldown({ input: path.join(from, 'page.js'), cwd: ROOT });
-  await bundled.write({ file: path.join(to, 'page.js'), format: 'esm', comments: { jsdoc: false } });
+  await bundled.write({ file: path.join(to, 'page.js'), format: 'esm', minify: true });
   await bundled.close();
   for (const name of ['index.html', 'page.css', 'icon.svg'])
     fs.copyFileSync(path.join(from, name), path.join(to, name));
