@@ -1,5 +1,5 @@
 // npm runs this in a checkout: after `npm ci`, before `npm pack`, and for a git dependency. It never runs where the
-// package is installed from a tarball. It builds dist/, and the addon where that can be built.
+// package is installed from a tarball. It builds dist/ (build.js), and the addon where that can be built.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
