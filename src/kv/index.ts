@@ -106,6 +106,7 @@ export function open(directory: DirectoryPath, options?: object): Promise<unknow
   return openStore(directory, options);
 }
 
+export type { DiagnosticMessages } from '../diagnostics.js';
 export {
   isKeelsonError,
   KEELSON_ERROR_CODES,

@@ -2,6 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import type { MessagePort } from 'node:worker_threads';
+import { tell } from '../diagnostics.js';
 import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
 import { nextTick } from '../schedulers.js';
@@ -52,10 +53,14 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   constructor(parts: StoreParts<K, V>) {
     const events = new EventEmitter<StoreEvents>();
-    const core = new StoreCore(parts, (event) => emit(events, 'checkpoint', event));
+    const { directory, recovery } = parts;
+    const core = new StoreCore(parts, (event) => {
+      emit(events, 'checkpoint', event);
+      tell('keelson:checkpoint', { directory, event });
+    });
     super(parts.codecs, core, parts.schema.root);
-    this.recovery = parts.recovery;
-    this.directory = parts.directory;
+    this.recovery = recovery;
+    this.directory = directory;
     this.id = core.id;
     this.#core = core;
     this.#transactions = new Transactions(core);
@@ -65,6 +70,8 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
       core.watches.registry.wakeAll(false);
       emit(events, 'poisoned', error);
     });
+    const { durationMs, lastLsn } = recovery;
+    tell('keelson:open', { directory, durationMs, lastLsn });
   }
 
   get lastLsn(): Lsn {
@@ -267,6 +274,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     ]);
     await writing?.log.close();
     emit(this.#events, 'close');
+    tell('keelson:close', { directory: this.directory });
   }
 }
 
