@@ -10,6 +10,8 @@ const ROOT = import.meta.dirname;
 /** Of this checkout alone: one of a folder above could be any version. Absent where devDependencies were left out. */
 const COMPILER = path.join(ROOT, 'node_modules/typescript/bin/tsc');
 
+const isPacked = ['pack', 'publish'].includes(process.env.npm_command);
+
 function run(...args) {
   const { status } = spawnSync(process.execPath, args, { cwd: ROOT, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
@@ -19,6 +21,7 @@ if (fs.existsSync(COMPILER)) {
   run('build.js');
 } else {
   console.log('keelson: dist/ was not built: TypeScript is not installed. Run npm ci with devDependencies.');
-  if (['pack', 'publish'].includes(process.env.npm_command)) process.exit(1);
+  if (isPacked) process.exit(1);
 }
 run('native/build.js');
+if (isPacked && process.platform === 'linux') run('native/prebuild.js');

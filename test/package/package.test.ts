@@ -3,6 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { codeBlocks, promisedOutput, readText } from '../docs/markdown.js';
 import {
@@ -10,6 +11,7 @@ import {
   expectSuccess,
   type Installed,
   installTools,
+  PROJECT,
   packAndInstall,
   reportOf,
   run,
@@ -94,7 +96,15 @@ describe.skipIf(peers === null)(
     });
 
     test('stays small', () => {
-      expect(fs.statSync(here.tarball).size).toBeLessThan(BYTES_MAX);
+      const prebuilds = path.join(PROJECT, 'prebuilds');
+      const addons = fs.existsSync(prebuilds)
+        ? fs
+            .readdirSync(prebuilds, { recursive: true, encoding: 'utf8' })
+            .filter((name) => name.endsWith('.node'))
+        : [];
+      const bytes = addons.map((name) => gzipSync(fs.readFileSync(path.join(prebuilds, name))).length);
+      const withAddons = fs.statSync(here.tarball).size;
+      expect(withAddons - bytes.reduce((sum, one) => sum + one, 0)).toBeLessThan(BYTES_MAX);
     });
 
     test('runs nothing at install, and brings what it needs', () => {

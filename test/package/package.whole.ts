@@ -18,6 +18,7 @@ import {
   run,
   storesIn,
   UNREACHABLE_REASON,
+  withoutAddons,
 } from './package-tools.js';
 
 const BUILT_ADDON = 'native/build/Release/keelson.node';
@@ -145,11 +146,15 @@ describe.skipIf(!isReachable)(`the packed tarball${isReachable ? '' : ` (${UNREA
     }
 
     describe.skipIf(!fs.existsSync(path.join(PROJECT, BUILT_ADDON)))('with the addon there:', () => {
+      const prebuilds = path.join(project, 'node_modules/keelson/prebuilds');
       beforeAll(() => {
-        fs.cpSync(path.join(PROJECT, BUILT_ADDON), path.join(project, 'node_modules/keelson', BUILT_ADDON));
+        fs.cpSync(
+          path.join(PROJECT, BUILT_ADDON),
+          path.join(prebuilds, `linux-${process.arch}/keelson.node`),
+        );
       });
       afterAll(() => {
-        fs.rmSync(path.join(project, 'node_modules/keelson/native'), { recursive: true });
+        fs.rmSync(prebuilds, { recursive: true });
       });
 
       for (const [name, node] of nodes) {
@@ -212,7 +217,8 @@ describe.skipIf(!isReachable || !hasGit)('a fresh clone', () => {
       .trim()
       .split('\n')
       .map((name) => name.replace(/^package\//, ''));
-    expect(files.toSorted()).toEqual((installed as Installed).files);
+    expect(withoutAddons(files)).toEqual((installed as Installed).files);
+    expect(files).toContain(`prebuilds/${process.platform}-${process.arch}/keelson.node`);
   });
 
   test('is built without a compiler for C++, and not packed without one for TypeScript', () => {
