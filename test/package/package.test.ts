@@ -74,7 +74,7 @@ describe.skipIf(peers === null)(
         doors.map((name) => `${name}.d.ts`),
         (name) => name.replace(/\.js$/, '.d.ts'),
       );
-      const pages = ['CRASH-TESTING', 'DURABILITY', 'ERRORS', 'FORMAT'].map((name) => `docs/${name}.md`);
+      const pages = ['DURABILITY', 'ERRORS', 'FORMAT'].map((name) => `docs/${name}.md`);
       const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
       expect(here.files).toEqual([...code, ...declarations, ...pages, ...others].toSorted());
       const entries = [...doors, 'dist/cli/main', 'dist/chunks/keelson-image-thread'];
