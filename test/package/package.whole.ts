@@ -167,6 +167,20 @@ describe.skipIf(!isReachable)(`the packed tarball${isReachable ? '' : ` (${UNREA
       });
     }
 
+    const node22 = bin('node-22/bin/node');
+    test.skipIf(!runs(node22))('search-index, on KeelsonLevel as on classic-level', () => {
+      const folder = installTools('search-index') as string;
+      for (const name of ['keelson', 'sorted-btree', '@msgpack'])
+        fs.cpSync(path.join(project, 'node_modules', name), path.join(folder, 'node_modules', name), {
+          recursive: true,
+        });
+      const ended = run(node22, [path.join(folder, 'search.js'), storesIn(here)], { cwd: folder });
+      expectSuccess(ended);
+      const { KeelsonLevel, ClassicLevel } = JSON.parse(ended.stdout);
+      expect(KeelsonLevel).toEqual(ClassicLevel);
+      expect(KeelsonLevel.slice(0, 4)).toEqual([['ada', 'alan'], ['alan'], [], ['alan']]);
+    });
+
     test.skipIf(!runs(bin('node-18/bin/node'))).each(['import.js', 'node_modules/keelson/dist/cli/main.js'])(
       'no older Node.js, which is told so in one sentence: %s',
       (file) => {
