@@ -1,0 +1,26 @@
+// The Durable Streams server of the examples passes the conformance suite of the protocol whole.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { runConformanceTests } from '@durable-streams/server-conformance-tests';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { startServer } from './durable-streams-process.js';
+
+
+describe('Durable Streams', () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-streams-'));
+  const options = { baseUrl: '', longPollTimeoutMs: 1000 };
+  let server: Awaited<ReturnType<typeof startServer>>;
+
+  beforeAll(async () => {
+    server = await startServer(directory);
+    options.baseUrl = server.url;
+  });
+  afterAll(async () => {
+    await server.kill();
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+
+  runConformanceTests(options);
+});
