@@ -4,12 +4,13 @@
 
 import { once } from 'node:events';
 import { bodyOf, isJson, mediaType } from './contents.js';
+import { readFrom } from './read.js';
 import { offsetOf } from './requests.js';
-import { presentStream } from './streams.js';
+import { presentStream } from './store.js';
 
 /**
- * @typedef {import('./streams.js').Streams} Streams
- * @typedef {import('./streams.js').Stream} Stream
+ * @typedef {import('./store.js').Store} Store
+ * @typedef {import('./store.js').Stream} Stream
  */
 
 const CURSOR_EPOCH = Date.parse('2024-10-09');
@@ -27,13 +28,13 @@ export function cursorAfter(/** @type {string | null} */ cursor) {
 /**
  * Returns the stream when it has something behind the position, or is closed, and `undefined` when the signal is aborted.
  *
- * @param {Streams} streams
+ * @param {Store} store
  * @param {string} path
  * @param {number} position
  * @param {AbortSignal} signal
  */
-export async function streamBehind(streams, path, position, signal) {
-  for await (const { entry } of streams.spaces.streams.watch(path, { signal })) {
+export async function streamBehind(store, path, position, signal) {
+  for await (const { entry } of store.streams.watch(path, { signal })) {
     const stream = presentStream(entry?.value);
     if (stream.tail > position || stream.isClosed) return stream;
   }
@@ -47,23 +48,23 @@ export const isText = (/** @type {string} */ contentType) =>
 /**
  * Sends the contents of a stream as server-sent events until the stream ends or the signal is aborted.
  *
- * @param {Streams} streams
+ * @param {Store} store
  * @param {string} path
  * @param {number} position
  * @param {string | null} cursor
  * @param {import('node:http').ServerResponse} response
  * @param {AbortSignal} signal
  */
-export async function sendEvents(streams, path, position, cursor, response, signal) {
+export async function sendEvents(store, path, position, cursor, response, signal) {
   // One decoder for the connection, because a character may be split between two appends.
   const decoder = new TextDecoder();
   let isFirst = true;
-  for await (const { entry } of streams.spaces.streams.watch(path, { signal })) {
+  for await (const { entry } of store.streams.watch(path, { signal })) {
     const stream = entry?.value;
     if (stream === undefined || stream.isGone) break;
     while (isFirst || position < stream.tail || stream.isClosed) {
       isFirst = false;
-      const { contents, next, isUpToDate } = streams.read(stream, position);
+      const { contents, next, isUpToDate } = readFrom(store, stream, position);
       position = next;
       if (contents.length > 0) response.write(eventOf('data', dataOf(stream, contents, decoder)));
       const isEnd = isUpToDate && stream.isClosed;

@@ -70,7 +70,8 @@ function forkOf(/** @type {RequestHeaders} */ headers) {
   const from = textOf(headers, 'stream-forked-from');
   const offset = textOf(headers, 'stream-fork-offset');
   const sub = integerOf(headers, 'stream-fork-sub-offset');
-  if (from !== undefined) return { from, at: offset === undefined ? undefined : positionOf(offset), sub: sub ?? 0 };
+  if (from !== undefined)
+    return { from, at: offset === undefined ? undefined : positionOf(offset), sub: sub ?? 0 };
   if (offset !== undefined || sub !== undefined)
     throw new Refusal(400, 'A fork offset needs Stream-Forked-From');
   return undefined;

@@ -2,25 +2,29 @@
 // A server of Durable Streams: append-only streams over HTTP that a client reads on from where it was, live if it
 // likes (https://github.com/durable-streams/durable-streams).
 //
-//     node examples/durable-streams/server.js [directory] [port]
+//     node examples/durable-streams/server.js [directory] [port] [longest long-poll in ms]
 //
 // An answer is sent when everything that it says is on disk. All requests that wait at a moment share one flush.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
+import { append } from './append.js';
 import { bodyOf } from './contents.js';
+import { create } from './create.js';
 import { cursorAfter, isText, sendEvents, streamBehind } from './live.js';
+import { readFrom } from './read.js';
 import { Refusal } from './refusal.js';
+import { remove, removeExpired } from './remove.js';
 import { appendOf, creationOf, offsetOf, readOf } from './requests.js';
-import { openStreams } from './streams.js';
+import { expiryOf, openStore, presentStream, WITHOUT_WAITING } from './store.js';
 
 /**
  * @typedef {import('node:http').IncomingMessage} Request
  * @typedef {import('node:http').ServerResponse} Response
  * @typedef {import('./refusal.js').Headers} Headers
- * @typedef {import('./streams.js').Streams} Streams
- * @typedef {import('./streams.js').Stream} Stream
+ * @typedef {import('./store.js').Store} Store
+ * @typedef {import('./store.js').Stream} Stream
  * @typedef {{ status: number, headers?: Headers, body?: Uint8Array | string }} Answer
  * @typedef {{ longPollMs: number, eventsMs: number }} Waits
  */
@@ -34,7 +38,7 @@ const FOR_BROWSERS = {
   'X-Content-Type-Options': 'nosniff',
 };
 
-/** @type {Record<string, (streams: Streams, path: string, request: Request, body: Uint8Array) => Answer>} */
+/** @type {Record<string, (store: Store, path: string, request: Request, body: Uint8Array) => Answer>} */
 const HANDLERS = {
   OPTIONS: () => ({
     status: 204,
@@ -44,8 +48,8 @@ const HANDLERS = {
     },
   }),
 
-  PUT(streams, path, { headers }, body) {
-    const { stream, isNew } = streams.create(path, creationOf(headers), body);
+  PUT(store, path, { headers }, body) {
+    const { stream, isNew } = create(store, path, creationOf(headers), body);
     const location = isNew ? { Location: `http://${headers.host}${path}` } : {};
     return {
       status: isNew ? 201 : 200,
@@ -53,8 +57,8 @@ const HANDLERS = {
     };
   },
 
-  POST(streams, path, { headers }, body) {
-    const { stream, accepted, isNew } = streams.append(path, appendOf(headers), body);
+  POST(store, path, { headers }, body) {
+    const { stream, accepted, isNew } = append(store, path, appendOf(headers), body);
     const producer = accepted && {
       'Producer-Epoch': String(accepted.epoch),
       'Producer-Seq': String(accepted.seq),
@@ -62,8 +66,8 @@ const HANDLERS = {
     return { status: isNew && accepted ? 200 : 204, headers: { ...tailOf(stream), ...producer } };
   },
 
-  HEAD(streams, path) {
-    const stream = streams.get(path);
+  HEAD(store, path) {
+    const stream = presentStream(store.streams.get(path));
     const { ttlSeconds, expiresAt } = stream;
     return {
       status: 200,
@@ -77,8 +81,8 @@ const HANDLERS = {
     };
   },
 
-  DELETE(streams, path) {
-    streams.delete(path);
+  DELETE(store, path) {
+    remove(store, path);
     return { status: 204 };
   },
 };
@@ -92,7 +96,7 @@ function tailOf(/** @type {Stream} */ { tail, isClosed }) {
 /**
  * Answers a GET, or sends events and returns `undefined`.
  *
- * @param {Streams} streams
+ * @param {Store} store
  * @param {string} path
  * @param {string} query
  * @param {Request} request
@@ -100,10 +104,11 @@ function tailOf(/** @type {Stream} */ { tail, isClosed }) {
  * @param {Waits} waits
  * @returns {Promise<Answer | undefined>}
  */
-async function read(streams, path, query, request, response, waits) {
+async function read(store, path, query, request, response, waits) {
   const { offset, position: wanted, live, cursor } = readOf(new URLSearchParams(query));
-  let stream = streams.get(path);
-  streams.keepAlive(path, stream);
+  let stream = presentStream(store.streams.get(path));
+  // Each read begins a time to live anew.
+  if (stream.ttlSeconds !== null) store.streams.touch(path, { ...expiryOf(stream), ...WITHOUT_WAITING });
   const position = wanted === 'now' ? stream.tail : wanted;
   const { contentType } = stream;
 
@@ -115,7 +120,7 @@ async function read(streams, path, query, request, response, waits) {
       'Cache-Control': 'no-cache',
       ...encoding,
     });
-    await sendEvents(streams, path, position, cursor, response, leaving(response, waits.eventsMs));
+    await sendEvents(store, path, position, cursor, response, leaving(response, waits.eventsMs));
     response.end();
     return undefined;
   }
@@ -124,16 +129,17 @@ async function read(streams, path, query, request, response, waits) {
   if (live === 'long-poll') {
     if (position >= stream.tail && !stream.isClosed) {
       const signal = leaving(response, waits.longPollMs);
-      stream = (await streamBehind(streams, path, position, signal)) ?? stream;
+      stream = (await streamBehind(store, path, position, signal)) ?? stream;
     }
     if (position >= stream.tail)
       return { status: 204, headers: { ...tailOf(stream), ...moving, 'Stream-Up-To-Date': 'true' } };
   }
 
-  const { contents, next, isUpToDate } = streams.read(stream, position);
+  const { contents, next, isUpToDate } = readFrom(store, stream, position);
   const isEnd = isUpToDate && stream.isClosed;
   const etag = `"${stream.id}:${position}:${next}${isEnd ? ':c' : ''}"`;
-  const caching = offset === 'now' ? { 'Cache-Control': 'no-store' } : { 'Cache-Control': 'no-cache', ETag: etag };
+  const caching =
+    offset === 'now' ? { 'Cache-Control': 'no-store' } : { 'Cache-Control': 'no-cache', ETag: etag };
   if (offset !== 'now' && request.headers['if-none-match'] === etag) return { status: 304, headers: caching };
   return {
     status: 200,
@@ -175,28 +181,28 @@ function bodyOfRequest(/** @type {Request} */ request) {
 }
 
 /** Returns the server of the streams. */
-export function serve(
-  /** @type {Streams} */ streams,
-  /** @type {Waits} */ waits = { longPollMs: 20_000, eventsMs: 60_000 },
-) {
+export function serve(/** @type {Store} */ store, /** @type {Waits} */ waits) {
   /** @returns {Promise<Answer | undefined>} */
   const answerTo = async (/** @type {Request} */ request, /** @type {Response} */ response) => {
     const { method = '', url = '/' } = request;
     const [path = '/', query = ''] = url.split('?', 2);
-    if (method === 'GET') return read(streams, path, query, request, response, waits);
+    if (method === 'GET') return read(store, path, query, request, response, waits);
     const handler = HANDLERS[method];
     if (handler === undefined) throw new Refusal(405, 'There is no such method');
-    return handler(streams, path, request, await bodyOfRequest(request));
+    return handler(store, path, request, await bodyOfRequest(request));
   };
-  return createServer(async (request, response) => {
+  const server = createServer(async (request, response) => {
     let answer = await answerTo(request, response).catch(refusalOf);
     // A refusal waits as well: what it says may come from a write that is not durable yet.
-    await streams.db.flush(streams.db.lastLsn).catch((error) => {
+    await store.db.flush(store.db.lastLsn).catch((error) => {
       answer = refusalOf(error);
     });
     if (answer === undefined || response.headersSent) response.end();
     else response.writeHead(answer.status, { ...FOR_BROWSERS, ...answer.headers }).end(answer.body);
   });
+  // Longer than clients and proxies keep a connection, so that none is closed under a request.
+  server.keepAliveTimeout = 75_000;
+  return server;
 }
 
 /** @returns {Answer} */
@@ -205,14 +211,21 @@ function refusalOf(/** @type {unknown} */ error) {
     console.error(error);
     return { status: 500 };
   }
-  return { status: error.status, headers: { 'Content-Type': 'text/plain', ...error.headers }, body: error.message };
+  return {
+    status: error.status,
+    headers: { 'Content-Type': 'text/plain', ...error.headers },
+    body: error.message,
+  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [directory = './durable-streams', port = '4437'] = process.argv.slice(2);
-  const streams = await openStreams(directory);
-  streams.collectExpired().catch((error) => console.error(error));
-  const server = serve(streams).listen(Number(port), '127.0.0.1');
+  const [directory = './durable-streams', port = '4437', longPollMs = '20000'] = process.argv.slice(2);
+  const store = await openStore(directory);
+  removeExpired(store).catch((error) => console.error(error));
+  const server = serve(store, { longPollMs: Number(longPollMs), eventsMs: 60_000 }).listen(
+    Number(port),
+    '127.0.0.1',
+  );
   await once(server, 'listening');
   const address = /** @type {import('node:net').AddressInfo} */ (server.address());
   console.log(`http://127.0.0.1:${address.port}`);

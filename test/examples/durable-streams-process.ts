@@ -8,8 +8,10 @@ import { fileURLToPath } from 'node:url';
 const PROGRAM = fileURLToPath(new URL('../../examples/durable-streams/server.js', import.meta.url));
 
 /** Starts the server on a free port. */
-export async function startServer(directory: string) {
-  const child = spawn(process.execPath, [PROGRAM, directory, '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+export async function startServer(directory: string, longPollMs: number) {
+  const child = spawn(process.execPath, [PROGRAM, directory, '0', String(longPollMs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [url] = (await once(createInterface(child.stdout), 'line')) as [string];
   return {
     url,
