@@ -7,14 +7,15 @@ import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../../examples/durable-streams/server.js', import.meta.url));
 
-/** Starts the server on a free port. */
-export async function startServer(directory: string, longPollMs: number) {
-  const child = spawn(process.execPath, [PROGRAM, directory, '0', String(longPollMs)], {
+/** Starts the server, on a free port unless one is given. */
+export async function startServer(directory: string, { port = '0', longPollMs = 20_000 } = {}) {
+  const child = spawn(process.execPath, [PROGRAM, directory, port, String(longPollMs)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [url] = (await once(createInterface(child.stdout), 'line')) as [string];
   return {
     url,
+    port: new URL(url).port,
     async kill() {
       const exited = once(child, 'exit');
       child.kill('SIGKILL');

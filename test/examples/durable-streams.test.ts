@@ -16,7 +16,7 @@ describe('Durable Streams', { retry: 3 }, () => {
   let server: Awaited<ReturnType<typeof startServer>>;
 
   beforeAll(async () => {
-    server = await startServer(directory, LONG_POLL_MS);
+    server = await startServer(directory, { longPollMs: LONG_POLL_MS });
     options.baseUrl = server.url;
   });
   afterAll(async () => {
