@@ -11,7 +11,7 @@ import { Refusal } from './refusal.js';
  *   isClosed: boolean, fork: Fork | undefined }} Creation
  * @typedef {{ contentType: string | undefined, seq: string | undefined, isClosed: boolean,
  *   producer: Producer | undefined }} Append
- * @typedef {{ offset: string, position: number | 'now', live: 'long-poll' | 'sse' | null, cursor: string | null }} Read
+ * @typedef {{ position: number | 'now', live: 'long-poll' | 'sse' | null, cursor: string | null }} Read
  */
 
 const OFFSET_DIGITS = 16;
@@ -107,5 +107,5 @@ export function readOf(/** @type {URLSearchParams} */ query) {
   const isLive = live === 'long-poll' || live === 'sse';
   if (isLive && offsets.length === 0) throw new Refusal(400, 'A live read needs an offset');
   const position = offset === '-1' ? 0 : offset === 'now' ? 'now' : positionOf(offset);
-  return { offset, position, live: isLive ? live : null, cursor: query.get('cursor') };
+  return { position, live: isLive ? live : null, cursor: query.get('cursor') };
 }
