@@ -30,10 +30,10 @@ export interface CommitMessage {
 }
 
 /** A checkpoint has started, made progress, completed or failed. */
-export interface CheckpointMessage<Event = unknown> {
+export interface CheckpointMessage {
   readonly directory: string;
-  /** The event as `db.on('checkpoint')` tells it. */
-  readonly event: Event;
+  /** The CheckpointEvent that `db.on('checkpoint')` tells, of which this type has only what all of them have. */
+  readonly event: { readonly type: 'started' | 'progress' | 'completed' | 'failed' };
 }
 
 /** A store or a journal takes no more writes. */

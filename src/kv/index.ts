@@ -1,7 +1,5 @@
 // The door of the store: open() with overloads for the types of keys and values, and all public types of the store.
 
-import '../node-version.js';
-
 import type { DirectoryPath } from '../journal/index.js';
 import type {
   AnyValueEncoding,
