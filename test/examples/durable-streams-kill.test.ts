@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { DurableStream, IdempotentProducer } from '@durable-streams/client';
 import { expect, onTestFinished, test } from 'vitest';
+import { open } from '../../src/index.js';
 import { seededRandom } from '../native/native-tools.js';
 import { startServer } from './durable-streams-process.js';
 
@@ -95,4 +96,39 @@ test(`what a killed server acknowledged is there once, seed ${SEED}`, async () =
     expect(text.slice(0, endOf(offset)).endsWith(line), line).toBe(true);
   const response = await values.stream({ live: false });
   expect(await response.json()).toEqual(Array.from({ length: numbers }, (_, at) => at));
+});
+
+test('nothing is left of streams that were deleted or have expired', async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-streams-rest-'));
+  let server = await startServer(directory);
+  onTestFinished(async () => {
+    await server.kill();
+    fs.rmSync(directory, { recursive: true });
+  });
+  const send = async (method: string, to: string, headers: Record<string, string>, body?: string) => {
+    const answer = await fetch(server.url + to, { method, headers, ...(body === undefined ? {} : { body }) });
+    return answer.status;
+  };
+  const text = { 'content-type': 'text/plain' };
+  const byProducer = { ...text, 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' };
+  expect(await send('PUT', '/source', text, 'abc')).toBe(201);
+  expect(await send('PUT', '/fork', { 'stream-forked-from': '/source' })).toBe(201);
+  expect(await send('POST', '/fork', byProducer, 'def')).toBe(200);
+  expect(await send('DELETE', '/source', {})).toBe(204);
+  expect(await (await fetch(`${server.url}/fork`)).text()).toBe('abcdef');
+  expect(await send('DELETE', '/fork', {})).toBe(204);
+  expect(await send('GET', '/source', {})).toBe(404);
+  const past = { ...text, 'stream-expires-at': '2020-01-01T00:00:00Z' };
+  expect(await send('PUT', '/past', past, 'abc')).toBe(201);
+
+  await server.kill();
+  server = await startServer(directory);
+  // An answer comes when everything before it is durable: also what the server has removed at its start.
+  expect(await send('GET', '/past', {})).toBe(404);
+  await server.kill();
+  const db = await open(directory, { readOnly: true });
+  expect(db.namespaces().map((name) => db.namespace(name as 'messages').stats().entries)).toEqual([
+    0, 0, 0, 0, 0,
+  ]);
+  await db.close();
 });

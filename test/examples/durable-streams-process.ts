@@ -12,12 +12,12 @@ export async function startServer(directory: string, { port = '0', longPollMs = 
   const child = spawn(process.execPath, [PROGRAM, directory, port, String(longPollMs)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const exited = once(child, 'exit');
   const [url] = (await once(createInterface(child.stdout), 'line')) as [string];
   return {
     url,
     port: new URL(url).port,
     async kill() {
-      const exited = once(child, 'exit');
       child.kill('SIGKILL');
       await exited;
     },
