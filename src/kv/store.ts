@@ -102,19 +102,21 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   }
 
   drop(namespace: unknown, options?: WriteOptions): Promise<Lsn> {
-    const { namespaces, schema, watches } = this.#core;
+    const { namespaces, schema, watches, feeds } = this.#core;
     const writer = this.#core.writable();
     const durability = resolveDurability(options, WRITE_OPTIONS);
     const space = namespaces.toDrop(namespace);
     const writes = writer.path.take();
     try {
       schema.links.runOutsideOfCommits();
-      if (space?.isThere) writes.drop(space);
+      const isWritten = space?.isThere === true;
+      if (isWritten) writes.drop(space);
       const lsn = writer.path.commit(writes);
       // Before the promise is made, because hooks of the program may write then.
       if (space !== undefined) {
         namespaces.forget(space);
         watches.registry.dropped(space);
+        if (!isWritten) feeds.droppedUnwritten(space);
       }
       return writer.whenDurable(lsn, durability);
     } finally {
