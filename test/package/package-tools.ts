@@ -58,7 +58,7 @@ function packReport(json: string): PackReport {
  * The folder with the tools of `name`, a folder beside this file, and its scripts; null where no registry can be reached.
  * They are installed when they are not there or the lock file is another one.
  */
-export function installTools(name: 'peers' | 'runtimes'): string | null {
+export function installTools(name: 'peers' | 'runtimes' | 'search-index'): string | null {
   const folder = path.join(PROJECT, 'build/package', name);
   const mark = path.join(folder, 'node_modules/.installed-lock.json');
   const lock = fs.readFileSync(path.join(HERE, name, 'package-lock.json'), 'utf8');

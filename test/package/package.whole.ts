@@ -125,6 +125,20 @@ describe.skipIf(!isReachable)(`the packed tarball${isReachable ? '' : ` (${UNREA
       });
     }
 
+    const node22 = bin('node-22/bin/node');
+    test.skipIf(!runs(node22))('search-index, on KeelsonLevel as on classic-level', () => {
+      const folder = installTools('search-index') as string;
+      for (const name of ['keelson', 'sorted-btree', '@msgpack'])
+        fs.cpSync(path.join(project, 'node_modules', name), path.join(folder, 'node_modules', name), {
+          recursive: true,
+        });
+      const ended = run(node22, [path.join(folder, 'search.js'), storesIn(here)], { cwd: folder });
+      expectSuccess(ended);
+      const { KeelsonLevel, ClassicLevel } = JSON.parse(ended.stdout);
+      expect(KeelsonLevel).toEqual(ClassicLevel);
+      expect(KeelsonLevel.slice(0, 4)).toEqual([['ada', 'alan'], ['alan'], [], ['alan']]);
+    });
+
     test.skipIf(!runs(bin('node-18/bin/node')))('no older Node.js, which is told so in one sentence', () => {
       const ended = run(bin('node-18/bin/node'), [program, storesIn(here)], { cwd: project });
       expect(ended.status).not.toBe(0);
