@@ -48,23 +48,25 @@ const LOADS = {
   '64 clients, 64 streams': { clients: 64, streams: 64 },
 };
 
+const started = [];
+
+/** Starts a server with its streams, and returns its port. */
 async function start(name) {
   const directory = fs.mkdtempSync(
     path.join(process.env.KEELSON_BENCH_DIR ?? process.cwd(), '.keelson-bench-'),
   );
   const child = spawn(process.execPath, SERVERS[name](directory), { stdio: ['ignore', 'pipe', 'ignore'] });
+  started.push({ child, directory });
   const url = await urlOf(child.stdout);
   for (let at = 0; at < 64; at++)
     await fetch(`${url}/stream-${at}`, { method: 'PUT', headers: { 'content-type': 'text/plain' } });
-  return {
-    port: Number(new URL(url).port),
-    async stop() {
-      const exited = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exited;
-      fs.rmSync(directory, { recursive: true, force: true });
-    },
-  };
+  return Number(new URL(url).port);
+}
+
+async function stop({ child, directory }) {
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  fs.rmSync(directory, { recursive: true, force: true });
 }
 
 /** Returns the line that is an address. The reference server says other things first. */
@@ -109,32 +111,33 @@ async function perSecond(port, { clients, streams }, ms) {
   return answered.reduce((sum, count) => sum + count, 0) / ((performance.now() - start) / 1000);
 }
 
-const sorted = (values) => values.toSorted((a, b) => a - b);
-const median = (values) => sorted(values)[Math.floor(values.length / 2)];
+/** Writes the median of the values, and the lowest and the highest. */
+function spread(values, digits) {
+  const sorted = values.toSorted((a, b) => a - b).map((value) => value.toFixed(digits));
+  return `${sorted[Math.floor(sorted.length / 2)]} (${sorted[0]} to ${sorted.at(-1)})`;
+}
 
-const servers = new Map();
+const ports = new Map();
 const rates = new Map();
 try {
-  for (const name of Object.keys(SERVERS)) servers.set(name, await start(name));
-  for (const { port } of servers.values()) await perSecond(port, { clients: 64, streams: 64 }, WARM_UP_MS);
+  for (const name of Object.keys(SERVERS)) ports.set(name, await start(name));
+  for (const port of ports.values()) await perSecond(port, { clients: 64, streams: 64 }, WARM_UP_MS);
   for (let round = 0; round < ROUNDS; round++)
     for (const [load, plan] of Object.entries(LOADS))
-      for (const [name, { port }] of servers) {
+      for (const [name, port] of ports) {
         const key = `${load}/${name}`;
         rates.set(key, [...(rates.get(key) ?? []), await perSecond(port, plan, ROUND_MS)]);
       }
 } finally {
-  await Promise.all(Array.from(servers.values(), (server) => server.stop()));
+  await Promise.all(started.map(stop));
 }
 
 console.log('Equal durability: both servers flush an append to disk before they answer it.\n');
-console.log('| load | server | appends a second | lowest to highest | Keelson is faster by |');
-console.log('| --- | --- | --- | --- | --- |');
+console.log('| load | server | appends a second | Keelson is faster by |');
+console.log('| --- | --- | --- | --- |');
 for (const load of Object.keys(LOADS))
   for (const name of Object.keys(SERVERS)) {
     const measured = rates.get(`${load}/${name}`);
-    const own = rates.get(`${load}/Keelson`);
-    const all = sorted(measured).map(Math.round);
-    const ratio = median(own.map((rate, round) => rate / measured[round]));
-    console.log(`| ${load} | ${name} | ${median(all)} | ${all[0]} to ${all.at(-1)} | ${ratio.toFixed(2)} |`);
+    const ratios = rates.get(`${load}/Keelson`).map((rate, round) => rate / measured[round]);
+    console.log(`| ${load} | ${name} | ${spread(measured, 0)} | ${spread(ratios, 2)} |`);
   }
