@@ -84,7 +84,7 @@ export async function sendEvents(store, path, position, cursor, response, signal
 function dataOf(
   /** @type {Stream} */ { contentType },
   /** @type {readonly Uint8Array[]} */ contents,
-  /** @type {import('node:util').TextDecoder} */ decoder,
+  /** @type {InstanceType<typeof TextDecoder>} */ decoder,
 ) {
   const body = bodyOf(contentType, contents);
   return isText(contentType) ? decoder.decode(body, { stream: true }) : body.toString('base64');
