@@ -6,7 +6,14 @@ import { isKeelsonError, type KeelsonErrorCode, nextStepOf, whatHappened } from 
 export const EXIT = { done: 0, no: 1, misuse: 2, failed: 3, locked: 4 } as const;
 
 /** The code of an error of the command itself. */
-export type CommandErrorCode = 'USAGE' | 'MALFORMED' | 'NO_NAMESPACE' | 'DIFFERENT' | 'CUT_OFF';
+export type CommandErrorCode =
+  | 'USAGE'
+  | 'MALFORMED'
+  | 'NO_NAMESPACE'
+  | 'DIFFERENT'
+  | 'CUT_OFF'
+  | 'SOURCE'
+  | 'NO_PACKAGE';
 
 /** An error of the command itself. Neither text ends with a full stop. */
 export class CommandError extends Error {

@@ -2,48 +2,37 @@
 
 import { Command, CommanderError } from 'commander';
 import { EXIT, lineOf, reportOf } from './command-errors.js';
-import { backupCommand } from './commands/backup.js';
-import { compactCommand } from './commands/compact.js';
-import { countCommand } from './commands/count.js';
-import { delCommand } from './commands/del.js';
-import { dumpCommand } from './commands/dump.js';
-import { getCommand } from './commands/get.js';
-import { journalCommand } from './commands/journal.js';
-import { loadCommand } from './commands/load.js';
-import { putCommand } from './commands/put.js';
-import { salvageCommand } from './commands/salvage.js';
-import { scanCommand } from './commands/scan.js';
-import { shellCommand } from './commands/shell.js';
-import { statCommand } from './commands/stat.js';
-import { tailCommand } from './commands/tail.js';
-import { verifyCommand } from './commands/verify.js';
-import { watchCommand } from './commands/watch.js';
 
-const COMMANDS: readonly (() => Command)[] = [
-  getCommand,
-  putCommand,
-  delCommand,
-  scanCommand,
-  countCommand,
-  statCommand,
-  verifyCommand,
-  salvageCommand,
-  backupCommand,
-  compactCommand,
-  dumpCommand,
-  loadCommand,
-  tailCommand,
-  watchCommand,
-  journalCommand,
-  shellCommand,
-];
+/** Imports a command. Imports take most of the time of a short command. */
+type Importing = () => Promise<Command>;
 
-/** Returns the program with its commands. */
-export function keelsonProgram(): Command {
+/** The commands in the order of the help. */
+const COMMANDS: Readonly<Record<string, Importing>> = {
+  get: async () => (await import('./commands/get.js')).getCommand(),
+  put: async () => (await import('./commands/put.js')).putCommand(),
+  del: async () => (await import('./commands/del.js')).delCommand(),
+  scan: async () => (await import('./commands/scan.js')).scanCommand(),
+  count: async () => (await import('./commands/count.js')).countCommand(),
+  stat: async () => (await import('./commands/stat.js')).statCommand(),
+  verify: async () => (await import('./commands/verify.js')).verifyCommand(),
+  salvage: async () => (await import('./commands/salvage.js')).salvageCommand(),
+  backup: async () => (await import('./commands/backup.js')).backupCommand(),
+  compact: async () => (await import('./commands/compact.js')).compactCommand(),
+  dump: async () => (await import('./commands/dump.js')).dumpCommand(),
+  load: async () => (await import('./commands/load.js')).loadCommand(),
+  tail: async () => (await import('./commands/tail.js')).tailCommand(),
+  watch: async () => (await import('./commands/watch.js')).watchCommand(),
+  journal: async () => (await import('./commands/journal.js')).journalCommand(),
+  shell: async () => (await import('./commands/shell.js')).shellCommand(),
+};
+
+/** Returns the program with its commands, or with the one that is named. */
+export async function keelsonProgram(name?: string): Promise<Command> {
   const program = new Command('keelson').description(
     'Look into, change, check and copy Keelson stores. A command that only reads works beside a live owner.',
   );
-  for (const make of COMMANDS) program.addCommand(make());
+  const named = name !== undefined && Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : null;
+  for (const load of named ?? Object.values(COMMANDS)) program.addCommand(await load());
   for (const command of [program, ...program.commands]) {
     command
       .exitOverride()
@@ -60,7 +49,8 @@ export function keelsonProgram(): Command {
 /** Runs the program with the arguments of a process, and sets its exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
   try {
-    await keelsonProgram().parseAsync(argv);
+    const program = await keelsonProgram(argv[2]);
+    await program.parseAsync(argv);
   } catch (error) {
     const report = error instanceof CommanderError ? usageReport(error) : reportOf(error);
     if (report === null) return;

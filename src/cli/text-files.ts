@@ -6,6 +6,7 @@ import {
   createWriteStream,
   fsyncSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -16,6 +17,8 @@ import { LineWriter } from './output.js';
 /** Standard input or output in the place of a file. */
 const STANDARD = '-';
 const NEWLINE = 10;
+/** Lines are made while so many bytes of a dump are being written. */
+const AHEAD_BYTES = 1024 * 1024;
 
 /** Lines that stand together, and the number of the first one, from 1. */
 export interface LinePiece {
@@ -33,7 +36,7 @@ export class LineReader {
 
   constructor(path: string) {
     this.bytes = path === STANDARD ? null : statSync(path).size;
-    this.#input = path === STANDARD ? process.stdin : createReadStream(path, { highWaterMark: 1024 * 1024 });
+    this.#input = inputOf(path);
   }
 
   /** Yields all lines in pieces. Throws MALFORMED with the number of a line that is no UTF-8. */
@@ -56,6 +59,10 @@ export class LineReader {
     const last = Buffer.concat(rest);
     if (last.length > 0) yield { lines: linesOf(last, first), first, bytesRead };
   }
+}
+
+function inputOf(path: string): AsyncIterable<Buffer> {
+  return path === STANDARD ? process.stdin : createReadStream(path, { highWaterMark: 1024 * 1024 });
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -87,11 +94,35 @@ function isUtf8(bytes: Buffer): boolean {
   }
 }
 
-/** Returns all that standard input says. */
-export async function readAllInput(): Promise<string> {
+/** Node.js makes no longer strings. */
+const TEXT_BYTES_MAX = 512 * 1024 * 1024 - 64;
+
+/** Returns the text of a whole file, or of standard input for `-`, without a byte order mark. */
+export async function readText(path: string): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
+  let bytes = 0;
+  for await (const chunk of inputOf(path)) {
+    bytes += chunk.length;
+    if (bytes > TEXT_BYTES_MAX) {
+      const next = 'Make lines of a dump of it, which are read one by one';
+      throw new CommandError('MALFORMED', `${shownPath(path)} has more than 512 MiB`, next);
+    }
+    chunks.push(chunk);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new CommandError('MALFORMED', `${shownPath(path)} is no UTF-8`, 'Write it as UTF-8');
+  }
+}
+
+/** Returns the names in a directory, or null when `path` is none. */
+export function namesIn(path: string): string[] | null {
+  return path !== STANDARD && statSync(path).isDirectory() ? readdirSync(path) : null;
+}
+
+function shownPath(path: string): string {
+  return path === STANDARD ? 'Standard input' : path;
 }
 
 /**
@@ -107,7 +138,7 @@ export async function writeLines(path: string, write: (lines: LineWriter) => Pro
   const temporary = `${path}.${process.pid}.tmp`;
   const fd = openSync(temporary, 'wx');
   try {
-    const stream = createWriteStream(temporary, { fd, autoClose: false });
+    const stream = createWriteStream(temporary, { fd, autoClose: false, highWaterMark: AHEAD_BYTES });
     const failed = once(stream, 'error').then(([error]) => Promise.reject(error));
     failed.catch(() => {});
     const lines = new LineWriter(stream);
