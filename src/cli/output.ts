@@ -57,9 +57,10 @@ export function table(
   return made.toString();
 }
 
-/** Returns a number with commas between groups of three digits. */
+/** Returns an integer with commas between groups of three digits. */
 export function grouped(value: number): string {
-  return value.toLocaleString('en-US');
+  // toLocaleString() takes 15 ms when it is first called.
+  return String(value).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
