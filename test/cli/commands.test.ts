@@ -99,7 +99,7 @@ describe('beside a live owner', () => {
     expect((await keelson(['get', store, 'a'])).out).toBe('1\n');
     expect((await keelson(['backup', store, path.join(folder, 'copy')])).code).toBe(0);
     expect((await jsonOf(['stat', store])).owner).toEqual({ pid: process.pid });
-    const refused = await keelson(['put', store, 'a', '2']);
+    const refused = await startKeelson(['put', store, 'a', '2']).ended;
     expect(refused).toMatchObject({ code: 4, out: '' });
     expect(refused.err).toMatch(
       new RegExp(`^KEELSON_LOCKED: .*process ${process.pid} has it open.*--wait.*\n$`),
