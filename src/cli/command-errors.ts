@@ -13,7 +13,9 @@ export type CommandErrorCode =
   | 'DIFFERENT'
   | 'CUT_OFF'
   | 'SOURCE'
-  | 'NO_PACKAGE';
+  | 'NO_PACKAGE'
+  | 'READ_ONLY'
+  | 'THROWN';
 
 /** An error of the command itself. Neither text ends with a full stop. */
 export class CommandError extends Error {
