@@ -55,7 +55,7 @@ export class AnyStore {
       keyEncoding: 'utf8',
       valueEncoding: 'msgpack',
     };
-    const progress = startProgress('of the store');
+    const progress = startProgress('bytes and entries');
     try {
       const db = await open(directory, {
         ...codecsOf(encodings),

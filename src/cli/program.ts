@@ -1,7 +1,7 @@
 // The program: all commands, and what an error of any of them prints and exits with.
 
 import { Command, CommanderError } from 'commander';
-import { EXIT, lineOf, reportOf } from './command-errors.js';
+import { type ErrorReport, EXIT, lineOf, reportOf } from './command-errors.js';
 
 /** Imports a command. Imports take most of the time of a short command. */
 type Importing = () => Promise<Command>;
@@ -37,7 +37,7 @@ export async function keelsonProgram(name?: string): Promise<Command> {
     command
       .exitOverride()
       .configureOutput({ outputError: () => {} })
-      .configureHelp({ helpWidth: 100 });
+      .configureHelp({ helpWidth: 100, subcommandTerm: termOf });
   }
   program.addHelpText(
     'after',
@@ -46,30 +46,30 @@ export async function keelsonProgram(name?: string): Promise<Command> {
   return program;
 }
 
+/** Returns a command in the list of commands, as in `get <dir> <key>`. */
+function termOf(command: Command): string {
+  const { registeredArguments } = command;
+  const names = registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`));
+  return [command.name(), ...names].join(' ');
+}
+
 /** Runs the program with the arguments of a process, and sets its exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
   try {
     const program = await keelsonProgram(argv[2]);
     await program.parseAsync(argv);
   } catch (error) {
-    const report = error instanceof CommanderError ? usageReport(error) : reportOf(error);
+    const report = error instanceof CommanderError ? usageReport(error) : reportOf(error, argv[2]);
+    process.exitCode = report === null ? (error as CommanderError).exitCode && EXIT.misuse : report.exitCode;
     if (report === null) return;
-    process.exitCode = report.exitCode;
     process.stderr.write(`${lineOf(report, argv.includes('--json'))}\n`);
   }
 }
 
-/** Returns the report of what commander refuses, or null when it has printed help that was asked for. */
-function usageReport(error: CommanderError): ReturnType<typeof reportOf> | null {
-  if (error.exitCode === 0) return null;
-  const what =
-    error.code === 'commander.help'
-      ? 'No command is given'
-      : error.message.replace(/^error: /, '').replace(/\.$/, '');
-  return {
-    code: 'USAGE',
-    what,
-    next: 'See `keelson help` and `keelson help COMMAND`',
-    exitCode: EXIT.misuse,
-  };
+/** Returns the report of what commander refuses, or null when it has printed help. */
+function usageReport({ code, exitCode, message }: CommanderError): ErrorReport | null {
+  if (exitCode === 0 || code === 'commander.help') return null;
+  const what = message.replace(/^error: /, '').replace(/\.$/, '');
+  const next = 'See `keelson help` and `keelson help COMMAND`';
+  return { code: 'USAGE', what, next, exitCode: EXIT.misuse };
 }

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import {
+  closeSync,
   createReadStream,
   createWriteStream,
   fsyncSync,
@@ -17,6 +18,8 @@ import { LineWriter } from './output.js';
 /** Standard input or output in the place of a file. */
 const STANDARD = '-';
 const NEWLINE = 10;
+/** The signals that a person or a system ends a command with. */
+const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Lines are made while so many bytes of a dump are being written. */
 const AHEAD_BYTES = 1024 * 1024;
 
@@ -127,7 +130,7 @@ function shownPath(path: string): string {
 
 /**
  * Has `write` write lines to a file, or to standard output for `-`. The file gets its name when it is whole and durable, so
- * a dump that ends early leaves nothing under that name.
+ * a dump that ends early leaves nothing.
  */
 export async function writeLines(path: string, write: (lines: LineWriter) => Promise<void>): Promise<void> {
   if (path === STANDARD) {
@@ -137,6 +140,16 @@ export async function writeLines(path: string, write: (lines: LineWriter) => Pro
   }
   const temporary = `${path}.${process.pid}.tmp`;
   const fd = openSync(temporary, 'wx');
+  const remove = () => rmSync(temporary, { force: true });
+  const stops = STOPS.map((signal) => {
+    const onStop = () => {
+      remove();
+      // Its only listener is gone: it ends the process.
+      process.kill(process.pid, signal);
+    };
+    process.once(signal, onStop);
+    return () => process.off(signal, onStop);
+  });
   try {
     const stream = createWriteStream(temporary, { fd, autoClose: false, highWaterMark: AHEAD_BYTES });
     const failed = once(stream, 'error').then(([error]) => Promise.reject(error));
@@ -147,7 +160,10 @@ export async function writeLines(path: string, write: (lines: LineWriter) => Pro
     fsyncSync(fd);
     renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    remove();
     throw error;
+  } finally {
+    closeSync(fd);
+    for (const stop of stops) stop();
   }
 }
