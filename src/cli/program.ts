@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { type ErrorReport, EXIT, lineOf, reportOf } from './command-errors.js';
+import { packageVersion } from './text-files.js';
 
 /** Imports a command. Imports take most of the time of a short command. */
 type Importing = () => Promise<Command>;
@@ -28,9 +29,11 @@ const COMMANDS: Readonly<Record<string, Importing>> = {
 
 /** Returns the program with its commands, or with the one that is named. */
 export async function keelsonProgram(name?: string): Promise<Command> {
-  const program = new Command('keelson').description(
-    'Look into, change, check and copy Keelson stores. A command that only reads works beside a live owner.',
-  );
+  const program = new Command('keelson')
+    .description(
+      'Look into, change, check and copy Keelson stores. What only reads works beside a live owner.',
+    )
+    .version(packageVersion(), '-V, --version', 'print the version');
   const named = name !== undefined && Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : null;
   for (const load of named ?? Object.values(COMMANDS)) program.addCommand(await load());
   for (const command of [program, ...program.commands]) {

@@ -8,6 +8,7 @@ import {
   fsyncSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -124,6 +125,13 @@ export function namesIn(path: string): string[] | null {
   return path !== STANDARD && statSync(path).isDirectory() ? readdirSync(path) : null;
 }
 
+/** Returns the version of this package. */
+export function packageVersion(): string {
+  // From src/cli and from the build, which is as deep.
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 function shownPath(path: string): string {
   return path === STANDARD ? 'Standard input' : path;
 }
@@ -139,7 +147,6 @@ export async function writeLines(path: string, write: (lines: LineWriter) => Pro
     return lines.flush();
   }
   const temporary = `${path}.${process.pid}.tmp`;
-  const fd = openSync(temporary, 'wx');
   const remove = () => rmSync(temporary, { force: true });
   const stops = STOPS.map((signal) => {
     const onStop = () => {
@@ -150,6 +157,7 @@ export async function writeLines(path: string, write: (lines: LineWriter) => Pro
     process.once(signal, onStop);
     return () => process.off(signal, onStop);
   });
+  const fd = openSync(temporary, 'wx');
   try {
     const stream = createWriteStream(temporary, { fd, autoClose: false, highWaterMark: AHEAD_BYTES });
     const failed = once(stream, 'error').then(([error]) => Promise.reject(error));
