@@ -29,7 +29,7 @@ const root =
 if (options.keep === undefined) process.on('exit', () => fs.rmSync(root, { recursive: true, force: true }));
 const [store, file, copy] = ['store', 'dump.ndjson', 'copy'].map((name) => path.join(root, name));
 
-const MAIN = process.env.MAIN ?? new URL("../dist/cli/main.js", import.meta.url).pathname;
+const MAIN = new URL('../dist/cli/main.js', import.meta.url).pathname;
 const PEAK = `data:text/javascript,import fs from 'node:fs';
 process.on('exit', () => fs.writeSync(3, String(process.resourceUsage().maxRSS)));`;
 

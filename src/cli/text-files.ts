@@ -98,7 +98,7 @@ function isUtf8(bytes: Buffer): boolean {
   }
 }
 
-/** Node.js makes no longer strings. */
+/** The longest text that is read as one string: Node.js makes no longer ones. */
 const TEXT_BYTES_MAX = 512 * 1024 * 1024 - 64;
 
 /** Returns the text of a whole file, or of standard input for `-`, without a byte order mark. */

@@ -1,4 +1,4 @@
-// The built command as a process: pipes that close, and signals at any moment.
+// The built command, dist/cli/main.js, as a process: pipes that close, and signals at any moment.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -17,11 +17,12 @@ describe('a shell from a pipe', () => {
       '}',
       'f()',
       'const v = await Promise.resolve(5)',
+      'Promise.resolve(v + 1)',
       'v;',
     ];
     expect(await run([made], ...lines, '// nothing', '', 'undefined')).toMatchObject({
       code: 0,
-      out: '[ 1, { b: 2 } ]\n5\n',
+      out: '[ 1, { b: 2 } ]\n6\n5\n',
       err: '',
     });
     expect(await run([made, '--json'], 'ns.n.get("a")', 'new Date(7)')).toMatchObject({
