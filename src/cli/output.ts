@@ -63,6 +63,11 @@ export function grouped(value: number): string {
   return String(value).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
+/** Returns a number of entries as the start of a sentence, as in `7 entries are`. */
+export function entriesAre(count: number): string {
+  return count === 1 ? '1 entry is' : `${grouped(count)} entries are`;
+}
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** Returns a number of bytes for people, as in 1.5 MiB. */

@@ -62,7 +62,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     const program = await keelsonProgram(argv[2]);
     await program.parseAsync(argv);
   } catch (error) {
-    const report = error instanceof CommanderError ? usageReport(error) : reportOf(error, argv[2]);
+    const report = error instanceof CommanderError ? usageReport(error, argv[2]) : reportOf(error, argv[2]);
     process.exitCode = report === null ? (error as CommanderError).exitCode && EXIT.misuse : report.exitCode;
     if (report === null) return;
     process.stderr.write(`${lineOf(report, argv.includes('--json'))}\n`);
@@ -70,9 +70,13 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
 }
 
 /** Returns the report of what commander refuses, or null when it has printed help. */
-function usageReport({ code, exitCode, message }: CommanderError): ErrorReport | null {
+function usageReport(
+  { code, exitCode, message }: CommanderError,
+  command: string | undefined,
+): ErrorReport | null {
   if (exitCode === 0 || code === 'commander.help') return null;
   const what = message.replace(/^error: /, '').replace(/\.$/, '');
-  const next = 'See `keelson help` and `keelson help COMMAND`';
+  const isKnown = command !== undefined && Object.hasOwn(COMMANDS, command);
+  const next = isKnown ? `See \`keelson help ${command}\`` : 'See `keelson help`';
   return { code: 'USAGE', what, next, exitCode: EXIT.misuse };
 }

@@ -6,7 +6,7 @@ import { CommandError } from '../command-errors.js';
 import { openDump } from '../load/dump-source.js';
 import type { LoadSource } from '../load/load-source.js';
 import { Loading } from '../load/loading.js';
-import { grouped, report } from '../output.js';
+import { entriesAre, report } from '../output.js';
 import { startProgress } from '../progress.js';
 import {
   type CommonOptions,
@@ -69,7 +69,7 @@ async function loadFrom(source: LoadSource, directory: string, options: LoadOpti
     await loading.close();
   }
   const { loaded: entries } = loading;
-  await report({ entries }, options, () => `${grouped(entries)} entries are in ${directory}, durably`);
+  await report({ entries }, options, () => `${entriesAre(entries)} in ${directory}, durably`);
 }
 
 async function openSource(path: string, options: LoadOptions): Promise<LoadSource> {
