@@ -16,9 +16,7 @@ function run(...args) {
 }
 
 if (fs.existsSync(COMPILER)) {
-  // A file whose source is gone would be packed, too.
-  fs.rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
-  run(COMPILER, '--project', 'tsconfig.build.json');
+  run('build.js');
 } else {
   console.log('keelson: dist/ was not built: TypeScript is not installed. Run npm ci with devDependencies.');
   if (['pack', 'publish'].includes(process.env.npm_command)) process.exit(1);

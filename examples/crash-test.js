@@ -42,6 +42,7 @@ const MONEY = 100;
 function crashTest(transfer, seed) {
   return simulateCrashes({
     seed,
+    states: 300,
     workload: async ({ open, note }) => {
       /** @type {Accounts} */
       const db = await open('/bank');

@@ -8,16 +8,42 @@ import { nextTurn } from './schedulers.js';
 /** Units of work between two turns of the event loop. A put is one unit, and so is a KiB. */
 const WORK_PER_TURN = 1024;
 
-/** Counts the work of one store or journal since its last turn of the event loop. */
+/** The next turn of the event loop, for which all that share it wait together. */
+export class SharedTurn {
+  #promise: Promise<void> | null = null;
+
+  /** True while somebody waits for it. */
+  get isAwaited(): boolean {
+    return this.#promise !== null;
+  }
+
+  /** Resolves in the next turn of the event loop. */
+  whenItComes(): Promise<void> {
+    this.#promise ??= nextTurn().then(() => {
+      this.#promise = null;
+    });
+    return this.#promise;
+  }
+}
+
+/** Counts the work of one store, journal or iteration since its last turn of the event loop. */
 export class FairTurns {
   #work = 0;
+  readonly #turn: SharedTurn;
+
+  /** Iterations that share `turn` wait when one of them waits. So they stay at the same item, and can share it. */
+  constructor(turn = new SharedTurn()) {
+    this.#turn = turn;
+  }
 
   /**
    * Returns a promise of `value`. It is resolved already, or resolves in the next turn if enough work has come
    * together.
    */
   resolved<T>(value: T, work = 1): Promise<T> {
-    return this.isDue(work) ? nextTurn().then(() => value) : Promise.resolve(value);
+    if (!this.isDue(work) && !this.#turn.isAwaited) return Promise.resolve(value);
+    this.#work = 0;
+    return this.#turn.whenItComes().then(() => value);
   }
 
   /** Adds `work`. Returns true if the caller should wait for the next turn of the event loop. */

@@ -1,3 +1,5 @@
-// The public door "keelson": re-exports only.
+// The public door "keelson": checks the version of Node.js, and re-exports.
+
+import './node-version.js';
 
 export * from './kv/index.js';

@@ -10,7 +10,7 @@ const example = (name: string) => fileURLToPath(new URL(`../examples/${name}`, i
 
 describe('examples', () => {
   it.each([
-    ['job-queue.js', /^Killed after \d+ of 2000 jobs; \d+ were left, and are done\.\n$/],
+    ['job-queue.js', /^Killed after 100 of 600 jobs; \d+ were left: 6 failed 5 times\.\n$/],
     [
       'crash-test.js',
       /^Two puts: After a crash at .*: money was lost\n(.*\n)*One batch: \d{3,} crashes, and no money was lost\.\n$/,
@@ -21,6 +21,17 @@ describe('examples', () => {
       /^registered\nrefused: .*\nregistered\nby e-mail: Ada\nnewest first: .*\nold address: undefined · new address: Bob\n$/,
     ],
     ['http-workers.js', /^2 workers answered 200 reads, and each showed the write before it\.\n$/],
+    ['metrics.js', /^1000 writes took \d+ flushes\.\n$/],
+    [
+      'ledger.js',
+      /^\d{3} crashes and a kill: every balance is the sum of its bookings, and no payment is lost\.\n$/,
+    ],
+    ['chat.js', /^Bob saw 3 messages live, and has 40 and 1 to read\.\n$/],
+    ['notes.js', /^Both devices say "Today: Milk, bread, tea…"; the laptop stores it in \d+ updates\.\n$/],
+    [
+      'agent.js',
+      /^a ferry to Ithaca \/ I would book: a ferry to Ithaca \/ yes \/ It is booked\. \(5 checkpoints\)\n$/,
+    ],
     ['search-index.js', /^2 and 2 groups were applied, each once; 'sea' is in b2\.\n$/],
     ['live-page.js', /^3 clients were sent \d+, \d+, \d+ lists, and each saw the last of 102 messages\.\n$/],
     [

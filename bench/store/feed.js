@@ -19,31 +19,33 @@ const RECORDS = 1_000_000;
 export const title =
   'feed: durable puts/s beside readers, the ratio to puts that nobody reads; changes/s from the disk';
 
-/** Reads all changes. Returns the function that ends it. */
+/** Reads all changes. Returns the functions that wait until it has told an LSN, and that end it. */
 function reading(db) {
   const feed = db.changes();
-  let changes = 0;
+  let toldLsn = 0;
   const done = (async () => {
-    for await (const group of feed) changes += group.changes.length;
+    for await (const group of feed) if (group.changes.length > 0) toldLsn = group.lsn;
   })();
-  return async (lsn) => {
-    // The feed is durable when the puts are, and has told them some turns later.
-    while (lsn > db.durableLsn) await new Promise(setImmediate);
-    await new Promise(setImmediate);
-    await feed.return();
-    await done;
-    return changes;
+  return {
+    async told(lsn) {
+      while (toldLsn < lsn) await new Promise(setImmediate);
+    },
+    async end() {
+      await feed.return();
+      await done;
+    },
   };
 }
 
-/** Returns the puts a second of one slice. */
-async function slice(db, next, { window, puts }) {
+/** Returns the puts a second of one slice. Its time ends when the readers have told all of them. */
+async function slice(db, next, { window, puts }, readers = []) {
   const seconds = await secondsOf(async () => {
     for (let done = 0; done < puts; done += window) {
       const promises = [];
       for (let at = 0; at < window; at++) promises.push(db.put(keyAt(next()), valueAt(at)));
       await Promise.all(promises);
     }
+    for (const reader of readers) await reader.told(db.lastLsn);
   });
   return puts / seconds;
 }
@@ -60,9 +62,9 @@ export const steps = {
       for (let turn = 0; turn < slices; turn++) {
         for (const { count, ratios } of taken) {
           const before = await slice(db, next, kind);
-          const ends = Array.from({ length: count }, () => reading(db));
-          const speed = await slice(db, next, kind);
-          for (const end of ends) await end(db.lastLsn);
+          const readers = Array.from({ length: count }, () => reading(db));
+          const speed = await slice(db, next, kind, readers);
+          for (const reader of readers) await reader.end();
           free.push(before);
           ratios.push(speed / before);
         }

@@ -1,5 +1,6 @@
 // How long does the event loop wait for a turn: in loops that await, in writes of many keys, and behind many puts?
 
+import { PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { keyAt, openStore, valueAt } from './workload.js';
 
@@ -7,17 +8,20 @@ const AWAITED = 400_000;
 const BATCH = 1_000_000;
 const CLEARED = 100_000;
 const IN_FLIGHT = 100_000;
+/** Shorter turns are not kept. */
+const TURN_MS_MIN = 1;
 
 export const title = 'turns: how long the event loop waits for its turn';
 
 /** Returns the longest ms between two turns while `run` goes on, with the rest of the turn in which it ends. */
-export async function longestDelayMs(run) {
+export async function longestDelayMs(run, onTurn = null) {
   let longestMs = 0;
   let lastMs = performance.now();
   let isOver = false;
   const turn = () => {
     const nowMs = performance.now();
     longestMs = Math.max(longestMs, nowMs - lastMs);
+    onTurn?.(lastMs, nowMs);
     lastMs = nowMs;
     if (!isOver) setImmediate(turn);
   };
@@ -27,6 +31,26 @@ export async function longestDelayMs(run) {
   isOver = true;
   await nextTurn();
   return longestMs;
+}
+
+/** Returns what longestDelayMs() returns, and the same without the garbage collections of V8 in each turn. */
+export async function longestDelays(run) {
+  const turns = [];
+  const collections = [];
+  const observer = new PerformanceObserver((list) => collections.push(...list.getEntries()));
+  observer.observe({ entryTypes: ['gc'] });
+  const longestMs = await longestDelayMs(run, (startMs, endMs) => {
+    if (endMs - startMs > TURN_MS_MIN) turns.push({ startMs, endMs });
+  });
+  // V8 tells of its collections a turn later.
+  await nextTurn();
+  await nextTurn();
+  observer.disconnect();
+  const withoutMs = turns.map(({ startMs, endMs }) => {
+    const inside = collections.filter(({ startTime }) => startTime >= startMs && startTime < endMs);
+    return inside.reduce((ms, { duration }) => ms - duration, endMs - startMs);
+  });
+  return { longestMs, withoutMs: Math.max(TURN_MS_MIN, ...withoutMs) };
 }
 
 function batchOf(from, count) {

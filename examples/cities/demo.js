@@ -14,12 +14,13 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
 import { open } from 'keelson';
 import { cities } from './cities.js';
+import { mebibytes, median, milliseconds, whole } from './figures.js';
 import { importAll } from './import-all.js';
 import { Ledger } from './ledger.js';
 import { answers } from './questions.js';
-import { mebibytes, median, milliseconds, table, whole } from './report/table.js';
 
 /** @typedef {import('./cities.js').City} City */
 
@@ -50,7 +51,11 @@ async function demo() {
   const { totals, recoveriesMs } = await importAll(directory, seed, stop.signal);
   const end = await finish();
   const perSecond = (totals.acknowledged / totals.importMs) * 1000;
-  const report = table('What came of it', [
+  const report = new Table({
+    colAligns: ['left', 'right'],
+    style: { compact: true, border: [] },
+  });
+  report.push(
     ['Cities imported', whole(end.entries)],
     ['Acknowledged, per second', whole(perSecond)],
     ['Acknowledged, per disk flush', whole(totals.acknowledged / totals.commits)],
@@ -65,7 +70,7 @@ async function demo() {
     ['Store on disk', mebibytes(end.bytesOnDisk)],
     ['Engine', end.engine.engine],
     ['The demo took', `${((performance.now() - startedMs) / 1000).toFixed(1)} s`],
-  ]);
+  );
   console.log(`\n${report}\n Engine: ${end.engine.engineReason}`);
 }
 

@@ -1,13 +1,13 @@
 // @ts-check
 // The import. Runs an importer, kills it, recovers at once, checks everything, and starts the next importer.
 
+import { MultiBar, Presets } from 'cli-progress';
 import { open } from 'keelson';
 import { cities } from './cities.js';
+import { milliseconds, whole } from './figures.js';
 import { runImporter } from './importer-process.js';
 import { planKills } from './kill-plan.js';
 import { Ledger } from './ledger.js';
-import { ProgressBar } from './progress-bar.js';
-import { milliseconds, whole } from './report/table.js';
 
 /**
  * Runs importers, one after the other, until one of them imports everything.
@@ -18,7 +18,13 @@ import { milliseconds, whole } from './report/table.js';
  */
 export async function importAll(directory, seed, signal) {
   const ledger = new Ledger();
-  const bar = new ProgressBar(cities.length, process.stdout);
+  // On a terminal, the bar stays below the lines. In a pipe there is no bar.
+  const { stdout: stream } = process;
+  const format = '  {bar} {percentage}%  {value} cities';
+  const bars = new MultiBar({ stream, format, gracefulExit: false }, Presets.shades_classic);
+  const bar = bars.create(cities.length, 0);
+  const log = (/** @type {string} */ line) =>
+    process.stdout.isTTY ? bars.log(`${line}\n`) : console.log(line);
   const totals = {
     acknowledged: 0,
     acknowledgedBeforeKill: 0,
@@ -30,24 +36,25 @@ export async function importAll(directory, seed, signal) {
   };
   const recoveriesMs = [];
   const plan = planKills(seed, cities.length);
-  for (;;) {
-    const life = await runLife(directory, signal, ledger, plan[totals.kills], (done) => {
-      bar.update(done, `${whole(done)} cities`);
-    });
-    totals.acknowledged += life.acknowledged;
-    totals.commits += life.commits;
-    totals.importMs += life.importMs;
-    if (!life.wasKilled) break;
+  try {
+    for (;;) {
+      const life = await runLife(directory, signal, ledger, plan[totals.kills], (done) => bar.update(done));
+      totals.acknowledged += life.acknowledged;
+      totals.commits += life.commits;
+      totals.importMs += life.importMs;
+      if (!life.wasKilled) break;
 
-    totals.kills++;
-    totals.killsInCheckpoint += life.isInCheckpoint ? 1 : 0;
-    totals.acknowledgedBeforeKill += life.acknowledged;
-    const { recovery, more } = await recoverAndCheck(directory, ledger);
-    totals.unacknowledgedButThere += more;
-    recoveriesMs.push(recovery.durationMs);
-    bar.log(killLine(totals.kills, life, recovery.durationMs, ledger.owed - more, more));
+      totals.kills++;
+      totals.killsInCheckpoint += life.isInCheckpoint ? 1 : 0;
+      totals.acknowledgedBeforeKill += life.acknowledged;
+      const { recovery, more } = await recoverAndCheck(directory, ledger);
+      totals.unacknowledgedButThere += more;
+      recoveriesMs.push(recovery.durationMs);
+      log(killLine(totals.kills, life, recovery.durationMs, ledger.owed - more, more));
+    }
+  } finally {
+    bars.stop();
   }
-  bar.end();
   return { totals, recoveriesMs };
 }
 

@@ -2,7 +2,7 @@
 // Questions to the store: ranges, prefixes and counts. Each answer says how long it took.
 
 import { countries, named, ofCountry, ofCountryBetween } from './cities.js';
-import { whole } from './report/table.js';
+import { whole } from './figures.js';
 
 /**
  * @typedef {import('./cities.js').City} City

@@ -2,6 +2,7 @@
 
 import { types } from 'node:util';
 import { CommitGuard } from '../commit-guard.js';
+import { isHeard, tell } from '../diagnostics.js';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import { FairTurns } from '../fair-turns.js';
 import { checkNames } from '../options.js';
@@ -112,12 +113,12 @@ export class Journal implements JournalSurface, LocalLog {
       this.#waiters,
       {
         landed: (commit) => this.#landed(commit),
-        durable: (commit) => this.#durable(commit),
+        durable: (commit, durationMs) => this.#durable(commit, durationMs),
         submitted: () => this.#onSubmitted(),
         poisoned: (error) => this.#poisoned(error),
       },
       guard,
-      { syncedLsn: recovery.endLsn, heldFromLsn },
+      { syncedLsn: recovery.endLsn, heldFromLsn, nowMs: () => storage.nowMs() },
     );
   }
 
@@ -489,7 +490,7 @@ export class Journal implements JournalSurface, LocalLog {
     this.#feeds.landed(commit);
   }
 
-  #durable(commit: PendingCommit): void {
+  #durable(commit: PendingCommit, durationMs: number): void {
     const { mark, segment } = commit;
     if (mark !== null && mark.flags & COMMIT_FLAGS.rotated) {
       this.#layout.openSegments.delete(segment);
@@ -497,9 +498,17 @@ export class Journal implements JournalSurface, LocalLog {
     }
     this.#feeds.wakeSoon();
     if (this.#isDrained) this.#drainWaiters.settle(0);
+    if (isHeard('keelson:commit')) this.#tellCommit(commit, durationMs);
+  }
+
+  #tellCommit(commit: PendingCommit, durationMs: number): void {
+    const { endLsn, recordCount, bytesOnDisk } = commit;
+    const figures = { records: recordCount, bytes: bytesOnDisk, durationMs };
+    tell('keelson:commit', { directory: this.directory, durableLsn: endLsn, ...figures });
   }
 
   #poisoned(error: KeelsonError): void {
+    tell('keelson:poisoned', { directory: this.directory, error });
     this.#feeds.wake();
     this.#drainWaiters.end(-1, error);
     this.#onPoisoned(error);

@@ -1,7 +1,5 @@
 // The door of the store: open() with overloads for the types of keys and values, and all public types of the store.
 
-import '../node-version.js';
-
 import type { DirectoryPath } from '../journal/index.js';
 import type {
   AnyValueEncoding,
@@ -108,6 +106,7 @@ export function open(directory: DirectoryPath, options?: object): Promise<unknow
   return openStore(directory, options);
 }
 
+export type { DiagnosticMessages } from '../diagnostics.js';
 export {
   isKeelsonError,
   KEELSON_ERROR_CODES,

@@ -171,7 +171,8 @@ class ReplicaSender {
   }
 
   #feedFrom(fromLsn: number): RecordFeed {
-    return this.#store.log.feed({ fromLsn, isDefined: false, maxLagBytes: this.#maxLagBytes });
+    const maxLagBytes = this.#maxLagBytes;
+    return this.#store.log.feed({ fromLsn, isDefined: false, maxLagBytes, isPrompt: true });
   }
 
   #send(message: ToReplica, transferred: ArrayBuffer[] = []): void {

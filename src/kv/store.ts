@@ -2,6 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import type { MessagePort } from 'node:worker_threads';
+import { tell } from '../diagnostics.js';
 import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
 import '../platform-types.js';
@@ -53,10 +54,14 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   constructor(parts: StoreParts<K, V>) {
     const events = new EventEmitter<StoreEvents>();
-    const core = new StoreCore(parts, (event) => emit(events, 'checkpoint', event));
+    const { directory, recovery } = parts;
+    const core = new StoreCore(parts, (event) => {
+      emit(events, 'checkpoint', event);
+      tell('keelson:checkpoint', { directory, event });
+    });
     super(parts.codecs, core, parts.schema.root);
-    this.recovery = parts.recovery;
-    this.directory = parts.directory;
+    this.recovery = recovery;
+    this.directory = directory;
     this.id = core.id;
     this.#core = core;
     this.#transactions = new Transactions(core);
@@ -66,6 +71,8 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
       core.watches.registry.wakeAll(false);
       emit(events, 'poisoned', error);
     });
+    const { durationMs, lastLsn } = recovery;
+    tell('keelson:open', { directory, durationMs, lastLsn });
   }
 
   get lastLsn(): Lsn {
@@ -95,19 +102,21 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   }
 
   drop(namespace: unknown, options?: WriteOptions): Promise<Lsn> {
-    const { namespaces, schema, watches } = this.#core;
+    const { namespaces, schema, watches, feeds } = this.#core;
     const writer = this.#core.writable();
     const durability = resolveDurability(options, WRITE_OPTIONS);
     const space = namespaces.toDrop(namespace);
     const writes = writer.path.take();
     try {
       schema.links.runOutsideOfCommits();
-      if (space?.isThere) writes.drop(space);
+      const isWritten = space?.isThere === true;
+      if (isWritten) writes.drop(space);
       const lsn = writer.path.commit(writes);
       // Before the promise is made, because hooks of the program may write then.
       if (space !== undefined) {
         namespaces.forget(space);
         watches.registry.dropped(space);
+        if (!isWritten) feeds.droppedUnwritten(space);
       }
       return writer.whenDurable(lsn, durability);
     } finally {
@@ -268,6 +277,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     ]);
     await writing?.log.close();
     emit(this.#events, 'close');
+    tell('keelson:close', { directory: this.directory });
   }
 }
 

@@ -77,7 +77,7 @@ export interface NativeFile {
   readonly offsetAlignment: number;
 }
 
-/** Path of the addon, relative to src/storage and to dist/storage. */
+/** Path of the addon, relative to src/storage and to dist/chunks. */
 const ADDON_PATH = '../../native/build/Release/keelson.node';
 
 /** The code of the error for an addon that lacks the function that was added last. */

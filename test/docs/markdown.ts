@@ -5,12 +5,12 @@ import path from 'node:path';
 
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 
-/** The Markdown files of the project, as paths from its root. */
+/** The Markdown files of the project that people write, as paths from its root. */
 export function markdownFiles(): string[] {
   return ['.', 'docs', 'examples', 'bench', 'native'].flatMap((folder) =>
     fs
       .readdirSync(path.join(ROOT, folder), { recursive: folder !== '.', encoding: 'utf8' })
-      .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+      .filter((name) => name.endsWith('.md') && !/(^|\/)(node_modules|api)\//.test(name))
       .map((name) => path.join(folder, name)),
   );
 }

@@ -69,6 +69,28 @@ describe('a record feed', () => {
     expect(journal.stats().pins).toBe(0);
   });
 
+  test('that is prompt goes on before the writers do, and another one a turn later', async () => {
+    const journal = await openHere();
+    const other = feedFrom(journal, 0);
+    const prompt = journal.feed({ fromLsn: 0, isDefined: false, maxLagBytes: 1000, isPrompt: true });
+    const seen: string[] = [];
+    const steps = [
+      other.next().then(() => seen.push('other')),
+      prompt.next().then(() => seen.push('prompt')),
+    ];
+    await journal.commit(bytesOf('hello'));
+    // Microtasks only.
+    for (let count = 0; count < 20; count++) await null;
+    expect(seen).toEqual(['prompt']);
+    await Promise.all(steps);
+    expect(seen).toEqual(['prompt', 'other']);
+    const ends = [other, prompt].map(async (feed) => {
+      while ((await feed.next()) !== null);
+    });
+    await journal.close();
+    await Promise.all(ends);
+  });
+
   test('that starts beyond the durable end, at the end of a record, gives what comes after it', async () => {
     const journal = await openHere();
     journal.append(bytesOf('before'));

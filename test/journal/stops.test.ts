@@ -71,7 +71,7 @@ describe('a journal', () => {
       submitted: () => {},
       poisoned: () => told.push('poisoned'),
     };
-    const start = { syncedLsn: 0, heldFromLsn: 0 };
+    const start = { syncedLsn: 0, heldFromLsn: 0, nowMs: () => 0 };
     const pipeline: CommitPipeline = new CommitPipeline(
       layout as unknown as CommitLayout,
       new DurableWaiters(),

@@ -362,10 +362,10 @@ describe('changes()', () => {
 
 describe('feeds that are caught up', () => {
   /** Returns feeds that wait for the next write. */
-  async function caughtUp(db: Store<string, unknown>, count: number) {
+  async function caughtUp(db: Store<string, unknown>, count: number, first: unknown = 'text') {
     const feeds = Array.from({ length: count }, () => db.changes());
     const steps = feeds.map(next);
-    await db.put('first', 'text');
+    await db.put('first', first);
     await Promise.all(steps);
     return feeds;
   }
@@ -418,6 +418,39 @@ describe('feeds that are caught up', () => {
         expect((await next(feed)).changes).toMatchObject([{ key: `k${count}`, value: `v${count}` }]);
     expect(decoded).toBe(100);
     for (const feed of feeds) await feed.return?.();
+    await db.close();
+  });
+
+  test('share the last records, and read the others for themselves', async () => {
+    const { open } = inMemory();
+    const db = await open<number>('/db');
+    const feeds = await caughtUp(db as unknown as Store<string, unknown>, 2);
+    const count = 1000;
+    for (let at = 0; at < count; at++) db.put(`k${at}`, at, memory);
+    await db.flush();
+    for (const feed of feeds) {
+      for (let at = 0; at < count; at++)
+        expect((await next(feed)).changes).toEqual([
+          { type: 'put', namespace: '', key: `k${at}`, value: at },
+        ]);
+      await feed.return?.();
+    }
+    await db.close();
+  });
+
+  test.each([10, 100, 2000])('get binaries of %i bytes of their own', async (length) => {
+    const { open } = inMemory();
+    const db = await open('/db', { valueEncoding: 'bytes' });
+    const feeds = await caughtUp(db as never, 3, new Uint8Array(1));
+    const value = Uint8Array.from({ length }, (_, at) => at);
+    await db.put('k', value);
+    for (const feed of feeds) {
+      const [change] = (await next(feed)).changes as unknown as { value: Uint8Array }[];
+      expect(change!.value).toEqual(value);
+      change!.value.fill(7);
+      await feed.return?.();
+    }
+    expect(db.get('k')).toEqual(value);
     await db.close();
   });
 
@@ -585,6 +618,32 @@ describe('the start of a feed', () => {
 });
 
 describe('changes() of a namespace', () => {
+  test('ends when the namespace is dropped before its first write', async () => {
+    const { open } = inMemory();
+    const db = await open<number>('/db');
+    await db.put('a', 1);
+    const [jobs, other] = [db.namespace('jobs'), db.namespace('other')];
+    const aborted = jobs.changes({ signal: AbortSignal.abort() });
+    const [waiting, unread, left] = [jobs.changes(), jobs.changes({ since: 0 }), jobs.changes()];
+    const [others, written] = [other.changes(), other.changes()];
+    await left.return?.();
+    const steps = [waiting, others, written].map((feed) => feed.next());
+    await db.drop(jobs);
+    expect(await steps[0]).toEqual({ done: true, value: undefined });
+    for (const feed of [aborted, waiting, unread, left])
+      expect(await feed.next()).toEqual({ done: true, value: undefined });
+    // A namespace that has been written to tells its drop.
+    await other.put('b', 2);
+    const dropped = await db.drop(other);
+    for (const feed of [others, written])
+      expect((await groupsOf(feed)).at(-1)).toEqual({
+        lsn: dropped,
+        changes: [{ type: 'drop', namespace: 'other' }],
+      });
+    expect(db.stats().journal!.pins).toBe(0);
+    await db.close();
+  });
+
   test('tells its changes, how far it has come, and ends behind its drop', async () => {
     const { open } = inMemory();
     const db = await open<number>('/db');

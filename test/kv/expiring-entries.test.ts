@@ -1,11 +1,13 @@
 // The deadlines of one space against brute force: heaps, entries that leave in slices, one by one and in the order of keys.
 
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
-import { DeadlineHeap } from '../../src/kv/entries/deadline-heap.js';
+import { DeadlineHeap, NO_ID } from '../../src/kv/entries/deadline-heap.js';
 import { Entries } from '../../src/kv/entries/entries.js';
 import { Random } from '../../src/testing/random.js';
+
+afterEach(() => vi.unstubAllGlobals());
 
 const VALUE = Uint8Array.of(1, 2, 3);
 
@@ -15,61 +17,160 @@ function put(entries: Entries, key: string, deadline: number): void {
 }
 
 describe('a heap of deadlines', () => {
-  test('gives its items in their order, whatever is delayed, trimmed and built anew', () => {
+  /** Entries with deadlines, and the heap that must know which of them are due. */
+  class Model {
+    readonly heap = new DeadlineHeap();
+    readonly deadlines: number[] = [];
+
+    readonly deadlineOf = (id: number): number => this.deadlines[id] ?? 0;
+
+    set(id: number, deadline: number): void {
+      const before = this.deadlineOf(id);
+      this.deadlines[id] = deadline;
+      if (deadline !== 0 && (before === 0 || deadline < before)) this.heap.push(deadline, id);
+    }
+
+    clean(): void {
+      this.heap.clean(this.deadlineOf, this.deadlines.length);
+    }
+
+    /** Takes all that are due at `now`, and frees their ids. */
+    takeDue(now: number): number[] {
+      const taken = [];
+      while (this.heap.earliest <= now) {
+        const id = this.heap.takeDue(now, this.deadlineOf);
+        if (id === NO_ID) continue;
+        this.deadlines[id] = 0;
+        taken.push(id);
+      }
+      return taken.sort((a, b) => a - b);
+    }
+
+    dueAt(now: number): number[] {
+      return [...this.deadlines.keys()].filter((id) => this.deadlineOf(id) > 0 && this.deadlineOf(id) <= now);
+    }
+  }
+
+  const DAY = 86_400_000;
+
+  test('gives exactly what is due, whatever is pushed, freed, brought forward, delayed, cleaned and trimmed', () => {
+    const step = fc.tuple(
+      fc.constantFrom('set', 'set', 'set', 'free', 'take', 'clean', 'trim', 'clear'),
+      fc.nat(40),
+      fc.constantFrom(1, 1000, DAY, 11 * DAY, 3650 * DAY, Number.MAX_SAFE_INTEGER / 50),
+      fc.nat(40),
+    );
     fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.constantFrom('push', 'pop', 'delay', 'rebuild', 'trim'), fc.nat(40)), {
-          maxLength: 200,
-        }),
-        (steps) => {
-          const heap = new DeadlineHeap();
-          let model: { deadline: number; id: number }[] = [];
-          let ids = 0;
-          for (const [what, number] of steps) {
-            const top = model.find(({ id }) => id === heap.topId && heap.size > 0);
-            if (what === 'push') {
-              model.push({ deadline: number + 1, id: ids });
-              heap.push(number + 1, ids++);
-            } else if (what === 'pop' && top !== undefined) {
-              heap.pop();
-              model = model.filter((item) => item !== top);
-            } else if (what === 'delay' && top !== undefined) {
-              top.deadline += number;
-              heap.delayTop(top.deadline);
-            } else if (what === 'rebuild') {
-              // An entry without a deadline, and one with another.
-              heap.rebuild((id) => {
-                const { deadline } = model.find((item) => item.id === id)!;
-                return id % 3 === 0 ? 0 : deadline + (id % 2);
-              }, ids);
-              model = model.filter(({ id }) => id % 3 !== 0);
-              for (const item of model) item.deadline += item.id % 2;
-            } else if (what === 'trim') {
-              heap.trim();
-            }
-            expect(heap.size).toBe(model.length);
-            const deadlines = model.map(({ deadline }) => deadline);
-            expect(heap.top).toBe(Math.min(Number.POSITIVE_INFINITY, ...deadlines));
+      fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+        const model = new Model();
+        for (const [what, id, unit, number] of steps) {
+          const time = Math.floor(number * unit);
+          if (what === 'set') model.set(id, 1 + time);
+          else if (what === 'free') model.deadlines[id] = 0;
+          else if (what === 'clean') model.clean();
+          else if (what === 'trim') model.heap.trim();
+          else if (what === 'clear' && number === 0) {
+            model.heap.clear();
+            model.deadlines.length = 0;
+          } else if (what === 'take') {
+            const due = model.dueAt(time);
+            expect(model.takeDue(time)).toEqual(due);
+            expect(model.heap.earliest).toBeGreaterThan(time);
           }
-        },
-      ),
+        }
+        const due = model.dueAt(Number.MAX_SAFE_INTEGER);
+        expect(model.takeDue(Number.MAX_SAFE_INTEGER)).toEqual(due);
+        expect(model.heap.size).toBe(0);
+      }),
     );
   });
 
-  test('takes 12 bytes for an item, and at most a quarter more when there are many', () => {
-    const heap = new DeadlineHeap();
-    for (let at = 0; at < 200_000; at++) {
-      heap.push(1 + ((at * 7919) % 100_003), at);
-      if (at > 70_000 && at % 10_000 === 0) expect(heap.memoryBytes).toBeLessThanOrEqual(at * 12 * 1.26);
+  test('forgets none of many while it is cleaned a little at a time, also when deadlines come weeks earlier', () => {
+    const random = new Random(1);
+    const model = new Model();
+    const ids = 12_000;
+    let origin = 400 * DAY;
+    let lowered = 0;
+    let itemsMax = 0;
+    for (let turn = 0; turn < 100_000; turn++) {
+      const id = random.below(ids);
+      const isFreed = turn % 3 === 0 && turn < 80_000;
+      model.set(id, isFreed ? 0 : origin + random.below(turn % 2 === 0 ? 500 : 60 * DAY));
+      if (model.heap.size > 2 * ids || model.heap.isCleaning) model.clean();
+      itemsMax = Math.max(itemsMax, model.heap.size);
+      if (model.heap.isCleaning && turn - lowered > 10_000) {
+        lowered = turn;
+        origin -= 40 * DAY;
+      }
+      if (turn % 10_000 !== 0) continue;
+      const now = origin + random.below(100);
+      const due = model.dueAt(now);
+      expect(model.takeDue(now)).toEqual(due);
     }
-    for (let at = 0, last = 0; at < 1000; at++) {
-      expect(heap.top).toBeGreaterThanOrEqual(last);
-      last = heap.top;
-      heap.pop();
+    expect(origin).toBeLessThan(360 * DAY);
+    expect(itemsMax).toBeLessThanOrEqual(2.5 * ids);
+    for (let id = 0; !model.heap.isCleaning; id++) {
+      const deadline = model.deadlineOf(id % ids);
+      if (deadline > 0) model.set(id % ids, deadline - 1);
+      if (model.heap.size > 2 * ids) model.clean();
     }
-    heap.rebuild((id) => (id < 100 ? 5 : 0), 200_000);
-    expect(heap.size).toBeLessThanOrEqual(100);
-    expect(heap.memoryBytes).toBeLessThan(12 * 1000);
+    for (let now = origin; now <= 460 * DAY; now += 20 * DAY) {
+      const due = model.dueAt(now);
+      expect(model.takeDue(now)).toEqual(due);
+    }
+    expect(model.heap.size).toBe(0);
+  });
+
+  test('needs no memory for what is reserved, also when a cleaning begins meanwhile', () => {
+    for (const items of [100, 4000, 4096, 5000, 12_288, 20_000]) {
+      for (const reserved of [1, 100, 5000]) {
+        const model = new Model();
+        for (let id = 0; id < items; id++) model.set(id, 1 + id);
+        model.heap.reserve(reserved);
+        const { memoryBytes } = model.heap;
+        model.clean();
+        vi.stubGlobal('Uint32Array', null);
+        for (let id = items; id < items + reserved; id++) {
+          model.set(id, 1 + id);
+          model.clean();
+        }
+        while (model.heap.isCleaning) model.clean();
+        vi.unstubAllGlobals();
+        expect(model.takeDue(Number.MAX_SAFE_INTEGER).length).toBe(items + reserved);
+        expect(model.heap.memoryBytes).toBeLessThanOrEqual(memoryBytes);
+      }
+    }
+  });
+
+  test('has few items when deadlines are brought forward and delayed again and again', () => {
+    const model = new Model();
+    const ids = 6000;
+    let itemsMax = 0;
+    for (let turn = 0; turn < ids * 20; turn++) {
+      for (const deadline of [2000, 1000]) {
+        model.set(turn % ids, deadline);
+        if (model.heap.size > 2 * ids || model.heap.isCleaning) model.clean();
+      }
+      itemsMax = Math.max(itemsMax, model.heap.size);
+    }
+    expect(itemsMax).toBeLessThanOrEqual(3 * ids);
+    expect(model.takeDue(999)).toEqual([]);
+    expect(model.takeDue(1000).length).toBe(ids);
+  });
+
+  test('takes 8 bytes for an item, and at most a page more when there are many', () => {
+    const model = new Model();
+    for (let id = 0; id < 200_000; id++) {
+      model.set(id, 1 + ((id * 7919) % 100_003));
+      const { memoryBytes } = model.heap;
+      if (id > 10_000 && id % 1000 === 0) expect(memoryBytes).toBeLessThanOrEqual(id * 8 + 32_768);
+    }
+    for (let id = 100; id < 200_000; id++) model.deadlines[id] = 0;
+    do model.clean();
+    while (model.heap.isCleaning);
+    model.heap.trim();
+    expect(model.heap.size).toBe(100);
+    expect(model.heap.memoryBytes).toBeLessThan(8 * 1000);
   });
 });
 
@@ -211,9 +312,10 @@ describe('due entries', () => {
 
   test('that were deleted give back the memory of their deadlines', () => {
     const entries = new Entries(1);
-    for (let at = 0; at < 10_000; at++) put(entries, `k${at}`, 1000 + at);
+    for (let at = 0; at < 100_000; at++) put(entries, `k${at}`, 1000 + at);
     const before = entries.memory.deadlineBytes;
-    for (let at = 0; at < 9900; at++) entries.delete(`k${at}`);
+    for (let at = 0; at < 99_900; at++) entries.delete(`k${at}`);
+    entries.trimDeadlines();
     expect(entries.memory.deadlineBytes).toBeLessThan(before / 10);
     entries.settleDue(1e9, Infinity);
     expect(entries.dueCount).toBe(100);

@@ -2,7 +2,7 @@
 // flush, went on in microtasks only, and no timer ran before the last of them.
 
 import { describe, expect, test } from 'vitest';
-import { FairTurns } from '../../src/fair-turns.js';
+import { FairTurns, SharedTurn } from '../../src/fair-turns.js';
 import { openJournalOn } from '../../src/journal/open-journal.js';
 import { resolveJournalOptions } from '../../src/journal/options.js';
 import type { Store } from '../../src/kv/index.js';
@@ -111,4 +111,26 @@ describe('turns', () => {
     const turns = new FairTurns();
     expect([await turns.resolved('a'), await turns.resolved('b', 5000)]).toEqual(['a', 'b']);
   });
+
+  test('that are shared come to all when one has done enough, and each counts from nothing again', async () => {
+    const turn = new SharedTurn();
+    const [one, other] = [new FairTurns(turn), new FairTurns(turn)];
+    expect(await winner(one.resolved('one', 1023))).toBe('one');
+    expect(await winner(other.resolved('other', 1024))).toBe('microtask');
+    expect(await winner(one.resolved('one'))).toBe('microtask');
+    await turn.whenItComes();
+    expect(turn.isAwaited).toBe(false);
+    expect(await winner(one.resolved('one', 1023))).toBe('one');
+    expect(await winner(other.resolved('other', 1023))).toBe('other');
+  });
 });
+
+/** Resolves to what a promise resolves to in a few microtasks, or to 'microtask'. */
+async function winner(promise: Promise<string>): Promise<string> {
+  let found = 'microtask';
+  void promise.then((value) => {
+    found = value;
+  });
+  for (let at = 0; at < 5; at++) await null;
+  return found;
+}

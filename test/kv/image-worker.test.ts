@@ -24,7 +24,7 @@ vi.mock('../../src/schedulers.js', async (original) => {
 
 const LSN = 2 ** 40;
 const JOURNAL_ID = new Uint8Array(16).fill(3);
-const THREAD_FILE = new URL('../../dist/kv/image/keelson-image-thread.js', import.meta.url);
+const THREAD_FILE = new URL('../../dist/chunks/keelson-image-thread.js', import.meta.url);
 
 const inWorker = (outline: ImageOutline) => ImageWorker.start(outline, THREAD_FILE);
 const inThisThread = async () => null;

@@ -28,7 +28,10 @@ function sortedBy(keys: readonly string[], sliceKeys: number): { order: string[]
   let yields = 0;
   for (;;) {
     const { done, value } = steps.next();
-    if (done) return { order: [...value].map((place) => unsorted.keys[place]!), yields };
+    if (done) {
+      expect([...value].map((place) => unsorted.valueAt(place))).toEqual([...value]);
+      return { order: [...value].map((place) => unsorted.keyAt(place)), yields };
+    }
     yields++;
   }
 }
@@ -52,6 +55,25 @@ describe('unsorted keys', () => {
       (head) => tails.map((tail) => head + tail),
     );
     expect(sortedBy(keys, SLICE_KEYS).order).toEqual(inCodeUnits(keys));
+  });
+
+  test('are sorted when many of them, or few, differ only behind what a code can count', () => {
+    const heads = Array.from({ length: 64 }, (_, at) => `${String.fromCharCode(at * 1000)}`.repeat(3));
+    const tailsOf = (at: number) => Array.from({ length: at }, (_, tail) => `${(tail * 7) % at}`);
+    const keys = heads.flatMap((head, at) => tailsOf(at).map((tail) => head + tail));
+    expect(sortedBy(keys, 1000).order).toEqual(inCodeUnits(keys));
+  });
+
+  test('are kept in chunks, of which there may be many', () => {
+    const keys = Array.from({ length: 10_000 }, (_, at) => `k${(at * 7919) % 10_000}`);
+    expect(sortedBy(keys, 1000).order).toEqual(inCodeUnits(keys));
+  });
+
+  test('with equal codes are sorted in shorter slices, because they take longer', () => {
+    const head = (at: number) => `${String.fromCharCode(at * 1000)}`.repeat(3);
+    const different = Array.from({ length: 64 }, (_, at) => head(at));
+    const tied = Array.from({ length: 64 }, (_, at) => `${head(at >> 1)}${at % 2}`);
+    expect(sortedBy(tied, 16).yields).toBe(sortedBy(different, 16).yields + 16);
   });
 
   test('are sorted in slices, so that no slice grows with the number of keys', () => {

@@ -21,6 +21,7 @@ const DUE_FIRST = 'src/kv/write/due-first.ts';
 const ENTRIES = 'src/kv/entries/entries.ts';
 const EXPIRING = 'src/kv/entries/expiring-entries.ts';
 const EXPIRY = 'src/kv/entries/expiry.ts';
+const HEAP = 'src/kv/entries/deadline-heap.ts';
 const FOLLOWED = 'src/kv/write/followed-postings.ts';
 const FORMAT = 'src/kv/image/image-format.ts';
 const OPTIONS = 'src/kv/write/expiry-options.ts';
@@ -37,12 +38,36 @@ const mutantIn = mutantsOf('expiry');
 
 export const expiryMutants: readonly Mutant[] = [
   mutantIn(EXPIRING, 'an entry is seen at its deadline', [FACTS, MODEL], {
-    find: 'heap.top <= now && left < max && items > 0',
-    replace: 'heap.top < now && left < max && items > 0',
+    find: 'heap.earliest <= now && left < max && items > 0',
+    replace: 'heap.earliest < now && left < max && items > 0',
   }),
-  mutantIn(EXPIRING, 'a deadline that was extended does not count', [FACTS, MODEL], {
-    find: '        heap.delayTop(deadline);\n',
-    replace: '        heap.pop();\n',
+  mutantIn(HEAP, 'a deadline that was extended does not count', [ENTRIES_TEST], {
+    find: 'heap.raiseTop(key)',
+    replace: 'heap.pop()',
+  }),
+  mutantIn(HEAP, 'a deadline below all others counts as that of the base', [ENTRIES_TEST], {
+    find: 'if (deadline < this.#base || this.size === 0)',
+    replace: 'if (this.size === 0)',
+  }),
+  mutantIn(HEAP, 'an entry whose deadline is weeks away is due when its key is', [ENTRIES_TEST], {
+    find: 'else if (deadline > now) this.#moveBase(deadlineOf);\n    else {',
+    replace: 'else {',
+  }),
+  mutantIn(HEAP, 'a base that moves up forgets what a cleaning has not visited', [ENTRIES_TEST], {
+    find: 'const heaps = this.#cleaning === null ? [this.#heap] : [this.#heap, this.#cleaning.from];',
+    replace: 'const heaps = [this.#heap];',
+  }),
+  mutantIn(HEAP, 'a cleaning keeps all items of an entry', [ENTRIES_TEST], {
+    find: 'if (key < lastKey || (moved[id >>> 3]! & bit) !== 0) continue;',
+    replace: 'if (key < lastKey) continue;',
+  }),
+  mutantIn(HEAP, 'a cleaning has no room for the first items that it moves', [ENTRIES_TEST], {
+    find: 'this.#reserved - from.size) + PAGE_ITEMS));',
+    replace: 'this.#reserved - from.size)));',
+  }),
+  mutantIn(HEAP, 'a cleaning leaves its room to the heap', [ENTRIES_TEST], {
+    find: '    this.#heap.giveBack(this.#reserved);\n',
+    replace: '',
   }),
   mutantIn(EXPIRING, 'a deadline that was brought forward does not count', [MODEL], {
     find: 'if (before === NO_DEADLINE || deadline < before) this.#heap.push(deadline, id);',
@@ -105,8 +130,8 @@ export const expiryMutants: readonly Mutant[] = [
     replace: '    };',
   }),
   mutantIn(EXPIRING, 'a sweep hides nothing that it has not visited', [ENTRIES_TEST], {
-    find: 'return this.#sweep === null ? this.#heap.top : NO_DEADLINE;',
-    replace: 'return this.#heap.top;',
+    find: 'return this.#sweep === null ? this.#heap.earliest : NO_DEADLINE;',
+    replace: 'return this.#heap.earliest;',
   }),
   mutantIn(EXPIRING, 'an entry that comes during a sweep has no room for two items', [ENTRIES_TEST], {
     find: 'this.#sweep === null ? entries : entries * 2 + this.#sweep.itemsLeft',

@@ -33,6 +33,7 @@ const OPTIONS = 'src/kv/feed/changes-options.ts';
 const RECENT = 'src/journal/read/recent-commits.ts';
 const RECORD_FEED = 'src/journal/read/record-feed.ts';
 const SCHEMA = 'src/kv/feed/feed-schema.ts';
+const STORE = 'src/kv/store.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
 const WRITES = 'src/kv/write/write-set.ts';
 
@@ -129,6 +130,20 @@ const groups: readonly Mutant[] = [
 ];
 
 const changes: readonly Mutant[] = [
+  mutantIn(
+    STORE,
+    'the feed of a namespace that was never written to goes on after its drop',
+    [CHANGES],
+    'if (!isWritten) feeds.droppedUnwritten(space);',
+    '',
+  ),
+  mutantIn(
+    STORE,
+    'the feed of a namespace that was written to does not tell its drop',
+    [CHANGES],
+    'if (!isWritten) feeds.droppedUnwritten(space);',
+    'feeds.droppedUnwritten(space);',
+  ),
   mutantIn(
     FILTER,
     'the id of a namespace that a read-only store awaits is taken for its own',
@@ -259,15 +274,29 @@ const shared: readonly Mutant[] = [
     FEED,
     'each reader decodes for itself',
     [CHANGES],
-    'if (known !== null) return known;',
-    'if (known !== null && place < 0) return known;',
+    'if (known?.place === place) return known.operations;',
+    'if (known?.place === place && place < 0) return known.operations;',
+  ),
+  mutantIn(
+    FEED,
+    'a reader takes another record for the one at its place',
+    [CHANGES],
+    'if (known?.place === place) return known.operations;',
+    'if (known !== undefined) return known.operations;',
+  ),
+  mutantIn(
+    OPERATIONS,
+    'readers share binaries',
+    [CHANGES],
+    'return codec.decodeAll(operation.valueBytes);',
+    'return operation.valueBytes;',
   ),
   mutantIn(
     FEED,
     'a reader does not note a creation that another has read',
     [CHANGES],
-    'list.push(this.#reader.isOfSchema ? null : operations);',
-    'list.push(operations);',
+    'if (list !== null && !this.#reader.isOfSchema) list',
+    'if (list !== null) list',
   ),
   mutantIn(
     RECENT,
@@ -280,8 +309,22 @@ const shared: readonly Mutant[] = [
     RECORD_FEED,
     'feeds go on before the writers that wait for a commit',
     [CHANGES],
-    'if (this.#wakes.size > 0) void nextTurn().then(() => this.wake());',
+    'if (this.#wakes.size > 0) void nextTurn().then(() => callAll(this.#wakes));',
     'this.wake();',
+  ),
+  mutantIn(
+    RECORD_FEED,
+    'a feed for a replica goes on a turn after its commit',
+    [RECORDS],
+    'const wakes = isPrompt ? this.#promptWakes : this.#wakes;',
+    'const wakes = this.#wakes;',
+  ),
+  mutantIn(
+    RECORD_FEED,
+    'the end of the journal does not end a feed for a replica',
+    [RECORDS],
+    '    callAll(this.#promptWakes);\n    callAll(this.#wakes);',
+    '    callAll(this.#wakes);',
   ),
 ];
 

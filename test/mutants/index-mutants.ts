@@ -4,6 +4,8 @@ import type { Mutant } from './mutants.js';
 
 const INDEX = 'src/kv/entries/secondary-index.ts';
 const LOAD = ['test/kv/index-load.test.ts'];
+const UNSORTED = 'src/kv/entries/unsorted-keys.ts';
+const SORTED = ['test/kv/unsorted-keys.test.ts'];
 const INDEXES = ['test/kv/indexes.test.ts'];
 
 function mutant(
@@ -31,6 +33,34 @@ export const indexMutants: readonly Mutant[] = [
     'this.#correct(changed[at]!, changedIds[at]!);',
     '',
     LOAD,
+  ),
+  mutant(
+    'many keys with equal codes are sorted in one slice',
+    UNSORTED,
+    'if (tied * TIED_KEYS_COST < this.#sliceKeys) continue;',
+    'continue;',
+    SORTED,
+  ),
+  mutant(
+    'the lowest of few keys with equal codes stays where it is',
+    UNSORTED,
+    'at > start && key <',
+    'at > start + 1 && key <',
+    SORTED,
+  ),
+  mutant(
+    'unsorted keys are looked for in chunks of another size',
+    UNSORTED,
+    'const CHUNK_KEYS = 2 ** CHUNK_BITS;',
+    'const CHUNK_KEYS = 2 ** (CHUNK_BITS - 1);',
+    SORTED,
+  ),
+  mutant(
+    'a unique index judges no write, which simulated scripts see',
+    'src/kv/write/write-path.ts',
+    'if (isUnique) judgeUniqueness(writes);',
+    '',
+    ['test/simulation/script-indexes.test.ts'],
   ),
   mutant(
     'an index that was cleared gets back what its load had gathered',

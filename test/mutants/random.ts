@@ -128,22 +128,23 @@ async function takeOne(copy: string, mutation: Mutation, tests: readonly TimedFi
   const text = texts.get(mutation.file)!;
   if (isEquivalent(mutation, lineEditOf(text, mutation))) return { kind: 'equivalent' };
   const at = path.join(copy, mutation.file);
-  const builtAt = path.join(copy, mutation.file.replace(/^src/, 'dist').replace(/\.ts$/, '.js'));
-  const sound = [text, fs.readFileSync(builtAt)] as const;
-  const write = ([source, built]: readonly [string, string | Buffer]): void => {
+  const built = path.join(copy, 'dist');
+  const [soundBuilt, faultyBuilt] = [`${built}-sound`, `${built}-faulty`];
+  const write = (source: string, from: string): void => {
     fs.writeFileSync(at, source);
-    fs.writeFileSync(builtAt, built);
+    fs.cpSync(from, built, { recursive: true });
   };
+  fs.cpSync(built, soundBuilt, { recursive: true });
   const mutated = mutate(text, mutation);
   fs.writeFileSync(at, mutated);
   try {
     if (!build(copy)) return { kind: 'not compiled' };
-    const faulty = [mutated, fs.readFileSync(builtAt)] as const;
-    const fault = { make: () => write(faulty), takeBack: () => write(sound) };
+    fs.cpSync(built, faultyBuilt, { recursive: true });
+    const fault = { make: () => write(mutated, faultyBuilt), takeBack: () => write(text, soundBuilt) };
     const outcome = outcomeOf(await seek(copy, fault, tests), tests);
     return outcome.kind === 'survived' && isTuning(mutation) ? { kind: 'equivalent' } : outcome;
   } finally {
-    write(sound);
+    write(text, soundBuilt);
   }
 }
 

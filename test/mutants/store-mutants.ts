@@ -257,6 +257,16 @@ const pressure: readonly Mutant[] = [
     tests: [TURNS],
   },
   {
+    name: 'iterations that share a turn do not wait for it together',
+    edits: [{ file: 'src/fair-turns.ts', find: ' && !this.#turn.isAwaited', replace: '' }],
+    tests: [TURNS],
+  },
+  {
+    name: 'a turn that has come is awaited for ever',
+    edits: [{ file: 'src/fair-turns.ts', find: 'this.#promise = null;', replace: '' }],
+    tests: [TURNS],
+  },
+  {
     name: 'a write of many bytes or keys counts as one where the event loop gets its turns',
     edits: [
       {

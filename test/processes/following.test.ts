@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { open, type Store } from '../../src/index.js';
+import { type IndexFactory, type Namespace, open, type Store } from '../../src/index.js';
 import { seededRandom, whyNoIoUring } from '../native/native-tools.js';
 import { deathFrom, type Engine, optionsFrom, runUntil, settingsFrom } from './kill-rounds.js';
 // @ts-expect-error: a program in JavaScript
@@ -98,10 +98,40 @@ function stateOf(db: Store<string, string>): State {
   const there = db.namespaces();
   for (const name of ['', ...NAMESPACES.keys()]) {
     if (name !== '' && !there.includes(name)) continue;
-    for (const { key, value, version } of spaceOf(db, name).getEntries())
-      state.set(nameOf(name, lineKey(key)), { value, version });
+    const entries = [...spaceOf(db, name).getEntries()];
+    for (const { key, value, version } of entries) state.set(nameOf(name, lineKey(key)), { value, version });
+    if (name !== '') compareIndexes(indexed(db, name), entries);
   }
   return state;
+}
+
+interface FollowedEntry {
+  readonly key: unknown;
+  readonly value: string;
+}
+
+/** A value begins with what no other value begins with: the number of its write, and its key. */
+const markOf = (value: string): string => value.split(';', 1)[0]!;
+const sizeOf = (value: string): number => value.length % 7;
+
+const INDEXES = (index: IndexFactory<unknown, string>) => ({
+  byMark: index.unique(markOf),
+  bySize: index(sizeOf),
+});
+
+type IndexedNamespace = Namespace<unknown, string, ReturnType<typeof INDEXES>>;
+
+/** The namespace with indexes, which only the reader has. */
+function indexed(db: Store<string, string>, name: string): IndexedNamespace {
+  const given = spaceOf(db, name) as IndexedNamespace;
+  return 'byMark' in given.indexes ? given : (db.namespace(name, { indexes: INDEXES as never }) as never);
+}
+
+function compareIndexes({ indexes }: IndexedNamespace, entries: readonly FollowedEntry[]): void {
+  const bySize = entries.toSorted((one, other) => sizeOf(one.value) - sizeOf(other.value));
+  expect([...indexes.bySize.entries()]).toEqual(bySize.map(({ key, value }) => [sizeOf(value), key, value]));
+  expect(indexes.byMark.count()).toBe(entries.length);
+  for (const { key, value } of entries) expect(indexes.byMark.getKey(markOf(value))).toEqual(key);
 }
 
 const why = whyNoIoUring();

@@ -16,6 +16,7 @@ export const INVARIANTS = {
   9: 'what has ended holds nothing: no view, no log of writes',
   10: 'an id that was drawn before a record never comes again',
   11: 'rank, nth, count, offset and limit are those of an array',
+  12: 'indexes are what their functions make of the entries, and no two entries have one value of a unique index',
 } as const;
 
 export type InvariantNumber = keyof typeof INVARIANTS;

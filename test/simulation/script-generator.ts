@@ -32,6 +32,9 @@ const SPREAD_CHANCE = 0.5;
 /** How often entries expire. */
 const DEADLINES_CHANCE = 0.5;
 
+/** How often namespaces have indexes. */
+const INDEXES_CHANCE = 0.5;
+
 /** The chance that a store retains history behind its image. */
 const RETAIN_CHANCE = 0.3;
 
@@ -48,6 +51,7 @@ export function generateScript(seed: number, { trouble }: ScriptKind = { trouble
     keyEncoding,
     valueEncoding: random.pick(['msgpack', 'msgpack', 'utf8', 'json'] as const),
     life,
+    isIndexed: new Random(mixSeeds(seed, 0x1d3e5)).chance(INDEXES_CHANCE),
     // A disk that lies is looked at when the store has been closed well: until then nobody can know.
     steps: isChurn
       ? generator.steps(60 + random.below(60), false)

@@ -18,6 +18,7 @@ import {
   contentsOf,
   EMPTY_STATE,
   handleOf,
+  isDoubled,
   NO_CONTENTS,
   type ScriptStore,
   scriptStateOf,
@@ -247,17 +248,24 @@ export class ScriptLife {
     const before = this.#before();
     const dropped = step.do === 'drop' ? handleOf(store, this.#script, step.in) : null;
     const holds = conditionsHold(step);
+    const isDouble = isDoubled(
+      this.#script,
+      afterWrite(this.#script, this.#contents, step, before.lastLsn, this.#now),
+    );
     let promise: Promise<number>;
     try {
       promise = callWrite(store, this.#script, step, this.#contents);
     } catch (error) {
-      const isExpected = !holds && isKeelsonError(error, 'KEELSON_CONFLICT');
-      this.#refused(error, before, isExpected);
-      if (isExpected) meets('a condition that does not hold');
+      const isConflict = !holds && isKeelsonError(error, 'KEELSON_CONFLICT');
+      const isUnique = isDouble && isKeelsonError(error, 'KEELSON_UNIQUE');
+      this.#refused(error, before, isConflict || isUnique);
+      if (isConflict) meets('a condition that does not hold');
+      if (isUnique) meets('a value that another entry has in a unique index');
       return;
     }
     hold(6, before.poisoned === null, 'a poisoned store has accepted a write');
     hold(8, holds, 'a write was accepted whose condition does not hold');
+    hold(12, !isDouble, 'a write was accepted that gives two entries one value of a unique index');
     const lsn = store.lastLsn;
     this.#wrote(afterWrite(this.#script, this.#contents, step, lsn, this.#now), lsn, before.lastLsn);
     const { size } = this.#contents.get('')!;
@@ -280,6 +288,7 @@ export class ScriptLife {
       holdEqual(7, stateIn(contents), stateIn(this.#contents), 'a change without a record');
       return;
     }
+    hold(12, !isDoubled(this.#script, contents), 'two entries have one value of a unique index');
     this.#contents = contents;
     this.#record({ type: 'wrote', lsn, state: stateIn(contents), drawn: this.#drawn });
   }
@@ -406,7 +415,9 @@ export class ScriptLife {
       promise = transaction.run();
     } catch (error) {
       this.#open.delete(transaction);
-      this.#refused(error, before, error instanceof ScriptThrow);
+      const isDouble = isKeelsonError(error, 'KEELSON_UNIQUE') && isDoubled(this.#script, transaction.seen);
+      this.#refused(error, before, error instanceof ScriptThrow || isDouble);
+      if (isDouble) meets('a transaction that a unique index refuses');
       if (error instanceof ScriptThrow) meets('a synchronous transaction that throws');
       return;
     }
@@ -447,6 +458,11 @@ export class ScriptLife {
     if (poisoned !== null && error === poisoned) return;
     hold(8, lsn === null, `a transaction was committed at ${lsn}, and rejected with ${error}`);
     meets('an asynchronous transaction that is refused');
+    // What was there at its commit, and had one of its values, may be gone now.
+    if (this.#script.isIndexed && isKeelsonError(error, 'KEELSON_UNIQUE')) {
+      meets('a transaction that a unique index refuses');
+      return;
+    }
     if (error instanceof ScriptThrow) return;
     if (isKeelsonError(error, 'KEELSON_CONFLICT')) {
       const { maxAttempts = MAX_ATTEMPTS } = step;

@@ -18,6 +18,7 @@ import {
   type TouchStep,
   type WriteStep,
 } from './script.js';
+import { checkIndexes, haveDoubles, SCRIPT_INDEXES } from './script-indexes.js';
 import { type StoreState, stateEntry, stateOf } from './store-workload.js';
 
 export type ScriptStore = Store<unknown, unknown>;
@@ -143,7 +144,7 @@ function keysBetween(entries: SpaceContents, from: string, to: string, reverse: 
 
 // ── What is found ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Returns the handle of a namespace, or the store itself. */
+/** Returns the handle of a namespace, whose indexes are declared once, or the store itself. */
 export function handleOf(
   store: ScriptStore,
   script: Script,
@@ -151,7 +152,9 @@ export function handleOf(
 ): ScriptStore | Namespace<unknown, unknown> {
   if (name === '') return store;
   const { keyEncoding, valueEncoding } = encodingsOf(script, name);
-  return store.namespace(name, { keyEncoding, valueEncoding }) as Namespace<unknown, unknown>;
+  const handle = store.namespace(name, { keyEncoding, valueEncoding }) as Namespace<unknown, unknown>;
+  if (script.isIndexed && !('byMark' in handle.indexes)) store.namespace(name, { indexes: SCRIPT_INDEXES });
+  return handle;
 }
 
 /** Returns what a store shows, namespaces included. */
@@ -189,10 +192,21 @@ export function checkOrder(reads: ScriptReads, encodings: ScriptEncodings, entri
   holdEqual(11, some, keys.toReversed().slice(offset, offset + limit), 'an offset and a limit');
 }
 
-/** Checks rank, nth, count, offset and limit of a store and of all its namespaces. */
+/** Checks rank, nth, count, offset and limit of a store and of all its namespaces, and their indexes. */
 export function checkOrders(store: ScriptStore, script: Script, state: ScriptState): void {
-  for (const [name, entries] of state)
-    checkOrder(handleOf(store, script, name), encodingsOf(script, name), entries);
+  for (const [name, entries] of state) {
+    const reads = handleOf(store, script, name);
+    checkOrder(reads, encodingsOf(script, name), entries);
+    if (script.isIndexed && name !== '') checkIndexes(reads as Namespace<unknown, unknown>, entries);
+  }
+}
+
+/** Returns true when a unique index forbids contents. */
+export function isDoubled(script: Script, contents: Contents): boolean {
+  if (!script.isIndexed) return false;
+  return [...contents].some(
+    ([name, entries]) => name !== '' && haveDoubles([...entries.values()].map(({ value }) => value)),
+  );
 }
 
 /** Returns what a read of a transaction finds, as plain data. */

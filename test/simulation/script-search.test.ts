@@ -66,9 +66,11 @@ describe('scripts from seeds', () => {
       'a nested part that is undone',
       'a part at the commit',
       'a synchronous transaction that throws',
+      'a transaction that a unique index refuses',
       'a transaction that is tried again and committed',
       'a transaction that is out of attempts',
       'a transaction beside a drop',
+      'a value that another entry has in a unique index',
       'an asynchronous transaction that is refused',
       'several namespaces after an opening',
     ];

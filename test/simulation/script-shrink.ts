@@ -78,6 +78,7 @@ function simplifications(script: Script): Partial<Script>[] {
   if (script.capacityBytes !== null) simpler.push({ capacityBytes: null });
   if (script.fault !== null) simpler.push({ fault: null });
   if (script.recoveryFault !== null) simpler.push({ recoveryFault: null });
+  if (script.isIndexed) simpler.push({ isIndexed: false });
   if (script.keyEncoding !== 'utf8') simpler.push({ keyEncoding: 'utf8' });
   if (script.isClosed) simpler.push({ isClosed: false });
   return simpler;

@@ -114,6 +114,11 @@ export class ScriptTransaction {
     return this.#tx?.lsn ?? null;
   }
 
+  /** What the last attempt has seen last, with what it has written. */
+  get seen(): Contents {
+    return this.#trace.contents;
+  }
+
   get attempts(): number {
     return this.#attempts;
   }

@@ -4,6 +4,7 @@ import { isKeelsonError } from '../../src/errors.js';
 import type { Namespace, Snapshot } from '../../src/kv/index.js';
 import { hold, holdEqual } from './invariants.js';
 import { encodingsOf, NAMESPACES, type Script, scriptKey } from './script.js';
+import { checkIndexes } from './script-indexes.js';
 import {
   checkOrder,
   handleOf,
@@ -110,7 +111,10 @@ export class ScriptViews {
     const reads = (name: string): ScriptReads => (name === '' ? snapshot : snapshot.in(handles.get(name)!));
     const found = state.map(([name]) => [name, stateOf(reads(name))] as const);
     holdEqual(7, found, state, 'a snapshot');
-    for (const [name, entries] of state) checkOrder(reads(name), encodingsOf(this.#script, name), entries);
+    for (const [name, entries] of state) {
+      checkOrder(reads(name), encodingsOf(this.#script, name), entries);
+      if (this.#script.isIndexed && name !== '') checkIndexes(snapshot.in(handles.get(name)!), entries);
+    }
     for (const name of NAMESPACES.keys()) {
       const isThere = state.some(([other]) => other === name);
       hold(7, isThere || reads(name).size === 0, `a snapshot has entries of ${name}, which was not there`);

@@ -158,6 +158,8 @@ export interface Script extends ScriptEncodings {
   /** Of the disk, of the crashes, and of what checks choose. */
   readonly seed: number;
   readonly life: LifeOptions;
+  /** Whether the namespaces have indexes. */
+  readonly isIndexed: boolean;
   readonly steps: readonly Step[];
   /** Whether the last life ends with close(). */
   readonly isClosed: boolean;

@@ -27,8 +27,12 @@ import type { CommitMark, PendingCommit } from './pending-commit.js';
 export interface CommitPipelineEvents {
   /** Called first when a commit is durable. Must run no foreign code: no hook, promise or listener. */
   landed(commit: PendingCommit): void;
-  /** Called after landed(). May run foreign code. */
-  durable(commit: PendingCommit): void;
+  /**
+   * Called after landed(). May run foreign code.
+   *
+   * @param durationMs From the submission to the report that the commit is flushed.
+   */
+  durable(commit: PendingCommit, durationMs: number): void;
   /** Called when everybody was told of the last commit, and the next one, if any, is on its way. Must not throw. */
   submitted(): void;
   poisoned(error: KeelsonError): void;
@@ -44,6 +48,8 @@ export interface CommitPipelineStats {
   bytesWritten: number;
   /** Commits that an append or a blocking sync waited for with the event loop stopped. */
   blockingCommits: number;
+  /** Milliseconds from the submission of a commit to the report that it is flushed, the sum of all commits. */
+  commitMs: number;
 }
 
 /** Submits commits one at a time, and settles the promises that wait for them. */
@@ -51,7 +57,16 @@ export class CommitPipeline {
   readonly #layout: CommitLayout;
   readonly #waiters: DurableWaiters;
   readonly #events: CommitPipelineEvents;
-  readonly stats: CommitPipelineStats = { commits: 0, records: 0, bytesWritten: 0, blockingCommits: 0 };
+  readonly stats: CommitPipelineStats = {
+    commits: 0,
+    records: 0,
+    bytesWritten: 0,
+    blockingCommits: 0,
+    commitMs: 0,
+  };
+  readonly #nowMs: () => number;
+  /** The time at which the commit in flight was submitted. */
+  #submittedMs = 0;
   /** The oldest LSN that the journal holds. The header of every commit carries it. */
   heldFromLsn: number;
   #syncedLsn: number;
@@ -72,12 +87,13 @@ export class CommitPipeline {
     waiters: DurableWaiters,
     events: CommitPipelineEvents,
     guard: CommitGuard,
-    start: { readonly syncedLsn: number; readonly heldFromLsn: number },
+    start: { readonly syncedLsn: number; readonly heldFromLsn: number; readonly nowMs: () => number },
   ) {
     this.#layout = layout;
     this.#waiters = waiters;
     this.#events = events;
     this.#guard = guard;
+    this.#nowMs = start.nowMs;
     this.#syncedLsn = start.syncedLsn;
     this.heldFromLsn = start.heldFromLsn;
   }
@@ -249,6 +265,7 @@ export class CommitPipeline {
         lsn: commit.startLsn,
       });
       const bytes = commit.finish(this.#syncedLsn, this.heldFromLsn);
+      this.#submittedMs = this.#nowMs();
       start(commit, { bytes, position: commit.offset, checksums: commit.checksumsDue() });
     } catch (error) {
       this.#abandon(error, commit.segment);
@@ -266,9 +283,11 @@ export class CommitPipeline {
       this.#tellIdle();
       return;
     }
+    const durationMs = this.#nowMs() - this.#submittedMs;
     this.#guard.enter();
     this.#inFlight = null;
     this.#syncedLsn = commit.endLsn;
+    this.stats.commitMs += durationMs;
     this.stats.commits++;
     this.stats.records += commit.recordCount;
     this.stats.bytesWritten += commit.bytesOnDisk;
@@ -278,7 +297,7 @@ export class CommitPipeline {
     // The next commit is submitted before the promises of this one resolve, so that the disk is busy meanwhile.
     // Not during a blocking call: a write that needs the event loop could not complete before that call ends.
     if (!this.#isBlocking) this.#submitNext();
-    this.#events.durable(commit);
+    this.#events.durable(commit, durationMs);
     commit.mark?.settled(null);
     this.#waiters.settle(commit.endLsn);
     this.#tellIdle();

@@ -21,6 +21,8 @@ export interface RecordFeedOptions {
   readonly isDefined: boolean;
   /** The most bytes of durable log that the reader may be behind, or Infinity. */
   readonly maxLagBytes: number;
+  /** The feed goes on as soon as a commit is durable, and not a turn of the event loop later. For one that only copies records. */
+  readonly isPrompt?: boolean;
 }
 
 /** A feed of durable records. One call of next() at a time. */
@@ -58,6 +60,8 @@ export class RecordFeeds {
   readonly recent: RecentCommits;
   /** The functions that wake the feeds which wait for a record. */
   readonly #wakes = new Set<() => void>();
+  /** Those of prompt feeds. */
+  readonly #promptWakes = new Set<() => void>();
 
   constructor(storage: Storage, held: HeldSegments, journal: FedJournal, sharedBytesMax = SHARED_BYTES_MAX) {
     this.storage = storage;
@@ -78,32 +82,41 @@ export class RecordFeeds {
 
   /** Wakes every feed that waits, because the journal is closed or poisoned. */
   wake(): void {
-    for (const wake of [...this.#wakes]) wake();
+    callAll(this.#promptWakes);
+    callAll(this.#wakes);
   }
 
   /**
-   * Wakes every feed that waits in the next turn of the event loop, because a commit is durable. The writers that wait for
-   * it go on before, so the disk writes their next commit while feeds decode this one. May run foreign code.
+   * Wakes every feed that waits, because a commit is durable: those that are not prompt in the next turn of the event loop.
+   * The writers that wait for the commit go on before, so the disk writes their next one while feeds decode this one. May run
+   * foreign code.
    */
   wakeSoon(): void {
-    if (this.#wakes.size > 0) void nextTurn().then(() => this.wake());
+    callAll(this.#promptWakes);
+    if (this.#wakes.size > 0) void nextTurn().then(() => callAll(this.#wakes));
   }
 
   /** Resolves when `isOver` held at the call, at the next wake(), or when the function is called that `onWait` is given. */
-  whenWoken(isOver: () => boolean, onWait: (wake: () => void) => void): Promise<void> {
+  whenWoken(isPrompt: boolean, isOver: () => boolean, onWait: (wake: () => void) => void): Promise<void> {
+    const wakes = isPrompt ? this.#promptWakes : this.#wakes;
     return new Promise((resolve) => {
       const wake = () => {
-        this.#wakes.delete(wake);
+        wakes.delete(wake);
         resolve();
       };
       // Asked now, because a hook on the new promise may have made more durable, or closed the journal.
       if (isOver()) resolve();
       else {
-        this.#wakes.add(wake);
+        wakes.add(wake);
         onWait(wake);
       }
     });
   }
+}
+
+/** Calls functions, of which each may take itself out of the set and add others. */
+function callAll(functions: ReadonlySet<() => void>): void {
+  for (const each of [...functions]) each();
 }
 
 /** A feed of one journal. */
@@ -111,6 +124,7 @@ class SegmentFeed implements RecordFeed {
   readonly #feeds: RecordFeeds;
   readonly #fromLsn: number;
   readonly #maxLagBytes: number;
+  readonly #isPrompt: boolean;
   readonly #place: ReaderPlace;
   readonly #pin: SegmentPin;
   /** The windows from segments, while the reader is behind. */
@@ -124,12 +138,13 @@ class SegmentFeed implements RecordFeed {
   /** Ends the wait of next(). */
   #wake: () => void = () => {};
 
-  constructor(feeds: RecordFeeds, { fromLsn, isDefined, maxLagBytes }: RecordFeedOptions) {
+  constructor(feeds: RecordFeeds, { fromLsn, isDefined, maxLagBytes, isPrompt = false }: RecordFeedOptions) {
     const { held } = feeds;
     const lsn = (isDefined ? held.definedFrom(fromLsn) : null) ?? fromLsn;
     this.#feeds = feeds;
     this.#fromLsn = fromLsn;
     this.#maxLagBytes = maxLagBytes;
+    this.#isPrompt = isPrompt;
     this.#place = { lsn, sequence: 0, offset: 0 };
     // Where a segment starts, a record ends.
     this.#isBoundary = isDefined && lsn < fromLsn;
@@ -219,6 +234,7 @@ class SegmentFeed implements RecordFeed {
     const poisoned = journal.poisoned();
     if (poisoned !== null && !hasMore()) throw poisoned;
     await this.#feeds.whenWoken(
+      this.#isPrompt,
       () => hasMore() || this.#isClosed || journal.isClosed() || journal.poisoned() !== null,
       (wake) => {
         this.#wake = wake;

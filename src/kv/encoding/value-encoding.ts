@@ -32,6 +32,8 @@ export interface ValueCodec<V> {
    * value. Does not use `this`.
    */
   readonly decode: (bytes: Uint8Array, start: number, end: number) => V;
+  /** Returns the value in all of `bytes`, as decode() does. Only where a caller that has such a view saves time with it. */
+  readonly decodeAll?: (bytes: Uint8Array) => V;
 }
 
 /** The size of a pool. A program that keeps one value keeps its whole pool in memory. */
@@ -97,7 +99,8 @@ export const bytesValueCodec: ValueCodec<Uint8Array> = {
     out.append(unsharedBytes(value));
   },
 
-  decode: pooledCopyOf,
+  decode: (bytes, start, end) => pooledCopyOf(partOf(bytes, start, end)),
+  decodeAll: pooledCopyOf,
 };
 
 const BUILT_IN = { json: jsonValueCodec, utf8: utf8ValueCodec, bytes: bytesValueCodec };
@@ -147,7 +150,7 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
 
     decode(bytes, start, end) {
       try {
-        return encoding.decode(copyOf(bytes, start, end));
+        return encoding.decode(copyOf(partOf(bytes, start, end)));
       } catch (error) {
         throw undecodable(name, error);
       }
@@ -155,9 +158,14 @@ function customValueCodec<V>(encoding: CustomValueEncoding<V>, argument: string)
   };
 }
 
-/** Returns a copy of `bytes[start, end)`: a plain Uint8Array with memory of its own, whatever class `bytes` has. */
-function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  return new Uint8Array(bytes.subarray(start, end));
+/** Returns a view of `bytes[start, end)`. subarray() takes longer, because it asks `bytes` for the class to make. */
+export function partOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+}
+
+/** Returns a copy of `bytes`: a plain Uint8Array with memory of its own, whatever class `bytes` has. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 /** The pool that is given out now, and the position of its free part. */
@@ -165,20 +173,20 @@ let pool = new Uint8Array(0);
 let poolAt = 0;
 
 /**
- * Returns a copy of `bytes[start, end)`. A copy of 65 to 1,024 bytes is a part of a pool, because V8 takes much longer
+ * Returns a copy of `bytes`. A copy of 65 to 1,024 bytes is a part of a pool, because V8 takes much longer
  * to make an ArrayBuffer for it.
  */
-function pooledCopyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const length = end - start;
-  if (length <= HEAP_BYTES_MAX || length > POOLED_BYTES_MAX) return copyOf(bytes, start, end);
+function pooledCopyOf(bytes: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  if (length <= HEAP_BYTES_MAX || length > POOLED_BYTES_MAX) return copyOf(bytes);
   if (poolAt + length > pool.length) {
     pool = new Uint8Array(POOL_BYTES);
     // A transfer of one value to a worker would take the other values of the pool away.
     markAsUntransferable(pool.buffer);
     poolAt = 0;
   }
-  const copy = pool.subarray(poolAt, poolAt + length);
-  copy.set(bytes.subarray(start, end));
+  const copy = partOf(pool, poolAt, poolAt + length);
+  copy.set(bytes);
   poolAt = Math.ceil((poolAt + length) / POOL_ALIGNMENT_BYTES) * POOL_ALIGNMENT_BYTES;
   return copy;
 }

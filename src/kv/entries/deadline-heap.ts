@@ -1,170 +1,217 @@
-// The deadlines of the entries of one space, in a binary heap: the earliest is on top. Pure, in memory.
+// The deadlines of the entries of one space: which entry is due next. Pure, in memory.
 //
-// An item is a deadline and the id of an entry, in typed arrays: 12 bytes. Nothing removes the item of an entry that was
-// deleted, overwritten or touched. Such an item is stale, and the owner of the heap finds that out when the item is on top.
+// An item is the id of an entry and 32 bits of its deadline: the milliseconds since `base`, which is below all deadlines.
+// An entry has its whole deadline itself. Deadlines of seven weeks or more after `base` have the highest key. When one of
+// them comes up and is not due, `base` moves. That is O(items), and happens once in weeks.
+//
+// Nothing removes the item of an entry that was deleted, overwritten or touched. Such an item is stale: its key is above
+// that of its entry, or its entry is gone. It is dropped when it comes up, or by a cleaning, which moves the items that
+// are not stale to another heap, some with each call.
 
 import type { EntryId } from './entry-handles.js';
-import { NO_DEADLINE, NoSlabMemory } from './slab.js';
+import { PAGE_ITEMS, PagedHeap } from './paged-heap.js';
+import { NO_DEADLINE } from './slab.js';
 
-/** The fewest items that a heap has room for. */
-const ITEMS_MIN = 16;
+/** Returned by takeDue() for an item whose entry does not leave. */
+export const NO_ID = -1;
 
-/** A heap with room for fewer items grows to its double, and a larger one by a quarter, so that little stays unused. */
-const DOUBLED_ITEMS_MAX = 65_536;
+const KEY_MAX = 2 ** 32 - 1;
 
-const BYTES_PER_ITEM = 12;
+/** The milliseconds, twelve days, by which the base lies before the deadline for which it is chosen. */
+const BASE_BEFORE_MS = 2 ** 30;
+
+/** The items that a cleaning visits at a call. A single page is cleaned at once. */
+const CLEANED_ITEMS = 4;
 
 /** The items of a sample. */
 const SAMPLE_ITEMS = 64;
 
+/** Returns the deadline of the entry with an id; NO_DEADLINE for a free id. */
+type DeadlineOf = (id: EntryId) => number;
+
+/** A cleaning that is under way. */
+interface Cleaning {
+  /** The items that it has not visited. */
+  readonly from: PagedHeap;
+  /** A bit for each id whose item it has moved. Later items of the same id are stale, or as good as that one. */
+  readonly moved: Uint8Array;
+  /** The items that it visits at a call. */
+  readonly visits: number;
+}
+
 /** A heap of deadlines. */
 export class DeadlineHeap {
-  #deadlines = new Float64Array(0);
-  #ids = new Uint32Array(0);
-  #size = 0;
+  #base = 0;
+  #heap = new PagedHeap();
+  #cleaning: Cleaning | null = null;
+  /** The number of items up to which push() needs no memory. */
+  #reserved = 0;
 
   /** The number of items, with stale ones. */
   get size(): number {
-    return this.#size;
+    return this.#heap.size + (this.#cleaning?.from.size ?? 0);
   }
 
   get memoryBytes(): number {
-    return this.#ids.length * BYTES_PER_ITEM;
+    return this.#heap.memoryBytes + (this.#cleaning?.from.memoryBytes ?? 0);
   }
 
-  /** The earliest deadline; infinity without items. */
-  get top(): number {
-    return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#deadlines[0]!;
+  /** True while a cleaning is under way. */
+  get isCleaning(): boolean {
+    return this.#cleaning !== null;
   }
 
-  /** The id of the item with the earliest deadline. */
-  get topId(): EntryId {
-    return this.#ids[0]!;
+  /** A time before which no entry is due; infinity without items. */
+  get earliest(): number {
+    const first = this.#first;
+    if (first.size === 0) return Number.POSITIVE_INFINITY;
+    return this.#base + first.topKey;
   }
 
   /** Makes room for `more` items, so that push() of so many needs no memory. Throws NoSlabMemory. */
   reserve(more: number): void {
-    const needed = this.#size + more;
-    const { length } = this.#ids;
-    if (needed <= length) return;
-    const grown = length < DOUBLED_ITEMS_MAX ? length * 2 : Math.ceil(length * 1.25);
-    this.#resize(Math.max(ITEMS_MIN, grown, needed));
+    // The pages that a cleaning empties have room for what it moves, after the first of them.
+    this.#heap.reserve(this.#cleaning === null ? more : more + PAGE_ITEMS);
+    this.#reserved = this.size + more;
   }
 
   push(deadline: number, id: EntryId): void {
-    this.reserve(1);
-    const deadlines = this.#deadlines;
-    const ids = this.#ids;
-    let at = this.#size++;
-    while (at > 0) {
-      const parent = (at - 1) >>> 1;
-      if (deadlines[parent]! <= deadline) break;
-      deadlines[at] = deadlines[parent]!;
-      ids[at] = ids[parent]!;
-      at = parent;
-    }
-    deadlines[at] = deadline;
-    ids[at] = id;
+    if (deadline < this.#base || this.size === 0) this.#lowerBase(baseFor(deadline));
+    this.#heap.push(this.#keyOf(deadline), id);
   }
 
-  /** Removes the item on top. */
-  pop(): void {
-    const last = --this.#size;
-    this.#sink(0, this.#deadlines[last]!, this.#ids[last]!);
+  /**
+   * Looks at the first item, whose time must have come. Removes it and returns its id when its entry is due at `now`.
+   * Otherwise drops it when it is stale or puts it where it belongs, and returns NO_ID.
+   */
+  takeDue(now: number, deadlineOf: DeadlineOf): EntryId {
+    const heap = this.#first;
+    const { topId: id, topKey } = heap;
+    const deadline = deadlineOf(id);
+    const key = this.#keyOf(deadline);
+    if (key < topKey) heap.pop();
+    else if (key > topKey) heap.raiseTop(key);
+    else if (deadline > now) this.#moveBase(deadlineOf);
+    else {
+      heap.pop();
+      return id;
+    }
+    return NO_ID;
   }
 
   /** Returns about how many items are due at `now`, by a sample. */
   countDue(now: number): number {
-    const step = Math.max(1, Math.floor(this.#size / SAMPLE_ITEMS));
+    const heap = this.#heap;
+    // An item with the highest key may be due at any time after it.
+    const nowKey = Math.min(KEY_MAX - 1, now - this.#base);
+    const step = Math.max(1, Math.floor(heap.size / SAMPLE_ITEMS));
     let sampled = 0;
     let due = 0;
-    for (let at = 0; at < this.#size; at += step) {
+    for (let at = 0; at < heap.size; at += step) {
       sampled++;
-      if (this.#deadlines[at]! <= now) due++;
+      if (heap.keyAt(at) <= nowKey) due++;
     }
-    return sampled === 0 ? 0 : (due / sampled) * this.#size;
+    return sampled === 0 ? 0 : (due / sampled) * this.size;
+  }
+
+  /** Goes on with a cleaning, or begins one. `ids` is above all ids in use. */
+  clean(deadlineOf: DeadlineOf, ids: number): void {
+    const cleaning = this.#cleaning ?? this.#startCleaning(ids);
+    if (cleaning === null) return;
+    const { from, moved, visits } = cleaning;
+    for (let visit = 0; visit < visits && from.size > 0; visit++) {
+      const last = from.size - 1;
+      const id = from.idAt(last);
+      const lastKey = from.keyAt(last);
+      from.dropLast();
+      this.#adoptPages(from);
+      const deadline = deadlineOf(id);
+      const bit = 1 << (id & 7);
+      const key = this.#keyOf(deadline);
+      if (key < lastKey || (moved[id >>> 3]! & bit) !== 0) continue;
+      moved[id >>> 3]! |= bit;
+      this.#heap.push(key, id);
+    }
+    if (from.size > 0) return;
+    this.#cleaning = null;
+    this.#heap.giveBack(this.#reserved);
   }
 
   /** Removes all items, and keeps their memory. */
   clear(): void {
-    this.#size = 0;
-  }
-
-  /** Gives the item on top a later deadline. */
-  delayTop(deadline: number): void {
-    this.#sink(0, deadline, this.#ids[0]!);
-  }
-
-  /**
-   * Drops stale items. `deadlineOf` returns the deadline of the entry with an id, or NO_DEADLINE. `ids` is the number of ids.
-   * O(items), and a bit for each id.
-   */
-  rebuild(deadlineOf: (id: EntryId) => number, ids: number): void {
-    const seen = new Uint8Array((ids >>> 3) + 1);
-    let kept = 0;
-    for (let at = 0; at < this.#size; at++) {
-      const id = this.#ids[at]!;
-      const deadline = deadlineOf(id);
-      const bit = 1 << (id & 7);
-      if (deadline === NO_DEADLINE || (seen[id >>> 3]! & bit) !== 0) continue;
-      seen[id >>> 3]! |= bit;
-      this.#deadlines[kept] = deadline;
-      this.#ids[kept++] = id;
-    }
-    this.#size = kept;
-    this.#order();
-  }
-
-  /** Makes a heap of items in any order, and gives back memory that they do not need. */
-  #order(): void {
-    const size = this.#size;
-    for (let at = (size >>> 1) - 1; at >= 0; at--) this.#sink(at, this.#deadlines[at]!, this.#ids[at]!);
-    this.trim();
+    this.#heap.clear();
+    if (this.#cleaning === null) return;
+    const { from } = this.#cleaning;
+    from.clear();
+    this.#adoptPages(from);
+    this.#cleaning = null;
   }
 
   /** Gives back memory that the items do not need. */
   trim(): void {
-    const items = Math.max(ITEMS_MIN, this.#size * 2);
-    if (items * 2 >= this.#ids.length) return;
+    if (this.#cleaning === null) this.#heap.trim();
+  }
+
+  /** The heap with the first item, or an empty one. */
+  get #first(): PagedHeap {
+    const heap = this.#heap;
+    const from = this.#cleaning?.from;
+    if (from === undefined || from.size === 0) return heap;
+    return heap.size > 0 && heap.topKey <= from.topKey ? heap : from;
+  }
+
+  /** Returns the key of a deadline; a negative number for NO_DEADLINE. */
+  #keyOf(deadline: number): number {
+    return deadline === NO_DEADLINE ? -1 : Math.min(KEY_MAX, deadline - this.#base);
+  }
+
+  /** Moves the base down. The order of the items stays. */
+  #lowerBase(base: number): void {
+    const by = this.#base - base;
+    this.#base = base;
+    this.#heap.raiseKeys(by, KEY_MAX);
+    this.#cleaning?.from.raiseKeys(by, KEY_MAX);
+  }
+
+  /** Moves the base to the earliest deadline of all. */
+  #moveBase(deadlineOf: DeadlineOf): void {
+    let earliest = Number.POSITIVE_INFINITY;
+    const heaps = this.#cleaning === null ? [this.#heap] : [this.#heap, this.#cleaning.from];
+    for (const heap of heaps)
+      for (let at = 0; at < heap.size; at++) {
+        const deadline = deadlineOf(heap.idAt(at));
+        if (deadline !== NO_DEADLINE && deadline < earliest) earliest = deadline;
+      }
+    this.#base = baseFor(earliest);
+    // A stale item without an entry gets the lowest key, and is dropped soon.
+    for (const heap of heaps) heap.rekey((id) => Math.max(0, this.#keyOf(deadlineOf(id))));
+  }
+
+  /** Begins a cleaning. Returns null, with nothing changed, when there is no memory for it. */
+  #startCleaning(ids: number): Cleaning | null {
+    const from = this.#heap;
+    const to = new PagedHeap();
     try {
-      this.#resize(items);
+      // No page is free before a page of items has moved.
+      to.reserve(Math.min(from.room, Math.max(0, this.#reserved - from.size) + PAGE_ITEMS));
+      const moved = new Uint8Array((ids >>> 3) + 1);
+      const visits = from.size <= PAGE_ITEMS ? from.size : CLEANED_ITEMS;
+      this.#cleaning = { from, moved, visits };
     } catch (error) {
-      // Without memory for the smaller heap, the larger one stays.
-      if (!(error instanceof NoSlabMemory)) throw error;
+      if (error instanceof RangeError) return null;
+      throw error;
     }
+    this.#heap = to;
+    this.#adoptPages(from);
+    return this.#cleaning;
   }
 
-  /** Puts an item in the place `at`, or below it. */
-  #sink(from: number, deadline: number, id: EntryId): void {
-    const deadlines = this.#deadlines;
-    const ids = this.#ids;
-    const size = this.#size;
-    let at = from;
-    for (;;) {
-      let child = at * 2 + 1;
-      if (child >= size) break;
-      if (child + 1 < size && deadlines[child + 1]! < deadlines[child]!) child++;
-      if (deadlines[child]! >= deadline) break;
-      deadlines[at] = deadlines[child]!;
-      ids[at] = ids[child]!;
-      at = child;
-    }
-    deadlines[at] = deadline;
-    ids[at] = id;
+  /** Takes the pages of a heap that its items do not need. */
+  #adoptPages(from: PagedHeap): void {
+    for (let page = from.giveAway(); page !== undefined; page = from.giveAway()) this.#heap.adopt(page);
   }
+}
 
-  #resize(items: number): void {
-    let deadlines: Float64Array<ArrayBuffer>;
-    let ids: Uint32Array<ArrayBuffer>;
-    try {
-      deadlines = new Float64Array(items);
-      ids = new Uint32Array(items);
-    } catch (cause) {
-      throw new NoSlabMemory(`No memory for ${items} deadlines: ${String(cause)}`, { cause });
-    }
-    deadlines.set(this.#deadlines.subarray(0, this.#size));
-    ids.set(this.#ids.subarray(0, this.#size));
-    this.#deadlines = deadlines;
-    this.#ids = ids;
-  }
+function baseFor(deadline: number): number {
+  return Math.max(0, deadline - BASE_BEFORE_MS);
 }

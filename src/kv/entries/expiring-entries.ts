@@ -6,7 +6,7 @@
 
 import { isWithin, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import { DeadlineHeap } from './deadline-heap.js';
+import { DeadlineHeap, NO_ID } from './deadline-heap.js';
 import type { EntryId } from './entry-handles.js';
 import { NO_DEADLINE } from './slab.js';
 
@@ -78,7 +78,7 @@ export class ExpiringEntries {
   #next: Iterator<IndexKey> | null = null;
   readonly #heap: DeadlineHeap;
   readonly #entries: Leaving;
-  #staleMax = STALE_ITEMS_MIN;
+  readonly #deadlineOf = (id: EntryId): number => this.#entries.deadlineOfId(id);
   /** The sweep that is under way, or null. */
   #sweep: Sweep | null = null;
 
@@ -102,7 +102,7 @@ export class ExpiringEntries {
   /** A time before which nothing is due; infinity when nothing will be. */
   get earliest(): number {
     // Nobody knows the deadlines that a sweep has not visited.
-    return this.#sweep === null ? this.#heap.top : NO_DEADLINE;
+    return this.#sweep === null ? this.#heap.earliest : NO_DEADLINE;
   }
 
   /** Makes sure that linked() needs no memory for so many entries. Throws NoSlabMemory. */
@@ -174,16 +174,11 @@ export class ExpiringEntries {
   ): void {
     const heap = this.#heap;
     let items = max * ITEMS_PER_ENTRY;
-    for (let left = 0; heap.top <= now && left < max && items > 0; items--) {
-      const id = heap.topId;
+    for (let left = 0; heap.earliest <= now && left < max && items > 0; items--) {
+      const id = heap.takeDue(now, this.#deadlineOf);
+      if (id === NO_ID) continue;
       const deadline = this.#entries.deadlineOfId(id);
-      if (deadline > heap.top) {
-        heap.delayTop(deadline);
-        continue;
-      }
-      const isStale = deadline !== heap.top;
-      heap.pop();
-      const key = isStale ? null : this.#entries.leave(id);
+      const key = this.#entries.leave(id);
       if (key === null) continue;
       onDue(key, id, deadline);
       left++;
@@ -194,7 +189,7 @@ export class ExpiringEntries {
   #mustSweep(now: number): boolean {
     const heap = this.#heap;
     if (this.#sweep !== null) return true;
-    if (heap.size < SWEPT_ENTRIES_MIN || heap.top > now) return false;
+    if (heap.size < SWEPT_ENTRIES_MIN || heap.earliest > now) return false;
     const due = heap.countDue(now);
     if (due < SWEPT_ENTRIES_MIN || due < this.#entries.sizeInIndexes * SWEPT_FRACTION_MIN) return false;
     // The heap had an item for each entry, and keeps its memory. So there is room for those that the sweep adds.
@@ -268,11 +263,12 @@ export class ExpiringEntries {
     this.due.clear();
   }
 
-  /** Drops stale items when they are many. */
+  /** Drops some stale items while they are many. */
   #dropStale(): void {
-    if (this.#sweep !== null || this.#heap.size <= this.count * 2 + this.#staleMax) return;
-    this.#heap.rebuild((id) => this.#entries.deadlineOfId(id), this.#entries.endOfIds);
-    // Items of due entries may be left, which the next items must not meet again and again.
-    this.#staleMax = Math.max(STALE_ITEMS_MIN, (this.#heap.size - this.count) * 2);
+    if (this.#sweep !== null) return;
+    const heap = this.#heap;
+    // A due entry may have an item, too.
+    const isFull = heap.size > (this.count + this.due.size) * 2 + STALE_ITEMS_MIN;
+    if (isFull || heap.isCleaning) heap.clean(this.#deadlineOf, this.#entries.endOfIds);
   }
 }

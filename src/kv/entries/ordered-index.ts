@@ -28,7 +28,7 @@ const NODE_ENTRIES_MAX = 64;
 const LOAD_FACTOR = 0.9;
 
 /** A loader gathers this many keys before it makes nodes of them, which bounds the time of a single add(). */
-const LOAD_CHUNK_KEYS = 16_384;
+const LOAD_CHUNK_KEYS = 4096;
 
 /**
  * The most keys in the tail of the ordered index. A longer tail gains little, and the next read waits until the whole
@@ -202,23 +202,23 @@ export class OrderedIndex<V extends object | number> {
     else yield* this.#mergeSorted(unsorted, places);
   }
 
-  *#setSorted({ keys, values }: UnsortedKeys<V>, places: Float64Array): Generator<void, void, void> {
+  *#setSorted(unsorted: UnsortedKeys<V>, places: Float64Array): Generator<void, void, void> {
     for (let at = 0; at < places.length; at++) {
       if (at % LOAD_CHUNK_KEYS === 0) yield;
       const place = places[at]!;
-      this.#tree.set(keys[place]!, values[place]!);
+      this.#tree.set(unsorted.keyAt(place), unsorted.valueAt(place));
     }
   }
 
-  *#mergeSorted({ keys, values }: UnsortedKeys<V>, places: Float64Array): Generator<void, void, void> {
+  *#mergeSorted(unsorted: UnsortedKeys<V>, places: Float64Array): Generator<void, void, void> {
     const merged = new OrderedIndexLoader<V>(this.#nodeEntriesMax);
     const old = new TreeWalk(this.#tree, ALL_KEYS, false, Number.POSITIVE_INFINITY, 0);
     let hasOld = old.advance();
     for (let at = 0; hasOld || at < places.length; ) {
       if (merged.size % LOAD_CHUNK_KEYS === 0) yield;
       const place = places[at];
-      if (place !== undefined && !(hasOld && old.key < keys[place]!)) {
-        merged.add(keys[place]!, values[place]!);
+      if (place !== undefined && !(hasOld && old.key < unsorted.keyAt(place))) {
+        merged.add(unsorted.keyAt(place), unsorted.valueAt(place));
         at++;
       } else {
         merged.add(old.key, old.value);
@@ -317,14 +317,13 @@ export class OrderedIndexLoader<V extends object | number> {
 export function* treeOf<V extends object | number>(
   unsorted: UnsortedKeys<V>,
 ): Generator<void, OrderedIndex<V>, void> {
-  const { keys, values } = unsorted;
   const loader = new OrderedIndexLoader<V>();
-  if (keys.length === 0) return loader.finish();
+  if (unsorted.size === 0) return loader.finish();
   const places = yield* unsorted.sorted();
   for (let at = 0; at < places.length; at++) {
     if (at % LOAD_CHUNK_KEYS === 0) yield;
     const place = places[at]!;
-    loader.addNext(keys[place]!, values[place]!);
+    loader.addNext(unsorted.keyAt(place), unsorted.valueAt(place));
   }
   return loader.finish();
 }

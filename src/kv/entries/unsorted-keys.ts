@@ -18,8 +18,17 @@ export const UNSORTED_KEYS_MAX = PLACE_WEIGHT;
 /** Limit of the units of a key that its code may count. */
 const CODED_UNITS_MAX = 64;
 
+/** The keys in a chunk, 2 to this power. One long list would be copied as it grows: 70 ms for a million keys. */
+const CHUNK_BITS = 12;
+const CHUNK_KEYS = 2 ** CHUNK_BITS;
+
 /** Numbers that are sorted or merged, or keys that are looked at, between two yields: about a millisecond. */
 const SLICE_KEYS = 2 ** 14;
+
+/** A key that has its code in common with others takes about as long as so many that do not. */
+const TIED_KEYS_COST = 8;
+/** The most keys with one code that are sorted by insertion. V8 takes long for each call of sort() with a function. */
+const INSERTED_KEYS_MAX = 32;
 
 /** How the code of a key is made: the lowest unit and the weight at each place. */
 interface Coding {
@@ -29,9 +38,10 @@ interface Coding {
 
 /** Keys with their values, in any order, none of them twice. */
 export class UnsortedKeys<V> {
-  readonly keys: IndexKey[] = [];
-  readonly values: V[] = [];
+  readonly #keys: IndexKey[][] = [];
+  readonly #values: V[][] = [];
   readonly #sliceKeys: number;
+  #size = 0;
 
   /** Tests give a small number of keys in a slice. */
   constructor(sliceKeys = SLICE_KEYS) {
@@ -39,13 +49,29 @@ export class UnsortedKeys<V> {
   }
 
   get size(): number {
-    return this.keys.length;
+    return this.#size;
+  }
+
+  /** Returns the key that was added after `place` others. */
+  keyAt(place: number): IndexKey {
+    return this.#keys[place >>> CHUNK_BITS]![place % CHUNK_KEYS]!;
+  }
+
+  /** Returns the value of the key that was added after `place` others. */
+  valueAt(place: number): V {
+    return this.#values[place >>> CHUNK_BITS]![place % CHUNK_KEYS]!;
   }
 
   /** Adds a key that is not there. There must be fewer than UNSORTED_KEYS_MAX. */
   add(key: IndexKey, value: V): void {
-    this.keys.push(key);
-    this.values.push(value);
+    const chunk = this.#size >>> CHUNK_BITS;
+    if (chunk === this.#keys.length) {
+      this.#keys.push([]);
+      this.#values.push([]);
+    }
+    this.#keys[chunk]!.push(key);
+    this.#values[chunk]!.push(value);
+    this.#size++;
   }
 
   /** Returns the places of the keys in the order of their code units. Yields between slices of the work. */
@@ -60,9 +86,9 @@ export class UnsortedKeys<V> {
     const lowest: number[] = [];
     const highest: number[] = [];
     let shortest = Number.POSITIVE_INFINITY;
-    for (let at = 0; at < this.keys.length; at++) {
+    for (let at = 0; at < this.#size; at++) {
       if (at % this.#sliceKeys === 0) yield;
-      const key = this.keys[at]!;
+      const key = this.keyAt(at);
       if (key.length < shortest) shortest = key.length;
       const units = Math.min(key.length, CODED_UNITS_MAX);
       while (lowest.length < units) {
@@ -85,10 +111,10 @@ export class UnsortedKeys<V> {
 
   /** Makes the number of each key. */
   *#numbered({ lowest, weights }: Coding): Generator<void, Float64Array, void> {
-    const numbers = new Float64Array(this.keys.length);
+    const numbers = new Float64Array(this.#size);
     for (let at = 0; at < numbers.length; at++) {
       if (at % this.#sliceKeys === 0) yield;
-      const key = this.keys[at]!;
+      const key = this.keyAt(at);
       const units = Math.min(key.length, weights.length);
       let code = 0;
       for (let place = 0; place < units; place++)
@@ -140,21 +166,38 @@ export class UnsortedKeys<V> {
   /** Removes the codes from sorted numbers, and sorts the keys of equal codes. */
   *#withoutCodes(numbers: Float64Array): Generator<void, Float64Array, void> {
     let start = 0;
+    let tied = 0;
     for (let at = 0; at < numbers.length; at++) {
       if (at % this.#sliceKeys === 0) yield;
       const code = Math.floor(numbers[at]! / PLACE_WEIGHT);
       numbers[at]! -= code * PLACE_WEIGHT;
       const isLast = at + 1 === numbers.length || Math.floor(numbers[at + 1]! / PLACE_WEIGHT) !== code;
       if (!isLast) continue;
-      if (at > start) this.#sortKeys(numbers.subarray(start, at + 1));
+      if (at > start) {
+        this.#sortKeys(numbers, start, at + 1);
+        tied += at - start;
+      }
       start = at + 1;
+      if (tied * TIED_KEYS_COST < this.#sliceKeys) continue;
+      tied = 0;
+      yield;
     }
     return numbers;
   }
 
-  #sortKeys(places: Float64Array): void {
-    const { keys } = this;
-    places.sort((one, other) => (keys[one]! < keys[other]! ? -1 : 1));
+  /** Sorts places by their keys: `places[start, end)`, by insertion where they are few. */
+  #sortKeys(places: Float64Array, start: number, end: number): void {
+    if (end - start > INSERTED_KEYS_MAX) {
+      places.subarray(start, end).sort((one, other) => (this.keyAt(one) < this.keyAt(other) ? -1 : 1));
+      return;
+    }
+    for (let next = start + 1; next < end; next++) {
+      const place = places[next]!;
+      const key = this.keyAt(place);
+      let at = next;
+      for (; at > start && key < this.keyAt(places[at - 1]!); at--) places[at] = places[at - 1]!;
+      places[at] = place;
+    }
   }
 }
 

@@ -18,6 +18,8 @@ const SILENT_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Feeds share the operations of so many bytes of each commit. Those of small records take several times the memory. */
 const SHARED_OPERATIONS_BYTES_MAX = 1024 * 1024;
+/** Feeds share the operations of the last records of each commit. They are at the same record, or close to one another. */
+const SHARED_RECORDS_MAX = 256;
 
 /** The input of a change feed. */
 export interface ChangeFeedPlan {
@@ -35,11 +37,19 @@ export interface ChangeFeedPlan {
   readonly signal: AbortSignal | undefined;
   /** Returns the error for a feed that is not live, and whose log is closed before its end. */
   readonly closed: () => KeelsonError;
+  /** Called at the end, once or more often. */
+  readonly onClose: () => void;
 }
 
 /** Returns an iteration over the groups of changes. */
 export function iterateChanges(plan: ChangeFeedPlan, turns: FairTurns): AsyncIterableIterator<ChangeGroup> {
   return new BatchIterator(new ChangeFeed(plan), turns, plan.signal);
+}
+
+/** The operations of the record at a place in a window. */
+interface SharedRecord {
+  readonly place: number;
+  readonly operations: readonly RecordOperation[];
 }
 
 /** The groups of changes of one feed. */
@@ -92,6 +102,7 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
     this.#isClosed = true;
     this.#window = null;
     this.#plan.records.close();
+    this.#plan.onClose();
   }
 
   #enter(window: RecordWindow | null): void {
@@ -121,14 +132,15 @@ class ChangeFeed implements BatchSource<ChangeGroup> {
   /** Returns the operations of the record that the window has found. Another feed may have read them. */
   #read({ bytes, start, end, shared }: RecordWindow): readonly RecordOperation[] {
     const place = this.#windowRecords++;
-    const list =
-      end <= SHARED_OPERATIONS_BYTES_MAX ? (shared as (readonly RecordOperation[] | null)[] | null) : null;
-    const known = list?.[place] ?? null;
-    if (known !== null) return known;
+    const slot = place % SHARED_RECORDS_MAX;
+    const list = end <= SHARED_OPERATIONS_BYTES_MAX ? (shared as (SharedRecord | undefined)[] | null) : null;
+    const known = list?.[slot];
+    if (known?.place === place) return known.operations;
     const { store, spaces, isCurrent } = this.#plan;
     this.#reader ??= new OperationsReader(new FeedSchema(store.schema, spaces, isCurrent), store.schema);
     const operations = this.#reader.read(bytes, start, end);
-    if (list?.length === place) list.push(this.#reader.isOfSchema ? null : operations);
+    // Each feed notes in a schema of its own which spaces a record creates, defines or drops.
+    if (list !== null && !this.#reader.isOfSchema) list[slot] = { place, operations };
     return operations;
   }
 

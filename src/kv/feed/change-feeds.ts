@@ -1,7 +1,7 @@
 // The change feeds of one store: judges the options at the call, pins the log, and makes the iteration.
 
 import type { KeelsonError } from '../../errors.js';
-import { FairTurns } from '../../fair-turns.js';
+import { FairTurns, SharedTurn } from '../../fair-turns.js';
 import type { RecordFeed, RecordFeedOptions } from '../../journal/internal.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { ValueCodec } from '../encoding/value-encoding.js';
@@ -41,7 +41,9 @@ export interface FedStore {
 /** Opens the change feeds of one store. */
 export class ChangeFeeds {
   readonly #store: FedStore;
-  readonly #turns = new FairTurns();
+  readonly #turn = new SharedTurn();
+  /** The functions that end iterations over spaces which were not written to when they began. */
+  readonly #unwritten = new WeakMap<Space, Set<() => void>>();
 
   constructor(store: FedStore) {
     this.#store = store;
@@ -53,15 +55,36 @@ export class ChangeFeeds {
     bounds: KeyBounds,
     options: ResolvedChangesOptions,
   ): AsyncIterableIterator<ChangeGroup> {
-    return this.open(options, filterOf(space, bounds, this.#store.fedLog.isOwn));
+    const filter = filterOf(space, bounds, this.#store.fedLog.isOwn);
+    if (space.isThere) return this.open(options, filter);
+    const ends = this.#unwritten.get(space) ?? new Set();
+    this.#unwritten.set(space, ends);
+    let isOver = false;
+    const end = () => void iteration.return!();
+    // A signal that is aborted ends the iteration before it is returned.
+    const iteration = this.open(options, filter, () => {
+      isOver = true;
+      ends.delete(end);
+    });
+    if (!isOver) ends.add(end);
+    return iteration;
+  }
+
+  /** Ends the iterations over a space that is dropped before its first write. No record of the log tells of that. */
+  droppedUnwritten(space: Space): void {
+    for (const end of [...(this.#unwritten.get(space) ?? [])]) end();
   }
 
   /**
-   * Returns an iteration over the changes, which keeps the log that it needs from the call on.
+   * Returns an iteration over the changes, which keeps the log that it needs from the call on. `onClose` is called at its end.
    *
    * @throws A RangeError for `since`, KEELSON_HISTORY_GONE, and what `fedLog` throws.
    */
-  open(options: ResolvedChangesOptions, filter: ChangeFilter): AsyncIterableIterator<ChangeGroup> {
+  open(
+    options: ResolvedChangesOptions,
+    filter: ChangeFilter,
+    onClose = () => {},
+  ): AsyncIterableIterator<ChangeGroup> {
     const store = this.#store;
     const { schema, fedLog, id } = store;
     // A create that is put off is not in the schema yet.
@@ -82,8 +105,9 @@ export class ChangeFeeds {
         filter,
         signal,
         closed: () => store.closed(),
+        onClose,
       },
-      this.#turns,
+      new FairTurns(this.#turn),
     );
   }
 }

@@ -4,7 +4,7 @@
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
-import type { ValueCodec } from '../encoding/value-encoding.js';
+import { partOf, type ValueCodec } from '../encoding/value-encoding.js';
 import type { Schema } from '../entries/schema.js';
 import type { Space } from '../entries/space.js';
 import { isBirth, readWriteSet } from '../write/record-reader.js';
@@ -29,6 +29,8 @@ export interface RecordOperation {
   readonly bounds: KeyBounds | null;
   key: unknown;
   value: unknown;
+  /** A view of the bytes of the value, which no reader gets, or null before one needs it. */
+  valueBytes: Uint8Array | null;
 }
 
 /** Returns the decoded key of an operation. A key that is an object is a new one in each call. */
@@ -46,7 +48,13 @@ export function putValueOf(
   codecOf: (space: Space) => ValueCodec<unknown>,
 ): unknown {
   if (operation.value !== NOT_SHARED) return operation.value;
-  const value = codecOf(operation.space).decode(bytes, operation.valueStart, operation.valueEnd);
+  const codec = codecOf(operation.space);
+  const { valueStart, valueEnd } = operation;
+  if (codec.decodeAll !== undefined) {
+    operation.valueBytes ??= partOf(bytes, valueStart, valueEnd);
+    return codec.decodeAll(operation.valueBytes);
+  }
+  const value = codec.decode(bytes, valueStart, valueEnd);
   if (isPrimitive(value)) operation.value = value;
   return value;
 }
@@ -103,6 +111,7 @@ export class OperationsReader {
       bounds,
       key: NOT_SHARED,
       value: NOT_SHARED,
+      valueBytes: null,
     };
   }
 

@@ -1,19 +1,5 @@
 // @ts-check
-// Formats a table of two columns, and the numbers in it.
-
-/**
- * Returns a table of labels and values.
- *
- * @param {string} title
- * @param {readonly (readonly [label: string, value: string])[]} rows
- */
-export function table(title, rows) {
-  const labelWidth = Math.max(...rows.map(([label]) => label.length));
-  const valueWidth = Math.max(...rows.map(([, value]) => value.length), title.length - labelWidth - 2);
-  const rule = '─'.repeat(labelWidth + valueWidth + 4);
-  const lines = rows.map(([label, value]) => ` ${label.padEnd(labelWidth)}  ${value.padStart(valueWidth)}`);
-  return [rule, ` ${title}`, rule, ...lines, rule].join('\n');
-}
+// Formats numbers, and finds their median.
 
 const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const BYTES_PER_MIB = 1024 * 1024;
