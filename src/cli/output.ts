@@ -1,7 +1,6 @@
 // The output of the command: lines on standard output, in pieces, as fast as the reader takes them.
 
 import { once } from 'node:events';
-import Table from 'cli-table3';
 
 /** Lines are written together up to about this many characters. */
 const PIECE_CHARACTERS = 65_536;
@@ -39,22 +38,6 @@ export function print(text: string): Promise<void> {
 /** Prints `facts` as one line of JSON, or what `text` returns. */
 export function report(facts: object, { json }: { readonly json?: true }, text: () => string): Promise<void> {
   return print(json ? JSON.stringify(facts) : text());
-}
-
-/** Returns a table without colours. Numbers stand on the right. */
-export function table(
-  head: readonly string[],
-  rows: readonly (readonly (string | number | null)[])[],
-): string {
-  const isNumeric = (column: number) => rows.some((row) => typeof row[column] === 'number');
-  const made = new Table({
-    head: [...head],
-    colAligns: head.map((_, column) => (isNumeric(column) ? 'right' : 'left')),
-    style: { head: [], border: [] },
-  });
-  for (const row of rows)
-    made.push(row.map((cell) => (typeof cell === 'number' ? grouped(cell) : (cell ?? '?'))));
-  return made.toString();
 }
 
 /** Returns an integer with commas between groups of three digits. */

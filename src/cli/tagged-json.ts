@@ -63,12 +63,9 @@ export function fromTagged(json: unknown): unknown {
     : plainFromTagged(json);
 }
 
-/** Decodes the properties of an object in place. An own property named __proto__ stays one. */
+/** Decodes the properties of an object in place. One named __proto__ is its own, as JSON.parse() makes it. */
 function plainFromTagged(json: object): object {
-  for (const [name, item] of Object.entries(json)) {
-    const value = fromTagged(item);
-    if (value !== item) Object.defineProperty(json, name, { value });
-  }
+  for (const [name, item] of Object.entries(json)) (json as Record<string, unknown>)[name] = fromTagged(item);
   return json;
 }
 

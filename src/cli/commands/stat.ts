@@ -2,8 +2,9 @@
 
 import type { Command } from 'commander';
 import { readStoreHeaders, type SpaceFacts, type StoreHeaders } from '../../kv/internal.js';
-import { grouped, report, shownBytes, table } from '../output.js';
+import { grouped, report, shownBytes } from '../output.js';
 import { type CommonOptions, storeCommand } from '../store-command.js';
+import { table } from '../table.js';
 
 interface StatOptions extends CommonOptions {
   readonly deep?: true;
