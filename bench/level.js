@@ -1,13 +1,15 @@
 // KeelsonLevel beside classic-level: every operation of a Level database, in turns, in one process. Writes are compared at the
 // durability of classic-level's default, where a power cut loses them, and at that of Keelson's, where it does not. Each figure
-// is the median over rounds; a ratio is the median of the ratios of the rounds. The last column compares units for each second
-// of processor time, of all threads, which says more on a machine that does other work.
+// is the median over rounds; a ratio is the median of the ratios of the rounds. One column compares units for each second of
+// processor time, of all threads, which says more on a machine that does other work. The last one is a database of abstract-level
+// that stores nothing: no database of abstract-level writes faster.
 //
 //   npm run bench:level [-- --rounds N] [--seconds S] [--only put] [--entries N]
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { AbstractLevel } from 'abstract-level';
 import { ClassicLevel } from 'classic-level';
 import { KeelsonLevel } from '../dist/level/index.js';
 import { machineLine } from './store/report.js';
@@ -116,9 +118,13 @@ const reads = {
 };
 
 const groups = [
-  { title: 'writes that a power cut may lose', trials: writes({ sync: false, durability: 'memory' }) },
-  { title: 'durable writes', trials: writes({ sync: true, durability: 'disk' }) },
-  { title: `reads of ${entries} entries`, trials: reads },
+  {
+    title: 'writes that a power cut may lose',
+    trials: writes({ sync: false, durability: 'memory' }),
+    areWrites: true,
+  },
+  { title: 'durable writes', trials: writes({ sync: true, durability: 'disk' }), areWrites: true },
+  { title: `reads of ${entries} entries`, trials: reads, areWrites: false },
 ];
 
 /** Units for each second of wall time, and of processor time. */
@@ -144,6 +150,14 @@ const root = fs.mkdtempSync(path.join(process.env.KEELSON_BENCH_DIR ?? process.c
 process.on('exit', () => fs.rmSync(root, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
+/** What abstract-level does by itself. */
+class Nothing extends AbstractLevel {
+  constructor() {
+    super({ encodings: { utf8: true } });
+  }
+}
+
+const nothing = new Nothing();
 const ours = new KeelsonLevel(path.join(root, 'keelson'));
 const theirs = new ClassicLevel(path.join(root, 'classic'));
 for (const db of [ours, theirs]) {
@@ -156,26 +170,27 @@ for (const db of [ours, theirs]) {
 console.log(
   `${machineLine()}\nengine ${ours.store.stats().engine.engine}; medians of ${rounds} rounds, interleaved`,
 );
-for (const { title, trials } of groups) {
-  console.log(
-    `\n| ${title} | KeelsonLevel, K/s | classic-level, K/s | ratio | ratio by processor time |\n|---|---|---|---|---|`,
-  );
-  for (const [name, trial] of Object.entries(trials)) {
-    if (!`${name}, ${title}`.includes(options.only)) continue;
-    const [our, their] = [[], []];
+for (const { title, trials, areWrites } of groups) {
+  const chosen = Object.entries(trials).filter(([name]) => `${name}, ${title}`.includes(options.only));
+  if (chosen.length === 0) continue;
+  const columns = [title, 'KeelsonLevel, K/s', 'classic-level, K/s', 'ratio', 'ratio by processor time'];
+  if (areWrites) columns.push('abstract-level alone, K/s');
+  console.log(`\n| ${columns.join(' | ')} |\n|${'---|'.repeat(columns.length)}`);
+  for (const [name, trial] of chosen) {
+    const databases = areWrites ? [ours, theirs, nothing] : [ours, theirs];
+    const measured = databases.map(() => []);
     for (let round = 0; round < rounds; round++) {
-      const turns = [
-        async () => our.push(await ratesOf(trial, ours)),
-        async () => their.push(await ratesOf(trial, theirs)),
-      ];
+      const turns = databases.map((db, at) => async () => measured[at].push(await ratesOf(trial, db)));
       // Who goes first changes with the round.
       for (const turn of round % 2 === 0 ? turns : turns.toReversed()) await turn();
     }
+    const [our, their] = measured;
     const ratios = ['wall', 'cpu'].map((time) =>
       medianOf(our.map((rates, round) => rates[time] / their[round][time])),
     );
-    const shown = [our, their].map((rates) => (medianOf(rates.map(({ wall }) => wall)) / 1000).toFixed(1));
-    console.log(`| ${[name, ...shown, ...ratios.map((ratio) => ratio.toFixed(2))].join(' | ')} |`);
+    const shown = measured.map((rates) => (medianOf(rates.map(({ wall }) => wall)) / 1000).toFixed(1));
+    const cells = [name, ...shown.slice(0, 2), ...ratios.map((ratio) => ratio.toFixed(2)), ...shown.slice(2)];
+    console.log(`| ${cells.join(' | ')} |`);
   }
 }
 await Promise.all([ours.close(), theirs.close()]);

@@ -336,7 +336,7 @@ describe('the package', () => {
     expect(fs.existsSync(path.join(ROOT, 'binding.gyp'))).toBe(false);
   });
 
-  const locked = ['.', 'bench', 'test/package/peers', 'test/package/runtimes'];
+  const locked = ['.', 'bench', ...['checkers', 'peers', 'runtimes'].map((name) => `test/package/${name}`)];
 
   test.each(locked)('is locked by contents, not by the address of a registry: %s', (folder) => {
     const lock = readText(path.join(folder, 'package-lock.json'));

@@ -3,3 +3,4 @@
 import '../node-version.js';
 
 export { KeyvKeelson as default, KeyvKeelson } from './keyv-keelson.js';
+export type { KeyvKeelsonOptions } from './options.js';

@@ -2,7 +2,8 @@
 
 import { EventEmitter } from 'node:events';
 import { CollectionSource, type StringCollection } from '../doors/collection-source.js';
-import type { BatchOperation, DirectoryPath, ExpiryOptions, KeyRange } from '../kv/index.js';
+import type { BatchOperation, DirectoryPath, ExpiryOptions, KeyRange, WriteOptions } from '../kv/index.js';
+import { type KeyvKeelsonOptions, resolveKeyvOptions } from './options.js';
 
 /**
  * An entry of setMany(). Keyv 5 gives `ttl`, milliseconds to live, and Keyv 6 `expires`, milliseconds since 1970.
@@ -45,8 +46,8 @@ const METHODS = [
 ] as const;
 
 /**
- * A storage adapter for Keyv 5 and 6. Promises of writes resolve when the write is durable. Entries with a time to live leave
- * the store by themselves.
+ * A storage adapter for Keyv 5 and 6. Promises of writes resolve when the write is durable, unless `durability` is `'memory'`.
+ * Entries with a time to live leave the store by themselves.
  *
  * The two versions of Keyv differ. Keyv 5 puts the namespace before each key and gives times to live. Keyv 6 leaves the
  * namespace to the adapter and gives the times at which entries expire. Keyv 6 reads `capabilities` before anything else, and
@@ -66,6 +67,7 @@ export class KeyvKeelson extends EventEmitter {
   /** The namespace that Keyv has set. clear() and iterator() are limited to it. */
   namespace: string | undefined;
   readonly #source: CollectionSource;
+  readonly #how: WriteOptions;
   #isKeyv6 = false;
 
   /**
@@ -73,11 +75,13 @@ export class KeyvKeelson extends EventEmitter {
    *
    * @param store An open store or a namespace whose keys are strings, which disconnect() leaves open; or a directory as a path
    * or a `file:` URL, which disconnect() closes.
-   * @throws A TypeError for anything else.
+   * @param options The options, with their defaults, are in KeyvKeelsonOptions.
+   * @throws A TypeError for anything else, and for a wrong or unknown option.
    */
-  constructor(store: StringCollection | DirectoryPath) {
+  constructor(store: StringCollection | DirectoryPath, options?: KeyvKeelsonOptions) {
     super();
     this.#source = new CollectionSource('store', store);
+    this.#how = resolveKeyvOptions(options);
   }
 
   /** The capabilities that Keyv 6 asks for. From the first time they are read on, the adapter serves Keyv 6. */
@@ -100,38 +104,39 @@ export class KeyvKeelson extends EventEmitter {
   }
 
   /**
-   * Sets a value, and resolves when it is durable.
+   * Sets a value, and resolves as `durability` says.
    *
    * @param time For Keyv 5 the milliseconds to live, for Keyv 6 the milliseconds since 1970 at which the entry expires. By
    * default the entry does not expire.
    */
   async set(key: string, value: unknown, time?: number): Promise<boolean> {
-    await (this.#source.opened ?? (await this.#open())).put(this.#keyOf(key), value, this.#expiryOf(time));
+    const store = this.#source.opened ?? (await this.#open());
+    await store.put(this.#keyOf(key), value, { ...this.#how, ...this.#expiryOf(time) });
     return true;
   }
 
-  /** Sets values as one atomic write, and resolves when it is durable, with an array of true for each. */
+  /** Sets values as one atomic write, and resolves as `durability` says, with an array of true for each. */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv 5 declares that nothing is returned, and Keyv 6 an array.
   async setMany(entries: readonly KeyvKeelsonEntry[]): Promise<any> {
     const operations = entries.map(({ key, value, ttl, expires }): BatchOperation<string, unknown> => {
       const expiry = this.#expiryOf(this.#isKeyv6 ? expires : ttl);
       return { type: 'put', key: this.#keyOf(key), value, ...expiry };
     });
-    await (this.#source.opened ?? (await this.#open())).batch(operations);
+    await (this.#source.opened ?? (await this.#open())).batch(operations, this.#how);
     return entries.map(() => true);
   }
 
-  /** Deletes a key. Resolves when that is durable, with false if the key was absent. */
+  /** Deletes a key. Resolves as `durability` says, with false if the key was absent. */
   async delete(key: string): Promise<boolean> {
     const store = this.#source.opened ?? (await this.#open());
     const storedKey = this.#keyOf(key);
     const isThere = store.has(storedKey);
-    await store.delete(storedKey);
+    await store.delete(storedKey, this.#how);
     return isThere;
   }
 
   /**
-   * Deletes keys as one atomic write, and resolves when it is durable: for Keyv 6 with an array that tells which keys were
+   * Deletes keys as one atomic write, and resolves as `durability` says: for Keyv 6 with an array that tells which keys were
    * there, for Keyv 5 with true if any was.
    */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv 5 expects a boolean, and Keyv 6 an array.
@@ -139,13 +144,16 @@ export class KeyvKeelson extends EventEmitter {
     const store = this.#source.opened ?? (await this.#open());
     const storedKeys = keys.map(this.#keyOf);
     const areThere = store.hasMany(storedKeys);
-    await store.batch(storedKeys.map((key) => ({ type: 'delete', key })));
+    await store.batch(
+      storedKeys.map((key) => ({ type: 'delete', key })),
+      this.#how,
+    );
     return this.#isKeyv6 ? areThere : areThere.includes(true);
   }
 
   /** Deletes all keys of the namespace, or of the collection when there is no namespace, as one atomic write. */
   async clear(): Promise<void> {
-    await (this.#source.opened ?? (await this.#open())).clear(rangeOf(this.namespace));
+    await (this.#source.opened ?? (await this.#open())).clear(rangeOf(this.namespace), this.#how);
   }
 
   /** Resolves with true if a key is there. */

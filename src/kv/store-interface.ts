@@ -1,6 +1,7 @@
 // The public interfaces of an open store and a snapshot. The classes in store.ts and read/snapshot.ts implement them.
 // Callers get interfaces, because editors show the docstring of a member where it is declared.
 
+import '../platform-types.js';
 import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { EngineReport } from '../storage/index.js';

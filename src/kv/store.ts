@@ -5,7 +5,6 @@ import type { MessagePort } from 'node:worker_threads';
 import { tell } from '../diagnostics.js';
 import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
-import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
 import type { EntriesMemory } from './entries/entries.js';

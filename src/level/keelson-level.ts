@@ -13,7 +13,7 @@ import {
 } from 'abstract-level';
 import { misuse } from '../errors.js';
 import { FairTurns } from '../fair-turns.js';
-import { type Durability, open, type Snapshot, type Store } from '../kv/index.js';
+import { type Durability, open, type Snapshot, type Store, type WriteOptions } from '../kv/index.js';
 import {
   batchOfChecked,
   type CheckedOperation,
@@ -57,6 +57,9 @@ interface ReadOptions {
   readonly valueEncoding?: string;
   readonly snapshot?: LevelSnapshot | null;
 }
+
+const IN_MEMORY: WriteOptions = { durability: 'memory' };
+const ON_DISK: WriteOptions = { durability: 'disk' };
 
 /** The abilities of the database, for abstract-level. */
 const MANIFEST = {
@@ -246,14 +249,13 @@ export class KeelsonLevel<K = string, V = string> extends AbstractLevel<string |
 
   #write(
     options: LevelWriteOptions,
-    write: (
-      writes: SpaceCollection<LevelData, LevelData>,
-      how: { readonly durability: Durability },
-    ) => Promise<unknown>,
+    write: (writes: SpaceCollection<LevelData, LevelData>, how: WriteOptions) => Promise<unknown>,
   ): Promise<unknown> {
     try {
-      const durability = durabilityOf(options, this.#durability);
-      return write(this.#open!.writes, { durability }).then(undefined, throwLevelError);
+      const how = durabilityOf(options, this.#durability) === 'memory' ? IN_MEMORY : ON_DISK;
+      const written = write(this.#open!.writes, how);
+      // The promise of a write in memory never rejects.
+      return how === IN_MEMORY ? written : written.then(undefined, throwLevelError);
     } catch (error) {
       throw levelErrorOf(error);
     }

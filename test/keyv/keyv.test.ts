@@ -72,6 +72,27 @@ describe('KeyvKeelson', () => {
     expect(db.durableLsn).toBe(db.lastLsn);
   });
 
+  test('with durability memory resolves a write before it is durable', async () => {
+    const adapter = new KeyvKeelson(db, { durability: 'memory' });
+    const writes = [
+      () => adapter.set('a', 'b', 1000),
+      () => adapter.setMany([{ key: 'c', value: 'd' }]),
+      () => adapter.delete('a'),
+      () => adapter.deleteMany(['c']),
+      () => adapter.set('e', 'f').then(() => adapter.clear()),
+    ];
+    for (const write of writes) {
+      await db.flush();
+      await write();
+      expect(db.durableLsn).toBeLessThan(db.lastLsn);
+    }
+    expect(db.size).toBe(0);
+  });
+
+  test.each([{ durability: 'none' }, { durable: true }, 7])('refuses the options %o', (options) => {
+    expect(() => new KeyvKeelson(db, options as never)).toThrow(/^KeyvKeelson.*(option|expected)/);
+  });
+
   test('writes many entries, and deletes many, as one write', async () => {
     const adapter = new KeyvKeelson(db);
     const before = db.lastLsn;

@@ -2,7 +2,6 @@
 // of which a part did not run is seen.
 
 import assert from 'node:assert/strict';
-import { test } from 'vitest';
 
 /** The number of assertions that have been made. */
 export interface AssertionCount {
@@ -11,15 +10,35 @@ export interface AssertionCount {
 
 type Callback = (t: TapeTest) => unknown;
 
-/** Returns a function that registers a test as tape does, and counts its assertions. */
-export function tapeOn(count: AssertionCount): (name: string, ...rest: unknown[]) => void {
-  const names = new Map<string, number>();
-  return (name, ...rest) => {
+/** A test that a suite has registered. */
+interface TapeCase {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+type Register = (name: string, ...rest: unknown[]) => void;
+
+/**
+ * Returns the tests that a suite registers with a function like tape's, whose assertions they count. A suite that registers
+ * itself several times has as many lists.
+ */
+export function passesOf(count: AssertionCount, suite: (register: Register) => void): TapeCase[][] {
+  const passes: TapeCase[][] = [];
+  const timesOf = new Map<string, number>();
+  suite((name, ...rest) => {
     const callback = rest.find((argument) => typeof argument === 'function') as Callback;
-    const times = (names.get(name) ?? 0) + 1;
-    names.set(name, times);
-    test(times === 1 ? name : `${name} (${times})`, () => new TapeTest(count).run(callback));
-  };
+    if (passes.length === 0 || name === passes[0]![0]!.name) {
+      passes.push([]);
+      timesOf.clear();
+    }
+    const times = (timesOf.get(name) ?? 0) + 1;
+    timesOf.set(name, times);
+    passes.at(-1)!.push({
+      name: times === 1 ? name : `${name} (${times})`,
+      run: () => new TapeTest(count).run(callback),
+    });
+  });
+  return passes;
 }
 
 /** One test: the `t` of tape. */

@@ -5,7 +5,7 @@ import type { Edit, Mutant } from './mutants.js';
 import { mutantsOf } from './mutants-of.js';
 
 const FACTS = 'test/level/keelson-level.test.ts';
-const SUITE = 'test/level/abstract-level-fs.test.ts';
+const SUITE = 'test/level/abstract-level.test.ts';
 
 const BATCH = 'src/kv/write/batch.ts';
 const CODECS = 'src/level/level-codecs.ts';

@@ -494,4 +494,26 @@ export const valueMutants: readonly Mutant[] = [
     ],
     tests: ['test/kv/large-batches.test.ts'],
   },
+  {
+    name: 'a text of several bytes a character is written past the end of the scratch',
+    edits: [
+      {
+        file: 'src/kv/encoding/scratch.ts',
+        find: 'text.length * UTF8_BYTES_PER_UNIT_MAX > room',
+        replace: 'text.length > room',
+      },
+    ],
+    tests: ['test/kv/scratch.test.ts'],
+  },
+  {
+    name: 'a text goes beyond the limit of a record where there is memory',
+    edits: [
+      {
+        file: 'src/kv/encoding/scratch.ts',
+        find: 'Math.min(this.bytes.length, this.#bytesMax) - this.at',
+        replace: 'this.bytes.length - this.at',
+      },
+    ],
+    tests: ['test/kv/scratch.test.ts'],
+  },
 ];

@@ -1,7 +1,7 @@
 // A scratch: memory that grows, in which one record or block after the other is built.
 
 import { KeelsonError } from '../../errors.js';
-import { writeUtf8 } from './utf8.js';
+import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 const BYTES_INITIAL = 16 * 1024;
 
@@ -46,9 +46,13 @@ export class Scratch {
 
   /** Appends a well-formed text as UTF-8. Throws KEELSON_RECORD_TOO_LARGE before it takes memory for it. */
   appendText(text: string): void {
-    const lengthBytes = Buffer.byteLength(text);
-    this.#check(this.at + lengthBytes);
-    this.reserve(lengthBytes);
+    const room = Math.min(this.bytes.length, this.#bytesMax) - this.at;
+    // Most texts have room whatever their characters. Measuring them would take about as long as writing them.
+    if (text.length * UTF8_BYTES_PER_UNIT_MAX > room) {
+      const lengthBytes = Buffer.byteLength(text);
+      this.#check(this.at + lengthBytes);
+      this.reserve(lengthBytes);
+    }
     this.at += writeUtf8(this.bytes, text, this.at);
   }
 
