@@ -41,7 +41,7 @@ describe('a shell from a pipe', () => {
       'const before = ns.n',
       'const lsn = await db.batch([{ type: "put", namespace: before, key: "a", value: 2 }])',
       'before.get("a") + ns.n.get("a")',
-      'await before.put("b", { namespace: { name: "n" } }) > lsn',
+      '(await before.put("b", { namespace: { name: "n" } })) > lsn && before.has("b")',
       'const more = db.namespace("more")',
       'await db.transaction((tx) => tx.in(ns.n).put("c", 3)) && 0',
       'await more.put("x", 1) > lsn',
