@@ -9,6 +9,7 @@ const COMMANDS = ['test/cli/commands.test.ts'];
 const LOAD = ['test/cli/load.test.ts'];
 const PROCESSES = ['test/cli/processes.test.ts'];
 const SHELL = ['test/cli/shell.test.ts'];
+const TERMINAL = ['test/cli/terminal.test.ts'];
 const TAGGED = ['test/cli/tagged-json.test.ts'];
 
 const mutantIn = singleMutantsOf('the command');
@@ -220,7 +221,7 @@ export const cliMutants: readonly Mutant[] = [
   mutantIn(
     'src/cli/shell/shell-code.ts',
     'a promise is not awaited',
-    SHELL,
+    TERMINAL,
     'if (/^\\s*(?:async\\s+)?(?:function|class)\\b/.test(code)) return code;',
     "if (code !== '') return code;",
   ),
