@@ -40,6 +40,7 @@ pruneDeclarations(
   path.join(ROOT, 'dist'),
   doorNames.map((name) => `${name}.d.ts`),
 );
+await writePage();
 
 function nameIn(file) {
   return /^\.\/dist\/(.*)\.js$/.exec(file)?.[1];
@@ -75,4 +76,20 @@ async function bundle(entries) {
     },
   });
   await bundled.close();
+}
+
+/** Writes the page of `keelson inspect`, and uPlot with its MIT licence, which draws the charts of the page. */
+async function writePage() {
+  const [from, to] = ['src', 'dist'].map((folder) => path.join(ROOT, folder, 'cli/inspect/page'));
+  const bundled = await rolldown({ input: path.join(from, 'page.js'), cwd: ROOT });
+  await bundled.write({ file: path.join(to, 'page.js'), format: 'esm', minify: true });
+  await bundled.close();
+  for (const name of ['index.html', 'page.css', 'icon.svg'])
+    fs.copyFileSync(path.join(from, name), path.join(to, name));
+  for (const [name, copy] of [
+    ['dist/uPlot.iife.min.js', 'uplot.js'],
+    ['dist/uPlot.min.css', 'uplot.css'],
+    ['LICENSE', 'uplot.LICENSE'],
+  ])
+    fs.copyFileSync(path.join(ROOT, 'node_modules/uplot', name), path.join(to, copy));
 }

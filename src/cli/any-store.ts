@@ -2,9 +2,12 @@
 
 import { KeelsonError } from '../errors.js';
 import {
+  type ChangeGroup,
   type Collection,
   type CustomValueEncoding,
   type KeyEncoding,
+  type Namespace,
+  type NamespaceChangesOptions,
   open,
   type Store,
 } from '../kv/index.js';
@@ -35,11 +38,11 @@ const BUILT_IN: readonly string[] = ['msgpack', 'json', 'utf8', 'bytes'];
 /** An open store, whatever its encodings are. */
 export class AnyStore {
   readonly db: Store<unknown, unknown>;
+  readonly #asked = new Set<string>();
 
   private constructor(db: Store<unknown, unknown>) {
     this.db = db;
-    // The change feed decodes by what was asked for.
-    for (const { name } of this.spaces) if (name !== '') this.in(name);
+    this.#askForNames();
   }
 
   /** Opens the store, runs `use`, and closes it. */
@@ -72,6 +75,15 @@ export class AnyStore {
     }
   }
 
+  /** Asks for each namespace once, because the change feed decodes by what was asked for. */
+  #askForNames(): void {
+    for (const { name } of this.spaces) {
+      if (name === '' || this.#asked.has(name)) continue;
+      this.in(name);
+      this.#asked.add(name);
+    }
+  }
+
   /** The store itself, whose name is '', and its namespaces. */
   get spaces(): SpaceFacts[] {
     return StoreInside.spacesOf(this.db as never);
@@ -86,6 +98,18 @@ export class AnyStore {
     const some = names.length > NAMES_MAX ? [...names.slice(0, NAMES_MAX), '…'] : names;
     const next = `${some.length === 0 ? 'It has none' : `It has ${some.join(', ')}`}; \`keelson put --create\` makes one`;
     throw new CommandError('NO_NAMESPACE', what, next);
+  }
+
+  /** Returns the changes of a namespace, or of the store itself for '', within a range. */
+  changesIn(name: string, options: NamespaceChangesOptions<unknown>): AsyncIterableIterator<ChangeGroup> {
+    if (name === '') return StoreInside.ownChangesOf(this.db as never, options);
+    return (this.in(name) as Namespace<unknown, unknown>).changes(options);
+  }
+
+  /** Shows what the owner has written since, new namespaces too. */
+  async refresh(): Promise<void> {
+    await this.db.refresh();
+    this.#askForNames();
   }
 
   /** Returns a namespace, or the store itself for ''. With `create`, the next write creates it with these encodings. */

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, Importing>> = {
   tail: async () => (await import('./commands/tail.js')).tailCommand(),
   watch: async () => (await import('./commands/watch.js')).watchCommand(),
   journal: async () => (await import('./commands/journal.js')).journalCommand(),
+  inspect: async () => (await import('./commands/inspect.js')).inspectCommand(),
   shell: async () => (await import('./commands/shell.js')).shellCommand(),
 };
 

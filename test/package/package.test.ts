@@ -76,7 +76,16 @@ describe.skipIf(peers === null)(
       );
       const pages = ['DURABILITY', 'ERRORS', 'FORMAT'].map((name) => `docs/${name}.md`);
       const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
-      expect(here.files).toEqual([...code, ...declarations, ...pages, ...others].toSorted());
+      const page = [
+        'icon.svg',
+        'index.html',
+        'page.css',
+        'page.js',
+        'uplot.LICENSE',
+        'uplot.css',
+        'uplot.js',
+      ].map((name) => `dist/cli/inspect/page/${name}`);
+      expect(here.files).toEqual([...code, ...declarations, ...pages, ...page, ...others].toSorted());
       const entries = [...doors, 'dist/cli/main', 'dist/chunks/keelson-image-thread'];
       expect(reachable(entries.map((name) => `${name}.js`)).toSorted()).toEqual(code.toSorted());
     });
