@@ -191,11 +191,12 @@ function trespassersOf(sources: readonly Source[]): string[] {
   );
 }
 
-/** The package that a floor is for. A program that does not import its door does not need it. */
-const PEERS: ReadonlyMap<Floor, string> = new Map([
-  ['langgraph', '@langchain/langgraph-checkpoint'],
-  ['level', 'abstract-level'],
-]);
+/** The packages that only a floor is for. A program that does not import its door, or load from them, needs none. */
+const PEERS: Readonly<Partial<Record<Floor, readonly string[]>>> = {
+  langgraph: ['@langchain/langgraph-checkpoint'],
+  level: ['abstract-level'],
+  cli: ['classic-level', 'lmdb'],
+};
 
 function packagesOf(some: readonly Source[]): string[] {
   const names = some
@@ -236,12 +237,16 @@ describe('the sources', () => {
 
   test('import no package that is not a dependency, and an optional peer only behind its door', () => {
     const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(readText('package.json'));
-    const others = sources.filter(({ path: file }) => !PEERS.has(floorOf(file)!));
-    expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(packagesOf(others)));
-    for (const [floor, peer] of PEERS) {
-      expect(packagesOf(sources.filter(({ path: file }) => floorOf(file) === floor))).toEqual([peer]);
-      expect(peerDependencies).toHaveProperty([peer]);
-      expect(peerDependenciesMeta[peer]).toEqual({ optional: true });
+    const floors = new Set(sources.map(({ path: file }) => floorOf(file)!));
+    for (const floor of floors) {
+      const peers = PEERS[floor] ?? [];
+      const packages = packagesOf(sources.filter(({ path: file }) => floorOf(file) === floor));
+      expect(packages).toEqual(expect.arrayContaining([...peers]));
+      expect([...Object.keys(dependencies), ...peers]).toEqual(expect.arrayContaining(packages));
+      for (const peer of peers) {
+        expect(peerDependencies).toHaveProperty([peer]);
+        expect(peerDependenciesMeta[peer]).toEqual({ optional: true });
+      }
     }
   });
 });

@@ -31,6 +31,8 @@ export interface OpenPlan {
   readonly wait?: number | undefined;
 }
 
+/** The most namespaces that a message lists. */
+const NAMES_MAX = 20;
 const BUILT_IN: readonly string[] = ['msgpack', 'json', 'utf8', 'bytes'];
 
 /** An open store, whatever its encodings are. */
@@ -58,7 +60,7 @@ export class AnyStore {
       keyEncoding: 'utf8',
       valueEncoding: 'msgpack',
     };
-    const progress = startProgress('of the store');
+    const progress = startProgress('bytes and entries');
     try {
       const db = await open(directory, {
         ...codecsOf(encodings),
@@ -92,7 +94,9 @@ export class AnyStore {
     const found = this.spaces.find((space) => space.name === name);
     if (found !== undefined) return found;
     const what = `There is no namespace ${JSON.stringify(name)} in ${this.db.directory}`;
-    const next = '`keelson stat DIR --deep` lists those that are there; `keelson put --create` makes one';
+    const names = this.spaces.flatMap((space) => (space.name === '' ? [] : [JSON.stringify(space.name)]));
+    const some = names.length > NAMES_MAX ? [...names.slice(0, NAMES_MAX), '…'] : names;
+    const next = `${some.length === 0 ? 'It has none' : `It has ${some.join(', ')}`}; \`keelson put --create\` makes one`;
     throw new CommandError('NO_NAMESPACE', what, next);
   }
 

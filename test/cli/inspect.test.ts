@@ -501,7 +501,7 @@ describe('the command', () => {
     const [url] = /http:\S+/.exec(await running.until('Ctrl-C'))!;
     const live = await listen(url);
     await live.until(/event: state/);
-    const taken = keelson(['inspect', directory, '--port', new URL(url).port]);
+    const taken = await keelson(['inspect', directory, '--port', new URL(url).port]);
     expect(taken).toMatchObject({
       code: 2,
       out: '',
@@ -514,15 +514,15 @@ describe('the command', () => {
 
   test('refuses what is no store, and a store that is damaged', async () => {
     const directory = await filled((db) => db.put('a', 'x'.repeat(100)));
-    const none = keelson(['inspect', `${directory}-none`]);
+    const none = await keelson(['inspect', `${directory}-none`]);
     expect(none).toMatchObject({ code: 3, out: '', err: expect.stringMatching(/^KEELSON_NOT_FOUND: .*\n$/) });
     const file = path.join(directory, fs.readdirSync(directory).find((name) => name.endsWith('.journal'))!);
     const bytes = fs.readFileSync(file);
     bytes.fill(99, 4096 + 60, 4096 + 61);
     fs.writeFileSync(file, bytes);
-    const damaged = keelson(['inspect', directory, '--json']);
+    const damaged = await keelson(['inspect', directory, '--json']);
     expect(damaged).toMatchObject({ code: 3, out: '' });
     expect(JSON.parse(damaged.err).error.code).toBe('KEELSON_CORRUPT');
-    expect(keelson(['inspect', directory, '--port', '65536'])).toMatchObject({ code: 2 });
+    expect(await keelson(['inspect', directory, '--port', '65536'])).toMatchObject({ code: 2 });
   });
 });

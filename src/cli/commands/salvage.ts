@@ -2,7 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { type SalvageOptions, type SalvageReport, salvage } from '../../kv/index.js';
-import { grouped, report } from '../output.js';
+import { entriesAre, report } from '../output.js';
 import { startProgress } from '../progress.js';
 import { type CommonOptions, storeCommand } from '../store-command.js';
 import { damageTable } from './verify.js';
@@ -42,6 +42,6 @@ function shown({ directory, entries, damages, missing }: SalvageReport): string 
     missing.length === 0
       ? 'Nothing that was acknowledged is missing, as far as the files show'
       : `Writes are missing in these ranges of LSNs: ${missing.map(({ lsn, lsnEnd }) => `${lsn} to ${lsnEnd}`).join(', ')}`;
-  const written = `${grouped(entries)} entries are in ${directory}`;
+  const written = `${entriesAre(entries)} in ${directory}`;
   return [written, lost, ...(damages.length === 0 ? [] : [damageTable(damages)])].join('\n');
 }
