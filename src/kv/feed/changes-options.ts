@@ -68,7 +68,7 @@ export function startOf(
   { id: ownId, oldestLsn, durableLsn, lastLsn }: FeedPlace,
 ): number {
   if (id !== undefined && id !== ownId) {
-    const text = `The LSN is from the store ${describeValue(id)}, and this is the store ${ownId}`;
+    const text = `The LSN is from the store ${id}, and this is the store ${ownId}`;
     throw new KeelsonError('KEELSON_HISTORY_GONE', text, { oldestLsn });
   }
   if (since === undefined) return lastLsn;
