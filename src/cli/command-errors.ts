@@ -33,7 +33,7 @@ const NEXT_STEPS: Partial<Record<KeelsonErrorCode, string>> = {
   KEELSON_FOREIGN: 'Check the path; nothing was changed',
   KEELSON_HISTORY_GONE: 'Give a later --since, or leave it out to see later writes only',
   KEELSON_LOCKED:
-    'Close it there first; what writes waits for that with --wait SECONDS, and what only reads works meanwhile. Only verify and salvage need a store that nobody has open: `keelson backup DIR OUT` makes one',
+    'Close it there first; commands that write wait for that with --wait SECONDS. Commands that only read do not need the lock. To verify or salvage a store that is open, make a copy of it with `keelson backup DIR OUT`',
   KEELSON_NOT_FOUND: 'Check the path; `keelson put --create` and `keelson load` make a new store',
 };
 
