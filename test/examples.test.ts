@@ -20,6 +20,7 @@ describe('examples', () => {
       'users-by-email.js',
       /^registered\nrefused: .*\nregistered\nby e-mail: Ada\nnewest first: .*\nold address: undefined · new address: Bob\n$/,
     ],
+    ['bookmarks.js', /^Killed, and 50 bookmarks are on 3 pages\.\n$/],
     ['http-workers.js', /^2 workers answered 200 reads, and each showed the write before it\.\n$/],
     ['metrics.js', /^1000 writes took \d+ flushes\.\n$/],
     [

@@ -13,6 +13,7 @@ import {
 } from '../kv/index.js';
 import { readEncodings, type SpaceFacts, StoreInside } from '../kv/internal.js';
 import { CommandError } from './command-errors.js';
+import { grouped } from './output.js';
 import { startProgress } from './progress.js';
 
 /** Keys and values of any type. */
@@ -73,6 +74,18 @@ export class AnyStore {
     } finally {
       progress.stop();
     }
+  }
+
+  /** Says on standard error where the entries are, when the store itself was asked and has none. */
+  hintAtNamespaces(namespace: string): void {
+    if (namespace !== '' || this.db.size > 0) return;
+    const full = this.spaces.filter(({ name, entries }) => name !== '' && entries > 0);
+    if (full.length === 0) return;
+    const names = full.slice(0, NAMES_MAX).map(({ name, entries }) => `${name} (${grouped(entries)})`);
+    const more = full.length > NAMES_MAX ? ' …' : '';
+    process.stderr.write(
+      `The store itself has no entries; its namespaces have: ${names.join(', ')}${more}. See -n\n`,
+    );
   }
 
   /** Asks for each namespace once, because the change feed decodes by what was asked for. */

@@ -16,6 +16,7 @@ import type { ConditionalOptions, PutOptions, TouchOptions, WriteOptions } from 
 /**
  * An operation of a batch. With `namespace`, it is one in that namespace of the same store. Without, it is one of the
  * collection whose batch() is called. So a batch that spans the store itself and a namespace is one of the store.
+ * The compiler does not check the key and the value of an operation that has a `namespace`.
  *
  * @example
  * const operations: BatchOperation<string, number>[] = [

@@ -66,6 +66,16 @@ describe('a store that nobody has open', () => {
     expect((await keelson(['del', store, 'a'])).code).toBe(1);
   });
 
+  // A new user counted 0 in a store whose entries were all in a namespace, and took them for lost.
+  test('without entries of its own says which namespaces have some', async () => {
+    const store = path.join(newFolder(), 'store');
+    const hint = 'The store itself has no entries; its namespaces have: users (1). See -n\n';
+    await keelson(['put', store, 'a', '1', '--create', '-n', 'users']);
+    expect(await keelson(['count', store])).toEqual({ code: 0, out: '0\n', err: hint });
+    expect(await keelson(['scan', store])).toEqual({ code: 0, out: '', err: hint });
+    expect(await keelson(['count', store, '-n', 'users'])).toEqual({ code: 0, out: '1\n', err: '' });
+  });
+
   test('is told by its headers, and with --deep by all', async () => {
     const store = path.join(newFolder(), 'store');
     await makeStore(store);

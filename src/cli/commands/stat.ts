@@ -110,7 +110,7 @@ function segmentTable(segments: StoreHeaders['segments']): string {
       file,
       startLsn ?? (why === null ? 'empty' : '?'),
       bytes,
-      why ?? (isSealed ? 'closed' : 'open, full or left by a kill'),
+      why ?? (isSealed ? 'sealed' : 'not sealed'),
     ]),
   );
 }

@@ -128,7 +128,7 @@ export const showFiles = latest(async (signal) => {
         segmentButton(sequence),
         startLsn ?? '–',
         bytesText(bytes),
-        why ?? (startLsn === null ? 'empty' : isSealed ? 'closed' : 'open, full or left by a kill'),
+        why ?? (startLsn === null ? 'empty' : isSealed ? 'sealed' : 'not sealed'),
       ]),
     ),
   );
