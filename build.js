@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { rolldown } from 'rolldown';
+import { pruneDeclarations } from './prune-declarations.js';
 
 const ROOT = import.meta.dirname;
 const COMPILER = path.join(ROOT, 'node_modules/typescript/bin/tsc');
@@ -35,7 +36,11 @@ await bundle([[`${CHUNKS}/keelson-image-thread`, 'kv/image/keelson-image-thread'
 const parameters = ['--project', 'tsconfig.build.json', ...process.argv.slice(2)];
 process.exitCode =
   spawnSync(process.execPath, [COMPILER, ...parameters], { cwd: ROOT, stdio: 'inherit' }).status ?? 1;
-removeUnreachable();
+pruneDeclarations(
+  path.join(ROOT, 'dist'),
+  doorNames.map((name) => `${name}.d.ts`),
+);
+await writePage();
 
 function nameIn(file) {
   return /^\.\/dist\/(.*)\.js$/.exec(file)?.[1];
@@ -73,18 +78,18 @@ async function bundle(entries) {
   await bundled.close();
 }
 
-/** Removes the declarations that are not imported from those of a door, directly or not. */
-function removeUnreachable() {
-  const reached = new Set(doorNames.map((name) => path.join(ROOT, 'dist', `${name}.d.ts`)));
-  for (const file of reached) {
-    for (const [, specifier] of fs
-      .readFileSync(file, 'utf8')
-      .matchAll(/(?:from |import\(|import )['"](\..*?)\.js['"]/g)) {
-      reached.add(path.resolve(path.dirname(file), `${specifier}.d.ts`));
-    }
-  }
-  for (const name of fs.readdirSync(path.join(ROOT, 'dist'), { recursive: true })) {
-    const file = path.join(ROOT, 'dist', name);
-    if (file.endsWith('.d.ts') && !reached.has(file)) fs.rmSync(file);
-  }
+/** Writes the page of `keelson inspect`, and uPlot with its MIT licence, which draws the charts of the page. */
+async function writePage() {
+  const [from, to] = ['src', 'dist'].map((folder) => path.join(ROOT, folder, 'cli/inspect/page'));
+  const bundled = await rolldown({ input: path.join(from, 'page.js'), cwd: ROOT });
+  await bundled.write({ file: path.join(to, 'page.js'), format: 'esm', minify: true });
+  await bundled.close();
+  for (const name of ['index.html', 'page.css', 'icon.svg'])
+    fs.copyFileSync(path.join(from, name), path.join(to, name));
+  for (const [name, copy] of [
+    ['dist/uPlot.iife.min.js', 'uplot.js'],
+    ['dist/uPlot.min.css', 'uplot.css'],
+    ['LICENSE', 'uplot.LICENSE'],
+  ])
+    fs.copyFileSync(path.join(ROOT, 'node_modules/uplot', name), path.join(to, copy));
 }

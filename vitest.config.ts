@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What takes longest, from the longest: one of them that begins last would leave the other cores without work. */
 const FIRST = [
+  'test/examples/durable-streams.test.ts',
   'test/simulation/store-crashes.test.ts',
   'test/native/teardown.test.ts',
   'test/simulation/store-faults.test.ts',
@@ -27,7 +28,7 @@ const FIRST = [
 
 /** Words of a file that looks at its process, or changes it, for more than a test. Such a file has one of its own. */
 const OF_A_PROCESS =
-  /node:(vm|worker_threads|child_process|async_hooks)|process\.|globalThis|runProgram|\/proc\/|openDescriptors|WeakRef|vi\.(mock|hoisted|stub|spyOn|useFake|resetModules)|defineProperty\(|\.prototype\.\w+ = |gc\(/;
+  /node:(vm|worker_threads|child_process|async_hooks)|process\.|globalThis|runProgram|command-tools|\/proc\/|openDescriptors|WeakRef|vi\.(mock|hoisted|stub|spyOn|useFake|resetModules)|defineProperty\(|\.prototype\.\w+ = |gc\(/;
 
 /** The others follow one another in processes that start, and load the store, but once. */
 const SHARING = fs

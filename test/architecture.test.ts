@@ -108,9 +108,10 @@ function importViolation(from: string, specifier: string): string | null {
   const floor = floorOf(from);
   if (floor === null) return `${from} is on no floor`;
   if (SYSTEM_MODULES.includes(specifier)) {
-    // A dump is a file of the command, and none of a store.
-    const isDump = specifier === 'node:fs' && from === 'src/cli/text-files.ts';
-    return isDump || ((specifier === 'node:fs' || specifier === 'node:net') && floor === 'storage')
+    // A dump and the page of inspect are files of the command, and none of a store.
+    const isOwn =
+      specifier === 'node:fs' && ['src/cli/text-files.ts', 'src/cli/inspect/page-files.ts'].includes(from);
+    return isOwn || ((specifier === 'node:fs' || specifier === 'node:net') && floor === 'storage')
       ? null
       : `${from} imports ${specifier}`;
   }
@@ -190,11 +191,12 @@ function trespassersOf(sources: readonly Source[]): string[] {
   );
 }
 
-/** The package that a floor is for. A program that does not import its door does not need it. */
-const PEERS: ReadonlyMap<Floor, string> = new Map([
-  ['langgraph', '@langchain/langgraph-checkpoint'],
-  ['level', 'abstract-level'],
-]);
+/** The packages that only a floor is for. A program that does not import its door, or load from them, needs none. */
+const PEERS: Readonly<Partial<Record<Floor, readonly string[]>>> = {
+  langgraph: ['@langchain/langgraph-checkpoint'],
+  level: ['abstract-level'],
+  cli: ['classic-level', 'lmdb'],
+};
 
 function packagesOf(some: readonly Source[]): string[] {
   const names = some
@@ -235,12 +237,16 @@ describe('the sources', () => {
 
   test('import no package that is not a dependency, and an optional peer only behind its door', () => {
     const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(readText('package.json'));
-    const others = sources.filter(({ path: file }) => !PEERS.has(floorOf(file)!));
-    expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(packagesOf(others)));
-    for (const [floor, peer] of PEERS) {
-      expect(packagesOf(sources.filter(({ path: file }) => floorOf(file) === floor))).toEqual([peer]);
-      expect(peerDependencies).toHaveProperty([peer]);
-      expect(peerDependenciesMeta[peer]).toEqual({ optional: true });
+    const floors = new Set(sources.map(({ path: file }) => floorOf(file)!));
+    for (const floor of floors) {
+      const peers = PEERS[floor] ?? [];
+      const packages = packagesOf(sources.filter(({ path: file }) => floorOf(file) === floor));
+      expect(packages).toEqual(expect.arrayContaining([...peers]));
+      expect([...Object.keys(dependencies), ...peers]).toEqual(expect.arrayContaining(packages));
+      for (const peer of peers) {
+        expect(peerDependencies).toHaveProperty([peer]);
+        expect(peerDependenciesMeta[peer]).toEqual({ optional: true });
+      }
     }
   });
 });
@@ -331,7 +337,7 @@ describe('the package', () => {
     expect(fs.existsSync(path.join(ROOT, 'binding.gyp'))).toBe(false);
   });
 
-  const locked = ['.', 'bench', 'test/package/peers', 'test/package/runtimes'];
+  const locked = ['.', 'bench', ...['checkers', 'peers', 'runtimes'].map((name) => `test/package/${name}`)];
 
   test.each(locked)('is locked by contents, not by the address of a registry: %s', (folder) => {
     const lock = readText(path.join(folder, 'package-lock.json'));

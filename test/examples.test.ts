@@ -20,6 +20,7 @@ describe('examples', () => {
       'users-by-email.js',
       /^registered\nrefused: .*\nregistered\nby e-mail: Ada\nnewest first: .*\nold address: undefined · new address: Bob\n$/,
     ],
+    ['bookmarks.js', /^Killed, and 50 bookmarks are on 3 pages\.\n$/],
     ['http-workers.js', /^2 workers answered 200 reads, and each showed the write before it\.\n$/],
     ['metrics.js', /^1000 writes took \d+ flushes\.\n$/],
     [
@@ -33,6 +34,11 @@ describe('examples', () => {
       /^a ferry to Ithaca \/ I would book: a ferry to Ithaca \/ yes \/ It is booked\. \(5 checkpoints\)\n$/,
     ],
     ['search-index.js', /^2 and 2 groups were applied, each once; 'sea' is in b2\.\n$/],
+    ['cart.js', /^\d{3} crashes: no event was lost, and each was projected once\.\n$/],
+    [
+      'rate-limit.js',
+      /^20 of 30 requests were allowed across a kill; 2 clients stayed away and left nothing\.\n$/,
+    ],
     ['live-page.js', /^3 clients were sent \d+, \d+, \d+ lists, and each saw the last of 102 messages\.\n$/],
     [
       'sessions.js',

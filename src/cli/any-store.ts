@@ -2,14 +2,18 @@
 
 import { KeelsonError } from '../errors.js';
 import {
+  type ChangeGroup,
   type Collection,
   type CustomValueEncoding,
   type KeyEncoding,
+  type Namespace,
+  type NamespaceChangesOptions,
   open,
   type Store,
 } from '../kv/index.js';
 import { readEncodings, type SpaceFacts, StoreInside } from '../kv/internal.js';
 import { CommandError } from './command-errors.js';
+import { grouped } from './output.js';
 import { startProgress } from './progress.js';
 
 /** Keys and values of any type. */
@@ -28,16 +32,18 @@ export interface OpenPlan {
   readonly wait?: number | undefined;
 }
 
+/** The most namespaces that a message lists. */
+const NAMES_MAX = 20;
 const BUILT_IN: readonly string[] = ['msgpack', 'json', 'utf8', 'bytes'];
 
 /** An open store, whatever its encodings are. */
 export class AnyStore {
   readonly db: Store<unknown, unknown>;
+  readonly #asked = new Set<string>();
 
   private constructor(db: Store<unknown, unknown>) {
     this.db = db;
-    // The change feed decodes by what was asked for.
-    for (const { name } of this.spaces) if (name !== '') this.in(name);
+    this.#askForNames();
   }
 
   /** Opens the store, runs `use`, and closes it. */
@@ -55,7 +61,7 @@ export class AnyStore {
       keyEncoding: 'utf8',
       valueEncoding: 'msgpack',
     };
-    const progress = startProgress('of the store');
+    const progress = startProgress('bytes and entries');
     try {
       const db = await open(directory, {
         ...codecsOf(encodings),
@@ -70,6 +76,27 @@ export class AnyStore {
     }
   }
 
+  /** Says on standard error where the entries are, when the store itself was asked and has none. */
+  hintAtNamespaces(namespace: string): void {
+    if (namespace !== '' || this.db.size > 0) return;
+    const full = this.spaces.filter(({ name, entries }) => name !== '' && entries > 0);
+    if (full.length === 0) return;
+    const names = full.slice(0, NAMES_MAX).map(({ name, entries }) => `${name} (${grouped(entries)})`);
+    const more = full.length > NAMES_MAX ? ' …' : '';
+    process.stderr.write(
+      `The store itself has no entries; its namespaces have: ${names.join(', ')}${more}. See -n\n`,
+    );
+  }
+
+  /** Asks for each namespace once, because the change feed decodes by what was asked for. */
+  #askForNames(): void {
+    for (const { name } of this.spaces) {
+      if (name === '' || this.#asked.has(name)) continue;
+      this.in(name);
+      this.#asked.add(name);
+    }
+  }
+
   /** The store itself, whose name is '', and its namespaces. */
   get spaces(): SpaceFacts[] {
     return StoreInside.spacesOf(this.db as never);
@@ -80,8 +107,22 @@ export class AnyStore {
     const found = this.spaces.find((space) => space.name === name);
     if (found !== undefined) return found;
     const what = `There is no namespace ${JSON.stringify(name)} in ${this.db.directory}`;
-    const next = '`keelson stat DIR --deep` lists those that are there; `keelson put --create` makes one';
+    const names = this.spaces.flatMap((space) => (space.name === '' ? [] : [JSON.stringify(space.name)]));
+    const some = names.length > NAMES_MAX ? [...names.slice(0, NAMES_MAX), '…'] : names;
+    const next = `${some.length === 0 ? 'It has none' : `It has ${some.join(', ')}`}; \`keelson put --create\` makes one`;
     throw new CommandError('NO_NAMESPACE', what, next);
+  }
+
+  /** Returns the changes of a namespace, or of the store itself for '', within a range. */
+  changesIn(name: string, options: NamespaceChangesOptions<unknown>): AsyncIterableIterator<ChangeGroup> {
+    if (name === '') return StoreInside.ownChangesOf(this.db as never, options);
+    return (this.in(name) as Namespace<unknown, unknown>).changes(options);
+  }
+
+  /** Shows what the owner has written since, new namespaces too. */
+  async refresh(): Promise<void> {
+    await this.db.refresh();
+    this.#askForNames();
   }
 
   /** Returns a namespace, or the store itself for ''. With `create`, the next write creates it with these encodings. */

@@ -1,12 +1,27 @@
 // The errors of the command: one line with a code and the next step, and an exit code. Pure.
 
-import { isKeelsonError, type KeelsonErrorCode, nextStepOf, whatHappened } from '../errors.js';
+import {
+  isKeelsonError,
+  type KeelsonError,
+  type KeelsonErrorCode,
+  nextStepOf,
+  whatHappened,
+} from '../errors.js';
 
 /** The exit codes, which docs/guide/command.md documents. */
 export const EXIT = { done: 0, no: 1, misuse: 2, failed: 3, locked: 4 } as const;
 
 /** The code of an error of the command itself. */
-export type CommandErrorCode = 'USAGE' | 'MALFORMED' | 'NO_NAMESPACE' | 'DIFFERENT' | 'CUT_OFF';
+export type CommandErrorCode =
+  | 'USAGE'
+  | 'MALFORMED'
+  | 'NO_NAMESPACE'
+  | 'DIFFERENT'
+  | 'CUT_OFF'
+  | 'SOURCE'
+  | 'NO_PACKAGE'
+  | 'READ_ONLY'
+  | 'THROWN';
 
 /** An error of the command itself. Neither text ends with a full stop. */
 export class CommandError extends Error {
@@ -32,8 +47,6 @@ const NEXT_STEPS: Partial<Record<KeelsonErrorCode, string>> = {
     'Delete nothing; `keelson verify DIR` names every damaged place, and `keelson salvage DIR OUT` writes all that is whole into a new store',
   KEELSON_FOREIGN: 'Check the path; nothing was changed',
   KEELSON_HISTORY_GONE: 'Give a later --since, or leave it out to see later writes only',
-  KEELSON_LOCKED:
-    'Close it there first; what writes waits for that with --wait SECONDS, and what only reads works meanwhile. Only verify and salvage need a store that nobody has open: `keelson backup DIR OUT` makes one',
   KEELSON_NOT_FOUND: 'Check the path; `keelson put --create` and `keelson load` make a new store',
 };
 
@@ -45,16 +58,25 @@ export interface ErrorReport {
   readonly exitCode: number;
 }
 
-/** Returns the report of whatever was thrown. */
-export function reportOf(error: unknown): ErrorReport {
+const WAIT = 'Close it there first, or give --wait SECONDS to wait for that; reading works meanwhile';
+const COPY_FIRST = 'Close it there first, or examine a copy, which `keelson backup DIR OUT` makes meanwhile';
+/** The commands that need a store that nobody has open, and do not wait for that. */
+const EXAMINING = ['verify', 'salvage'];
+
+function nextOf(error: KeelsonError, command: string): string {
+  if (error.code !== 'KEELSON_LOCKED') return NEXT_STEPS[error.code] ?? nextStepOf(error);
+  // Nobody can close a store whose owner is not known.
+  if (/from here|lock file was removed/.test(error.message)) return nextStepOf(error);
+  return EXAMINING.includes(command) ? COPY_FIRST : WAIT;
+}
+
+/** Returns the report of whatever a command has thrown. */
+export function reportOf(error: unknown, command = ''): ErrorReport {
   if (error instanceof CommandError) return error;
   if (isKeelsonError(error)) {
     const { code } = error;
-    // Only an open knows --wait. An examination says what to do instead.
-    const isOwned = code === 'KEELSON_LOCKED' && !/from here|lock file was removed/.test(error.message);
-    const next = code !== 'KEELSON_LOCKED' || isOwned ? NEXT_STEPS[code] : undefined;
     const exitCode = code === 'KEELSON_LOCKED' ? EXIT.locked : EXIT.failed;
-    return { code, what: whatHappened(error), next: next ?? nextStepOf(error), exitCode };
+    return { code, what: whatHappened(error), next: nextOf(error, command), exitCode };
   }
   if (error instanceof TypeError || error instanceof RangeError) {
     const next = 'See `keelson help` and the help of the command';

@@ -2,7 +2,7 @@
 
 import type { SpaceFacts } from '../kv/internal.js';
 import { CommandError } from './command-errors.js';
-import { fromTagged, taggedText } from './tagged-json.js';
+import { fromTagged, mayHoldTags, toTagged } from './tagged-json.js';
 
 /** A later version is one that this code does not read. */
 const VERSION = 1;
@@ -22,10 +22,11 @@ export interface DumpHeader {
 
 /** An entry of a dump. */
 export interface DumpEntry {
-  readonly namespace: string;
+  /** Left out, or '', for the store itself. */
+  readonly namespace?: string | undefined;
   readonly key: unknown;
   readonly value: unknown;
-  readonly expiresAt?: number;
+  readonly expiresAt?: number | undefined;
 }
 
 /** Returns the first line of a dump. */
@@ -35,15 +36,18 @@ export function headerLine(header: DumpHeader): string {
 
 /** Returns the line of an entry. `namespace` is left out for the store itself. */
 export function entryLine({ namespace, key, value, expiresAt }: DumpEntry): string {
-  const place = namespace === '' ? '' : `"namespace":${JSON.stringify(namespace)},`;
-  const end = expiresAt === undefined ? '' : `,"expiresAt":${expiresAt}`;
-  return `{${place}"key":${taggedText(key)},"value":${taggedText(value)}${end}}`;
+  // A property that is undefined is left out.
+  const place = namespace === '' ? undefined : namespace;
+  return JSON.stringify({ namespace: place, key: toTagged(key), value: toTagged(value), expiresAt });
 }
 
 /** Reads the first line of a dump. */
 export function readHeader(line: string): DumpHeader {
   const header = parseLine(line, 1) as { keelson?: unknown; version?: unknown } & DumpHeader;
-  if (header.keelson !== 'dump') throw malformed(1, 'is not the header of a dump');
+  if (header.keelson !== 'dump') {
+    const next = 'Load what `keelson dump` wrote, or give --from json for a JSON file';
+    throw new CommandError('MALFORMED', 'Line 1 is not the header of a dump', next);
+  }
   if (header.version !== VERSION) {
     const what = `The dump has version ${header.version}; this keelson reads version ${VERSION}`;
     throw new CommandError(
@@ -55,7 +59,7 @@ export function readHeader(line: string): DumpHeader {
   const { id, lsn, entries, namespaces } = header;
   const isWhole =
     Number.isSafeInteger(entries) && Array.isArray(namespaces) && namespaces.every(areEncodings);
-  if (!isWhole || namespaces[0]?.name !== '') throw malformed(1, 'is a header that lacks something');
+  if (!isWhole || namespaces[0]?.name !== '') throw malformed('Line 1', 'is a header that lacks something');
   return { id, lsn, entries, namespaces };
 }
 
@@ -67,20 +71,26 @@ const FIELDS = ['namespace', 'key', 'value', 'expiresAt'];
 
 /** Reads the line of an entry. Throws MALFORMED with the number of the line. */
 export function readEntry(line: string, number: number): DumpEntry {
-  const { namespace = '', ...rest } = parseLine(line, number) as Partial<DumpEntry>;
-  const wrong = Object.keys(rest).find((name) => !FIELDS.includes(name));
-  if (wrong !== undefined) throw malformed(number, `has an unknown field ${JSON.stringify(wrong)}`);
-  const { expiresAt } = rest;
-  if (typeof namespace !== 'string') throw malformed(number, 'has a namespace that is no string');
-  if (!('key' in rest) || !('value' in rest)) throw malformed(number, 'has no key or no value');
+  return entryOf(parseLine(line, number), `Line ${number}`, mayHoldTags(line));
+}
+
+/** Returns the entry of an object of JSON, which it may keep. `place` names the object in an error. */
+export function entryOf(json: object, place: string, mayBeTagged: boolean): DumpEntry {
+  const { namespace, key, value, expiresAt } = json as Partial<DumpEntry>;
+  // `for`-`in` makes no array of the names.
+  for (const name in json)
+    if (!FIELDS.includes(name)) throw malformed(place, `has an unknown field ${JSON.stringify(name)}`);
+  if (namespace !== undefined && typeof namespace !== 'string')
+    throw malformed(place, 'has a namespace that is no string');
+  if (key === undefined || value === undefined) throw malformed(place, 'has no key or no value');
   if (expiresAt !== undefined && !Number.isFinite(expiresAt))
-    throw malformed(number, 'has no time as expiresAt');
+    throw malformed(place, 'has no time as expiresAt');
+  if (!mayBeTagged) return json as DumpEntry;
   try {
-    const entry = { namespace, key: fromTagged(rest.key), value: fromTagged(rest.value) };
-    return expiresAt === undefined ? entry : { ...entry, expiresAt };
+    return { namespace, key: fromTagged(key), value: fromTagged(value), expiresAt };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    throw new CommandError('MALFORMED', `Line ${number}: ${error.what}`, error.next);
+    throw new CommandError('MALFORMED', `${place}: ${error.what}`, error.next);
   }
 }
 
@@ -89,12 +99,12 @@ function parseLine(line: string, number: number): object {
   try {
     json = JSON.parse(line);
   } catch {
-    throw malformed(number, 'is cut off, or no JSON');
+    throw malformed(`Line ${number}`, 'is cut off, or no JSON');
   }
   if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json;
-  throw malformed(number, 'is no JSON object');
+  throw malformed(`Line ${number}`, 'is no JSON object');
 }
 
-function malformed(number: number, what: string): CommandError {
-  return new CommandError('MALFORMED', `Line ${number} ${what}`, 'Mend the line, or make the dump again');
+function malformed(place: string, what: string): CommandError {
+  return new CommandError('MALFORMED', `${place} ${what}`, 'Mend it, or make the dump again');
 }

@@ -1,54 +1,47 @@
 // The program: all commands, and what an error of any of them prints and exits with.
 
 import { Command, CommanderError } from 'commander';
-import { EXIT, lineOf, reportOf } from './command-errors.js';
-import { backupCommand } from './commands/backup.js';
-import { compactCommand } from './commands/compact.js';
-import { countCommand } from './commands/count.js';
-import { delCommand } from './commands/del.js';
-import { dumpCommand } from './commands/dump.js';
-import { getCommand } from './commands/get.js';
-import { journalCommand } from './commands/journal.js';
-import { loadCommand } from './commands/load.js';
-import { putCommand } from './commands/put.js';
-import { salvageCommand } from './commands/salvage.js';
-import { scanCommand } from './commands/scan.js';
-import { shellCommand } from './commands/shell.js';
-import { statCommand } from './commands/stat.js';
-import { tailCommand } from './commands/tail.js';
-import { verifyCommand } from './commands/verify.js';
-import { watchCommand } from './commands/watch.js';
+import { type ErrorReport, EXIT, lineOf, reportOf } from './command-errors.js';
+import { packageVersion } from './text-files.js';
 
-const COMMANDS: readonly (() => Command)[] = [
-  getCommand,
-  putCommand,
-  delCommand,
-  scanCommand,
-  countCommand,
-  statCommand,
-  verifyCommand,
-  salvageCommand,
-  backupCommand,
-  compactCommand,
-  dumpCommand,
-  loadCommand,
-  tailCommand,
-  watchCommand,
-  journalCommand,
-  shellCommand,
-];
+/** Imports a command. Imports take most of the time of a short command. */
+type Importing = () => Promise<Command>;
 
-/** Returns the program with its commands. */
-export function keelsonProgram(): Command {
-  const program = new Command('keelson').description(
-    'Look into, change, check and copy Keelson stores. A command that only reads works beside a live owner.',
-  );
-  for (const make of COMMANDS) program.addCommand(make());
+/** The commands in the order of the help. */
+const COMMANDS: Readonly<Record<string, Importing>> = {
+  get: async () => (await import('./commands/get.js')).getCommand(),
+  put: async () => (await import('./commands/put.js')).putCommand(),
+  del: async () => (await import('./commands/del.js')).delCommand(),
+  scan: async () => (await import('./commands/scan.js')).scanCommand(),
+  count: async () => (await import('./commands/count.js')).countCommand(),
+  stat: async () => (await import('./commands/stat.js')).statCommand(),
+  verify: async () => (await import('./commands/verify.js')).verifyCommand(),
+  salvage: async () => (await import('./commands/salvage.js')).salvageCommand(),
+  backup: async () => (await import('./commands/backup.js')).backupCommand(),
+  compact: async () => (await import('./commands/compact.js')).compactCommand(),
+  dump: async () => (await import('./commands/dump.js')).dumpCommand(),
+  load: async () => (await import('./commands/load.js')).loadCommand(),
+  tail: async () => (await import('./commands/tail.js')).tailCommand(),
+  watch: async () => (await import('./commands/watch.js')).watchCommand(),
+  journal: async () => (await import('./commands/journal.js')).journalCommand(),
+  inspect: async () => (await import('./commands/inspect.js')).inspectCommand(),
+  shell: async () => (await import('./commands/shell.js')).shellCommand(),
+};
+
+/** Returns the program with its commands, or with the one that is named. */
+export async function keelsonProgram(name?: string): Promise<Command> {
+  const program = new Command('keelson')
+    .description(
+      'Look into, change, check and copy Keelson stores. What only reads works beside a live owner.',
+    )
+    .version(packageVersion(), '-V, --version', 'print the version');
+  const named = name !== undefined && Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : null;
+  for (const load of named ?? Object.values(COMMANDS)) program.addCommand(await load());
   for (const command of [program, ...program.commands]) {
     command
       .exitOverride()
       .configureOutput({ outputError: () => {} })
-      .configureHelp({ helpWidth: 100 });
+      .configureHelp({ helpWidth: 100, subcommandTerm: termOf });
   }
   program.addHelpText(
     'after',
@@ -57,29 +50,34 @@ export function keelsonProgram(): Command {
   return program;
 }
 
+/** Returns a command in the list of commands, as in `get <dir> <key>`. */
+function termOf(command: Command): string {
+  const { registeredArguments } = command;
+  const names = registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`));
+  return [command.name(), ...names].join(' ');
+}
+
 /** Runs the program with the arguments of a process, and sets its exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
   try {
-    await keelsonProgram().parseAsync(argv);
+    const program = await keelsonProgram(argv[2]);
+    await program.parseAsync(argv);
   } catch (error) {
-    const report = error instanceof CommanderError ? usageReport(error) : reportOf(error);
+    const report = error instanceof CommanderError ? usageReport(error, argv[2]) : reportOf(error, argv[2]);
+    process.exitCode = report === null ? (error as CommanderError).exitCode && EXIT.misuse : report.exitCode;
     if (report === null) return;
-    process.exitCode = report.exitCode;
     process.stderr.write(`${lineOf(report, argv.includes('--json'))}\n`);
   }
 }
 
-/** Returns the report of what commander refuses, or null when it has printed help that was asked for. */
-function usageReport(error: CommanderError): ReturnType<typeof reportOf> | null {
-  if (error.exitCode === 0) return null;
-  const what =
-    error.code === 'commander.help'
-      ? 'No command is given'
-      : error.message.replace(/^error: /, '').replace(/\.$/, '');
-  return {
-    code: 'USAGE',
-    what,
-    next: 'See `keelson help` and `keelson help COMMAND`',
-    exitCode: EXIT.misuse,
-  };
+/** Returns the report of what commander refuses, or null when it has printed help. */
+function usageReport(
+  { code, exitCode, message }: CommanderError,
+  command: string | undefined,
+): ErrorReport | null {
+  if (exitCode === 0 || code === 'commander.help') return null;
+  const what = message.replace(/^error: /, '').replace(/\.$/, '');
+  const isKnown = command !== undefined && Object.hasOwn(COMMANDS, command);
+  const next = isKnown ? `See \`keelson help ${command}\`` : 'See `keelson help`';
+  return { code: 'USAGE', what, next, exitCode: EXIT.misuse };
 }

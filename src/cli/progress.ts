@@ -1,6 +1,6 @@
 // Progress on a terminal, with the rate and the time that is left. Silent when standard error is no terminal.
 
-import { Presets, SingleBar } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
 
 /** Shows how far a command is. */
 export interface Progress {
@@ -9,23 +9,37 @@ export interface Progress {
 }
 
 const SILENT: Progress = { update() {}, stop() {} };
+/** Work that is done sooner shows no bar. */
+const QUICK_MS = 300;
 
 /** Starts to show progress. `unit` is the plural of what is counted. */
 export function startProgress(unit: string): Progress {
   if (!process.stderr.isTTY) return SILENT;
-  const format = `{bar} {percentage}% | {value}/{total} ${unit} | {rate}/s | {eta_formatted} left`;
-  const bar = new SingleBar(
-    { format, stream: process.stderr, clearOnComplete: true, etaBuffer: 100 },
-    Presets.rect,
-  );
   const startedMs = performance.now();
-  bar.start(1, 0, { rate: '?' });
+  let bar: SingleBar | null = null;
+  let isWanted = false;
+  const makeBar = async (total: number) => {
+    const { Presets, SingleBar: Bar } = await import('cli-progress');
+    if (!isWanted) return;
+    const format = `{bar} {percentage}% | {value}/{total} ${unit} | {rate}/s | {eta_formatted} left`;
+    const options = { format, stream: process.stderr, clearOnComplete: true, etaBuffer: 100, linewrap: true };
+    bar = new Bar(options, Presets.rect);
+    bar.start(total, 0, { rate: '?' });
+  };
   return {
     update(done, total) {
-      const seconds = (performance.now() - startedMs) / 1000;
-      bar.setTotal(total);
-      bar.update(done, { rate: Math.round(done / seconds) });
+      const ms = performance.now() - startedMs;
+      if (bar !== null) {
+        bar.setTotal(total);
+        bar.update(done, { rate: Math.round((done / ms) * 1000) });
+      } else if (ms > QUICK_MS && !isWanted) {
+        isWanted = true;
+        void makeBar(total);
+      }
     },
-    stop: () => bar.stop(),
+    stop() {
+      isWanted = false;
+      bar?.stop();
+    },
   };
 }

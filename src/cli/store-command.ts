@@ -53,13 +53,23 @@ function parseSeconds(text: string): number {
 
 /** Returns the options for what is made when it is not there. */
 export function createOptions(): Option[] {
+  const [key, value] = encodingOptions('what is made');
   return [
     new Option('--create', 'make the store or the namespace when it is not there'),
-    new Option('--key-encoding <name>', 'the keys of what is made')
-      .choices(['utf8', 'bytes', 'tuple'])
-      .default('utf8'),
-    new Option('--value-encoding <name>', 'the values of what is made')
-      .choices(['msgpack', 'json', 'utf8', 'bytes'])
-      .default('msgpack'),
+    key.default('utf8'),
+    value.default('msgpack'),
+  ];
+}
+
+/** Returns the options for the encodings of `what`, without defaults. */
+export function encodingOptions(what: string): [Option, Option] {
+  return [
+    new Option('--key-encoding <name>', `the keys of ${what}`).choices(['utf8', 'bytes', 'tuple']),
+    new Option('--value-encoding <name>', `the values of ${what}`).choices([
+      'msgpack',
+      'json',
+      'utf8',
+      'bytes',
+    ]),
   ];
 }

@@ -25,11 +25,20 @@ function numberName(value: number): string {
 
 function objectToTagged(value: object): unknown {
   if (Array.isArray(value)) return value.map(toTagged);
+  if (Object.getPrototypeOf(value) !== Object.prototype) return instanceToTagged(value);
+  return plainToTagged(value);
+}
+
+function instanceToTagged(value: object): unknown {
   if (Buffer.isBuffer(value)) return { $buffer: value.toString('base64') };
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
   if (value instanceof Date) return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() };
   if (value instanceof Map) return { $map: Array.from(value, (pair) => pair.map(toTagged)) };
   if (value instanceof Set) return { $set: Array.from(value, toTagged) };
+  return plainToTagged(value);
+}
+
+function plainToTagged(value: object): unknown {
   const names = Object.keys(value);
   const changes: [string, unknown][] = [];
   for (const name of names) {
@@ -54,9 +63,15 @@ export function fromTagged(json: unknown): unknown {
     : plainFromTagged(json);
 }
 
-/** Returns an object whose properties are decoded. Own properties named __proto__ stay properties. */
+/** Decodes the properties of an object in place. One named __proto__ is its own, as JSON.parse() makes it. */
 function plainFromTagged(json: object): object {
-  return Object.fromEntries(Object.entries(json).map(([name, item]) => [name, fromTagged(item)]));
+  for (const [name, item] of Object.entries(json)) (json as Record<string, unknown>)[name] = fromTagged(item);
+  return json;
+}
+
+/** Returns false when a text of tagged JSON has no tag, which is quick to tell. JSON may write $ as \u0024, too. */
+export function mayHoldTags(text: string): boolean {
+  return text.includes('$') || text.includes('\\u0024');
 }
 
 const NUMBERS: Readonly<Record<string, number>> = {

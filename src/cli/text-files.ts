@@ -2,10 +2,13 @@
 
 import { once } from 'node:events';
 import {
+  closeSync,
   createReadStream,
   createWriteStream,
   fsyncSync,
   openSync,
+  readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -16,6 +19,10 @@ import { LineWriter } from './output.js';
 /** Standard input or output in the place of a file. */
 const STANDARD = '-';
 const NEWLINE = 10;
+/** The signals that a person or a system ends a command with. */
+const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Lines are made while so many bytes of a dump are being written. */
+const AHEAD_BYTES = 1024 * 1024;
 
 /** Lines that stand together, and the number of the first one, from 1. */
 export interface LinePiece {
@@ -33,7 +40,7 @@ export class LineReader {
 
   constructor(path: string) {
     this.bytes = path === STANDARD ? null : statSync(path).size;
-    this.#input = path === STANDARD ? process.stdin : createReadStream(path, { highWaterMark: 1024 * 1024 });
+    this.#input = inputOf(path);
   }
 
   /** Yields all lines in pieces. Throws MALFORMED with the number of a line that is no UTF-8. */
@@ -56,6 +63,10 @@ export class LineReader {
     const last = Buffer.concat(rest);
     if (last.length > 0) yield { lines: linesOf(last, first), first, bytesRead };
   }
+}
+
+function inputOf(path: string): AsyncIterable<Buffer> {
+  return path === STANDARD ? process.stdin : createReadStream(path, { highWaterMark: 1024 * 1024 });
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -87,16 +98,47 @@ function isUtf8(bytes: Buffer): boolean {
   }
 }
 
-/** Returns all that standard input says. */
-export async function readAllInput(): Promise<string> {
+/** The longest text that is read as one string: Node.js makes no longer ones. */
+const TEXT_BYTES_MAX = 512 * 1024 * 1024 - 64;
+
+/** Returns the text of a whole file, or of standard input for `-`, without a byte order mark. */
+export async function readText(path: string): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
+  let bytes = 0;
+  for await (const chunk of inputOf(path)) {
+    bytes += chunk.length;
+    if (bytes > TEXT_BYTES_MAX) {
+      const next = 'Make lines of a dump of it, which are read one by one';
+      throw new CommandError('MALFORMED', `${shownPath(path)} has more than 512 MiB`, next);
+    }
+    chunks.push(chunk);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new CommandError('MALFORMED', `${shownPath(path)} is no UTF-8`, 'Write it as UTF-8');
+  }
+}
+
+/** Returns the names in a directory, or null when `path` is none. */
+export function namesIn(path: string): string[] | null {
+  return path !== STANDARD && statSync(path).isDirectory() ? readdirSync(path) : null;
+}
+
+/** Returns the version of this package. */
+export function packageVersion(): string {
+  // From src/cli and from the build, which is as deep.
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function shownPath(path: string): string {
+  return path === STANDARD ? 'Standard input' : path;
 }
 
 /**
  * Has `write` write lines to a file, or to standard output for `-`. The file gets its name when it is whole and durable, so
- * a dump that ends early leaves nothing under that name.
+ * a dump that ends early leaves nothing.
  */
 export async function writeLines(path: string, write: (lines: LineWriter) => Promise<void>): Promise<void> {
   if (path === STANDARD) {
@@ -105,9 +147,19 @@ export async function writeLines(path: string, write: (lines: LineWriter) => Pro
     return lines.flush();
   }
   const temporary = `${path}.${process.pid}.tmp`;
+  const remove = () => rmSync(temporary, { force: true });
+  const stops = STOPS.map((signal) => {
+    const onStop = () => {
+      remove();
+      // Its only listener is gone: it ends the process.
+      process.kill(process.pid, signal);
+    };
+    process.once(signal, onStop);
+    return () => process.off(signal, onStop);
+  });
   const fd = openSync(temporary, 'wx');
   try {
-    const stream = createWriteStream(temporary, { fd, autoClose: false });
+    const stream = createWriteStream(temporary, { fd, autoClose: false, highWaterMark: AHEAD_BYTES });
     const failed = once(stream, 'error').then(([error]) => Promise.reject(error));
     failed.catch(() => {});
     const lines = new LineWriter(stream);
@@ -116,7 +168,10 @@ export async function writeLines(path: string, write: (lines: LineWriter) => Pro
     fsyncSync(fd);
     renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    remove();
     throw error;
+  } finally {
+    closeSync(fd);
+    for (const stop of stops) stop();
   }
 }

@@ -1,5 +1,6 @@
 // The interface of an open journal that "keelson/journal" exports.
 
+import '../platform-types.js';
 import type { KeelsonError } from '../errors.js';
 import type { CommitPipelineStats } from './commit/commit-pipeline.js';
 import type { Lsn } from './format/lsn.js';

@@ -6,7 +6,6 @@ import { isHeard, tell } from '../diagnostics.js';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
 import { FairTurns } from '../fair-turns.js';
 import { checkNames } from '../options.js';
-import '../platform-types.js';
 import { BackgroundCloses, type EngineReport, isFailedFlush, type Storage } from '../storage/index.js';
 import { unsharedBytes } from '../unshared-bytes.js';
 import { CommitBuffers } from './commit/commit-buffers.js';

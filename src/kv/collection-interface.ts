@@ -16,6 +16,7 @@ import type { ConditionalOptions, PutOptions, TouchOptions, WriteOptions } from 
 /**
  * An operation of a batch. With `namespace`, it is one in that namespace of the same store. Without, it is one of the
  * collection whose batch() is called. So a batch that spans the store itself and a namespace is one of the store.
+ * The compiler does not check the key and the value of an operation that has a `namespace`.
  *
  * @example
  * const operations: BatchOperation<string, number>[] = [
@@ -257,7 +258,8 @@ export interface Namespace<K, V, I = NoIndexes> extends Collection<K, V>, Indexe
    * works like changes() of the store, and ends behind the drop of the namespace. A clear is cut to the range.
    *
    * A group without changes tells only how far the iteration is: when it has caught up, and after 4 MiB of journal without
-   * anything to tell. Keep its LSN as well, so that a later call need not read that part again.
+   * anything to tell. Keep its LSN as well, so that a later call need not read that part again. If you keep it in the same
+   * store, leave such a group out: each write of the LSN would be followed by another one, without an end.
    *
    * @param options As for changes() of the store, and `range`.
    * @throws What changes() of the store throws, a TypeError for a wrong range, KEELSON_DROPPED.

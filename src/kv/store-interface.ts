@@ -1,6 +1,7 @@
 // The public interfaces of an open store and a snapshot. The classes in store.ts and read/snapshot.ts implement them.
 // Callers get interfaces, because editors show the docstring of a member where it is declared.
 
+import '../platform-types.js';
 import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { EngineReport } from '../storage/index.js';
@@ -250,6 +251,7 @@ export interface Store<K, V> extends Collection<K, V> {
    * To start from a copy: take a snapshot(), and give its `lsn` as `since`. Await `db.flush(snapshot.lsn)` before a copy is
    * kept outside of the process, because a power cut could take back what it shows. To apply each change exactly once, write
    * the LSN of a group together with what the group changes, in one atomic write, and give it as `since` after a restart.
+   * Write it to another store: in this one, it would be a change as well, and the loop would never rest.
    *
    * @param options Without `since`, later writes are told.
    * @throws At once: a TypeError for a wrong or unknown option, a RangeError for a `since` that is not an LSN up to `lastLsn`,

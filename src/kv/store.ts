@@ -5,15 +5,15 @@ import type { MessagePort } from 'node:worker_threads';
 import { tell } from '../diagnostics.js';
 import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
-import '../platform-types.js';
 import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
+import { BOUND_NAMES, resolveRange } from './encoding/range.js';
 import type { EntriesMemory } from './entries/entries.js';
 import { NO_TIME } from './entries/expiry.js';
 import type { Space } from './entries/space.js';
 import { EVERYTHING } from './feed/change-filter.js';
-import type { ChangeGroup, ChangesOptions } from './feed/change-types.js';
-import { resolveChangesOptions } from './feed/changes-options.js';
+import type { ChangeGroup, ChangesOptions, NamespaceChangesOptions } from './feed/change-types.js';
+import { resolveChangesOptions, resolveNamespaceChangesOptions } from './feed/changes-options.js';
 import type { Following } from './following.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
@@ -253,6 +253,21 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
    */
   static collectionWith<K, V>(store: Store<unknown, unknown>, codecs: Codecs<K, V>): SpaceCollection<K, V> {
     return new SpaceCollection(codecs, store.#core, store.#core.schema.root);
+  }
+
+  /**
+   * Returns the changes of the store itself within a range, without those of its namespaces. It is no method, because stores
+   * are in the hands of users. @internal
+   */
+  static ownChangesOf<K, V>(
+    store: Store<K, V>,
+    options: NamespaceChangesOptions<K>,
+  ): AsyncIterableIterator<ChangeGroup<K, V>> {
+    const resolved = resolveNamespaceChangesOptions(options);
+    const { bounds } = resolveRange(store.codecs.key, 'range', BOUND_NAMES, resolved.range);
+    const core = store.#core;
+    core.assertOpen();
+    return core.feeds.openOf(core.schema.root, bounds, resolved) as AsyncIterableIterator<ChangeGroup<K, V>>;
   }
 
   /** Returns the replication of a store that takes writes. It is no method, because stores are in the hands of users. @internal */

@@ -1,7 +1,8 @@
-// Finds and loads the native addon. A checkout builds it, or the package contains it. Without the addon only speed is
+// Finds and loads the native addon. A checkout builds it; the package has one for each system. Without the addon only speed is
 // lost, and the error says why it is missing.
 
 // The call nodeModule.createRequire() keeps webpack from resolving the addon's path as a module of the bundle.
+import fs from 'node:fs';
 import nodeModule from 'node:module';
 
 /** Functions of native/addon.cc. A negative number is a negated errno. */
@@ -77,8 +78,12 @@ export interface NativeFile {
   readonly offsetAlignment: number;
 }
 
-/** Path of the addon, relative to src/storage and to dist/chunks. */
-const ADDON_PATH = '../../native/build/Release/keelson.node';
+/** Path of the addon that a checkout builds, relative to src/storage and to dist/chunks. */
+const BUILT_HERE = '../../native/build/Release/keelson.node';
+
+/** A program for musl names its loader in its first bytes, those for glibc name another. */
+const LOADER_OF_MUSL = '/ld-musl-';
+const HEADER_BYTES = 4096;
 
 /** The code of the error for an addon that lacks the function that was added last. */
 const OTHER_SOURCES = 'OTHER_SOURCES';
@@ -104,7 +109,7 @@ export function loadNativeAddon(): NativeAddon {
   }
   if (process.platform !== 'linux') throw new Error(`io_uring is Linux's; this is ${process.platform}`);
   try {
-    const addon = nodeModule.createRequire(import.meta.url)(ADDON_PATH) as NativeAddon;
+    const addon = requireAddon(nodeModule.createRequire(import.meta.url));
     if (addon.reserve === undefined)
       throw Object.assign(new Error('The addon lacks a function'), { code: OTHER_SOURCES });
     return addon;
@@ -116,4 +121,31 @@ export function loadNativeAddon(): NativeAddon {
     if (meaning === undefined) throw error;
     throw Object.assign(new Error(meaning, { cause: error }), { code });
   }
+}
+
+function requireAddon(requireFrom: NodeJS.Require): NativeAddon {
+  try {
+    return requireFrom(BUILT_HERE) as NativeAddon;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    const libc = isForMusl(process.execPath) ? '-musl' : '';
+    return requireFrom(`../../prebuilds/linux-${process.arch}${libc}/keelson.node`) as NativeAddon;
+  }
+}
+
+/** Returns true for a program that runs on the C library musl, false where that cannot be read. */
+export function isForMusl(program: string): boolean {
+  const header = Buffer.alloc(HEADER_BYTES);
+  try {
+    const fd = fs.openSync(program, 'r');
+    try {
+      fs.readSync(fd, header);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch {
+    // Node's permission model may forbid it.
+    return false;
+  }
+  return header.includes(LOADER_OF_MUSL);
 }

@@ -1,35 +1,52 @@
-// Runs the built command in a process of its own.
+// Runs the command: in this process, which is quick, or as it is built in a process of its own.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { onTestFinished } from 'vitest';
+import { Readable } from 'node:stream';
+import { afterAll, onTestFinished } from 'vitest';
+import { runProgram } from '../../src/cli/program.js';
 
 const MAIN = path.resolve('dist/cli/main.js');
-const ENVIRONMENT = { ...process.env, NODE_OPTIONS: '' };
 
 export interface Ended {
-  readonly code: number | null;
+  readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-/** Runs the command to its end. */
-export function keelson(parameters: readonly string[], input = ''): Ended {
-  const ended = spawnSync(process.execPath, [MAIN, ...parameters], {
-    input,
-    env: ENVIRONMENT,
-    encoding: 'utf8',
+/** Runs the command in this process. One at a time. */
+export async function keelson(parameters: readonly string[], input = ''): Promise<Ended> {
+  const texts = { stdout: '', stderr: '' };
+  const before = { ...Object.getOwnPropertyDescriptors(process), exitCode: process.exitCode };
+  const writes = { stdout: process.stdout.write, stderr: process.stderr.write };
+  Object.defineProperty(process, 'stdin', {
+    value: Readable.from(input === '' ? [] : [Buffer.from(input)]),
+    configurable: true,
   });
-  return { code: ended.status, out: ended.stdout, err: ended.stderr };
+  for (const name of ['stdout', 'stderr'] as const) {
+    process[name].write = (text: string | Uint8Array) => {
+      texts[name] += String(text);
+      return true;
+    };
+  }
+  try {
+    process.exitCode = 0;
+    await runProgram(['node', 'keelson', ...parameters]);
+    return { code: Number(process.exitCode), out: texts.stdout, err: texts.stderr };
+  } finally {
+    for (const name of ['stdout', 'stderr'] as const) process[name].write = writes[name];
+    Object.defineProperty(process, 'stdin', before.stdin!);
+    process.exitCode = before.exitCode;
+  }
 }
 
-/** Starts the command. `until` resolves with the output when it holds a text. */
-export function startKeelson(parameters: readonly string[]) {
+/** Starts the command as it is built. `until` resolves with the output when it holds a text. */
+export function startKeelson(parameters: readonly string[], environment: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, [MAIN, ...parameters], {
-    env: ENVIRONMENT,
+    env: { ...process.env, NODE_OPTIONS: '', ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -50,9 +67,24 @@ export function startKeelson(parameters: readonly string[]) {
   return { child, ended, until };
 }
 
+function makeFolder(): string {
+  return fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-cli-'));
+}
+
+function removeFolder(folder: string): void {
+  fs.rmSync(folder, { recursive: true, force: true });
+}
+
 /** Returns a new directory, which goes when the test ends. */
 export function newFolder(): string {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-cli-'));
-  onTestFinished(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const folder = makeFolder();
+  onTestFinished(() => removeFolder(folder));
+  return folder;
+}
+
+/** Returns a new directory for all tests of a file. */
+export function sharedFolder(): string {
+  const folder = makeFolder();
+  afterAll(() => removeFolder(folder));
   return folder;
 }

@@ -24,6 +24,7 @@ const VALUES: readonly unknown[] = [
   { $object: { $object: 1n } },
   { $: 1, b: 2n },
   JSON.parse('{"__proto__":{"a":1},"b":[]}'),
+  JSON.parse('{"__proto__":[1],"b":[]}'),
   { z: 1n, a: 1, y: -0 },
   '\ud800 \u0000 \u2028',
 ];

@@ -8,8 +8,9 @@ import { readText } from './markdown.js';
 
 const PAGE = 'docs/guide/command.md';
 
+const { commands } = await keelsonProgram();
+
 function helpOfAll(): string {
-  const { commands } = keelsonProgram();
   return commands
     .map((command) => `### ${command.name()}\n\n\`\`\`text\n${command.helpInformation().trim()}\n\`\`\``)
     .join('\n\n');

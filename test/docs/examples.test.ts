@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { codeBlocks, markdownFiles, promisedOutput, ROOT, readText } from './markdown.js';
 
 const readme = readText('README.md');
-/** Pages without examples. The first shows commands and their help: see command.test.ts and test/cli. */
-const WITHOUT_EXAMPLES = ['docs/guide/command.md', 'docs/guide/choosing.md'];
+/** Pages without examples. The first two show commands: see command.test.ts and test/cli. */
+const WITHOUT_EXAMPLES = ['docs/guide/command.md', 'docs/guide/inspect.md', 'docs/guide/choosing.md'];
 
 /** Files of other programs, which nothing here can run. */
 const OTHER_LANGUAGES = ['ini', 'dockerfile'];

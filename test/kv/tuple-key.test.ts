@@ -8,6 +8,7 @@ import { KEY_BYTES_MAX, resolveKeyEncoding, tupleKeyCodec } from '../../src/kv/e
 import { RANGE_NAMES, resolveRange } from '../../src/kv/encoding/range.js';
 import { TUPLE_DEPTH_MAX } from '../../src/kv/encoding/tuple-key-format.js';
 import { Random } from '../../src/testing/random.js';
+import { tries } from '../counts.js';
 import { anyTuple, anyTwoTuples, compareTuples, readBack } from './tuple-tools.js';
 
 const encode = (key: unknown, argument = 'key'): string => tupleKeyCodec.toIndexKey(argument, key);
@@ -58,7 +59,7 @@ describe('a tuple key', () => {
         const [a, b] = [encode(one), encode(other)];
         expect(a < b ? -1 : a > b ? 1 : 0).toBe(Math.sign(compareTuples(one, other)));
       }),
-      { numRuns: 20_000 },
+      { numRuns: tries(8000, 20_000) },
     );
   });
 
@@ -110,7 +111,7 @@ describe('a range of tuples', () => {
         expect(isRead(bounds.low!, 'readBound') && isRead(bounds.high!, 'readBound')).toBe(true);
         expect(isRead(bounds.high!)).toBe(false);
       }),
-      { numRuns: 10_000 },
+      { numRuns: tries(4000, 10_000) },
     );
   });
 
@@ -298,7 +299,7 @@ describe('the bytes of a disk', () => {
         expect(isRead(key)).toBe(isKey);
         counts[isKey ? 'keys' : 'refused']++;
       }),
-      { numRuns: 20_000 },
+      { numRuns: tries(8000, 20_000) },
     );
     expect(Math.min(counts.keys, counts.refused)).toBeGreaterThan(500);
   });

@@ -15,7 +15,7 @@ describe('the mutants', () => {
   it.each(MUTANTS)('$name: every text to be changed stands in production code, once', ({ edits }) => {
     expect(edits.length).toBeGreaterThan(0);
     for (const { file, find, replace } of edits) {
-      expect(file).toMatch(/^(src\/.*\.ts|native\/.*\.cc)$/);
+      expect(file).toMatch(/^(src\/.*\.[tj]s|native\/.*\.cc)$/);
       expect(occurrences(fs.readFileSync(file, 'utf8'), find), `${file}: ${find}`).toBe(1);
       expect(replace).not.toBe(find);
     }

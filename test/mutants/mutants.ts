@@ -7,6 +7,7 @@ import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
 import { indexMutants } from './index-mutants.js';
+import { inspectMutants } from './inspect-mutants.js';
 import { journalMutants } from './journal-mutants.js';
 import { langgraphMutants } from './langgraph-mutants.js';
 import { levelMutants } from './level-mutants.js';
@@ -56,6 +57,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...nativeMutants,
   ...stopMutants,
   ...cliMutants,
+  ...inspectMutants,
   ...adapterMutants,
   ...langgraphMutants,
 ];

@@ -287,4 +287,28 @@ export const storageMutants: readonly Mutant[] = [
     edits: [{ file: 'src/kv/copy/new-store.ts', find: 'permissions | PRIVATE', replace: 'permissions' }],
     tests: [PERMISSIONS],
   },
+  {
+    name: 'only an addon that a checkout has built is looked for',
+    edits: [
+      {
+        file: 'src/storage/native-addon.ts',
+        find: "if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;",
+        replace: 'if (error !== null) throw error;',
+      },
+    ],
+    tests: ['test/native/fallback.test.ts'],
+    filter: 'where the package has no addon',
+  },
+  {
+    name: 'a program that cannot be read is one for musl',
+    edits: [
+      {
+        file: 'src/storage/native-addon.ts',
+        find: "    // Node's permission model may forbid it.\n    return false;",
+        replace: "    // Node's permission model may forbid it.\n    return true;",
+      },
+    ],
+    tests: ['test/native/prebuilds.test.ts'],
+    filter: 'for musl',
+  },
 ];

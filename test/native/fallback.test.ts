@@ -208,17 +208,21 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
     expect(['works', ['KeelsonError', 'ERR_ACCESS_DENIED']]).toContainEqual(found['opened']);
   });
 
-  test('where the package has no addon, and when it has come, the next open takes it', async () => {
-    const copy = here.at('copy');
-    fs.cpSync(path.join(PROJECT, 'dist'), `${copy}/dist`, { recursive: true });
-    fs.copyFileSync(path.join(PROJECT, 'package.json'), `${copy}/package.json`);
-    fs.symlinkSync(path.join(PROJECT, 'node_modules'), `${copy}/node_modules`);
-    fs.mkdirSync(here.at('files'));
-    const absent = await jsonOf<Report>(runProgram(REPORT, [here.at('files')], { cwd: copy }));
-    expectFallback(absent, /this installation has no native addon; to get .* run npm ci in a checkout/);
-    expect(absent.auto.engineReason).toMatch(/^The node:fs engine runs, durable and complete, only slower: /);
-    expect(absent.auto.engineReason).not.toMatch(/keelson\.node|Cannot find|MODULE/);
-    const engines = `
+  test.each(['native/build/Release/keelson.node', `prebuilds/linux-${process.arch}/keelson.node`])(
+    'where the package has no addon, and when it has come, the next open takes it: %s',
+    async (place) => {
+      const copy = here.at('copy');
+      fs.cpSync(path.join(PROJECT, 'dist'), `${copy}/dist`, { recursive: true });
+      fs.copyFileSync(path.join(PROJECT, 'package.json'), `${copy}/package.json`);
+      fs.symlinkSync(path.join(PROJECT, 'node_modules'), `${copy}/node_modules`);
+      fs.mkdirSync(here.at('files'));
+      const absent = await jsonOf<Report>(runProgram(REPORT, [here.at('files')], { cwd: copy }));
+      expectFallback(absent, /this installation has no native addon; to get .* run npm ci in a checkout/);
+      expect(absent.auto.engineReason).toMatch(
+        /^The node:fs engine runs, durable and complete, only slower: /,
+      );
+      expect(absent.auto.engineReason).not.toMatch(/keelson\.node|Cannot find|MODULE/);
+      const engines = `
       import { openJournal } from 'keelson/journal';
       const engines = [];
       for (const installed of [false, true]) {
@@ -230,16 +234,13 @@ describe.skipIf(why !== null)(`without io_uring${why === null ? '' : ` (skipped:
       }
       print(engines);
     `;
-    const built = 'native/build/Release/keelson.node';
-    const run = runProgram(
-      engines,
-      [here.at('files/afresh'), path.join(PROJECT, built), `${copy}/${built}`],
-      {
+      const built = path.join(PROJECT, 'native/build/Release/keelson.node');
+      const run = runProgram(engines, [here.at('files/afresh'), built, `${copy}/${place}`], {
         cwd: copy,
-      },
-    );
-    expect(await jsonOf(run)).toEqual(['fs', 'io_uring']);
-  });
+      });
+      expect(await jsonOf(run)).toEqual(['fs', 'io_uring']);
+    },
+  );
 
   // A put of large values met a function that the addon of an older build lacked, and threw a TypeError.
   test('an addon that was built from older sources is said and done without', async () => {

@@ -17,7 +17,7 @@ export interface Installed {
   /** Everything is in here. */
   readonly folder: string;
   readonly tarball: string;
-  /** The paths in the tarball. */
+  /** The paths in the tarball, without addons. */
   readonly files: readonly string[];
   /** A project that has installed the tarball and nothing else, with the programs in it. */
   readonly project: string;
@@ -41,7 +41,13 @@ export function packAndInstall(): Installed | null {
   }
   expectSuccess(installed);
   fs.cpSync(path.join(HERE, 'programs'), project, { recursive: true });
-  return { folder, tarball, files: files.map(({ path: file }) => file).toSorted(), project };
+  // Addons are tested where a test puts one there: whether the checkout has made some changes nothing.
+  fs.rmSync(path.join(project, 'node_modules/keelson/prebuilds'), { recursive: true, force: true });
+  return { folder, tarball, files: withoutAddons(files.map(({ path: file }) => file)), project };
+}
+
+export function withoutAddons(files: readonly string[]): string[] {
+  return files.filter((file) => !file.startsWith('prebuilds/')).toSorted();
 }
 
 interface PackReport {
@@ -58,7 +64,7 @@ function packReport(json: string): PackReport {
  * The folder with the tools of `name`, a folder beside this file, and its scripts; null where no registry can be reached.
  * They are installed when they are not there or the lock file is another one.
  */
-export function installTools(name: 'peers' | 'runtimes' | 'search-index'): string | null {
+export function installTools(name: 'checkers' | 'peers' | 'runtimes' | 'search-index'): string | null {
   const folder = path.join(PROJECT, 'build/package', name);
   const mark = path.join(folder, 'node_modules/.installed-lock.json');
   const lock = fs.readFileSync(path.join(HERE, name, 'package-lock.json'), 'utf8');

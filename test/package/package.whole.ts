@@ -1,5 +1,5 @@
-// What package.test.ts leaves out, because it takes minutes: webpack, Vitest, the development server of Vite, other
-// runtimes, and what `prepare` makes of a fresh clone. `npm run test:package` runs both files.
+// What package.test.ts leaves out, because it takes minutes: linters of packages, webpack, Vitest, Jest, the development
+// server of Vite, other runtimes, and what `prepare` makes of a fresh clone. `npm run test:package` runs both files.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -18,6 +18,7 @@ import {
   run,
   storesIn,
   UNREACHABLE_REASON,
+  withoutAddons,
 } from './package-tools.js';
 
 const BUILT_ADDON = 'native/build/Release/keelson.node';
@@ -25,12 +26,13 @@ const BUILT_ADDON = 'native/build/Release/keelson.node';
 const installed = packAndInstall();
 const peers = installed === null ? null : installTools('peers');
 const runtimes = installed === null ? null : installTools('runtimes');
+const checkers = installed === null ? null : installTools('checkers');
 
 afterAll(() => {
   if (installed !== null) fs.rmSync(installed.folder, { recursive: true, force: true });
 });
 
-const isReachable = peers !== null && runtimes !== null;
+const isReachable = [peers, runtimes, checkers].every((tools) => tools !== null);
 describe.skipIf(!isReachable)(`the packed tarball${isReachable ? '' : ` (${UNREACHABLE_REASON})`}`, () => {
   const here = installed as Installed;
   const tools = peers as string;
@@ -70,6 +72,46 @@ describe.skipIf(!isReachable)(`the packed tarball${isReachable ? '' : ` (${UNREA
     expect(JSON.parse(ended.stdout)).toMatchObject(EXPECTED);
   });
 
+  describe('is found sound', () => {
+    const bin = (name: string) => path.join(checkers ?? '', 'node_modules', name);
+
+    test('by publint', () => {
+      const parameters = [bin('publint/src/cli.js'), here.tarball, '--strict'];
+      const ended = run(process.execPath, parameters, { cwd: project });
+      expectSuccess(ended);
+      expect(ended.stdout).toMatch(/^All good!$/m);
+    });
+
+    test('by Are The Types Wrong, for ES modules', () => {
+      const attw = bin('@arethetypeswrong/cli/dist/index.js');
+      // Before Node.js 20.19 and TypeScript 5.8, a CommonJS module could not require an ES module: not its other profiles.
+      const parameters = [attw, here.tarball, '--profile', 'esm-only', '--no-color'];
+      const ended = run(process.execPath, parameters, { cwd: project });
+      expectSuccess(ended);
+      expect(ended.stdout).toContain('"keelson/testing"');
+    });
+  });
+
+  test('is tested with Jest', () => {
+    const directory = storesIn(here);
+    const jest = path.join(checkers ?? '', 'node_modules/jest/bin/jest.js');
+    const parameters = [
+      '--experimental-vm-modules',
+      '--no-warnings',
+      jest,
+      '--rootDir',
+      '.',
+      '--transform',
+      '{}',
+    ];
+    const ended = run(process.execPath, [...parameters, '--testMatch', '**/test-case.js'], {
+      cwd: project,
+      env: { KEELSON_DIRECTORY: directory },
+    });
+    expectSuccess(ended);
+    expect(JSON.parse(fs.readFileSync(path.join(directory, 'report.json'), 'utf8'))).toMatchObject(EXPECTED);
+  });
+
   describe('is tested with Vitest', () => {
     function reportOfVitest(root: string, mode: string): Report {
       const directory = storesIn(here);
@@ -96,7 +138,7 @@ describe.skipIf(!isReachable)(`the packed tarball${isReachable ? '' : ` (${UNREA
         const from = path.join(project, 'node_modules', dependency);
         fs.cpSync(from, path.join(package_, 'node_modules', dependency), { recursive: true });
       }
-      for (const name of ['package.json', 'exercise.js', 'vitest-case.js']) {
+      for (const name of ['package.json', 'exercise.js', 'test-case.js']) {
         fs.copyFileSync(path.join(project, name), path.join(linking, name));
       }
       fs.symlinkSync(package_, path.join(linking, 'node_modules/keelson'));
@@ -139,13 +181,18 @@ describe.skipIf(!isReachable)(`the packed tarball${isReachable ? '' : ` (${UNREA
       expect(KeelsonLevel.slice(0, 4)).toEqual([['ada', 'alan'], ['alan'], [], ['alan']]);
     });
 
-    test.skipIf(!runs(bin('node-18/bin/node')))('no older Node.js, which is told so in one sentence', () => {
-      const ended = run(bin('node-18/bin/node'), [program, storesIn(here)], { cwd: project });
-      expect(ended.status).not.toBe(0);
-      expect(ended.stderr).toMatch(
-        /^Error: Keelson needs Node\.js 22\.12 or later, or 20\.19 or later of version 20; this is Node\.js 18\.\d+\.\d+\./m,
-      );
-    });
+    test.skipIf(!runs(bin('node-18/bin/node'))).each(['import.js', 'node_modules/keelson/dist/cli/main.js'])(
+      'no older Node.js, which is told so in one sentence: %s',
+      (file) => {
+        const ended = run(bin('node-18/bin/node'), [path.join(project, file), storesIn(here)], {
+          cwd: project,
+        });
+        expect(ended.status).not.toBe(0);
+        expect(ended.stderr).toMatch(
+          /^Error: Keelson needs Node\.js 22\.12 or later, or 20\.19 or later of version 20; this is Node\.js 18\.\d+\.\d+\./m,
+        );
+      },
+    );
 
     for (const [name, command, parameters] of others) {
       test.skipIf(!runs(command)).each(['import.js', 'require.cjs'])(`${name}: %s`, (file) => {
@@ -159,11 +206,15 @@ describe.skipIf(!isReachable)(`the packed tarball${isReachable ? '' : ` (${UNREA
     }
 
     describe.skipIf(!fs.existsSync(path.join(PROJECT, BUILT_ADDON)))('with the addon there:', () => {
+      const prebuilds = path.join(project, 'node_modules/keelson/prebuilds');
       beforeAll(() => {
-        fs.cpSync(path.join(PROJECT, BUILT_ADDON), path.join(project, 'node_modules/keelson', BUILT_ADDON));
+        fs.cpSync(
+          path.join(PROJECT, BUILT_ADDON),
+          path.join(prebuilds, `linux-${process.arch}/keelson.node`),
+        );
       });
       afterAll(() => {
-        fs.rmSync(path.join(project, 'node_modules/keelson/native'), { recursive: true });
+        fs.rmSync(prebuilds, { recursive: true });
       });
 
       for (const [name, node] of nodes) {
@@ -226,7 +277,8 @@ describe.skipIf(!isReachable || !hasGit)('a fresh clone', () => {
       .trim()
       .split('\n')
       .map((name) => name.replace(/^package\//, ''));
-    expect(files.toSorted()).toEqual((installed as Installed).files);
+    expect(withoutAddons(files)).toEqual((installed as Installed).files);
+    expect(files).toContain(`prebuilds/${process.platform}-${process.arch}/keelson.node`);
   });
 
   test('is built without a compiler for C++, and not packed without one for TypeScript', () => {

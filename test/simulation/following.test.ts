@@ -10,9 +10,10 @@ import { resolveStoreOptions } from '../../src/kv/options.js';
 import type { Store } from '../../src/kv/store.js';
 import { Random } from '../../src/testing/random.js';
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js';
+import { tries } from '../counts.js';
 
 const DIRECTORY = '/data';
-const SEEDS = Array.from({ length: 24 }, (_, seed) => seed);
+const SEEDS = Array.from({ length: tries(14, 24) }, (_, seed) => seed);
 const STEPS = 120;
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f'];
 const NAMES = ['one', 'two'];

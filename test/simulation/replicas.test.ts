@@ -10,9 +10,10 @@ import { Inbox } from '../../src/replica/inbox.js';
 import { Replica } from '../../src/replica/replica.js';
 import { Random } from '../../src/testing/random.js';
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js';
+import { tries } from '../counts.js';
 
 const DIRECTORY = '/data';
-const SEEDS = Array.from({ length: 25 }, (_, seed) => seed);
+const SEEDS = Array.from({ length: tries(15, 25) }, (_, seed) => seed);
 const STEPS = 150;
 const NAMES = ['one', 'two'];
 const TINY = { blockBytes: 512, segmentBytesMin: 4096, segmentBytesMax: 8192, commitBytesMax: 2048 };

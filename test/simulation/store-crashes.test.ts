@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { mixSeeds } from '../../src/testing/random.js';
+import { tries } from '../counts.js';
 import { generateScript, type ScriptKind } from './script-generator.js';
 import { searchScript } from './script-search.js';
 
@@ -10,18 +11,18 @@ import { searchScript } from './script-search.js';
 const STATES_PER_SCRIPT = 160;
 /** KEELSON_SEED runs the same scripts again. */
 const FIRST_SEED = Number(process.env['KEELSON_SEED'] ?? mixSeeds(Date.now(), process.pid));
-const NEW_SCRIPTS = 24;
+const NEW_SCRIPTS = tries(15, 24);
 const KINDS: readonly ScriptKind['trouble'][] = ['none', 'fault', 'full'];
 
 /** The same in every run: when one of them fails, the code has changed, and not the luck. */
 const CORPUS: readonly (readonly [seed: number, trouble: ScriptKind['trouble']])[] = Array.from(
-  { length: 36 },
+  { length: tries(21, 36) },
   (_, at) => [at + 1, KINDS[at % KINDS.length]!] as const,
 );
 
 /** A script takes a second. One that fails is played again and again, to make it shorter. */
 const TIMEOUT = { timeout: 600_000 };
-const STATES_MIN = 9_000;
+const STATES_MIN = tries(5_400, 9_000);
 let statesTried = 0;
 
 async function run(seed: number, trouble: ScriptKind['trouble']): Promise<void> {

@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { type OperationName, SimulatedDisk } from '../../src/testing/index.js';
+import { tries } from '../counts.js';
 import type { FaultPlan, Script } from './script.js';
 import { untilUnknowable } from './script-crashes.js';
 import type { ScriptFact } from './script-facts.js';
@@ -36,6 +37,7 @@ const KINDS = [undefined, 'dropped', 'kept', 'reverted'] as const;
 /** Once, or from then on. */
 const COUNTS = [1, Number.MAX_SAFE_INTEGER];
 const STEPS_MAX = 30;
+const STEP = tries(5, 3);
 
 /** False when the script made fewer calls of that kind. */
 async function runCase(seed: number, fault: FaultPlan): Promise<boolean> {
@@ -83,8 +85,8 @@ describe('a failing disk', () => {
       let nth = 0;
       // Until no script makes so many calls. Eight rounds have every error with every kind and count.
       for (let isMet = true, round = 0; isMet; round++) {
-        // Every call at first, where stores are opened and made; then every third.
-        nth += nth < 12 ? 1 : 3;
+        // Every call at first, where stores are opened and made; then some.
+        nth += nth < 12 ? 1 : STEP;
         isMet = false;
         for (const [at, errno] of ERRNOS.entries()) {
           seed++;

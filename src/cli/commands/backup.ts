@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { AnyStore } from '../any-store.js';
-import { grouped, report } from '../output.js';
+import { entriesAre, grouped, report } from '../output.js';
 import { type CommonOptions, storeCommand } from '../store-command.js';
 
 export function backupCommand(): Command {
@@ -17,7 +17,7 @@ async function backup(directory: string, out: string, options: CommonOptions): P
     await report(
       made,
       options,
-      () => `${grouped(made.entries)} entries as of LSN ${made.lsn} are in ${made.directory}`,
+      () => `${entriesAre(made.entries)} in ${made.directory}, as of LSN ${grouped(made.lsn)}`,
     );
   });
 }

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { AnyStore } from '../any-store.js';
-import { grouped, report, shownBytes } from '../output.js';
+import { entriesAre, report, shownBytes } from '../output.js';
 import { type CommonOptions, storeCommand, type WritingOptions, waitOption } from '../store-command.js';
 
 export function compactCommand(): Command {
@@ -18,7 +18,7 @@ async function compact(directory: string, options: CommonOptions & WritingOption
     await report(made, options, () =>
       bytesWritten === 0
         ? 'The last image is still current'
-        : `${grouped(entries)} entries are in an image of ${shownBytes(bytesWritten)}`,
+        : `${entriesAre(entries)} in an image of ${shownBytes(bytesWritten)}`,
     );
   });
 }

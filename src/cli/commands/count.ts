@@ -16,6 +16,7 @@ async function count(directory: string, options: SpaceOptions & RangeGiven): Pro
   await AnyStore.using({ directory, readOnly: true }, async (store) => {
     const range = rangeOf(options, store.encodingsOf(options.namespace).keyEncoding);
     const found = store.in(options.namespace).count(range);
+    store.hintAtNamespaces(options.namespace);
     await report({ count: found }, options, () => String(found));
   });
 }

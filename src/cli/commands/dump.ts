@@ -31,9 +31,7 @@ async function dump(directory: string, { output }: DumpOptions): Promise<void> {
       await lines.line(headerLine({ id: db.id, lsn: db.lastLsn, entries, namespaces }));
       for (const { name: namespace } of spaces) {
         for (const { key, value, expiresAt } of store.in(namespace).getEntries()) {
-          const wait = lines.line(
-            entryLine({ namespace, key, value, ...(expiresAt !== undefined && { expiresAt }) }),
-          );
+          const wait = lines.line(entryLine({ namespace, key, value, expiresAt }));
           if (wait !== undefined) await wait;
           if (++done % PROGRESS_ENTRIES === 0) progress.update(done, entries);
         }

@@ -1,158 +1,106 @@
-// keelson load: puts the entries of a dump into a store, in batches. A batch is in the store whole, or not at all.
+// keelson load: puts the entries of a dump, or of another database, into a store, in batches.
 
-import type { Command } from 'commander';
-import type { BatchOperation, Namespace } from '../../kv/index.js';
-import { AnyStore, type Encodings } from '../any-store.js';
+import { type Command, Option } from 'commander';
+import type { Encodings } from '../any-store.js';
 import { CommandError } from '../command-errors.js';
-import { type DumpEntry, type DumpHeader, readEntry, readHeader } from '../dump-format.js';
-import { grouped, report } from '../output.js';
+import { openDump } from '../load/dump-source.js';
+import type { LoadSource } from '../load/load-source.js';
+import { Loading } from '../load/loading.js';
+import { entriesAre, report } from '../output.js';
 import { startProgress } from '../progress.js';
-import { type CommonOptions, storeCommand, type WritingOptions, waitOption } from '../store-command.js';
-import { LineReader } from '../text-files.js';
+import {
+  type CommonOptions,
+  encodingOptions,
+  storeCommand,
+  type WritingOptions,
+  waitOption,
+} from '../store-command.js';
+import { namesIn } from '../text-files.js';
 
-/** The most entries of a batch. */
-const BATCH_ENTRIES_MAX = 1000;
-/** A batch ends with the entry whose line brings it to this many characters. */
-const BATCH_CHARACTERS = 1024 * 1024;
+interface LoadOptions extends CommonOptions, WritingOptions, Partial<Encodings> {
+  readonly from?: Kind;
+  readonly database?: string;
+}
+
+type Kind = (typeof KINDS)[number];
+
+const KINDS = ['dump', 'json', 'level', 'lmdb'] as const;
+
+/** The encodings that are usual in each source. A dump names its own. */
+const USUAL: Readonly<Record<Exclude<Kind, 'dump'>, Encodings>> = {
+  json: { keyEncoding: 'utf8', valueEncoding: 'msgpack' },
+  level: { keyEncoding: 'utf8', valueEncoding: 'utf8' },
+  lmdb: { keyEncoding: 'utf8', valueEncoding: 'msgpack' },
+};
 
 export function loadCommand(): Command {
-  return storeCommand('load', 'Put the entries of a dump into a store, which is made when it is not there.')
-    .argument('[file]', 'the dump; - is standard input', '-')
+  const command = storeCommand(
+    'load',
+    'Put the entries of a dump, a JSON file, or a Level or lmdb database into a store, which is made when it is not there.',
+  )
+    .argument('[source]', 'a file, or the directory of a database; - is standard input', '-')
+    .addOption(
+      new Option('--from <kind>', 'the kind of the source, when its path does not tell').choices(KINDS),
+    );
+  for (const option of encodingOptions('a source that is no dump, and of the store that is made'))
+    command.addOption(option);
+  return command
+    .option('--database <name>', "one named database of lmdb, or '' for its root; default all")
     .addOption(waitOption())
     .action(load);
 }
 
-async function load(directory: string, file: string, options: CommonOptions & WritingOptions): Promise<void> {
-  const reader = new LineReader(file);
-  const progress = startProgress('bytes');
-  let loading: Loading | null = null;
+async function load(directory: string, path: string, options: LoadOptions): Promise<void> {
+  const source = await openSource(path, options);
   try {
-    for await (const { lines, first, bytesRead } of reader.pieces()) {
-      let at = 0;
-      if (loading === null) loading = await Loading.start(directory, readHeader(lines[at++]!), options.wait);
-      for (; at < lines.length; at++) await loading.take(lines[at]!, first + at);
-      progress.update(bytesRead, reader.bytes ?? bytesRead);
-    }
-    if (loading === null) throw new CommandError('CUT_OFF', 'The dump is empty', 'Make the dump again');
-    await loading.finish();
-  } catch (error) {
-    throw loading === null ? error : loading.explained(error);
+    await loadFrom(source, directory, options);
+  } finally {
+    await source.close();
+  }
+}
+
+async function loadFrom(source: LoadSource, directory: string, options: LoadOptions): Promise<void> {
+  const loading = await Loading.into(directory, source, options.wait);
+  const progress = startProgress(source.unit);
+  try {
+    await loading.run(({ done, total }) => progress.update(done, total));
   } finally {
     progress.stop();
-    await loading?.store.db.close();
+    await loading.close();
   }
   const { loaded: entries } = loading;
-  await report({ entries }, options, () => `${grouped(entries)} entries are in ${directory}, durably`);
+  await report({ entries }, options, () => `${entriesAre(entries)} in ${directory}, durably`);
 }
 
-/** A namespace as a batch takes it. */
-// biome-ignore lint/suspicious/noExplicitAny: a namespace with any keys and values
-type AnyNamespace = Namespace<any, any, any>;
-
-/** The loading of one dump. */
-class Loading {
-  readonly store: AnyStore;
-  readonly #header: DumpHeader;
-  readonly #namespaces = new Map<string, AnyNamespace | null>();
-  #batch: BatchOperation<unknown, unknown>[] = [];
-  #batchCharacters = 0;
-  /** The number of the line of the first entry of the batch. */
-  #batchLine = 2;
-  #line = 1;
-
-  static async start(directory: string, header: DumpHeader, wait: number): Promise<Loading> {
-    const root = header.namespaces[0]!;
-    const store = await AnyStore.open({ directory, readOnly: false, create: root, wait });
-    try {
-      assertSame(store.encodingsOf(''), root, directory);
-      return new Loading(store, header);
-    } catch (error) {
-      await store.db.close();
-      throw error;
-    }
+async function openSource(path: string, options: LoadOptions): Promise<LoadSource> {
+  const names = namesIn(path);
+  const kind = options.from ?? kindOf(path, names);
+  const { keyEncoding, valueEncoding, database } = options;
+  if (database !== undefined && kind !== 'lmdb')
+    throw new CommandError('USAGE', 'Only lmdb has named databases', 'Leave --database out');
+  if (kind === 'dump') {
+    if (keyEncoding === undefined && valueEncoding === undefined) return openDump(path);
+    throw new CommandError('USAGE', 'A dump names its encodings', 'Leave them out, or give --from');
   }
-
-  private constructor(store: AnyStore, header: DumpHeader) {
-    this.store = store;
-    this.#header = header;
-    this.#namespaces.set('', null);
-    for (const space of header.namespaces.slice(1)) {
-      const namespace = store.in(space.name, space);
-      assertSame(
-        store.spaces.find(({ name }) => name === space.name) ?? space,
-        space,
-        `namespace ${space.name}`,
-      );
-      this.#namespaces.set(space.name, namespace as unknown as AnyNamespace);
-    }
-  }
-
-  /** The number of entries that are in the store. */
-  get loaded(): number {
-    return this.#batchLine - 2;
-  }
-
-  async take(line: string, number: number): Promise<void> {
-    this.#line = number;
-    this.#batch.push(this.#operationOf(readEntry(line, number)));
-    this.#batchCharacters += line.length;
-    if (this.#batch.length === BATCH_ENTRIES_MAX || this.#batchCharacters >= BATCH_CHARACTERS)
-      await this.#write();
-  }
-
-  /** Writes the last batch. Resolves when all is durable. */
-  async finish(): Promise<void> {
-    const { entries } = this.#header;
-    if (this.#line - 1 !== entries) {
-      const what = `The dump has ${this.#line - 1} of the ${entries} entries that its header tells`;
-      throw new CommandError('CUT_OFF', what, 'Make the dump again');
-    }
-    await this.#write();
-    await this.store.db.flush();
-  }
-
-  /** Returns an error with what is in the store. */
-  explained(error: unknown): unknown {
-    if (!(error instanceof CommandError)) return error;
-    const [first, loaded] = [this.#batchLine, this.loaded];
-    const state = `The ${grouped(loaded)} entries before line ${first} are in the store, and nothing from line ${first} on`;
-    return new CommandError(error.code, error.what, `${state}. ${error.next}`);
-  }
-
-  #operationOf({ namespace: name, ...entry }: DumpEntry): BatchOperation<unknown, unknown> {
-    const namespace = this.#namespaces.get(name);
-    if (namespace === undefined) {
-      const what = `Line ${this.#line} is of a namespace ${JSON.stringify(name)} that the header does not name`;
-      throw new CommandError('MALFORMED', what, 'Mend the line, or make the dump again');
-    }
-    return namespace === null ? { type: 'put', ...entry } : { type: 'put', namespace, ...entry };
-  }
-
-  async #write(): Promise<void> {
-    const batch = this.#batch;
-    if (batch.length === 0) return;
-    try {
-      void this.store.db.batch(batch, { durability: 'memory' });
-    } catch (error) {
-      throw withLine(error, this.#batchLine);
-    }
-    this.#batch = [];
-    this.#batchCharacters = 0;
-    this.#batchLine += batch.length;
-    await this.store.db.drained();
-  }
+  const usual = USUAL[kind];
+  const encodings = {
+    keyEncoding: keyEncoding ?? usual.keyEncoding,
+    valueEncoding: valueEncoding ?? usual.valueEncoding,
+  };
+  // Each brings what only it needs.
+  if (kind === 'json') return (await import('../load/json-source.js')).openJson(path, encodings);
+  if (kind === 'level') return (await import('../load/level-source.js')).openLevel(path, encodings);
+  const { openLmdb } = await import('../load/lmdb-source.js');
+  return openLmdb(path, names !== null, encodings, database);
 }
 
-/** Returns an error that names the line of the operation that a batch has refused. */
-function withLine(error: unknown, firstLine: number): unknown {
-  const [, at] = /operations\[(\d+)\]/.exec((error as Error).message) ?? [];
-  if (at === undefined) return error;
-  const what = `Line ${firstLine + Number(at)} does not fit into the store: ${(error as Error).message}`;
-  return new CommandError('MALFORMED', what, 'Mend the line, or make the dump again');
-}
-
-function assertSame(has: Encodings, given: Encodings, place: string): void {
-  if (has.keyEncoding === given.keyEncoding && has.valueEncoding === given.valueEncoding) return;
-  const what = `${place} has ${has.keyEncoding} keys and ${has.valueEncoding} values, the dump ${given.keyEncoding} keys and ${given.valueEncoding} values`;
-  throw new CommandError('DIFFERENT', what, 'Load it into a new store');
+/** Returns the kind of a source by its path and, for a directory, the names in it. */
+function kindOf(path: string, names: readonly string[] | null): Kind {
+  if (names === null) return path.endsWith('.json') ? 'json' : 'dump';
+  if (names.includes('data.mdb')) return 'lmdb';
+  if (names.includes('CURRENT')) return 'level';
+  const next = names.some((name) => /\.(journal|image)$/.test(name))
+    ? '`keelson backup` copies a store, and `keelson dump` writes one as a file that load reads'
+    : 'Check the path';
+  throw new CommandError('USAGE', `${path} is a directory without a Level or lmdb database`, next);
 }

@@ -12,7 +12,7 @@ import {
   waitOption,
 } from '../store-command.js';
 import { parseTagged } from '../tagged-json.js';
-import { readAllInput } from '../text-files.js';
+import { readText } from '../text-files.js';
 
 interface PutOptions extends SpaceOptions, WritingOptions, Encodings {
   readonly create?: true;
@@ -38,7 +38,7 @@ async function put(
   options: PutOptions,
 ): Promise<void> {
   const { namespace, wait, create, ttl, keyEncoding, valueEncoding } = options;
-  const value = parseTagged(valueText === '-' ? await readAllInput() : valueText, 'The value');
+  const value = parseTagged(valueText === '-' ? await readText('-') : valueText, 'The value');
   const made = create && { keyEncoding, valueEncoding };
   await AnyStore.using({ directory, readOnly: false, wait, create: made }, async (store) => {
     const isThere = store.spaces.some(({ name }) => name === namespace);

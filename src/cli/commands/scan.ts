@@ -28,6 +28,7 @@ async function scan(directory: string, options: ScanOptions): Promise<void> {
     const range = rangeOf(options, store.encodingsOf(namespace).keyEncoding);
     const space = store.in(namespace);
     const lines = new LineWriter();
+    store.hintAtNamespaces(namespace);
     if (keys) {
       for (const key of space.keys(range)) {
         const wait = lines.line(json ? taggedText(key) : shownKey(key));

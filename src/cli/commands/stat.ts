@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander';
 import { readStoreHeaders, type SpaceFacts, type StoreHeaders } from '../../kv/internal.js';
-import { AnyStore } from '../any-store.js';
-import { grouped, report, shownBytes, table } from '../output.js';
+import { grouped, report, shownBytes } from '../output.js';
 import { type CommonOptions, storeCommand } from '../store-command.js';
+import { table } from '../table.js';
 
 interface StatOptions extends CommonOptions {
   readonly deep?: true;
@@ -46,6 +46,8 @@ function spacesOfImage({ images }: StoreHeaders): Spaces | null {
 }
 
 async function allSpaces(directory: string): Promise<Spaces> {
+  // Headers need no store.
+  const { AnyStore } = await import('../any-store.js');
   return AnyStore.using({ directory, readOnly: true }, async ({ db, spaces }) => ({
     lsn: db.lastLsn,
     rows: spaces,
@@ -108,7 +110,7 @@ function segmentTable(segments: StoreHeaders['segments']): string {
       file,
       startLsn ?? (why === null ? 'empty' : '?'),
       bytes,
-      why ?? (isSealed ? 'closed' : 'open, full or left by a kill'),
+      why ?? (isSealed ? 'sealed' : 'not sealed'),
     ]),
   );
 }

@@ -18,7 +18,12 @@ export function tailCommand(): Command {
     'tail',
     'Print the durable changes of a store, a line each, while its owner writes them.',
   )
-    .addOption(new Option('--since <lsn>', 'begin behind this LSN; 0 is the start').argParser(parseCount))
+    .addOption(
+      new Option(
+        '--since <lsn>',
+        'begin behind this LSN; 0 is the start (default: the last write)',
+      ).argParser(parseCount),
+    )
     .option('--no-follow', 'end behind the last write as of now')
     .action(tail);
 }

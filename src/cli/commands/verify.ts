@@ -3,9 +3,10 @@
 import type { Command } from 'commander';
 import { type Damage, type VerifyReport, verify } from '../../kv/index.js';
 import { EXIT } from '../command-errors.js';
-import { grouped, report, table } from '../output.js';
+import { grouped, report } from '../output.js';
 import { startProgress } from '../progress.js';
 import { type CommonOptions, storeCommand } from '../store-command.js';
+import { table } from '../table.js';
 
 export function verifyCommand(): Command {
   return storeCommand(

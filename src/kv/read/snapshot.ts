@@ -2,7 +2,6 @@
 
 import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
-import '../../platform-types.js';
 import { NO_ENTRIES } from '../entries/no-entries.js';
 import type { Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';

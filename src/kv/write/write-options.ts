@@ -5,7 +5,8 @@ import { EXPIRY_NAMES, type ExpiryOptions } from './expiry-options.js';
 
 /**
  * The moment at which the promise of a write resolves. With `'disk'` it resolves when the write is durable. With
- * `'memory'` it does not wait for the disk, and never rejects.
+ * `'memory'` it does not wait for the disk, and never rejects. The write goes to the disk with the next commit all the same. A
+ * crash of the process or a power cut before the end of that commit may take it back, together with all later writes.
  */
 export type Durability = 'disk' | 'memory';
 

@@ -9,7 +9,7 @@ const vitest = await startVitest('test', [], {
   config: false,
   watch: false,
   globals: true,
-  include: ['vitest-case.js'],
+  include: ['test-case.js'],
   reporters: ['default'],
   testTimeout: 60_000,
   server: { deps: { inline } },

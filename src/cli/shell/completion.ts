@@ -1,6 +1,6 @@
 // The completion of a shell: names of namespaces, and keys inside of the quotes of a call. Pure, apart from reading keys.
 
-import type { AnyStore } from './any-store.js';
+import type { AnyStore } from '../any-store.js';
 
 /** The most keys that are offered. */
 const KEYS_MAX = 50;

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { expect, onTestFinished, test } from 'vitest';
 
-const SERVER = path.resolve(import.meta.dirname, '../examples/city-search/server.js');
+const SERVER = path.resolve(import.meta.dirname, '../../examples/city-search/server.js');
 const executablePath = spawnSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).stdout.trim();
 const reason = executablePath === '' ? ' (skipped: there is no chromium)' : '';
 

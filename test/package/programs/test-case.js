@@ -5,7 +5,7 @@ import { openReplica } from 'keelson/replica';
 import { inMemory } from 'keelson/testing';
 import { exercise } from './exercise.js';
 
-// With `globals`: this project has no Vitest of its own.
+// Runners give `test` as a global: this project has none of its own.
 test('the package works', async () => {
   const report = await exercise({ open, openJournal, openReplica, inMemory }, process.env.KEELSON_DIRECTORY);
   fs.writeFileSync(`${process.env.KEELSON_DIRECTORY}/report.json`, JSON.stringify(report));
