@@ -24,9 +24,21 @@ function numberName(value: number): string {
 }
 
 function objectToTagged(value: object): unknown {
-  if (Array.isArray(value)) return value.map(toTagged);
+  if (Array.isArray(value)) return arrayToTagged(value);
   if (Object.getPrototypeOf(value) !== Object.prototype) return instanceToTagged(value);
   return plainToTagged(value);
+}
+
+/** Copies at the first item that needs a tag. Each item is looked at once: twice would be 2 to the depth times. */
+function arrayToTagged(items: readonly unknown[]): unknown {
+  let copy: unknown[] | null = null;
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at];
+    const tagged = toTagged(item);
+    if (tagged !== item) copy ??= items.slice();
+    if (copy !== null) copy[at] = tagged;
+  }
+  return copy ?? items;
 }
 
 function instanceToTagged(value: object): unknown {

@@ -45,6 +45,13 @@ describe('tagged JSON', () => {
     );
   });
 
+  // A draft asked each level twice whether it needs a tag, so a value of this depth would have taken for ever.
+  test('brings back values as deep as a store takes', () => {
+    let value: unknown = 1n;
+    for (let depth = 0; depth < 99; depth++) value = depth % 2 === 0 ? [0, value] : { a: 0, b: value };
+    expect(again(value)).toStrictEqual(value);
+  });
+
   test('keeps the order of properties', () => {
     expect(Object.keys(again({ z: 1n, a: 1, y: -0 }) as object)).toEqual(['z', 'a', 'y']);
   });
