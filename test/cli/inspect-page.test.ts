@@ -183,7 +183,7 @@ describe.skipIf(reason !== null)(`the page${reason === null ? '' : ` (skipped: $
     await page.getByRole('button', { name: 'Pause' }).click();
     await users.put('user:grace', { name: 'grace', logins: 6 });
     await users.put('user:alan', { name: 'alan', logins: 2 });
-    await page.getByText('lines wait').waitFor();
+    await page.getByText(/paused, [1-9]\d* lines wait/).waitFor();
     expect(await page.locator('.change', { hasText: 'grace' }).count()).toBe(0);
     await page.getByRole('button', { name: 'Go on' }).click();
     await page.locator('.change', { hasText: 'grace' }).click();
