@@ -10,7 +10,7 @@ import path from 'node:path';
 const ROOT = path.resolve(import.meta.dirname, '..');
 const SOURCES = ['binding.gyp', 'addon.cc', 'core'];
 
-/** What the names of Debian's compilers for each target begin with, on another machine. */
+/** The first part of the names of Debian's compilers for each target, on another machine. */
 const TOOLS = { 'linux-x64': 'x86_64-linux-gnu-', 'linux-arm64': 'aarch64-linux-gnu-' };
 
 const HERE = `${process.platform}-${process.arch}`;

@@ -25,7 +25,7 @@ export interface KeysAnswer {
   readonly entries: readonly (ShownKey & Summary)[];
 }
 
-/** What a list shows of an entry. */
+/** An entry as a list shows it. */
 interface Summary {
   /** The value as a short line; null when it was not decoded. */
   readonly preview: string | null;

@@ -3,14 +3,14 @@
 
 import { timingSafeEqual } from 'node:crypto';
 
-/** What a request says, as far as the guard needs it. */
+/** The parts of a request that the guard needs. */
 export interface Asked {
   readonly method: string | undefined;
   readonly host: string | undefined;
   readonly url: string | undefined;
 }
 
-/** What the server answers to. */
+/** The address that the server answers to. */
 export interface Gate {
   readonly port: number;
   readonly token: string;

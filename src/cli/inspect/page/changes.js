@@ -11,7 +11,7 @@ let chart;
 let countOfSecond = 0;
 let countOfAll = 0;
 let isPaused = false;
-/** What came while the log was paused or out of sight, newest last. */
+/** Changes that came while the log was paused or out of sight, newest last. */
 let waiting = [];
 
 export function startChanges() {

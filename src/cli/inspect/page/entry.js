@@ -8,7 +8,7 @@ const CHILDREN_AT_ONCE = 200;
 const BYTES_AT_ONCE = 1024;
 const VERSIONS_MAX = 100;
 
-/** What is shown, so that the same answer is not drawn again. */
+/** The answer that is shown, so that it is not drawn again. */
 let shown = '';
 /** The history of the key that is shown. */
 let history = null;
