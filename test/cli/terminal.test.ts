@@ -14,7 +14,8 @@ const MAIN = path.resolve('dist/cli/main.js');
 function startTerminal(store: string, home: string) {
   const command = `"${process.execPath}" "${MAIN}" shell "${store}"`;
   const child = spawn('script', ['-qec', command, '/dev/null'], {
-    env: { ...process.env, NODE_OPTIONS: '', HOME: home, TERM: 'xterm-256color', NO_COLOR: undefined },
+    // An environment of its own: under CI, Node takes a terminal for one without colours.
+    env: { PATH: process.env.PATH, HOME: home, TERM: 'xterm-256color' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
