@@ -15,7 +15,7 @@ import type {
   ValueEncoding,
   ValueOf,
 } from './encoding/encoding-types.js';
-import type { EntriesMemory } from './entries/entries.js';
+import type { EntriesMemory } from './entries/entries-parts.js';
 import type { ChangeGroup, ChangesOptions } from './feed/change-types.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';

@@ -8,7 +8,7 @@ import type { DirectoryPath, Lsn } from '../journal/index.js';
 import { nextTick } from '../schedulers.js';
 import { type BackupResult, Backups } from './copy/backup.js';
 import { BOUND_NAMES, resolveRange } from './encoding/range.js';
-import type { EntriesMemory } from './entries/entries.js';
+import type { EntriesMemory } from './entries/entries-parts.js';
 import { NO_TIME } from './entries/expiry.js';
 import type { Space } from './entries/space.js';
 import { EVERYTHING } from './feed/change-filter.js';

@@ -3,7 +3,9 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ALL_KEYS, type KeyBounds } from '../../src/kv/encoding/key-bounds.js';
-import { Entries, EntriesLoader, type EntriesOptions } from '../../src/kv/entries/entries.js';
+import { Entries } from '../../src/kv/entries/entries.js';
+import { EntriesLoader } from '../../src/kv/entries/entries-loader.js';
+import type { EntriesOptions } from '../../src/kv/entries/entries-parts.js';
 import { EntryHandles } from '../../src/kv/entries/entry-handles.js';
 import { EntrySlabs } from '../../src/kv/entries/entry-slabs.js';
 import type { FrozenEntries } from '../../src/kv/entries/frozen-entries.js';

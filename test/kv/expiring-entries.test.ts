@@ -262,7 +262,7 @@ describe('due entries', () => {
     entries.checkValid();
     const removed = new Set<string>();
     while (entries.dueCount > 0) {
-      for (const key of entries.dueKeys(77)) {
+      for (const key of entries.expiring!.dueKeys(77)) {
         expect(removed.has(key)).toBe(false);
         removed.add(key);
         entries.delete(key);
@@ -301,7 +301,7 @@ describe('due entries', () => {
     entries.checkValid();
     put(entries, 'a', 60);
     entries.settleDue(70, 10);
-    expect(entries.dueKeys(10)).toEqual(['a']);
+    expect(entries.expiring!.dueKeys(10)).toEqual(['a']);
   });
 
   test('are not counted, also while many of them are in the indexes', () => {
@@ -352,7 +352,7 @@ describe('due entries', () => {
     for (let at = 0; at < 100_000; at++) put(entries, `k${at}`, 1000 + at);
     const before = entries.memory.deadlineBytes;
     for (let at = 0; at < 99_900; at++) entries.delete(`k${at}`);
-    entries.trimDeadlines();
+    entries.expiring!.trim();
     expect(entries.memory.deadlineBytes).toBeLessThan(before / 10);
     entries.settleDue(1e9, Infinity);
     expect(entries.dueCount).toBe(100);

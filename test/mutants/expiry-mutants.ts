@@ -24,6 +24,7 @@ const EXPIRY = 'src/kv/entries/expiry.ts';
 const HEAP = 'src/kv/entries/deadline-heap.ts';
 const FOLLOWED = 'src/kv/write/followed-postings.ts';
 const FORMAT = 'src/kv/image/image-format.ts';
+const LEAVING = 'src/kv/entries/leaving-entries.ts';
 const OPTIONS = 'src/kv/write/expiry-options.ts';
 const PARTS = 'src/kv/image/image-parts.ts';
 const READER = 'src/kv/write/record-reader.ts';
@@ -141,20 +142,20 @@ export const expiryMutants: readonly Mutant[] = [
     find: 'this.#sweep === null ? entries : entries * 2 + this.#sweep.itemsLeft',
     replace: 'entries',
   }),
-  mutantIn(ENTRIES, 'a sweep takes entries along that are not due', [ENTRIES_TEST], {
+  mutantIn(LEAVING, 'a sweep takes entries along that are not due', [ENTRIES_TEST], {
     find: '        run = null;\n        if',
     replace: '        if',
   }),
-  mutantIn(ENTRIES, 'a count of all keys counts due ones', [ENTRIES_TEST], {
-    find: 'if (!isFree(handle) && this.#isHidden(handle)) hidden++;',
+  mutantIn(EXPIRING, 'a count of all keys counts due ones', [ENTRIES_TEST], {
+    find: 'id++) if (this.#isHidden(id)) hidden++;',
+    replace: 'id++) {}',
+  }),
+  mutantIn(EXPIRING, 'a count of all keys lacks those that were found due twice', [ENTRIES_TEST], {
+    find: 'if (this.#isHidden(id)) hidden--;',
     replace: '',
   }),
-  mutantIn(ENTRIES, 'a count of all keys lacks those that were found due twice', [ENTRIES_TEST], {
-    find: 'if (this.#isHidden(this.#handles.get(id))) hidden--;',
-    replace: '',
-  }),
-  mutantIn(ENTRIES, 'a count of a range counts due keys', [ENTRIES_TEST], {
-    find: 'while (walk.advance()) if (this.#isHidden(this.#handles.get(walk.value))) hidden++;',
+  mutantIn(EXPIRING, 'a count of a range counts due keys', [ENTRIES_TEST], {
+    find: 'while (walk.advance()) if (this.#isHidden(walk.value)) hidden++;',
     replace: '',
   }),
   mutantIn(ENTRIES, 'a count has all due entries leave', [ENTRIES_TEST], {

@@ -8,33 +8,27 @@
 // key is added or deleted.
 
 import { viewOf } from '../../copy-bytes.js';
-import { ALL_KEYS, isUnbounded, type KeyBounds } from '../encoding/key-bounds.js';
+import { ALL_KEYS, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { Compaction, mayNeedCompaction } from './compaction.js';
-import { DeadlineHeap } from './deadline-heap.js';
-import { EntryHandles, type EntryId, isFree } from './entry-handles.js';
-import { EntrySlabs, type SlabMemory } from './entry-slabs.js';
-import { ExpiringEntries, type Leaving, NO_FLOOR } from './expiring-entries.js';
+import type { DeadlineHeap } from './deadline-heap.js';
+import {
+  type EntriesMemory,
+  type EntriesOptions,
+  type EntriesParts,
+  NO_OPTIONS,
+  newParts,
+} from './entries-parts.js';
+import { type EntryId, isFree } from './entry-handles.js';
+import { ExpiringEntries, NO_FLOOR } from './expiring-entries.js';
 import { type FrozenDue, FrozenEntries, ShortFrozenEntries } from './frozen-entries.js';
-import { HashIndex, NOT_FOUND } from './hash-index.js';
+import { NOT_FOUND } from './hash-index.js';
 import { hashKey, mayBeSlice } from './key-units.js';
+import { isDueAt, LeavingEntries } from './leaving-entries.js';
 import { LinkQueue } from './link-queue.js';
-import { type IndexIterator, OrderedIndex, OrderedIndexLoader } from './ordered-index.js';
-import { type EntryHandle, NO_DEADLINE, NO_HANDLE, type Populate } from './slab.js';
+import type { IndexIterator } from './ordered-index.js';
+import { type EntryHandle, NO_DEADLINE, NO_HANDLE } from './slab.js';
 import type { IndexWalk, View } from './view.js';
-import { ViewEpoch } from './view-epoch.js';
-
-/** The parts of Entries, filled by a loader or made by the first stage(). */
-interface EntriesParts {
-  readonly orderedIndex: OrderedIndex<EntryId>;
-  readonly hashIndex: HashIndex<IndexKey>;
-  readonly handles: EntryHandles;
-  readonly slabs: EntrySlabs;
-  /** The deadlines, and the entries that were found due; null without any. */
-  readonly expiring: { readonly heap: DeadlineHeap; readonly due: Map<IndexKey, EntryId> } | null;
-  /** True when the hash index has refused a key. A lookup then goes on in the ordered index. */
-  readonly isHashIndexPartial: boolean;
-}
 
 /** How a space hears of its entries that expire. */
 export interface ExpiryHooks {
@@ -43,20 +37,6 @@ export interface ExpiryHooks {
   /** Called with the key and the deadline of each entry that was found due. */
   left(key: IndexKey, deadline: number, id: EntryId): void;
 }
-
-/** Options of entries. Tests give small sizes. */
-export interface EntriesOptions {
-  /** Makes the pages of memory in the background; null where that is not possible. See Storage.populate. */
-  readonly populate?: Populate | null;
-  readonly nodeEntriesMax?: number;
-  readonly slabBytesMax?: number;
-  readonly tableSlotsMax?: number;
-  /** The number of keys that a loader makes into nodes at a time. */
-  readonly chunkKeys?: number;
-}
-
-/** The number of entries that a loader gathers before it inserts their hashes. */
-const HASHES_GATHERED_MAX = 256;
 
 /** The most ids whose memory is kept when the last key is deleted. */
 const IDS_KEPT_MAX = 1024;
@@ -67,20 +47,17 @@ const COUNT_SETTLED_MAX = 8192;
 /** The due entries that are removed between two steps of a compaction. */
 const REMOVED_DUE_PER_STEP = 256;
 
-const NO_OPTIONS: EntriesOptions = {};
-
 /** The parts that all entries share before their first stage(). They are always empty. */
 const NO_PARTS = newParts(NO_OPTIONS);
 
 /** The live entries of one space. Only src/kv/write/change-entries.ts changes them. */
-export class Entries implements View, Leaving {
+export class Entries implements View {
   // The parts, or those of NO_PARTS until the first stage(): a store may have many empty spaces.
   #orderedIndex = NO_PARTS.orderedIndex;
   #hashIndex = NO_PARTS.hashIndex;
   #handles = NO_PARTS.handles;
   #slabs = NO_PARTS.slabs;
   #compaction: Compaction | null = null;
-  /** The entries with deadlines, or null when there has never been one. */
   #expiring: ExpiringEntries | null = null;
   /** Set by the space before its first entry with a deadline. */
   expiryHooks: ExpiryHooks | null = null;
@@ -113,12 +90,23 @@ export class Entries implements View, Leaving {
   }
 
   #take({ orderedIndex, hashIndex, handles, slabs, expiring, isHashIndexPartial }: EntriesParts): void {
-    if (expiring !== null) this.#expiring = new ExpiringEntries(this, expiring.heap, expiring.due);
     this.#orderedIndex = orderedIndex;
     this.#hashIndex = hashIndex;
     this.#handles = handles;
     this.#slabs = slabs;
     this.#isHashIndexPartial = isHashIndexPartial;
+    if (expiring !== null) this.#expiring = this.#newExpiring(expiring.heap, expiring.due);
+  }
+
+  #newExpiring(heap?: DeadlineHeap, due?: Map<IndexKey, EntryId>): ExpiringEntries {
+    const leaving = new LeavingEntries(
+      this.#orderedIndex,
+      this.#hashIndex,
+      this.#handles,
+      this.#slabs,
+      this.#seed,
+    );
+    return new ExpiringEntries(leaving, heap, due);
   }
 
   /** The memory that the entries take outside of the ordered index. */
@@ -186,19 +174,9 @@ export class Entries implements View, Leaving {
     return handle !== NOT_FOUND && this.#isHidden(handle);
   }
 
-  /** The keys of all entries that were found due and have left the indexes, also of those that leave meanwhile. */
-  get allDueKeys(): Iterable<IndexKey> {
-    return this.#expiring?.due.keys() ?? [];
-  }
-
-  /** Returns the id of the entry of a key that was found due and has left the indexes; undefined for another key. */
-  dueIdOf(key: IndexKey): EntryId | undefined {
-    return this.#expiring?.due.get(key);
-  }
-
-  /** Returns the keys of at most `max` entries that were found due and have left the indexes. */
-  dueKeys(max: number): IndexKey[] {
-    return this.#expiring?.dueKeys(max) ?? [];
+  /** The entries with deadlines and the due ones; null when there has never been one. */
+  get expiring(): ExpiringEntries | null {
+    return this.#expiring;
   }
 
   /**
@@ -207,16 +185,6 @@ export class Entries implements View, Leaving {
    */
   settleDue(now: number, max: number, known: number = NO_FLOOR): number {
     return this.#expiring?.settle(now, max, this.#left, known) ?? 0;
-  }
-
-  /** Gives back memory of deadlines that are gone. Call it outside of changes, with nothing put off. */
-  trimDeadlines(): void {
-    this.#expiring?.trim();
-  }
-
-  /** Hides the entries that are due at `now` from reads. */
-  hideDue(now: number): void {
-    this.#expiring?.hide(now);
   }
 
   /** Returns what find() returns, without the links that were put off. */
@@ -274,7 +242,7 @@ export class Entries implements View, Leaving {
     if (id >= this.#handles.end) return NO_HANDLE;
     const handle = this.#handles.get(id);
     if (isFree(handle) || this.#isHidden(handle)) return NO_HANDLE;
-    const hasLeft = this.dueCount > 0 && this.#expiring!.due.get(this.#slabs.keyOf(handle)) === id;
+    const hasLeft = this.#expiring?.hasLeft(id) ?? false;
     return hasLeft ? NO_HANDLE : handle;
   }
 
@@ -336,7 +304,7 @@ export class Entries implements View, Leaving {
   ): EntryHandle {
     if (this.#slabs === NO_PARTS.slabs) this.#makeParts();
     if (deadline !== NO_DEADLINE) {
-      this.#expiring ??= new ExpiringEntries(this);
+      this.#expiring ??= this.#newExpiring();
       this.#expiring.reserve(this.#stagedCount + 1);
     }
     const handle = this.#slabs.append(key, this.#seed, bytes, start, end, view, deadline);
@@ -487,76 +455,14 @@ export class Entries implements View, Leaving {
     this.#slabs.checkValid(handles);
   }
 
+  /** An id above all ids in use. */
   get endOfIds(): EntryId {
     return this.#handles.end;
   }
 
-  deadlineOfId(id: EntryId): number {
-    // An item of the heap may be older than a clear.
-    if (id >= this.#handles.end) return NO_DEADLINE;
-    const handle = this.#handles.get(id);
-    return isFree(handle) ? NO_DEADLINE : this.deadlineOf(handle);
-  }
-
+  /** The number of entries in the indexes. */
   get sizeInIndexes(): number {
     return this.#orderedIndex.size;
-  }
-
-  leave(id: EntryId): IndexKey | null {
-    const handle = this.#handles.get(id);
-    const key = this.#slabs.keyOf(handle);
-    // An item of the heap may be that of an entry that is due already.
-    if (this.dueCount > 0 && this.#expiring!.due.get(key) === id) return null;
-    if (!this.#orderedIndex.delete(key)) return null;
-    this.#hashIndex.remove(this.#slabs.hashOf(handle, this.#seed), handle);
-    return key;
-  }
-
-  leaveInOrder(
-    from: IndexKey | null,
-    now: number,
-    max: number,
-    visited: number,
-    onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
-    onKept: (deadline: number, id: EntryId) => void,
-  ): IndexKey | null {
-    const walk = this.#orderedIndex.walk({
-      ...ALL_KEYS,
-      low: from ?? undefined,
-      lowInclusive: from === null,
-    });
-    /** The first and last keys of due entries between which there is no other entry. */
-    const runs: [IndexKey, IndexKey][] = [];
-    let run: [IndexKey, IndexKey] | null = null;
-    let last: IndexKey | null = null;
-    for (let at = 0, left = 0; ; at++) {
-      if (at >= visited || left >= max) break;
-      if (!walk.advance()) {
-        last = null;
-        break;
-      }
-      const { key, value: id } = walk;
-      last = key;
-      const handle = this.#handles.get(id);
-      const deadline = this.deadlineOf(handle);
-      if (deadline === NO_DEADLINE || deadline > now) {
-        run = null;
-        if (deadline !== NO_DEADLINE) onKept(deadline, id);
-        continue;
-      }
-      if (run === null) {
-        run = [key, key];
-        runs.push(run);
-      } else run[1] = key;
-      this.#hashIndex.remove(this.#slabs.hashOf(handle, this.#seed), handle);
-      onLeft(key, id, deadline);
-      left++;
-    }
-    for (const [low, high] of runs) {
-      if (low === high) this.#orderedIndex.delete(low);
-      else this.#orderedIndex.deleteRange({ low, lowInclusive: true, high, highInclusive: true });
-    }
-    return last;
   }
 
   #makeParts(): void {
@@ -576,9 +482,8 @@ export class Entries implements View, Leaving {
   #newCompaction(): Compaction {
     const [slabs, seed] = [this.#slabs, this.#seed];
     return new Compaction(this.#handles, slabs, (id, from, to) => {
-      // A due entry is in no index.
-      const isDue = this.dueCount > 0 && this.#expiring!.due.get(slabs.keyOf(from)) === id;
-      if (isDue) this.#handles.set(id, to);
+      // A due entry that has left is in no index.
+      if (this.#expiring?.hasLeft(id)) this.#handles.set(id, to);
       else this.#setHandle(slabs.hashOf(from, seed), id, from, to);
     });
   }
@@ -599,35 +504,18 @@ export class Entries implements View, Leaving {
     if (this.floor !== NO_FLOOR) this.#settleDue(Number.POSITIVE_INFINITY);
   }
 
-  /** Has due entries leave the indexes. */
   #settleDue(max: number): void {
     this.expiryHooks?.settle(max);
   }
 
-  /** Returns the number of keys in a range whose entries are due and have not left the indexes. */
   #hiddenIn(bounds: KeyBounds): number {
-    let hidden = 0;
-    if (this.floor === NO_FLOOR) return hidden;
-    if (isUnbounded(bounds)) {
-      // Entries lie in memory about in the order of their ids. Their order by keys takes many times as long.
-      for (let id = 0; id < this.#handles.end; id++) {
-        const handle = this.#handles.get(id);
-        if (!isFree(handle) && this.#isHidden(handle)) hidden++;
-      }
-      for (const id of this.#expiring!.due.values()) if (this.#isHidden(this.#handles.get(id))) hidden--;
-      return hidden;
-    }
-    const walk = this.#orderedIndex.walk(bounds);
-    while (walk.advance()) if (this.#isHidden(this.#handles.get(walk.value))) hidden++;
-    return hidden;
+    return this.#expiring?.hiddenIn(bounds) ?? 0;
   }
 
   /** Returns true for an entry that is due and that has not left the indexes yet. */
   #isHidden(handle: EntryHandle): boolean {
     const { floor } = this;
-    if (floor === NO_FLOOR) return false;
-    const deadline = this.deadlineOf(handle);
-    return deadline !== NO_DEADLINE && deadline <= floor;
+    return floor !== NO_FLOOR && isDueAt(this.deadlineOf(handle), floor);
   }
 
   readonly #left = (key: IndexKey, deadline: number, id: EntryId): void =>
@@ -689,133 +577,5 @@ export class Entries implements View, Leaving {
     this.#hashIndex.clear();
     this.#isHashIndexPartial = false;
     this.#handles.clear();
-  }
-}
-
-/** The memory of entries outside the JavaScript heap, and of their handles, without the keys in the ordered index. */
-export interface EntriesMemory extends SlabMemory {
-  /** The bytes of the hash index, which finds single keys. */
-  readonly hashIndexBytes: number;
-  /** The bytes of the table that leads from the ordered index to the entries. */
-  readonly handleBytes: number;
-  /** The bytes of the heap of deadlines. */
-  readonly deadlineBytes: number;
-}
-
-function newParts({ nodeEntriesMax, slabBytesMax, tableSlotsMax, populate }: EntriesOptions): EntriesParts {
-  return {
-    orderedIndex: new OrderedIndex<EntryId>(nodeEntriesMax),
-    hashIndex: new HashIndex(tableSlotsMax),
-    handles: new EntryHandles(),
-    slabs: new EntrySlabs(slabBytesMax, undefined, new ViewEpoch(), populate),
-    expiring: null,
-    isHashIndexPartial: false,
-  };
-}
-
-/** Builds the entries of a space from keys in ascending order, as an image has them. No call takes long. */
-export class EntriesLoader {
-  readonly #seed: number;
-  readonly #links: LinkQueue;
-  readonly #parts: Omit<EntriesParts, 'orderedIndex' | 'isHashIndexPartial'>;
-  #deadlines: DeadlineHeap | null = null;
-  #due: Map<IndexKey, EntryId> | null = null;
-  readonly #orderedIndex: OrderedIndexLoader<EntryId>;
-  /** The bytes of the last add(), and a view of them. */
-  #bytes: Uint8Array | null = null;
-  #view: DataView | undefined;
-  #isHashIndexPartial = false;
-  /** The hashes and handles of entries that are not in the hash index yet, and their number. */
-  readonly #hashes: Uint32Array;
-  readonly #handles: Float64Array;
-  #gathered = 0;
-
-  /**
-   * `seed`, `links` and `options` are those of the entries that finish() returns. `count` is the number of entries that
-   * are expected; a wrong number takes more time or memory, and does no other harm.
-   */
-  constructor(
-    seed: number,
-    links: LinkQueue,
-    options: EntriesOptions = NO_OPTIONS,
-    count = HASHES_GATHERED_MAX,
-  ) {
-    const gatheredMax = Math.max(1, Math.min(HASHES_GATHERED_MAX, count));
-    this.#hashes = new Uint32Array(gatheredMax);
-    this.#handles = new Float64Array(gatheredMax);
-    this.#seed = seed;
-    this.#links = links;
-    this.#orderedIndex = new OrderedIndexLoader<EntryId>(options.nodeEntriesMax, options.chunkKeys);
-    this.#parts = newParts(options);
-  }
-
-  /** The number of entries that have been added, without those that are due. */
-  get size(): number {
-    return this.#orderedIndex.size;
-  }
-
-  /**
-   * Adds an entry with the value `bytes[start, end)`, which is copied. Returns false for a key that is not above the
-   * last key. The loader must not be used any more then. Throws NoSlabMemory.
-   */
-  add(
-    key: IndexKey,
-    version: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    deadline = NO_DEADLINE,
-  ): boolean {
-    const { slabs, handles } = this.#parts;
-    // Many entries come from one block.
-    if (bytes !== this.#bytes) this.#view = viewOf(bytes);
-    this.#bytes = bytes;
-    const handle = slabs.append(key, this.#seed, bytes, start, end, this.#view, deadline);
-    this.#hashes[this.#gathered] = slabs.stagedHashOf(handle);
-    this.#handles[this.#gathered++] = handle;
-    if (this.#gathered === this.#hashes.length) this.#insertGathered();
-    const id = handles.add(handle);
-    slabs.stamp(handle, version, id);
-    if (deadline !== NO_DEADLINE) {
-      this.#deadlines ??= new DeadlineHeap();
-      this.#deadlines.push(deadline, id);
-    }
-    return this.#orderedIndex.add(key, id);
-  }
-
-  /** Adds an entry that was found due, and whose removal is not in the log. Its key may stand anywhere. */
-  addDue(key: IndexKey, version: number, bytes: Uint8Array, start: number, end: number): void {
-    const { slabs, handles } = this.#parts;
-    const handle = slabs.append(key, this.#seed, bytes, start, end);
-    const id = handles.add(handle);
-    slabs.stamp(handle, version, id);
-    this.#due ??= new Map();
-    this.#due.set(key, id);
-  }
-
-  /** Inserts the gathered hashes. All their slots are loaded into the cache first, so that the cache misses overlap. */
-  #insertGathered(): void {
-    const { hashIndex } = this.#parts;
-    for (let at = 0; at < this.#gathered; at++) hashIndex.prefetch(this.#hashes[at]!);
-    for (let at = 0; at < this.#gathered; at++)
-      if (!hashIndex.insert(this.#hashes[at]!, this.#handles[at]!)) this.#isHashIndexPartial = true;
-    this.#gathered = 0;
-  }
-
-  /** Returns the entries. The loader must not be used any more. */
-  finish(): Entries {
-    this.#insertGathered();
-    const parts = {
-      ...this.#parts,
-      orderedIndex: this.#orderedIndex.finish(),
-      expiring: this.#expiring,
-      isHashIndexPartial: this.#isHashIndexPartial,
-    };
-    return new Entries(this.#seed, this.#links, NO_OPTIONS, parts);
-  }
-
-  get #expiring(): EntriesParts['expiring'] {
-    if (this.#deadlines === null && this.#due === null) return null;
-    return { heap: this.#deadlines ?? new DeadlineHeap(), due: this.#due ?? new Map() };
   }
 }

@@ -4,10 +4,11 @@
 // until its removal is in the log. With many due entries, only some leave at a time. Then `floor` hides the rest: all
 // entries in the indexes with a deadline up to it are due.
 
-import { isWithin, type KeyBounds } from '../encoding/key-bounds.js';
+import { isUnbounded, isWithin, type KeyBounds } from '../encoding/key-bounds.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import { DeadlineHeap, NO_ID } from './deadline-heap.js';
 import type { EntryId } from './entry-handles.js';
+import { isDueAt, type LeavingEntries } from './leaving-entries.js';
 import { NO_DEADLINE } from './slab.js';
 
 /** The value of `floor` while no due entry is in the indexes. */
@@ -26,31 +27,6 @@ const STALE_ITEMS_MIN = 64;
 
 /** Called with the key, the deadline and the id of each entry that was found due. */
 type OnLeft = (key: IndexKey, deadline: number, id: EntryId) => void;
-
-/** The part of entries that their expiry uses. */
-export interface Leaving {
-  /** An id above all ids in use. */
-  readonly endOfIds: EntryId;
-  /** Returns the deadline of the entry with this id; NO_DEADLINE for a free id. */
-  deadlineOfId(id: EntryId): number;
-  /** The number of entries in the indexes. */
-  readonly sizeInIndexes: number;
-  /** Removes an entry from all indexes, and keeps its memory. Returns its key, or null when it is in no index. */
-  leave(id: EntryId): IndexKey | null;
-  /**
-   * Removes entries with a deadline up to `now` from all indexes, in the order of keys: those behind the key `from`, at most
-   * `max`, of at most `visited` keys. Calls `onLeft` with each, and `onKept` with each that has a later deadline. Returns the
-   * last key that was visited, or null at the end.
-   */
-  leaveInOrder(
-    from: IndexKey | null,
-    now: number,
-    max: number,
-    visited: number,
-    onLeft: (key: IndexKey, id: EntryId, deadline: number) => void,
-    onKept: (deadline: number, id: EntryId) => void,
-  ): IndexKey | null;
-}
 
 /**
  * A visit of all keys in their order, at which due entries leave. Meanwhile the heap has the items of the entries that were
@@ -77,13 +53,13 @@ export class ExpiringEntries {
    */
   #next: Iterator<IndexKey> | null = null;
   readonly #heap: DeadlineHeap;
-  readonly #entries: Leaving;
+  readonly #entries: LeavingEntries;
   readonly #deadlineOf = (id: EntryId): number => this.#entries.deadlineOfId(id);
   /** The sweep that is under way, or null. */
   #sweep: Sweep | null = null;
 
   /** A loader gives the heap and the list that it has filled, and the number of items in the heap. */
-  constructor(entries: Leaving, heap = new DeadlineHeap(), due = new Map<IndexKey, EntryId>()) {
+  constructor(entries: LeavingEntries, heap = new DeadlineHeap(), due = new Map<IndexKey, EntryId>()) {
     this.#entries = entries;
     this.#heap = heap;
     this.due = due;
@@ -178,8 +154,9 @@ export class ExpiringEntries {
       const id = heap.takeDue(now, this.#deadlineOf);
       if (id === NO_ID) continue;
       const deadline = this.#entries.deadlineOfId(id);
-      const key = this.#entries.leave(id);
-      if (key === null) continue;
+      const key = this.#entries.keyOfId(id);
+      // The item may be that of an entry that is due already.
+      if (this.due.get(key) === id || !this.#entries.leave(id, key)) continue;
       onDue(key, id, deadline);
       left++;
     }
@@ -191,7 +168,7 @@ export class ExpiringEntries {
     if (this.#sweep !== null) return true;
     if (heap.size < SWEPT_ENTRIES_MIN || heap.earliest > now) return false;
     const due = heap.countDue(now);
-    if (due < SWEPT_ENTRIES_MIN || due < this.#entries.sizeInIndexes * SWEPT_FRACTION_MIN) return false;
+    if (due < SWEPT_ENTRIES_MIN || due < this.#entries.size * SWEPT_FRACTION_MIN) return false;
     // The heap had an item for each entry, and keeps its memory. So there is room for those that the sweep adds.
     heap.clear();
     this.#sweep = { key: null, itemsLeft: this.count };
@@ -212,6 +189,30 @@ export class ExpiringEntries {
   /** Hides the entries that are due at `now`. */
   hide(now: number): void {
     if (this.earliest <= now && now > this.floor) this.floor = now;
+  }
+
+  /** Returns true for an entry that was found due and has left the indexes. */
+  hasLeft(id: EntryId): boolean {
+    return this.due.size > 0 && this.due.get(this.#entries.keyOfId(id)) === id;
+  }
+
+  /** Returns the number of keys in a range whose entries are due and have not left the indexes. */
+  hiddenIn(bounds: KeyBounds): number {
+    let hidden = 0;
+    if (this.floor === NO_FLOOR) return hidden;
+    if (isUnbounded(bounds)) {
+      // Entries lie in memory about in the order of their ids. Their order by keys takes many times as long.
+      for (let id = 0; id < this.#entries.endOfIds; id++) if (this.#isHidden(id)) hidden++;
+      for (const id of this.due.values()) if (this.#isHidden(id)) hidden--;
+      return hidden;
+    }
+    const walk = this.#entries.walk(bounds);
+    while (walk.advance()) if (this.#isHidden(walk.value)) hidden++;
+    return hidden;
+  }
+
+  #isHidden(id: EntryId): boolean {
+    return isDueAt(this.#entries.deadlineOfId(id), this.floor);
   }
 
   /** Removes a key from the due list, and returns its id; undefined for a key that is not in it. */

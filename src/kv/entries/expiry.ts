@@ -104,7 +104,7 @@ export class Expiry {
     for (const space of this.spaces) {
       const { expiringCount, dueCount } = space.entries;
       if (expiringCount === 0 && dueCount === 0) this.forget(space);
-      space.entries.trimDeadlines();
+      space.entries.expiring?.trim();
     }
   }
 
@@ -165,6 +165,6 @@ export class Expiry {
   #hide(space: Space, now: number): void {
     if (now < space.earliest) return;
     space.beforeChange();
-    space.entries.hideDue(now);
+    space.entries.expiring?.hide(now);
   }
 }

@@ -122,9 +122,10 @@ class Build {
   *#addDueValues(index: SecondaryIndex): Generator<void, void, void> {
     const { entries, indexes } = this.#space;
     let count = 0;
-    for (const key of entries.allDueKeys) {
+    // A Map yields the keys that come meanwhile, too.
+    for (const key of entries.expiring?.due.keys() ?? []) {
       if (++count % PART_SIZE === 0) yield;
-      const id = entries.dueIdOf(key);
+      const id = entries.expiring?.due.get(key);
       if (id === undefined) continue;
       try {
         const made = this.#store.postings.ofOne(index, indexes!.codecs, key, (decode) =>

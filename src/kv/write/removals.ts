@@ -152,7 +152,7 @@ export class Removals {
         isTimeUp = storage.nowMs() >= endMs;
       }
       const { dueCount } = entries;
-      const keys = entries.dueKeys(wanted);
+      const keys = entries.expiring?.dueKeys(wanted) ?? [];
       for (const key of keys) {
         writes.expire(space, key);
         if (writes.recordBytes >= SLICE_BYTES_MAX) return false;
