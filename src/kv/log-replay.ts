@@ -7,8 +7,9 @@ import type { Space } from './entries/space.js';
 import type { Codecs } from './read/reads.js';
 import { checkBirth } from './recorded-encodings.js';
 import { Replay } from './write/change-entries.js';
+import { CREATE, DROP } from './write/operation-kinds.js';
 import { readWriteSet } from './write/record-reader.js';
-import { CREATE, DROP, WriteSet } from './write/write-set.js';
+import { WriteSet } from './write/write-set.js';
 
 /** The store that a log is replayed into. */
 export interface ReplayedStore {

@@ -12,8 +12,9 @@ import {
   utf8KeyCodec,
 } from '../../src/kv/encoding/key-encoding.js';
 import { writeLeb128 } from '../../src/kv/encoding/leb128.js';
+import { CLEAR, DELETE, PUT } from '../../src/kv/write/operation-kinds.js';
 import { readBirth, readWriteSet } from '../../src/kv/write/record-reader.js';
-import { CLEAR, DELETE, PUT, WriteSet } from '../../src/kv/write/write-set.js';
+import { WriteSet } from '../../src/kv/write/write-set.js';
 import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
 import { leb128, lengthAnd } from '../kv/image-tools.js';
 import { addSpace, newSchema, plainSpaces } from '../kv/schema-tools.js';

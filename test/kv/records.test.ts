@@ -17,6 +17,7 @@ import { SCRATCH_BYTES_KEPT_MAX } from '../../src/kv/encoding/scratch.js';
 import type { ValueCodec } from '../../src/kv/encoding/value-encoding.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
 import { ROOT_ID, type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
+import { CLEAR, CREATE, DELETE, EXPIRE, PUT, TOUCH } from '../../src/kv/write/operation-kinds.js';
 import {
   RECORD_FORMAT_VERSION,
   RECORD_KIND_BIRTH,
@@ -24,7 +25,7 @@ import {
 } from '../../src/kv/write/record-format.js';
 import { isBirth, readBirth, readWriteSet } from '../../src/kv/write/record-reader.js';
 import { RecordWriter } from '../../src/kv/write/record-writer.js';
-import { CLEAR, CREATE, DELETE, EXPIRE, PUT, TOUCH, WriteSet } from '../../src/kv/write/write-set.js';
+import { WriteSet } from '../../src/kv/write/write-set.js';
 import { RECORD_BYTES_MAX } from '../../src/storage/index.js';
 import { BYTES_VALUES, recordIn } from './encoded.js';
 import { leb128, lengthAnd } from './image-tools.js';

@@ -35,7 +35,7 @@ const RECORD_FEED = 'src/journal/read/record-feed.ts';
 const SCHEMA = 'src/kv/feed/feed-schema.ts';
 const STORE = 'src/kv/store.ts';
 const WALK = 'src/journal/read/segment-walk.ts';
-const WRITES = 'src/kv/write/write-set.ts';
+const DEFINED_SPACES = 'src/kv/write/defined-spaces.ts';
 
 const KILLS = 'test/processes/feed-kill.test.ts';
 
@@ -187,10 +187,10 @@ const changes: readonly Mutant[] = [
     '',
   ),
   mutantIn(
-    WRITES,
+    DEFINED_SPACES,
     'a namespace that two transactions create is told as created twice',
     [CHANGES],
-    'for (const space of this.#created.values()) if (space.isThere) this.#definedAgain.set(space.id, space);',
+    'for (const space of this.#created.values()) if (space.isThere) this.defineAgain(space);',
     '',
   ),
   mutantIn(

@@ -58,7 +58,7 @@ const writes: readonly Mutant[] = [
       {
         file: WRITE_PATH,
         find: "import { WriteSet } from './write-set.js';",
-        replace: "import { PUT, WriteSet } from './write-set.js';",
+        replace: "import { PUT } from './operation-kinds.js';\nimport { WriteSet } from './write-set.js';",
       },
     ],
     tests: [WRITES],

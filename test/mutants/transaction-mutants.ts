@@ -208,10 +208,15 @@ const attempts: readonly Mutant[] = [
     find: "if (this.phase === 'commit' && !isOfCommit)",
     replace: "if (this.phase === 'ended' && !isOfCommit)",
   }),
-  mutantIn(ATTEMPT, 'an iteration goes on when a part around its own is undone', [ITERATIONS], {
-    find: 'return this.#isUndone || (this.outer?.isUndone ?? false);',
-    replace: 'return this.#isUndone;',
-  }),
+  mutantIn(
+    'src/kv/write/attempt-part.ts',
+    'an iteration goes on when a part around its own is undone',
+    [ITERATIONS],
+    {
+      find: 'return this.#isUndone || (this.outer?.isUndone ?? false);',
+      replace: 'return this.#isUndone;',
+    },
+  ),
   mutantIn(ATTEMPT, 'what a nested part has written stays visible when it is undone', [HISTORIES], {
     find: 'else inAttempt.undo(mark);',
     replace: 'else inAttempt.overlay.keep();',

@@ -6,7 +6,7 @@ import type { ValueCodec } from '../encoding/value-encoding.js';
 import type { Schema } from '../entries/schema.js';
 import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
-import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH } from '../write/write-set.js';
+import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH } from '../write/operation-kinds.js';
 import { type ChangeFilter, cut, rangeOf } from './change-filter.js';
 import type { Change } from './change-types.js';
 import { keyOf, putValueOf, type RecordOperation } from './record-operations.js';

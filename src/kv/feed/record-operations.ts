@@ -7,8 +7,9 @@ import type { IndexKey } from '../encoding/key-encoding.js';
 import { partOf, type ValueCodec } from '../encoding/value-encoding.js';
 import type { Schema } from '../entries/schema.js';
 import type { Space } from '../entries/space.js';
+import { CLEAR, CREATE, DROP } from '../write/operation-kinds.js';
 import { isBirth, readWriteSet } from '../write/record-reader.js';
-import { CLEAR, CREATE, DROP, WriteSet } from '../write/write-set.js';
+import { WriteSet } from '../write/write-set.js';
 import type { FeedSchema } from './feed-schema.js';
 
 /** Stands for a key or a value that is not decoded yet, or that is an object, which no two readers may share. */

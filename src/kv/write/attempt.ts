@@ -14,20 +14,19 @@ import { NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import type { StoreView } from '../entries/store-view.js';
 import type { LastingView } from '../entries/view.js';
-import { IndexOverlays, type IndexSource } from '../read/index-overlay.js';
 import type { IndexedView } from '../read/index-reads.js';
-import { DELETED_ID } from '../read/merged-keys.js';
 import { Overlay, type WrittenValues } from '../read/overlay.js';
 import type { Codecs } from '../read/reads.js';
+import { Part } from './attempt-part.js';
 import { assertNotDropped } from './conditions.js';
 import { deadlineOf, type GivenExpiry, isPast } from './expiry-options.js';
 import type { PostingMaker } from './index-postings.js';
 import { ReadSet } from './read-set.js';
-import { TransactionIndex } from './transaction-index.js';
-import { type Recording, TransactionView } from './transaction-view.js';
+import { type IndexedRecording, SpaceInAttempt } from './space-in-attempt.js';
+import type { TransactionView } from './transaction-view.js';
 import { ViewedEntries } from './viewed-entries.js';
 import type { WriteCheck } from './write-path.js';
-import type { WriteMark, WriteSet } from './write-set.js';
+import type { WriteSet } from './write-set.js';
 
 /** The part of a store that attempts use. */
 export interface AttemptStore {
@@ -45,97 +44,11 @@ export interface AttemptStore {
   now(): number;
 }
 
-/** A part of an attempt: the whole function, a nested one, or one that runs at the commit. */
-export class Part {
-  readonly outer: Part | null;
-  isOpen = true;
-  #isUndone = false;
-  /** The state to go back to, or null for the outermost part. */
-  readonly savepoint: Savepoint | null;
-
-  constructor(outer: Part | null, savepoint: Savepoint | null) {
-    this.outer = outer;
-    this.savepoint = savepoint;
-  }
-
-  /** True when the part was undone, alone or with a part around it. */
-  get isUndone(): boolean {
-    return this.#isUndone || (this.outer?.isUndone ?? false);
-  }
-
-  noteUndo(): void {
-    this.isOpen = false;
-    this.#isUndone = true;
-  }
-}
-
-/** The state of an attempt when a part began. */
-interface Savepoint {
-  readonly writes: WriteMark | null;
-  readonly overlays: ReadonlyMap<Overlay, number>;
-  readonly atCommits: number;
-}
-
-/** One space in an attempt. */
-class SpaceInAttempt implements IndexSource {
-  readonly space: Space;
-  readonly overlay: Overlay;
-  readonly view: TransactionView;
-  readonly #attempt: Attempt;
-  #indexes: IndexOverlays | null = null;
-
-  constructor(attempt: Attempt, space: Space, overlay: Overlay) {
-    this.#attempt = attempt;
-    this.space = space;
-    this.overlay = overlay;
-    this.view = new TransactionView(attempt, space, overlay);
-  }
-
-  /** Returns the reads of an index. */
-  indexOf(index: SecondaryIndex): IndexedView {
-    this.#indexes ??= new IndexOverlays(this);
-    return new TransactionIndex(this.#attempt, this.space, index, this.#indexes, this.overlay);
-  }
-
-  baseOf(index: SecondaryIndex): IndexView {
-    return this.#attempt.indexBeneath(this.space, index);
-  }
-
-  postingsOf(operation: number, index: SecondaryIndex): EntryPostings | undefined {
-    return this.#attempt.postingsOf(operation, index);
-  }
-
-  put(key: IndexKey, operation: number): void {
-    this.#indexes?.write(key, -1 - operation);
-    this.overlay.set(key, operation);
-  }
-
-  delete(key: IndexKey): void {
-    this.#indexes?.write(key, DELETED_ID);
-    this.overlay.delete(key);
-  }
-
-  clear(bounds: KeyBounds): void {
-    this.#indexes?.clear(bounds);
-    this.overlay.clear(bounds);
-  }
-
-  undo(mark: number): void {
-    this.#indexes?.forget();
-    this.overlay.undo(mark);
-  }
-
-  rebase(base: LastingView): void {
-    this.#indexes?.forget();
-    this.overlay.rebase(base);
-  }
-}
-
 /** The phase of an attempt. Its function runs in the first two, and its parts at the commit in the third. */
 type Phase = 'live' | 'view' | 'commit' | 'ended';
 
 /** One attempt of a transaction. */
-export class Attempt implements WrittenValues, Recording, WriteCheck {
+export class Attempt implements WrittenValues, IndexedRecording, WriteCheck {
   /** The number of the attempt, from 1. */
   readonly number: number;
   readonly reads = new ReadSet();
@@ -237,7 +150,6 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return this.#in(space).indexOf(space.indexes!.byName.get(name)!);
   }
 
-  /** Returns an index beneath the writes of the attempt. Throws when it is not ready there. */
   indexBeneath(space: Space, index: SecondaryIndex): IndexView {
     if (this.phase === 'view') return this.view!.index(space, index);
     index.assertReady();
@@ -245,10 +157,6 @@ export class Attempt implements WrittenValues, Recording, WriteCheck {
     return index;
   }
 
-  /**
-   * Returns the postings of a put or a touch; undefined for a touch of an entry that this attempt has not put. Runs foreign
-   * code when the index was declared after the put.
-   */
   postingsOf(operation: number, index: SecondaryIndex): EntryPostings | undefined {
     const writes = this.writes!;
     const put = writes.putOf(operation);

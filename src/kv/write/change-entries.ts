@@ -10,7 +10,8 @@ import type { Schema } from '../entries/schema.js';
 import type { EntryPostings, OnPosting } from '../entries/secondary-index.js';
 import { type EntryHandle, NO_DEADLINE, NO_HANDLE } from '../entries/slab.js';
 import type { Space } from '../entries/space.js';
-import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH, type WriteSet } from './write-set.js';
+import { CLEAR, CREATE, DELETE, DROP, EXPIRE, PUT, TOUCH } from './operation-kinds.js';
+import type { WriteSet } from './write-set.js';
 
 /** Limit of the puts in the queue. The next look at entries waits until all of them are linked. */
 const QUEUED_PUTS_MAX = 1024;

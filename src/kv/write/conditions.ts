@@ -4,7 +4,8 @@ import { inspect } from 'node:util';
 import { KeelsonError } from '../../errors.js';
 import type { IndexKey } from '../encoding/key-encoding.js';
 import type { Space } from '../entries/space.js';
-import { EXPIRE, type WriteSet } from './write-set.js';
+import { EXPIRE } from './operation-kinds.js';
+import type { WriteSet } from './write-set.js';
 
 /** The most characters of a key that a message shows. */
 const SHOWN_KEY_CHARACTERS_MAX = 60;

@@ -5,7 +5,8 @@ import { valueBytesOf } from '../encoding/postings.js';
 import { NO_FLOOR } from '../entries/expiring-entries.js';
 import type { Expiry } from '../entries/expiry.js';
 import type { Space } from '../entries/space.js';
-import { EXPIRE, PUT, TOUCH, type WriteSet } from './write-set.js';
+import { EXPIRE, PUT, TOUCH } from './operation-kinds.js';
+import type { WriteSet } from './write-set.js';
 
 /**
  * Looks for due entries in the spaces of a write, and adds the removal of those at its keys before its operations. So the

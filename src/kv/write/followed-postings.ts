@@ -4,8 +4,9 @@
 import type { Schema } from '../entries/schema.js';
 import type { EntryPostings, SecondaryIndex } from '../entries/secondary-index.js';
 import type { PostingMaker } from './index-postings.js';
+import { PUT } from './operation-kinds.js';
 import { alreadyDouble, firstDouble } from './uniqueness.js';
-import { PUT, type WriteSet } from './write-set.js';
+import type { WriteSet } from './write-set.js';
 
 /** Makes the postings of all puts of a write that was read. Call it before the write is applied. Runs foreign code. */
 export function makeFollowedPostings(maker: PostingMaker, schema: Schema, writes: WriteSet): void {

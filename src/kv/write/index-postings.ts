@@ -9,8 +9,9 @@ import { type EntryPostings, listOf, type SecondaryIndex } from '../entries/seco
 import type { Space } from '../entries/space.js';
 import type { IndexedCodecs, SpaceIndexes } from '../entries/space-indexes.js';
 import type { FunctionGuard } from './function-guard.js';
+import { PUT } from './operation-kinds.js';
 import { ignoreRejection } from './promises.js';
-import { PUT, type WriteSet } from './write-set.js';
+import type { WriteSet } from './write-set.js';
 
 /** The most times that postings of a write are made, when indexes are declared meanwhile. */
 const TRIES_MAX = 3;

@@ -10,7 +10,8 @@ import type { Space } from '../entries/space.js';
 import { Overlay } from '../read/overlay.js';
 import { shownKey } from './conditions.js';
 import { assertNoUniqueBuilding } from './index-postings.js';
-import { PUT, type WriteSet } from './write-set.js';
+import { PUT } from './operation-kinds.js';
+import type { WriteSet } from './write-set.js';
 
 /** Returns true for a write that puts into a space with a unique index. */
 export function mustBeUnique({ count, kinds, spaces }: WriteSet): boolean {

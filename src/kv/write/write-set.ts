@@ -16,18 +16,10 @@ import { type EntryHandle, NO_DEADLINE } from '../entries/slab.js';
 import { ROOT_ID, type Space } from '../entries/space.js';
 import type { SpaceIndexes } from '../entries/space-indexes.js';
 import type { Overlay, WrittenValues } from '../read/overlay.js';
+import { DefinedSpaces, type DefinedSpacesMark } from './defined-spaces.js';
+import { CLEAR, CREATE, DELETE, DROP, EXPIRE, NO_VALUE, PUT, TOUCH } from './operation-kinds.js';
+import { PutsByKey } from './puts-by-key.js';
 import { type RecordMark, RecordWriter } from './record-writer.js';
-
-/** The kinds of operations. */
-export const PUT = 0;
-export const DELETE = 1;
-export const CLEAR = 2;
-export const CREATE = 3;
-export const DROP = 4;
-/** Gives an entry another deadline. It has a value only if the entry was put by the same write. */
-export const TOUCH = 5;
-/** Removes an entry that has expired. */
-export const EXPIRE = 6;
 
 /**
  * The most operations of a write whose arrays are reused; larger arrays are dropped. Arrays that grow anew in each batch
@@ -38,28 +30,6 @@ const OPERATIONS_KEPT_MAX = 2048;
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
 
-/** The place of the value of a touch whose entry was not put by the same write. */
-export const NO_VALUE = -1;
-
-/** The last operation of a write that gives a value to each key. */
-class PutsByKey {
-  readonly #bySpace = new Map<Space, Map<IndexKey, number>>();
-  /** The operations below this one are in the maps. */
-  #end = 0;
-
-  lastOf({ count, kinds, spaces, keys, valueStarts }: WriteSet, space: Space, key: IndexKey): number {
-    for (; this.#end < count; this.#end++) {
-      const at = this.#end;
-      const isTouch = kinds[at] === TOUCH && valueStarts[at] !== NO_VALUE;
-      if (kinds[at] !== PUT && !isTouch) continue;
-      const known = this.#bySpace.get(spaces[at]!);
-      if (known === undefined) this.#bySpace.set(spaces[at]!, new Map([[keys[at]!, at]]));
-      else known.set(keys[at]!, at);
-    }
-    return this.#bySpace.get(space)?.get(key) ?? -1;
-  }
-}
-
 /** Moves the first `count` items of an array up by some places. */
 function moveUp(items: unknown[], count: number, by: number): void {
   for (let at = count - 1; at >= 0; at--) items[at + by] = items[at];
@@ -69,8 +39,7 @@ function moveUp(items: unknown[], count: number, by: number): void {
 export interface WriteMark {
   readonly count: number;
   readonly bounds: number;
-  readonly created: number;
-  readonly definedAgain: number;
+  readonly defined: DefinedSpacesMark;
   readonly record: RecordMark;
 }
 
@@ -125,10 +94,7 @@ export class WriteSet implements WrittenValues {
   checkVersions: number[] = [];
   /** The puts of this write by their keys, or null while no touch asks. */
   #puts: PutsByKey | null = null;
-  /** The spaces that the write creates. */
-  #created = new Map<number, Space>();
-  /** The spaces that the record defines again. They are there already. */
-  #definedAgain = new Map<number, Space>();
+  readonly #defined = new DefinedSpaces();
   readonly #schema: Schema;
   readonly #writer: RecordWriter;
   /** The epoch of the schema, and the part of the log, in which the record was begun, or last finished. */
@@ -207,7 +173,7 @@ export class WriteSet implements WrittenValues {
     // The record may define a space again at a later operation, and must do so before its first.
     const undefinedYet = new Set(spaces.filter(({ definedIn }) => definedIn < this.#part));
     if (undefinedYet.size > 0) shift += this.#writer.defineFirst([], [...undefinedYet]);
-    for (const space of undefinedYet) this.#definedAgain.set(space.id, space);
+    for (const space of undefinedYet) this.#defined.defineAgain(space);
     const added = keys.length;
     for (let at = 0; at < this.count; at++) {
       if (!this.hasValue(at)) continue;
@@ -291,13 +257,13 @@ export class WriteSet implements WrittenValues {
   /** With `isAgain`, the log has created the space before. */
   addCreate(space: Space, isAgain = false): void {
     this.#add(CREATE, space);
-    this.#created.set(space.id, space);
-    if (isAgain) this.#definedAgain.set(space.id, space);
+    this.#defined.create(space);
+    if (isAgain) this.#defined.defineAgain(space);
   }
 
   /** Returns true if a record that was read does not create the space, but defines it again. */
-  isDefinedAgain({ id }: Space): boolean {
-    return this.#definedAgain.has(id);
+  isDefinedAgain(space: Space): boolean {
+    return this.#defined.isAgain(space);
   }
 
   addDrop(space: Space): void {
@@ -378,20 +344,18 @@ export class WriteSet implements WrittenValues {
     return {
       count: this.count,
       bounds: this.bounds.length,
-      created: this.#created.size,
-      definedAgain: this.#definedAgain.size,
+      defined: this.#defined.mark(),
       record: this.#writer.mark(),
     };
   }
 
   /** Takes back all operations since a mark, also one that has thrown in its middle. */
-  rollback({ count, bounds, created, definedAgain, record }: WriteMark): void {
+  rollback({ count, bounds, defined, record }: WriteMark): void {
     this.#forget(count);
     this.count = count;
     this.#puts = null;
     this.bounds.length = bounds;
-    cutTo(this.#created, created);
-    cutTo(this.#definedAgain, definedAgain);
+    this.#defined.rollback(defined);
     this.#writer.rollback(record);
   }
 
@@ -407,7 +371,7 @@ export class WriteSet implements WrittenValues {
 
   /** Returns the space with this id that the write creates, or undefined. */
   created(id: number): Space | undefined {
-    return this.#created.get(id);
+    return this.#defined.created(id);
   }
 
   /** Ends the record and returns it. The record is valid until the next begin(). Throws KEELSON_RECORD_TOO_LARGE. */
@@ -429,20 +393,19 @@ export class WriteSet implements WrittenValues {
     this.#epoch = this.#schema.epoch;
     this.#part = this.#schema.part;
     const missing = new Set<DefinitionId>();
-    const before = this.#definedAgain.size;
+    const before = this.#defined.mark();
     for (let at = 0; at < this.count; at++) {
       const space = this.spaces[at]!;
-      if (space.definedIn < this.#part && !this.#created.has(space.id))
-        this.#definedAgain.set(space.id, space);
+      if (space.definedIn < this.#part && this.#defined.created(space.id) === undefined)
+        this.#defined.defineAgain(space);
       if (!this.hasValue(at)) continue;
       const { bytes } = this.#writer;
       const id = definitionIn(this.spaces[at]!, bytes, this.valueStarts[at]!, this.valueEnds[at]!);
       if (id !== NO_DEFINITION && !this.#schema.isRecorded(id) && !this.#writer.defined.includes(id))
         missing.add(id);
     }
-    // Another write has created such a space since, and this one only defines it again.
-    for (const space of this.#created.values()) if (space.isThere) this.#definedAgain.set(space.id, space);
-    const spaces = [...this.#definedAgain.values()].slice(before);
+    this.#defined.defineCreatedAgain();
+    const spaces = this.#defined.againSince(before);
     if (missing.size === 0 && spaces.length === 0) return;
     const shift = this.#writer.defineFirst([...missing], spaces);
     for (let at = 0; at < this.count; at++) {
@@ -457,12 +420,7 @@ export class WriteSet implements WrittenValues {
    */
   appended(lsn: number): void {
     this.#writer.appended(lsn);
-    if (this.isInNamespaces) this.#noteDefined();
-  }
-
-  #noteDefined(): void {
-    for (const space of this.#created.values()) space.definedIn = this.#part;
-    for (const space of this.#definedAgain.values()) space.definedIn = this.#part;
+    if (this.isInNamespaces) this.#defined.noteDefinedIn(this.#part);
   }
 
   /**
@@ -500,8 +458,7 @@ export class WriteSet implements WrittenValues {
     this.now = null;
     this.#puts = null;
     if (this.bounds.length > 0) this.bounds = [];
-    if (this.#created.size > 0) this.#created = new Map();
-    if (this.#definedAgain.size > 0) this.#definedAgain = new Map();
+    this.#defined.clear();
     if (this.checkCount > 0) this.#forgetChecks();
     this.isInNamespaces = false;
     this.definesSpaces = false;
@@ -533,13 +490,13 @@ export class WriteSet implements WrittenValues {
 
   /** Adds the creation of a space that is not there, or the definition of one that is, unless the write has it already. */
   #defineFirst(space: Space): void {
-    if (this.#created.has(space.id) || this.#definedAgain.has(space.id)) return;
+    if (this.#defined.has(space)) return;
     if (!space.isThere) {
       this.create(space);
       return;
     }
     this.#writer.create(space, true);
-    this.#definedAgain.set(space.id, space);
+    this.#defined.defineAgain(space);
   }
 
   #add(kind: number, space: Space): number {
@@ -552,9 +509,4 @@ export class WriteSet implements WrittenValues {
     }
     return at;
   }
-}
-
-/** Removes the entries of a map that were added behind the first `size`. */
-function cutTo(map: Map<number, Space>, size: number): void {
-  if (map.size > size) for (const id of [...map.keys()].slice(size)) map.delete(id);
 }
