@@ -70,7 +70,20 @@ const MAY_IMPORT: Readonly<Record<Floor, Readonly<Partial<Record<Floor, readonly
 
 /** The rooms of a floor: each may import those before it, and what stands on the floor itself, its face, all of them. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
-  kv: ['encoding', 'entries', 'read', 'write', 'feed', 'image', 'copy', 'repair'],
+  kv: [
+    'encoding',
+    'entries',
+    'read',
+    'write',
+    'transactions',
+    'watch',
+    'feed',
+    'replay',
+    'replication',
+    'image',
+    'copy',
+    'repair',
+  ],
   journal: ['format', 'directory', 'segments', 'commit', 'recovery', 'repair', 'read'],
 };
 

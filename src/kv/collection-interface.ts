@@ -1,4 +1,4 @@
-// The public interfaces of collections: the store itself and its namespaces. The classes are in write/collection.ts and
+// The public interfaces of collections: the store itself and its namespaces. The classes are in collection.ts and
 // namespace.ts.
 
 import type { Lsn } from '../journal/index.js';
@@ -8,9 +8,9 @@ import type { ChangeGroup, NamespaceChangesOptions } from './feed/change-types.j
 import type { IndexDefinitions, IndexedReads, IndexFactory, NoIndexes } from './read/index-interface.js';
 import type { RangeState } from './read/range-state.js';
 import type { Reads } from './read/reads.js';
+import type { WatchOptions } from './watch/watch-options.js';
+import type { KeyState } from './watch/watches.js';
 import type { Operation } from './write/batch.js';
-import type { WatchOptions } from './write/watch-options.js';
-import type { KeyState } from './write/watches.js';
 import type { ConditionalOptions, PutOptions, TouchOptions, WriteOptions } from './write/write-options.js';
 
 /**

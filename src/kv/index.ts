@@ -171,15 +171,15 @@ export type { ImageFindings } from './repair/image-examination.js';
 export { type SalvageOptions, type SalvageReport, salvage } from './repair/salvage.js';
 export type { ExaminationProgress, NamespaceFindings } from './repair/store-examination.js';
 export { type VerifyOptions, type VerifyReport, verify } from './repair/verify.js';
-export type { ReplicaPort } from './replica-port.js';
-export type { ReplicateOptions } from './replicate-options.js';
+export type { ReplicaPort } from './replication/replica-port.js';
+export type { ReplicateOptions } from './replication/replicate-options.js';
 export type { Snapshot, Store, StoreEvents, StoreStats } from './store-interface.js';
 export type { Transaction, TransactionCollection } from './transaction-interface.js';
+export type { TransactionOptions } from './transactions/transaction-options.js';
+export type { WatchOptions } from './watch/watch-options.js';
+export type { KeyState } from './watch/watches.js';
 export type { Operation } from './write/batch.js';
 export type { ExpiryOptions } from './write/expiry-options.js';
-export type { TransactionOptions } from './write/transaction-options.js';
-export type { WatchOptions } from './write/watch-options.js';
-export type { KeyState } from './write/watches.js';
 export type {
   ConditionalOptions,
   Durability,

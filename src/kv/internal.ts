@@ -2,6 +2,7 @@
 // and src/cli need.
 
 export { absoluteDirectory } from '../journal/internal.js';
+export type { SpaceCollection } from './collection.js';
 export type { KeyBounds } from './encoding/key-bounds.js';
 export { bytesKeyCodec, type KeyCodec } from './encoding/key-encoding.js';
 export { asBuffer, readLatin1, readLossyUtf8 } from './encoding/utf8.js';
@@ -16,6 +17,7 @@ export {
   readStoreHeaders,
   type StoreHeaders,
 } from './repair/store-headers.js';
+export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';
 export {
   type FromReplica,
   REPLICA_PROTOCOL,
@@ -24,8 +26,6 @@ export {
   receivedError,
   sentError,
   type ToReplica,
-} from './replica-messages.js';
-export { type IndexedNamespace, openReplicaStore, type ReplicaStore } from './replica-store.js';
+} from './replication/replica-messages.js';
 export { type SpaceFacts, Store as StoreInside } from './store.js';
 export type { CheckedOperation } from './write/batch.js';
-export type { SpaceCollection } from './write/collection.js';

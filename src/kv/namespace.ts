@@ -1,5 +1,6 @@
 // A namespace of a store: the handle that db.namespace() returns. collection-interface.ts documents it for callers.
 
+import { type CollectionStore, SpaceCollection } from './collection.js';
 import type { IndexStats, NamespaceStats, Namespace as NamespaceSurface } from './collection-interface.js';
 import { BOUND_NAMES, resolveRange } from './encoding/range.js';
 import type { SecondaryIndex } from './entries/secondary-index.js';
@@ -10,7 +11,6 @@ import { resolveNamespaceChangesOptions } from './feed/changes-options.js';
 import type { IndexDefinitions, IndexesOf } from './read/index-interface.js';
 import { type IndexAccess, type IndexedView, IndexOverEntries, readsByName } from './read/index-reads.js';
 import type { Codecs } from './read/reads.js';
-import { type CollectionStore, SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
 import type { PostingMaker } from './write/index-postings.js';
 

@@ -2,6 +2,7 @@
 
 import { KeelsonError, misuse, WELL_FORMED } from '../errors.js';
 import { checkNames } from '../options.js';
+import { SpaceCollection } from './collection.js';
 import type { CustomValueEncoding } from './encoding/encoding-types.js';
 import { type KeyCodec, resolveKeyEncoding, utf8KeyCodec } from './encoding/key-encoding.js';
 import { isBuiltInName, resolveValueEncoding, type ValueCodec } from './encoding/value-encoding.js';
@@ -11,7 +12,6 @@ import { ROOT_ID, type Space, SpaceDefinition } from './entries/space.js';
 import { SpaceIndexes } from './entries/space-indexes.js';
 import { Namespace, type NamespaceInside, type NamespaceStore } from './namespace.js';
 import type { Place } from './write/batch.js';
-import { SpaceCollection } from './write/collection.js';
 import { assertNotDropped } from './write/conditions.js';
 import { buildIndexes } from './write/index-build.js';
 import { readDeclaration } from './write/index-declaration.js';

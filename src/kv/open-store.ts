@@ -21,15 +21,15 @@ import { resolveKeyEncoding } from './encoding/key-encoding.js';
 import { resolveValueEncoding } from './encoding/value-encoding.js';
 import { Schema } from './entries/schema.js';
 import { SpaceDefinition } from './entries/space.js';
-import type { LoadedLog } from './following.js';
 import type { ImageHeader } from './image/image-header.js';
 import { loadImage, readImageHeader } from './image/image-loader.js';
 import { imagePath, isTemporaryImage, listImages } from './image/image-names.js';
-import { LogReplay } from './log-replay.js';
 import { type ResolvedStoreOptions, resolveStoreOptions } from './options.js';
 import type { Codecs } from './read/reads.js';
-import { checkBirth, checkEncodings } from './recorded-encodings.js';
 import type { StoreRecovery } from './recovery-report.js';
+import type { LoadedLog } from './replay/following.js';
+import { LogReplay } from './replay/log-replay.js';
+import { checkBirth, checkEncodings } from './replay/recorded-encodings.js';
 import { Store } from './store.js';
 import { RecordWriter } from './write/record-writer.js';
 

@@ -1,12 +1,12 @@
 // The access of src/level to a store: reads and writes of the store itself, by codecs of the caller.
 
 import type { Lsn } from '../journal/index.js';
+import { SpaceCollection } from './collection.js';
 import type { RawReads } from './read/raw-reads.js';
 import { type Codecs, SpaceReads } from './read/reads.js';
 import { Store } from './store.js';
 import type { Snapshot as SnapshotSurface, Store as StoreSurface } from './store-interface.js';
 import type { CheckedOperation } from './write/batch.js';
-import { SpaceCollection } from './write/collection.js';
 import type { WriteOptions } from './write/write-options.js';
 
 /** Returns the reads and writes of the store itself with other codecs, which write the same bytes as those of the store. */

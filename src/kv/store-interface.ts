@@ -22,10 +22,10 @@ import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedu
 import type { IndexDefinitions, IndexedReads, NoIndexes } from './read/index-interface.js';
 import type { Reads } from './read/reads.js';
 import type { StoreRecovery } from './recovery-report.js';
-import type { ReplicaPort } from './replica-port.js';
-import type { ReplicateOptions } from './replicate-options.js';
+import type { ReplicaPort } from './replication/replica-port.js';
+import type { ReplicateOptions } from './replication/replicate-options.js';
 import type { Transaction } from './transaction-interface.js';
-import type { TransactionOptions } from './write/transaction-options.js';
+import type { TransactionOptions } from './transactions/transaction-options.js';
 import type { WriteOptions } from './write/write-options.js';
 
 /**

@@ -1,4 +1,4 @@
-// The public interfaces of a transaction. The classes are in write/transaction.ts.
+// The public interfaces of a transaction. The classes are in transactions/transaction.ts.
 
 import type { Lsn } from '../journal/index.js';
 import type { Namespace } from './collection-interface.js';

@@ -46,7 +46,7 @@ const SURFACES: readonly (readonly [file: string, name: string, members: number]
   ['src/kv/read/index-interface.ts', 'IndexedReads', 1],
   ['src/kv/transaction-interface.ts', 'TransactionCollection', 3],
   ['src/kv/transaction-interface.ts', 'Transaction', 6],
-  ['src/kv/write/transaction-options.ts', 'TransactionOptions', 3],
+  ['src/kv/transactions/transaction-options.ts', 'TransactionOptions', 3],
   ['src/kv/store-interface.ts', 'StoreStats', 7],
   ['src/kv/store-interface.ts', 'StoreEvents', 3],
   ['src/kv/write/write-options.ts', 'WriteOptions', 1],

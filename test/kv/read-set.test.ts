@@ -9,10 +9,10 @@ import type { Space } from '../../src/kv/entries/space.js';
 import type { Store } from '../../src/kv/index.js';
 import type { KeyInterval } from '../../src/kv/read/key-intervals.js';
 import { Overlay } from '../../src/kv/read/overlay.js';
-import { RangeRead, ReadSet } from '../../src/kv/write/read-set.js';
-import { TransactionView } from '../../src/kv/write/transaction-view.js';
-import { compareViews } from '../../src/kv/write/view-comparison.js';
-import { ViewedEntries } from '../../src/kv/write/viewed-entries.js';
+import { RangeRead, ReadSet } from '../../src/kv/transactions/read-set.js';
+import { TransactionView } from '../../src/kv/transactions/transaction-view.js';
+import { compareViews } from '../../src/kv/transactions/view-comparison.js';
+import { ViewedEntries } from '../../src/kv/transactions/viewed-entries.js';
 import { addSpace } from './schema-tools.js';
 import { World } from './transaction-tools.js';
 

@@ -9,7 +9,7 @@ import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import type { Schema } from '../../src/kv/entries/schema.js';
 import type { Space } from '../../src/kv/entries/space.js';
 import type { StoreView } from '../../src/kv/entries/store-view.js';
-import { ViewedEntries } from '../../src/kv/write/viewed-entries.js';
+import { ViewedEntries } from '../../src/kv/transactions/viewed-entries.js';
 import { Random } from '../../src/testing/random.js';
 import { addSpace, contentOf, newSchema, putEntry } from './schema-tools.js';
 

@@ -1,8 +1,8 @@
 // The deadlines of transactions and the turn among their commits, by a clock and a timer that the test moves.
 
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { CommitTurns } from '../../src/kv/write/commit-turns.js';
-import { Deadlines } from '../../src/kv/write/deadlines.js';
+import { CommitTurns } from '../../src/kv/transactions/commit-turns.js';
+import { Deadlines } from '../../src/kv/transactions/deadlines.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
 import { NOTHING_HELD, World } from './transaction-tools.js';
 

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
 import { utf8KeyCodec } from '../../src/kv/encoding/key-encoding.js';
 import { type Space, SpaceDefinition } from '../../src/kv/entries/space.js';
-import { Attempt } from '../../src/kv/write/attempt.js';
+import { Attempt } from '../../src/kv/transactions/attempt.js';
 import { FunctionGuard } from '../../src/kv/write/function-guard.js';
 import { PostingMaker } from '../../src/kv/write/index-postings.js';
 import { DELETE, PUT } from '../../src/kv/write/operation-kinds.js';

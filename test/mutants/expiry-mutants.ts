@@ -13,7 +13,7 @@ const HISTORIES = 'test/serializability/histories.test.ts';
 const MODEL = 'test/kv/expiry-model.test.ts';
 const RECORDS = 'test/kv/records.test.ts';
 
-const ATTEMPT = 'src/kv/write/attempt.ts';
+const ATTEMPT = 'src/kv/transactions/attempt.ts';
 const BUILD = 'src/kv/write/index-build.ts';
 const CHANGES = 'src/kv/write/change-entries.ts';
 const CORE = 'src/kv/store-core.ts';
@@ -28,11 +28,11 @@ const LEAVING = 'src/kv/entries/leaving-entries.ts';
 const OPTIONS = 'src/kv/write/expiry-options.ts';
 const PARTS = 'src/kv/image/image-parts.ts';
 const READER = 'src/kv/write/record-reader.ts';
-const READ_SET = 'src/kv/write/read-set.ts';
+const READ_SET = 'src/kv/transactions/read-set.ts';
 const REMOVALS = 'src/kv/write/removals.ts';
 const UNIQUENESS = 'src/kv/write/uniqueness.ts';
 const VIEWS = 'src/kv/entries/store-view.ts';
-const VIEWED = 'src/kv/write/viewed-entries.ts';
+const VIEWED = 'src/kv/transactions/viewed-entries.ts';
 const WRITER = 'src/kv/write/record-writer.ts';
 
 const mutantIn = mutantsOf('expiry');

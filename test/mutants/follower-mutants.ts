@@ -11,10 +11,10 @@ const APPLYING = 'test/replica/applying.test.ts';
 const THREAD = 'test/replica/replica.test.ts';
 
 const FOLLOWER = 'src/journal/read/file-follower.ts';
-const FOLLOWING = 'src/kv/following.ts';
+const FOLLOWING = 'src/kv/replay/following.ts';
 const INBOX = 'src/replica/inbox.ts';
 const REPLICA = 'src/replica/replica.ts';
-const REPLICATION = 'src/kv/replication.ts';
+const REPLICATION = 'src/kv/replication/replication.ts';
 const SCHEMA = 'src/kv/entries/schema.ts';
 const SPACES = 'src/kv/namespaces.ts';
 const WAITS = 'src/replica/waits.ts';

@@ -426,7 +426,7 @@ const opening: readonly Mutant[] = [
     name: 'replay gives every entry the version 0',
     edits: [
       {
-        file: 'src/kv/log-replay.ts',
+        file: 'src/kv/replay/log-replay.ts',
         find: 'this.#replay.apply(writes, lsn);',
         replace: 'this.#replay.apply(writes, 0);',
       },

@@ -19,17 +19,17 @@ const LIST_APPEND = 'test/serializability/list-append.test.ts';
 const OVERFLOWS = 'test/serializability/overflows.test.ts';
 const TURNS = 'test/serializability/turns.test.ts';
 
-const ATTEMPT = 'src/kv/write/attempt.ts';
+const ATTEMPT = 'src/kv/transactions/attempt.ts';
 const CHANGES = 'src/kv/write/change-entries.ts';
-const COMMIT_TURNS = 'src/kv/write/commit-turns.ts';
-const COMPARISON = 'src/kv/write/view-comparison.ts';
-const DEADLINES = 'src/kv/write/deadlines.ts';
+const COMMIT_TURNS = 'src/kv/transactions/commit-turns.ts';
+const COMPARISON = 'src/kv/transactions/view-comparison.ts';
+const DEADLINES = 'src/kv/transactions/deadlines.ts';
 const KEY_INTERVALS = 'src/kv/read/key-intervals.ts';
-const READ_SET = 'src/kv/write/read-set.ts';
+const READ_SET = 'src/kv/transactions/read-set.ts';
 const READS = 'src/kv/read/reads.ts';
-const TRANSACTIONS = 'src/kv/write/transactions.ts';
-const VIEW = 'src/kv/write/transaction-view.ts';
-const VIEWED = 'src/kv/write/viewed-entries.ts';
+const TRANSACTIONS = 'src/kv/transactions/transactions.ts';
+const VIEW = 'src/kv/transactions/transaction-view.ts';
+const VIEWED = 'src/kv/transactions/viewed-entries.ts';
 const WRITE_LOG = 'src/kv/entries/write-log.ts';
 
 const mutantIn = mutantsOf('transactions');
@@ -209,7 +209,7 @@ const attempts: readonly Mutant[] = [
     replace: "if (this.phase === 'ended' && !isOfCommit)",
   }),
   mutantIn(
-    'src/kv/write/attempt-part.ts',
+    'src/kv/transactions/attempt-part.ts',
     'an iteration goes on when a part around its own is undone',
     [ITERATIONS],
     {

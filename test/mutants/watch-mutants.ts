@@ -13,11 +13,11 @@ const REGISTRIES = 'test/kv/watch-registry.test.ts';
 
 const CHANGES = 'src/kv/read/range-changes.ts';
 const INDEX = 'src/kv/read/interval-index.ts';
-const REGISTRY = 'src/kv/write/watch-registry.ts';
+const REGISTRY = 'src/kv/watch/watch-registry.ts';
 const STATE = 'src/kv/read/range-state.ts';
 const STORE = 'src/kv/store.ts';
-const WAKEABLE = 'src/kv/write/wakeable.ts';
-const WATCHES = 'src/kv/write/watches.ts';
+const WAKEABLE = 'src/kv/watch/wakeable.ts';
+const WATCHES = 'src/kv/watch/watches.ts';
 const WRITE_PATH = 'src/kv/write/write-path.ts';
 
 const mutantIn = mutantsOf('watches');

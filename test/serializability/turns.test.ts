@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Store } from '../../src/kv/store-interface.js';
 import type { Transaction } from '../../src/kv/transaction-interface.js';
-import { CommitTurns } from '../../src/kv/write/commit-turns.js';
+import { CommitTurns } from '../../src/kv/transactions/commit-turns.js';
 import { newDisk, openOn } from './stores.js';
 
 /** The alarms that are set, and the clock, which only tests move. */

@@ -1,10 +1,10 @@
 // The check of the encodings that a store has recorded against those of the options.
 
-import { KeelsonError } from '../errors.js';
-import { assertKnownKeyEncoding } from './encoding/key-encoding.js';
-import { isBuiltInName } from './encoding/value-encoding.js';
-import type { Codecs } from './read/reads.js';
-import { isBirth, readBirth } from './write/record-reader.js';
+import { KeelsonError } from '../../errors.js';
+import { assertKnownKeyEncoding } from '../encoding/key-encoding.js';
+import { isBuiltInName } from '../encoding/value-encoding.js';
+import type { Codecs } from '../read/reads.js';
+import { isBirth, readBirth } from '../write/record-reader.js';
 
 /** Throws unless `record` is a birth record that names the encodings of the options. */
 export function checkBirth(record: Uint8Array, codecs: Codecs<unknown, unknown>, directory: string): void {

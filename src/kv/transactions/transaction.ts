@@ -10,11 +10,11 @@ import type { IndexesOf, NoIndexes } from '../read/index-interface.js';
 import { readsByName } from '../read/index-reads.js';
 import type { ReadAccess } from '../read/raw-reads.js';
 import { type Codecs, SpaceReads } from '../read/reads.js';
+import type { Place, PlaceOf } from '../write/batch.js';
+import { EXPIRY_NAMES, FOR_NEVER, type GivenExpiry, resolveExpiry } from '../write/expiry-options.js';
+import { ignoreRejection, isThenable } from '../write/promises.js';
 import type { Attempt } from './attempt.js';
 import type { Part } from './attempt-part.js';
-import type { Place, PlaceOf } from './batch.js';
-import { EXPIRY_NAMES, FOR_NEVER, type GivenExpiry, resolveExpiry } from './expiry-options.js';
-import { ignoreRejection, isThenable } from './promises.js';
 
 /** How the reads of a transaction get at the entries of one space. A class, because closures take more memory. */
 class TransactionAccess implements ReadAccess {

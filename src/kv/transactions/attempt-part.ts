@@ -1,7 +1,7 @@
 // The parts of an attempt of a transaction, one in the other, and the state to go back to when one is undone.
 
 import type { Overlay } from '../read/overlay.js';
-import type { WriteMark } from './write-set.js';
+import type { WriteMark } from '../write/write-set.js';
 
 /** A part of an attempt: the whole function, a nested one, or one that runs at the commit. */
 export class Part {

@@ -17,16 +17,16 @@ import type { LastingView } from '../entries/view.js';
 import type { IndexedView } from '../read/index-reads.js';
 import { Overlay, type WrittenValues } from '../read/overlay.js';
 import type { Codecs } from '../read/reads.js';
+import { assertNotDropped } from '../write/conditions.js';
+import { deadlineOf, type GivenExpiry, isPast } from '../write/expiry-options.js';
+import type { PostingMaker } from '../write/index-postings.js';
+import type { WriteCheck } from '../write/write-path.js';
+import type { WriteSet } from '../write/write-set.js';
 import { Part } from './attempt-part.js';
-import { assertNotDropped } from './conditions.js';
-import { deadlineOf, type GivenExpiry, isPast } from './expiry-options.js';
-import type { PostingMaker } from './index-postings.js';
 import { ReadSet } from './read-set.js';
 import { type IndexedRecording, SpaceInAttempt } from './space-in-attempt.js';
 import type { TransactionView } from './transaction-view.js';
 import { ViewedEntries } from './viewed-entries.js';
-import type { WriteCheck } from './write-path.js';
-import type { WriteSet } from './write-set.js';
 
 /** The part of a store that attempts use. */
 export interface AttemptStore {

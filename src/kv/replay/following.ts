@@ -4,15 +4,15 @@
 // been acknowledged. If its owner dies, the next owner may find that the disk lacks it. So the records of that commit are
 // compared when they are read again, and the store is loaded anew if they have become others.
 
-import { KeelsonError } from '../errors.js';
-import type { Lsn } from '../journal/index.js';
-import { FileFollower, type FollowerState, type RecordVisit } from '../journal/internal.js';
-import type { Storage } from '../storage/index.js';
-import type { Schema } from './entries/schema.js';
-import type { Space } from './entries/space.js';
+import { KeelsonError } from '../../errors.js';
+import type { Lsn } from '../../journal/index.js';
+import { FileFollower, type FollowerState, type RecordVisit } from '../../journal/internal.js';
+import type { Storage } from '../../storage/index.js';
+import type { Schema } from '../entries/schema.js';
+import type { Space } from '../entries/space.js';
+import type { Codecs } from '../read/reads.js';
+import type { WriteSet } from '../write/write-set.js';
 import { LogReplay, type ReplayListener } from './log-replay.js';
-import type { Codecs } from './read/reads.js';
-import type { WriteSet } from './write/write-set.js';
 
 /** The log as a store was loaded from it. */
 export interface LoadedLog {

@@ -1,8 +1,8 @@
 // The options of watches.
 
 import { choiceOption, type OptionTable, resolveOptions } from '../../options.js';
-import { signalOption } from './abort-signals.js';
-import type { Durability } from './write-options.js';
+import { signalOption } from '../write/abort-signals.js';
+import type { Durability } from '../write/write-options.js';
 
 /**
  * The options of watch() and watchRange().

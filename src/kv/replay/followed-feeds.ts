@@ -5,8 +5,8 @@ import {
   FollowerFeed,
   type RecordFeed,
   type RecordFeedOptions,
-} from '../journal/internal.js';
-import type { FedLog } from './feed/change-feeds.js';
+} from '../../journal/internal.js';
+import type { FedLog } from '../feed/change-feeds.js';
 import type { Following } from './following.js';
 
 /** The log of the owner, as the feeds of a read-only store read it. Nothing is pinned: the owner does not know of them. */

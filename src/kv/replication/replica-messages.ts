@@ -10,9 +10,9 @@ import {
   type KeelsonErrorFacts,
   nextStepOf,
   whatHappened,
-} from '../errors.js';
-import type { RecordWindow } from '../journal/internal.js';
-import { FRAME_OVERHEAD_BYTES } from '../storage/index.js';
+} from '../../errors.js';
+import type { RecordWindow } from '../../journal/internal.js';
+import { FRAME_OVERHEAD_BYTES } from '../../storage/index.js';
 
 /** The version of the messages. Both ends are of one package, so another version is a second copy of it. */
 export const REPLICA_PROTOCOL = 1;

@@ -6,7 +6,7 @@ import type { EntryId } from '../entries/entry-handles.js';
 import type { StoreView } from '../entries/store-view.js';
 import type { IndexWalk, OrderedKeys, View } from '../entries/view.js';
 import { boundsOf, type KeyInterval } from '../read/key-intervals.js';
-import { shownKey } from './conditions.js';
+import { shownKey } from '../write/conditions.js';
 import type { SeenRanges } from './read-set.js';
 
 /** The number of keys that are compared between two looks at the time. */

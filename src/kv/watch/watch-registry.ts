@@ -11,10 +11,10 @@ import type { Space } from '../entries/space.js';
 import { IntervalIndex } from '../read/interval-index.js';
 import { boundsOf, holdsKey, intervalOf, isEmptyInterval, type KeyInterval } from '../read/key-intervals.js';
 import { CHANGED_KEYS_MAX, RangeChanges } from '../read/range-changes.js';
-import { CLEAR, CREATE, DROP } from './operation-kinds.js';
+import { CLEAR, CREATE, DROP } from '../write/operation-kinds.js';
+import type { WriteObserver } from '../write/write-path.js';
+import type { WriteSet } from '../write/write-set.js';
 import type { Wakeable } from './wakeable.js';
-import type { WriteObserver } from './write-path.js';
-import type { WriteSet } from './write-set.js';
 
 /** A range that is watched, and its changes since the last state. */
 export class WatchedRange {

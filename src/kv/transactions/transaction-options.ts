@@ -2,8 +2,8 @@
 
 import { KeelsonError } from '../../errors.js';
 import { choiceOption, integerOption, type OptionTable, resolveOptions } from '../../options.js';
-import { signalOption } from './abort-signals.js';
-import type { Durability, WriteOptions } from './write-options.js';
+import { signalOption } from '../write/abort-signals.js';
+import type { Durability, WriteOptions } from '../write/write-options.js';
 
 /**
  * The options of a transaction.

@@ -1,15 +1,15 @@
 // The replay of a log: applies records that are in the log already, in order.
 
-import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../errors.js';
-import { RECORD_BYTES_MAX, type Storage } from '../storage/index.js';
-import type { Schema } from './entries/schema.js';
-import type { Space } from './entries/space.js';
-import type { Codecs } from './read/reads.js';
+import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../../errors.js';
+import { RECORD_BYTES_MAX, type Storage } from '../../storage/index.js';
+import type { Schema } from '../entries/schema.js';
+import type { Space } from '../entries/space.js';
+import type { Codecs } from '../read/reads.js';
+import { Replay } from '../write/change-entries.js';
+import { CREATE, DROP } from '../write/operation-kinds.js';
+import { readWriteSet } from '../write/record-reader.js';
+import { WriteSet } from '../write/write-set.js';
 import { checkBirth } from './recorded-encodings.js';
-import { Replay } from './write/change-entries.js';
-import { CREATE, DROP } from './write/operation-kinds.js';
-import { readWriteSet } from './write/record-reader.js';
-import { WriteSet } from './write/write-set.js';
 
 /** The store that a log is replayed into. */
 export interface ReplayedStore {

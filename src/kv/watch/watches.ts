@@ -21,13 +21,13 @@ import {
 } from '../read/range-changes.js';
 import { type RangeState, SpaceRangeState } from '../read/range-state.js';
 import type { Codecs, VersionedValue } from '../read/reads.js';
-import { AbortSignals } from './abort-signals.js';
-import { assertNotDropped, versionIn } from './conditions.js';
+import { AbortSignals } from '../write/abort-signals.js';
+import { assertNotDropped, versionIn } from '../write/conditions.js';
+import type { Durability } from '../write/write-options.js';
+import type { Writer } from '../write/writer.js';
 import { Wakeable } from './wakeable.js';
 import type { ResolvedWatchOptions } from './watch-options.js';
 import { WatchedRange, WatchRegistry } from './watch-registry.js';
-import type { Durability } from './write-options.js';
-import type { Writer } from './writer.js';
 
 /** The most time that the comparison of two states takes before the event loop has a turn, in milliseconds. */
 const COMPARISON_SLICE_MS = 2;

@@ -11,19 +11,19 @@ import { nextTurn } from '../../schedulers.js';
 import { NO_TIME } from '../entries/expiry.js';
 import type { Schema } from '../entries/schema.js';
 import type { StoreView } from '../entries/store-view.js';
-import { AbortSignals } from './abort-signals.js';
+import { AbortSignals } from '../write/abort-signals.js';
+import type { Place, PlaceOf } from '../write/batch.js';
+import type { FunctionGuard } from '../write/function-guard.js';
+import type { PostingMaker } from '../write/index-postings.js';
+import { ignoreRejection, isThenable } from '../write/promises.js';
+import type { WriteSet } from '../write/write-set.js';
+import type { Writer } from '../write/writer.js';
 import { Attempt, type AttemptStore, ReadsChanged } from './attempt.js';
-import type { Place, PlaceOf } from './batch.js';
 import { CommitTurns } from './commit-turns.js';
 import { Deadlines } from './deadlines.js';
-import type { FunctionGuard } from './function-guard.js';
-import type { PostingMaker } from './index-postings.js';
-import { ignoreRejection, isThenable } from './promises.js';
 import { Transaction } from './transaction.js';
 import { type ResolvedTransactionOptions, resolveTransactionOptions } from './transaction-options.js';
 import { compareViews } from './view-comparison.js';
-import type { WriteSet } from './write-set.js';
-import type { Writer } from './writer.js';
 
 /** The attempt from which on a transaction takes a turn: see CommitTurns. */
 const ATTEMPT_WITH_TURN_MIN = 4;

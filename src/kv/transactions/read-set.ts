@@ -18,7 +18,7 @@ import {
   mergedIntervals,
   overlapsAny,
 } from '../read/key-intervals.js';
-import { shownKey, versionIn } from './conditions.js';
+import { shownKey, versionIn } from '../write/conditions.js';
 
 /** The version of a point read that has seen only that the key is there. */
 const ANY_VERSION = -1;

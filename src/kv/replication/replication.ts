@@ -2,8 +2,8 @@
 // copied into messages.
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { isKeelsonError, KeelsonError } from '../errors.js';
-import type { LocalLog, RecordFeed } from '../journal/internal.js';
+import { isKeelsonError, KeelsonError } from '../../errors.js';
+import type { LocalLog, RecordFeed } from '../../journal/internal.js';
 import {
   type FromReplica,
   packRecords,

@@ -1,18 +1,18 @@
 // A collection: the reads, writes and watches of one space. The store and its namespaces are collections.
 
-import { misuse } from '../../errors.js';
-import type { Lsn } from '../../journal/index.js';
-import { BOUND_NAMES, CLEAR_NAMES, type KeyRange, type RangeWrite, resolveRange } from '../encoding/range.js';
-import { NO_TIME } from '../entries/expiry.js';
-import type { Space } from '../entries/space.js';
-import type { RangeState } from '../read/range-state.js';
-import { type Codecs, SpaceReads } from '../read/reads.js';
-import { addBatch, addCheckedBatch, type CheckedOperation, type Place, type PlaceOf } from './batch.js';
-import { addClear } from './clear.js';
-import { assertNotDropped } from './conditions.js';
-import { deadlineOf, FOR_NEVER, isPast, resolveExpiry } from './expiry-options.js';
-import { resolveWatchOptions, type WatchOptions } from './watch-options.js';
-import type { KeyState, Watches } from './watches.js';
+import { misuse } from '../errors.js';
+import type { Lsn } from '../journal/index.js';
+import { BOUND_NAMES, CLEAR_NAMES, type KeyRange, type RangeWrite, resolveRange } from './encoding/range.js';
+import { NO_TIME } from './entries/expiry.js';
+import type { Space } from './entries/space.js';
+import type { RangeState } from './read/range-state.js';
+import { type Codecs, SpaceReads } from './read/reads.js';
+import { resolveWatchOptions, type WatchOptions } from './watch/watch-options.js';
+import type { KeyState, Watches } from './watch/watches.js';
+import { addBatch, addCheckedBatch, type CheckedOperation, type Place, type PlaceOf } from './write/batch.js';
+import { addClear } from './write/clear.js';
+import { assertNotDropped } from './write/conditions.js';
+import { deadlineOf, FOR_NEVER, isPast, resolveExpiry } from './write/expiry-options.js';
 import {
   CONDITIONAL_OPTIONS,
   type ConditionalOptions,
@@ -24,9 +24,9 @@ import {
   type TouchOptions,
   WRITE_OPTIONS,
   type WriteOptions,
-} from './write-options.js';
-import type { WriteSet } from './write-set.js';
-import type { Writer } from './writer.js';
+} from './write/write-options.js';
+import type { WriteSet } from './write/write-set.js';
+import type { Writer } from './write/writer.js';
 
 /** The most times that a batch is read, when keys or values in it write to the store each time. */
 const BATCH_TRIES_MAX = 3;

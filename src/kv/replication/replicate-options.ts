@@ -1,6 +1,6 @@
 // The options of replicate().
 
-import { integerOption, type OptionTable, resolveOptions } from '../options.js';
+import { integerOption, type OptionTable, resolveOptions } from '../../options.js';
 
 /** Limit of the option `maxLagBytes`: 1 TiB. */
 const LAG_BYTES_MAX = 2 ** 40;
