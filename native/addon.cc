@@ -529,7 +529,6 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("populate", Napi::Function::New(env, populate));
   exports.Set("crc32cUpdate", Napi::Function::New(env, crc32c_update));
   exports.Set("state", Napi::Function::New(env, state));
-  exports.Set("crc32cIsAccelerated", Napi::Boolean::New(env, keelson::crc32c_is_accelerated()));
   return exports;
 }
 

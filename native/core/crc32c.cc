@@ -133,8 +133,7 @@ bool cpu_has_crc32c() { return false; }
 
 #endif
 
-const bool kIsAccelerated = cpu_has_crc32c();
-const Update kUpdate = kIsAccelerated ? update_by_cpu : crc32c_update_portable;
+const Update kUpdate = cpu_has_crc32c() ? update_by_cpu : crc32c_update_portable;
 
 }  // namespace
 
@@ -154,7 +153,5 @@ uint32_t crc32c_update_portable(uint32_t crc, const uint8_t* bytes, size_t lengt
   for (; length > 0; bytes++, length--) crc = (crc >> 8) ^ kTables[0][(crc ^ *bytes) & 0xff];
   return crc;
 }
-
-bool crc32c_is_accelerated() { return kIsAccelerated; }
 
 }  // namespace keelson

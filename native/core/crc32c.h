@@ -16,7 +16,4 @@ uint32_t crc32c_update(uint32_t crc, const uint8_t* bytes, size_t length);
 /** Returns the register after `length` bytes, always computed with tables. For comparison. */
 uint32_t crc32c_update_portable(uint32_t crc, const uint8_t* bytes, size_t length);
 
-/** Returns true if crc32c_update() uses an instruction of the CPU. */
-bool crc32c_is_accelerated();
-
 }  // namespace keelson

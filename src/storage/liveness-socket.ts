@@ -22,7 +22,7 @@ const HAS_SOCKETS = process.platform !== 'win32';
 const TROUBLES = ['EACCES', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'ENOENT', 'ENOMEM', 'ENOSPC', 'EROFS'];
 
 /** Suffix of a socket's name until it listens. */
-export const UNNAMED_SOCKET_SUFFIX = '.tmp';
+const UNNAMED_SOCKET_SUFFIX = '.tmp';
 
 /**
  * Listens at `path`, and returns the announcement. Returns null where no socket can be created. A process that may

@@ -65,7 +65,6 @@ export interface NativeAddon {
     readonly retries: number;
     readonly pauses: number;
   };
-  readonly crc32cIsAccelerated: boolean;
 }
 
 /** Operations of flock(2). */

@@ -20,7 +20,7 @@ const STICKY = 0o1000;
  * directory may read or write the file, within the bits of `permissionsMax`. In a sticky directory such as /tmp only
  * the owner may write the file. The owner may always read and write.
  */
-export function fileModeFor(directoryMode: number, permissionsMax: number): number {
+function fileModeFor(directoryMode: number, permissionsMax: number): number {
   const isShared = (directoryMode & STICKY) === 0;
   const mode = isShared ? directoryMode : directoryMode & ~GROUP_AND_OTHERS_WRITE;
   return (mode & permissionsMax & READ_AND_WRITE) | OWNER_READS_AND_WRITES;

@@ -5,7 +5,7 @@
 export const TRANSFER_RETRY_COUNT_MAX = 64;
 
 /** Limit of bytes per call. Linux moves at most 2^31 - 4096 bytes, and Node refuses more than 2^31 - 1. */
-export const TRANSFER_STEP_BYTES_MAX = 2 ** 30;
+const TRANSFER_STEP_BYTES_MAX = 2 ** 30;
 
 const TRANSIENT_ERRNOS: readonly (string | undefined)[] = ['EINTR', 'EAGAIN'];
 

@@ -365,7 +365,7 @@ function inodeOfPart(part: string | undefined): number | null {
 }
 
 /** Returns the names in an absolute path, with '.' and '..' resolved. */
-export function pathParts(path: string): string[] {
+function pathParts(path: string): string[] {
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '' || part === '.') continue;

@@ -67,7 +67,7 @@ export interface CutUnits {
 }
 
 /** Limit of the units of which every subset is tried, if the budget allows. */
-export const ALL_SUBSETS_UNITS_MAX = 12;
+const ALL_SUBSETS_UNITS_MAX = 12;
 
 /** Returns the pending units of a disk. */
 export function listUnits(image: DiskImage): CutUnits {

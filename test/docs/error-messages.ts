@@ -19,7 +19,7 @@ export interface ErrorMessage {
 }
 
 /** The code of an error that keeps the code of the system's error that it tells of. */
-export const CODE_OF_SYSTEM = "the system error's";
+const CODE_OF_SYSTEM = "the system error's";
 const MISUSE = ['TypeError', 'RangeError'];
 const ORDER: readonly string[] = [...KEELSON_ERROR_CODES, CODE_OF_SYSTEM, ...MISUSE];
 

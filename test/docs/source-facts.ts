@@ -25,7 +25,7 @@ export interface Limit {
 const LAYERS_WITH_FOLDERS = ['kv', 'journal'];
 
 /** The folder that a source file belongs to. */
-export function folderOf(file: string): string {
+function folderOf(file: string): string {
   const [, layer, ...rest] = file.split('/') as [string, string, ...string[]];
   if (rest.length === 0) return 'src';
   const hasFolder = rest.length > 1 && LAYERS_WITH_FOLDERS.includes(layer);

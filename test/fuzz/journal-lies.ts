@@ -131,7 +131,7 @@ function setField(bytes: Uint8Array, at: number, field: Field, to: (now: bigint)
   else view.setUint32(0, Number(BigInt.asUintN(32, to(BigInt(view.getUint32(0, true))))), true);
 }
 
-export function sealSegment(bytes: Uint8Array): void {
+function sealSegment(bytes: Uint8Array): void {
   const magic = new TextEncoder().encode('KEELSONJ');
   let register = crc32cUpdate(CRC32C_START, magic, 0, 8);
   register = crc32cUpdate(register, bytes, 8, 12);

@@ -9,7 +9,7 @@ export const FILE_HEADER_BYTES = 512;
 export const BLOCK_HEADER_BYTES = 24;
 export const ENTRIES = 1;
 export const TABLE = 2;
-export const END = 3;
+const END = 3;
 
 /** Where the fields of a block header stand: 32 bits each. */
 export const BLOCK_FIELDS = {
@@ -97,7 +97,7 @@ export function entriesBlock(spaceId: number, lsn: number, entries: readonly Pla
 export const endBlock: LooseBlock = { kind: END, spaceId: 0, entries: 0, payload: new Uint8Array() };
 
 /** Returns the bytes of one block, whose checksum holds. */
-export function sealedBlock(
+function sealedBlock(
   { kind, spaceId, entries, payload }: LooseBlock,
   number: number,
   header: Pick<ImageHeader, 'journalId' | 'lsn'>,

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { type CrashFailure, HangError } from '../../src/testing/index.js';
 
-export const INVARIANTS = {
+const INVARIANTS = {
   1: 'a crash alone never makes a store refuse to open',
   2: 'the state is the one after k writes, with acknowledged ≤ k ≤ submitted',
   3: 'k never changes by reopening, and reopening alone writes nothing',

@@ -98,7 +98,7 @@ export function countOf(query: URLSearchParams, name: string, standard: number):
  * Returns the key, or the beginning of keys, that a person has typed: text as it is, bytes as hexadecimal digits, and a tuple
  * as JSON whose brackets may be left out. Nothing typed is undefined.
  */
-export function typedKey(text: string | null, keyEncoding: string): unknown {
+function typedKey(text: string | null, keyEncoding: string): unknown {
   if (text === null || text === '') return undefined;
   if (keyEncoding === 'utf8') return text;
   if (keyEncoding === 'tuple') return typedTuple(text);

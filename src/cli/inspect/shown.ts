@@ -9,7 +9,7 @@ const PREVIEW_CHARACTERS_MAX = 240;
 const PREVIEW_BYTES_MAX = 24;
 
 /** A value of more characters of tagged JSON is shown by its beginning. */
-export const VALUE_CHARACTERS_MAX = 1024 * 1024;
+const VALUE_CHARACTERS_MAX = 1024 * 1024;
 const BEGINNING_CHARACTERS = 16 * 1024;
 
 /** A key as the page gets it. */

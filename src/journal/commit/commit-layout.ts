@@ -16,7 +16,7 @@ import type { CommitBuffers } from './commit-buffers.js';
 import { type CommitMark, PendingCommit, type RecordMemory } from './pending-commit.js';
 
 /** Limit of the bytes of all frames of one appendBatch(). */
-export const BATCH_BYTES_MAX = 2 ** 30;
+const BATCH_BYTES_MAX = 2 ** 30;
 
 /**
  * Limit of the rounds in which one write makes room for itself, because hooks took the room of the round

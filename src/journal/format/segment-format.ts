@@ -3,7 +3,7 @@
 import { CRC32C_START, crc32cUpdate } from '../../crc32c.js';
 import { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from './file-header.js';
 
-export const SEGMENT_FORMAT_VERSION = 1;
+const SEGMENT_FORMAT_VERSION = 1;
 /** Bytes of the header block that have a meaning, in every format version. */
 export const SEGMENT_HEADER_BYTES = FILE_HEADER_BYTES;
 export const JOURNAL_ID_BYTES = 16;

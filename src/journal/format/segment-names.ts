@@ -12,7 +12,7 @@ export function segmentPath(directory: string, sequence: number): string {
 }
 
 /** Returns the sequence in the name of a segment, or null for any other name. */
-export function segmentSequence(name: string): number | null {
+function segmentSequence(name: string): number | null {
   const match = NAME_PATTERN.exec(name);
   return match === null ? null : Number(match[1]);
 }

@@ -57,7 +57,7 @@ export function postingsOf(bytes: ValueBytes): KeyBounds {
 }
 
 /** Returns the lowest string above all postings of an index value. */
-export function afterPostings(bytes: ValueBytes): IndexKey {
+function afterPostings(bytes: ValueBytes): IndexKey {
   return bytes.slice(0, -1) + AFTER_POSTINGS;
 }
 

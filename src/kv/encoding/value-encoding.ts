@@ -13,7 +13,7 @@ import type { Scratch } from './scratch.js';
 import { readUtf8 } from './utf8.js';
 
 /** The names of the built-in value encodings. */
-export const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as const;
+const VALUE_ENCODING_NAMES = ['msgpack', 'json', 'utf8', 'bytes'] as const;
 
 /** The name of a built-in value encoding. */
 export type ValueEncodingName = (typeof VALUE_ENCODING_NAMES)[number];

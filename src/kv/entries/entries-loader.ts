@@ -50,11 +50,6 @@ export class EntriesLoader {
     this.#parts = newParts(options);
   }
 
-  /** The number of entries that have been added, without those that are due. */
-  get size(): number {
-    return this.#orderedIndex.size;
-  }
-
   /**
    * Adds an entry with the value `bytes[start, end)`, which is copied. Returns false for a key that is not above the
    * last key. The loader must not be used any more then. Throws NoSlabMemory.

@@ -30,7 +30,7 @@ const NO_SLOTS = new Uint32Array(WORDS_PER_SLOT);
  * The most slots in a table of a hash index: 128 KiB. A table of this size is split and not doubled, because copying a
  * larger table would take long.
  */
-export const SLOTS_MAX = 16_384;
+const SLOTS_MAX = 16_384;
 /** A table is full when this part of its slots is taken. */
 const FULL_FRACTION = 3 / 4;
 

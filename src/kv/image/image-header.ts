@@ -6,7 +6,7 @@ import { LEB128_BYTES_MAX, type ReadCursor, readLength, writeLeb128 } from '../e
 import { readUtf8, writeUtf8 } from '../encoding/utf8.js';
 import { isEncodingName } from '../encoding/value-encoding.js';
 
-export const IMAGE_FORMAT_VERSION = 1;
+const IMAGE_FORMAT_VERSION = 1;
 export const IMAGE_HEADER_BYTES = FILE_HEADER_BYTES;
 
 const HEADERS = new FileHeaderCodec({

@@ -14,7 +14,7 @@ import {
 import { resolveReplicateOptions } from './replicate-options.js';
 
 /** The most bytes of records that are sent to a replica and that it has not applied. */
-export const CREDIT_BYTES_MAX = 8 * 1024 * 1024;
+const CREDIT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** The most pieces of memory that are kept for further messages to a replica. */
 const MEMORY_KEPT_MAX = 16;

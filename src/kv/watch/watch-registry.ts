@@ -46,11 +46,6 @@ export class WatchRegistry implements WriteObserver {
     this.#observe = observe;
   }
 
-  /** True while commits are observed. For tests. */
-  get isObserving(): boolean {
-    return this.#endObserving !== null;
-  }
-
   /** Adds a watch of a key until the next write to the key. */
   addKey(space: Space, key: IndexKey, watch: Wakeable): void {
     this.#spaceFor(space).addKey(key, watch);
