@@ -10,28 +10,10 @@ import {
   type Storage,
   type StorageFile,
 } from '../../src/storage/index.js';
+import type { OperationName } from '../../src/testing/faults.js';
 import { heldWith } from '../storage/wrapped-storage.js';
 
-export type Operation =
-  | 'makeDirectory'
-  | 'list'
-  | 'flushDirectory'
-  | 'rename'
-  | 'link'
-  | 'remove'
-  | 'openFile'
-  | 'createFile'
-  | 'createLogFile'
-  | 'openLogFile'
-  | 'size'
-  | 'read'
-  | 'write'
-  | 'zeroFill'
-  | 'reserve'
-  | 'truncate'
-  | 'flush'
-  | 'submit'
-  | 'close';
+export type Operation = Exclude<OperationName, 'kind'>;
 
 export interface Call {
   readonly operation: Operation;
@@ -51,6 +33,12 @@ export function diskError(
 ): KeelsonError {
   return new KeelsonError(code, `${syscall} failed with ${errno}`, { errno, syscall });
 }
+
+export const NO_SPACE = diskError('KEELSON_NO_SPACE', 'ENOSPC', 'write');
+export const NO_DESCRIPTOR = diskError('KEELSON_NO_SPACE', 'EMFILE', 'open');
+export const BROKEN_WRITE = diskError('KEELSON_IO', 'EIO', 'write');
+export const BROKEN_FLUSH = diskError('KEELSON_IO', 'EIO', 'fdatasync');
+export const BROKEN_DIRECTORY = diskError('KEELSON_IO', 'EIO', 'fsync');
 
 export class FaultyStorage {
   /** Everything that was asked for, in order. */

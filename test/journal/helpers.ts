@@ -44,6 +44,22 @@ export function useDirectory(): { readonly path: string; at(...names: string[]):
   };
 }
 
+/** Returns a function that opens journals in the directory of the test, which are closed after it. */
+export function useJournals(here: { readonly path: string }) {
+  const opened: Journal[] = [];
+  afterEach(async () => {
+    for (const journal of opened.splice(0)) await journal.close();
+  });
+  return async (
+    options?: Partial<JournalOptions>,
+    faulty?: { readonly storage: Storage },
+  ): Promise<Journal> => {
+    const journal = await open(here.path, options, faulty?.storage);
+    opened.push(journal);
+    return journal;
+  };
+}
+
 /** Small enough that a few records go through several segments. */
 export const TINY: Partial<JournalOptions> = {
   blockBytes: 512,

@@ -1,11 +1,21 @@
 // What comes of every call that can fail, through a storage that fails it: no room is met before anything is accepted,
 // anything else poisons, nothing is tried twice, and reopening gives at least what was acknowledged.
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { isKeelsonError } from '../../src/errors.js';
 import type { Journal } from '../../src/journal/journal.js';
 import type { JournalOptions } from '../../src/journal/options.js';
-import { type Call, diskError, FaultyStorage, isRetirement, type Operation } from './faulty-storage.js';
+import {
+  BROKEN_DIRECTORY,
+  BROKEN_FLUSH,
+  BROKEN_WRITE,
+  type Call,
+  FaultyStorage,
+  isRetirement,
+  NO_DESCRIPTOR,
+  NO_SPACE,
+  type Operation,
+} from './faulty-storage.js';
 import {
   bytesOf,
   copyAsKilled,
@@ -20,24 +30,14 @@ import {
   textsOf,
   thrownBy,
   useDirectory,
+  useJournals,
 } from './helpers.js';
 
 const here = useDirectory();
-const opened: Journal[] = [];
-const NO_SPACE = diskError('KEELSON_NO_SPACE', 'ENOSPC', 'write');
-const NO_DESCRIPTOR = diskError('KEELSON_NO_SPACE', 'EMFILE', 'open');
-const BROKEN_WRITE = diskError('KEELSON_IO', 'EIO', 'write');
-const BROKEN_FLUSH = diskError('KEELSON_IO', 'EIO', 'fdatasync');
-const BROKEN_DIRECTORY = diskError('KEELSON_IO', 'EIO', 'fsync');
-
-afterEach(async () => {
-  for (const journal of opened.splice(0)) await journal.close();
-});
+const openIn = useJournals(here);
 
 async function openHere(faulty: FaultyStorage, options: Partial<JournalOptions> = TINY): Promise<Journal> {
-  const journal = await open(here.path, options, faulty.storage);
-  opened.push(journal);
-  return journal;
+  return openIn(options, faulty);
 }
 
 /** Opens again on a sound storage and reads everything. */

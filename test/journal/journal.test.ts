@@ -1,16 +1,13 @@
 // The journal's public surface on the fs engine: positions, commits, waiting, limits, closing, options.
 
 import { createHook } from 'node:async_hooks';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openJournal } from '../../src/journal/index.js';
-import type { Journal } from '../../src/journal/journal.js';
-import type { JournalOptions } from '../../src/journal/options.js';
 import { type Call, FaultyStorage } from './faulty-storage.js';
 import {
   bytesOf,
   keelsonError,
   numbered,
-  open,
   readAll,
   rejectionOf,
   segmentNames,
@@ -18,21 +15,11 @@ import {
   textsOf,
   thrownBy,
   useDirectory,
+  useJournals,
 } from './helpers.js';
 
 const here = useDirectory();
-const opened: Journal[] = [];
-
-afterEach(async () => {
-  for (const journal of opened.splice(0)) await journal.close();
-});
-
-/** Opens in the directory of the test; closed after it if it has not done so. */
-async function openHere(options?: Partial<JournalOptions>, faulty?: FaultyStorage): Promise<Journal> {
-  const journal = await open(here.path, options, faulty?.storage);
-  opened.push(journal);
-  return journal;
-}
+const openHere = useJournals(here);
 
 describe('positions', () => {
   test('the first append of hello is LSN 17, and world after it 35', async () => {

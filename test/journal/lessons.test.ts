@@ -2,7 +2,7 @@
 // already shows are not repeated.
 
 import fs from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Journal } from '../../src/journal/journal.js';
 import type { JournalOptions } from '../../src/journal/options.js';
 import type { DurableWrite, LogFile } from '../../src/storage/index.js';
@@ -18,23 +18,18 @@ import {
   TINY,
   textsOf,
   useDirectory,
+  useJournals,
 } from './helpers.js';
 
 const here = useDirectory();
-const opened: Journal[] = [];
+const openIn = useJournals(here);
 const OPENS = 300;
-
-afterEach(async () => {
-  for (const journal of opened.splice(0)) await journal.close();
-});
 
 async function openHere(
   faulty = new FaultyStorage(),
   options: Partial<JournalOptions> = TINY,
 ): Promise<Journal> {
-  const journal = await open(here.path, options, faulty.storage);
-  opened.push(journal);
-  return journal;
+  return openIn(options, faulty);
 }
 
 /** Every durable write, in order: which file, and the blocks it covers. */

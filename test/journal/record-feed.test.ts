@@ -1,9 +1,8 @@
 // Record feeds: from the memory of commits and from segments, every durable record comes once and in order.
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { PendingCommit } from '../../src/journal/commit/pending-commit.js';
 import type { Journal } from '../../src/journal/journal.js';
-import type { JournalOptions } from '../../src/journal/options.js';
 import { RecentCommits } from '../../src/journal/read/recent-commits.js';
 import type { RecordFeed } from '../../src/journal/read/record-feed.js';
 import { FaultyStorage } from './faulty-storage.js';
@@ -11,26 +10,16 @@ import {
   bytesOf,
   keelsonError,
   numbered,
-  open,
   openDescriptors,
   rejectionOf,
   TINY,
   textOf,
   useDirectory,
+  useJournals,
 } from './helpers.js';
 
 const here = useDirectory();
-const opened: Journal[] = [];
-
-afterEach(async () => {
-  for (const journal of opened.splice(0)) await journal.close();
-});
-
-async function openHere(options?: Partial<JournalOptions>, faulty?: FaultyStorage): Promise<Journal> {
-  const journal = await open(here.path, options, faulty?.storage);
-  opened.push(journal);
-  return journal;
-}
+const openHere = useJournals(here);
 
 function feedFrom(journal: Journal, fromLsn: number, maxLagBytes = Number.POSITIVE_INFINITY): RecordFeed {
   return journal.feed({ fromLsn, isDefined: false, maxLagBytes });

@@ -1,7 +1,7 @@
 // Retired segments of this life are used again: what they cost, and that nothing of what they held ever comes back.
 
 import fs from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { decodeSegmentHeader, segmentSeed, unusedSalt } from '../../src/journal/format/segment-format.js';
 import type { Journal } from '../../src/journal/journal.js';
 import { openJournalOn, openReadOnlyJournal } from '../../src/journal/open-journal.js';
@@ -15,7 +15,17 @@ import { READY_SEGMENTS_MAX } from '../../src/journal/segments/segment-supply.js
 import { createFsStorage, type Storage } from '../../src/storage/index.js';
 import { exploreCrashes, SimulatedDisk } from '../../src/testing/index.js';
 import { Random } from '../../src/testing/random.js';
-import { type Call, diskError, FaultyStorage, isRetirement, type Operation } from './faulty-storage.js';
+import {
+  BROKEN_DIRECTORY,
+  BROKEN_FLUSH,
+  BROKEN_WRITE,
+  type Call,
+  FaultyStorage,
+  isRetirement,
+  NO_DESCRIPTOR,
+  NO_SPACE,
+  type Operation,
+} from './faulty-storage.js';
 import {
   bytesOf,
   copyAsKilled,
@@ -32,25 +42,14 @@ import {
   textsOf,
   thrownBy,
   useDirectory,
+  useJournals,
 } from './helpers.js';
 
 const here = useDirectory();
-const opened: Journal[] = [];
-
-const NO_SPACE = diskError('KEELSON_NO_SPACE', 'ENOSPC', 'write');
-const NO_DESCRIPTOR = diskError('KEELSON_NO_SPACE', 'EMFILE', 'open');
-const BROKEN_WRITE = diskError('KEELSON_IO', 'EIO', 'write');
-const BROKEN_FLUSH = diskError('KEELSON_IO', 'EIO', 'fdatasync');
-const BROKEN_DIRECTORY = diskError('KEELSON_IO', 'EIO', 'fsync');
-
-afterEach(async () => {
-  for (const journal of opened.splice(0)) await journal.close();
-});
+const openIn = useJournals(here);
 
 async function openHere(faulty?: FaultyStorage, options: Partial<JournalOptions> = TINY): Promise<Journal> {
-  const journal = await open(here.path, options, faulty?.storage);
-  opened.push(journal);
-  return journal;
+  return openIn(options, faulty);
 }
 
 /** With `settled`, every segment is ready before it is wanted: an append never has to make one itself. */

@@ -1,14 +1,12 @@
 // Segments seen from outside: reading across them, following, retiring, and how many there are.
 
 import fs from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Journal } from '../../src/journal/journal.js';
-import type { JournalOptions } from '../../src/journal/options.js';
 import { type Call, diskError, FaultyStorage, isRetirement } from './faulty-storage.js';
 import {
   bytesOf,
   numbered,
-  open,
   openDescriptors,
   readAll,
   rejectionOf,
@@ -18,20 +16,11 @@ import {
   textsOf,
   thrownBy,
   useDirectory,
+  useJournals,
 } from './helpers.js';
 
 const here = useDirectory();
-const opened: Journal[] = [];
-
-afterEach(async () => {
-  for (const journal of opened.splice(0)) await journal.close();
-});
-
-async function openHere(options?: Partial<JournalOptions>, faulty?: FaultyStorage): Promise<Journal> {
-  const journal = await open(here.path, options, faulty?.storage);
-  opened.push(journal);
-  return journal;
-}
+const openHere = useJournals(here);
 
 /** Commits these texts one by one, and returns their LSNs. */
 async function commitAll(journal: Journal, texts: readonly string[]): Promise<number[]> {
@@ -44,13 +33,13 @@ describe('read', () => {
   test('gives every range between two records exactly, across segments and lives', async () => {
     const texts = numbered(24, 300);
     const lsns: number[] = [];
+    let journal!: Journal;
     for (let life = 0; life < 3; life++) {
-      const journal = await openHere(TINY);
+      journal = await openHere(TINY);
       lsns.push(...(await commitAll(journal, texts.slice(life * 8, life * 8 + 8))));
       if (life < 2) await journal.close();
     }
     expect(segmentNames(here.path).length).toBeGreaterThan(3);
-    const journal = opened.at(-1)!;
     const bounds = [0, ...lsns];
     for (let from = 0; from < bounds.length; from += 3) {
       for (let to = from; to < bounds.length; to += 2) {
