@@ -273,7 +273,8 @@ describe('a database of lmdb', () => {
 
 describe('what load cannot take', () => {
   test.each([
-    [['FOLDER/none'], 3, /^ENOENT: /],
+    [['FOLDER/none'], 3, /^ENOENT: no such file or directory, /],
+    [['FOLDER/some.db'], 2, /^MALFORMED: Line 1 is no UTF-8\. If it is no dump/],
     [['FOLDER'], 2, /^USAGE: .* is a directory without a Level or lmdb database/],
     [['FOLDER/some.ndjson', '--database', 'n'], 2, /^USAGE: Only lmdb has named databases/],
     [['FOLDER/some.ndjson', '--key-encoding', 'utf8'], 2, /^USAGE: A dump names its encodings/],
@@ -282,6 +283,7 @@ describe('what load cannot take', () => {
   ] as const)('%j', async (parameters, code, error) => {
     const folder = newFolder();
     fs.writeFileSync(path.join(folder, 'some.ndjson'), '');
+    fs.writeFileSync(path.join(folder, 'some.db'), Uint8Array.of(0, 255));
     const given = parameters.map((parameter) => parameter.replace('FOLDER', folder));
     const ended = await keelson(['load', path.join(folder, 'store'), ...given]);
     expect(ended).toMatchObject({ code, out: '' });

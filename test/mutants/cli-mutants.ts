@@ -178,6 +178,27 @@ export const cliMutants: readonly Mutant[] = [
   ),
   mutantIn(
     'src/cli/command-errors.ts',
+    'the code of the system stands in a line twice',
+    LOAD,
+    'const what = whatHappened(error).replace(',
+    'const what = whatHappened(error).padEnd(0, ',
+  ),
+  mutantIn(
+    'src/cli/commands/get.ts',
+    'a key that is asked for in the wrong place gets no hint',
+    COMMANDS,
+    'store.hintAtNamespaces(namespace);',
+    '',
+  ),
+  mutantIn(
+    'src/cli/text-files.ts',
+    'a file that is no dump is to be made again',
+    LOAD,
+    "line === 1 ? OTHER_KINDS : 'Make the dump again'",
+    "'Make the dump again'",
+  ),
+  mutantIn(
+    'src/cli/command-errors.ts',
     'verify is told to wait',
     BAD_STORES,
     'return EXAMINING.includes(command) ? COPY_FIRST : WAIT;',
