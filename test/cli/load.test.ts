@@ -54,6 +54,18 @@ describe('a dump', () => {
     await db.close();
   });
 
+  // A copy drew the ids of its entries again, and its first put replaced one of them.
+  test('keeps the ids that were drawn, so that its copy draws none of them again', async () => {
+    const [store, copy] = [path.join(newFolder(), 'store'), path.join(newFolder(), 'copy')];
+    const db = await open(store, { keyEncoding: 'tuple' });
+    for (const task of ['wash', 'dry', 'fold']) await db.put([db.nextId()], task);
+    await db.close();
+    await keelson(['load', copy], (await keelson(['dump', store])).out);
+    const again = await open(copy, { keyEncoding: 'tuple' });
+    expect(again.nextId()).toBe(4);
+    await again.close();
+  });
+
   test('that lacks lines at its end is told', async () => {
     const ended = await keelson(['load', path.join(newFolder(), 's')], [header(3), ...lines(2)].join('\n'));
     expect(ended).toMatchObject({ code: 3 });

@@ -184,6 +184,13 @@ export const cliMutants: readonly Mutant[] = [
     'const what = whatHappened(error).padEnd(0, ',
   ),
   mutantIn(
+    'src/cli/load/loading.ts',
+    'the copy of a dump draws the ids of its entries again',
+    LOAD,
+    'store.drawUpTo(source.highestId ?? 0);',
+    '',
+  ),
+  mutantIn(
     'src/cli/commands/get.ts',
     'a key that is asked for in the wrong place gets no hint',
     COMMANDS,
