@@ -289,9 +289,9 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/read/reads.ts',
-        find: '    const version = view.versionOf(handle) as Lsn;\n    const deadline = view.deadlineOf(handle);\n    const value = view.read(handle, this.codecs.value.decode);\n',
+        find: '    const version = view.versionOf(handle) as Lsn;\n    const deadline = view.deadlineOf(handle);\n    const value = view.read(handle, this.#codecs.value.decode);\n',
         replace:
-          '    const value = view.read(handle, this.codecs.value.decode);\n    const version = view.versionOf(handle) as Lsn;\n    const deadline = view.deadlineOf(handle);\n',
+          '    const value = view.read(handle, this.#codecs.value.decode);\n    const version = view.versionOf(handle) as Lsn;\n    const deadline = view.deadlineOf(handle);\n',
       },
     ],
     tests: ['test/kv/reads.test.ts'],
