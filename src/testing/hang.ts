@@ -9,7 +9,7 @@ export const IDLE_TURNS_MAX = 10_000;
 const STEPS_MAX = 2_000_000;
 
 const NEXT_STEP =
-  'Open every store with the open that is given: that of keelson writes to the real disk. For code that waits for timers or sockets, set idleTurnsMax';
+  'Open every store with the open that is given: that of keelson writes to the real disk. For code that waits for timers or sockets, set idleTurnsMax: Infinity';
 
 /** Error for work that never settles: the disk has nothing left to do, or its steps never end. */
 export class HangError extends Error {

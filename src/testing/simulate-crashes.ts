@@ -142,7 +142,7 @@ function assertSimulation<Note>(simulation: CrashSimulation<Note>): void {
   // A search without a kind that it knows would pass without a crash.
   if (!Array.isArray(kinds) || kinds.length === 0) throw misuse('kinds', 'an array of kinds', kinds);
   const wrong = kinds.find((kind) => !CRASH_KINDS.includes(kind));
-  if (wrong !== undefined) throw misuse('kinds', `'${CRASH_KINDS.join("', '")}'`, wrong);
+  if (wrong !== undefined) throw misuse('kinds', `any of '${CRASH_KINDS.join("', '")}'`, wrong);
 }
 
 function withNotes(failure: CrashFailure): CrashFailure {
