@@ -89,7 +89,7 @@ export const TRIALS = [
     title: 'Durable put, 1,000 in flight, ascending new keys',
     measurement: 'put',
     durability: 'D',
-    stores: [...CONCURRENT_WRITERS, 'classic-level', 'deno-kv'],
+    stores: [...CONCURRENT_WRITERS, 'classic-level'],
     parameters: { values: 'objects', order: 'ascending', inFlight: IN_FLIGHT },
     figures: CONCURRENT_FIGURES,
     goals: [
@@ -316,7 +316,7 @@ export const TRIALS = [
       { order: 'ascending', inFlight: IN_FLIGHT },
       { figures: CONCURRENT_FIGURES, goal: 5 },
     ],
-    ['level-batch', 'batches of 1,000 new keys, one batch at a time, in entries', 'batch', {}, { goal: 1 }],
+    ['level-batch', 'batches of 1,000 new keys, one batch at a time, in entries', 'batch', {}, { goal: 5 }],
   ].map(([name, title, measurement, parameters, { figures = ['perSecond'], goal }]) => ({
     name,
     title: `Through abstract-level: durable ${title}`,
