@@ -112,7 +112,8 @@ async function run(options) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
   const runtime = await runMeasurement('runtime', { directory: path.join(root, 'runtime') }, options.node);
   const machine = describeMachine(root, runtime);
-  if (runtime.absent.length > 0) console.error(`not on Node ${runtime.node}: ${runtime.absent.join(', ')}`);
+  if (runtime.absent.length > 0)
+    console.error(`not installed, or not in Node ${runtime.node}: ${runtime.absent.join(', ')}`);
   const startedAt = new Date().toISOString();
   const measured = await measure(options, root, runtime.absent);
   const { quick, only, large, rounds, seconds, entries } = options;

@@ -32,6 +32,7 @@ const COLORS = {
   'classic-level': '#7b9e4b',
   'better-sqlite3': '#8d6cab',
   'node-sqlite': '#b79fd0',
+  rocksdb: '#4b7e5e',
   'deno-kv': '#5d8f84',
   'keelson-plain': '#8fb8c9',
   'keelson-level': '#0b6e99',

@@ -13,7 +13,7 @@ const trialName = (text) => (TRIALS.some(({ name }) => name === text) ? text : u
 /** A flag has no `parse`. `full` is the default; `quick` and `large` those of the other kinds of runs, where they differ. */
 export const OPTIONS = {
   quick: {
-    help: 'fewer rounds; no transactions, features, doors, class P, other windows, sizes and lengths of values, no memory-level: at most 10 minutes',
+    help: 'fewer and shorter rounds; no transactions, features, doors, class P, other windows, sizes and lengths of values, no memory-level: at most 10 minutes',
   },
   large: {
     help: 'only the trials in which the size is varied, up to 10 M entries, in one short round: a quarter of an hour',
@@ -25,6 +25,8 @@ export const OPTIONS = {
     parse: positive,
     expected: 'seconds for a measurement',
     full: 1,
+    quick: 0.8,
+    large: 1,
   },
   entries: { value: 'N', parse: count, expected: 'a count', full: 1_000_000 },
   directory: { value: 'DIR', parse: anyText, expected: 'a directory on a real disk', full: '.' },

@@ -10,7 +10,7 @@ const LARGE_SIZE = 10_000_000;
 const WARM_UP_SHARE = 0.4;
 
 /** A process, its modules, the keys, a copy of the store, and the checks: seconds, roughly. */
-const OVERHEAD_SECONDS = 1;
+const OVERHEAD_SECONDS = 0.5;
 const FILLED_PER_SECOND = 150_000;
 
 /** The trials that the options choose, once for each number of entries: `{ trial, entries }`. */

@@ -4,7 +4,7 @@ import { isBuiltin } from 'node:module';
 
 /**
  * `options` go to the driver. `preparedAs` names the store whose files a store reads, where it does not prepare its own.
- * `builtin` names the module of Node.js without which a store takes no part.
+ * `builtin` names the module of Node.js that a store needs, `package` that of the registry.
  */
 export const STORES = {
   keelson: {
@@ -81,6 +81,13 @@ export const STORES = {
     builtin: 'node:sqlite',
     configuration: 'as better-sqlite3; where Node.js has the module',
   },
+  rocksdb: {
+    title: 'RocksDB',
+    driver: 'rocksdb',
+    package: '@nxtedition/rocksdb',
+    configuration:
+      'the package `@nxtedition/rocksdb` at its defaults; JSON for objects; a put is a batch of one. D: `sync: true`',
+  },
   'deno-kv': {
     title: 'Deno KV',
     driver: 'deno-kv',
@@ -122,9 +129,19 @@ export const preparedAs = (store) => STORES[store].preparedAs ?? store;
 /** Returns what a store has of the feature that a trial asks for. */
 export const featureOf = (store, feature) => ({ feature, ...STORES[store].options }).feature;
 
-/** The stores that cannot take part on the Node.js of this process. */
-export const absentStores = () =>
-  Object.keys(STORES).filter((store) => STORES[store].builtin && !isBuiltin(STORES[store].builtin));
+function canLoad({ builtin, package: name }) {
+  if (builtin !== undefined) return isBuiltin(builtin);
+  if (name === undefined) return true;
+  try {
+    import.meta.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The stores that cannot take part: their modules are not installed, or not in the Node.js of this process. */
+export const absentStores = () => Object.keys(STORES).filter((store) => !canLoad(STORES[store]));
 
 /**
  * Opens a store. `kind` says what its values are (VALUES in workload.js), `durability` is a class of trials.js, `feature` is
