@@ -13,11 +13,13 @@ const SOURCES = ['binding.gyp', 'addon.cc', 'core'];
 /** The first part of the names of Debian's compilers for each target, on another machine. */
 const TOOLS = { 'linux-x64': 'x86_64-linux-gnu-', 'linux-arm64': 'aarch64-linux-gnu-' };
 
-const HERE = `${process.platform}-${process.arch}`;
+/** Node says which glibc it runs on. On musl, it names none. */
+const libc = process.report.getReport().header.glibcVersionRuntime === undefined ? '-musl' : '';
+const HERE = `${process.platform}-${process.arch}${libc}`;
 const targets = process.argv.length > 2 ? process.argv.slice(2) : [HERE];
 for (const target of targets) {
-  if (TOOLS[target] === undefined)
-    throw new TypeError(`expected one of ${Object.keys(TOOLS).join(', ')}, not ${target}`);
+  if (target !== HERE && TOOLS[target] === undefined)
+    throw new TypeError(`expected one of ${[HERE, ...Object.keys(TOOLS)].join(', ')}, not ${target}`);
   build(target, target === HERE ? '' : TOOLS[target]);
 }
 
@@ -26,7 +28,7 @@ function build(target, tools) {
   const folder = path.join(ROOT, 'build/prebuilds', target);
   for (const name of SOURCES)
     fs.cpSync(path.join(ROOT, 'native', name), path.join(folder, name), { recursive: true });
-  const arch = target.slice('linux-'.length);
+  const [, arch] = target.split('-');
   const env = { ...process.env, CC: `${tools}gcc`, CXX: `${tools}g++`, AR: `${tools}ar`, LDFLAGS: '-s' };
   const parameters = ['configure', 'build', '--loglevel', 'warn', '--directory', folder, '--arch', arch];
   // npm puts its own node-gyp on the PATH of scripts.

@@ -22,7 +22,7 @@ export function offsetOf(/** @type {number} */ position) {
 }
 
 /** Reads an offset that this server has written. */
-function positionOf(/** @type {string} */ offset) {
+export function positionOf(/** @type {string} */ offset) {
   const match = /^0{16}_(\d{16})$/.exec(offset);
   if (match === null) throw new Refusal(400, 'The offset is malformed');
   return Number(match[1]);

@@ -12,6 +12,8 @@ import { ANSWERS } from './answers.js';
 import { Refusal } from './refusal.js';
 import { removeExpired } from './remove.js';
 import { openStore } from './store.js';
+import { answerReserved, isReserved } from './subscriptions/answers.js';
+import { tellOfWakes } from './subscriptions/wakes.js';
 
 /**
  * @typedef {import('node:http').IncomingMessage} IncomingMessage
@@ -59,7 +61,9 @@ async function answerTo(store, longPollMs, incoming, response) {
   const answer = ANSWERS[method];
   if (answer === undefined) throw new Refusal(405, 'There is no such method');
   const leaving = (/** @type {number} */ waitMs) => leavingSignal(response, waitMs);
-  return answer(store, { path, query, headers, body, longPollMs, leaving });
+  const request = { path, query, headers, body, longPollMs, leaving };
+  if (isReserved(path) && method !== 'OPTIONS') return answerReserved(store, method, request);
+  return answer(store, request);
 }
 
 function leavingSignal(/** @type {ServerResponse} */ response, /** @type {number} */ waitMs) {
@@ -102,4 +106,6 @@ removeExpired(store).catch((error) => console.error(error));
 const server = serve(store, Number(longPollMs)).listen(Number(port), '127.0.0.1');
 await once(server, 'listening');
 const address = /** @type {import('node:net').AddressInfo} */ (server.address());
-console.log(`http://127.0.0.1:${address.port}`);
+const origin = `http://127.0.0.1:${address.port}`;
+tellOfWakes(store, origin).catch((error) => console.error(error));
+console.log(origin);

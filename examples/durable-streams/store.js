@@ -6,14 +6,21 @@
 //   producers  [stream, name]   the last append of an idempotent producer
 //   owners     [path, stream]   each stream that has messages, and the owner that it was forked from
 //   forks      [stream, fork]   who inherits the messages of a stream
+//
+//   subscriptions  id             who is told that streams have grown
+//   links          [id, path]     a stream of a subscription, and how far it is acknowledged
+//   leases         id             the wake that somebody works on, until the lease expires
 
 import { msgpack, open, tuple } from 'keelson';
 import { Refusal } from './refusal.js';
+import { newSecrets, secretsOf } from './subscriptions/secrets.js';
 
 /**
  * @typedef {import('./requests.js').Producer} Producer
  * @typedef {{ epoch: number, seq: number }} Accepted The last append of a producer.
  * @typedef {{ id: number, until: number }} Part Messages of a stream, up to a position.
+ * @typedef {import('./subscriptions/subscriptions.js').Subscription} Subscription
+ * @typedef {import('./subscriptions/subscriptions.js').Link} Link
  * @typedef {[path: string, stream: number]} Owner
  * @typedef {[stream: number, end: number]} MessageKey
  * @typedef {object} Stream
@@ -42,20 +49,31 @@ export async function openStore(/** @type {string} */ directory) {
     producer: /** @type {typeof tuple<[stream: number, name: string]>} */ (tuple)(),
     owner: /** @type {typeof tuple<Owner>} */ (tuple)(),
     fork: /** @type {typeof tuple<[stream: number, fork: number]>} */ (tuple)(),
+    link: /** @type {typeof tuple<[subscription: string, path: string]>} */ (tuple)(),
   };
   const values = {
     stream: /** @type {typeof msgpack<Stream>} */ (msgpack)(),
     accepted: /** @type {typeof msgpack<Accepted>} */ (msgpack)(),
     source: /** @type {typeof msgpack<Owner | null>} */ (msgpack)(),
     nothing: /** @type {typeof msgpack<null>} */ (msgpack)(),
+    subscription: /** @type {typeof msgpack<Subscription>} */ (msgpack)(),
+    link: /** @type {typeof msgpack<Link>} */ (msgpack)(),
+    generation: /** @type {typeof msgpack<number>} */ (msgpack)(),
+    secrets: /** @type {typeof msgpack<ReturnType<typeof newSecrets>>} */ (msgpack)(),
   };
+  const secrets = db.namespace('secrets', { valueEncoding: values.secrets });
+  if (!secrets.has('server')) await secrets.put('server', newSecrets());
   return {
     db,
+    secrets: secretsOf(/** @type {ReturnType<typeof newSecrets>} */ (secrets.get('server'))),
     streams: db.namespace('streams', { valueEncoding: values.stream }),
     messages: db.namespace('messages', { keyEncoding: keys.message, valueEncoding: 'bytes' }),
     producers: db.namespace('producers', { keyEncoding: keys.producer, valueEncoding: values.accepted }),
     owners: db.namespace('owners', { keyEncoding: keys.owner, valueEncoding: values.source }),
     forks: db.namespace('forks', { keyEncoding: keys.fork, valueEncoding: values.nothing }),
+    subscriptions: db.namespace('subscriptions', { valueEncoding: values.subscription }),
+    links: db.namespace('links', { keyEncoding: keys.link, valueEncoding: values.link }),
+    leases: db.namespace('leases', { valueEncoding: values.generation }),
   };
 }
 

@@ -12,7 +12,7 @@ const LONG_POLL_MS = 500;
 // Streams of the suite expire while it waits in real time, with half a second to spare, which a busy machine can miss.
 describe('Durable Streams', { retry: 3 }, () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'keelson-streams-'));
-  const options = { baseUrl: '', longPollTimeoutMs: LONG_POLL_MS + 2000 };
+  const options = { baseUrl: '', longPollTimeoutMs: LONG_POLL_MS + 2000, subscriptions: true };
   let server: Awaited<ReturnType<typeof startServer>>;
 
   beforeAll(async () => {
