@@ -51,6 +51,9 @@ const NOT_IN_FLIGHT =
 const NOT_REALLY_IN_FLIGHT =
   'The puts of better-sqlite3 and node:sqlite are synchronous, so one of them is in flight at a time, with a flush of its own, and nothing watches their turns.';
 
+const SYNC_IS_COPIED =
+  'classic-level needs the option `sync: true` to be durable, and abstract-level copies the options of a batch into each of its operations. KeelsonLevel is durable without an option.';
+
 const LMDB_IS_D =
   'lmdb has one configuration here, which flushes before the promise of `put` resolves. So its figures are figures of class D.';
 
@@ -327,6 +330,7 @@ export const TRIALS = [
     parameters: { values: 'objects', ...parameters },
     figures,
     goals: atLeast('perSecond', { 'classic-level': goal }, 'keelson-level'),
+    note: SYNC_IS_COPIED,
   })),
   ...[
     ['level-get', 'get, random keys, awaited one after another', 'get', { method: 'getAsync' }],

@@ -6,6 +6,6 @@ import { levelHandle, levelOptions } from './level.js';
 export async function open(directory, { kind, durability }) {
   const db = new KeelsonLevel(directory, levelOptions(kind));
   await db.open();
-  const handle = levelHandle(db, { durability: durability === 'D' ? 'disk' : 'memory' });
+  const handle = levelHandle(db, durability === 'D' ? undefined : { durability: 'memory' });
   return { ...handle, settle: () => db.store.checkpoint() };
 }
