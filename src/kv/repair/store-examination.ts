@@ -31,28 +31,17 @@ import {
   type Storage,
   withTolerantReads,
 } from '../../storage/index.js';
-import {
-  assertKnownKeyEncoding,
-  type KeyCodec,
-  type KeyEncodingName,
-  resolveKeyEncoding,
-} from '../encoding/key-encoding.js';
-import { isEncodingName } from '../encoding/value-encoding.js';
+import type { KeyEncodingName } from '../encoding/key-encoding.js';
 import { Schema } from '../entries/schema.js';
-import { ROOT_ID, type Space, SpaceDefinition } from '../entries/space.js';
+import { ROOT_ID, type Space } from '../entries/space.js';
 import { imageLsn, isTemporaryImage, listImages } from '../image/image-names.js';
 import { applyWrites } from '../write/change-entries.js';
 import { isBirth, readBirth, readWriteSet } from '../write/record-reader.js';
 import { WriteSet } from '../write/write-set.js';
+import { type EncodingNames, FoundEncodings } from './found-encodings.js';
 import { ImageExamination, type ImageFindings } from './image-examination.js';
 import { overlayImage } from './image-overlay.js';
 import { LostSpaces } from './lost-spaces.js';
-
-/** The names of the encodings of a store. */
-export interface EncodingNames {
-  readonly keyEncodingName: string;
-  readonly valueEncodingName: string;
-}
 
 /** The input of examineStore(). */
 export interface ExaminationPlan {
@@ -176,7 +165,7 @@ class Examiner {
   readonly #storage: Storage;
   /** The places that the disk cannot read. Keyed by path and offset, because a file is read more than once. */
   readonly #unreadable = new Map<string, Omit<Damage, 'isNeeded'>>();
-  /** The damages that are found while encodings are compared and records are applied. */
+  /** The damages that are found while records are applied. */
   readonly #damages: Damage[] = [];
   /** The ranges of records that do not decode. */
   readonly #undecodable: LsnRange[] = [];
@@ -184,8 +173,7 @@ class Examiner {
   readonly #lost: LostSpaces;
   #images: readonly ImageExamination[] = [];
   readonly #writes: WriteSet;
-  /** The encodings, or null until a file names them. Until then, the schema has no space. */
-  #encodings: EncodingNames | null = null;
+  readonly #encodings: FoundEncodings;
   #records = 0;
   /** The LSN up to which the entries are built. A record up to it is not applied again. */
   #appliedLsn = 0;
@@ -197,6 +185,7 @@ class Examiner {
   constructor(plan: ExaminationPlan) {
     this.#plan = plan;
     this.#schema = new Schema((length) => plan.storage.randomBytes(length));
+    this.#encodings = new FoundEncodings(this.#schema, plan.directory);
     this.#lost = new LostSpaces(this.#schema);
     this.#writes = new WriteSet(RECORD_BYTES_MAX, this.#schema);
     this.#storage = withTolerantReads(plan.storage, (path, offset, offsetEnd, error) => {
@@ -222,9 +211,10 @@ class Examiner {
       header === null ? [] : [{ journalId: header.journalId, hasOwnName: header.lsn === nameLsn }],
     );
     const journalId = journalIdOf(directory, found, owned);
-    this.#learnFrom(images, journalId, await firstRecordOf(storage, directory, journalId));
+    const firstRecord = await firstRecordOf(storage, directory, journalId);
+    this.#encodings.learnFrom(images, journalId, firstRecord, this.#plan.encodings);
     for (const image of images) {
-      await image.read(journalId, this.#encodings === null ? null : this.#schema);
+      await image.read(journalId, this.#encodings.names === null ? null : this.#schema);
       this.#done += image.bytes;
       this.#progress(this.#done);
     }
@@ -239,17 +229,7 @@ class Examiner {
       provenLsn,
       journalId,
     });
-    if (base !== null && this.#encodings !== null) {
-      const { spaces, nextSpaceId, highestId } = await base.load(this.#schema);
-      // Reading the images has added their spaces to the schema. The base alone says which spaces there are. Those that
-      // only newer, damaged images have were created after the base.
-      const laterIds = laterIdsOf(images, baseLsn);
-      for (const { id } of this.#schema.spaces) if (!laterIds.has(id)) this.#schema.drop(id);
-      for (const space of spaces) this.#schema.add(space);
-      this.#schema.reserveIds(nextSpaceId);
-      this.#schema.idRecorded(highestId);
-      this.#appliedLsn = baseLsn;
-    }
+    if (base !== null && this.#encodings.names !== null) await this.#load(base);
     const overlays = images
       .filter((image) => !image.isWhole && !image.isForeign && (base === null || image.lsn > base.lsn))
       .sort((a, b) => a.lsn - b.lsn);
@@ -260,7 +240,7 @@ class Examiner {
       schema: this.#schema,
       namespaces: this.#namespaces(),
       entries: this.#schema.spaces.reduce((sum, { entries }) => sum + entries.size, 0),
-      encodings: this.#encodings,
+      encodings: this.#encodings.names,
       records: this.#records,
       lastLsn,
       tornBytes: decision.kind === 'repair' || decision.kind === 'clean' ? decision.tornBytes : 0,
@@ -270,6 +250,19 @@ class Examiner {
       segments,
       otherNames: (await storage.list(directory)).filter(isOther).sort(),
     };
+  }
+
+  /** Takes the entries of the newest whole image. */
+  async #load(base: ImageExamination): Promise<void> {
+    const { spaces, nextSpaceId, highestId } = await base.load(this.#schema);
+    // Reading the images has added their spaces to the schema. The base alone says which spaces there are. Those that
+    // only newer, damaged images have were created after the base.
+    const laterIds = laterIdsOf(this.#images, base.lsn);
+    for (const { id } of this.#schema.spaces) if (!laterIds.has(id)) this.#schema.drop(id);
+    for (const space of spaces) this.#schema.add(space);
+    this.#schema.reserveIds(nextSpaceId);
+    this.#schema.idRecorded(highestId);
+    this.#appliedLsn = base.lsn;
   }
 
   #namespaces(): NamespaceFindings[] {
@@ -302,35 +295,6 @@ class Examiner {
     return found;
   }
 
-  /** Learns the encodings before anything is decoded, and notes each image that names others. */
-  #learnFrom(
-    images: readonly ImageExamination[],
-    journalId: Uint8Array | null,
-    firstRecord: Uint8Array | null,
-  ): void {
-    const { encodings } = this.#plan;
-    const named = images.find(
-      ({ header }) =>
-        header !== null && journalId !== null && Buffer.compare(header.journalId, journalId) === 0,
-    );
-    const birth = firstRecord === null ? null : birthOf(firstRecord, this.#plan.directory);
-    if (named?.header) this.#learn(named.header);
-    else if (birth !== null) this.#learn(birth);
-    else if (encodings !== null) this.#learn(encodings);
-    for (const { header, findings } of images) {
-      if (header !== null) this.#compareEncodings(header, { file: findings.file, offset: 0 }, true);
-    }
-  }
-
-  /** Notes a damage when a file names other encodings than the store, because open() refuses such a file. */
-  #compareEncodings(names: EncodingNames, place: Pick<Damage, 'file' | 'offset'>, isNeeded: boolean): void {
-    const { keyEncodingName, valueEncodingName } = names;
-    const known = this.#encodings ?? names;
-    if (keyEncodingName === known.keyEncodingName && valueEncodingName === known.valueEncodingName) return;
-    const what = `it says that keys are ${keyEncodingName} and values ${valueEncodingName}; the store has ${known.keyEncodingName} and ${known.valueEncodingName}`;
-    this.#damages.push({ ...place, what, isNeeded });
-  }
-
   /** Returns the damages of all files. */
   #damagesOf(
     images: readonly ImageExamination[],
@@ -347,7 +311,7 @@ class Examiner {
     const inImages = images.flatMap((image) =>
       image.damages.map((damage) => ({ ...damage, isNeeded: isNeededImage(image) })),
     );
-    return [...unreadable, ...inImages, ...damages, ...this.#damages];
+    return [...unreadable, ...inImages, ...damages, ...this.#encodings.damages, ...this.#damages];
   }
 
   /** Applies the records of the log in their order, and each damaged image when its LSN is reached. */
@@ -395,7 +359,7 @@ class Examiner {
   /** Applies a damaged image. */
   async #overlay(image: ImageExamination): Promise<void> {
     const laterIds = laterIdsOf(this.#images, image.lsn);
-    if (this.#encodings !== null) await overlayImage(image, this.#schema, this.#lost, laterIds);
+    if (this.#encodings.names !== null) await overlayImage(image, this.#schema, this.#lost, laterIds);
     this.#appliedLsn = Math.max(this.#appliedLsn, image.lsn);
   }
 
@@ -408,10 +372,10 @@ class Examiner {
     try {
       if (startLsn === 0 && isBirth(bytes, start, end)) {
         const birth = readBirth(bytes.slice(start, end), this.#plan.directory);
-        this.#learn(birth);
-        this.#compareEncodings(birth, place, isBirthNeeded);
+        this.#encodings.learn(birth);
+        this.#encodings.compare(birth, place, isBirthNeeded);
       } else {
-        if (this.#encodings === null) throw unknownEncodings();
+        if (this.#encodings.names === null) throw unknownEncodings();
         this.#readWrites(bytes, record, isNew, place);
         if (isNew) applyWrites(this.#schema, this.#writes, lsn);
         if (startLsn === 0) this.#damages.push({ ...place, what: NO_BIRTH, isNeeded: isBirthNeeded });
@@ -443,17 +407,6 @@ class Examiner {
     for (const id of ids) this.#damages.push({ ...place, what: noDefinition(id), isNeeded: true });
   }
 
-  /** Takes the encodings from the first source that names them. */
-  #learn(names: EncodingNames): void {
-    if (this.#encodings !== null) return;
-    const { keyEncodingName, valueEncodingName } = names;
-    if (!isEncodingName(valueEncodingName)) throw impossibleName();
-    assertKnownKeyEncoding(keyEncodingName, this.#plan.directory);
-    this.#encodings = { keyEncodingName, valueEncodingName };
-    const keyCodec = resolveKeyEncoding('keyEncoding', keyEncodingName) as KeyCodec<unknown>;
-    this.#schema.reset(new SpaceDefinition('', keyCodec, valueEncodingName));
-  }
-
   /** Throws KEELSON_FOREIGN unless the first record is a birth record: the journal does not belong to a store. */
   #refuseForeign({ bytes }: RecordBatch, { start, end }: FoundRecord): void {
     if (isBirth(bytes, start, end)) return;
@@ -475,17 +428,6 @@ async function firstRecordOf(
   } catch (error) {
     // No file looks like a segment any more. An image may still be whole.
     if (isKeelsonError(error, 'KEELSON_FOREIGN')) return null;
-    throw error;
-  }
-}
-
-/** Returns the encodings in a birth record, or null for any other record. #applyRecord() reports a malformed one. */
-export function birthOf(record: Uint8Array, directory: string): EncodingNames | null {
-  try {
-    const birth = readBirth(record, directory);
-    return isEncodingName(birth.valueEncodingName) ? birth : null;
-  } catch (error) {
-    if (isKeelsonError(error, 'KEELSON_DECODE')) return null;
     throw error;
   }
 }
@@ -539,10 +481,6 @@ function merged(ranges: readonly LsnRange[]): LsnRange[] {
     }
   }
   return result;
-}
-
-function impossibleName(): KeelsonError {
-  return new KeelsonError('KEELSON_DECODE', 'The first record names no possible encoding of values');
 }
 
 function unknownEncodings(): KeelsonError {

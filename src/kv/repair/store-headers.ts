@@ -25,7 +25,8 @@ import { IMAGE_HEADER_BYTES, type ImageHeader } from '../image/image-header.js';
 import { readImageHeader } from '../image/image-loader.js';
 import { imagePath, listImages } from '../image/image-names.js';
 import { readImageTable } from '../image/image-table.js';
-import { birthOf, type EncodingNames, notFound } from './store-examination.js';
+import { birthOf, type EncodingNames } from './found-encodings.js';
+import { notFound } from './store-examination.js';
 
 /** A namespace in the table of an image. */
 export interface NamespaceHeader {
