@@ -1,7 +1,7 @@
 // The generated parts of docs/ARCHITECTURE.md, as Markdown: what the sources say, in the form of the page.
 
 import { readSources } from '../source-files.js';
-import { type Folder, foldersOf, groupedBy, limitsOf, summaryOf } from './source-facts.js';
+import { type Folder, foldersOf, groupedBy, summaryOf } from './source-facts.js';
 
 /** The generated parts by name. */
 export function architectureParts(): Readonly<Record<string, string>> {
@@ -10,7 +10,6 @@ export function architectureParts(): Readonly<Record<string, string>> {
   return {
     imports: `${importGraph(folders)}\n\n${importTable(folders)}`,
     files: filesByFolder(folders),
-    limits: limitTable(sources),
   };
 }
 
@@ -89,13 +88,6 @@ function filesByFolder(folders: readonly Folder[]): string {
     return `### ${path}/\n\n${table(['file', 'what it is for'], rows)}`;
   });
   return sections.join('\n\n');
-}
-
-function limitTable(sources: Parameters<typeof limitsOf>[0]): string {
-  const rows = limitsOf(sources)
-    .toSorted((a, b) => (a.file === b.file ? 0 : a.file < b.file ? -1 : 1))
-    .map(({ name, value, meaning, file }) => [code(name), value, escaped(meaning), code(file)]);
-  return table(['name', 'value', 'meaning', 'file'], rows);
 }
 
 function code(text: string): string {

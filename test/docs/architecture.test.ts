@@ -9,7 +9,7 @@ import { readSources, type Source } from '../source-files.js';
 import { architectureParts } from './architecture-page.js';
 import { generatedPart, IS_WRITING, writeGeneratedPart } from './generated.js';
 import { codeSpans, proseOf, ROOT, readText } from './markdown.js';
-import { foldersOf, limitsOf, summaryOf } from './source-facts.js';
+import { foldersOf, summaryOf } from './source-facts.js';
 
 const PAGE = 'docs/ARCHITECTURE.md';
 const WRITE = `KEELSON_WRITE_DOCS=1 npx vitest run ${path.relative(ROOT, import.meta.filename)}`;
@@ -71,21 +71,5 @@ describe('the facts of the sources', () => {
       isPure: true,
     });
     expect(() => summaryOf(source('src/a.ts', 'export {};'))).toThrow('does not start with a comment');
-  });
-
-  test('give of a limit its value and the first sentence of its doc comment', () => {
-    const limits = limitsOf([
-      source(
-        'src/a.ts',
-        `/** The most\n * of it. More. */\nexport const A_BYTES_MAX = 2 * KIB;\nconst KIB = 1024;\n
-        /** Not a limit. */\nconst PLACE = 3;\nconst UNTOLD_MAX = 4;\n/** Of b. */\nconst C_MIN = B_MAX / 2;`,
-      ),
-      source('src/b.ts', '/** A power. */\nexport const B_MAX = 2 ** 53 - 1;'),
-    ]);
-    expect(limits).toEqual([
-      { name: 'A_BYTES_MAX', file: 'src/a.ts', value: '2 KiB', meaning: 'The most of it' },
-      { name: 'C_MIN', file: 'src/a.ts', value: 'B_MAX/2', meaning: 'Of b' },
-      { name: 'B_MAX', file: 'src/b.ts', value: '2^53 − 1', meaning: 'A power' },
-    ]);
   });
 });
