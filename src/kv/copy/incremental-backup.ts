@@ -116,9 +116,8 @@ function copyWindow(
   definitions: CopiedDefinitions,
   directory: string,
 ): void {
-  const { bytes } = window;
   while (window.next()) {
-    const { lsn, start, end } = window;
+    const { lsn, bytes, start, end } = window;
     definitions.read(lsn, bytes, start, end);
     if (lsn <= log.endLsn) {
       assertSame(log, lsn, bytes.subarray(start, end), directory);
