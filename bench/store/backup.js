@@ -34,7 +34,10 @@ export const steps = {
 };
 
 export async function round({ run, directory, scaled }) {
-  const { incremental, full, bytes, fullBytes } = await run('backup', { directory, entries: scaled(ENTRIES) });
+  const { incremental, full, bytes, fullBytes } = await run('backup', {
+    directory,
+    entries: scaled(ENTRIES),
+  });
   return [
     { name: 'bytes of an incremental backup over a full one', value: bytes / fullBytes },
     { name: 'time of an incremental backup over a full one', value: incremental / full },

@@ -195,6 +195,19 @@ describe('an incremental backup', () => {
     ).rejects.toMatchObject({ code: 'KEELSON_HISTORY_GONE' });
   });
 
+  it('is followed by a reader that has the backup open', async () => {
+    await using db = await openSource();
+    await db.put('a', 1);
+    await db.backup(target);
+    await using reader = await open<unknown>(target, { readOnly: true });
+    for (let round = 0; round < 3; round++) {
+      await db.put('a', { round });
+      await db.backup(target, INCREMENTAL);
+      expect(await reader.refresh()).toBe(db.lastLsn);
+      expect(reader.get('a')).toEqual({ round });
+    }
+  });
+
   it('can be salvaged when a segment is damaged', async () => {
     const db = await openSource();
     await db.put('a', 1);

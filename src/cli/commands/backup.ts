@@ -11,7 +11,10 @@ interface BackupCommandOptions extends CommonOptions {
 
 export function backupCommand(): Command {
   return storeCommand('backup', 'Write the store as it is now into another directory.')
-    .argument('<out>', 'the directory of the copy, absent or empty; with --incremental, of a backup of this store')
+    .argument(
+      '<out>',
+      'the directory of the copy, absent or empty; with --incremental, of a backup of this store',
+    )
     .option('--incremental', 'bring the backup in <out> up to date', false)
     .action(backup);
 }
