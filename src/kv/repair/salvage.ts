@@ -127,6 +127,7 @@ export async function salvageOn(
     source: directory,
     schema,
     view: schema.wholeViewAt(lsn, NO_TIME),
+    backupOf: null,
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });
