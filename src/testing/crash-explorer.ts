@@ -143,6 +143,7 @@ export class CrashFailure extends Error {
   /** Facts recorded before the failure. */
   readonly facts: readonly unknown[];
 
+  /** @internal */
   constructor(told: string, { seed, replay, facts, cause }: FailureParts) {
     super(told, { cause });
     this.seed = seed;

@@ -100,7 +100,15 @@ export class SimulatedDisk {
   #isPaused = false;
   #isTurnScheduled = false;
 
-  /** Creates an empty disk. Throws a TypeError for an unknown option. */
+  /**
+   * Creates an empty disk.
+   *
+   * @param options The seed, and what the disk can do; see SimulatedDiskOptions.
+   * @throws A TypeError for an unknown option.
+   */
+  constructor(options: SimulatedDiskOptions);
+  /** @internal Creates the disk after a crash, with what it takes over. */
+  constructor(options: SimulatedDiskOptions, inheritance: Inheritance);
   constructor(options: SimulatedDiskOptions, inheritance?: Inheritance) {
     checkNames('SimulatedDisk', options, ['seed', 'directories', 'faults', 'capacityBytes']);
     this.seed = options.seed;
