@@ -451,7 +451,7 @@ export interface Store<K, V> extends Collection<K, V> {
    */
   close(): Promise<void>;
 
-  /** Closes the store at the end of an `await using` block. */
+  /** Calls close(), at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -495,6 +495,6 @@ export interface Snapshot<K, V> extends Reads<K, V> {
    */
   close(): void;
 
-  /** Closes the snapshot at the end of a `using` block. */
+  /** Calls close(), at the end of a `using` block. */
   [Symbol.dispose](): void;
 }

@@ -10,6 +10,7 @@ const STEPS_MAX = 2_000_000;
 
 /** Error for work that never settles: the disk has nothing left to do, or its steps never end. */
 export class HangError extends Error {
+  /** Always 'HangError'. */
   override readonly name = 'HangError';
 }
 
