@@ -186,17 +186,17 @@ const ALL_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict', 'proce
  * @throws Rejects with a CrashFailure at the first broken promise, and with a TypeError for an unknown option.
  *
  * @example
- * await exploreCrashes<{ submitted?: string; acknowledged?: string }, Store>({
+ * await exploreCrashes<{ submitted?: string; acknowledged?: string }, OwnStore>({
  *   seed: 1,
  *   workload: async (storage, record) => {
- *     const store = await openStore(storage);
+ *     const store = await openOwnStore(storage);
  *     for (const key of ['a', 'b', 'c']) {
  *       record({ submitted: key });
  *       await store.put(key, '1');
  *       record({ acknowledged: key });
  *     }
  *   },
- *   recover: (storage) => openStore(storage),
+ *   recover: (storage) => openOwnStore(storage),
  *   verify: (store, facts) => {
  *     for (const { acknowledged } of facts) if (acknowledged) assert(store.has(acknowledged));
  *   },

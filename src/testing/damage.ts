@@ -16,7 +16,8 @@ import type { FileInode } from './simulated-inode.js';
  * - `truncate` cuts the file to `sizeBytes`, which are at most those that it has.
  *
  * @example
- * disk.damage({ kind: 'flip', path: '/data/keelson.image', offset: 0, length: 4096, bits: 1, seed: 7 });
+ * const path = '/data/000000000001.journal';
+ * disk.damage({ kind: 'flip', path, offset: 0, length: 4096, bits: 1, seed: 7 });
  */
 export type Damage =
   | {

@@ -90,16 +90,10 @@ function membersOf(
       const start = end;
       end = member.end;
       const key = member['key'];
-      if (key === undefined || key.type === 'PrivateIdentifier') return [];
-      return symbolOf(
-        text,
-        file,
-        member,
-        start,
-        member.start,
-        `${owner}.${text.slice(key.start, key.end)}`,
-        ownerDocs,
-      );
+      const isCall = member.type === 'TSCallSignatureDeclaration';
+      if (!isCall && (key === undefined || key.type === 'PrivateIdentifier')) return [];
+      const name = isCall ? `${owner}()` : `${owner}.${text.slice(key.start, key.end)}`;
+      return symbolOf(text, file, member, start, member.start, name, ownerDocs);
     });
   });
 }
@@ -140,6 +134,7 @@ function kindOf(node: Node): PublicSymbol['kind'] {
   if (node.type === 'VariableDeclaration') return 'value';
   if (/^(?:Class|TSInterface|TSTypeAlias|TSEnum)Declaration$/.test(node.type)) return 'type';
   const isCalled = node['kind'] === 'method' || node['kind'] === 'constructor';
+  if (node.type === 'TSCallSignatureDeclaration') return 'method';
   return /Method/.test(node.type) && isCalled ? 'method' : 'property';
 }
 
