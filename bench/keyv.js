@@ -10,8 +10,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import Keyv from 'keyv';
-import { KeyvKeelson } from '../dist/keyv/index.js';
+import { openKeyv } from './peers/drivers/keyv.js';
 
 const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } });
 const ROUNDS = Number(options.rounds);
@@ -20,22 +19,12 @@ const IN_FLIGHT = 100;
 const GETS = 20_000;
 const VALUE = { name: 'Ada Lovelace', tags: ['a', 'b', 'c'] };
 
-/** Returns what a package of a rival exports, or null where it could not be installed. */
-const packageOf = (name) => import(name).catch(() => null);
-const [sqlite, file] = await Promise.all(['@keyv/sqlite', 'keyv-file'].map(packageOf));
-
 const STORES = {
-  "Keelson, 'disk'": (directory) => new KeyvKeelson(path.join(directory, 'keelson')),
-  "Keelson, 'memory'": (directory) =>
-    new KeyvKeelson(path.join(directory, 'keelson'), { durability: 'memory' }),
-  ...(sqlite && {
-    '@keyv/sqlite': (directory) => new sqlite.default(`sqlite://${path.join(directory, 'sqlite')}`),
-  }),
-  ...(file && {
-    'keyv-file': (directory) =>
-      new file.KeyvFile({ filename: path.join(directory, 'file.json'), writeDelay: 0 }),
-  }),
-  'a Map': () => new Map(),
+  "Keelson, 'disk'": (directory) => openKeyv('keelson', directory),
+  "Keelson, 'memory'": (directory) => openKeyv('keelson', directory, { durability: 'memory' }),
+  '@keyv/sqlite': (directory) => openKeyv('sqlite', directory),
+  'keyv-file': (directory) => openKeyv('file', directory),
+  'a Map': (directory) => openKeyv('map', directory),
 };
 
 /** The store that a rival is compared with. */
@@ -57,11 +46,11 @@ async function perSecond(count, inFlight, work) {
 }
 
 /** Measures one store in a directory of its own. */
-async function measure(makeStore) {
+async function measure(open) {
   const directory = fs.mkdtempSync(
     path.join(process.env.KEELSON_BENCH_DIR ?? process.cwd(), '.keelson-bench-'),
   );
-  const keyv = new Keyv({ store: makeStore(directory), throwOnErrors: true });
+  const keyv = await open(directory);
   let logins = 0;
   // SQLite writes nothing for a value that is there already, so each value is a new one.
   const set = (n) => keyv.set(`key:${n % ENTRIES}`, { ...VALUE, logins: ++logins });
@@ -87,7 +76,7 @@ function median(values) {
 const rounds = [];
 for (let round = 0; round < ROUNDS; round++) {
   const measured = {};
-  for (const [name, makeStore] of Object.entries(STORES)) measured[name] = await measure(makeStore);
+  for (const [name, open] of Object.entries(STORES)) measured[name] = await measure(open);
   rounds.push(measured);
 }
 

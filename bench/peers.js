@@ -73,17 +73,17 @@ async function runOne(run, { root, node, floorBinary, trials, unprepared }) {
 }
 
 /** Fills a store for others to read. Returns the error of a store that cannot be filled. */
-async function fillStore({ name, store, values, entries }, { root, node }) {
+async function fillStore({ name, ...what }, { root, node }) {
   try {
-    await runMeasurement('prepare', { store, values, entries, directory: path.join(root, name) }, node);
+    await runMeasurement('prepare', { ...what, directory: path.join(root, name) }, node);
     return null;
   } catch (error) {
     return error;
   }
 }
 
-async function measure(options, root) {
-  const plan = planOf(options);
+async function measure(options, root, absent) {
+  const plan = planOf(options, absent);
   const trials = emptyResults(plan, options);
   /** The errors of stores that could not be filled, by their names. The runs that need them fail. */
   const unprepared = new Map();
@@ -112,8 +112,10 @@ async function run(options) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
   const runtime = await runMeasurement('runtime', { directory: path.join(root, 'runtime') }, options.node);
   const machine = describeMachine(root, runtime);
+  if (runtime.absent.length > 0)
+    console.error(`not installed, or not in Node ${runtime.node}: ${runtime.absent.join(', ')}`);
   const startedAt = new Date().toISOString();
-  const measured = await measure(options, root);
+  const measured = await measure(options, root, runtime.absent);
   const { quick, only, large, rounds, seconds, entries } = options;
   return { startedAt, machine, options: { quick, only, large, rounds, seconds, entries }, ...measured };
 }

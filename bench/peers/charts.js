@@ -8,13 +8,13 @@ const WIDTH = 960;
 const PANEL = {
   columns: 3,
   width: 300,
-  height: 240,
   left: 14,
   top: 64,
   labelWidth: 88,
   gap: 18,
   titleHeight: 30,
   barHeight: 32,
+  margin: 18,
 };
 const LINES = { height: 340, left: 64, width: 230, gap: 84, top: 96, bottom: 52 };
 const WHISKER_PIXELS = 3;
@@ -31,7 +31,14 @@ const COLORS = {
   'lmdb-async': '#e8b27d',
   'classic-level': '#7b9e4b',
   'better-sqlite3': '#8d6cab',
+  'node-sqlite': '#b79fd0',
+  rocksdb: '#4b7e5e',
   'deno-kv': '#5d8f84',
+  'keelson-plain': '#8fb8c9',
+  'keelson-level': '#0b6e99',
+  'keelson-keyv': '#0b6e99',
+  'keyv-sqlite': '#8d6cab',
+  'keyv-file': '#b5a642',
   'memory-level': '#b5a642',
   floor: '#9aa5b1',
 };
@@ -119,6 +126,32 @@ const BAR_CHARTS = [
     ],
   },
   {
+    file: 'features.svg',
+    title: 'Lifetimes, indexes and feeds',
+    subtitle: `Writes count when they would survive power loss. ${SPREAD}`,
+    panels: [
+      ['put-ttl', 'perSecond', 'put with a lifetime, /s'],
+      ['put-index', 'perSecond', 'put with an index, existing keys, /s'],
+      ['put-feed', 'perSecond', 'put with a reader of all changes, /s'],
+      ['get-index', 'perSecond', 'get by an index, /s'],
+      ['put-index', 'p99Ms', 'p99 with an index, ms'],
+      ['put-feed', 'p99Ms', 'p99 with a reader, ms'],
+    ],
+  },
+  {
+    file: 'doors.svg',
+    title: 'Through abstract-level and Keyv',
+    subtitle: `Writes count when they would survive power loss. ${SPREAD}`,
+    panels: [
+      ['level-put', 'perSecond', 'Level: put, 1,000 in flight, /s'],
+      ['level-batch', 'perSecond', 'Level: batches of 1,000, entries/s'],
+      ['level-get', 'perSecond', 'Level: get, awaited, /s'],
+      ['level-scan', 'perSecond', 'Level: range scan, entries/s'],
+      ['keyv-set', 'perSecond', 'Keyv: set, 100 in flight, /s'],
+      ['keyv-get', 'perSecond', 'Keyv: get, 10,000 entries, /s'],
+    ],
+  },
+  {
     file: 'footprint.svg',
     title: 'Disk, memory and opening',
     subtitle: SPREAD,
@@ -179,9 +212,19 @@ const labelOf = (store) => STORES[store].title.replace(', ', ',\n');
 
 const titleOf = ([, figure, title]) => (FIGURES[figure].isLessBetter ? `${title} (less is better)` : title);
 
-function panelOf(bars, title, at) {
+/** Panels stand in rows. Returns where each row begins, and then where the last one ends. */
+function rowTops(barsOfPanels) {
+  const tops = [PANEL.top];
+  for (let at = 0; at < barsOfPanels.length; at += PANEL.columns) {
+    const most = Math.max(...barsOfPanels.slice(at, at + PANEL.columns).map((bars) => bars.length));
+    tops.push(tops.at(-1) + PANEL.titleHeight + most * PANEL.barHeight + PANEL.margin);
+  }
+  return tops;
+}
+
+function panelOf(bars, title, at, tops) {
   const left = PANEL.left + (at % PANEL.columns) * (PANEL.width + PANEL.gap);
-  const top = PANEL.top + Math.floor(at / PANEL.columns) * PANEL.height;
+  const top = tops[Math.floor(at / PANEL.columns)];
   const axes = { xAxisIndex: at, yAxisIndex: at };
   return {
     title: { text: title, left, top, textStyle: { fontSize: 12, color: INK, fontFamily: FONT } },
@@ -246,7 +289,9 @@ const headingOf = (text, subtext) => ({
 });
 
 function barChart(summary, { title, subtitle, panels }, entries) {
-  const drawn = panels.map((panel, at) => panelOf(barsOf(summary, panel), titleOf(panel), at));
+  const bars = panels.map((panel) => barsOf(summary, panel));
+  const tops = rowTops(bars);
+  const drawn = panels.map((panel, at) => panelOf(bars[at], titleOf(panel), at, tops));
   const all = (part) => drawn.flatMap((panel) => panel[part]);
   const option = {
     title: [headingOf(`${title}, ${compact.format(entries)} entries`, subtitle), ...all('title')],
@@ -255,7 +300,7 @@ function barChart(summary, { title, subtitle, panels }, entries) {
     yAxis: all('yAxis'),
     series: all('series'),
   };
-  return svgOf(option, PANEL.top + Math.ceil(panels.length / PANEL.columns) * PANEL.height);
+  return svgOf(option, tops.at(-1));
 }
 
 const logAxis = (name) => ({

@@ -8,9 +8,9 @@ const LATENCIES_PER_SECOND_MAX = 1_000_000;
 /**
  * Calls `operation` with the numbers of turns from `from` on, for `seconds`, or `operations` times. Each of `inFlight` writers
  * awaits what it returns and then makes its next call: there is no barrier between them. All calls are counted, up to the
- * last acknowledgement. The first `latenciesMax` latencies are kept.
+ * last acknowledgement and until `whenDone` has resolved. The first `latenciesMax` latencies are kept.
  */
-export async function runFor(limits, { operation, inFlight, from }) {
+export async function runFor(limits, { operation, inFlight, from, whenDone }) {
   const { seconds = Infinity, operations = Infinity } = limits;
   const { latenciesMax = Math.min(operations, Math.ceil(LATENCIES_PER_SECOND_MAX * seconds)) } = limits;
   // Memory that is there before the clock runs: an array that grows would stop those who do most.
@@ -31,6 +31,7 @@ export async function runFor(limits, { operation, inFlight, from }) {
     }
   }
   await Promise.all(Array.from({ length: inFlight }, writer));
+  await whenDone?.();
   const elapsedMs = performance.now() - start;
   const longestTurnMs = await endWatch?.();
   return {

@@ -41,10 +41,10 @@ function revision() {
 }
 
 function versions() {
-  const packages = Object.values(STORES).flatMap(({ package: name }) => name ?? []);
-  return Object.fromEntries(
-    [...new Set(packages)].map((name) => [name, versionIn(path.join(BENCH, 'node_modules', name))]),
-  );
+  const packages = new Set(Object.values(STORES).flatMap(({ package: name }) => name ?? []));
+  const folderOf = (name) => path.join(BENCH, 'node_modules', name);
+  const installed = [...packages].filter((name) => fs.existsSync(folderOf(name)));
+  return Object.fromEntries(installed.map((name) => [name, versionIn(folderOf(name))]));
 }
 
 /** `runtime` is what the process of a measurement runs on: `{ node, engine }`. */

@@ -126,6 +126,9 @@ const HOW = `## How it is measured
 * New keys are made before the clock runs, for 500,000 puts a second (50,000, if one is in flight). A store that puts more makes the further keys while the clock runs. No store runs out of keys.
 * *1,000 in flight* means a thousand writers. Each writer awaits its own put and then makes the next one, without a barrier between the writers. A latency is the time of one put, from the call to what follows its \`await\`. Only the first million latencies for each measured second go into p50 and p99. All puts count.
 * *Transactions* read two entries of the filled store, count up a field of both, and put both. Each pair of keys comes again only after all others, in a seeded order. After the measurement, the entries of the last thousand transactions must have all changes that were acknowledged: no update may be lost.
+* *Lifetimes, indexes and feeds* are measured with the feature and, in the same round, without it: *Keelson, without it*. After the measurement, an index must find what was put last and nothing else, and a reader must have been told as many changes as were made. The time of a feed ends when its reader has been told all.
+* *Through abstract-level* and *through Keyv*, Keelson and its rivals stand behind the same API and get the same calls.
+* *Synchronous puts*, those of better-sqlite3, node:sqlite and RocksDB, are durable when they return. So one of them is in flight at a time, in every trial.
 * *The longest turn* is the longest stop of the event loop in the measured time: the longest gap between two calls of a timer of 1 ms, less that millisecond, and less the garbage collections in the gap. Making keys and recording latencies is part of it, for every store.
 * *One batch at a time* includes the time to make the operations, for every store.
 * Stores that are read are filled once, untimed, in ascending order, and left at rest (Keelson: \`checkpoint()\`; classic-level: \`compactRange\`; better-sqlite3: \`wal_checkpoint\`). Each round opens them in a new process.
@@ -142,14 +145,27 @@ const HOW = `## How it is measured
 * **Unfair to every store but classic-level, in size:** LevelDB compresses with Snappy.
 * **Unfair to classic-level, in class D with many in flight:** LevelDB groups the writes of threads, and libuv's pool has four threads. The documentation of classic-level does not say to raise \`UV_THREADPOOL_SIZE\`, so it stays as it is.
 * **Unfair to classic-level and better-sqlite3, in gets:** their caches have the documented defaults (8 MiB and 16 MiB) and are smaller than the data.
-* **Unfair to better-sqlite3, everywhere:** SQL can do more than keys and values, and no trial asks for more. On the other hand, better-sqlite3 blocks the event loop while it flushes, and no figure here shows that.
+* **Unfair to better-sqlite3, everywhere:** SQL can do more than keys and values, and no trial asks for more. On the other hand, better-sqlite3 blocks the event loop while it flushes, and no figure here shows that. The same holds for node:sqlite.
+* **Unfair to SQLite, in feeds and lifetimes:** it has neither, so a table with triggers and a column with an index stand for them. Nothing removes its expired entries, which is in its favour.
+* **Unfair to lmdb and classic-level, in puts with an index:** the program keeps the index. It reads the old value before each put, and one transaction or batch changes both.
+* **In favour of Keelson, with an index:** its index is in memory. Nothing of it is written, and it is built when the store is opened, which does not count here.
+* **In favour of classic-level, in feeds:** its events are gone when nobody listens, and a reader cannot resume after a crash.
+* **Unfair to @keyv/sqlite:** its default is a rollback journal, which flushes more often for a write than a WAL does.
 * **Unfair to better-sqlite3, and to \`transactionSync\` of lmdb, in transactions:** each is durable when it returns, so each waits for a flush of its own, while a thousand transactions of Keelson share flushes. A program that can wait may put many changes into one transaction. \`overlappingSync: true\` does not change this: \`transactionSync\` still flushes before it returns.
 * **Unfair to Deno KV:** its API is made for a database across a network. Keys, values and versions go through Protocol Buffers to a thread of its own. Each atomic write has a flush of its own.
 * **Unfair to lmdb:** many processes may open it at once, and it pays for that with locks. No other store here allows that.
 * **Unfair to lmdb, in writes:** its default, \`overlappingSync: true\`, lets a flush overlap with the next transaction. It is not measured, because its \`put\` promises durability only by a second promise, \`flushed\`.
 * **In favour of lmdb:** stores are filled in ascending order, which leaves its pages full.
 * **In favour of stores that are slow to write:** in a fixed time a faster store gets more data, more checkpoints and more compaction. A store that puts more than 500,000 keys a second makes the further keys in its own time.
-* **In favour of stores that leave much garbage, in the longest turn:** collections do not count there, whoever caused them. They count in p99 and in everything else.`;
+* **In favour of stores that leave much garbage, in the longest turn:** collections do not count there, whoever caused them. They count in p99 and in everything else.
+
+## Who is missing
+
+* **node:sqlite** takes part where Node.js has it without a flag (22.13 and later): \`npm run bench -- --node FILE\`. better-sqlite3 is built for one version of Node.js and fails there.
+* **rocksdb-js**: the registry has \`@harperfast/rocksdb-js-linux-x64-glibc\`, which is the addon alone, and no \`@harperfast/rocksdb-js\` that uses it. RocksDB takes part in two trials by \`@nxtedition/rocksdb\`, whose \`put\` drops the option \`sync\` and does not flush (\`strace\` shows it). Its \`batch\` keeps the option and flushes each time, so a put is a batch of one here.
+* **Deno KV in gets and with many puts in flight**: it has asynchronous gets only, and flushes once for each write, whatever is in flight. \`watch\` tells the latest state of up to ten keys and is no feed of changes.
+* **keyv-file in sets**: it flushes nothing. \`node bench/keyv.js\` compares it with \`durability: 'memory'\`.
+* **lmdb and Level with lifetimes**: they have none.`;
 
 export function markdownOf(results, { trials, costs }, charts) {
   const { options } = results;

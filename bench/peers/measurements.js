@@ -9,7 +9,7 @@ import { directoryBytes, warmPageCache } from '../store/files.js';
 import { runFor } from './in-flight.js';
 import { putFor, putsIn } from './puts.js';
 import { percentile } from './statistics.js';
-import { openStore, STORES } from './stores.js';
+import { absentStores, featureOf, openStore, STORES } from './stores.js';
 import { changesBefore, countingChange, placesIn } from './transactions.js';
 import { keyAt, keysOf, putsOf, shuffledNumbers, VALUES } from './workload.js';
 
@@ -24,6 +24,7 @@ const FLOOR_WRITES_PER_SECOND = 8000;
 const FLOOR_BLOCK_BYTES = 4096;
 
 const SAMPLED_ENTRIES = 1000;
+const SAMPLED_EMAILS = 100;
 
 /** What V8 and the allocator give back by themselves, they have given back then. */
 const SETTLE_MS = 1000;
@@ -44,7 +45,7 @@ async function requireEntries(db, values, numbers, expectedAt = VALUES[values].a
 async function requireCount(db, count) {
   let found = 0;
   let last = '';
-  await db.keys('', count + 1, (key) => {
+  await db.keys(keyAt(0), count + 1, (key) => {
     require(key > last, `${key} comes after ${last}`);
     last = key;
     found++;
@@ -60,8 +61,8 @@ async function fill(db, values, entries) {
 
 const sampleOf = (entries) => shuffledNumbers(entries, 3).subarray(0, SAMPLED_ENTRIES);
 
-const openFor = ({ store, directory, values }, durability) =>
-  openStore(store, directory, { kind: VALUES[values].kind, durability });
+const openFor = ({ store, directory, values, feature, ttlMs }, durability) =>
+  openStore(store, directory, { kind: VALUES[values].kind, durability, feature, ttlMs });
 
 /** Opens a new store in a directory of its own. */
 function openNew(options, durability = options.durability) {
@@ -69,11 +70,11 @@ function openNew(options, durability = options.durability) {
   return openFor(options, durability);
 }
 
-/** Opens the store with `entries` in it: as prepared on the disk, or filled here, where nothing stays on a disk. */
+/** Opens the store with `entries` in it: as prepared on the disk, or filled here, where a trial or a store has no such files. */
 async function openFilled(options) {
-  const { store, values, entries } = options;
-  const db = await openFor(options, 'D');
-  if (STORES[store].isVolatile) await fill(db, values, entries);
+  const { store, values, entries, isFilledHere } = options;
+  const db = await openNew(options, 'D');
+  if (isFilledHere || STORES[store].isVolatile) await fill(db, values, entries);
   await requireEntries(db, values, sampleOf(entries));
   return db;
 }
@@ -106,19 +107,32 @@ async function requireLastPuts(db, values, { numberOf, valueFor }, next) {
   await requireEntries(db, values, putLast.keys(), (number) => putLast.get(number));
 }
 
+/** Looks whether the index has what the last turns before `next` put, and nothing that is not in the entries any more. */
+async function requireIndex(db, values, { valueFor }, next) {
+  for (let turn = Math.max(0, next - SAMPLED_EMAILS); turn < next; turn++) {
+    const { email } = valueFor(turn);
+    const found = await db.getByEmail(email);
+    require(found.length > 0 &&
+      found.every((value) => value.email === email), `the index of ${values} at ${email}`);
+  }
+}
+
 async function put(options) {
-  const { store, values, entries, order, inFlight, warmUpSeconds, seconds } = options;
+  const { store, values, entries, order, feature, inFlight, warmUpSeconds, seconds } = options;
   if (store === 'floor') return runFloor(options, Math.ceil(seconds * FLOOR_WRITES_PER_SECOND));
   const db = await openNew(options);
   if (order === 'existing') await requireEntries(db, values, sampleOf(entries));
   const keysPerSecond = inFlight === 1 ? LONE_KEYS_PER_SECOND : KEYS_PER_SECOND;
   const puts = putsIn(options, Math.ceil(keysPerSecond * (warmUpSeconds + seconds)));
-  const workload = { db, ...puts, inFlight };
+  // A put that is durable when it returns is never in flight with another one.
+  const workload = { db, ...puts, inFlight: db.putsSynchronously ? 1 : inFlight, whenDone: db.told };
 
   const { next: from } = await putFor({ seconds: warmUpSeconds }, { ...workload, from: 0 });
   const measured = await putFor({ seconds }, { ...workload, from });
   await requireLastPuts(db, values, puts, measured.next);
   await requireCount(db, order === 'existing' ? entries : measured.next);
+  if (db.told) require((await db.told()) === measured.next, 'its feed has not told all');
+  if (featureOf(store, feature) === 'index') await requireIndex(db, values, puts, measured.next);
   await db.close();
   return figuresOf(measured);
 }
@@ -206,27 +220,49 @@ async function batch(options) {
 }
 
 /** Synchronous, all of it in one turn of the event loop: what lmdb likes best, whose read transaction lasts for a turn. */
-function getFor(seconds, { db, keys, look }) {
+function getFor(seconds, { get, keys, look }) {
   let done = 0;
   let seen = 0;
   const start = performance.now();
   const end = start + seconds * 1000;
   do {
     for (let turn = 0; turn < GETS_PER_LOOK_AT_THE_CLOCK; turn++)
-      seen += look(db.get(keys[done++ % keys.length]));
+      seen += look(get(keys[done++ % keys.length]));
   } while (performance.now() < end);
   require(Number.isFinite(seen), 'a value is not what it should be');
   return done / ((performance.now() - start) / 1000);
 }
 
+/** Gets that return promises, one after another. */
+async function awaitedGetFor(seconds, { get, keys, look }) {
+  let done = 0;
+  let seen = 0;
+  const start = performance.now();
+  const end = start + seconds * 1000;
+  while (performance.now() < end) seen += look(await get(keys[done++ % keys.length]));
+  require(Number.isFinite(seen), 'a value is not what it should be');
+  return done / ((performance.now() - start) / 1000);
+}
+
+/** What is asked for, and how it is looked at: by the method of the driver. */
+const ASKED = {
+  get: ({ look }) => ({ wordAt: keyAt, look }),
+  getAsync: ({ look }) => ({ wordAt: keyAt, look }),
+  getByEmail: ({ at, look }) => ({
+    wordAt: (number) => at(number).email,
+    look: (found) => found.length + look(found[0]),
+  }),
+};
+
 async function get(options) {
-  const { values, entries, warmUpSeconds, seconds } = options;
+  const { values, entries, method = 'get', warmUpSeconds, seconds } = options;
   const db = await openFilled(options);
-  const shuffled = shuffledNumbers(entries, 5);
-  const keys = keysOf(entries, (turn) => shuffled[turn]);
-  const workload = { db, keys, look: VALUES[values].look };
-  getFor(warmUpSeconds, workload);
-  const perSecond = getFor(seconds, workload);
+  const { wordAt, look } = ASKED[method](VALUES[values]);
+  const keys = Array.from(shuffledNumbers(entries, 5), wordAt);
+  const workload = { get: db[method], keys, look };
+  const run = db[method](keys[0]) instanceof Promise ? awaitedGetFor : getFor;
+  await run(warmUpSeconds, workload);
+  const perSecond = await run(seconds, workload);
   await db.close();
   return { perSecond };
 }
@@ -303,14 +339,14 @@ async function opening(options) {
   return { openMs: elapsedMs, rssMb: (rss - emptyRss) / MB };
 }
 
-/** What this process runs on: its version of Node, and the engine that Keelson takes here. */
+/** What this process runs on: its version of Node, the engine that Keelson takes here, and who takes no part. */
 async function runtime({ directory }) {
   // Not at the top: no other store is to have Keelson in its memory.
   const { open } = await import('../../dist/index.js');
   const db = await open(directory);
   const { engine, engineReason } = db.stats().engine;
   await db.close();
-  return { node: process.version, engine: `${engine} (${engineReason})` };
+  return { node: process.version, engine: `${engine} (${engineReason})`, absent: absentStores() };
 }
 
 export const MEASUREMENTS = { runtime, prepare, put, putFirst, transact, batch, get, scan, load, opening };

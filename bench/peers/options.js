@@ -13,7 +13,7 @@ const trialName = (text) => (TRIALS.some(({ name }) => name === text) ? text : u
 /** A flag has no `parse`. `full` is the default; `quick` and `large` those of the other kinds of runs, where they differ. */
 export const OPTIONS = {
   quick: {
-    help: 'few rounds of a second each; no transactions, no class P, no other windows, sizes and lengths of values, no memory-level: at most 10 minutes',
+    help: 'fewer and shorter rounds; no transactions, features, doors, class P, other windows, sizes and lengths of values, no memory-level: at most 10 minutes',
   },
   large: {
     help: 'only the trials in which the size is varied, up to 10 M entries, in one short round: a quarter of an hour',
@@ -24,8 +24,8 @@ export const OPTIONS = {
     value: 'S',
     parse: positive,
     expected: 'seconds for a measurement',
-    full: 4,
-    quick: 1,
+    full: 1,
+    quick: 0.8,
     large: 1,
   },
   entries: { value: 'N', parse: count, expected: 'a count', full: 1_000_000 },

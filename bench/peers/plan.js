@@ -1,6 +1,6 @@
 // What is run, in which order: rounds over trials over stores, so that a change of the machine meets all rivals alike. Pure.
 
-import { preparedAs, STORES } from './stores.js';
+import { featureOf, preparedAs, STORES } from './stores.js';
 import { TRIALS, VOLATILE_ENTRIES_MAX } from './trials.js';
 
 const SIZES = [10_000, 100_000];
@@ -10,7 +10,7 @@ const LARGE_SIZE = 10_000_000;
 const WARM_UP_SHARE = 0.4;
 
 /** A process, its modules, the keys, a copy of the store, and the checks: seconds, roughly. */
-const OVERHEAD_SECONDS = 1;
+const OVERHEAD_SECONDS = 0.5;
 const FILLED_PER_SECOND = 150_000;
 
 /** The trials that the options choose, once for each number of entries: `{ trial, entries }`. */
@@ -33,22 +33,34 @@ const takesPart = (store, entries, { quick }) =>
 const rotated = (items, by) => [...items.slice(by % items.length), ...items.slice(0, by % items.length)];
 
 /** Returns the name under which a filled store is kept. */
-const preparedName = (store, values, entries) => `${preparedAs(store)}-${values}-${entries}`;
+function preparedName(store, { values, feature }, entries) {
+  const has = featureOf(store, feature);
+  return `${preparedAs(store)}-${values}-${entries}${has === undefined ? '' : `-${has}`}`;
+}
 
-/** `{ cases, preparations, runs, seconds }`: the trials and sizes, the stores to fill, the measurements in their order. */
-export function planOf(options) {
+/**
+ * `{ cases, preparations, runs, seconds }`: the trials and sizes, the stores to fill, the measurements in their order. The
+ * stores that are `absent` take no part.
+ */
+export function planOf(options, absent = []) {
   const cases = chosen(options).map(({ trial, entries }) => ({
     trial,
     entries,
-    stores: trial.stores.filter((store) => takesPart(store, entries, options)),
+    stores: trial.stores.filter((store) => takesPart(store, entries, options) && !absent.includes(store)),
   }));
   const preparations = new Map();
   for (const { trial, entries, stores } of cases) {
     for (const store of trial.isPrepared ? stores : []) {
-      const { values } = trial.parameters;
-      const name = preparedName(store, values, entries);
+      const { values, feature } = trial.parameters;
+      const name = preparedName(store, trial.parameters, entries);
       if (!STORES[store].isVolatile)
-        preparations.set(name, { name, store: preparedAs(store), values, entries });
+        preparations.set(name, {
+          name,
+          store: preparedAs(store),
+          values,
+          entries,
+          feature: featureOf(store, feature),
+        });
     }
   }
   const runs = Array.from({ length: options.rounds }, (_, round) =>
@@ -72,7 +84,7 @@ function runOf({ seconds }, { trial, entries, store, round }) {
     entries,
     store,
     round,
-    prepared: isOnDisk ? preparedName(store, parameters.values, entries) : null,
+    prepared: isOnDisk ? preparedName(store, parameters, entries) : null,
     isCopied: isOnDisk && trial.isWriting === true,
     measurement,
     options: { store, entries, durability, ...parameters, warmUpSeconds: seconds * WARM_UP_SHARE, seconds },

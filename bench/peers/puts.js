@@ -38,7 +38,7 @@ export function putsIn({ values, order, entries }, keysMade) {
 }
 
 /** Puts for `seconds`, or `puts` times, beginning with the turn `from`: see runFor(). */
-export function putFor({ puts, ...limits }, { db, keyFor, valueFor, inFlight, from }) {
+export function putFor({ puts, ...limits }, { db, keyFor, valueFor, ...workload }) {
   const operation = (turn) => db.put(keyFor(turn), valueFor(turn));
-  return runFor({ ...limits, operations: puts }, { operation, inFlight, from });
+  return runFor({ ...limits, operations: puts }, { operation, ...workload });
 }

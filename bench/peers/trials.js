@@ -18,26 +18,41 @@ export const FIGURES = {
  */
 export const DURABILITY = { D: 'survives power loss', P: 'survives the death of the process' };
 
-const WRITERS = ['keelson', 'keelson-fs', 'lmdb', 'classic-level', 'better-sqlite3'];
+/**
+ * What a trial may ask a driver for beyond entries: `ttl`, puts with a lifetime of `ttlMs`; `index`, an index by the field
+ * `email`; `feed`, a reader that is told all changes.
+ */
+export const FEATURES = ['ttl', 'index', 'feed'];
+
+const SQLITES = ['better-sqlite3', 'node-sqlite'];
+const WRITERS = ['keelson', 'keelson-fs', 'lmdb', 'classic-level', ...SQLITES];
 const CONCURRENT_WRITERS = ['keelson', 'keelson-fs', 'lmdb'];
-const READERS = ['keelson', 'lmdb', 'classic-level', 'better-sqlite3', 'memory-level'];
-const KEEPERS = ['keelson', 'lmdb', 'classic-level', 'better-sqlite3'];
-const WRITERS_P = ['lmdb', 'classic-level', 'better-sqlite3'];
+const KEEPERS = ['keelson', 'lmdb', 'classic-level', ...SQLITES];
+const READERS = [...KEEPERS, 'memory-level'];
+const WRITERS_P = ['lmdb', 'classic-level', ...SQLITES];
+const WITH_AND_WITHOUT = ['keelson', 'keelson-fs', 'keelson-plain'];
+const LEVELS = ['keelson-level', 'classic-level'];
 const CONCURRENT_WRITERS_P = ['lmdb', 'classic-level'];
 
 const LATENCY_FIGURES = ['perSecond', 'p50Ms', 'p99Ms'];
 const CONCURRENT_FIGURES = [...LATENCY_FIGURES, 'longestTurnMs'];
 
-const atLeast = (figure, ratios) =>
-  Object.entries(ratios).map(([over, ratio]) => ({ figure, over, atLeast: ratio }));
+const atLeast = (figure, ratios, of) =>
+  Object.entries(ratios).map(([over, ratio]) => ({ ...(of && { of }), figure, over, atLeast: ratio }));
 
 /** Keelson's own bound for many puts in flight. */
 const SHORT_TURNS = { figure: 'longestTurnMs', atMost: 10 };
 
 const IN_FLIGHT = 1000;
 const FIRST_PUTS = 3000;
+const HOUR_MS = 3_600_000;
 const NOT_IN_FLIGHT =
-  'better-sqlite3 is synchronous: two of its puts are never in flight at once. Its figure for one at a time counts here too.';
+  'better-sqlite3 and node:sqlite are synchronous: two of their puts are never in flight at once. Their figures for one at a time count here too.';
+const NOT_REALLY_IN_FLIGHT =
+  'The puts of better-sqlite3 and node:sqlite are synchronous, so one of them is in flight at a time, with a flush of its own, and nothing watches their turns.';
+
+const SYNC_IS_COPIED =
+  'classic-level needs the option `sync: true` to be durable, and abstract-level copies the options of a batch into each of its operations. KeelsonLevel is durable without an option.';
 
 const LMDB_IS_D =
   'lmdb has one configuration here, which flushes before the promise of `put` resolves. So its figures are figures of class D.';
@@ -67,7 +82,7 @@ export const TRIALS = [
     title: 'Durable put, one at a time',
     measurement: 'put',
     durability: 'D',
-    stores: [...WRITERS, 'floor'],
+    stores: [...WRITERS, 'rocksdb', 'deno-kv', 'floor'],
     parameters: { values: 'objects', order: 'ascending', inFlight: 1 },
     figures: LATENCY_FIGURES,
     goals: atLeast('perSecond', { lmdb: 3.2, 'classic-level': 2, 'better-sqlite3': 1.2, floor: 0.85 }),
@@ -150,7 +165,7 @@ export const TRIALS = [
     title: 'Durable batches of 1,000 new keys, one batch at a time, in entries',
     measurement: 'batch',
     durability: 'D',
-    stores: WRITERS,
+    stores: [...WRITERS, 'rocksdb'],
     parameters: { values: 'objects' },
     figures: ['perSecond'],
     goals: atLeast('perSecond', { lmdb: 1, 'better-sqlite3': 1.6 }),
@@ -162,13 +177,13 @@ export const TRIALS = [
     measurement: 'transact',
     durability: 'D',
     isFullOnly: true,
-    stores: ['keelson', 'keelson-fs', 'keelson-batch', 'lmdb', 'lmdb-async', 'better-sqlite3'],
+    stores: ['keelson', 'keelson-fs', 'keelson-batch', 'lmdb', 'lmdb-async', ...SQLITES],
     isPrepared: true,
     isWriting: true,
     parameters: { values: 'objects', method: 'transact', inFlight: IN_FLIGHT },
     figures: CONCURRENT_FIGURES,
     goals: atLeast('perSecond', { 'keelson-batch': 0.8, lmdb: 2, 'better-sqlite3': 2 }),
-    note: 'The transactions of better-sqlite3 and the `transactionSync` of lmdb are durable when they return, so two of them are never in flight at once. They run one after another here, with a flush each. The asynchronous `transaction` of lmdb is what its documentation recommends instead.',
+    note: 'The transactions of better-sqlite3 and node:sqlite and the `transactionSync` of lmdb are durable when they return, so two of them are never in flight at once. They run one after another here, with a flush each. The asynchronous `transaction` of lmdb is what its documentation recommends instead.',
   },
   {
     name: 'async-transactions',
@@ -239,6 +254,119 @@ export const TRIALS = [
     figures: ['openMs', 'rssMb'],
     goals: [{ figure: 'rssMb', atMost: 280 }],
     note: 'lmdb maps its file and wins, at any size. Keelson loads all data. The others read data when a program asks for it.',
+  },
+  {
+    name: 'put-ttl',
+    title: 'Durable put with a lifetime, 1,000 in flight, random new keys',
+    measurement: 'put',
+    durability: 'D',
+    isFullOnly: true,
+    stores: [...WITH_AND_WITHOUT, 'deno-kv', ...SQLITES],
+    parameters: {
+      values: 'objects',
+      order: 'scattered',
+      inFlight: IN_FLIGHT,
+      feature: 'ttl',
+      ttlMs: HOUR_MS,
+    },
+    figures: CONCURRENT_FIGURES,
+    goals: atLeast('perSecond', { 'keelson-plain': 0.85 }),
+    note: `Each entry lives for an hour, so that none expires meanwhile. lmdb and Level have no lifetimes. SQLite has none either: a column and an index stand for it here, without what removes the entries. ${NOT_REALLY_IN_FLIGHT}`,
+  },
+  {
+    name: 'put-index',
+    title: 'Durable put of another value with an index, 1,000 in flight, random existing keys',
+    measurement: 'put',
+    durability: 'D',
+    isFullOnly: true,
+    stores: [...WITH_AND_WITHOUT, 'lmdb', 'classic-level', ...SQLITES],
+    isPrepared: true,
+    isWriting: true,
+    parameters: { values: 'objects', order: 'existing', inFlight: IN_FLIGHT, feature: 'index' },
+    figures: CONCURRENT_FIGURES,
+    goals: atLeast('perSecond', { 'keelson-plain': 0.6, lmdb: 2, 'classic-level': 10 }),
+    note: `The index is by e-mail address, which each put changes. SQLite keeps indexes itself. lmdb and Level do not: the program looks for the old address, and changes the index with the entry in one transaction or batch. ${NOT_REALLY_IN_FLIGHT}`,
+  },
+  {
+    name: 'get-index',
+    title: 'Get by an index, random e-mail addresses',
+    measurement: 'get',
+    isFullOnly: true,
+    stores: KEEPERS,
+    isPrepared: true,
+    parameters: { values: 'objects', feature: 'index', method: 'getByEmail' },
+    figures: ['perSecond'],
+    goals: atLeast('perSecond', { lmdb: 1, 'better-sqlite3': 2 }),
+    note: 'All values with an address are asked for, and there is one. Level has asynchronous iterators only, so its gets are awaited one after another. The index of Keelson is in memory and is built when the store is opened, which does not count.',
+  },
+  {
+    name: 'put-feed',
+    title: 'Durable put with a reader of all changes, 1,000 in flight, ascending new keys',
+    measurement: 'put',
+    durability: 'D',
+    isFullOnly: true,
+    stores: [...WITH_AND_WITHOUT, 'classic-level', ...SQLITES],
+    parameters: { values: 'objects', order: 'ascending', inFlight: IN_FLIGHT, feature: 'feed' },
+    figures: CONCURRENT_FIGURES,
+    goals: atLeast('perSecond', { 'keelson-plain': 0.85 }),
+    note: `The time ends when the reader has been told all. No rival has a feed that a reader can resume after a crash. The events of classic-level come nearest: who does not listen misses them. A table that triggers fill, read in one query at the end, is what a program builds on SQLite. \`watch\` of Deno KV tells the latest state of up to ten keys, so it is left out. ${NOT_REALLY_IN_FLIGHT}`,
+  },
+  ...[
+    [
+      'level-put',
+      'put, 1,000 in flight, ascending new keys',
+      'put',
+      { order: 'ascending', inFlight: IN_FLIGHT },
+      { figures: CONCURRENT_FIGURES, goal: 5 },
+    ],
+    ['level-batch', 'batches of 1,000 new keys, one batch at a time, in entries', 'batch', {}, { goal: 5 }],
+  ].map(([name, title, measurement, parameters, { figures = ['perSecond'], goal }]) => ({
+    name,
+    title: `Through abstract-level: durable ${title}`,
+    measurement,
+    durability: 'D',
+    isFullOnly: true,
+    stores: LEVELS,
+    parameters: { values: 'objects', ...parameters },
+    figures,
+    goals: atLeast('perSecond', { 'classic-level': goal }, 'keelson-level'),
+    note: SYNC_IS_COPIED,
+  })),
+  ...[
+    ['level-get', 'get, random keys, awaited one after another', 'get', { method: 'getAsync' }],
+    ['level-scan', 'range scan, 1,000 entries from a random key on', 'scan', { part: 'entries' }],
+  ].map(([name, title, measurement, parameters]) => ({
+    name,
+    title: `Through abstract-level: ${title}`,
+    measurement,
+    isFullOnly: true,
+    stores: LEVELS,
+    isPrepared: true,
+    parameters: { values: 'objects', ...parameters },
+    figures: ['perSecond'],
+    goals: atLeast('perSecond', { 'classic-level': 1 }, 'keelson-level'),
+  })),
+  {
+    name: 'keyv-set',
+    title: 'Through Keyv: durable set, 100 in flight, new keys',
+    measurement: 'put',
+    durability: 'D',
+    isFullOnly: true,
+    stores: ['keelson-keyv', 'keyv-sqlite'],
+    parameters: { values: 'objects', order: 'ascending', inFlight: 100 },
+    figures: CONCURRENT_FIGURES,
+    goals: atLeast('perSecond', { 'keyv-sqlite': 3 }, 'keelson-keyv'),
+    note: "keyv-file does not flush, so it takes no part: `node bench/keyv.js` compares it with `durability: 'memory'`.",
+  },
+  {
+    name: 'keyv-get',
+    title: 'Through Keyv: get, random keys of 10,000 entries, awaited one after another',
+    measurement: 'get',
+    isFullOnly: true,
+    stores: ['keelson-keyv', 'keyv-sqlite', 'keyv-file'],
+    parameters: { values: 'objects', entries: 10_000, isFilledHere: true },
+    figures: ['perSecond'],
+    goals: atLeast('perSecond', { 'keyv-sqlite': 3, 'keyv-file': 1 }, 'keelson-keyv'),
   },
   ...[
     ['put-lone-p', 'Put, one at a time', 'put', WRITERS_P, { order: 'ascending', inFlight: 1 }, []],

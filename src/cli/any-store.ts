@@ -102,6 +102,16 @@ export class AnyStore {
     return StoreInside.spacesOf(this.db as never);
   }
 
+  /** The highest id that nextId() has drawn. */
+  get highestId(): number {
+    return StoreInside.highestIdOf(this.db as never);
+  }
+
+  /** Draws all ids up to this one. The next write records it. */
+  drawUpTo(id: number): void {
+    StoreInside.drawUpTo(this.db as never, id);
+  }
+
   /** Returns the encodings of a namespace, or of the store itself for ''. */
   encodingsOf(name: string): Encodings {
     const found = this.spaces.find((space) => space.name === name);

@@ -84,7 +84,11 @@ export function reportOf(error: unknown, command = ''): ErrorReport {
   }
   const code = (error as { code?: unknown } | null)?.code;
   const next = 'Check the path and its permissions';
-  if (typeof code === 'string') return { code, what: whatHappened(error), next, exitCode: EXIT.failed };
+  if (typeof code === 'string') {
+    // The system's message begins with the code, which the line has already.
+    const what = whatHappened(error).replace(`${code}: `, '');
+    return { code, what, next, exitCode: EXIT.failed };
+  }
   return { code: 'FAULT', what: whatHappened(error), next: 'Please report it', exitCode: EXIT.failed };
 }
 

@@ -14,6 +14,8 @@ export type DumpedSpace = Omit<SpaceFacts, 'bytes'>;
 export interface DumpHeader {
   readonly id: string;
   readonly lsn: number;
+  /** The highest id that nextId() has drawn. Absent in a dump of an older keelson. */
+  readonly highestId?: number | undefined;
   /** The number of lines that follow. */
   readonly entries: number;
   /** The store itself, whose name is '', and its namespaces. */
@@ -56,11 +58,13 @@ export function readHeader(line: string): DumpHeader {
       'Load it with the version of keelson that made it, or a newer one',
     );
   }
-  const { id, lsn, entries, namespaces } = header;
+  const { id, lsn, highestId = 0, entries, namespaces } = header;
   const isWhole =
-    Number.isSafeInteger(entries) && Array.isArray(namespaces) && namespaces.every(areEncodings);
+    [highestId, entries].every(Number.isSafeInteger) &&
+    Array.isArray(namespaces) &&
+    namespaces.every(areEncodings);
   if (!isWhole || namespaces[0]?.name !== '') throw malformed('Line 1', 'is a header that lacks something');
-  return { id, lsn, entries, namespaces };
+  return { id, lsn, highestId, entries, namespaces };
 }
 
 function areEncodings(space: DumpedSpace | null): boolean {

@@ -69,6 +69,10 @@ function inputOf(path: string): AsyncIterable<Buffer> {
   return path === STANDARD ? process.stdin : createReadStream(path, { highWaterMark: 1024 * 1024 });
 }
 
+/** The next step for a file that is no dump from its first line on. */
+const OTHER_KINDS =
+  'If it is no dump: load also takes a JSON file, and the directory of a Level or lmdb database';
+
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function linesOf(bytes: Buffer, first: number): string[] {
@@ -80,7 +84,8 @@ function linesOf(bytes: Buffer, first: number): string[] {
       at = endOfLine(bytes, at) + 1;
       line++;
     }
-    throw new CommandError('MALFORMED', `Line ${line} is no UTF-8`, 'Make the dump again');
+    const next = line === 1 ? OTHER_KINDS : 'Make the dump again';
+    throw new CommandError('MALFORMED', `Line ${line} is no UTF-8`, next);
   }
 }
 

@@ -24,7 +24,7 @@ import type { ConditionalOptions, PutOptions, TouchOptions, WriteOptions } from 
  *   { type: 'delete', namespace: jobs, key: 'job-12' },
  * ];
  */
-export type BatchOperation<K, V> =
+export type BatchOperation<K = string, V = unknown> =
   | Operation<K, V>
   // biome-ignore lint/suspicious/noExplicitAny: the namespace decides which keys and values are right.
   | (Operation<any, any> & { readonly namespace: Namespace<any, any, any> });
@@ -237,7 +237,9 @@ export interface NamespaceStats {
  * await users.put('ada', { name: 'Ada', logins: 1 });
  * console.log(users.size, db.has('ada'));
  */
-export interface Namespace<K, V, I = NoIndexes> extends Collection<K, V>, IndexedReads<K, V, I> {
+export interface Namespace<K = string, V = unknown, I = NoIndexes>
+  extends Collection<K, V>,
+    IndexedReads<K, V, I> {
   /** The name. */
   readonly name: string;
 

@@ -70,7 +70,7 @@ export interface StoreEvents {
  * await db.put('apples', 3);
  * await db.close();
  */
-export interface Store<K, V> extends Collection<K, V> {
+export interface Store<K = string, V = unknown> extends Collection<K, V> {
   /** A report of what opening the store found and did. */
   readonly recovery: StoreRecovery;
 
@@ -464,7 +464,7 @@ export interface Store<K, V> extends Collection<K, V> {
  * console.log(before.size, db.size);
  * before.close();
  */
-export interface Snapshot<K, V> extends Reads<K, V> {
+export interface Snapshot<K = string, V = unknown> extends Reads<K, V> {
   /** The LSN of the last write in the snapshot. That write may not be durable yet: see flush(lsn). */
   readonly lsn: Lsn;
 

@@ -247,6 +247,17 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     }));
   }
 
+  /** Returns the highest id that was drawn. It is no method, because stores are in the hands of users. @internal */
+  static highestIdOf(store: Store<unknown, unknown>): number {
+    return store.#core.schema.highestId;
+  }
+
+  /** Draws all ids up to this one. It is no method, because stores are in the hands of users. @internal */
+  static drawUpTo(store: Store<unknown, unknown>, id: number): void {
+    store.#core.assertWritable();
+    store.#core.schema.drawUpTo(id);
+  }
+
   /**
    * Returns the reads and writes of the store itself, with other codecs, which write the same bytes as those of the store. It is
    * no method, because stores are in the hands of users. @internal

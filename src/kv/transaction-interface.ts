@@ -69,7 +69,7 @@ export interface TransactionCollection<K, V, I = NoIndexes> extends IndexedReads
  *   tx.put('bob', (tx.get('bob') ?? 0) + 10);
  * });
  */
-export interface Transaction<K, V> extends TransactionCollection<K, V> {
+export interface Transaction<K = string, V = unknown> extends TransactionCollection<K, V> {
   /**
    * Returns the reads and writes of a namespace in this transaction.
    *

@@ -7,6 +7,7 @@ import type {
   KeyEncoding,
   KeyOf,
   Lsn,
+  NamespaceEncodings,
   NamespaceOptions,
   NoIndexes,
   Reads,
@@ -21,11 +22,14 @@ export interface WhenAtOptions {
 }
 
 /** The reads of a namespace in a replica. */
-export interface ReplicaNamespace<K, V, I = NoIndexes> extends IndexedReads<K, V, I> {
+export interface ReplicaNamespace<K = string, V = unknown, I = NoIndexes> extends IndexedReads<K, V, I> {
   /** The name of the namespace. */
   readonly name: string;
-  /** Resolves when the indexes are built. Rejects with KEELSON_UNIQUE as `ready` of a namespace does. */
-  readonly ready: Promise<void>;
+  /**
+   * Resolves with the namespace when its indexes are built. Rejects with KEELSON_UNIQUE as `ready` of a namespace of the
+   * store does.
+   */
+  readonly ready: Promise<this>;
 }
 
 /**
@@ -37,7 +41,7 @@ export interface ReplicaNamespace<K, V, I = NoIndexes> extends IndexedReads<K, V
  * const replica = await openReplica<User>(port);
  * console.log(replica.get('user:ada'));
  */
-export interface Replica<K, V> extends Reads<K, V> {
+export interface Replica<K = string, V = unknown> extends Reads<K, V> {
   /** The LSN of the last write that the replica shows. It never goes back. It can be read after close(). */
   readonly lsn: Lsn;
 
@@ -61,14 +65,24 @@ export interface Replica<K, V> extends Reads<K, V> {
    * @param options Its encodings, and indexes that this thread builds for itself, as db.namespace() takes them.
    * @throws What db.namespace() throws. Reads throw KEELSON_DROPPED when the store has dropped it.
    * @example
+   * const users = replica.namespace<User>('users');
+   */
+  namespace<V = unknown, E extends KeyEncoding = 'utf8'>(
+    name: string,
+    options?: NamespaceEncodings<E, 'msgpack' | 'json'>,
+  ): ReplicaNamespace<KeyOf<E>, V>;
+  /**
+   * Returns the reads of a namespace whose options say what keys and values are. The first overload documents the parameters
+   * and errors.
+   *
+   * @example
    * const users = replica.namespace('users', { valueEncoding: msgpack<User>() });
    */
-  namespace<
-    E extends KeyEncoding = 'utf8',
-    // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
-    VE extends ValueEncoding<any> = 'msgpack',
-    I extends IndexDefinitions = NoIndexes,
-  >(name: string, options?: NamespaceOptions<E, VE, I>): ReplicaNamespace<KeyOf<E>, ValueOf<VE>, I>;
+  // biome-ignore lint/suspicious/noExplicitAny: the encoding decides the type of values
+  namespace<E extends KeyEncoding, VE extends ValueEncoding<any>, I extends IndexDefinitions = NoIndexes>(
+    name: string,
+    options?: NamespaceOptions<E, VE, I>,
+  ): ReplicaNamespace<KeyOf<E>, ValueOf<VE>, I>;
 
   /**
    * Returns the names of the namespaces that are there.

@@ -186,8 +186,8 @@ class ReplicaNamespace extends ReplicaReads<unknown, unknown> {
     this.#namespace = namespace;
   }
 
-  get ready(): Promise<void> {
-    const ready = this.#namespace.ready.then(() => {});
+  get ready(): Promise<this> {
+    const ready = this.#namespace.ready.then(() => this);
     // Nobody has to wait for indexes.
     ready.catch(() => {});
     return ready;

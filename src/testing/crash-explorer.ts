@@ -174,7 +174,7 @@ function failureOf(events: readonly string[], parts: FailureParts): CrashFailure
 export const STATES_MAX = 1000;
 /** Average crashes per boundary. Few crashes at many boundaries find more than many crashes at few boundaries. */
 const STATES_PER_BOUNDARY = 8;
-const ALL_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict', 'process-kill'];
+export const CRASH_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict', 'process-kill'];
 
 /**
  * Runs a workload once on a simulated disk, crashes it in many ways, and checks what the code under test recovers.
@@ -298,7 +298,7 @@ class Explorer<Fact, Recovered> {
    */
   *#crashesOf(moment: Captured<Fact>, budget: number): Generator<Crash> {
     const { boundary, state } = moment;
-    const kinds = this.#options.kinds ?? ALL_KINDS;
+    const kinds = this.#options.kinds ?? CRASH_KINDS;
     const first = this.#random.below(kinds.length);
     let left = budget;
     for (let at = 0; at < kinds.length && left > 0; at += 1) {

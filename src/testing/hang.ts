@@ -8,6 +8,9 @@ export const IDLE_TURNS_MAX = 10_000;
 /** Limit of the steps of the disk for one workload, recovery or check. */
 const STEPS_MAX = 2_000_000;
 
+const NEXT_STEP =
+  'Open every store with the open that is given: that of keelson writes to the real disk. For code that waits for timers or sockets, set idleTurnsMax: Infinity';
+
 /** Error for work that never settles: the disk has nothing left to do, or its steps never end. */
 export class HangError extends Error {
   /** Always 'HangError'. */
@@ -52,5 +55,5 @@ function idleMessage(disk: SimulatedDisk, idleTurns: number): string {
   const underWay = disk.inFlight().map(({ name, path }) => `${name} ${path}`);
   const told =
     underWay.length === 0 ? 'nothing is under way' : `under way, and stalled, are ${underWay.join(', ')}`;
-  return `It has not settled, and for ${idleTurns} turns the disk had nothing to do: ${told}`;
+  return `It has not settled, and for ${idleTurns} turns the disk had nothing to do: ${told}. ${NEXT_STEP}`;
 }

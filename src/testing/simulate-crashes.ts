@@ -4,6 +4,7 @@
 import { misuse } from '../errors.js';
 import { checkNames } from '../options.js';
 import {
+  CRASH_KINDS,
   type Crash,
   type CrashCounts,
   CrashFailure,
@@ -132,12 +133,16 @@ export async function simulateCrashes<Note = unknown>(
 
 function assertSimulation<Note>(simulation: CrashSimulation<Note>): void {
   checkNames('simulateCrashes', simulation, SIMULATION_NAMES);
-  const { workload, check, seed, states } = simulation;
+  const { workload, check, seed, states, kinds = CRASH_KINDS } = simulation;
   if (typeof workload !== 'function') throw misuse('workload', 'a function', workload);
   if (typeof check !== 'function') throw misuse('check', 'a function', check);
   if (seed !== undefined && !Number.isSafeInteger(seed)) throw misuse('seed', 'a whole number', seed);
   const isCount = states === undefined || (Number.isSafeInteger(states) && states > 0);
   if (!isCount) throw misuse('states', 'a whole number above 0', states);
+  // A search without a kind that it knows would pass without a crash.
+  if (!Array.isArray(kinds) || kinds.length === 0) throw misuse('kinds', 'an array of kinds', kinds);
+  const wrong = kinds.find((kind) => !CRASH_KINDS.includes(kind));
+  if (wrong !== undefined) throw misuse('kinds', `any of '${CRASH_KINDS.join("', '")}'`, wrong);
 }
 
 function withNotes(failure: CrashFailure): CrashFailure {

@@ -36,7 +36,13 @@ interface Trial {
   readonly durability?: 'D' | 'P';
   readonly stores: readonly string[];
   readonly isFullOnly?: boolean;
-  readonly parameters: { readonly values: string; readonly order?: string; readonly inFlight?: number };
+  readonly measurement: string;
+  readonly parameters: {
+    readonly values: string;
+    readonly order?: string;
+    readonly inFlight?: number;
+    readonly feature?: string;
+  };
   readonly figures: readonly string[];
   readonly goals: readonly Goal[];
 }
@@ -54,7 +60,11 @@ interface Run {
 
 interface Plan {
   readonly cases: readonly { readonly trial: Trial; readonly entries: number }[];
-  readonly preparations: readonly { readonly name: string; readonly store: string }[];
+  readonly preparations: readonly {
+    readonly name: string;
+    readonly store: string;
+    readonly feature?: string;
+  }[];
   readonly runs: readonly Run[];
   readonly seconds: number;
 }
@@ -135,11 +145,14 @@ export const { resolveOptions, usage } = (await moduleOf('options')) as {
   usage(): string;
 };
 
-export const { planOf } = (await moduleOf('plan')) as { planOf(options: Options): Plan };
+export const { planOf } = (await moduleOf('plan')) as {
+  planOf(options: Options, absent?: readonly string[]): Plan;
+};
 
 export const { STORES } = (await moduleOf('stores')) as { STORES: Readonly<Record<string, Store>> };
 
-export const { FIGURES, TRIALS } = (await moduleOf('trials')) as {
+export const { FEATURES, FIGURES, TRIALS } = (await moduleOf('trials')) as {
+  FEATURES: readonly string[];
   FIGURES: Readonly<Record<string, Figure>>;
   TRIALS: readonly Trial[];
 };

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { FIGURES, planOf, resolveOptions, STORES, TRIALS, usage, VALUES } from './peers.js';
+import { FEATURES, FIGURES, planOf, resolveOptions, STORES, TRIALS, usage, VALUES } from './peers.js';
 
 const MINUTE_SECONDS = 60;
 
@@ -111,6 +111,28 @@ describe('the plan', () => {
     expect(preparations.map(({ store }) => store)).not.toContain('keelson-fs');
   });
 
+  test('fills a store with an index apart from the one without it, and gives that to Keelson without the index', () => {
+    const { preparations, runs } = planFor('--only', 'put-index', '--rounds', '1');
+    const preparedOf = (store: string) => runs.find((run) => run.store === store)!.prepared;
+    expect(preparedOf('keelson')).toBe('keelson-objects-1000000-index');
+    expect(preparedOf('keelson-fs')).toBe(preparedOf('keelson'));
+    expect(preparedOf('keelson-plain')).toBe('keelson-objects-1000000');
+    expect(preparations.filter(({ store }) => store === 'keelson')).toMatchObject([
+      { name: preparedOf('keelson'), feature: 'index' },
+      { name: preparedOf('keelson-plain'), feature: undefined },
+    ]);
+  });
+
+  test('leaves out the stores that are absent on this Node.js, and no other', () => {
+    const storesOf = ({ runs }: ReturnType<typeof planFor>) => new Set(runs.map(({ store }) => store));
+    const all = storesOf(planFor());
+    expect(all).toEqual(new Set(Object.keys(STORES)));
+    const present = planOf(resolveOptions([]), ['node-sqlite']);
+    all.delete('node-sqlite');
+    expect(storesOf(present)).toEqual(all);
+    expect(present.preparations.map(({ store }) => store)).not.toContain('node-sqlite');
+  });
+
   test('copies what is filled before it is written to', () => {
     for (const { measurement, prepared, isCopied } of planFor().runs)
       expect(isCopied).toBe(['put', 'transact'].includes(measurement) && prepared !== null);
@@ -124,13 +146,15 @@ describe('the plan', () => {
     );
   });
 
-  test('of a quick run has neither transactions nor class P nor other windows, sizes and lengths of values', () => {
+  test('of a quick run has no transactions, features, doors, class P, other windows, sizes and lengths of values', () => {
     const { cases } = planFor('--quick');
     const names = cases.map(({ trial }) => trial.name);
     const leftOut = TRIALS.map(({ name }) => name).filter((name) => !names.includes(name));
     expect(leftOut).toEqual([
       ...['put-window-100', 'put-window-10000', 'put-20b', 'put-1kb', 'put-10kb'],
       ...['transactions', 'async-transactions'],
+      ...['put-ttl', 'put-index', 'get-index', 'put-feed'],
+      ...['level-put', 'level-batch', 'level-get', 'level-scan', 'keyv-set', 'keyv-get'],
       ...['put-lone-p', 'put-ascending-p', 'batch-p'],
     ]);
     expect(new Set(cases.map(({ entries }) => entries))).toEqual(new Set([1_000_000]));
@@ -155,10 +179,10 @@ describe('the plan', () => {
     expect(new Set(trialsOf('--large'))).toEqual(new Set(['put-random', 'get-objects', 'scan-objects']));
   });
 
-  test('keeps its time: ten minutes quick, fifteen large, ninety full', () => {
+  test('keeps its time: ten minutes quick, fifteen large, 45 full', () => {
     expect(planFor('--large').seconds).toBeLessThan(15 * MINUTE_SECONDS);
     expect(planFor('--quick').seconds).toBeLessThan(10 * MINUTE_SECONDS);
-    expect(planFor().seconds).toBeLessThan(90 * MINUTE_SECONDS);
+    expect(planFor().seconds).toBeLessThan(45 * MINUTE_SECONDS);
   });
 });
 
@@ -186,6 +210,28 @@ describe('the trials', () => {
     }
   });
 
+  test('set beside each feature of a put what Keelson does without it', () => {
+    const features = TRIALS.filter(
+      ({ measurement, parameters }) => measurement === 'put' && parameters.feature !== undefined,
+    );
+    expect(features.map(({ parameters }) => parameters.feature).toSorted()).toEqual(FEATURES.toSorted());
+    for (const { stores, goals } of TRIALS)
+      expect(stores.includes('keelson-plain')).toBe(goals.some(({ over }) => over === 'keelson-plain'));
+    for (const { stores } of features) expect(stores).toContain('keelson-plain');
+  });
+
+  test('compare a door of Keelson with rivals behind the same API, and with nobody else', () => {
+    const doors = TRIALS.filter(({ name }) => /^(level|keyv)-/.test(name));
+    expect(doors).toHaveLength(6);
+    for (const { name, stores, goals } of doors) {
+      const api = name.startsWith('level') ? /-level$/ : /^keyv-|-keyv$/;
+      for (const store of stores) expect(store).toMatch(api);
+      expect(goals.map(({ of, over }) => [of, over])).toEqual(
+        stores.slice(1).map((rival) => [stores[0], rival]),
+      );
+    }
+  });
+
   test('store values of kinds that exist', () => {
     for (const { parameters } of TRIALS) expect(Object.keys(VALUES)).toContain(parameters.values);
   });
@@ -194,14 +240,14 @@ describe('the trials', () => {
     const concurrent = TRIALS.filter(({ parameters: { inFlight = 1 } }) => inFlight > 1);
     const watched = TRIALS.filter(({ figures }) => figures.includes('longestTurnMs'));
     expect(watched).toEqual(concurrent);
-    expect(watched).toHaveLength(11);
+    expect(watched).toHaveLength(16);
   });
 
   test('measure both engines of Keelson in every durable write, and one configuration of lmdb, with both of its kinds of transactions', () => {
     const isWrite = ({ name, durability }: { name: string; durability?: string }) =>
-      durability === 'D' && name !== 'load';
+      durability === 'D' && name !== 'load' && !/^(level|keyv)-/.test(name);
     const writes = TRIALS.filter(isWrite);
-    expect(writes).toHaveLength(13);
+    expect(writes).toHaveLength(16);
     for (const { stores } of writes)
       expect(stores).toEqual(expect.arrayContaining(['keelson', 'keelson-fs']));
     for (const trial of TRIALS) if (!isWrite(trial)) expect(trial.stores).not.toContain('keelson-fs');

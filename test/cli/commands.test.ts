@@ -73,6 +73,7 @@ describe('a store that nobody has open', () => {
     await keelson(['put', store, 'a', '1', '--create', '-n', 'users']);
     expect(await keelson(['count', store])).toEqual({ code: 0, out: '0\n', err: hint });
     expect(await keelson(['scan', store])).toEqual({ code: 0, out: '', err: hint });
+    expect(await keelson(['get', store, 'a'])).toEqual({ code: 1, out: '', err: hint });
     expect(await keelson(['count', store, '-n', 'users'])).toEqual({ code: 0, out: '1\n', err: '' });
   });
 

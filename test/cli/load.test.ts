@@ -54,6 +54,18 @@ describe('a dump', () => {
     await db.close();
   });
 
+  // A copy drew the ids of its entries again, and its first put replaced one of them.
+  test('keeps the ids that were drawn, so that its copy draws none of them again', async () => {
+    const [store, copy] = [path.join(newFolder(), 'store'), path.join(newFolder(), 'copy')];
+    const db = await open(store, { keyEncoding: 'tuple' });
+    for (const task of ['wash', 'dry', 'fold']) await db.put([db.nextId()], task);
+    await db.close();
+    await keelson(['load', copy], (await keelson(['dump', store])).out);
+    const again = await open(copy, { keyEncoding: 'tuple' });
+    expect(again.nextId()).toBe(4);
+    await again.close();
+  });
+
   test('that lacks lines at its end is told', async () => {
     const ended = await keelson(['load', path.join(newFolder(), 's')], [header(3), ...lines(2)].join('\n'));
     expect(ended).toMatchObject({ code: 3 });
@@ -273,7 +285,8 @@ describe('a database of lmdb', () => {
 
 describe('what load cannot take', () => {
   test.each([
-    [['FOLDER/none'], 3, /^ENOENT: /],
+    [['FOLDER/none'], 3, /^ENOENT: no such file or directory, /],
+    [['FOLDER/some.db'], 2, /^MALFORMED: Line 1 is no UTF-8\. If it is no dump/],
     [['FOLDER'], 2, /^USAGE: .* is a directory without a Level or lmdb database/],
     [['FOLDER/some.ndjson', '--database', 'n'], 2, /^USAGE: Only lmdb has named databases/],
     [['FOLDER/some.ndjson', '--key-encoding', 'utf8'], 2, /^USAGE: A dump names its encodings/],
@@ -282,6 +295,7 @@ describe('what load cannot take', () => {
   ] as const)('%j', async (parameters, code, error) => {
     const folder = newFolder();
     fs.writeFileSync(path.join(folder, 'some.ndjson'), '');
+    fs.writeFileSync(path.join(folder, 'some.db'), Uint8Array.of(0, 255));
     const given = parameters.map((parameter) => parameter.replace('FOLDER', folder));
     const ended = await keelson(['load', path.join(folder, 'store'), ...given]);
     expect(ended).toMatchObject({ code, out: '' });

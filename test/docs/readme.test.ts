@@ -7,12 +7,15 @@ import { readText } from './markdown.js';
 
 const WORDS_MAX = 900;
 const RIVALS = ['lmdb', 'classic-level', 'better-sqlite3'];
-const TRIALS = {
+/** In the order of the results. */
+const TITLES: Readonly<Record<string, string>> = {
   'put-lone': 'durable put, one at a time',
   'put-ascending': 'durable puts, 1,000 in flight: ascending new keys',
   'put-random': 'the same: random existing keys',
+  transactions: 'durable transactions of two keys, 1,000 in flight',
   'get-objects': 'get of an object',
   'scan-objects': 'scan of 1,000 objects',
+  'put-index': 'durable puts with an index, 1,000 in flight: random existing keys',
 };
 
 type Rounds = readonly (number | null)[];
@@ -24,11 +27,7 @@ function median(values: readonly number[]): number {
 }
 
 /** The median of the ratios of the rounds, or a dash where the rival has no such trial. */
-function ratioOver(rival: string, trial: string): string {
-  const result = results.trials.find(
-    ({ name, entries }) => name === trial && entries === results.options.entries,
-  )!;
-  const stores: Readonly<Record<string, { readonly perSecond?: Rounds }>> = result.stores;
+function ratioOver(rival: string, stores: Readonly<Record<string, { readonly perSecond?: Rounds }>>): string {
   const ours = stores['keelson']!.perSecond!;
   const theirs = stores[rival]?.perSecond;
   if (theirs === undefined) return '–';
@@ -40,9 +39,10 @@ function ratioOver(rival: string, trial: string): string {
 }
 
 function figures(): string {
-  const rows = Object.entries(TRIALS).map(
-    ([trial, title]) => `| ${[title, ...RIVALS.map((rival) => ratioOver(rival, trial))].join(' | ')} |`,
-  );
+  const rows = results.trials
+    .filter(({ name, entries }) => name in TITLES && entries === results.options.entries)
+    .map(({ name, stores }) => [TITLES[name], ...RIVALS.map((rival) => ratioOver(rival, stores))])
+    .map((cells) => `| ${cells.join(' | ')} |`);
   const head = `| Keelson over | ${RIVALS.join(' | ')} |`;
   return [head, '| --- | --- | --- | --- |', ...rows].join('\n');
 }

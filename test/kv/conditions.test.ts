@@ -80,8 +80,12 @@ describe('a put or delete with ifVersion', () => {
         return (error as { facts: unknown }).facts;
       }
     };
-    expect(factsOf(() => db.put('a', 1, { ifVersion: 0 }))).toEqual({ namespace: '', lsn: version });
-    expect(factsOf(() => jobs.delete('b', { ifVersion: 1 }))).toEqual({ namespace: 'jobs' });
+    expect(factsOf(() => db.put('a', 1, { ifVersion: 0 }))).toEqual({
+      namespace: '',
+      key: 'a',
+      lsn: version,
+    });
+    expect(factsOf(() => jobs.delete('b', { ifVersion: 1 }))).toEqual({ namespace: 'jobs', key: 'b' });
   });
 
   test('of a key shows no more of it than a message may hold', () => {

@@ -317,18 +317,14 @@ function put(key: string, email: string): object {
 
 describe('a function', () => {
   test.each([
-    [
-      'NaN',
-      () => Number.NaN,
-      /the result of the index 'by' of the namespace "values": expected a number that/,
-    ],
+    ['NaN', () => Number.NaN, /the index 'by' of the namespace "values", result: expected a number that/],
     ['a promise', () => Promise.reject(new Error('late')), /expected null, .* got a Promise/],
     ['a Date', () => new Date(0), /got a Date/],
     ['an object', () => ({}), /got an object/],
     [
       'an array with a hole',
       () => new Array(2),
-      /the result of the index 'by' of the namespace "values"\[0\]: .* undefined/,
+      /the index 'by' of the namespace "values", result\[0\]: .* undefined/,
     ],
     ['a lone surrogate', () => '\ud800', /without lone surrogates/],
   ])('that returns %s is refused with nothing changed', async (_, fn, message) => {
@@ -356,13 +352,13 @@ describe('a function', () => {
     const { values } = await namespaceWith((index) => ({ by: index.many((value) => value as never) }));
     expect(() => values.put('a', undefined)).toThrow();
     expect(() => values.put('a', 'text')).toThrow(/expected an array of index values/);
-    expect(() => values.put('a', [1, {}])).toThrow(/"values"\[1\]: expected .* got an object/);
+    expect(() => values.put('a', [1, {}])).toThrow(/"values", result\[1\]: expected .* got an object/);
     // The promise once rejected where nobody handled it, which ends a process.
     const promises = namespaceWith((index) => ({
       by: index.many(() => [1, Promise.reject(new Error('late'))] as never),
     }));
     await expect(promises.then(async (of) => of.values.put('a', 1))).rejects.toThrow(
-      /"values"\[1\]: .* got a Promise/,
+      /"values", result\[1\]: .* got a Promise/,
     );
     values.put('a', [3, 1, 3, 2, 1]);
     expect([...values.indexes.by.entries()].map(([value]) => value)).toEqual([1, 2, 3]);

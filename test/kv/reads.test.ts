@@ -127,6 +127,18 @@ describe('the reads', () => {
     await db.close();
   });
 
+  // console.log(db) and an accidental JSON answer showed the machinery of the encodings.
+  it('are done by objects that show what they are, and nothing of how they work', async () => {
+    const db = await inMemory().open('/s');
+    expect(Object.keys(db)).toEqual(['recovery', 'directory', 'id']);
+    expect(Object.keys(db.namespace('n'))).toEqual(['name']);
+    expect(Object.keys(db.snapshot())).toEqual(['lsn', 'now']);
+    await db.transaction((tx) => expect(Object.keys(tx)).toEqual([]));
+    const { indexes } = db.namespace('i', { indexes: (index) => ({ by: index(() => 1) }) });
+    expect(Object.keys(indexes.by)).toEqual([]);
+    await db.close();
+  });
+
   it('throw KEELSON_CLOSED when the store is closed', async () => {
     const db = await inMemory().open<number>('/db');
     await db.put('a', 1);

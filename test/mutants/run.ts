@@ -25,7 +25,7 @@ const TEST_MS_MAX = 15_000;
 const NATIVE = /^native\//;
 
 /** Tests that start processes run on what is built. */
-const RUNS_ON_DIST = /\bdist\/|from 'keelson/;
+const RUNS_ON_DIST = /\bdist\/|from 'keelson|\bstartKeelson\b/;
 
 const { values: options } = parseArgs({
   options: {

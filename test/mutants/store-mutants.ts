@@ -1202,6 +1202,31 @@ const encodings: readonly Mutant[] = [
   },
 ];
 
+const refusals: readonly Mutant[] = [
+  {
+    name: 'a conflict does not say of which key it is',
+    edits: [
+      {
+        file: 'src/kv/write/conditions.ts',
+        find: '    key: space.keyCodec.fromIndexKey(key),\n',
+        replace: '',
+      },
+    ],
+    tests: ['test/kv/conditions.test.ts'],
+  },
+  {
+    name: 'a search for crashes of no known kind passes without one',
+    edits: [
+      {
+        file: 'src/testing/simulate-crashes.ts',
+        find: "if (wrong !== undefined) throw misuse('kinds'",
+        replace: "if (wrong === null) throw misuse('kinds'",
+      },
+    ],
+    tests: ['test/simulation/simulate-crashes.test.ts'],
+  },
+];
+
 export const storeMutants: readonly Mutant[] = [
   ...writes,
   ...pressure,
@@ -1212,4 +1237,5 @@ export const storeMutants: readonly Mutant[] = [
   ...memory,
   ...backups,
   ...encodings,
+  ...refusals,
 ];

@@ -301,8 +301,8 @@ const ends: readonly Mutant[] = [
     replace: 'if (dueMs < this.#alarmMs) this',
   }),
   mutantIn(READS, 'a point read looks for its view before its key', [FOREIGN_CODE], {
-    find: '    const indexKey = this.codecs.key.toIndexKey(argument, key);\n    return this.#access.view().find(indexKey);',
-    replace: '    return this.#access.view().find(this.codecs.key.toIndexKey(argument, key));',
+    find: '    const indexKey = this.#codecs.key.toIndexKey(argument, key);\n    return this.#access.view().find(indexKey);',
+    replace: '    return this.#access.view().find(this.#codecs.key.toIndexKey(argument, key));',
   }),
   mutantIn(ATTEMPT, 'a key that has ended its transaction begins to read a space', [FOREIGN_CODE], {
     find: "    if (this.phase === 'ended') throw closed('The transaction has ended');\n    const overlay",

@@ -13,6 +13,28 @@ const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
   {
+    name: 'nobody is told to call tuple()',
+    edits: [
+      {
+        file: 'src/kv/encoding/key-encoding.ts',
+        find: "if (typeof encoding === 'function')",
+        replace: "if (typeof encoding === 'undefined')",
+      },
+    ],
+    tests: ['test/kv/tuple-key.test.ts'],
+  },
+  {
+    name: 'nobody is told to call msgpack()',
+    edits: [
+      {
+        file: 'src/kv/encoding/value-encoding.ts',
+        find: "if (typeof given === 'function')",
+        replace: "if (typeof given === 'undefined')",
+      },
+    ],
+    tests: ['test/kv/value-encoding.test.ts'],
+  },
+  {
     name: 'a key that begins with FF is read as a part of the index value before it',
     edits: [
       {
@@ -289,9 +311,9 @@ export const valueMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/kv/read/reads.ts',
-        find: '    const version = view.versionOf(handle) as Lsn;\n    const deadline = view.deadlineOf(handle);\n    const value = view.read(handle, this.codecs.value.decode);\n',
+        find: '    const version = view.versionOf(handle) as Lsn;\n    const deadline = view.deadlineOf(handle);\n    const value = view.read(handle, this.#codecs.value.decode);\n',
         replace:
-          '    const value = view.read(handle, this.codecs.value.decode);\n    const version = view.versionOf(handle) as Lsn;\n    const deadline = view.deadlineOf(handle);\n',
+          '    const value = view.read(handle, this.#codecs.value.decode);\n    const version = view.versionOf(handle) as Lsn;\n    const deadline = view.deadlineOf(handle);\n',
       },
     ],
     tests: ['test/kv/reads.test.ts'],

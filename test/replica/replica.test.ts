@@ -75,7 +75,7 @@ describe('a replica', () => {
       indexes: (index) => ({ byEmail: index.unique((user) => user.email) }),
     });
     await replica.whenAt(await users.put('bob', { email: 'bob@x' }));
-    await mine.ready;
+    expect(await mine.ready).toBe(mine);
     expect(mine.indexes.byEmail.getKey('bob@x')).toBe('bob');
     await replica.whenAt(await users.delete('bob'));
     expect(mine.indexes.byEmail.getKey('bob@x')).toBe(undefined);

@@ -258,19 +258,25 @@ describe('simulateCrashes', () => {
     expect(failed.message).toMatch(/^Before any crash: Error: no such account/);
     const hung = await failureOf({ ...bank(byOneBatch), workload: () => new Promise(() => {}) });
     expect(hung.message).toMatch(
-      /HangError: It has not settled, and for \d+ turns the disk had nothing to do/,
+      /HangError: It has not settled, and for \d+ turns the disk had nothing to do: .* Open every store with the open that is given/,
     );
     const inCheck = await failureOf({ ...bank(byOneBatch), check: () => new Promise(() => {}) });
     expect(inCheck.message).toMatch(/After a crash at .*HangError/);
   });
 
-  test.each([{ workload: undefined }, { check: 7 }, { seed: 0.5 }, { seed: '1' }, { states: 0 }])(
-    'refuses %j',
-    async (wrong) => {
-      const simulation = { ...bank(byOneBatch), ...wrong } as unknown as CrashSimulation<string>;
-      await expect(simulateCrashes(simulation)).rejects.toThrow(TypeError);
-    },
-  );
+  test.each([
+    { workload: undefined },
+    { check: 7 },
+    { seed: 0.5 },
+    { seed: '1' },
+    { states: 0 },
+    { kinds: [] },
+    { kinds: 'power-cut' },
+    { kinds: ['power-cut', 'kill'] },
+  ])('refuses %j', async (wrong) => {
+    const simulation = { ...bank(byOneBatch), ...wrong } as unknown as CrashSimulation<string>;
+    await expect(simulateCrashes(simulation)).rejects.toThrow(TypeError);
+  });
 
   test('tells what a stalled disk was to do', async () => {
     const hung = await failureOf<string>({

@@ -2,6 +2,7 @@
 
 import { expectTypeOf, it } from 'vitest';
 import {
+  type BatchOperation,
   type CustomValueEncoding,
   type Entry,
   json,
@@ -10,10 +11,12 @@ import {
   type KeyType,
   type Lsn,
   msgpack,
+  type Namespace,
   open,
   type PrefixOf,
   type Snapshot,
   type Store,
+  type Transaction,
   type Tuple,
   tuple,
   type ValueOf,
@@ -22,6 +25,7 @@ import {
 } from '../../src/index.js';
 import { type Journal, openJournal } from '../../src/journal/index.js';
 import type { LocalLog } from '../../src/journal/internal.js';
+import type { Replica, ReplicaNamespace } from '../../src/replica/index.js';
 
 interface User {
   readonly name: string;
@@ -33,6 +37,26 @@ interface Point {
 }
 
 declare const points: CustomValueEncoding<Point>;
+
+it('takes strings and unknown values where a type of the store is named alone', () => {
+  expectTypeOf<Store>().toEqualTypeOf<Store<string, unknown>>();
+  expectTypeOf<Snapshot>().toEqualTypeOf<Snapshot<string, unknown>>();
+  expectTypeOf<Namespace>().toEqualTypeOf<Namespace<string, unknown>>();
+  expectTypeOf<Transaction>().toEqualTypeOf<Transaction<string, unknown>>();
+  expectTypeOf<BatchOperation>().toEqualTypeOf<BatchOperation<string, unknown>>();
+});
+
+it('types the namespaces of a replica as those of a store', () => {
+  const check = (replica: Replica) => {
+    expectTypeOf(replica.namespace('n')).toEqualTypeOf<ReplicaNamespace>();
+    expectTypeOf(replica.namespace<User>('n')).toEqualTypeOf<ReplicaNamespace<string, User>>();
+    expectTypeOf(replica.namespace('n', { valueEncoding: json<User>() })).toEqualTypeOf<
+      ReplicaNamespace<string, User>
+    >();
+    expectTypeOf(replica.namespace('n').ready).resolves.toEqualTypeOf<ReplicaNamespace>();
+  };
+  expectTypeOf(check).toBeFunction();
+});
 
 it('types a store by its encodings', () => {
   expectTypeOf(open('d')).resolves.toEqualTypeOf<Store<string, unknown>>();

@@ -4,8 +4,8 @@
 import { ClassicLevel } from 'classic-level';
 import { levelHandle, levelOptions } from './level.js';
 
-export async function open(directory, { kind, durability }) {
+export async function open(directory, { kind, durability, feature }) {
   const db = new ClassicLevel(directory, levelOptions(kind));
   await db.open();
-  return levelHandle(db, { sync: durability === 'D' });
+  return levelHandle(db, { sync: durability === 'D' }, feature);
 }

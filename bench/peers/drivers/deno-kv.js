@@ -9,9 +9,11 @@ import { openKv } from '@deno/kv';
 const END = ['~'];
 const LIST_BATCH = 500;
 
-export async function open(directory) {
+export async function open(directory, { feature, ttlMs }) {
   const kv = await openKv(path.join(directory, 'store.sqlite'));
+  const lifetime = feature === 'ttl' ? { expireIn: ttlMs } : undefined;
   return {
+    put: (key, value) => kv.set([key], value, lifetime),
     async batch(operations) {
       const atomic = kv.atomic();
       for (const { key, value } of operations) atomic.set([key], value);

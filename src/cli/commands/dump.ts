@@ -22,13 +22,13 @@ export function dumpCommand(): Command {
 
 async function dump(directory: string, { output }: DumpOptions): Promise<void> {
   await AnyStore.using({ directory, readOnly: true }, async (store) => {
-    const { db, spaces } = store;
+    const { db, spaces, highestId } = store;
     const entries = spaces.reduce((sum, space) => sum + space.entries, 0);
     const namespaces = spaces.map(({ bytes: _, ...space }) => space);
     const progress = startProgress('entries');
     let done = 0;
     await writeLines(output, async (lines) => {
-      await lines.line(headerLine({ id: db.id, lsn: db.lastLsn, entries, namespaces }));
+      await lines.line(headerLine({ id: db.id, lsn: db.lastLsn, highestId, entries, namespaces }));
       for (const { name: namespace } of spaces) {
         for (const { key, value, expiresAt } of store.in(namespace).getEntries()) {
           const wait = lines.line(entryLine({ namespace, key, value, expiresAt }));

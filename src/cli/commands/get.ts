@@ -21,6 +21,7 @@ async function get(directory: string, text: string, options: SpaceOptions): Prom
     const entry = store.in(namespace).getEntry(parseKey(text, options, keyEncoding));
     if (entry === undefined) {
       process.exitCode = EXIT.no;
+      store.hintAtNamespaces(namespace);
       if (options.json) await report({ found: false }, options, () => '');
       return;
     }

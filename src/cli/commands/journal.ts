@@ -42,11 +42,15 @@ async function journal(directory: string, { segment, frames, json }: JournalOpti
     const { offset, offsetEnd, kind, startLsn, durableLsn } = commit;
     const line = json
       ? JSON.stringify({ ...commit, recordCount: records.length, ...(frames && { records }) })
-      : `${offset}–${offsetEnd} ${kind}: LSN ${startLsn ?? '?'}, ${records.length} records, durable to ${durableLsn ?? '?'}`;
+      : `${offset}–${offsetEnd} ${kind}: LSN ${startLsn ?? '?'}, ${recordsIn(records.length)}, durable to ${durableLsn ?? '?'}`;
     await lines.line(line);
     if (json || !frames) continue;
     for (const { lsn, frameBytes, start } of records)
       await lines.line(`  LSN ${lsn}: ${frameBytes} bytes, ${start}…`);
   }
   await lines.flush();
+}
+
+function recordsIn(count: number): string {
+  return count === 1 ? '1 record' : `${count} records`;
 }

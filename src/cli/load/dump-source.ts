@@ -14,6 +14,7 @@ export async function openDump(path: string): Promise<LoadSource> {
   const header = readHeader(start.lines[0]!);
   return {
     spaces: header.namespaces,
+    highestId: header.highestId,
     isExact: true,
     noun: 'Line',
     unit: 'bytes',

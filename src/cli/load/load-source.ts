@@ -20,6 +20,8 @@ export interface SourceBatch {
 export interface LoadSource {
   /** The store itself, and then its namespaces. */
   readonly spaces: readonly SourceSpace[];
+  /** The highest id that nextId() had drawn there, or 0. */
+  readonly highestId?: number | undefined;
   /** True when a store that is there must have the same encodings. */
   readonly isExact: boolean;
   /** The word before the number of an entry. */

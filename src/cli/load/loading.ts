@@ -35,6 +35,8 @@ export class Loading {
   private constructor(store: AnyStore, source: LoadSource) {
     this.#store = store;
     this.#source = source;
+    // Keys may be such ids: the copy must not draw them again. The first batch records it.
+    store.drawUpTo(source.highestId ?? 0);
     for (const space of source.spaces) {
       const has = store.spaces.find(({ name }) => name === space.name) ?? space;
       if (source.isExact) assertSame(has, space, space.name);

@@ -172,6 +172,8 @@ export function resolveKeyEncoding(
   if (encoding === undefined || encoding === 'utf8') return utf8KeyCodec;
   if (encoding === 'bytes') return bytesKeyCodec;
   if (encoding === 'tuple' || isTupleMarker(encoding)) return tupleKeyCodec;
+  if (typeof encoding === 'function')
+    throw misuse(argument, 'an encoding', encoding, 'Call it, as in tuple()');
   throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, encoding);
 }
 

@@ -78,7 +78,8 @@ const VALUES: BoundCodec = {
   afterPrefix: (prefix) => prefix + AFTER_EXTENSIONS,
 };
 
-const INSTEAD = 'For the entries of one index value, give the value as gte and as lte';
+const INSTEAD =
+  "For the entries of one index value, give the value as gte and as lte; for strings that start so, gte: start and lt: start + '\\uffff'";
 
 /**
  * Checks a range of index values and resolves it to a range of postings. `names` are the known options.

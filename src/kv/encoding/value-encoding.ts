@@ -121,6 +121,7 @@ export function resolveValueEncoding<V = unknown>(
   if (typeof given === 'object' && given !== null) {
     return customValueCodec(given as CustomValueEncoding<V>, argument);
   }
+  if (typeof given === 'function') throw misuse(argument, 'an encoding', given, 'Call it, as in msgpack()');
   const names = VALUE_ENCODING_NAMES.map((name) => `'${name}'`).join(', ');
   throw misuse(argument, `one of ${names} or { name, encode, decode }`, given);
 }

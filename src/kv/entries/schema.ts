@@ -147,6 +147,11 @@ export class Schema {
     return ++this.#highestId;
   }
 
+  /** Draws all ids up to this one. */
+  drawUpTo(id: number): void {
+    if (id > this.#highestId) this.#highestId = id;
+  }
+
   /** The highest id that was drawn; 0 before the first. */
   get highestId(): number {
     return this.#highestId;
@@ -160,7 +165,7 @@ export class Schema {
   /** Notes that the log or an image holds this id, so that nextId() draws only ids above it. */
   idRecorded(id: number): void {
     if (id > this.#recordedId) this.#recordedId = id;
-    if (id > this.#highestId) this.#highestId = id;
+    this.drawUpTo(id);
   }
 
   /** Returns the space with this id, or undefined. */

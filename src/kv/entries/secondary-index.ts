@@ -155,7 +155,7 @@ export class SecondaryIndex implements IndexView {
     this.name = name;
     this.spec = spec;
     this.#links = links;
-    this.resultName = { toString: () => `the result of the index ${this.shown}` };
+    this.resultName = { toString: () => `the index ${this.shown}, result` };
   }
 
   /** Returns the same index, which is not built. */

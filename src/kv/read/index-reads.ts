@@ -101,12 +101,21 @@ export class IndexOverEntries extends WalkOverEntries implements IndexedView {
 
 /** The reads of an index. */
 export class IndexReads<K, V> implements Index<K, V> {
-  protected readonly codecs: Codecs<K, V>;
-  protected readonly access: IndexAccess;
+  readonly #codecs: Codecs<K, V>;
+  readonly #access: IndexAccess;
 
   constructor(codecs: Codecs<K, V>, access: IndexAccess) {
-    this.codecs = codecs;
-    this.access = access;
+    this.#codecs = codecs;
+    this.#access = access;
+  }
+
+  /** A getter, because console.log() of an index shows fields. */
+  protected get codecs(): Codecs<K, V> {
+    return this.#codecs;
+  }
+
+  protected get access(): IndexAccess {
+    return this.#access;
   }
 
   entries(range?: RangeOptions<TuplePart>): IteratorObject<[TuplePart, K, V], undefined> {

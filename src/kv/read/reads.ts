@@ -221,12 +221,17 @@ export interface Codecs<K, V> {
 
 /** The reads of one space, over a view of its entries. */
 export class SpaceReads<K, V> implements Reads<K, V> {
-  protected readonly codecs: Codecs<K, V>;
+  readonly #codecs: Codecs<K, V>;
   readonly #access: ReadAccess;
 
   constructor(codecs: Codecs<K, V>, access: ReadAccess) {
-    this.codecs = codecs;
+    this.#codecs = codecs;
     this.#access = access;
+  }
+
+  /** A getter, because console.log() and JSON.stringify() of a store show fields. */
+  protected get codecs(): Codecs<K, V> {
+    return this.#codecs;
   }
 
   get size(): number {
@@ -236,7 +241,7 @@ export class SpaceReads<K, V> implements Reads<K, V> {
 
   get(key: K): V | undefined {
     const handle = this.#find('key', key);
-    return handle === undefined ? undefined : this.#access.view().read(handle, this.codecs.value.decode);
+    return handle === undefined ? undefined : this.#access.view().read(handle, this.#codecs.value.decode);
   }
 
   getEntry(key: K): VersionedValue<V> | undefined {
@@ -250,7 +255,7 @@ export class SpaceReads<K, V> implements Reads<K, V> {
   }
 
   getMany(keys: readonly K[]): (V | undefined)[] {
-    const { decode } = this.codecs.value;
+    const { decode } = this.#codecs.value;
     return this.#findMany(keys, (view, handle) =>
       handle === undefined ? undefined : view.read(handle, decode),
     );
@@ -267,7 +272,7 @@ export class SpaceReads<K, V> implements Reads<K, V> {
   }
 
   getEntries(range?: RangeOptions<K>): IteratorObject<Entry<K, V>, undefined> {
-    const { key } = this.codecs;
+    const { key } = this.#codecs;
     return this.#iterate(range, (view, walk) => ({
       key: key.fromIndexKey(walk.key),
       ...this.#entryAt(view, view.handleOf(walk.value)),
@@ -275,7 +280,7 @@ export class SpaceReads<K, V> implements Reads<K, V> {
   }
 
   entries(range?: RangeOptions<K>): IteratorObject<[K, V], undefined> {
-    const { key, value } = this.codecs;
+    const { key, value } = this.#codecs;
     return this.#iterate(range, (view, walk): [K, V] => [
       key.fromIndexKey(walk.key),
       view.read(view.handleOf(walk.value), value.decode),
@@ -283,24 +288,24 @@ export class SpaceReads<K, V> implements Reads<K, V> {
   }
 
   keys(range?: RangeOptions<K>): IteratorObject<K, undefined> {
-    const { key } = this.codecs;
+    const { key } = this.#codecs;
     return this.#iterate(range, (_, walk) => key.fromIndexKey(walk.key));
   }
 
   values(range?: RangeOptions<K>): IteratorObject<V, undefined> {
-    const { value } = this.codecs;
+    const { value } = this.#codecs;
     return this.#iterate(range, (view, walk) => view.read(view.handleOf(walk.value), value.decode));
   }
 
   count(range?: KeyRange<K>): number {
     this.#access.assertOpen();
-    const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
+    const { bounds } = resolveRange(this.#codecs.key, 'range', BOUND_NAMES, range);
     return this.#access.view().count(bounds);
   }
 
   rank(key: K): number {
     this.#access.assertOpen();
-    const indexKey = this.codecs.key.toIndexKey('key', key);
+    const indexKey = this.#codecs.key.toIndexKey('key', key);
     return this.#access.view().rank(indexKey);
   }
 
@@ -311,7 +316,7 @@ export class SpaceReads<K, V> implements Reads<K, V> {
     const found = view.nth(at < 0 ? view.size + at : at);
     if (found === undefined) return undefined;
     const [key, id] = found;
-    return [this.codecs.key.fromIndexKey(key), view.read(view.handleOf(id), this.codecs.value.decode)];
+    return [this.#codecs.key.fromIndexKey(key), view.read(view.handleOf(id), this.#codecs.value.decode)];
   }
 
   /** Returns the raw reads of the same entries. It is no method, because reads are in the hands of users. @internal */
@@ -336,21 +341,21 @@ export class SpaceReads<K, V> implements Reads<K, V> {
     // next write.
     const version = view.versionOf(handle) as Lsn;
     const deadline = view.deadlineOf(handle);
-    const value = view.read(handle, this.codecs.value.decode);
+    const value = view.read(handle, this.#codecs.value.decode);
     return deadline === NO_DEADLINE ? { value, version } : { value, version, expiresAt: deadline };
   }
 
   #find(argument: string, key: K): EntryHandle | undefined {
     this.#access.assertOpen();
     // The key comes first, because it may be foreign code that ends what is read.
-    const indexKey = this.codecs.key.toIndexKey(argument, key);
+    const indexKey = this.#codecs.key.toIndexKey(argument, key);
     return this.#access.view().find(indexKey);
   }
 
   /** Returns an iterator over a view that is taken now. `project` makes the items. */
   #iterate<T>(range: unknown, project: Projection<T>): IteratorObject<T, undefined> {
     this.#access.assertOpen();
-    const { bounds, reverse, limit, offset } = resolveRange(this.codecs.key, 'range', RANGE_NAMES, range);
+    const { bounds, reverse, limit, offset } = resolveRange(this.#codecs.key, 'range', RANGE_NAMES, range);
     const view = this.#access.view().view();
     return new RangeIterator(view, view.walk(bounds, reverse, limit, offset), project, this.#access);
   }

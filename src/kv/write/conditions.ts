@@ -68,6 +68,7 @@ function otherVersion(space: Space, key: IndexKey, version: number, expected: nu
   const what = `Nothing was written: ${shownKey(space, key)} ${found}, and the write expects ${wanted}`;
   return new KeelsonError('KEELSON_CONFLICT', what, {
     namespace: space.name,
+    key: space.keyCodec.fromIndexKey(key),
     ...(version > 0 && { lsn: version }),
   });
 }

@@ -296,7 +296,7 @@ function insteadOf(value: unknown): string {
   if (types.isDate(value)) return 'Store a plain Date made of it, such as new Date(it)';
   if (types.isRegExp(value)) return 'Store its source and its flags';
   if (types.isNativeError(value)) return 'Store what you need of it, such as { name, message, stack }';
-  return 'Store a plain object made of it, such as { ...it }, or open the store with a valueEncoding of your own';
+  return 'Store a plain object or a string made of it, such as { ...it } or String(it), or open the store with a valueEncoding of your own';
 }
 
 function bigintPayload(value: bigint): Uint8Array {
