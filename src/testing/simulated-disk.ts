@@ -239,7 +239,7 @@ export class SimulatedDisk {
    * Damages the medium now, as age and failing hardware do. No operation reports it.
    *
    * @param damage The damage; see Damage.
-   * @throws A TypeError for a `truncate` that would grow the file, and an error if the path is no file.
+   * @throws A TypeError for a `truncate` that would grow the file, and a KeelsonError if there is no file at the path.
    */
   damage(damage: Damage): void {
     applyDamage(this.#image, damage);

@@ -48,6 +48,11 @@ describe('every public symbol', () => {
     expect(some.filter((name) => !found.has(name))).toEqual([]);
   });
 
+  test('is one that programs may use', () => {
+    const inside = symbols.filter(({ name, docs }) => /\._(?!_)/.test(name) || docs?.includes('@internal'));
+    expect(names(inside)).toEqual([]);
+  });
+
   test('has a docstring', () => {
     const silent = symbols.filter(({ docs, name, ownerDocs }) => {
       const [, member] = name.split('.');
