@@ -34,6 +34,7 @@ const TRIALS = [
   'indexes',
   'feed',
   'history',
+  'backup',
   'replica',
 ];
 

@@ -1,6 +1,7 @@
 // The exports of the journal for the store alone, beyond the public entry point.
 
 export type { RecordMemory } from './commit/pending-commit.js';
+export { CopiedLog } from './copied-log.js';
 export { assertUnowned, type DirectoryLock, lockDirectory } from './directory/directory-lock.js';
 export { absoluteDirectory } from './directory/directory-path.js';
 export { INCOMPLETE_MARKER, incompleteMarker, refuseIncomplete } from './directory/incomplete.js';

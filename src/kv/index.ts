@@ -129,7 +129,7 @@ export type {
   NamespaceOptions,
   NamespaceStats,
 } from './collection-interface.js';
-export type { BackupResult } from './copy/backup.js';
+export type { BackupOptions, BackupResult } from './copy/backup.js';
 export {
   type AnyValueEncoding,
   type CustomValueEncoding,

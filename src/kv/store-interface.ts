@@ -6,7 +6,7 @@ import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
 import type { EngineReport } from '../storage/index.js';
 import type { Collection, Namespace, NamespaceEncodings, NamespaceOptions } from './collection-interface.js';
-import type { BackupResult } from './copy/backup.js';
+import type { BackupOptions, BackupResult } from './copy/backup.js';
 import type {
   KeyEncoding,
   KeyOf,
@@ -398,16 +398,25 @@ export interface Store<K = string, V = unknown> extends Collection<K, V> {
    * cannot be opened: open() rejects with KEELSON_INCOMPLETE. A backup that fails removes its files, as far as it can,
    * and does not harm the store.
    *
-   * @param directory A path or a `file:` URL. The directory must be absent or empty, and outside of the directory of the
-   * store.
-   * @throws A TypeError when `directory` is not a path or lies inside the directory of the store, KEELSON_CLOSED,
-   * KEELSON_POISONED. Rejects with a TypeError when a link leads into the directory of the store, KEELSON_EXISTS when
-   * `directory` is not empty, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND when it was moved meanwhile, KEELSON_ABORTED when
-   * the store is closed meanwhile, KEELSON_POISONED, and with errors of the disk.
+   * With `incremental: true`, a backup that this store has made gets the writes since then, for which the journal must still
+   * hold them: see the option `retain` of open(). When that fails or is stopped, the backup opens as it was, or with some of
+   * the writes, in their order. A backup that was opened for writing has a history of its own, and gets no more.
+   *
+   * @param directory A path or a `file:` URL. The directory must be outside of the directory of the store. It must be absent
+   * or empty; with `incremental`, it must hold a backup of this store that nobody has open.
+   * @param options `incremental`, default false.
+   * @throws A TypeError when `directory` is not a path or lies inside the directory of the store, and for a wrong option,
+   * KEELSON_CLOSED, KEELSON_POISONED. Rejects with a TypeError when a link leads into the directory of the store,
+   * KEELSON_EXISTS when `directory` is not empty, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND when it was moved meanwhile, KEELSON_ABORTED when
+   * the store is closed meanwhile, KEELSON_POISONED, and with errors of the disk. With `incremental`, it also rejects with
+   * KEELSON_HISTORY_GONE when the journal no longer holds all writes since the backup, KEELSON_FOREIGN when `directory` holds
+   * no backup of this store or one with another history, KEELSON_LOCKED, KEELSON_INCOMPLETE, and KEELSON_CORRUPT.
    * @example
-   * const { lsn, entries } = await db.backup('./backup-of-today');
+   * const { lsn, entries } = await db.backup('./backup');
+   * // On the next day:
+   * await db.backup('./backup', { incremental: true });
    */
-  backup(directory: DirectoryPath): Promise<BackupResult>;
+  backup(directory: DirectoryPath, options?: BackupOptions): Promise<BackupResult>;
 
   /**
    * Returns figures of the store as of now. It is cheap enough to be called every second, and works after close().

@@ -6,7 +6,7 @@ import { tell } from '../diagnostics.js';
 import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
 import { nextTick } from '../schedulers.js';
-import { type BackupResult, Backups } from './copy/backup.js';
+import { type BackupOptions, type BackupResult, Backups } from './copy/backup.js';
 import { BOUND_NAMES, resolveRange } from './encoding/range.js';
 import type { EntriesMemory } from './entries/entries.js';
 import { NO_TIME } from './entries/expiry.js';
@@ -178,7 +178,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     return this.#core.assertWritable().checkpoints.request();
   }
 
-  backup(directory: DirectoryPath): Promise<BackupResult> {
+  backup(directory: DirectoryPath, options?: BackupOptions): Promise<BackupResult> {
     this.#core.assertOpen();
     if (this.poisoned !== null) throw this.poisoned;
     const { storage, schema } = this.#core;
@@ -186,9 +186,13 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     const now = schema.expiry.now();
     // The clock may have closed the store.
     this.#core.assertOpen();
-    const view = schema.wholeViewAt(this.#core.lastLsn, now);
+    const { directory: source, id, lastLsn } = this.#core;
+    const view = schema.wholeViewAt(lastLsn, now);
+    // Later records repeat definitions, because a backup may get the log from here on.
+    if (log !== null) schema.startEpoch(lastLsn);
+    const fedLog = () => this.#core.fedLog;
     try {
-      return this.#backups.start(directory, { storage, source: this.directory, log, schema, view });
+      return this.#backups.start(directory, options, { storage, source, id, log, schema, view, fedLog });
     } catch (error) {
       view.close();
       throw error;

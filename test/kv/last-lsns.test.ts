@@ -26,6 +26,7 @@ async function storeAt(
     source: '/s',
     schema,
     view: schema.wholeView(lsn),
+    backupOf: null,
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });

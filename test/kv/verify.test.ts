@@ -256,6 +256,7 @@ describe('verify', () => {
           source: folder,
           schema,
           view: schema.wholeView(0),
+          backupOf: null,
           assertGoingOn: () => {},
           whenAllowed: async () => {},
         });

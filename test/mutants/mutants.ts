@@ -2,6 +2,7 @@
 // for each floor; run.ts goes through all of them.
 
 import { adapterMutants } from './adapter-mutants.js';
+import { backupMutants } from './backup-mutants.js';
 import { cliMutants } from './cli-mutants.js';
 import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
@@ -46,6 +47,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...lockMutants,
   ...recoveryMutants,
   ...storeMutants,
+  ...backupMutants,
   ...indexMutants,
   ...followerMutants,
   ...feedMutants,

@@ -167,14 +167,14 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         file: RECOVERY_FILE,
-        find: '  const { journalId, blockBytes, lineageStart, endLsn } = decision;',
+        find: '  const { journalId, blockBytes, lineageStart, endLsn, heldFromLsn } = decision;',
         replace: `  for (const { path } of decision.live) {
     const file = await storage.openFile(path, true);
     await file.flush();
     await file.close();
   }
   decision = { ...decision, lineageStart: decision.endLsn };
-  const { journalId, blockBytes, lineageStart, endLsn } = decision;`,
+  const { journalId, blockBytes, lineageStart, endLsn, heldFromLsn } = decision;`,
       },
     ],
     tests: [COPIES],
@@ -229,10 +229,9 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'a lineage does not say where it starts',
     edits: [
       {
-        file: RECOVERY_FILE,
-        find: '{ directory, sequence, journalId, sizeBytes, blockBytes, lineageStart, durableLsn: endLsn },',
-        replace:
-          '{ directory, sequence, journalId, sizeBytes, blockBytes, lineageStart: null, durableLsn: endLsn },',
+        file: 'src/journal/segments/lineage-segment.ts',
+        find: 'sizeBytes, blockBytes, lineageStart, durableLsn };',
+        replace: 'sizeBytes, blockBytes, lineageStart: null, durableLsn };',
       },
     ],
     tests: [LESSONS],

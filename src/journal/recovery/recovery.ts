@@ -1,17 +1,13 @@
 // The I/O of recovery: reads every segment, asks tail-decision.ts, and carries the decision out.
 
 import { KeelsonError, NEXT_STEPS } from '../../errors.js';
-import { checksumFrames, readAhead, type Storage } from '../../storage/index.js';
-import {
-  COMMIT_FLAGS,
-  COMMIT_HEADER_BYTES,
-  commitBytesOnDisk,
-  encodeCommitHeader,
-} from '../format/commit-format.js';
+import { readAhead, type Storage } from '../../storage/index.js';
+import { COMMIT_HEADER_BYTES, commitBytesOnDisk } from '../format/commit-format.js';
 import { checkBody } from '../format/frame-cursor.js';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentSeed } from '../format/segment-format.js';
 import { segmentPath } from '../format/segment-names.js';
-import { listSegments, writeLineageSegment } from '../segments/segment-files.js';
+import { type CopiedCommit, writeLineageSegment } from '../segments/lineage-segment.js';
+import { listSegments } from '../segments/segment-files.js';
 import { byLineage, type FoundSegment, firstNeededIndex, placeInLog } from './log-geometry.js';
 import { type ScannedCommit, SegmentScanner } from './segment-scan.js';
 import { skimSegment } from './segment-skim.js';
@@ -278,23 +274,29 @@ async function repair(
   decision: Usable,
   sequence: number,
 ): Promise<LiveSegment[]> {
-  const { journalId, blockBytes, lineageStart, endLsn } = decision;
-  const copied: { commit: ScannedCommit; bytes: Uint8Array }[] = [];
+  const { journalId, blockBytes, lineageStart, endLsn, heldFromLsn } = decision;
+  const copied: CopiedCommit[] = [];
   for (const segment of decision.live) {
     const commits = segment.commits.filter(
       (commit) => commit.startLsn >= lineageStart && commit.recordCount > 0,
     );
     for (const commit of commits) {
-      copied.push({ commit, bytes: await readCommit(storage, segment, commit, blockBytes) });
+      const bytes = await readCommit(storage, segment, commit, blockBytes);
+      const { startLsn, endLsn, recordCount } = commit;
+      copied.push({ startLsn, endLsn, recordCount, bytes });
     }
   }
-  const bodyBytes = copied.reduce((total, { bytes }) => total + bytes.length, 0);
-  const sizeBytes = 2 * blockBytes + bodyBytes;
-  const { path, header } = await writeLineageSegment(
-    storage,
-    { directory, sequence, journalId, sizeBytes, blockBytes, lineageStart, durableLsn: endLsn },
-    (seed) => lineageContents(copied, decision, seed),
-  );
+  const { path, header } = await writeLineageSegment(storage, {
+    directory,
+    sequence,
+    journalId,
+    blockBytes,
+    lineageStart,
+    endLsn,
+    heldFromLsn,
+    commits: copied,
+  });
+  const { sizeBytes } = header;
   const lineage = {
     path,
     sequence,
@@ -346,31 +348,6 @@ async function readCommit(
   } finally {
     await file.close();
   }
-}
-
-/** Returns the copied commits with new checksums, and behind them the mark that ends recovery. */
-function lineageContents(
-  copied: readonly { readonly commit: ScannedCommit; readonly bytes: Uint8Array }[],
-  decision: Usable,
-  seed: number,
-): Uint8Array {
-  const { blockBytes, lineageStart, endLsn, heldFromLsn } = decision;
-  const mark = new Uint8Array(blockBytes);
-  const contents: Uint8Array[] = [];
-  const nothing = { heldFromLsn, bodyBytes: 0, recordCount: 0, flags: 0, nextSequence: 0 };
-  let offset = blockBytes;
-  for (const { commit, bytes } of copied) {
-    const { startLsn, recordCount } = commit;
-    const bodyBytes = commit.endLsn - startLsn;
-    checksumFrames(bytes, { seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes });
-    const header = { ...nothing, startLsn, durableLsn: lineageStart, bodyBytes, recordCount };
-    encodeCommitHeader(bytes, header, offset, seed);
-    contents.push(bytes);
-    offset += bytes.length;
-  }
-  const { recovered: flags } = COMMIT_FLAGS;
-  encodeCommitHeader(mark, { ...nothing, startLsn: endLsn, durableLsn: endLsn, flags }, offset, seed);
-  return Buffer.concat([...contents, mark]);
 }
 
 /** Returns the segments for readers, with LSN ranges that end where the lineage starts. */

@@ -3,10 +3,7 @@
 
 import type { Storage } from '../../storage/index.js';
 import { FIRST_SEQUENCE } from '../directory/incomplete.js';
-import { COMMIT_FLAGS, encodeCommitHeader } from '../format/commit-format.js';
-import { writeLineageSegment } from './segment-files.js';
-
-const BLOCK_BYTES = 4096;
+import { LINEAGE_BLOCK_BYTES, writeLineageSegment } from './lineage-segment.js';
 
 /** The plan of the only segment of a new store. */
 export interface OnlySegmentPlan {
@@ -18,32 +15,18 @@ export interface OnlySegmentPlan {
 }
 
 /** Writes the segment. When this resolves, the segment and every name in the directory are durable. */
-export async function writeOnlySegment(storage: Storage, plan: OnlySegmentPlan): Promise<void> {
-  const { directory, journalId, lsn } = plan;
-  const inHeader = {
+export async function writeOnlySegment(
+  storage: Storage,
+  { directory, journalId, lsn }: OnlySegmentPlan,
+): Promise<void> {
+  await writeLineageSegment(storage, {
+    directory,
     sequence: FIRST_SEQUENCE,
     journalId,
-    blockBytes: BLOCK_BYTES,
-    sizeBytes: 2 * BLOCK_BYTES,
-  };
-  const lineage = { lineageStart: lsn, durableLsn: lsn };
-  await writeLineageSegment(storage, { directory, ...inHeader, ...lineage }, (seed) =>
-    recoveredMark(lsn, seed),
-  );
-}
-
-/** Returns the block of a recovered mark at `lsn`, as the first commit of a segment. */
-function recoveredMark(lsn: number, seed: number): Uint8Array {
-  const block = new Uint8Array(BLOCK_BYTES);
-  const mark = {
-    startLsn: lsn,
-    durableLsn: lsn,
+    blockBytes: LINEAGE_BLOCK_BYTES,
+    lineageStart: lsn,
+    endLsn: lsn,
     heldFromLsn: lsn,
-    bodyBytes: 0,
-    recordCount: 0,
-    flags: COMMIT_FLAGS.recovered,
-    nextSequence: 0,
-  };
-  encodeCommitHeader(block, mark, BLOCK_BYTES, seed);
-  return block;
+    commits: [],
+  });
 }

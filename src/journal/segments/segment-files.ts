@@ -2,13 +2,12 @@
 
 import { isKeelsonError, KeelsonError, whatHappened } from '../../errors.js';
 import {
-  BackgroundCloses,
+  type BackgroundCloses,
   discard,
   flushStep,
   isFailedFlush,
   type LogFile,
   publishFile,
-  runSteps,
   type Steps,
   type Storage,
   step,
@@ -109,23 +108,6 @@ export function* prepareSegment(
   yield* finish(storage, { directory: plan.directory, path, temporary, file }, fill(), closes);
   const { sequence } = plan;
   return { path, sequence, header, seed, usedSeeds: [seed], file, closed: null, nextOffset: zerosFrom };
-}
-
-/** Writes a whole segment to which no session appends: for recovery, backup and salvage. */
-export async function writeLineageSegment(
-  storage: Storage,
-  plan: SegmentPlan,
-  contents: SegmentContents,
-): Promise<WritableSegment> {
-  const closes = new BackgroundCloses();
-  const segment = await runSteps(prepareSegment(storage, plan, contents, closes))
-    .catch((error) => {
-      // There is no open journal to poison, so the cause is the error.
-      throw isKeelsonError(error, 'KEELSON_POISONED') ? error.cause : error;
-    })
-    .finally(() => closes.whenDone());
-  await segment.file.close();
-  return segment;
 }
 
 /**

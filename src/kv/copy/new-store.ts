@@ -24,6 +24,7 @@ import type { Schema } from '../entries/schema.js';
 import type { WholeView } from '../entries/store-view.js';
 import { imageLsn, isTemporaryImage } from '../image/image-names.js';
 import { publishImage } from '../image/image-writer.js';
+import { BACKUP_MARK, writeBackupMark } from './backup-mark.js';
 
 /** The input of writeNewStore(). */
 export interface NewStorePlan {
@@ -34,6 +35,8 @@ export interface NewStorePlan {
   readonly directory: string;
   /** The directory of the store that is copied. permissionsFrom() derives the mode of the new directory from it. */
   readonly source: string;
+  /** The id of the store that this is a backup of, or null for a store that is no backup. */
+  readonly backupOf: string | null;
   /**
    * Called after every block of the image, before the image gets its name, and when everything but the marker's removal
    * is done. An error that it throws aborts the writing.
@@ -190,13 +193,14 @@ async function assertAlone(storage: Storage, directory: string): Promise<void> {
 }
 
 async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uint8Array): Promise<number> {
-  const { directory, view, schema, assertGoingOn, whenAllowed } = plan;
+  const { directory, view, schema, backupOf, assertGoingOn, whenAllowed } = plan;
+  if (backupOf !== null) await writeBackupMark(storage, directory, backupOf);
   const image = { journalId, view, schema, onBlock: () => assertGoingOn() };
   const bytesWritten = await publishImage(storage, directory, image, async () => {
     await whenAllowed();
     assertGoingOn();
   });
-  // writeOnlySegment() ends with a flush of the directory, which makes the name of the image durable, too.
+  // writeOnlySegment() ends with a flush of the directory, which makes the other names durable, too.
   await writeOnlySegment(storage, { directory, journalId, lsn: view.lsn });
   assertGoingOn();
   return bytesWritten;
@@ -206,7 +210,8 @@ async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uin
 async function removeAll(storage: Storage, directory: string, marker: string): Promise<void> {
   try {
     for (const name of await storage.list(directory)) {
-      const isOurs = imageLsn(name) !== null || isTemporaryImage(name) || isSegmentName(name);
+      const isImage = imageLsn(name) !== null || isTemporaryImage(name);
+      const isOurs = isImage || isSegmentName(name) || name === BACKUP_MARK;
       if (isOurs) await storage.remove(`${directory}/${name}`);
     }
     await storage.flushDirectory(directory);

@@ -31,6 +31,7 @@ import {
   type Storage,
   withTolerantReads,
 } from '../../storage/index.js';
+import { BACKUP_MARK } from '../copy/backup-mark.js';
 import {
   assertKnownKeyEncoding,
   type KeyCodec,
@@ -524,7 +525,9 @@ const NO_BIRTH = 'the first record does not say what keys and values are';
 /** Returns true for the name of an unfinished file, and for a name that no file of a store has. */
 function isOther(name: string): boolean {
   const isUnfinished = isTemporaryImage(name) || isTemporarySegment(name);
-  return isUnfinished || (imageLsn(name) === null && !isSegmentName(name) && !isLockName(name));
+  const isOfStore =
+    imageLsn(name) !== null || isSegmentName(name) || isLockName(name) || name === BACKUP_MARK;
+  return isUnfinished || !isOfStore;
 }
 
 /** Returns the ranges in order; those that touch are merged. A range without an end stays by itself. */
