@@ -1,5 +1,5 @@
 // Leaves of the declarations in a folder what its doors export, and what that refers to. The compiler writes those of every
-// source, and most of them are about the inside.
+// source, and most of them are about the inside. Members named like `_get`, which only a base class calls, go as well.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -30,7 +30,7 @@ class DeclarationFile {
   #isNeeded = false;
 
   constructor(file) {
-    this.#text = fs.readFileSync(file, 'utf8');
+    this.#text = withoutHooks(fs.readFileSync(file, 'utf8'));
     let end = 0;
     this.#statements = parseAst(this.#text, { lang: 'dts' }).body.map((node) => {
       const from = node.source?.value ?? '';
@@ -116,6 +116,23 @@ class DeclarationFile {
     const specifiers = kept.map(({ specifier }) => this.#text.slice(specifier.start, specifier.end));
     return whole.replace(/\{[^}]*\}/, `{ ${specifiers.join(', ')} }`);
   }
+}
+
+/** Cuts the members of classes whose names start with `_` out of the text. */
+function withoutHooks(text) {
+  let kept = '';
+  let end = 0;
+  for (const node of parseAst(text, { lang: 'dts' }).body) {
+    let start;
+    for (const member of (node.declaration ?? node).body?.body ?? []) {
+      if (node.type !== 'TSModuleDeclaration' && member.key?.name?.startsWith('_') && start !== undefined) {
+        kept += text.slice(end, start);
+        end = member.end;
+      }
+      start = member.end;
+    }
+  }
+  return kept + text.slice(end);
 }
 
 function partsOf(node) {

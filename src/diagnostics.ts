@@ -18,6 +18,7 @@ export interface OpenMessage {
 
 /** A commit was written and flushed. */
 export interface CommitMessage {
+  /** The absolute path of the directory. */
   readonly directory: string;
   /** Everything up to this LSN is durable. */
   readonly durableLsn: number;
@@ -31,6 +32,7 @@ export interface CommitMessage {
 
 /** A checkpoint has started, made progress, completed or failed. */
 export interface CheckpointMessage {
+  /** The absolute path of the directory. */
   readonly directory: string;
   /** The CheckpointEvent that `db.on('checkpoint')` tells, of which this type has only what all of them have. */
   readonly event: { readonly type: 'started' | 'progress' | 'completed' | 'failed' };
@@ -38,12 +40,15 @@ export interface CheckpointMessage {
 
 /** A store or a journal takes no more writes. */
 export interface PoisonedMessage {
+  /** The absolute path of the directory. */
   readonly directory: string;
+  /** The error because of which it takes none. */
   readonly error: KeelsonError;
 }
 
 /** A store was closed. */
 export interface CloseMessage {
+  /** The absolute path of the directory. */
   readonly directory: string;
 }
 
@@ -58,10 +63,15 @@ export interface CloseMessage {
  * });
  */
 export interface DiagnosticMessages {
+  /** A store was opened. */
   readonly 'keelson:open': OpenMessage;
+  /** A commit was written and flushed. */
   readonly 'keelson:commit': CommitMessage;
+  /** A checkpoint has started, made progress, completed or failed. */
   readonly 'keelson:checkpoint': CheckpointMessage;
+  /** A store or a journal takes no more writes. */
   readonly 'keelson:poisoned': PoisonedMessage;
+  /** A store was closed. */
   readonly 'keelson:close': CloseMessage;
 }
 

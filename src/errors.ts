@@ -150,7 +150,16 @@ export class KeelsonError extends Error {
   /** Facts about the place of the error. */
   readonly facts: KeelsonErrorFacts;
 
-  /** Builds the message from `text`. If `text` is a string, the message ends with the next step of `code`. */
+  /**
+   * Makes an error. Programs need this only in tests of how they treat one.
+   *
+   * @param code One of KEELSON_ERROR_CODES.
+   * @param text The message. If it is a string, the message ends with the next step of `code`.
+   * @param facts Facts about the place of the error. By default none.
+   * @param cause The error that has led to this one. By default none.
+   * @example
+   * const full = new KeelsonError('KEELSON_NO_SPACE', 'The disk is full');
+   */
   constructor(
     code: KeelsonErrorCode,
     text: string | ErrorText,

@@ -139,6 +139,7 @@ export interface Journal {
   /**
    * Appends a record and resolves with its LSN when the record is durable.
    *
+   * @param record At most 2^28 − 1 bytes, of which it appends a copy.
    * @throws What append() throws, at once. Rejects with KEELSON_POISONED if the record will not become durable.
    * @example
    * const lsn = await journal.commit(new TextEncoder().encode('paid'));
@@ -164,6 +165,7 @@ export interface Journal {
    * durable. Ends when `signal` is aborted or the journal is closed. A poisoned journal gives what is durable, and
    * then the iteration throws.
    *
+   * @param options `from`: the LSN of a record, or `startLsn`. `signal` ends the iteration.
    * @throws KEELSON_CLOSED, a TypeError for an unknown option, and a RangeError if `from` is below `startLsn`
    * or above `syncedLsn`. The iteration throws a RangeError if `from` is not the LSN of a record,
    * KEELSON_CORRUPT if a record does not verify, and KEELSON_POISONED.
@@ -185,7 +187,7 @@ export interface Journal {
   truncateBefore(lsn: number): Promise<void>;
 
   /**
-   * Returns figures as of now: commits, bytes, segments, and how often something blocked. Also after close().
+   * Returns figures as of now: commits, bytes, segments, and how often something blocked. Never throws, also not after close().
    *
    * @example
    * console.log(journal.stats().undurableBytes);
@@ -201,6 +203,6 @@ export interface Journal {
    */
   close(): Promise<void>;
 
-  /** Closes the journal at the end of an `await using` block. */
+  /** Calls close(), at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -29,6 +29,8 @@ import { listSegments, newJournalId } from './segments/segment-files.js';
  *
  * @param directory A path or a `file:` URL. The directory of a store is refused with KEELSON_FOREIGN, because
  * its journal belongs to the store.
+ * @param options The options, with their defaults and limits, are in JournalOptions.
+ * @returns The journal, when everything that it holds is durable.
  * @throws Rejects with a TypeError for wrong arguments, and a RangeError if `segmentBytesMin` is above
  * `segmentBytesMax`. Rejects with KEELSON_LOCKED, KEELSON_CORRUPT, KEELSON_FOREIGN, KEELSON_FORMAT_VERSION,
  * KEELSON_INCOMPLETE, KEELSON_NOT_A_DIRECTORY, KEELSON_NOT_FOUND, KEELSON_ACCESS, KEELSON_NO_SPACE, KEELSON_IO.

@@ -2,5 +2,10 @@
 
 import '../node-version.js';
 
-export { KeyvKeelson as default, KeyvKeelson } from './keyv-keelson.js';
+export {
+  KeyvKeelson as default,
+  KeyvKeelson,
+  type KeyvKeelsonCapabilities,
+  type KeyvKeelsonEntry,
+} from './keyv-keelson.js';
 export type { KeyvKeelsonOptions } from './options.js';

@@ -12,9 +12,13 @@ import { type KeyvKeelsonOptions, resolveKeyvOptions } from './options.js';
  * const entry: KeyvKeelsonEntry = { key: 'cache:7', value: '{"value":7}', ttl: 60_000 };
  */
 export interface KeyvKeelsonEntry {
+  /** The key. */
   readonly key: string;
+  /** The value, of a type that the value encoding of the store takes. */
   readonly value: unknown;
+  /** The milliseconds for which the entry lives, read for Keyv 5. By default the entry does not expire. */
   readonly ttl?: number | undefined;
+  /** The time at which the entry expires, in milliseconds since 1970, read for Keyv 6. By default it does not expire. */
   readonly expires?: number | undefined;
 }
 
@@ -25,12 +29,17 @@ export interface KeyvKeelsonEntry {
  * const { expires } = new KeyvKeelson('./cache').capabilities;
  */
 export interface KeyvKeelsonCapabilities {
+  /** The adapter is one for Keyv 6. */
   readonly compatible: true;
+  /** The kind of the adapter. */
   readonly store: 'keyvStorage';
+  /** The methods of the adapter, which all return promises. */
   readonly methods: { readonly [name in (typeof METHODS)[number]]: { exists: true; methodType: 'async' } };
+  /** set() takes the time at which an entry expires. */
   readonly expires: true;
 }
 
+/** The names of the methods. */
 const METHODS = [
   'get',
   'getMany',
@@ -52,6 +61,9 @@ const METHODS = [
  * The two versions of Keyv differ. Keyv 5 puts the namespace before each key and gives times to live. Keyv 6 leaves the
  * namespace to the adapter and gives the times at which entries expire. Keyv 6 reads `capabilities` before anything else, and
  * by that the adapter knows which one it serves. The entries in the store are the same.
+ *
+ * Every method rejects with a TypeError for a wrong key, with KEELSON_CLOSED after disconnect(), and for a directory with what
+ * open() rejects with. Writes also reject with what put() of a store throws.
  *
  * @example
  * const cache = new Keyv({ store: new KeyvKeelson('./cache'), ttl: 60_000 });
@@ -77,6 +89,8 @@ export class KeyvKeelson extends EventEmitter {
    * or a `file:` URL, which disconnect() closes.
    * @param options The options, with their defaults, are in KeyvKeelsonOptions.
    * @throws A TypeError for anything else, and for a wrong or unknown option.
+   * @example
+   * const store = new KeyvKeelson(db.namespace('cache'), { durability: 'memory' });
    */
   constructor(store: StringCollection | DirectoryPath, options?: KeyvKeelsonOptions) {
     super();
@@ -91,23 +105,33 @@ export class KeyvKeelson extends EventEmitter {
     return { compatible: true, store: 'keyvStorage', methods: Object.fromEntries(methods), expires: true };
   }
 
-  /** Resolves with the value of a key, or undefined. */
+  /**
+   * Resolves with the value of a key, or undefined when the key is absent or expired.
+   *
+   * @throws Rejects with what every method rejects with, and KEELSON_DECODE for a value that the encoding cannot decode.
+   */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv knows the type of its values.
   async get<Value = any>(key: string): Promise<Value | undefined> {
     return (this.#source.opened ?? (await this.#open())).get(this.#keyOf(key));
   }
 
-  /** Resolves with the values of keys, undefined for each that is absent. */
+  /**
+   * Resolves with the values of keys, undefined for each that is absent or expired.
+   *
+   * @throws Rejects with what get() rejects with.
+   */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv knows the type of its values.
   async getMany<Value = any>(keys: readonly string[]): Promise<(Value | undefined)[]> {
     return (this.#source.opened ?? (await this.#open())).getMany(keys.map(this.#keyOf));
   }
 
   /**
-   * Sets a value, and resolves as `durability` says.
+   * Sets the value of a key. Resolves with true when the write is durable, or at once with `durability: 'memory'`.
    *
+   * @param value A value that the value encoding of the store takes.
    * @param time For Keyv 5 the milliseconds to live, for Keyv 6 the milliseconds since 1970 at which the entry expires. By
    * default the entry does not expire.
+   * @throws Rejects with a TypeError for a wrong value or time, and with what every write rejects with.
    */
   async set(key: string, value: unknown, time?: number): Promise<boolean> {
     const store = this.#source.opened ?? (await this.#open());
@@ -115,7 +139,12 @@ export class KeyvKeelson extends EventEmitter {
     return true;
   }
 
-  /** Sets values as one atomic write, and resolves as `durability` says, with an array of true for each. */
+  /**
+   * Sets the values of `entries` as one atomic write. Resolves with true for each when the write is durable, or at once with
+   * `durability: 'memory'`.
+   *
+   * @throws Rejects with what set() rejects with.
+   */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv 5 declares that nothing is returned, and Keyv 6 an array.
   async setMany(entries: readonly KeyvKeelsonEntry[]): Promise<any> {
     const operations = entries.map(({ key, value, ttl, expires }): BatchOperation<string, unknown> => {
@@ -126,7 +155,12 @@ export class KeyvKeelson extends EventEmitter {
     return entries.map(() => true);
   }
 
-  /** Deletes a key. Resolves as `durability` says, with false if the key was absent. */
+  /**
+   * Deletes a key. Resolves when the deletion is durable, or at once with `durability: 'memory'`: with false if the key was
+   * absent.
+   *
+   * @throws Rejects with what every write rejects with.
+   */
   async delete(key: string): Promise<boolean> {
     const store = this.#source.opened ?? (await this.#open());
     const storedKey = this.#keyOf(key);
@@ -136,8 +170,10 @@ export class KeyvKeelson extends EventEmitter {
   }
 
   /**
-   * Deletes keys as one atomic write, and resolves as `durability` says: for Keyv 6 with an array that tells which keys were
-   * there, for Keyv 5 with true if any was.
+   * Deletes keys as one atomic write. Resolves when the deletion is durable, or at once with `durability: 'memory'`: for Keyv 6
+   * with an array that tells which keys were there, for Keyv 5 with true if any was.
+   *
+   * @throws Rejects with what every write rejects with.
    */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv 5 expects a boolean, and Keyv 6 an array.
   async deleteMany(keys: readonly string[]): Promise<any> {
@@ -151,22 +187,40 @@ export class KeyvKeelson extends EventEmitter {
     return this.#isKeyv6 ? areThere : areThere.includes(true);
   }
 
-  /** Deletes all keys of the namespace, or of the collection when there is no namespace, as one atomic write. */
+  /**
+   * Deletes all keys of the namespace, or of the collection when there is no namespace, as one atomic write. Resolves when the
+   * deletion is durable, or at once with `durability: 'memory'`.
+   *
+   * @throws Rejects with what every write rejects with.
+   */
   async clear(): Promise<void> {
     await (this.#source.opened ?? (await this.#open())).clear(rangeOf(this.namespace), this.#how);
   }
 
-  /** Resolves with true if a key is there. */
+  /**
+   * Resolves with true if a key is there and not expired.
+   *
+   * @throws Rejects with what every method rejects with.
+   */
   async has(key: string): Promise<boolean> {
     return (this.#source.opened ?? (await this.#open())).has(this.#keyOf(key));
   }
 
-  /** Resolves with an array that tells which keys are there. */
+  /**
+   * Resolves with an array that tells which keys are there and not expired.
+   *
+   * @throws Rejects with what every method rejects with.
+   */
   async hasMany(keys: readonly string[]): Promise<boolean[]> {
     return (this.#source.opened ?? (await this.#open())).hasMany(keys.map(this.#keyOf));
   }
 
-  /** Iterates over the keys and values of a namespace, in the order of the keys, as of the first step. */
+  /**
+   * Iterates over the keys and values of a namespace, in the order of the keys, as of the first step.
+   *
+   * @param namespace By default the namespace that Keyv has set. Without one, all keys.
+   * @throws The iteration throws what get() rejects with.
+   */
   // biome-ignore lint/suspicious/noExplicitAny: Keyv knows the type of its values.
   async *iterator<Value = any>(namespace = this.namespace): AsyncGenerator<[string, Value], void> {
     const skipped = this.#isKeyv6 ? prefixOf(namespace).length : 0;
@@ -175,7 +229,10 @@ export class KeyvKeelson extends EventEmitter {
     }
   }
 
-  /** Ends the adapter, and closes the directory if no other adapter uses it. */
+  /**
+   * Ends the adapter, and closes the directory if no other adapter uses it. A store or a namespace that was given stays open.
+   * Never rejects.
+   */
   disconnect(): Promise<void> {
     return this.#source.close();
   }

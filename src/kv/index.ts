@@ -14,6 +14,7 @@ import { openStore } from './open-store.js';
 import type { StoreOptions } from './options.js';
 import type { Store } from './store-interface.js';
 
+/** The options without those that decide the types. */
 type Rest = Omit<StoreOptions, 'keyEncoding' | 'valueEncoding'>;
 
 /**
@@ -97,6 +98,9 @@ export function open<V>(
 /**
  * Opens a store whose options say what keys and values are. It is the second overload again, because a compiler tells
  * what is wrong with the options of a call by the last overload.
+ *
+ * @example
+ * const db = await open('./data', { keyEncoding: tuple<[string, number]>(), valueEncoding: msgpack<User>() });
  */
 export function open<E extends KeyEncoding, VE extends AnyValueEncoding>(
   directory: DirectoryPath,

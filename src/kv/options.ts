@@ -26,7 +26,7 @@ export interface OpenProgress {
   readonly phase: 'image' | 'scan' | 'replay';
   /** The amount that is done: entries of the image, bytes of the files, or bytes of records. */
   readonly done: number;
-  /** The value of `done` at the end of the phase. */
+  /** The amount of the whole phase: entries of the image, bytes of the files, or bytes of records. */
   readonly total: number;
 }
 
@@ -38,9 +38,9 @@ export interface OpenProgress {
  * const db = await open('./data', { retain });
  */
 export interface Retain {
-  /** The most bytes of journal files behind the image. */
+  /** The most bytes of journal files behind the image: an integer of 1 or more. */
   readonly bytes: number;
-  /** The most milliseconds since the last write to a file. Default Infinity. */
+  /** The most milliseconds since the last write to a file: a number above 0. Default Infinity. */
   readonly ms?: number;
 }
 

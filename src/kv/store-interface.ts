@@ -460,7 +460,7 @@ export interface Store<K = string, V = unknown> extends Collection<K, V> {
    */
   close(): Promise<void>;
 
-  /** Closes the store at the end of an `await using` block. */
+  /** Calls close(), at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -504,6 +504,6 @@ export interface Snapshot<K = string, V = unknown> extends Reads<K, V> {
    */
   close(): void;
 
-  /** Closes the snapshot at the end of a `using` block. */
+  /** Calls close(), at the end of a `using` block. */
   [Symbol.dispose](): void;
 }

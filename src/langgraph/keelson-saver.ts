@@ -107,7 +107,7 @@ export class KeelsonSaver extends BaseCheckpointSaver {
 
   /**
    * Closes the store of a directory, if no other adapter uses it. A store that was passed stays open. The saver cannot be
-   * used afterwards.
+   * used afterwards. Never rejects.
    *
    * @example
    * await saver.close();
@@ -116,6 +116,7 @@ export class KeelsonSaver extends BaseCheckpointSaver {
     await this.#source.close();
   }
 
+  /** Calls close(), at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -88,29 +88,66 @@ class LevelSnapshot extends (AbstractSnapshot as new (options: object) => Abstra
   }
 }
 
-// abstract-level has these methods, and declares them without the options of this database.
+/** The methods of abstract-level that take options of this database. */
 export interface KeelsonLevel<K, V> {
-  /** Opens the database. The constructor does so, too. */
+  /**
+   * Opens the database. The constructor does so, too. Resolves when the store is open and durable.
+   *
+   * @param options The options are in KeelsonLevelOpenOptions. By default those of the constructor.
+   * @throws Rejects with LEVEL_DATABASE_NOT_OPEN, whose cause is LEVEL_LOCKED, LEVEL_CORRUPTION, LEVEL_IO_ERROR or the
+   * KeelsonError that open() of a store rejects with.
+   */
   open(options?: KeelsonLevelOpenOptions): Promise<void>;
-  /** Sets the value of a key. The promise resolves as `durability` says. */
+  /**
+   * Sets the value of a key. The promise resolves when the write is durable, or at once with `durability: 'memory'`.
+   *
+   * @throws Rejects with LEVEL_INVALID_KEY and LEVEL_INVALID_VALUE for null and undefined, LEVEL_DATABASE_NOT_OPEN,
+   * LEVEL_IO_ERROR when the disk refuses, and any other KeelsonError that put() of a store throws.
+   */
   put(key: K, value: V): Promise<void>;
+  /**
+   * Sets the value of a key, with `options` for this call: `durability`, `sync`, and encodings. The first overload documents
+   * the errors.
+   */
   put<PK = K, PV = V>(
     key: PK,
     value: PV,
     options: AbstractPutOptions<PK, PV> & LevelWriteOptions,
   ): Promise<void>;
-  /** Deletes a key. The promise resolves as `durability` says. */
+  /**
+   * Deletes a key. The promise resolves when the deletion is durable, or at once with `durability: 'memory'`.
+   *
+   * @throws Rejects with what put() rejects with.
+   */
   del(key: K): Promise<void>;
+  /** Deletes a key, with options for this call. The first overload documents the errors. */
   del<PK = K>(key: PK, options: AbstractDelOptions<PK> & LevelWriteOptions): Promise<void>;
-  /** Applies all operations as one write. The promise resolves as `durability` says. */
+  /**
+   * Applies all operations as one atomic write. The promise resolves when the write is durable, or at once with
+   * `durability: 'memory'`.
+   *
+   * @throws Rejects with what put() rejects with.
+   */
   batch(operations: AbstractBatchOperation<this, K, V>[]): Promise<void>;
+  /** Applies all operations as one atomic write, with options for this call. The first overload documents the errors. */
   batch<PK = K, PV = V>(
     operations: AbstractBatchOperation<this, PK, PV>[],
     options: AbstractBatchOptions<PK, PV> & LevelWriteOptions,
   ): Promise<void>;
+  /**
+   * Returns a chained batch, whose write() applies its operations as one atomic write.
+   *
+   * @throws LEVEL_DATABASE_NOT_OPEN.
+   */
   batch(): AbstractChainedBatch<this, K, V>;
-  /** Deletes all keys in a range as one write. The promise resolves as `durability` says. */
+  /**
+   * Deletes all keys as one atomic write. The promise resolves when the deletion is durable, or at once with
+   * `durability: 'memory'`.
+   *
+   * @throws Rejects with what put() rejects with.
+   */
   clear(): Promise<void>;
+  /** Deletes all keys in the range of the options as one atomic write. The first overload documents the errors. */
   clear<PK = K>(options: AbstractClearOptions<PK> & LevelWriteOptions): Promise<void>;
 }
 
@@ -136,7 +173,9 @@ export class KeelsonLevel<K = string, V = string> extends AbstractLevel<string |
    *
    * @param location The path of a directory.
    * @param options The options, with their defaults, are in KeelsonLevelOptions.
-   * @throws A TypeError when `location` is not a string or empty.
+   * @throws A TypeError when `location` is not a string or empty. A failed open rejects the operations that wait for it.
+   * @example
+   * const db = new KeelsonLevel('./data', { durability: 'memory' });
    */
   constructor(location: string, options?: KeelsonLevelOptions<K, V>) {
     if (typeof location !== 'string' || location === '') throw misuse('location', 'a path', location);

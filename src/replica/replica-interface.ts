@@ -17,12 +17,13 @@ import type {
 
 /** Options of whenAt(). */
 export interface WhenAtOptions {
-  /** Ends the wait with KEELSON_ABORTED. */
+  /** Ends the wait with KEELSON_ABORTED when it is aborted. Default none. */
   readonly signal?: AbortSignal;
 }
 
 /** The reads of a namespace in a replica. */
 export interface ReplicaNamespace<K = string, V = unknown, I = NoIndexes> extends IndexedReads<K, V, I> {
+  /** The name of the namespace. */
   readonly name: string;
   /**
    * Resolves with the namespace when its indexes are built. Rejects with KEELSON_UNIQUE as `ready` of a namespace of the

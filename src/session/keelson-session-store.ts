@@ -6,8 +6,10 @@ import type { DirectoryPath } from '../kv/index.js';
 import { resolveSessionOptions, type SessionStoreOptions } from './options.js';
 import { expiryOf, restoredSession, savedSession } from './saved-session.js';
 
+/** Any value of the frameworks. */
 // biome-ignore lint/suspicious/noExplicitAny: the types of sessions and requests belong to the frameworks.
 type Any = any;
+/** A callback of the frameworks. */
 type Callback<T = void> = (error?: Any, result?: T) => void;
 
 /** The kinds of sessions and cookies that express-session makes. It does not hand them to stores. */
@@ -20,7 +22,9 @@ interface Kinds {
  * A session store for express-session and @fastify/session. A session is saved when it is durable, and leaves the store when
  * its cookie expires. Sessions are kept as JSON would keep them.
  *
- * An error of the store is given to the callback. Where the caller gives none, it becomes an unhandled rejection.
+ * Methods do not throw. An error is given to the callback: a TypeError for a wrong id, KEELSON_CLOSED after close(), what a
+ * write to a store throws, and for a directory what open() rejects with. Where the caller gives no callback, the error becomes
+ * an unhandled rejection.
  *
  * @example
  * const db = await open('./data');
@@ -37,7 +41,10 @@ export class KeelsonSessionStore extends EventEmitter {
    * Makes a session store. The keys are the ids of the sessions, so give a store or a namespace where nothing else is.
    *
    * @param store An open store or a namespace whose keys are strings, or a directory, which is opened at the first use.
+   * @param options By default, a session whose cookie has no end lives for a day.
    * @throws A TypeError for anything else, and for a wrong or unknown option.
+   * @example
+   * const sessions = new KeelsonSessionStore('./sessions', { ttl: 7 * 86_400_000 });
    */
   constructor(store: StringCollection | DirectoryPath, options?: SessionStoreOptions) {
     super();
@@ -45,7 +52,7 @@ export class KeelsonSessionStore extends EventEmitter {
     this.#ttl = resolveSessionOptions(options).ttl;
   }
 
-  /** Calls back with the session of an id, or with undefined. */
+  /** Calls `callback` with the session of the id `sid`, or with undefined when it is absent or expired. */
   get(sid: string, callback: Callback<Any>): void {
     this.#answer(callback, (store) => {
       const entry = store.getEntry(sid);
@@ -53,7 +60,10 @@ export class KeelsonSessionStore extends EventEmitter {
     });
   }
 
-  /** Saves a session, and calls back when it is durable. */
+  /**
+   * Saves `session` under the id `sid`, and calls `callback` when it is durable. The session expires when its cookie does, or
+   * after the option `ttl`.
+   */
   set(sid: string, session: Any, callback?: Callback): void {
     this.#answer(callback, async (store) => {
       const saved = savedSession(session);
@@ -61,7 +71,7 @@ export class KeelsonSessionStore extends EventEmitter {
     });
   }
 
-  /** Removes a session, and calls back when that is durable. */
+  /** Removes the session of the id `sid`, and calls `callback` when its removal is durable. */
   destroy(sid: string, callback?: Callback): void {
     this.#answer(callback, async (store) => {
       await store.delete(sid);
@@ -69,8 +79,8 @@ export class KeelsonSessionStore extends EventEmitter {
   }
 
   /**
-   * Gives a session the deadline of its cookie, and calls back without waiting for the disk: a power cut may take the last
-   * touches back, and with them some of the time to live.
+   * Gives the session of the id `sid` the deadline of the cookie of `session`. Calls `callback` without waiting for the disk: a
+   * power cut may take the last touches back, and with them some of the time to live.
    */
   touch(sid: string, session: Any, callback?: Callback): void {
     this.#answer(callback, async (store) => {
@@ -79,24 +89,24 @@ export class KeelsonSessionStore extends EventEmitter {
     });
   }
 
-  /** Calls back with an array of all sessions. */
+  /** Calls `callback` with an array of all sessions, in the order of their ids. */
   all(callback: Callback<Any[]>): void {
     this.#answer(callback, (store) => Array.from(store.getEntries(), restoredSession));
   }
 
-  /** Calls back with the number of sessions. */
+  /** Calls `callback` with the number of sessions. */
   length(callback: Callback<number>): void {
     this.#answer(callback, (store) => store.size);
   }
 
-  /** Removes all sessions, and calls back when that is durable. */
+  /** Removes all sessions as one atomic write, and calls `callback` when their removal is durable. */
   clear(callback?: Callback): void {
     this.#answer(callback, async (store) => {
       await store.clear();
     });
   }
 
-  /** Removes the session of a request, and makes a new one. express-session calls it. */
+  /** Removes the session of the request `req`, makes a new one, and calls `callback`. express-session calls it. */
   regenerate(req: Any, callback: Callback): void {
     this.destroy(req.sessionID, (error) => {
       this.generate!(req);
@@ -104,7 +114,7 @@ export class KeelsonSessionStore extends EventEmitter {
     });
   }
 
-  /** Calls back with the session of an id, made for a request of its own. */
+  /** Calls `callback` with the session of the id `sid`, made for a request of its own. */
   load(sid: string, callback: Callback<Any>): void {
     this.get(sid, (error, found) => {
       if (error || !found) return callback(error);
@@ -112,7 +122,7 @@ export class KeelsonSessionStore extends EventEmitter {
     });
   }
 
-  /** Makes the session of a request from what get() has found. express-session calls it. */
+  /** Makes the session of the request `req` from the data `found` by get(). express-session calls it. */
   createSession(req: Any, found: Any): Any {
     const { Session, cookiePrototype } = this.#kindsFor(req);
     const { expires, originalMaxAge } = found.cookie;
@@ -125,7 +135,9 @@ export class KeelsonSessionStore extends EventEmitter {
     return req.session;
   }
 
-  /** Ends the store, and closes a directory if nobody else uses it. A store that was given stays open. */
+  /**
+   * Ends the session store, and closes a directory if nobody else uses it. A store that was given stays open. Never rejects.
+   */
   close(): Promise<void> {
     return this.#source.close();
   }

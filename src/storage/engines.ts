@@ -6,8 +6,13 @@ import { createFsStorage } from './fs-storage.js';
 import { createIoUringStorage } from './io-uring-storage.js';
 import type { Storage } from './storage.js';
 
+/** All values of the option `engine`. */
 export const ENGINE_CHOICES = ['auto', 'io_uring', 'fs'] as const;
 
+/**
+ * The option `engine`: `'auto'` chooses the fastest engine that works here, `'io_uring'` and `'fs'` insist on one. See
+ * KEELSON_ENGINE_UNAVAILABLE.
+ */
 export type EngineChoice = (typeof ENGINE_CHOICES)[number];
 
 const ENVIRONMENT_VARIABLE = 'KEELSON_ENGINE';

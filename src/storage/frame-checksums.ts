@@ -26,7 +26,7 @@ export interface FrameChecksums {
   readonly startLsn: number;
   /** Offset of the first frame in the bytes of the write. */
   readonly bodyOffset: number;
-  /** Bytes of all frames, without padding. */
+  /** Length of all frames in bytes, without padding. */
   readonly bodyLength: number;
 }
 

@@ -25,6 +25,7 @@ export interface ProcessIdentity {
   readonly bootId: string;
   /** Pid namespace, which a pid needs to be unique on a machine; empty where the system has none. */
   readonly pidNamespace: string;
+  /** Process id, unique within its pid namespace. */
   readonly pid: number;
   /**
    * Start time of the process in clock ticks, which tells it from a later process with the same pid; empty if
@@ -44,6 +45,7 @@ export type Liveness = 'live' | 'dead' | 'unknown';
 
 /** Report on the engine that runs, and why. */
 export interface EngineReport {
+  /** Name of the engine that runs. */
   readonly engine: 'fs' | 'io_uring' | 'simulated';
   /** Sentence that says why this engine runs and no faster one. */
   readonly engineReason: string;
@@ -220,6 +222,7 @@ export interface Announcement {
 
 /** An open file. */
 export interface StorageFile {
+  /** Absolute path with which the file was opened. */
   readonly path: string;
   /** Resolves to the size of the file in bytes. */
   size(): Promise<number>;

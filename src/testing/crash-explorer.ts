@@ -18,8 +18,8 @@ import { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js';
 export type CrashKind = 'power-cut' | 'power-cut-strict' | 'process-kill';
 
 /**
- * One crash: the boundary at which it happens, and what it leaves on the disk. Plain data that can be printed and
- * replayed.
+ * One crash: the index of the `boundary` at which it happens, its `kind`, and what it leaves on the disk, which `choice` or
+ * `seed` decides. Plain data that can be printed and replayed.
  */
 export type Crash =
   | { readonly boundary: number; readonly kind: 'power-cut'; readonly choice: PowerCutChoice }
@@ -43,7 +43,7 @@ export interface CrashContext<Fact = unknown> {
 export interface CrashExploration<Fact, Recovered> {
   /** Seed of the exploration. The same seed and workload give the same crashes. */
   readonly seed: number;
-  /** Options of the simulated disk. */
+  /** Options of the simulated disk. Default: an empty disk without faults or limits. */
   readonly disk?: Omit<SimulatedDiskOptions, 'seed'>;
   /**
    * Code under test. Runs once. `record` adds a fact, and the check after every later crash gets it. The workload
@@ -135,6 +135,7 @@ export interface CrashCounts {
  * back as options runs this crash alone.
  */
 export class CrashFailure extends Error {
+  /** Always 'CrashFailure'. */
   override readonly name = 'CrashFailure';
   /** Seed of the exploration. */
   readonly seed: number;
@@ -143,6 +144,7 @@ export class CrashFailure extends Error {
   /** Facts recorded before the failure. */
   readonly facts: readonly unknown[];
 
+  /** @internal */
   constructor(told: string, { seed, replay, facts, cause }: FailureParts) {
     super(told, { cause });
     this.seed = seed;
@@ -176,21 +178,25 @@ export const CRASH_KINDS: readonly CrashKind[] = ['power-cut', 'power-cut-strict
 
 /**
  * Runs a workload once on a simulated disk, crashes it in many ways, and checks what the code under test recovers.
- * Resolves with the counts of the crashes when every check has passed. Rejects with a CrashFailure at the first
- * broken promise, and with a TypeError for an unknown option.
+ * simulateCrashes() does this for code that opens a store. This function gives the code a storage, and may have a
+ * recovery of its own.
+ *
+ * @param options A workload and a check, or a recovery and a check of its result; see CrashExploration and CrashCheck.
+ * @returns The counts of the crashes, when every check has passed. Nothing is written to a real disk.
+ * @throws Rejects with a CrashFailure at the first broken promise, and with a TypeError for an unknown option.
  *
  * @example
- * await exploreCrashes<{ submitted?: string; acknowledged?: string }, Store>({
+ * await exploreCrashes<{ submitted?: string; acknowledged?: string }, OwnStore>({
  *   seed: 1,
  *   workload: async (storage, record) => {
- *     const store = await openStore(storage);
+ *     const store = await openOwnStore(storage);
  *     for (const key of ['a', 'b', 'c']) {
  *       record({ submitted: key });
  *       await store.put(key, '1');
  *       record({ acknowledged: key });
  *     }
  *   },
- *   recover: (storage) => openStore(storage),
+ *   recover: (storage) => openOwnStore(storage),
  *   verify: (store, facts) => {
  *     for (const { acknowledged } of facts) if (acknowledged) assert(store.has(acknowledged));
  *   },

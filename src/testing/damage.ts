@@ -7,11 +7,19 @@ import { Random } from './random.js';
 import type { FileInode } from './simulated-inode.js';
 
 /**
- * One damage. Plain data that can be printed and repeated. Offsets and lengths are bytes; bytes past the end of a
- * file are left alone.
+ * One damage to the file at `path`. Plain data that can be printed and repeated. `offset` and `length` are bytes; bytes past the
+ * end of a file are left alone.
+ *
+ * - `flip` flips `bits` different bits at places that `seed` chooses.
+ * - `zero` writes zeros, and `garbage` random bytes that `seed` chooses.
+ * - `swap` exchanges the bytes with those of `toPath` at `toOffset`. `copy` writes the bytes there, like a misdirected write.
+ * - `truncate` cuts the file to `sizeBytes`, which are at most those that it has.
+ *
+ * @example
+ * const path = '/data/000000000001.journal';
+ * disk.damage({ kind: 'flip', path, offset: 0, length: 4096, bits: 1, seed: 7 });
  */
 export type Damage =
-  /** Flips `bits` different bits at seeded places in `[offset, offset + length)`. */
   | {
       readonly kind: 'flip';
       readonly path: string;
@@ -28,10 +36,6 @@ export type Damage =
       readonly length: number;
       readonly seed: number;
     }
-  /**
-   * `swap` exchanges the bytes of two places. `copy` writes the bytes of the first place over the second, like a
-   * misdirected write.
-   */
   | {
       readonly kind: 'swap' | 'copy';
       readonly path: string;

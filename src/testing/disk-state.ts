@@ -38,7 +38,15 @@ export interface Inheritance {
   readonly clock: ClockReading;
 }
 
-/** A captured state. `Disk` is the class of the disks that its crashes leave. */
+/**
+ * A captured state. `Disk` is the class of the disks that its crashes leave.
+ *
+ * @example
+ * const state = disk.capture();
+ * for (const choice of state.powerCuts({ profile: 'strict', budget: 100, seed: 1 })) {
+ *   const storage = state.powerCut(choice).life();
+ * }
+ */
 export class CapturedDisk<Disk> {
   readonly #captured: CapturedState;
   readonly #makeDisk: (seed: number, inheritance: Inheritance) => Disk;
@@ -57,12 +65,20 @@ export class CapturedDisk<Disk> {
     return this.#forCut().units.sector.length;
   }
 
-  /** Yields power cuts worth trying on this state. */
+  /**
+   * Yields power cuts worth trying on this state.
+   *
+   * @param search What names can survive, how many choices at most, and their seed.
+   */
   powerCuts(search: PowerCutSearch): Generator<PowerCutChoice> {
     return powerCutChoices(this.#forCut().units, search);
   }
 
-  /** Returns the disk after a power cut. No process on it lives. */
+  /**
+   * Returns the disk after a power cut. No process on it lives.
+   *
+   * @param choice A choice of powerCuts(), or one that a failure printed.
+   */
   powerCut(choice: PowerCutChoice): Disk {
     const { image, units } = this.#forCut();
     return this.#makeDisk(mixSeeds(this.#captured.seed, choice.seed, 0x9c), {
@@ -78,7 +94,7 @@ export class CapturedDisk<Disk> {
   /**
    * Returns the disk after every process was killed without a power cut. What processes saw stays, durable or not.
    * Each operation in flight is lost, has landed, has landed in part, has landed without being durable (as after a
-   * write whose flush did not come), or lands in a later life.
+   * write whose flush did not come), or lands in a later life. `seed` decides which.
    */
   processKill(seed: number): Disk {
     const random = new Random(mixSeeds(this.#captured.seed, seed));

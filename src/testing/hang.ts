@@ -13,6 +13,7 @@ const NEXT_STEP =
 
 /** Error for work that never settles: the disk has nothing left to do, or its steps never end. */
 export class HangError extends Error {
+  /** Always 'HangError'. */
   override readonly name = 'HangError';
 }
 

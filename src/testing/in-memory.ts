@@ -42,17 +42,28 @@ export interface InMemory {
   /**
    * Kills the process like `kill -9`. The promises of open stores never settle after that. Their writes in flight may
    * be lost or may land.
+   *
+   * @example
+   * memory.kill();
+   * const db = await memory.open<number>('/scores');
    */
   kill(): void;
-  /** Cuts the power. A seeded part of what is not durable survives. */
+  /**
+   * Cuts the power. A seeded part of what is not durable survives. The promises of open stores never settle after that.
+   *
+   * @example
+   * memory.cutPower();
+   * const db = await memory.open<number>('/scores');
+   */
   cutPower(): void;
 }
 
 /**
  * Returns a disk in memory, for tests of code that uses a store. Nothing needs to be set up or cleaned up, and tests
- * share nothing. `seed` (default 1) decides in which order the disk completes operations, and what crashes leave.
- * Throws a TypeError for an unknown option.
+ * share nothing.
  *
+ * @param options `seed`, by default 1, decides in which order the disk completes operations, and what crashes leave.
+ * @throws A TypeError for an unknown option.
  * @example
  * const { open } = inMemory();
  * const db = await open<number>('/scores');

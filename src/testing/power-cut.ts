@@ -132,7 +132,7 @@ export function survival(
 export interface PowerCutSearch {
   /** Which changes of names can survive. */
   readonly profile: PowerCutProfile;
-  /** Limit of choices. */
+  /** Largest number of choices: an integer of 1 or more. */
   readonly budget: number;
   /** Seed of the choices. */
   readonly seed: number;

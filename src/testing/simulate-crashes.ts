@@ -88,13 +88,13 @@ const NOTES_TOLD_MAX = 8;
  * disk after each crash. A crash is a power cut or a process kill. A boundary is the submission or the
  * completion of an operation on the disk.
  *
- * Resolves with the counts of the search when every check has passed. Rejects with a CrashFailure at the first broken
- * promise. Its message names the crash, the last facts noted before it, and the options that replay it alone. Rejects
- * with a TypeError for wrong options.
- *
  * Every run of the workload must do the same, or a replay does not reach its crash. If the workload needs random
  * numbers or a clock, give it seeded random numbers and a clock of its own.
  *
+ * @param simulation The workload, the check and the options of the search; see CrashSimulation.
+ * @returns The counts of the search, when every check has passed. Nothing is written to a real disk.
+ * @throws Rejects with a CrashFailure at the first broken promise. Its message names the crash, the last facts noted before
+ * it, and the options that replay it alone. Rejects with a TypeError for wrong options.
  * @example
  * await simulateCrashes<string>({
  *   workload: async ({ open, note }) => {

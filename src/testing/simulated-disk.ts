@@ -31,9 +31,9 @@ import { SimulatedStorage } from './simulated-storage.js';
 export interface SimulatedDiskOptions {
   /** Seed of the disk's history. */
   readonly seed: number;
-  /** Directories that exist from the start, durable, each with its parents. */
+  /** Directories that exist from the start, durable, each with its parents. Default: none. */
   readonly directories?: readonly string[];
-  /** Fault rule; see SimulatedDisk.faults. */
+  /** Fault rule; see SimulatedDisk.faults. Default: no faults. */
   readonly faults?: FaultRule;
   /** Capacity for file contents in bytes. Writes beyond it fail with ENOSPC. Default: unlimited. */
   readonly capacityBytes?: number;
@@ -100,7 +100,17 @@ export class SimulatedDisk {
   #isPaused = false;
   #isTurnScheduled = false;
 
-  /** Creates an empty disk. Throws a TypeError for an unknown option. */
+  /**
+   * Creates an empty disk.
+   *
+   * @param options The seed, and what the disk can do; see SimulatedDiskOptions.
+   * @throws A TypeError for an unknown option.
+   * @example
+   * const disk = new SimulatedDisk({ seed: 1, directories: ['/data'], capacityBytes: 1024 ** 2 });
+   */
+  constructor(options: SimulatedDiskOptions);
+  /** @internal Creates the disk after a crash, with what it takes over. */
+  constructor(options: SimulatedDiskOptions, inheritance: Inheritance);
   constructor(options: SimulatedDiskOptions, inheritance?: Inheritance) {
     checkNames('SimulatedDisk', options, ['seed', 'directories', 'faults', 'capacityBytes']);
     this.seed = options.seed;
@@ -130,7 +140,7 @@ export class SimulatedDisk {
   }
 
   /**
-   * Kills a process. Other processes still see its completed writes. Each of its operations in flight is lost, has
+   * Kills the process that has `storage`. Other processes still see its completed writes. Each of its operations in flight is lost, has
    * its effect now, has it in part, or has it later, while another process runs. Promises of the process never
    * settle. Its later calls have no effect, and blocking calls throw.
    */
@@ -143,7 +153,7 @@ export class SimulatedDisk {
     this.version += 1;
   }
 
-  /** Ends a process like an exit. Operations in flight are carried out, but their promises never settle. */
+  /** Ends the process that has `storage`, like an exit. Operations in flight are carried out, but their promises never settle. */
   endLife(storage: Storage): void {
     const life = this.#lives.of(storage.processIdentity);
     life.isAlive = false;
@@ -215,6 +225,7 @@ export class SimulatedDisk {
     return this.#image.capacityBytes;
   }
 
+  /** Changes the capacity, in bytes. */
   set capacityBytes(bytes: number) {
     this.#image.capacityBytes = bytes;
   }
@@ -224,7 +235,12 @@ export class SimulatedDisk {
     return this.#image.usedBytes([...this.#openHandles.values()].map(({ inode }) => inode));
   }
 
-  /** Damages the medium now, as age and failing hardware do. No operation reports it. */
+  /**
+   * Damages the medium now, as age and failing hardware do. No operation reports it.
+   *
+   * @param damage The damage; see Damage.
+   * @throws A TypeError for a `truncate` that would grow the file, and a KeelsonError if there is no file at the path.
+   */
   damage(damage: Damage): void {
     applyDamage(this.#image, damage);
     this.version += 1;

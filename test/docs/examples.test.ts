@@ -1,12 +1,12 @@
 // The README and the guide keep their word: every example in them type-checks, runs, and prints what its `// →` comments
 // say. The examples run on the sources, not on the build, so that a stale build can neither hide nor cause a failure.
 
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { format, promisify } from 'node:util';
+import { format } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { typeErrors, withSources } from './doors.js';
 import { codeBlocks, markdownFiles, promisedOutput, ROOT, readText } from './markdown.js';
 
 const readme = readText('README.md');
@@ -23,19 +23,6 @@ const pages = [
 const blocks = pages.flatMap((page) => codeBlocks(readText(page)).map((block) => ({ page, ...block })));
 const examples = blocks.filter(({ language }) => language === 'ts');
 
-/** The doors of the package, as its users name them, and the sources they are built from. */
-const DOORS: Readonly<Record<string, string>> = {
-  keelson: path.join(ROOT, 'src/index.ts'),
-  'keelson/journal': path.join(ROOT, 'src/journal/index.ts'),
-  'keelson/keyv': path.join(ROOT, 'src/keyv/index.ts'),
-  'keelson/langgraph': path.join(ROOT, 'src/langgraph/index.ts'),
-  'keelson/level': path.join(ROOT, 'src/level/index.ts'),
-  'keelson/replica': path.join(ROOT, 'src/replica/index.ts'),
-  'keelson/session': path.join(ROOT, 'src/session/index.ts'),
-  'keelson/testing': path.join(ROOT, 'src/testing/index.ts'),
-  'keelson/unstorage': path.join(ROOT, 'src/unstorage/index.ts'),
-};
-
 const startedIn = process.cwd();
 let folder: string;
 
@@ -49,10 +36,6 @@ afterAll(() => {
   process.chdir(startedIn);
   fs.rmSync(folder, { recursive: true, force: true });
 });
-
-function withSources(text: string): string {
-  return text.replace(/ from '(keelson[^']*)'/g, (_, door: string) => ` from '${DOORS[door] ?? door}'`);
-}
 
 /** Runs an example in a directory of its own and returns the lines it prints. */
 async function run(name: string, text: string): Promise<string[]> {
@@ -99,21 +82,7 @@ describe('the README and the guide', () => {
     fs.mkdirSync(checked);
     for (const { page, line, text } of examples)
       fs.writeFileSync(path.join(checked, `${nameOf(page, line)}.ts`), `${text}\nexport {};\n`);
-    fs.writeFileSync(path.join(checked, 'package.json'), '{ "type": "module" }');
-    const config = {
-      extends: path.join(ROOT, 'tsconfig.json'),
-      compilerOptions: {
-        typeRoots: [path.join(ROOT, 'node_modules/@types')],
-        paths: Object.fromEntries(Object.entries(DOORS).map(([door, file]) => [door, [file]])),
-      },
-      include: ['*.ts'],
-    };
-    fs.writeFileSync(path.join(checked, 'tsconfig.json'), JSON.stringify(config));
-    const compiler = path.join(ROOT, 'node_modules/typescript/bin/tsc');
-    const errors = await promisify(execFile)(process.execPath, [compiler, '--project', checked]).then(
-      ({ stdout }) => stdout,
-      ({ stdout, message }) => stdout || message,
-    );
+    const errors = await typeErrors(checked);
     expect(errors).toBe('');
   });
 

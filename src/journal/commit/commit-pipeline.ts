@@ -40,7 +40,7 @@ export interface CommitPipelineEvents {
 
 /** Figures of the commits of a session. */
 export interface CommitPipelineStats {
-  /** Durable writes that have completed. Each is one flush of the disk. */
+  /** Number of durable writes that have completed. Each is one flush of the disk. */
   commits: number;
   /** Records in these commits. */
   records: number;

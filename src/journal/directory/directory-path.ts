@@ -6,7 +6,9 @@ import { misuse, whatHappened } from '../../errors.js';
 
 /** A `URL` whose protocol is `file:`. */
 export interface FileUrl {
+  /** The whole URL. */
   readonly href: string;
+  /** Always `file:`. */
   readonly protocol: string;
 }
 

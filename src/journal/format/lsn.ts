@@ -2,6 +2,7 @@
 
 import { describeValue } from '../../errors.js';
 
+/** Makes Lsn a type of its own. No value has it. */
 declare const lsnBrand: unique symbol;
 
 /**

@@ -12,6 +12,7 @@ import type { HeldSegment, ReadableSegments } from './held-segments.js';
 export interface JournalRecord {
   /** The position right after the frame of the record. */
   readonly lsn: Lsn;
+  /** The bytes of the record. */
   readonly record: Uint8Array;
 }
 

@@ -30,8 +30,9 @@ export interface Damage {
   readonly offset: number;
   /** Where the damage ends in the file, in bytes, if that is known. */
   readonly offsetEnd?: number;
-  /** Records above `lsn` and up to `lsnEnd` are affected. Only set for a journal. */
+  /** The LSN above which records are affected. Only set for a journal. */
   readonly lsn?: number;
+  /** The LSN up to which records are affected. Only set for a journal. */
   readonly lsnEnd?: number;
   /** A sentence for people. */
   readonly what: string;
@@ -44,20 +45,25 @@ export interface Damage {
  * how many.
  */
 export interface LsnRange {
+  /** The LSN above which the range begins. */
   readonly lsn: number;
+  /** The LSN of the last record of the range, or null when nobody knows it. */
   readonly lsnEnd: number | null;
 }
 
 /** The result of an examination of one segment. */
 export interface SegmentFindings {
+  /** The name of the file. */
   readonly file: string;
+  /** The size of the file in bytes. */
   readonly bytes: number;
   /** False if an image holds everything that the segment holds. */
   readonly isNeeded: boolean;
-  /** Records that verify and count. */
+  /** The number of records that verify and count. */
   records: number;
   /** The LSN above which these records are, or null if there are none. */
   lsn: number | null;
+  /** The LSN of the last of these records, or null if there are none. */
   lsnEnd: number | null;
 }
 

@@ -8,10 +8,10 @@ import type { KeyRange } from '../encoding/range.js';
  * itself. Keys and values are copies.
  *
  * - `put`: a key was set, also to the value that it had. `expiresAt` is its deadline, if it has one.
- * - `delete`: a key was deleted (`'deleted'`), or its deadline has passed (`'expired'`).
+ * - `delete`: a key was deleted (`cause` is `'deleted'`), or its deadline has passed (`cause` is `'expired'`).
  * - `touch`: a key has got another deadline; without `expiresAt`, it has none any more.
  * - `clear`: all keys in a range were deleted. `{}` is the range of all keys.
- * - `create`: a namespace was created, with these encodings.
+ * - `create`: a namespace was created, with `keyEncoding` and `valueEncoding`.
  * - `drop`: a namespace was dropped, with all its keys.
  *
  * @example

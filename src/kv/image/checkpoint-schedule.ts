@@ -94,7 +94,7 @@ export interface CheckpointStats {
   readonly lastFailure: Error | null;
   /** The error of retiring the files that the last image replaces, or null. The next checkpoint tries again. */
   readonly retireFailure: Error | null;
-  /** A checkpoint starts by itself when `lastLsn` reaches this. Null with `autoCheckpoint: false`. */
+  /** The LSN at which a checkpoint starts by itself, when `lastLsn` reaches it. Null with `autoCheckpoint: false`. */
   readonly dueLsn: number | null;
 }
 

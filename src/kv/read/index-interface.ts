@@ -12,6 +12,7 @@ import type { Reads } from './reads.js';
  * const indexes = (index: IndexFactory<string, User>) => ({ byEmail: index.unique((user) => user.email) });
  */
 export interface IndexDefinition<U extends boolean> {
+  /** Carries the type, for the compiler alone. */
   readonly __unique: U;
 }
 

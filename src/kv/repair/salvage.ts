@@ -12,6 +12,7 @@ import { ENCODING_NAME_BYTES_MAX, isEncodingName } from '../encoding/value-encod
 import { NO_TIME } from '../entries/expiry.js';
 import { type ExaminationProgress, examineStore, type NamespaceFindings } from './store-examination.js';
 
+/** The options of salvage(), all of them given. */
 interface ResolvedSalvageOptions {
   /** The engine that reads and writes: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: EngineChoice;
@@ -76,7 +77,8 @@ export interface SalvageReport {
  * @param directory The path of the old store, or a `file:` URL.
  * @param out The path of the new store, or a `file:` URL. The directory must be absent or empty, and outside of
  * `directory`.
- * @throws A TypeError for misuse, what verify() throws, KEELSON_EXISTS when `out` is not empty, KEELSON_NO_SPACE, and
+ * @param options The encodings are needed only for a store in which no file names them any more.
+ * @throws Rejects with a TypeError for misuse, what verify() rejects with, KEELSON_EXISTS when `out` is not empty, KEELSON_NO_SPACE, and
  * KEELSON_DECODE when neither a file nor the options name the encodings.
  * @example
  * const { entries, missing } = await salvage('./damaged', './rescued');

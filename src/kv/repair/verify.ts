@@ -7,6 +7,7 @@ import { ENGINE_CHOICES, type EngineChoice, openStorage, type Storage } from '..
 import type { ImageFindings } from './image-examination.js';
 import { type ExaminationProgress, examineStore, type NamespaceFindings } from './store-examination.js';
 
+/** The options of verify(), all of them given. */
 interface ResolvedVerifyOptions {
   /** The engine that reads: 'auto' chooses the fastest one that works here. Default 'auto'. */
   engine: EngineChoice;
@@ -60,7 +61,8 @@ export interface VerifyReport {
  * as much memory as open(). Damage is in the report, and is not thrown.
  *
  * @param directory A path or a `file:` URL.
- * @throws A TypeError for misuse, KEELSON_LOCKED while an owner lives, KEELSON_NOT_FOUND, KEELSON_NOT_A_DIRECTORY,
+ * @param options By default, the fastest engine reads, and nothing tells the progress.
+ * @throws Rejects with a TypeError for misuse, KEELSON_LOCKED while an owner lives, KEELSON_NOT_FOUND, KEELSON_NOT_A_DIRECTORY,
  * KEELSON_INCOMPLETE, KEELSON_FOREIGN when no file belongs to a store or the files of two stores are mixed,
  * KEELSON_FORMAT_VERSION, KEELSON_ENGINE_UNAVAILABLE, KEELSON_ACCESS, KEELSON_IO.
  * @example

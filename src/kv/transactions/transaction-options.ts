@@ -13,7 +13,7 @@ import type { Durability, WriteOptions } from '../write/write-options.js';
  */
 export interface TransactionOptions extends WriteOptions {
   /**
-   * The most attempts of an asynchronous transaction, 1 to 1,000. It is tried again when others have changed what it has
+   * The largest number of attempts of an asynchronous transaction, 1 to 1,000. It is tried again when others have changed what it has
    * read. Default 8.
    */
   readonly maxAttempts?: number | undefined;

@@ -15,11 +15,14 @@ const DEADLINE_MAX = Number.MAX_SAFE_INTEGER - 1;
  * db.put('session:7', { user: 'ann' }, { ttl: 30 * 60_000 });
  */
 export interface ExpiryOptions {
-  /** The milliseconds for which the entry lives from now on. A finite number above 0; a fraction is rounded up. */
+  /**
+   * The milliseconds for which the entry lives from now on. A finite number above 0; a fraction is rounded up.
+   * By default, the entry does not expire.
+   */
   readonly ttl?: number | undefined;
   /**
    * The time at which the entry expires, in milliseconds since 1970. A time that is past is accepted, and nobody sees the
-   * entry. `Infinity` stands for never.
+   * entry. `Infinity`, which is the default, stands for never.
    */
   readonly expiresAt?: number | undefined;
 }
