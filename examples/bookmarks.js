@@ -96,7 +96,8 @@ async function serve(/** @type {string} */ directory) {
     response.writeHead(status, headers).end(body && JSON.stringify(body));
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  console.log(/** @type {import('node:net').AddressInfo} */ (server.address()).port);
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  console.log(String(port));
 }
 
 /** Starts a server in a process, and resolves with it and a function that asks it. */

@@ -6,6 +6,8 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);
+// Where colours are forced, console.log() paints what is no text.
+const { FORCE_COLOR: _, ...env } = process.env;
 const example = (name: string) => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
 
 describe('examples', () => {
@@ -45,7 +47,7 @@ describe('examples', () => {
       /^200 logins answered after \d+ disk flushes; of 198 sessions 197 expired, and 1 is left\.\n$/,
     ],
   ])('%s exits with 0', async (name, said) => {
-    const { stdout, stderr } = await run(process.execPath, [example(name)]);
+    const { stdout, stderr } = await run(process.execPath, [example(name)], { env });
     expect(stderr).toBe('');
     expect(stdout).toMatch(said);
   });

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import type { Journal } from '../../src/journal/journal.js';
 import type { JournalOptions } from '../../src/journal/options.js';
 import type { DurableWrite, LogFile } from '../../src/storage/index.js';
+import { tries } from '../counts.js';
 import { diskError, FaultyStorage } from './faulty-storage.js';
 import {
   bytesOf,
@@ -23,7 +24,7 @@ import {
 
 const here = useDirectory();
 const openIn = useJournals(here);
-const OPENS = 300;
+const OPENS = tries(100, 300);
 
 async function openHere(
   faulty = new FaultyStorage(),

@@ -15,11 +15,15 @@ import { OrderedIndex } from '../../src/kv/entries/ordered-index.js';
 import type { EntryHandle } from '../../src/kv/entries/slab.js';
 import type { View } from '../../src/kv/entries/view.js';
 import { ViewEpoch } from '../../src/kv/entries/view-epoch.js';
+import { tries } from '../counts.js';
 import { setEntry } from './encoded.js';
 
 const SMALL = { nodeEntriesMax: 4, slabBytesMax: 512, tableSlotsMax: 32 };
 
 const MIB = 1024 * 1024;
+/** Enough that what compaction leaves over would be far more than the limit's constant part. */
+const KEYS = tries(100_000, 200_000);
+const OVERWRITES = tries(250_000, 1_000_000);
 
 type Item = { readonly value: string; readonly version: number };
 type Model = Map<string, Item>;
@@ -251,10 +255,10 @@ describe('the memory of entries', () => {
     return most;
   }
 
-  test('of one key that is overwritten a million times is that of a few slabs', () => {
+  test('of one key that is overwritten again and again is that of a few slabs', () => {
     const entries = newEntries();
     let most = 0;
-    for (let number = 0; number < 1_000_000; number++) {
+    for (let number = 0; number < OVERWRITES; number++) {
       setEntry(entries, 'key', number, VALUE, 0, VALUE.length);
       most = Math.max(most, entries.memory.slabBytes);
     }
@@ -263,23 +267,23 @@ describe('the memory of entries', () => {
   });
 
   const overwrites: { name: string; pick: (random: () => number, number: number) => number }[] = [
-    { name: 'at random', pick: (random) => Math.floor(random() * 200_000) },
+    { name: 'at random', pick: (random) => Math.floor(random() * KEYS) },
     {
       name: 'mostly a tenth of them',
-      pick: (random) => Math.floor(random() * (random() < 0.9 ? 20_000 : 200_000)),
+      pick: (random) => Math.floor(random() * (random() < 0.9 ? KEYS / 10 : KEYS)),
     },
-    { name: 'in order', pick: (_, number) => number % 200_000 },
-    { name: 'every tenth', pick: (_, number) => (number * 10) % 200_000 },
+    { name: 'in order', pick: (_, number) => number % KEYS },
+    { name: 'every tenth', pick: (_, number) => (number * 10) % KEYS },
   ];
 
   test.each(overwrites)('stays within its limit when keys are overwritten for long: $name', ({ pick }) => {
     const entries = newEntries();
     const random = seeded(2);
-    fill(entries, 200_000);
+    fill(entries, KEYS);
     const length = () => Math.floor(random() * 200);
     const value = Buffer.alloc(200, 'w');
     expect(
-      excess(entries, 400_000, (number) =>
+      excess(entries, 2 * KEYS, (number) =>
         setEntry(entries, keyName(pick(random, number)), 2, value, 0, length()),
       ),
     ).toBe(0);
@@ -289,7 +293,7 @@ describe('the memory of entries', () => {
     'falls with the keys when they are deleted one by one, %s',
     (order) => {
       const entries = newEntries();
-      const count = 300_000;
+      const count = 1.5 * KEYS;
       fill(entries, count);
       const keys = Array.from({ length: count }, (_, number) => number);
       if (order === 'at random') shuffle(keys, seeded(3));
@@ -318,7 +322,7 @@ describe('the memory of entries', () => {
   test('of a queue that is written at one end and read at the other does not grow', () => {
     const entries = newEntries();
     let most = 0;
-    for (let number = 0; number < 500_000; number++) {
+    for (let number = 0; number < OVERWRITES / 2; number++) {
       setEntry(entries, keyName(number), 1, VALUE, 0, VALUE.length);
       if (number >= 1000) entries.delete(keyName(number - 1000));
       most = Math.max(most, entries.memory.slabBytes);

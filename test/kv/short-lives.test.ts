@@ -9,10 +9,11 @@ import { open, verify } from '../../src/index.js';
 import { openStoreOn } from '../../src/kv/open-store.js';
 import { resolveStoreOptions } from '../../src/kv/options.js';
 import { SimulatedDisk } from '../../src/testing/index.js';
+import { tries } from '../counts.js';
 
 const MIB = 2 ** 20;
 const STAT_BLOCK_BYTES = 512;
-const LIVES = 100;
+const LIVES = tries(40, 100);
 
 let directory: string;
 

@@ -5,6 +5,7 @@
 // any more. One while the next segment was begun left the count of a directory's users up: close() hung, and kept the lock.
 
 import { describe, expect, it } from 'vitest';
+import { tries } from '../counts.js';
 import { jsonOf, runProgram, useDirectory } from '../native/native-tools.js';
 
 const here = useDirectory();
@@ -86,7 +87,7 @@ function outcomeOf(program: string, at: number): Promise<Outcome> {
 }
 
 /** Of a call with more hooks, as many are taken from its whole length. */
-const STOPS_MAX = 12;
+const STOPS_MAX = tries(6, 12);
 
 describe('stopped inside a hook, nothing is lost and nothing hangs after', () => {
   it.each([

@@ -30,6 +30,7 @@ export const VARIANTS = [
     model: 'lock',
     defines: [RENAMED, ...LATE, 'SWEPT', 'MAY_LOCK_OUT'],
     fails: null,
+    isLong: true,
   },
   { name: 'the lock after power cuts', model: 'power-cut', defines: [], fails: null },
   { name: 'before: labels are believed', model: 'lock-by-labels', defines: [], fails: 'owner_count' },

@@ -3,7 +3,9 @@
 
 import { adapterMutants } from './adapter-mutants.js';
 import { backupMutants } from './backup-mutants.js';
+import { checkpointMutants } from './checkpoint-mutants.js';
 import { cliMutants } from './cli-mutants.js';
+import { encodingMutants } from './encoding-mutants.js';
 import { expiryMutants } from './expiry-mutants.js';
 import { feedMutants } from './feed-mutants.js';
 import { followerMutants } from './follower-mutants.js';
@@ -13,14 +15,17 @@ import { journalMutants } from './journal-mutants.js';
 import { langgraphMutants } from './langgraph-mutants.js';
 import { levelMutants } from './level-mutants.js';
 import { lockMutants } from './lock-mutants.js';
+import { memoryMutants } from './memory-mutants.js';
 import { nativeMutants } from './native-mutants.js';
 import { recoveryMutants } from './recovery-mutants.js';
+import { refusalMutants } from './refusal-mutants.js';
+import { spaceMutants } from './space-mutants.js';
 import { stopMutants } from './stop-mutants.js';
 import { storageMutants } from './storage-mutants.js';
-import { storeMutants } from './store-mutants.js';
 import { transactionMutants } from './transaction-mutants.js';
 import { valueMutants } from './value-mutants.js';
 import { watchMutants } from './watch-mutants.js';
+import { writeMutants } from './write-mutants.js';
 
 export interface Edit {
   /** Of the production code, from the root of the project. */
@@ -46,8 +51,13 @@ export const MUTANTS: readonly Mutant[] = [
   ...levelMutants,
   ...lockMutants,
   ...recoveryMutants,
-  ...storeMutants,
+  ...writeMutants,
+  ...checkpointMutants,
+  ...spaceMutants,
+  ...memoryMutants,
+  ...encodingMutants,
   ...backupMutants,
+  ...refusalMutants,
   ...indexMutants,
   ...followerMutants,
   ...feedMutants,

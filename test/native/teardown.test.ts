@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { open } from '../../src/index.js';
+import { tries } from '../counts.js';
 import { type Ended, linesOf, PROJECT, runProgram, useDirectory, whyNoIoUring } from './native-tools.js';
 
 const why = whyNoIoUring();
@@ -30,7 +31,7 @@ const STEPS = [
   'running',
 ] as const;
 /** KEELSON_OCCURRENCES makes more of them. */
-const OCCURRENCES = Number(process.env['KEELSON_OCCURRENCES'] ?? 5);
+const OCCURRENCES = Number(process.env['KEELSON_OCCURRENCES'] ?? tries(3, 5));
 /** Processes that do it at the same time. */
 const HOSTS = 4;
 

@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import type { Storage } from '../../src/storage/index.js';
 import { exploreCrashes } from '../../src/testing/index.js';
 import { Random } from '../../src/testing/random.js';
+import { tries } from '../counts.js';
 import { type OpenedStore, openWithSchema } from '../kv/opened-schema.js';
 import { STORE_DIRECTORY, type StoreFact, StoreLife, TINY_JOURNAL } from './store-workload.js';
 
@@ -37,7 +38,7 @@ function highestBefore(lsn: number, facts: readonly Fact[]): number {
   return records.findLast((each) => each.lsn <= lsn)?.drawn ?? 0;
 }
 
-it.each([1, 2, 3, Date.now() % 1_000_000])(
+it.each([...[1, 2, 3].slice(0, tries(1, 3)), Date.now() % 1_000_000])(
   'ids that were drawn before the last record never come again (seed %i)',
   { timeout: 120_000 },
   async (seed) => {

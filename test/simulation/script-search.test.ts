@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Storage } from '../../src/storage/index.js';
 import type { CrashFailure } from '../../src/testing/index.js';
+import { tries } from '../counts.js';
 import type { Script } from './script.js';
 import { timesMet } from './script-encounters.js';
 import { generateScript } from './script-generator.js';
@@ -81,11 +82,13 @@ describe('scripts from seeds', () => {
   });
 });
 
+const DAMAGE_SEEDS = tries(100, 300);
+
 describe('scripts on a disk that lies', () => {
-  it('give the exact state of a closed store, or an error with a place (300 seeds)', {
+  it(`give the exact state of a closed store, or an error with a place (${DAMAGE_SEEDS} seeds)`, {
     timeout: 120_000,
   }, async () => {
-    for (let seed = 1; seed <= 300; seed += 1) {
+    for (let seed = 1; seed <= DAMAGE_SEEDS; seed += 1) {
       await searchScript(generateScript(seed, { trouble: 'silent' }), { statesMax: 1 });
     }
   });

@@ -11,18 +11,18 @@ import { searchScript } from './script-search.js';
 const STATES_PER_SCRIPT = 160;
 /** KEELSON_SEED runs the same scripts again. */
 const FIRST_SEED = Number(process.env['KEELSON_SEED'] ?? mixSeeds(Date.now(), process.pid));
-const NEW_SCRIPTS = tries(15, 24);
+const NEW_SCRIPTS = tries(8, 24);
 const KINDS: readonly ScriptKind['trouble'][] = ['none', 'fault', 'full'];
 
 /** The same in every run: when one of them fails, the code has changed, and not the luck. */
 const CORPUS: readonly (readonly [seed: number, trouble: ScriptKind['trouble']])[] = Array.from(
-  { length: tries(21, 36) },
+  { length: tries(12, 36) },
   (_, at) => [at + 1, KINDS[at % KINDS.length]!] as const,
 );
 
 /** A script takes a second. One that fails is played again and again, to make it shorter. */
 const TIMEOUT = { timeout: 600_000 };
-const STATES_MIN = tries(5_400, 9_000);
+const STATES_MIN = tries(3_000, 9_000);
 let statesTried = 0;
 
 async function run(seed: number, trouble: ScriptKind['trouble']): Promise<void> {

@@ -37,7 +37,7 @@ const KINDS = [undefined, 'dropped', 'kept', 'reverted'] as const;
 /** Once, or from then on. */
 const COUNTS = [1, Number.MAX_SAFE_INTEGER];
 const STEPS_MAX = 30;
-const STEP = tries(5, 3);
+const STEP = tries(8, 3);
 
 /** False when the script made fewer calls of that kind. */
 async function runCase(seed: number, fault: FaultPlan): Promise<boolean> {
