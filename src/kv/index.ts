@@ -106,6 +106,7 @@ export function open(directory: DirectoryPath, options?: object): Promise<unknow
   return openStore(directory, options);
 }
 
+export type { ClosableIterator } from '../batch-iterator.js';
 export type { DiagnosticMessages } from '../diagnostics.js';
 export {
   isKeelsonError,
@@ -122,6 +123,7 @@ export type {
   IndexStats,
   Namespace,
   NamespaceEncodings,
+  NamespaceOperation,
   NamespaceOptions,
   NamespaceStats,
 } from './collection-interface.js';
@@ -161,6 +163,9 @@ export type {
   IndexedReads,
   IndexesOf,
   IndexFactory,
+  IndexRange,
+  IndexRangeOptions,
+  IndexValueOf,
   NoIndexes,
   UniqueIndex,
 } from './read/index-interface.js';

@@ -1,5 +1,6 @@
 // A namespace of a store: the handle that db.namespace() returns. collection-interface.ts documents it for callers.
 
+import type { ClosableIterator } from '../batch-iterator.js';
 import type { IndexStats, NamespaceStats, Namespace as NamespaceSurface } from './collection-interface.js';
 import { BOUND_NAMES, resolveRange } from './encoding/range.js';
 import type { SecondaryIndex } from './entries/secondary-index.js';
@@ -87,14 +88,12 @@ export class Namespace<K, V>
     return this.#ready;
   }
 
-  changes(options?: NamespaceChangesOptions<K>): AsyncIterableIterator<ChangeGroup<K, V>> {
+  changes(options?: NamespaceChangesOptions<K>): ClosableIterator<ChangeGroup<K, V>> {
     const resolved = resolveNamespaceChangesOptions(options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, resolved.range);
     this.#store.assertOpen();
     assertNotDropped(this.#space);
-    return this.#store.feeds.openOf(this.#space, bounds, resolved) as AsyncIterableIterator<
-      ChangeGroup<K, V>
-    >;
+    return this.#store.feeds.openOf(this.#space, bounds, resolved) as ClosableIterator<ChangeGroup<K, V>>;
   }
 
   stats(): NamespaceStats {

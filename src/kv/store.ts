@@ -2,6 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import type { MessagePort } from 'node:worker_threads';
+import type { ClosableIterator } from '../batch-iterator.js';
 import { tell } from '../diagnostics.js';
 import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
@@ -124,7 +125,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     }
   }
 
-  changes(options?: ChangesOptions): AsyncIterableIterator<ChangeGroup> {
+  changes(options?: ChangesOptions): ClosableIterator<ChangeGroup> {
     const resolved = resolveChangesOptions(options);
     this.#core.assertOpen();
     return this.#core.feeds.open(resolved, EVERYTHING);
@@ -262,12 +263,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   static ownChangesOf<K, V>(
     store: Store<K, V>,
     options: NamespaceChangesOptions<K>,
-  ): AsyncIterableIterator<ChangeGroup<K, V>> {
+  ): ClosableIterator<ChangeGroup<K, V>> {
     const resolved = resolveNamespaceChangesOptions(options);
     const { bounds } = resolveRange(store.codecs.key, 'range', BOUND_NAMES, resolved.range);
     const core = store.#core;
     core.assertOpen();
-    return core.feeds.openOf(core.schema.root, bounds, resolved) as AsyncIterableIterator<ChangeGroup<K, V>>;
+    return core.feeds.openOf(core.schema.root, bounds, resolved) as ClosableIterator<ChangeGroup<K, V>>;
   }
 
   /** Returns the replication of a store that takes writes. It is no method, because stores are in the hands of users. @internal */

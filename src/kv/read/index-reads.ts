@@ -11,13 +11,14 @@ import {
   readPosting,
   resolveValueRange,
   toValueBytes,
+  VALUE_BOUND_NAMES,
+  VALUE_RANGE_NAMES,
   type ValueBytes,
 } from '../encoding/postings.js';
-import { BOUND_NAMES, type KeyRange, RANGE_NAMES, type RangeOptions } from '../encoding/range.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import type { IndexView, SecondaryIndex } from '../entries/secondary-index.js';
 import type { IndexWalk, OrderedKeys, View, Walkable } from '../entries/view.js';
-import type { Index, IndexesOf, UniqueIndex } from './index-interface.js';
+import type { Index, IndexesOf, IndexRange, IndexRangeOptions, UniqueIndex } from './index-interface.js';
 import { type Codecs, iterateWalk } from './reads.js';
 
 type Decode<T> = (bytes: Uint8Array, start: number, end: number) => T;
@@ -109,23 +110,23 @@ export class IndexReads<K, V> implements Index<K, V> {
     this.access = access;
   }
 
-  entries(range?: RangeOptions<TuplePart>): IteratorObject<[TuplePart, K, V], undefined> {
+  entries(range?: IndexRangeOptions<TuplePart>): IteratorObject<[TuplePart, K, V], undefined> {
     return this.#iterate(range, (view, walk) => this.#entryAt(view, walk.key, walk.value));
   }
 
-  keys(range?: RangeOptions<TuplePart>): IteratorObject<K, undefined> {
+  keys(range?: IndexRangeOptions<TuplePart>): IteratorObject<K, undefined> {
     const { key } = this.codecs;
     return this.#iterate(range, (_, walk) => key.fromIndexKey(keyOf(walk.key)));
   }
 
-  values(range?: RangeOptions<TuplePart>): IteratorObject<V, undefined> {
+  values(range?: IndexRangeOptions<TuplePart>): IteratorObject<V, undefined> {
     const { decode } = this.codecs.value;
     return this.#iterate(range, (view, walk) => view.read(keyOf(walk.key), walk.value, decode));
   }
 
-  count(range?: KeyRange<TuplePart>): number {
+  count(range?: IndexRange<TuplePart>): number {
     this.access.assertOpen();
-    const { bounds } = resolveValueRange(BOUND_NAMES, range);
+    const { bounds } = resolveValueRange(VALUE_BOUND_NAMES, range);
     return this.access.view().count(bounds);
   }
 
@@ -156,7 +157,7 @@ export class IndexReads<K, V> implements Index<K, V> {
     project: (view: IndexedWalkable, walk: IndexWalk<EntryId>) => T,
   ): IteratorObject<T, undefined> {
     this.access.assertOpen();
-    const { bounds, reverse, limit, offset } = resolveValueRange(RANGE_NAMES, range);
+    const { bounds, reverse, limit, offset } = resolveValueRange(VALUE_RANGE_NAMES, range);
     const view = this.access.view().view();
     return iterateWalk(view, view.walk(bounds, reverse, limit, offset), project, this.access);
   }

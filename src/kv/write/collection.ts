@@ -1,5 +1,6 @@
 // A collection: the reads, writes and watches of one space. The store and its namespaces are collections.
 
+import type { ClosableIterator } from '../../batch-iterator.js';
 import { misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import { BOUND_NAMES, CLEAR_NAMES, type KeyRange, type RangeWrite, resolveRange } from '../encoding/range.js';
@@ -179,7 +180,7 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     }
   }
 
-  watch(key: K, options?: WatchOptions): AsyncIterableIterator<KeyState<V>> {
+  watch(key: K, options?: WatchOptions): ClosableIterator<KeyState<V>> {
     this.#store.assertOpen();
     const resolved = resolveWatchOptions('watch', options);
     const { key: codec } = this.codecs;
@@ -189,7 +190,7 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     return this.#store.watches.key(this.#usable(), indexKey, () => this.getEntry(ownKey), resolved);
   }
 
-  watchRange(range?: KeyRange<K>, options?: WatchOptions): AsyncIterableIterator<RangeState<K, V>> {
+  watchRange(range?: KeyRange<K>, options?: WatchOptions): ClosableIterator<RangeState<K, V>> {
     this.#store.assertOpen();
     const resolved = resolveWatchOptions('watchRange', options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
