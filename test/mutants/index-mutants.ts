@@ -21,6 +21,27 @@ function mutant(
 
 export const indexMutants: readonly Mutant[] = [
   mutant(
+    'equals of an index has the whole index',
+    'src/kv/encoding/postings.ts',
+    'if (equals === undefined) return',
+    'if (equals !== null) return',
+    INDEXES,
+  ),
+  mutant(
+    'equals of an index is taken beside other bounds',
+    'src/kv/encoding/postings.ts',
+    'if (range.bounds.low !== undefined || range.bounds.high !== undefined)',
+    'if (Number.isNaN(range.limit))',
+    INDEXES,
+  ),
+  mutant(
+    'the error of a double names the key of the write as the holder',
+    'src/kv/write/uniqueness.ts',
+    'return uniqueError(space, index, what, one, other);',
+    'return uniqueError(space, index, what, other, one);',
+    INDEXES,
+  ),
+  mutant(
     'a transaction reads the postings of what it has cleared',
     'src/kv/read/index-overlay.ts',
     'for (const key of keys) this.write(key, DELETED_ID);',
