@@ -1,6 +1,7 @@
 // The store: the object that open() returns. store-core.ts decides who may read and write.
 
 import { EventEmitter } from 'node:events';
+import { type InspectOptions, inspect } from 'node:util';
 import type { MessagePort } from 'node:worker_threads';
 import type { ClosableIterator } from '../batch-iterator.js';
 import { tell } from '../diagnostics.js';
@@ -19,6 +20,7 @@ import type { Following } from './following.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
 import type { Codecs } from './read/reads.js';
+import { shown } from './read/shown.js';
 import { Snapshot } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
 import { Replication } from './replication.js';
@@ -229,6 +231,19 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const facts = {
+      directory: () => this.directory,
+      entries: () => {
+        this.#core.assertOpen();
+        return this.#core.schema.root.entries.size;
+      },
+      lastLsn: () => this.lastLsn,
+      poisoned: () => this.poisoned?.code,
+    };
+    return shown('Keelson', facts, options);
   }
 
   /** Returns the part of a read-only store that follows its owner. It is no method, because stores are in the hands of users. @internal */

@@ -34,6 +34,28 @@ const LOST_SPACES = 'src/kv/repair/lost-spaces.ts';
 
 const writes: readonly Mutant[] = [
   {
+    name: 'console.log() of a closed store throws',
+    edits: [
+      {
+        file: 'src/kv/read/shown.ts',
+        find: '} catch (error) {\n',
+        replace: '} catch (error) {\n      if (fact !== undefined) throw error;\n',
+      },
+    ],
+    tests: ['test/kv/shown.test.ts'],
+  },
+  {
+    name: 'console.log() of a dropped namespace shows entries',
+    edits: [
+      {
+        file: 'src/kv/namespace.ts',
+        find: '        assertNotDropped(this.#space);\n        return this.#space.entries.size;',
+        replace: '        return this.#space.entries.size;',
+      },
+    ],
+    tests: ['test/kv/shown.test.ts'],
+  },
+  {
     name: 'a put is visible before the journal has accepted it',
     edits: [
       {

@@ -1,6 +1,7 @@
 // The reads of secondary indexes, over a view of an index and of the entries beneath it. index-interface.ts documents them
 // for callers.
 
+import { type InspectOptions, inspect } from 'node:util';
 import { misuse } from '../../errors.js';
 import type { TuplePart } from '../encoding/encoding-types.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -20,6 +21,7 @@ import type { IndexView, SecondaryIndex } from '../entries/secondary-index.js';
 import type { IndexWalk, OrderedKeys, View, Walkable } from '../entries/view.js';
 import type { Index, IndexesOf, IndexRange, IndexRangeOptions, UniqueIndex } from './index-interface.js';
 import { type Codecs, iterateWalk } from './reads.js';
+import { shown } from './shown.js';
 
 type Decode<T> = (bytes: Uint8Array, start: number, end: number) => T;
 
@@ -104,8 +106,10 @@ export class IndexOverEntries extends WalkOverEntries implements IndexedView {
 export class IndexReads<K, V> implements Index<K, V> {
   protected readonly codecs: Codecs<K, V>;
   protected readonly access: IndexAccess;
+  readonly #name: string;
 
-  constructor(codecs: Codecs<K, V>, access: IndexAccess) {
+  constructor(name: string, codecs: Codecs<K, V>, access: IndexAccess) {
+    this.#name = name;
     this.codecs = codecs;
     this.access = access;
   }
@@ -142,6 +146,11 @@ export class IndexReads<K, V> implements Index<K, V> {
     const view = this.access.view();
     const found = view.nth(at < 0 ? view.size + at : at);
     return found === undefined ? undefined : this.#entryAt(view, ...found);
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const isUnique = this instanceof UniqueIndexReads;
+    return shown(isUnique ? 'UniqueIndex' : 'Index', { name: () => this.#name }, options);
   }
 
   #entryAt(view: IndexedWalkable, posting: Posting, id: EntryId): [TuplePart, K, V] {
@@ -193,7 +202,7 @@ export function readsByName<K, V, I>(
   const byName: { [name: string]: IndexReads<K, V> } = Object.create(null);
   for (const index of indexes) {
     const Reads = index.isUnique ? UniqueIndexReads : IndexReads;
-    byName[index.name] = new Reads<K, V>(codecs, accessOf(index));
+    byName[index.name] = new Reads<K, V>(index.name, codecs, accessOf(index));
   }
   return Object.freeze(byName) as unknown as IndexesOf<K, V, I>;
 }

@@ -1,6 +1,6 @@
 // The tx of a transaction: what its function reads and writes with. transaction-interface.ts documents it for callers.
 
-import { types } from 'node:util';
+import { type InspectOptions, inspect, types } from 'node:util';
 import { misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
@@ -10,6 +10,7 @@ import type { IndexesOf, NoIndexes } from '../read/index-interface.js';
 import { readsByName } from '../read/index-reads.js';
 import type { ReadAccess } from '../read/raw-reads.js';
 import { type Codecs, SpaceReads } from '../read/reads.js';
+import { shown } from '../read/shown.js';
 import type { Attempt, Part } from './attempt.js';
 import type { Place, PlaceOf } from './batch.js';
 import { EXPIRY_NAMES, FOR_NEVER, type GivenExpiry, resolveExpiry } from './expiry-options.js';
@@ -83,6 +84,11 @@ export class SpaceTransaction<K, V, I = NoIndexes> extends SpaceReads<K, V> {
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
     this.#attempt.clear(this.#part, this.#space, bounds);
   }
+
+  // The number of entries is not shown, because a transaction would depend on what it has shown.
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return shown('TransactionNamespace', { name: () => this.#space.name }, options);
+  }
 }
 
 /** The tx of a transaction, or of a nested part. */
@@ -115,6 +121,11 @@ export class Transaction<K, V> extends SpaceTransaction<K, V> {
   in<NK, NV, I>(namespace: unknown): SpaceTransaction<NK, NV, I> {
     this.#attempt.assertReadable(this.#part);
     return new SpaceTransaction<NK, NV, I>(this.#attempt, this.#part, this.#placeOf('namespace', namespace));
+  }
+
+  override [inspect.custom](_depth: number, options: InspectOptions): string {
+    const facts = { attempt: () => this.attempt, phase: () => this.#attempt.phase, lsn: () => this.lsn };
+    return shown('Transaction', facts, options);
   }
 
   nested<T>(fn: (tx: Transaction<K, V>) => T): T {
