@@ -224,7 +224,10 @@ describe('what is no tuple key', () => {
     expect(resolveKeyEncoding('o', { name: 'tuple' })).toBe(tupleKeyCodec);
     expect(resolveKeyEncoding('o', 'tuple')).toBe(tupleKeyCodec);
     const expected = "o: expected one of 'utf8', 'bytes', 'tuple'";
-    expect(() => resolveKeyEncoding('o', tuple)).toThrow(new TypeError(`${expected}, got a function`));
+    const call = 'Call it, as in tuple() or msgpack()';
+    expect(() => resolveKeyEncoding('o', tuple)).toThrow(
+      new TypeError(`${expected}, got a function. ${call}`),
+    );
     expect(() => resolveKeyEncoding('o', { name: 'utf8' })).toThrow(
       new TypeError(`${expected}, got an object`),
     );

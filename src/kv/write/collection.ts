@@ -76,10 +76,11 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
 
   put(key: K, value: V, options?: PutOptions): Promise<Lsn> {
     const writer = this.#store.writable();
+    // First of all, because a wrong key, as in tx.put(namespace, key, value), makes the other arguments wrong as well.
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     const durability = resolveDurability(options, PUT_OPTIONS);
     const ifVersion = resolveIfVersion(options);
     const expiry = options === undefined ? null : resolveExpiry('options', options);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     const now = expiry === null ? NO_TIME : this.#store.now();
     const space = this.#usable();
     const writes = writer.path.take();
@@ -99,9 +100,9 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
 
   delete(key: K, options?: ConditionalOptions): Promise<Lsn> {
     const writer = this.#store.writable();
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     const durability = resolveDurability(options, CONDITIONAL_OPTIONS);
     const ifVersion = resolveIfVersion(options);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     const space = this.#usable();
     const writes = writer.path.take();
     try {
@@ -115,11 +116,12 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
 
   touch(key: K, options: TouchOptions): Promise<Lsn> {
     const writer = this.#store.writable();
-    if (typeof options !== 'object' || options === null) throw misuse('expiry', 'an object', options);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    if (typeof options !== 'object' || options === null)
+      throw misuse('expiry', 'an object with ttl or expiresAt', options);
     const durability = resolveDurability(options, TOUCH_OPTIONS);
     const expiry = resolveExpiry('expiry', options);
     if (expiry === null) throw misuse('expiry', 'ttl or expiresAt', options, FOR_NEVER);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     const now = this.#store.now();
     const space = this.#usable();
     const writes = writer.path.take();

@@ -58,25 +58,27 @@ export class SpaceTransaction<K, V, I = NoIndexes> extends SpaceReads<K, V> {
     }));
   }
 
+  // A wrong key comes first: tx.put(namespace, key, value) makes the other arguments wrong as well.
   put(key: K, value: V, options?: unknown): void {
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     const expiry = options === undefined ? null : resolveOwnExpiry('options', options);
     this.#attempt.assertWritable(this.#part);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     this.#attempt.put(this.#part, this.#space, this.codecs, indexKey, value, expiry);
   }
 
   touch(key: K, options: unknown): void {
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     const expiry = resolveOwnExpiry('expiry', options);
     if (expiry === null) throw misuse('expiry', 'ttl or expiresAt', options, FOR_NEVER);
     this.#attempt.assertWritable(this.#part);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     this.#attempt.touch(this.#part, this.#space, indexKey, expiry);
   }
 
   delete(key: K, options?: unknown): void {
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     if (options !== undefined) throw noOptions(options);
     this.#attempt.assertWritable(this.#part);
-    this.#attempt.delete(this.#part, this.#space, this.codecs.key.toIndexKey('key', key));
+    this.#attempt.delete(this.#part, this.#space, indexKey);
   }
 
   clear(range?: KeyRange<K>): void {
