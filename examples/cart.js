@@ -95,7 +95,7 @@ export class Projection {
         if (!isKeelsonError(error, 'KEELSON_HISTORY_GONE')) throw error;
       } finally {
         snapshot.close();
-        await feed.return?.();
+        await feed.return();
       }
     }
   }

@@ -1,8 +1,25 @@
 // BatchIterator iterates over items that come in batches. An item that is at hand costs one promise, and the event loop
 // still gets its turns. Imports only leaves.
 
+import './platform-types.js';
 import { onAbort } from './abort-listeners.js';
 import type { FairTurns } from './fair-turns.js';
+
+/**
+ * An asynchronous iterator that has return(). Leaving a `for await` loop ends it, and so does the end of an `await using`
+ * block. When you step it by hand, end it with return().
+ *
+ * @example
+ * const feed: ClosableIterator<ChangeGroup> = db.changes();
+ * const first: ChangeGroup | undefined = (await feed.next()).value;
+ * await feed.return();
+ */
+export interface ClosableIterator<T> extends AsyncIterableIterator<T, undefined> {
+  /** Ends the iteration, also while a call of next() waits: that call resolves, too. */
+  return(value?: undefined): Promise<IteratorResult<T, undefined>>;
+  /** Ends the iteration as return() does. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
 
 /** A source of items that come in batches. */
 export interface BatchSource<T> {
@@ -17,14 +34,16 @@ export interface BatchSource<T> {
   close(): void;
 }
 
+type Step<T> = IteratorResult<T, undefined>;
+
 /** Iterates over the items of a source. Calls of next() that overlap get their items in order. */
-export class BatchIterator<T> implements AsyncIterableIterator<T> {
+export class BatchIterator<T> implements ClosableIterator<T> {
   readonly #source: BatchSource<T>;
   readonly #turns: FairTurns;
   readonly #endListening: () => void;
   #isDone = false;
   /** The last call of next() that has not got its item at once, until it is settled. */
-  #waiting: Promise<IteratorResult<T>> | null = null;
+  #waiting: Promise<Step<T>> | null = null;
 
   constructor(source: BatchSource<T>, turns: FairTurns, signal: AbortSignal | undefined) {
     this.#source = source;
@@ -33,19 +52,18 @@ export class BatchIterator<T> implements AsyncIterableIterator<T> {
     if (signal !== undefined) this.#endListening = onAbort(signal, () => this.#end());
   }
 
-  next(): Promise<IteratorResult<T>> {
+  next(): Promise<Step<T>> {
     const waiting = this.#waiting;
     if (waiting !== null) return this.#wait(waiting.then(this.#step, this.#step));
     return this.#step();
   }
 
-  /** Ends the iteration, also while a call of next() waits: that call resolves, too. */
-  return(): Promise<IteratorResult<T>> {
+  return(): Promise<Step<T>> {
     this.#end();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  throw(error: unknown): Promise<IteratorResult<T>> {
+  throw(error: unknown): Promise<Step<T>> {
     this.#end();
     return Promise.reject(error);
   }
@@ -59,7 +77,7 @@ export class BatchIterator<T> implements AsyncIterableIterator<T> {
     this.#end();
   }
 
-  readonly #step = (): Promise<IteratorResult<T>> => {
+  readonly #step = (): Promise<Step<T>> => {
     if (this.#isDone) return Promise.resolve({ done: true, value: undefined });
     let item: T | undefined;
     try {
@@ -72,7 +90,7 @@ export class BatchIterator<T> implements AsyncIterableIterator<T> {
     return this.#wait(this.#stepLater());
   };
 
-  async #stepLater(): Promise<IteratorResult<T>> {
+  async #stepLater(): Promise<Step<T>> {
     try {
       while (await this.#source.more()) {
         if (this.#isDone) break;
@@ -90,7 +108,7 @@ export class BatchIterator<T> implements AsyncIterableIterator<T> {
     return { done: true, value: undefined };
   }
 
-  #wait(step: Promise<IteratorResult<T>>): Promise<IteratorResult<T>> {
+  #wait(step: Promise<Step<T>>): Promise<Step<T>> {
     this.#waiting = step;
     const settled = () => {
       if (this.#waiting === step) this.#waiting = null;

@@ -115,6 +115,10 @@ export interface KeelsonErrorFacts {
   readonly index?: string;
   /** Key of the entry that the error concerns, as callers see keys. */
   readonly key?: unknown;
+  /** Index value that two entries would have, or have. */
+  readonly value?: unknown;
+  /** Key of the entry that has the index value already. */
+  readonly holder?: unknown;
   /** Number of attempts that a transaction made. */
   readonly attempts?: number;
   /** The lowest LSN from which changes can still be read. */

@@ -59,6 +59,8 @@ export interface ErrorReport {
 }
 
 const WAIT = 'Close it there first, or give --wait SECONDS to wait for that; reading works meanwhile';
+const WAIT_LONGER =
+  'Close it there, or give a greater --wait; `keelson backup DIR OUT` makes a copy meanwhile, and reading works';
 const COPY_FIRST = 'Close it there first, or examine a copy, which `keelson backup DIR OUT` makes meanwhile';
 /** The commands that need a store that nobody has open, and do not wait for that. */
 const EXAMINING = ['verify', 'salvage'];
@@ -67,7 +69,8 @@ function nextOf(error: KeelsonError, command: string): string {
   if (error.code !== 'KEELSON_LOCKED') return NEXT_STEPS[error.code] ?? nextStepOf(error);
   // Nobody can close a store whose owner is not known.
   if (/from here|lock file was removed/.test(error.message)) return nextStepOf(error);
-  return EXAMINING.includes(command) ? COPY_FIRST : WAIT;
+  if (EXAMINING.includes(command)) return COPY_FIRST;
+  return /still after a wait/.test(error.message) ? WAIT_LONGER : WAIT;
 }
 
 /** Returns the report of whatever a command has thrown. */

@@ -2,6 +2,8 @@
 
 import '../node-version.js';
 
+export type { ClosableIterator } from '../batch-iterator.js';
+
 export {
   isKeelsonError,
   KEELSON_ERROR_CODES,

@@ -1,5 +1,6 @@
 // The interface of an open journal that "keelson/journal" exports.
 
+import type { ClosableIterator } from '../batch-iterator.js';
 import '../platform-types.js';
 import type { KeelsonError } from '../errors.js';
 import type { CommitPipelineStats } from './commit/commit-pipeline.js';
@@ -158,7 +159,7 @@ export interface Journal {
    * @example
    * for await (const { lsn, record } of journal.read({ from: 0 })) console.log(lsn, record.length);
    */
-  read(range?: ReadRange): AsyncIterableIterator<JournalRecord>;
+  read(range?: ReadRange): AsyncIterableIterator<JournalRecord, undefined>;
 
   /**
    * Iterates over copies of the durable records above `from`, and then over each later record when it is
@@ -172,7 +173,7 @@ export interface Journal {
    * @example
    * for await (const { record } of journal.follow({ from: journal.syncedLsn })) send(record);
    */
-  follow(options: FollowOptions): AsyncIterableIterator<JournalRecord>;
+  follow(options: FollowOptions): ClosableIterator<JournalRecord>;
 
   /**
    * Removes the segments that hold only records up to `lsn`, oldest first. The newest segment stays, and so

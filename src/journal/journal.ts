@@ -1,6 +1,7 @@
 // The journal: it connects the commit pipeline, the segments that are held, and the iterations over records.
 
 import { types } from 'node:util';
+import type { ClosableIterator } from '../batch-iterator.js';
 import { CommitGuard } from '../commit-guard.js';
 import { isHeard, tell } from '../diagnostics.js';
 import { isKeelsonError, KeelsonError, misuse } from '../errors.js';
@@ -226,7 +227,7 @@ export class Journal implements JournalSurface, LocalLog {
     return this.#whenDurable(lsn, lsn);
   }
 
-  read(range: ReadRange = {}): AsyncIterableIterator<JournalRecord> {
+  read(range: ReadRange = {}): AsyncIterableIterator<JournalRecord, undefined> {
     this.#assertOpen();
     checkNames('read', range, ['from', 'to']);
     const { from, to } = range;
@@ -235,7 +236,7 @@ export class Journal implements JournalSurface, LocalLog {
     return this.#iterations.read(fromLsn, toLsn);
   }
 
-  follow(options: FollowOptions): AsyncIterableIterator<JournalRecord> {
+  follow(options: FollowOptions): ClosableIterator<JournalRecord> {
     this.#assertOpen();
     checkNames('follow', options, ['from', 'signal']);
     const { from, signal } = options;

@@ -1,6 +1,7 @@
 // The public interfaces of collections: the store itself and its namespaces. The classes are in collection.ts and
 // namespace.ts.
 
+import type { ClosableIterator } from '../batch-iterator.js';
 import type { Lsn } from '../journal/index.js';
 import type { KeyOf, ValueOf } from './encoding/encoding-types.js';
 import type { KeyRange, RangeWrite } from './encoding/range.js';
@@ -16,7 +17,8 @@ import type { ConditionalOptions, PutOptions, TouchOptions, WriteOptions } from 
 /**
  * An operation of a batch. With `namespace`, it is one in that namespace of the same store. Without, it is one of the
  * collection whose batch() is called. So a batch that spans the store itself and a namespace is one of the store.
- * The compiler does not check the key and the value of an operation that has a `namespace`.
+ * In an array of this type, the compiler does not check the key and the value of an operation that has a `namespace`. In the
+ * array that a call of batch() is given, it does.
  *
  * @example
  * const operations: BatchOperation<string, number>[] = [
@@ -28,6 +30,23 @@ export type BatchOperation<K = string, V = unknown> =
   | Operation<K, V>
   // biome-ignore lint/suspicious/noExplicitAny: the namespace decides which keys and values are right.
   | (Operation<any, any> & { readonly namespace: Namespace<any, any, any> });
+
+/**
+ * An operation of a batch in the namespace `N`: with keys and values of its types.
+ *
+ * @example
+ * const done: NamespaceOperation<typeof jobs> = { type: 'delete', namespace: jobs, key: 'job-12' };
+ */
+export type NamespaceOperation<N> = { readonly namespace: N } & (N extends Namespace<
+  infer K,
+  infer V,
+  infer _
+>
+  ? Operation<K, V>
+  : never);
+
+/** An operation of a batch in the collection whose batch() is called. */
+type OwnOperation<K, V> = Operation<K, V> & { readonly namespace?: undefined };
 
 /**
  * The reads and writes of a store. A write is visible when its call returns. Its promise resolves with the LSN of the
@@ -109,7 +128,10 @@ export interface Collection<K, V> extends Reads<K, V> {
    *   { type: 'put', namespace: payments, key: 'p-7', value: { from: 'ann', amount: 10 } },
    * ]);
    */
-  batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<Lsn>;
+  batch<N extends readonly unknown[]>(
+    operations: readonly [...{ [At in keyof N]: OwnOperation<K, V> | NamespaceOperation<N[At]> }],
+    options?: WriteOptions,
+  ): Promise<Lsn>;
 
   /**
    * Deletes all keys in a range as one write. The deletion is visible when the call returns, and durable when the promise
@@ -145,7 +167,7 @@ export interface Collection<K, V> extends Reads<K, V> {
    * @example
    * for await (const { entry } of db.watch('config')) apply(entry?.value ?? defaults);
    */
-  watch(key: K, options?: WatchOptions): AsyncIterableIterator<KeyState<V>>;
+  watch(key: K, options?: WatchOptions): ClosableIterator<KeyState<V>>;
 
   /**
    * Iterates over the states of a range: first the present one, and then another whenever keys have come, gone or changed. A
@@ -162,7 +184,7 @@ export interface Collection<K, V> extends Reads<K, V> {
    * @example
    * for await (const state of db.watchRange({ prefix: 'room:7:' })) show([...state.entries({ reverse: true, limit: 10 })]);
    */
-  watchRange(range?: KeyRange<K>, options?: WatchOptions): AsyncIterableIterator<RangeState<K, V>>;
+  watchRange(range?: KeyRange<K>, options?: WatchOptions): ClosableIterator<RangeState<K, V>>;
 }
 
 /**
@@ -270,7 +292,7 @@ export interface Namespace<K = string, V = unknown, I = NoIndexes>
    *   await apply(changes, lsn);
    * }
    */
-  changes(options?: NamespaceChangesOptions<K>): AsyncIterableIterator<ChangeGroup<K, V>>;
+  changes(options?: NamespaceChangesOptions<K>): ClosableIterator<ChangeGroup<K, V>>;
 
   /**
    * Returns figures of the namespace as of now.

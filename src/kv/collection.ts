@@ -1,5 +1,6 @@
 // A collection: the reads, writes and watches of one space. The store and its namespaces are collections.
 
+import type { ClosableIterator } from '../batch-iterator.js';
 import { misuse } from '../errors.js';
 import type { Lsn } from '../journal/index.js';
 import { BOUND_NAMES, CLEAR_NAMES, type KeyRange, type RangeWrite, resolveRange } from './encoding/range.js';
@@ -75,10 +76,11 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
 
   put(key: K, value: V, options?: PutOptions): Promise<Lsn> {
     const writer = this.#store.writable();
+    // First of all, because a wrong key, as in tx.put(namespace, key, value), makes the other arguments wrong as well.
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     const durability = resolveDurability(options, PUT_OPTIONS);
     const ifVersion = resolveIfVersion(options);
     const expiry = options === undefined ? null : resolveExpiry('options', options);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     const now = expiry === null ? NO_TIME : this.#store.now();
     const space = this.#usable();
     const writes = writer.path.take();
@@ -98,9 +100,9 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
 
   delete(key: K, options?: ConditionalOptions): Promise<Lsn> {
     const writer = this.#store.writable();
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     const durability = resolveDurability(options, CONDITIONAL_OPTIONS);
     const ifVersion = resolveIfVersion(options);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     const space = this.#usable();
     const writes = writer.path.take();
     try {
@@ -114,11 +116,12 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
 
   touch(key: K, options: TouchOptions): Promise<Lsn> {
     const writer = this.#store.writable();
-    if (typeof options !== 'object' || options === null) throw misuse('expiry', 'an object', options);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+    if (typeof options !== 'object' || options === null)
+      throw misuse('expiry', 'an object with ttl or expiresAt', options);
     const durability = resolveDurability(options, TOUCH_OPTIONS);
     const expiry = resolveExpiry('expiry', options);
     if (expiry === null) throw misuse('expiry', 'ttl or expiresAt', options, FOR_NEVER);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     const now = this.#store.now();
     const space = this.#usable();
     const writes = writer.path.take();
@@ -179,7 +182,7 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     }
   }
 
-  watch(key: K, options?: WatchOptions): AsyncIterableIterator<KeyState<V>> {
+  watch(key: K, options?: WatchOptions): ClosableIterator<KeyState<V>> {
     this.#store.assertOpen();
     const resolved = resolveWatchOptions('watch', options);
     const { key: codec } = this.codecs;
@@ -189,7 +192,7 @@ export class SpaceCollection<K, V> extends SpaceReads<K, V> {
     return this.#store.watches.key(this.#usable(), indexKey, () => this.getEntry(ownKey), resolved);
   }
 
-  watchRange(range?: KeyRange<K>, options?: WatchOptions): AsyncIterableIterator<RangeState<K, V>> {
+  watchRange(range?: KeyRange<K>, options?: WatchOptions): ClosableIterator<RangeState<K, V>> {
     this.#store.assertOpen();
     const resolved = resolveWatchOptions('watchRange', options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);

@@ -110,6 +110,7 @@ export function open(directory: DirectoryPath, options?: object): Promise<unknow
   return openStore(directory, options);
 }
 
+export type { ClosableIterator } from '../batch-iterator.js';
 export type { DiagnosticMessages } from '../diagnostics.js';
 export {
   isKeelsonError,
@@ -126,6 +127,7 @@ export type {
   IndexStats,
   Namespace,
   NamespaceEncodings,
+  NamespaceOperation,
   NamespaceOptions,
   NamespaceStats,
 } from './collection-interface.js';
@@ -165,6 +167,9 @@ export type {
   IndexedReads,
   IndexesOf,
   IndexFactory,
+  IndexRange,
+  IndexRangeOptions,
+  IndexValueOf,
   NoIndexes,
   UniqueIndex,
 } from './read/index-interface.js';

@@ -1,5 +1,7 @@
 // A namespace of a store: the handle that db.namespace() returns. collection-interface.ts documents it for callers.
 
+import { type InspectOptions, inspect } from 'node:util';
+import type { ClosableIterator } from '../batch-iterator.js';
 import { type CollectionStore, SpaceCollection } from './collection.js';
 import type { IndexStats, NamespaceStats, Namespace as NamespaceSurface } from './collection-interface.js';
 import { BOUND_NAMES, resolveRange } from './encoding/range.js';
@@ -11,6 +13,7 @@ import { resolveNamespaceChangesOptions } from './feed/changes-options.js';
 import type { IndexDefinitions, IndexesOf } from './read/index-interface.js';
 import { type IndexAccess, type IndexedView, IndexOverEntries, readsByName } from './read/index-reads.js';
 import type { Codecs } from './read/reads.js';
+import { shown } from './read/shown.js';
 import { assertNotDropped } from './write/conditions.js';
 import type { PostingMaker } from './write/index-postings.js';
 
@@ -87,14 +90,12 @@ export class Namespace<K, V>
     return this.#ready;
   }
 
-  changes(options?: NamespaceChangesOptions<K>): AsyncIterableIterator<ChangeGroup<K, V>> {
+  changes(options?: NamespaceChangesOptions<K>): ClosableIterator<ChangeGroup<K, V>> {
     const resolved = resolveNamespaceChangesOptions(options);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, resolved.range);
     this.#store.assertOpen();
     assertNotDropped(this.#space);
-    return this.#store.feeds.openOf(this.#space, bounds, resolved) as AsyncIterableIterator<
-      ChangeGroup<K, V>
-    >;
+    return this.#store.feeds.openOf(this.#space, bounds, resolved) as ClosableIterator<ChangeGroup<K, V>>;
   }
 
   stats(): NamespaceStats {
@@ -106,6 +107,19 @@ export class Namespace<K, V>
     const memoryBytes = slabBytes + hashIndexBytes + handleBytes + deadlineBytes;
     const { size, expiringCount: expiring } = entries;
     return { entries: size, expiring, lastLsn, memoryBytes, indexes: statsOf(indexes?.list ?? []) };
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const facts = {
+      name: () => this.name,
+      entries: () => {
+        this.#store.assertOpen();
+        assertNotDropped(this.#space);
+        return this.#space.entries.size;
+      },
+      indexes: () => this.#space.indexes?.list.map(({ name }) => name),
+    };
+    return shown('Namespace', facts, options);
   }
 
   /** Notes that indexes were declared. `done` is the promise of their build. @internal */

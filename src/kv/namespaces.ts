@@ -23,6 +23,12 @@ const NAME_BYTES_MAX = 255;
 const ROOT_STEP =
   'For the entries of the store itself, leave the namespace out in db.batch(), and use the transaction or the snapshot as it is';
 
+const NAME_STEP = 'Give the name first, and then the options: db.namespace(name, options)';
+
+/** The next step for an encoding, or a function of indexes, in the place of the options. */
+const OPTIONS_STEP =
+  'Say what it is for: { keyEncoding: tuple() }, { valueEncoding: msgpack() } or { indexes: (index) => ({}) }';
+
 /** The options of a namespace. */
 const OPTION_NAMES = ['keyEncoding', 'valueEncoding', 'indexes'] as const;
 
@@ -65,6 +71,7 @@ export class Namespaces {
       valueEncoding?: unknown;
       indexes?: unknown;
     };
+    if (isMisplaced(given)) throw misuse('namespace options', 'an object', given, OPTIONS_STEP);
     checkNames('namespace', given, OPTION_NAMES);
     // Options may be foreign code, which may ask for the same name. So they are read before the name is looked up.
     const givenKey = this.#givenKeyCodec(given.keyEncoding);
@@ -206,9 +213,21 @@ export class Namespaces {
   }
 }
 
+/** Returns true for an encoding, or a function of indexes, in the place of the options. */
+function isMisplaced(given: unknown): boolean {
+  if (typeof given === 'string' || typeof given === 'function') return true;
+  return isObject(given) && Object.hasOwn(given, 'name');
+}
+
+function isObject(given: unknown): given is object {
+  return typeof given === 'object' && given !== null;
+}
+
 function checkNamespaceName(name: unknown): asserts name is string {
   const expected = `a string of 1 to ${NAME_BYTES_MAX} bytes`;
-  if (typeof name !== 'string' || name === '') throw misuse('name', expected, name);
+  if (typeof name !== 'string' || name === '') {
+    throw misuse('name', expected, name, isObject(name) ? NAME_STEP : undefined);
+  }
   if (!name.isWellFormed()) throw misuse('name', 'a string without lone surrogates', name, WELL_FORMED);
   if (Buffer.byteLength(name) > NAME_BYTES_MAX) throw misuse('name', expected, name);
 }

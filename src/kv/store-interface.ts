@@ -1,6 +1,7 @@
 // The public interfaces of an open store and a snapshot. The classes in store.ts and read/snapshot.ts implement them.
 // Callers get interfaces, because editors show the docstring of a member where it is declared.
 
+import type { ClosableIterator } from '../batch-iterator.js';
 import '../platform-types.js';
 import type { KeelsonError } from '../errors.js';
 import type { DirectoryPath, JournalStats, Lsn } from '../journal/index.js';
@@ -265,7 +266,7 @@ export interface Store<K = string, V = unknown> extends Collection<K, V> {
    *   await search.apply(changes, { id: db.id, lsn });
    * }
    */
-  changes(options?: ChangesOptions): AsyncIterableIterator<ChangeGroup>;
+  changes(options?: ChangesOptions): ClosableIterator<ChangeGroup>;
 
   /**
    * Removes all entries that have expired by now, in the store and all namespaces. Nobody sees them anyway, and the store

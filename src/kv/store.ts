@@ -1,7 +1,9 @@
 // The store: the object that open() returns. store-core.ts decides who may read and write.
 
 import { EventEmitter } from 'node:events';
+import { type InspectOptions, inspect } from 'node:util';
 import type { MessagePort } from 'node:worker_threads';
+import type { ClosableIterator } from '../batch-iterator.js';
 import { tell } from '../diagnostics.js';
 import { KeelsonError, misuse } from '../errors.js';
 import type { DirectoryPath, Lsn } from '../journal/index.js';
@@ -18,6 +20,7 @@ import { resolveChangesOptions, resolveNamespaceChangesOptions } from './feed/ch
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { Namespace } from './namespace.js';
 import type { Codecs } from './read/reads.js';
+import { shown } from './read/shown.js';
 import { Snapshot } from './read/snapshot.js';
 import type { StoreRecovery } from './recovery-report.js';
 import type { Following } from './replay/following.js';
@@ -124,7 +127,7 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     }
   }
 
-  changes(options?: ChangesOptions): AsyncIterableIterator<ChangeGroup> {
+  changes(options?: ChangesOptions): ClosableIterator<ChangeGroup> {
     const resolved = resolveChangesOptions(options);
     this.#core.assertOpen();
     return this.#core.feeds.open(resolved, EVERYTHING);
@@ -234,6 +237,19 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
     return this.close();
   }
 
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const facts = {
+      directory: () => this.directory,
+      entries: () => {
+        this.#core.assertOpen();
+        return this.#core.schema.root.entries.size;
+      },
+      lastLsn: () => this.lastLsn,
+      poisoned: () => this.poisoned?.code,
+    };
+    return shown('Keelson', facts, options);
+  }
+
   /** Returns the part of a read-only store that follows its owner. It is no method, because stores are in the hands of users. @internal */
   static followingOf(store: Store<unknown, unknown>): Following {
     return store.#core.following!;
@@ -277,12 +293,12 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
   static ownChangesOf<K, V>(
     store: Store<K, V>,
     options: NamespaceChangesOptions<K>,
-  ): AsyncIterableIterator<ChangeGroup<K, V>> {
+  ): ClosableIterator<ChangeGroup<K, V>> {
     const resolved = resolveNamespaceChangesOptions(options);
     const { bounds } = resolveRange(store.codecs.key, 'range', BOUND_NAMES, resolved.range);
     const core = store.#core;
     core.assertOpen();
-    return core.feeds.openOf(core.schema.root, bounds, resolved) as AsyncIterableIterator<ChangeGroup<K, V>>;
+    return core.feeds.openOf(core.schema.root, bounds, resolved) as ClosableIterator<ChangeGroup<K, V>>;
   }
 
   /** Returns the replication of a store that takes writes. It is no method, because stores are in the hands of users. @internal */

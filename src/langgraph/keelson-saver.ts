@@ -40,6 +40,7 @@ import {
   type Tables,
   tablesIn,
   tablesOf,
+  type ValueKey,
   type WriteKey,
   type WriteRow,
 } from './tables.js';
@@ -217,7 +218,7 @@ export class KeelsonSaver extends BaseCheckpointSaver {
       ...Array.from(encoded, ([channel, value]) => ({
         type: 'put' as const,
         namespace: tables.values,
-        key: [threadId, namespace, channel, versionOf(checkpoint, channel), id],
+        key: [threadId, namespace, channel, versionOf(checkpoint, channel), id] satisfies ValueKey,
         value,
       })),
       { type: 'put', key, value: row },

@@ -111,6 +111,10 @@ describe('beside a live owner', () => {
     expect(refused.err).toMatch(
       new RegExp(`^KEELSON_LOCKED: .*process ${process.pid} has it open.*--wait.*\n$`),
     );
+    const waited = await startKeelson(['put', store, 'a', '2', '--wait', '0.05']).ended;
+    expect(waited.err).toMatch(
+      /^KEELSON_LOCKED: .* has it open .*, still after a wait of 50 ms.* a greater --wait;/,
+    );
     expect(fs.readdirSync(store)).toEqual(names);
 
     // The files prove that a commit is durable when the next one follows.

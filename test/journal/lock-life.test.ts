@@ -71,6 +71,19 @@ describe('a second open in one process', () => {
     await (await second).close();
   });
 
+  test('says after its wait that it has waited', async () => {
+    const first = await open(here.path);
+    const error = await rejectionOf(open(here.path, { waitForLockMs: 1 }));
+    expect(error).toMatchObject({
+      code: 'KEELSON_LOCKED',
+      facts: { path: expect.any(String), owner: expect.any(String) },
+      message: expect.stringMatching(
+        /this process \(\d+\) has it open already .*, still after a wait of 1 ms\. Share/,
+      ),
+    });
+    await first.close();
+  });
+
   test('of a store waits likewise, and takes no time that is none', async () => {
     const first = await openStore(here.path);
     const { refused, on } = onceRefused();

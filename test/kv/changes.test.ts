@@ -576,7 +576,7 @@ describe('the start of a feed', () => {
       for (const feed of feeds) await next(feed);
       for (const feed of feeds) {
         void feed.next();
-        void feed.return!();
+        void feed.return();
       }
       await reader.close();
       expect(disk.openFiles()).toEqual([]);
@@ -612,7 +612,7 @@ describe('the start of a feed', () => {
     await db.close();
     expect(await next(feed)).toMatchObject({ lsn: b, changes: [{ key: 'b' }] });
     expect(await groupsOf(reader.changes({ since: lsn, live: false }))).toEqual([]);
-    await feed.return!();
+    await feed.return();
     await reader.close();
   });
 });

@@ -90,6 +90,10 @@ describe('reads', () => {
     const { byTag, byAge } = users.indexes;
     expect([...byTag.keys({ gt: 'admin' })]).toEqual(['a', 'b']);
     expect([...byTag.keys({ gte: 'math', lte: 'math' })]).toEqual(['a', 'b']);
+    expect([...byTag.keys({ equals: 'math', reverse: true })]).toEqual(['b', 'a']);
+    expect([...byTag.keys({ equals: 'mat' })]).toEqual([]);
+    expect(byTag.count({ equals: 'math' })).toBe(2);
+    expect(byAge.count({ equals: [36, 'Ada'], gt: undefined })).toBe(1);
     expect([...byTag.keys({ lt: 'math' })]).toEqual(['a']);
     expect([...byTag.keys({ lte: 'math' })]).toEqual(['a', 'a', 'b']);
     expect([...byTag.keys({ gt: 'math' })]).toEqual([]);
@@ -175,9 +179,13 @@ describe('reads', () => {
     const { byAge, byEmail } = users.indexes;
     expect(() => byEmail.get(undefined as never)).toThrow(/^index: expected .* got undefined/);
     expect(() => byEmail.getKey(new Date() as never)).toThrow(/^index: expected .* got a Date/);
-    expect(() => byAge.rank(Number.NaN)).toThrow(/^index: expected a number that has an order/);
+    expect(() => byAge.rank(Number.NaN as never)).toThrow(/^index: expected a number that has an order/);
     expect(() => byAge.nth(0.5)).toThrow(/^at: expected an integer/);
     expect(() => byAge.count({ prefix: 36 as never })).toThrow(/^range\.prefix: expected an array/);
+    const both = /^range: expected equals or other bounds, got both/;
+    expect(() => byAge.keys({ equals: [36, 'Ada'], prefix: [36] })).toThrow(both);
+    expect(() => byAge.count({ equals: [36, 'Ada'], lt: [40] })).toThrow(both);
+    expect(() => byAge.count({ equals: Number.NaN as never })).toThrow(/^range\.equals: expected a number/);
     expect(() => byAge.keys({ gt: [1], gte: [1] })).toThrow(/^range: expected gt or gte, got both/);
     expect(() => byAge.count({ limit: 1 } as never)).toThrow(/^range: unknown option 'limit'/);
     expect(() => byEmail.get('a'.repeat(65_536))).toThrow(
@@ -241,7 +249,7 @@ describe('a unique index', () => {
     const error = thrownBy(() => users.put('d', { email: 'ada@example.com' }));
     expect(error).toMatchObject({
       code: 'KEELSON_UNIQUE',
-      facts: { namespace: 'users', index: 'byEmail', key: 'd' },
+      facts: { namespace: 'users', index: 'byEmail', key: 'd', holder: 'a', value: 'ada@example.com' },
     });
     expect((error as Error).message).toMatch(/the key "d" .* the key 'a' .* 'ada@example\.com' .* 'byEmail'/);
     expect(world.content).toEqual(before);
@@ -523,7 +531,7 @@ describe('a declaration', () => {
     const users = usersOf(world);
     await expect(users.ready).rejects.toMatchObject({
       code: 'KEELSON_UNIQUE',
-      facts: { namespace: 'users', index: 'byEmail', key: 'b' },
+      facts: { namespace: 'users', index: 'byEmail', key: 'b', holder: 'a', value: ADA.email },
     });
     const error = await users.ready.catch((reason: unknown) => reason);
     expect(thrownBy(() => users.indexes.byEmail.get('x'))).toBe(error);

@@ -591,7 +591,7 @@ describe('a batch', () => {
       { type: 'put', key: 'a', value: 1 },
       { type: 'put', key: 'b', value: 2, namespace: two },
       { type: 'put', key: 'c', value: 3, namespace: one },
-      { type: 'put', key: 'd', value: 4, namespace: undefined as never },
+      { type: 'put', key: 'd', value: 4, namespace: undefined as unknown as typeof one },
     ]);
     expect([[...one.keys()], [...two.keys()], db.size]).toEqual([['a', 'c', 'd'], ['b'], 0]);
     await db.close();

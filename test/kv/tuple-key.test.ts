@@ -224,8 +224,9 @@ describe('what is no tuple key', () => {
     expect(resolveKeyEncoding('o', { name: 'tuple' })).toBe(tupleKeyCodec);
     expect(resolveKeyEncoding('o', 'tuple')).toBe(tupleKeyCodec);
     const expected = "o: expected one of 'utf8', 'bytes', 'tuple'";
+    const call = 'Call it, as in tuple() or msgpack()';
     expect(() => resolveKeyEncoding('o', tuple)).toThrow(
-      new TypeError('o: expected an encoding, got a function. Call it, as in tuple()'),
+      new TypeError(`${expected}, got a function. ${call}`),
     );
     expect(() => resolveKeyEncoding('o', { name: 'utf8' })).toThrow(
       new TypeError(`${expected}, got an object`),

@@ -70,7 +70,7 @@ describe('the value encoding option', () => {
       message:
         /^o: expected one of 'msgpack', 'json', 'utf8', 'bytes' or \{ name, encode, decode \}, got the string "yaml"$/,
     },
-    { given: msgpack, message: /^o: expected an encoding, got a function\. Call it, as in msgpack\(\)$/ },
+    { given: msgpack, message: /Call it, as in tuple\(\) or msgpack\(\)$/ },
     { given: 5, message: /^o: expected one of .*, got the number 5$/ },
     { given: null, message: /^o: expected one of .*, got null$/ },
     { given: {}, message: /^o\.name: expected a string that is not empty, got undefined$/ },

@@ -98,12 +98,12 @@ describe('a watch of a range', () => {
     expect(watched.held.views).toBe(0);
     await db.put('b', 1);
     const { value: later } = await pending;
-    expect([...later.entries()]).toEqual([
+    expect([...later!.entries()]).toEqual([
       ['a', 1],
       ['b', 1],
     ]);
-    await watch.return!();
-    expect(() => later.entries()).toThrow(past);
+    await watch.return();
+    expect(() => later!.entries()).toThrow(past);
     expect(watched.held).toEqual(NOTHING_WATCHED);
   });
 
@@ -126,7 +126,7 @@ describe('a watch of a range', () => {
     await db.clear({ gt: 'd' });
     expect(await staysPending(Promise.race(steps))).toBe(true);
     await db.put('d', 1);
-    expect((await steps[0]!).value.changed).toEqual(['d']);
+    expect((await steps[0]!).value!.changed).toEqual(['d']);
   });
 
   test('tells nothing of keys that came and went', async () => {
@@ -145,7 +145,7 @@ describe('a watch of a range', () => {
     db.put('c', 1);
     db.delete('c');
     await db.delete('there');
-    expect((await step).value.changed).toEqual(['there']);
+    expect((await step).value!.changed).toEqual(['there']);
   });
 
   test('tells nothing of a write that found no memory', async () => {
@@ -163,7 +163,7 @@ describe('a watch of a range', () => {
     await db.put('z', 1);
     expect(await staysPending(step)).toBe(true);
     await db.put('b', 1);
-    expect((await step).value.changed).toEqual(['b']);
+    expect((await step).value!.changed).toEqual(['b']);
   });
 
   test('tells nothing of very many keys that came and went', async () => {
@@ -180,8 +180,8 @@ describe('a watch of a range', () => {
     db.delete(keyAt(4999));
     await db.put(keyAt(9999), 'new');
     const { value: state } = await step;
-    expect(state.changed).toBe(null);
-    expect([...state.entries({ reverse: true, limit: 1 })]).toEqual([[keyAt(9999), 'new']]);
+    expect(state!.changed).toBe(null);
+    expect([...state!.entries({ reverse: true, limit: 1 })]).toEqual([[keyAt(9999), 'new']]);
   });
 
   test('lists 1,024 changed keys, and no more', async () => {

@@ -73,7 +73,7 @@ describe('a watch of a key', () => {
     await Promise.all([db.put('a', 1), jobs.put('b', 1), jobs.clear({ gt: 'a' })]);
     expect(await staysPending(next)).toBe(true);
     await jobs.put('a', 2);
-    expect((await next).value.entry.value).toBe(2);
+    expect((await next).value?.entry?.value).toBe(2);
   });
 
   test('does not tell equal states twice', async () => {
@@ -228,7 +228,7 @@ describe('a watch ends', () => {
     await toldValue(watch);
     const next = watch.next();
     expect(await staysPending(next)).toBe(true);
-    expect(await watch.return!()).toEqual(END);
+    expect(await watch.return()).toEqual(END);
     expect(await next).toEqual(END);
     expect(await watch.next()).toEqual(END);
     expect(watched.held).toEqual(NOTHING_WATCHED);

@@ -208,8 +208,8 @@ export const cliMutants: readonly Mutant[] = [
     'src/cli/command-errors.ts',
     'verify is told to wait',
     BAD_STORES,
-    'return EXAMINING.includes(command) ? COPY_FIRST : WAIT;',
-    'return EXAMINING.length === 0 ? COPY_FIRST : WAIT;',
+    'if (EXAMINING.includes(command)) return COPY_FIRST;',
+    'if (EXAMINING.length === 0) return COPY_FIRST;',
   ),
   mutantIn(
     'src/cli/main.ts',

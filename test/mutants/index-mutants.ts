@@ -13,6 +13,20 @@ const mutant = singleMutantsOf('index');
 
 export const indexMutants: readonly Mutant[] = [
   mutant(
+    'src/kv/encoding/postings.ts',
+    'equals of an index is taken beside other bounds',
+    INDEXES,
+    'if (range.bounds.low !== undefined || range.bounds.high !== undefined)',
+    'if (Number.isNaN(range.limit))',
+  ),
+  mutant(
+    'src/kv/write/uniqueness.ts',
+    'the error of a double names the key of the write as the holder',
+    INDEXES,
+    'return uniqueError(space, index, what, one, other);',
+    'return uniqueError(space, index, what, other, one);',
+  ),
+  mutant(
     'src/kv/read/index-overlay.ts',
     'a transaction reads the postings of what it has cleared',
     ['test/kv/index-transactions.test.ts'],

@@ -13,26 +13,74 @@ const SHAPES_ON_DISK = 'test/kv/shapes-on-disk.test.ts';
 
 export const valueMutants: readonly Mutant[] = [
   {
-    name: 'nobody is told to call tuple()',
-    edits: [
-      {
-        file: 'src/kv/encoding/key-encoding.ts',
-        find: "if (typeof encoding === 'function')",
-        replace: "if (typeof encoding === 'undefined')",
-      },
-    ],
-    tests: ['test/kv/tuple-key.test.ts'],
-  },
-  {
-    name: 'nobody is told to call msgpack()',
+    name: 'a promise is stored as {} by json',
     edits: [
       {
         file: 'src/kv/encoding/value-encoding.ts',
-        find: "if (typeof given === 'function')",
-        replace: "if (typeof given === 'undefined')",
+        find: "if (text === '{}' && types.isPromise(value))",
+        replace: "if (text === '' && types.isPromise(value))",
       },
     ],
-    tests: ['test/kv/value-encoding.test.ts'],
+    tests: ['test/kv/slips.test.ts'],
+  },
+  {
+    name: 'no next step tells a namespace from a key',
+    edits: [
+      {
+        file: 'src/kv/encoding/slips.ts',
+        find: "'getEntryMany' in given && 'put' in given",
+        replace: "'getEntryMany' in given && 'puts' in given",
+      },
+    ],
+    tests: ['test/kv/slips.test.ts'],
+  },
+  {
+    name: 'a put looks at its options before its key',
+    edits: [
+      {
+        file: 'src/kv/collection.ts',
+        find: `    const indexKey = this.codecs.key.toIndexKey('key', key);
+    const durability = resolveDurability(options, PUT_OPTIONS);
+`,
+        replace: `    const durability = resolveDurability(options, PUT_OPTIONS);
+    const indexKey = this.codecs.key.toIndexKey('key', key);
+`,
+      },
+    ],
+    tests: ['test/kv/slips.test.ts'],
+  },
+  {
+    name: 'an encoding is taken for the options of a namespace',
+    edits: [
+      {
+        file: 'src/kv/namespaces.ts',
+        find: "return isObject(given) && Object.hasOwn(given, 'name');",
+        replace: 'return false;',
+      },
+    ],
+    tests: ['test/kv/slips.test.ts'],
+  },
+  {
+    name: 'console.log() of a closed store throws',
+    edits: [
+      {
+        file: 'src/kv/read/shown.ts',
+        find: '} catch (error) {\n',
+        replace: '} catch (error) {\n      if (fact !== undefined) throw error;\n',
+      },
+    ],
+    tests: ['test/kv/shown.test.ts'],
+  },
+  {
+    name: 'console.log() of a dropped namespace shows entries',
+    edits: [
+      {
+        file: 'src/kv/namespace.ts',
+        find: '        assertNotDropped(this.#space);\n        return this.#space.entries.size;',
+        replace: '        return this.#space.entries.size;',
+      },
+    ],
+    tests: ['test/kv/shown.test.ts'],
   },
   {
     name: 'a key that begins with FF is read as a part of the index value before it',

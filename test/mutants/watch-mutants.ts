@@ -170,8 +170,8 @@ const left: readonly Mutant[] = [
     replace: '',
   }),
   mutantIn(WATCHES, 'a reader cannot leave while it waits', [KEYS], {
-    find: 'generator.return = (value) => {\n    watch.end();\n',
-    replace: 'generator.return = (value) => {\n',
+    find: 'return: (value?: undefined) => {\n      watch.end();\n',
+    replace: 'return: (value?: undefined) => {\n',
   }),
   mutantIn(REGISTRY, 'commits are observed for ever', [REGISTRIES, KEYS], {
     find: '    this.#endObserving?.();\n',

@@ -10,6 +10,7 @@ import {
   type Lsn,
   msgpack,
   type Namespace,
+  type NamespaceOperation,
   type NoIndexes,
   type PutOptions,
   type Snapshot,
@@ -31,6 +32,7 @@ interface Job {
 
 declare const db: Store<string, User>;
 declare const jobs: Namespace<[string, number], Job>;
+declare const users: Namespace<string, User>;
 declare const points: CustomValueEncoding<{ readonly x: number }>;
 
 /** Nothing is called: a test is what the compiler finds. */
@@ -230,6 +232,24 @@ it('types the operations of a batch, in other namespaces too', () => {
       { type: 'put', key: ['a', 1], value: { at: 1 } },
       { type: 'put', key: 'a', value: { name: 'Ada' }, namespace: db.namespace<User>('users') },
     ]);
+    db.batch(['a', 'b'].map((key) => ({ type: 'put', key, value: { name: key }, namespace: users })));
+    const keys = ['a', 'b'].map((key): NamespaceOperation<typeof jobs> => {
+      return { type: 'delete', key: [key, 1], namespace: jobs };
+    });
+    db.batch([...keys, { type: 'delete', key: 'a' }]);
+    // @ts-expect-error a key of the store, not of the namespace
+    db.batch([{ type: 'put', key: 'a', value: { at: 1 }, namespace: jobs }]);
+    // @ts-expect-error a value of the store, not of the namespace
+    db.batch([{ type: 'put', key: ['a', 1], value: { name: 'Ada' }, namespace: jobs }]);
+    // @ts-expect-error a bound of the store, not of the namespace
+    db.batch([{ type: 'clear', prefix: 'a', namespace: jobs }]);
+    db.batch([
+      { type: 'delete', key: 'a', namespace: users },
+      // @ts-expect-error a key of the one namespace with the other
+      { type: 'delete', key: 'a', namespace: jobs },
+    ]);
+    // @ts-expect-error no such field
+    db.batch([{ type: 'delete', key: 'a', namespace: users, version: 7 }]);
     // @ts-expect-error a value of another type
     db.batch([{ type: 'put', key: 'a', value: { at: 1 } }]);
     // @ts-expect-error a key of another type

@@ -9,7 +9,7 @@
 // addon is there, the owner also locks the directory itself (flock). All operations use the descriptor of the
 // directory: see HeldDirectory.
 
-import { isKeelsonError, KeelsonError, nextStepOf, whatHappened } from '../../errors.js';
+import { isKeelsonError, KeelsonError, NEXT_STEPS, nextStepOf, whatHappened } from '../../errors.js';
 import { delay } from '../../schedulers.js';
 import type { Announcement, HeldDirectory, Storage, StorageFile } from '../../storage/index.js';
 import { clearIncomplete } from './incomplete.js';
@@ -85,10 +85,22 @@ export async function lockDirectory(storage: Storage, directory: string, waitMs 
     try {
       return await lockNow(storage, directory);
     } catch (error) {
-      if (leftMs <= 0 || !isKeelsonError(error, 'KEELSON_LOCKED')) throw error;
+      if (!isKeelsonError(error, 'KEELSON_LOCKED')) throw error;
+      if (leftMs <= 0) throw waitMs === 0 ? error : stillLocked(error, waitMs);
     }
     await delay(Math.min(leftMs, WAIT_POLL_MS));
   }
+}
+
+/** Returns the error after a wait. To advise a wait is no help then. */
+function stillLocked(error: KeelsonError, waitMs: number): KeelsonError {
+  const what = `${whatHappened(error)}, still after a wait of ${waitMs} ms`;
+  const step = nextStepOf(error);
+  const next =
+    step === NEXT_STEPS.KEELSON_LOCKED
+      ? 'Close it there, or wait longer with the option waitForLockMs. To read a store meanwhile, open it with readOnly: true'
+      : step;
+  return new KeelsonError('KEELSON_LOCKED', { what, next }, error.facts, error);
 }
 
 /**

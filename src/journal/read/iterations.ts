@@ -1,7 +1,7 @@
 // The iterations over the records of an open journal: read(), follow() and replay(). Each pins the segments
 // that it needs. read() and follow() give the event loop a turn now and then.
 
-import { BatchIterator, type BatchSource } from '../../batch-iterator.js';
+import { BatchIterator, type BatchSource, type ClosableIterator } from '../../batch-iterator.js';
 import type { FairTurns } from '../../fair-turns.js';
 import { nextTurn } from '../../schedulers.js';
 import type { Storage } from '../../storage/index.js';
@@ -44,7 +44,7 @@ export class Iterations {
   }
 
   /** Iterates over the records above `fromLsn` and up to `toLsn`, which are durable. */
-  async *read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, void, undefined> {
+  async *read(fromLsn: number, toLsn: number): AsyncGenerator<JournalRecord, undefined, undefined> {
     const place: ReaderPlace = { lsn: fromLsn, sequence: 0, offset: 0 };
     this.#checkFrom(fromLsn);
     const pin = this.#held.pin(fromLsn);
@@ -63,7 +63,7 @@ export class Iterations {
    * Iterates over the records above `fromLsn`, and over later ones when they are durable. Ends at an abort or a
    * close.
    */
-  follow(fromLsn: number, signal: AbortSignal | undefined): AsyncIterableIterator<JournalRecord> {
+  follow(fromLsn: number, signal: AbortSignal | undefined): ClosableIterator<JournalRecord> {
     return new BatchIterator(new FollowedRecords(() => this.#openFeed(fromLsn)), this.#turns, signal);
   }
 

@@ -59,7 +59,7 @@ export async function* readRecords(
   place: ReaderPlace,
   toLsn: number,
   windowBytes?: number,
-): AsyncGenerator<JournalRecord, void, undefined> {
+): AsyncGenerator<JournalRecord, undefined, undefined> {
   for await (const records of readWindows(storage, held, place, toLsn, windowBytes)) {
     while (records.next()) {
       yield { lsn: records.lsn, record: records.bytes.slice(records.start, records.end) };

@@ -10,6 +10,7 @@ import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../erro
 import { unsharedBytes } from '../../unshared-bytes.js';
 import type { Tuple } from './encoding-types.js';
 import { checkKeyLength, KEY_BYTES_MAX } from './key-limits.js';
+import { AWAIT_IT, CALL_IT, IN_NAMESPACE, isCollection } from './slips.js';
 import { AFTER_EXTENSIONS, ESCAPE } from './tuple-key-format.js';
 import { decodeTuple, isTuple } from './tuple-key-reader.js';
 import { encodeTuple } from './tuple-key-writer.js';
@@ -172,9 +173,8 @@ export function resolveKeyEncoding(
   if (encoding === undefined || encoding === 'utf8') return utf8KeyCodec;
   if (encoding === 'bytes') return bytesKeyCodec;
   if (encoding === 'tuple' || isTupleMarker(encoding)) return tupleKeyCodec;
-  if (typeof encoding === 'function')
-    throw misuse(argument, 'an encoding', encoding, 'Call it, as in tuple()');
-  throw misuse(argument, `one of ${KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ')}`, encoding);
+  const names = KEY_ENCODING_NAMES.map((known) => `'${known}'`).join(', ');
+  throw misuse(argument, `one of ${names}`, encoding, typeof encoding === 'function' ? CALL_IT : undefined);
 }
 
 function isTupleMarker(encoding: unknown): boolean {
@@ -192,6 +192,8 @@ export function assertKnownKeyEncoding(name: string, path: string): asserts name
 }
 
 function stringInstead(key: unknown): string | undefined {
+  if (types.isPromise(key)) return AWAIT_IT;
+  if (isCollection(key)) return IN_NAMESPACE;
   if (types.isUint8Array(key))
     return "Make a string of it, or use a store that was made with keyEncoding: 'bytes'";
   if (typeof key === 'number') return 'Make a string of it; numbers padded with zeros keep their order';
@@ -200,9 +202,12 @@ function stringInstead(key: unknown): string | undefined {
   return key === undefined || key === null ? undefined : 'Make a string of it';
 }
 
-function bytesInstead(key: unknown): string {
-  if (typeof key !== 'string') return 'Make a Uint8Array of it';
-  return "Make bytes of it, such as Buffer.from(key), or use a store that was made with keyEncoding: 'utf8'";
+function bytesInstead(key: unknown): string | undefined {
+  if (types.isPromise(key)) return AWAIT_IT;
+  if (isCollection(key)) return IN_NAMESPACE;
+  if (typeof key === 'string')
+    return "Make bytes of it, such as Buffer.from(key), or use a store that was made with keyEncoding: 'utf8'";
+  return key === undefined || key === null ? undefined : 'Make a Uint8Array of it';
 }
 
 function noTuple(start: number, end: number): KeelsonError {

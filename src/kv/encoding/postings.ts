@@ -6,7 +6,7 @@ import { type ArgumentName, misuse } from '../../errors.js';
 import type { TuplePart } from './encoding-types.js';
 import type { KeyBounds } from './key-bounds.js';
 import type { IndexKey } from './key-encoding.js';
-import { type BoundCodec, type ResolvedRange, resolveRange } from './range.js';
+import { BOUND_NAMES, type BoundCodec, RANGE_NAMES, type ResolvedRange, resolveRange } from './range.js';
 import { AFTER_EXTENSIONS, AFTER_PART } from './tuple-key-format.js';
 import { readPart } from './tuple-key-reader.js';
 import { encodePart } from './tuple-key-writer.js';
@@ -79,7 +79,12 @@ const VALUES: BoundCodec = {
 };
 
 const INSTEAD =
-  "For the entries of one index value, give the value as gte and as lte; for strings that start so, gte: start and lt: start + '\\uffff'";
+  "For the entries of one index value, give the value as equals; for strings that start so, gte: start and lt: start + '\\uffff'";
+
+/** The options of count() of an index. */
+export const VALUE_BOUND_NAMES = ['equals', ...BOUND_NAMES] as const;
+/** The options of an iteration over an index. */
+export const VALUE_RANGE_NAMES = ['equals', ...RANGE_NAMES] as const;
 
 /**
  * Checks a range of index values and resolves it to a range of postings. `names` are the known options.
@@ -88,7 +93,11 @@ const INSTEAD =
  */
 export function resolveValueRange(names: readonly string[], given: unknown): ResolvedRange {
   const range = resolveRange(VALUES, 'range', names, given);
-  return { ...range, bounds: aroundPostings(range.bounds) };
+  const equals = (given as { readonly equals?: unknown } | undefined)?.equals;
+  if (equals === undefined) return { ...range, bounds: aroundPostings(range.bounds) };
+  if (range.bounds.low !== undefined || range.bounds.high !== undefined)
+    throw new TypeError('range: expected equals or other bounds, got both. Leave the others out');
+  return { ...range, bounds: postingsOf(toValueBytes('range.equals', equals)) };
 }
 
 /** Returns bounds that have all postings of a value on the same side. */

@@ -4,6 +4,7 @@ import { misuse } from '../../errors.js';
 import type { PrefixOf } from './encoding-types.js';
 import { ALL_KEYS, type KeyBounds } from './key-bounds.js';
 import type { IndexKey, KeyCodec } from './key-encoding.js';
+import { IN_NAMESPACE, isCollection } from './slips.js';
 
 /**
  * A range of keys. A key is in the range when it satisfies every given option. Each bound is a key, with the limits of
@@ -100,8 +101,9 @@ export function resolveRange(
 ): ResolvedRange {
   if (given === undefined) return WHOLE_RANGE;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw misuse(argument, 'an object', given);
+    throw misuse(argument, 'an object', given, objectInstead(codec, given));
   }
+  if (isCollection(given)) throw misuse(argument, 'an object with bounds', given, IN_NAMESPACE);
   for (const name of Object.keys(given)) {
     if (names.includes(name) || alsoKnown.includes(name)) continue;
     throw new TypeError(`${argument}: unknown option '${name}'; known are ${names.join(', ')}`);
@@ -149,6 +151,13 @@ function withPrefix(codec: BoundCodec, bounds: KeyBounds, prefix: IndexKey): Key
     high: keepHigh ? bounds.high : after,
     highInclusive: keepHigh ? bounds.highInclusive : false,
   };
+}
+
+function objectInstead(codec: BoundCodec, given: unknown): string | undefined {
+  if (codec.toPrefix !== undefined) return 'For the entries of one index value, give { equals }';
+  return typeof given === 'string'
+    ? 'For the keys that start with it, give { prefix }; for one key, { gte, lte }'
+    : undefined;
 }
 
 function resolveReverse(argument: string, reverse: unknown): boolean {

@@ -7,6 +7,7 @@ import { types } from 'node:util';
 import { type ArgumentName, KeelsonError, misuse, WELL_FORMED } from '../../errors.js';
 import { unsharedBytes } from '../../unshared-bytes.js';
 import { KEY_BYTES_MAX } from './key-limits.js';
+import { AWAIT_IT, IN_NAMESPACE, isCollection } from './slips.js';
 import { AFTER_PART, ESCAPE, NUMBER_BYTES, TAG, TUPLE_DEPTH_MAX } from './tuple-key-format.js';
 import { readLatin1 } from './utf8.js';
 
@@ -235,6 +236,8 @@ function tooLarge(argument: ArgumentName): KeelsonError {
 }
 
 function arrayInstead(key: unknown): string {
+  if (types.isPromise(key)) return AWAIT_IT;
+  if (isCollection(key)) return IN_NAMESPACE;
   if (typeof key === 'string')
     return "Make a tuple of it, such as [key], or use a store that was made with keyEncoding: 'utf8'";
   if (types.isUint8Array(key))
@@ -243,6 +246,7 @@ function arrayInstead(key: unknown): string {
 }
 
 function partInstead(part: unknown): string | undefined {
+  if (types.isPromise(part)) return AWAIT_IT;
   if (part === undefined) return 'Leave the part out, or use null in its place';
   if (types.isDate(part)) return 'Use its getTime() or its toISOString()';
   return typeof part === 'object' ? 'Use its fields as parts' : undefined;

@@ -10,6 +10,7 @@ import { type ArgumentName, KeelsonError, misuse, WELL_FORMED, whatHappened } fr
 import { unsharedBytes } from '../../unshared-bytes.js';
 import type { CustomValueEncoding, ValueEncoding, ValueType } from './encoding-types.js';
 import type { Scratch } from './scratch.js';
+import { AWAIT_IT, CALL_IT } from './slips.js';
 import { readUtf8 } from './utf8.js';
 
 /** The names of the built-in value encodings. */
@@ -63,6 +64,9 @@ const jsonValueCodec: ValueCodec<unknown> = {
         cause: error,
       });
     }
+    // A promise has no properties, so nothing of it would be stored.
+    if (text === '{}' && types.isPromise(value))
+      throw misuse(argument, 'what JSON can hold', value, AWAIT_IT);
     if (text === undefined) {
       throw misuse(argument, 'what JSON can hold', value, 'Store null in its place, or delete the key');
     }
@@ -82,7 +86,7 @@ const utf8ValueCodec: ValueCodec<string> = {
   name: 'utf8',
 
   encode(value: unknown, argument, out) {
-    if (typeof value !== 'string') throw misuse(argument, 'a string', value, OTHER_ENCODING);
+    if (typeof value !== 'string') throw misuse(argument, 'a string', value, otherValue(value));
     if (!value.isWellFormed()) throw misuse(argument, 'a string without lone surrogates', value, WELL_FORMED);
     out.appendText(value);
   },
@@ -95,7 +99,7 @@ export const bytesValueCodec: ValueCodec<Uint8Array> = {
   name: 'bytes',
 
   encode(value: unknown, argument, out) {
-    if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value, OTHER_ENCODING);
+    if (!types.isUint8Array(value)) throw misuse(argument, 'a Uint8Array', value, otherValue(value));
     out.append(unsharedBytes(value));
   },
 
@@ -121,9 +125,19 @@ export function resolveValueEncoding<V = unknown>(
   if (typeof given === 'object' && given !== null) {
     return customValueCodec(given as CustomValueEncoding<V>, argument);
   }
-  if (typeof given === 'function') throw misuse(argument, 'an encoding', given, 'Call it, as in msgpack()');
   const names = VALUE_ENCODING_NAMES.map((name) => `'${name}'`).join(', ');
-  throw misuse(argument, `one of ${names} or { name, encode, decode }`, given);
+  throw misuse(
+    argument,
+    `one of ${names} or { name, encode, decode }`,
+    given,
+    typeof given === 'function' ? CALL_IT : undefined,
+  );
+}
+
+/** Returns the next step for a value of another type than the encoding takes. */
+function otherValue(value: unknown): string {
+  if (value === undefined) return 'Give a value as the second argument, or delete the key';
+  return types.isPromise(value) ? AWAIT_IT : OTHER_ENCODING;
 }
 
 /** Returns true for what msgpack() and json() return: no encoding of a caller has one of these names. */

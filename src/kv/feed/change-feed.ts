@@ -1,6 +1,6 @@
 // The change feed: an iteration over groups of changes, one for each write, from records of a log.
 
-import { BatchIterator, type BatchSource } from '../../batch-iterator.js';
+import { BatchIterator, type BatchSource, type ClosableIterator } from '../../batch-iterator.js';
 import type { KeelsonError } from '../../errors.js';
 import type { FairTurns } from '../../fair-turns.js';
 import type { Lsn } from '../../journal/index.js';
@@ -42,7 +42,7 @@ export interface ChangeFeedPlan {
 }
 
 /** Returns an iteration over the groups of changes. */
-export function iterateChanges(plan: ChangeFeedPlan, turns: FairTurns): AsyncIterableIterator<ChangeGroup> {
+export function iterateChanges(plan: ChangeFeedPlan, turns: FairTurns): ClosableIterator<ChangeGroup> {
   return new BatchIterator(new ChangeFeed(plan), turns, plan.signal);
 }
 

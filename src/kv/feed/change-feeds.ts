@@ -1,5 +1,6 @@
 // The change feeds of one store: judges the options at the call, pins the log, and makes the iteration.
 
+import type { ClosableIterator } from '../../batch-iterator.js';
 import type { KeelsonError } from '../../errors.js';
 import { FairTurns, SharedTurn } from '../../fair-turns.js';
 import type { RecordFeed, RecordFeedOptions } from '../../journal/internal.js';
@@ -50,11 +51,7 @@ export class ChangeFeeds {
   }
 
   /** Returns what open() returns, for the changes of one space within bounds. */
-  openOf(
-    space: Space,
-    bounds: KeyBounds,
-    options: ResolvedChangesOptions,
-  ): AsyncIterableIterator<ChangeGroup> {
+  openOf(space: Space, bounds: KeyBounds, options: ResolvedChangesOptions): ClosableIterator<ChangeGroup> {
     const filter = filterOf(space, bounds, this.#store.fedLog.isOwn);
     if (space.isThere) return this.open(options, filter);
     const ends = this.#unwritten.get(space) ?? new Set();
@@ -84,7 +81,7 @@ export class ChangeFeeds {
     options: ResolvedChangesOptions,
     filter: ChangeFilter,
     onClose = () => {},
-  ): AsyncIterableIterator<ChangeGroup> {
+  ): ClosableIterator<ChangeGroup> {
     const store = this.#store;
     const { schema, fedLog, id } = store;
     // A create that is put off is not in the schema yet.

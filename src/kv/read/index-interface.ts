@@ -1,19 +1,21 @@
 // The public interfaces of secondary indexes: how they are declared, and how they are read. The classes are in
 // read/index-reads.ts and write/index-declaration.ts.
 
-import type { TuplePart } from '../encoding/encoding-types.js';
+import type { PrefixOf, TuplePart } from '../encoding/encoding-types.js';
 import type { KeyRange, RangeOptions } from '../encoding/range.js';
 import type { Reads } from './reads.js';
 
 /**
- * The definition of an index, which a function of an IndexFactory returns. `U` is true for a unique index.
+ * The definition of an index, which a function of an IndexFactory returns. `U` is true for a unique index. `X` is the type of
+ * index values.
  *
  * @example
  * const indexes = (index: IndexFactory<string, User>) => ({ byEmail: index.unique((user) => user.email) });
  */
-export interface IndexDefinition<U extends boolean> {
+export interface IndexDefinition<U extends boolean, X = TuplePart> {
   /** Carries the type, for the compiler alone. */
   readonly __unique: U;
+  readonly __value: X;
 }
 
 /**
@@ -62,7 +64,7 @@ export interface IndexFactory<K, V> {
    * @example
    * const definitions = { byAge: index((person) => person.age) };
    */
-  (value: (value: V, key: K) => TuplePart | undefined): IndexDefinition<false>;
+  <const X extends TuplePart>(value: (value: V, key: K) => X | undefined): IndexDefinition<false, X>;
 
   /**
    * Defines an index in which no two entries may have the same value. A write after which two would have it throws
@@ -73,7 +75,7 @@ export interface IndexFactory<K, V> {
    * @example
    * const definitions = { byEmail: index.unique((person) => person.email) };
    */
-  unique(value: (value: V, key: K) => TuplePart | undefined): IndexDefinition<true>;
+  unique<const X extends TuplePart>(value: (value: V, key: K) => X | undefined): IndexDefinition<true, X>;
 
   /**
    * Defines an index in which an entry has any number of values. Doubles count once.
@@ -83,7 +85,50 @@ export interface IndexFactory<K, V> {
    * @example
    * const definitions = { byTag: index.many((person) => person.tags) };
    */
-  many(values: (value: V, key: K) => readonly TuplePart[]): IndexDefinition<false>;
+  many<const X extends TuplePart>(values: (value: V, key: K) => readonly X[]): IndexDefinition<false, X>;
+}
+
+/**
+ * The type of the values of an index whose function returns `X`: a literal type counts as the type of all its values, so that
+ * any of them can be a bound.
+ *
+ * @example
+ * const value: IndexValueOf<readonly ['open', 7]> = ['closed', 12];
+ */
+export type IndexValueOf<X> = [TuplePart] extends [X]
+  ? TuplePart
+  : X extends string
+    ? string
+    : X extends number
+      ? number
+      : X extends bigint
+        ? bigint
+        : X extends boolean
+          ? boolean
+          : X extends readonly unknown[]
+            ? { readonly [At in keyof X]: IndexValueOf<X[At]> }
+            : X;
+
+/**
+ * A range of index values.
+ *
+ * @example
+ * const admins: IndexRange<string> = { equals: 'admin' };
+ */
+export interface IndexRange<X> extends KeyRange<X> {
+  /** Only this index value. Not together with another bound. */
+  readonly equals?: X | undefined;
+}
+
+/**
+ * A range of index values, with the order of an iteration, the number of entries to skip, and the most entries to iterate over.
+ *
+ * @example
+ * const newest: IndexRangeOptions<string> = { equals: 'admin', reverse: true, limit: 10 };
+ */
+export interface IndexRangeOptions<X> extends RangeOptions<X> {
+  /** Only this index value. Not together with another bound. */
+  readonly equals?: X | undefined;
 }
 
 /**
@@ -94,7 +139,7 @@ export interface IndexFactory<K, V> {
  * built and in a view that is older than that, KEELSON_UNIQUE when it was given up because of doubles, KEELSON_DROPPED,
  * KEELSON_CLOSED, and KEELSON_DECODE for a value that the encoding cannot decode.
  */
-export interface Index<K, V> {
+export interface Index<K, V, X = TuplePart> {
   /**
    * Returns an iterator over index values with the keys and values of their entries. It is lazy, and shows the index at the
    * time of the call.
@@ -104,7 +149,7 @@ export interface Index<K, V> {
    * @example
    * for (const [age, key, person] of people.indexes.byAge.entries({ gte: [18], lt: [65] })) console.log(age, key, person);
    */
-  entries(range?: RangeOptions<TuplePart>): IteratorObject<[index: TuplePart, key: K, value: V], undefined>;
+  entries(range?: IndexRangeOptions<X>): IteratorObject<[index: X, key: K, value: V], undefined>;
 
   /**
    * Returns an iterator over the keys of entries, in the order of the index. It is lazy, shows the index at the time of the
@@ -113,9 +158,9 @@ export interface Index<K, V> {
    * @param range A range of index values, the order, the offset and the number of entries. By default all, upwards.
    * @throws What the reads of an index throw, apart from KEELSON_DECODE.
    * @example
-   * const keys = [...people.indexes.byTag.keys({ gte: 'admin', lte: 'admin' })];
+   * const keys = [...people.indexes.byTag.keys({ equals: 'admin' })];
    */
-  keys(range?: RangeOptions<TuplePart>): IteratorObject<K, undefined>;
+  keys(range?: IndexRangeOptions<X>): IteratorObject<K, undefined>;
 
   /**
    * Returns an iterator over the values of entries, in the order of the index. It is lazy, and shows the index at the time of
@@ -126,7 +171,7 @@ export interface Index<K, V> {
    * @example
    * const oldest = people.indexes.byAge.values({ reverse: true, limit: 10 });
    */
-  values(range?: RangeOptions<TuplePart>): IteratorObject<V, undefined>;
+  values(range?: IndexRangeOptions<X>): IteratorObject<V, undefined>;
 
   /**
    * Returns the number of entries in a range of index values. O(log n).
@@ -136,7 +181,7 @@ export interface Index<K, V> {
    * @example
    * const adults = people.indexes.byAge.count({ gte: [18] });
    */
-  count(range?: KeyRange<TuplePart>): number;
+  count(range?: IndexRange<X>): number;
 
   /**
    * Returns the number of entries with a lower index value. O(log n).
@@ -146,7 +191,7 @@ export interface Index<K, V> {
    * @example
    * const younger = people.indexes.byAge.rank([30]);
    */
-  rank(index: TuplePart): number;
+  rank(index: PrefixOf<X>): number;
 
   /**
    * Returns the entry at a place in the index, or undefined when no entry has this place. O(log n).
@@ -156,7 +201,7 @@ export interface Index<K, V> {
    * @example
    * const [age, key, person] = people.indexes.byAge.nth(-1) ?? [];
    */
-  nth(at: number): [index: TuplePart, key: K, value: V] | undefined;
+  nth(at: number): [index: X, key: K, value: V] | undefined;
 }
 
 /**
@@ -165,7 +210,7 @@ export interface Index<K, V> {
  * @example
  * const ada = people.indexes.byEmail.get('ada@example.com');
  */
-export interface UniqueIndex<K, V> extends Index<K, V> {
+export interface UniqueIndex<K, V, X = TuplePart> extends Index<K, V, X> {
   /**
    * Returns the value of the entry with an index value, or undefined when there is none. In a transaction that has put two,
    * which its commit refuses, the one that was put last.
@@ -175,7 +220,7 @@ export interface UniqueIndex<K, V> extends Index<K, V> {
    * @example
    * const ada = people.indexes.byEmail.get('ada@example.com');
    */
-  get(index: TuplePart): V | undefined;
+  get(index: X): V | undefined;
 
   /**
    * Returns the key of the entry with an index value, or undefined when there is none.
@@ -185,7 +230,7 @@ export interface UniqueIndex<K, V> extends Index<K, V> {
    * @example
    * const key = people.indexes.byEmail.getKey('ada@example.com');
    */
-  getKey(index: TuplePart): K | undefined;
+  getKey(index: X): K | undefined;
 }
 
 /**
@@ -195,7 +240,11 @@ export interface UniqueIndex<K, V> extends Index<K, V> {
  * const { byEmail }: IndexesOf<string, Person, { byEmail: IndexDefinition<true> }> = people.indexes;
  */
 export type IndexesOf<K, V, I> = {
-  readonly [N in keyof I]: I[N] extends IndexDefinition<true> ? UniqueIndex<K, V> : Index<K, V>;
+  readonly [N in keyof I]: I[N] extends IndexDefinition<infer U, infer X>
+    ? U extends true
+      ? UniqueIndex<K, V, IndexValueOf<X>>
+      : Index<K, V, IndexValueOf<X>>
+    : never;
 };
 
 /**

@@ -1,6 +1,7 @@
 // The reads of secondary indexes, over a view of an index and of the entries beneath it. index-interface.ts documents them
 // for callers.
 
+import { type InspectOptions, inspect } from 'node:util';
 import { misuse } from '../../errors.js';
 import type { TuplePart } from '../encoding/encoding-types.js';
 import type { KeyBounds } from '../encoding/key-bounds.js';
@@ -11,14 +12,16 @@ import {
   readPosting,
   resolveValueRange,
   toValueBytes,
+  VALUE_BOUND_NAMES,
+  VALUE_RANGE_NAMES,
   type ValueBytes,
 } from '../encoding/postings.js';
-import { BOUND_NAMES, type KeyRange, RANGE_NAMES, type RangeOptions } from '../encoding/range.js';
 import type { EntryId } from '../entries/entry-handles.js';
 import type { IndexView, SecondaryIndex } from '../entries/secondary-index.js';
 import type { IndexWalk, OrderedKeys, View, Walkable } from '../entries/view.js';
-import type { Index, IndexesOf, UniqueIndex } from './index-interface.js';
+import type { Index, IndexesOf, IndexRange, IndexRangeOptions, UniqueIndex } from './index-interface.js';
 import { type Codecs, iterateWalk } from './reads.js';
+import { shown } from './shown.js';
 
 type Decode<T> = (bytes: Uint8Array, start: number, end: number) => T;
 
@@ -103,8 +106,10 @@ export class IndexOverEntries extends WalkOverEntries implements IndexedView {
 export class IndexReads<K, V> implements Index<K, V> {
   readonly #codecs: Codecs<K, V>;
   readonly #access: IndexAccess;
+  readonly #name: string;
 
-  constructor(codecs: Codecs<K, V>, access: IndexAccess) {
+  constructor(name: string, codecs: Codecs<K, V>, access: IndexAccess) {
+    this.#name = name;
     this.#codecs = codecs;
     this.#access = access;
   }
@@ -118,23 +123,23 @@ export class IndexReads<K, V> implements Index<K, V> {
     return this.#access;
   }
 
-  entries(range?: RangeOptions<TuplePart>): IteratorObject<[TuplePart, K, V], undefined> {
+  entries(range?: IndexRangeOptions<TuplePart>): IteratorObject<[TuplePart, K, V], undefined> {
     return this.#iterate(range, (view, walk) => this.#entryAt(view, walk.key, walk.value));
   }
 
-  keys(range?: RangeOptions<TuplePart>): IteratorObject<K, undefined> {
+  keys(range?: IndexRangeOptions<TuplePart>): IteratorObject<K, undefined> {
     const { key } = this.codecs;
     return this.#iterate(range, (_, walk) => key.fromIndexKey(keyOf(walk.key)));
   }
 
-  values(range?: RangeOptions<TuplePart>): IteratorObject<V, undefined> {
+  values(range?: IndexRangeOptions<TuplePart>): IteratorObject<V, undefined> {
     const { decode } = this.codecs.value;
     return this.#iterate(range, (view, walk) => view.read(keyOf(walk.key), walk.value, decode));
   }
 
-  count(range?: KeyRange<TuplePart>): number {
+  count(range?: IndexRange<TuplePart>): number {
     this.access.assertOpen();
-    const { bounds } = resolveValueRange(BOUND_NAMES, range);
+    const { bounds } = resolveValueRange(VALUE_BOUND_NAMES, range);
     return this.access.view().count(bounds);
   }
 
@@ -152,6 +157,11 @@ export class IndexReads<K, V> implements Index<K, V> {
     return found === undefined ? undefined : this.#entryAt(view, ...found);
   }
 
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const isUnique = this instanceof UniqueIndexReads;
+    return shown(isUnique ? 'UniqueIndex' : 'Index', { name: () => this.#name }, options);
+  }
+
   #entryAt(view: IndexedWalkable, posting: Posting, id: EntryId): [TuplePart, K, V] {
     const { key, value } = this.codecs;
     const { value: indexValue, keyAt } = readPosting(posting);
@@ -165,7 +175,7 @@ export class IndexReads<K, V> implements Index<K, V> {
     project: (view: IndexedWalkable, walk: IndexWalk<EntryId>) => T,
   ): IteratorObject<T, undefined> {
     this.access.assertOpen();
-    const { bounds, reverse, limit, offset } = resolveValueRange(RANGE_NAMES, range);
+    const { bounds, reverse, limit, offset } = resolveValueRange(VALUE_RANGE_NAMES, range);
     const view = this.access.view().view();
     return iterateWalk(view, view.walk(bounds, reverse, limit, offset), project, this.access);
   }
@@ -201,7 +211,7 @@ export function readsByName<K, V, I>(
   const byName: { [name: string]: IndexReads<K, V> } = Object.create(null);
   for (const index of indexes) {
     const Reads = index.isUnique ? UniqueIndexReads : IndexReads;
-    byName[index.name] = new Reads<K, V>(codecs, accessOf(index));
+    byName[index.name] = new Reads<K, V>(index.name, codecs, accessOf(index));
   }
   return Object.freeze(byName) as unknown as IndexesOf<K, V, I>;
 }

@@ -1,5 +1,6 @@
 // A snapshot: reads over a view of the store at one LSN.
 
+import { type InspectOptions, inspect } from 'node:util';
 import { KeelsonError } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import { NO_ENTRIES } from '../entries/no-entries.js';
@@ -8,6 +9,7 @@ import type { StoreView } from '../entries/store-view.js';
 import type { IndexesOf, NoIndexes } from './index-interface.js';
 import { IndexOverEntries, readsByName } from './index-reads.js';
 import { type Codecs, SpaceReads } from './reads.js';
+import { shown } from './shown.js';
 
 /** The reads of one space in a snapshot. */
 export class SpaceSnapshot<K, V, I = NoIndexes> extends SpaceReads<K, V> {
@@ -29,6 +31,21 @@ export class SpaceSnapshot<K, V, I = NoIndexes> extends SpaceReads<K, V> {
       assertOpen,
       view: () => new IndexOverEntries(view.index(space, index), view.in(space) ?? NO_ENTRIES),
     }));
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return shown('SnapshotNamespace', { name: () => this.#space.name, ...this.facts }, options);
+  }
+
+  /** The facts that console.log() shows. */
+  protected get facts() {
+    return {
+      lsn: () => this.#view.lsn,
+      entries: () => {
+        this.#assertOpen();
+        return this.#view.in(this.#space)?.size ?? 0;
+      },
+    };
   }
 }
 
@@ -81,6 +98,10 @@ export class Snapshot<K, V> extends SpaceSnapshot<K, V> {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  override [inspect.custom](_depth: number, options: InspectOptions): string {
+    return shown('Snapshot', { directory: () => this.#store.directory, ...this.facts }, options);
   }
 }
 

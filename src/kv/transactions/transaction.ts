@@ -1,6 +1,6 @@
 // The tx of a transaction: what its function reads and writes with. transaction-interface.ts documents it for callers.
 
-import { types } from 'node:util';
+import { type InspectOptions, inspect, types } from 'node:util';
 import { misuse } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import { BOUND_NAMES, type KeyRange, resolveRange } from '../encoding/range.js';
@@ -10,6 +10,7 @@ import type { IndexesOf, NoIndexes } from '../read/index-interface.js';
 import { readsByName } from '../read/index-reads.js';
 import type { ReadAccess } from '../read/raw-reads.js';
 import { type Codecs, SpaceReads } from '../read/reads.js';
+import { shown } from '../read/shown.js';
 import type { Place, PlaceOf } from '../write/batch.js';
 import { EXPIRY_NAMES, FOR_NEVER, type GivenExpiry, resolveExpiry } from '../write/expiry-options.js';
 import { ignoreRejection, isThenable } from '../write/promises.js';
@@ -58,31 +59,38 @@ export class SpaceTransaction<K, V, I = NoIndexes> extends SpaceReads<K, V> {
     }));
   }
 
+  // A wrong key comes first: tx.put(namespace, key, value) makes the other arguments wrong as well.
   put(key: K, value: V, options?: unknown): void {
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     const expiry = options === undefined ? null : resolveOwnExpiry('options', options);
     this.#attempt.assertWritable(this.#part);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     this.#attempt.put(this.#part, this.#space, this.codecs, indexKey, value, expiry);
   }
 
   touch(key: K, options: unknown): void {
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     const expiry = resolveOwnExpiry('expiry', options);
     if (expiry === null) throw misuse('expiry', 'ttl or expiresAt', options, FOR_NEVER);
     this.#attempt.assertWritable(this.#part);
-    const indexKey = this.codecs.key.toIndexKey('key', key);
     this.#attempt.touch(this.#part, this.#space, indexKey, expiry);
   }
 
   delete(key: K, options?: unknown): void {
+    const indexKey = this.codecs.key.toIndexKey('key', key);
     if (options !== undefined) throw noOptions(options);
     this.#attempt.assertWritable(this.#part);
-    this.#attempt.delete(this.#part, this.#space, this.codecs.key.toIndexKey('key', key));
+    this.#attempt.delete(this.#part, this.#space, indexKey);
   }
 
   clear(range?: KeyRange<K>): void {
     this.#attempt.assertWritable(this.#part);
     const { bounds } = resolveRange(this.codecs.key, 'range', BOUND_NAMES, range);
     this.#attempt.clear(this.#part, this.#space, bounds);
+  }
+
+  // The number of entries is not shown, because a transaction would depend on what it has shown.
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return shown('TransactionNamespace', { name: () => this.#space.name }, options);
   }
 }
 
@@ -116,6 +124,11 @@ export class Transaction<K, V> extends SpaceTransaction<K, V> {
   in<NK, NV, I>(namespace: unknown): SpaceTransaction<NK, NV, I> {
     this.#attempt.assertReadable(this.#part);
     return new SpaceTransaction<NK, NV, I>(this.#attempt, this.#part, this.#placeOf('namespace', namespace));
+  }
+
+  override [inspect.custom](_depth: number, options: InspectOptions): string {
+    const facts = { attempt: () => this.attempt, phase: () => this.#attempt.phase, lsn: () => this.lsn };
+    return shown('Transaction', facts, options);
   }
 
   nested<T>(fn: (tx: Transaction<K, V>) => T): T {

@@ -1,6 +1,7 @@
 // The watches of a store: iterations over the states of a key or a range. A state is taken when the reader waits for it and
 // something has changed, and it is told when it is durable. Between two states, changes come together in one.
 
+import type { ClosableIterator } from '../../batch-iterator.js';
 import { KeelsonError } from '../../errors.js';
 import { FairTurns } from '../../fair-turns.js';
 import type { Lsn } from '../../journal/index.js';
@@ -89,7 +90,7 @@ export class Watches {
     key: IndexKey,
     read: () => VersionedValue<V> | undefined,
     options: ResolvedWatchOptions,
-  ): AsyncIterableIterator<KeyState<V>> {
+  ): ClosableIterator<KeyState<V>> {
     const watch = new Wakeable();
     return endable(this.#tellKey(watch, space, ownCopyOf(key), read, options), watch);
   }
@@ -100,7 +101,7 @@ export class Watches {
     bounds: KeyBounds,
     codecs: Codecs<K, V>,
     options: ResolvedWatchOptions,
-  ): AsyncIterableIterator<RangeState<K, V>> {
+  ): ClosableIterator<RangeState<K, V>> {
     const watch = new Wakeable();
     return endable(this.#tellRange(watch, space, bounds, codecs, options), watch);
   }
@@ -116,7 +117,7 @@ export class Watches {
     key: IndexKey,
     read: () => VersionedValue<V> | undefined,
     { durability, signal }: ResolvedWatchOptions,
-  ): AsyncGenerator<KeyState<V>, void, undefined> {
+  ): AsyncGenerator<KeyState<V>, undefined, undefined> {
     /** The version that was told last; 0 for absence. */
     let told: number | null = null;
     try {
@@ -153,7 +154,7 @@ export class Watches {
     bounds: KeyBounds,
     codecs: Codecs<K, V>,
     { durability, signal }: ResolvedWatchOptions,
-  ): AsyncGenerator<RangeState<K, V>, void, undefined> {
+  ): AsyncGenerator<RangeState<K, V>, undefined, undefined> {
     const range = new WatchedRange(bounds, watch);
     let last: LastState | null = null;
     let view: StoreView | null = null;
@@ -277,17 +278,22 @@ export class Watches {
 
 /** Returns the generator. It ends at once when its reader leaves, also while it waits for a change. */
 function endable<T>(
-  generator: AsyncGenerator<T, void, undefined>,
+  generator: AsyncGenerator<T, undefined, undefined>,
   watch: Wakeable,
-): AsyncIterableIterator<T> {
+): ClosableIterator<T> {
   const { return: leave, throw: fail } = generator;
-  generator.return = (value) => {
-    watch.end();
-    return leave.call(generator, value);
-  };
-  generator.throw = (error) => {
-    watch.end();
-    return fail.call(generator, error);
-  };
-  return generator;
+  return Object.assign(generator, {
+    return: (value?: undefined) => {
+      watch.end();
+      return leave.call(generator, value);
+    },
+    throw: (error: unknown) => {
+      watch.end();
+      return fail.call(generator, error);
+    },
+    // Node.js 20 and 22 have none at generators.
+    [Symbol.asyncDispose]: async () => {
+      await generator.return(undefined);
+    },
+  });
 }

@@ -133,7 +133,7 @@ class NetResult {
 /** Returns the error for a write after which two entries would have one value in a unique index. */
 function notUnique(space: Space, index: SecondaryIndex, one: Posting, other: Posting): KeelsonError {
   const what = `Nothing was written: ${doubleIn(space, one, other, 'would both have')} in the unique index ${inspect(index.name)}`;
-  return uniqueError(space, index, what, keyOf(one));
+  return uniqueError(space, index, what, one, other);
 }
 
 /** Returns the error for doubles that a unique index cannot refuse: they are there already. */
@@ -145,7 +145,7 @@ export function alreadyDouble(
 ): KeelsonError {
   const what = `The unique index ${inspect(index.name)} is given up: ${doubleIn(space, one, other, 'both have')}`;
   const next = 'Change or delete one of the two entries, and declare the index again';
-  return uniqueError(space, index, { what, next }, keyOf(other));
+  return uniqueError(space, index, { what, next }, other, one);
 }
 
 function doubleIn(space: Space, one: Posting, other: Posting, verb: string): string {
@@ -153,12 +153,16 @@ function doubleIn(space: Space, one: Posting, other: Posting, verb: string): str
   return `${shownKey(space, keyOf(one))} and the key ${inspect(space.keyCodec.fromIndexKey(keyOf(other)))} ${verb} the value ${value}`;
 }
 
+/** Returns the error for two postings of one value, of which `holder` was first. */
 function uniqueError(
   { name, keyCodec }: Space,
   index: SecondaryIndex,
   what: string | { readonly what: string; readonly next: string },
-  key: IndexKey,
+  posting: Posting,
+  holder: Posting,
 ): KeelsonError {
-  const facts = { namespace: name, index: index.name, key: keyCodec.fromIndexKey(key) };
+  const [key, held] = [posting, holder].map((one) => keyCodec.fromIndexKey(keyOf(one)));
+  const value = indexValueOf(posting);
+  const facts = { namespace: name, index: index.name, key, value, holder: held };
   return new KeelsonError('KEELSON_UNIQUE', what, facts);
 }

@@ -10,5 +10,7 @@ export function main(db: Store<string, number>): string[] {
 
 export async function closing(opened: Promise<Store<string, number>>): Promise<void> {
   await using db = await opened;
+  await using feed = db.changes();
+  await feed.next();
   await db.flush();
 }

@@ -1,4 +1,4 @@
-import { isKeelsonError, open, type Snapshot, type Store } from 'keelson';
+import { type ChangeGroup, isKeelsonError, msgpack, open, type Snapshot, type Store, tuple } from 'keelson';
 import { type Journal, openJournal } from 'keelson/journal';
 import { openReplica, type Replica } from 'keelson/replica';
 import { inMemory, SimulatedDisk } from 'keelson/testing';
@@ -16,6 +16,19 @@ export async function main(): Promise<void> {
   const values: IterableIterator<User> = db.values();
   const snapshot: Snapshot<string, User> = db.snapshot();
   snapshot.close();
+  const jobs = db.namespace('jobs', {
+    keyEncoding: tuple<[string, number]>(),
+    valueEncoding: msgpack<{ readonly at: number }>(),
+    indexes: (index) => ({ byTime: index(({ at }, [queue]) => [queue, at]) }),
+  });
+  await db.batch([
+    { type: 'delete', key: 'ada' },
+    { type: 'put', namespace: jobs, key: ['mail', 1], value: { at: 7 } },
+  ]);
+  const at: number | undefined = jobs.indexes.byTime.nth(0)?.[0][1];
+  const feed = jobs.changes();
+  const group: ChangeGroup<[string, number], { readonly at: number }> | undefined = (await feed.next()).value;
+  await feed.return();
   const replica: Replica<string, User> = await openReplica<User>(db.replicate());
   const named: string | undefined = replica.get('ada')?.name;
   await replica.whenAt(await db.refresh());
@@ -25,5 +38,5 @@ export async function main(): Promise<void> {
   await inMemory().open('/db');
   new SimulatedDisk({ seed: 1 });
   const code: string | null = isKeelsonError(ada) ? ada.code : null;
-  [code, keys, named, values].at(0);
+  [at, code, group, keys, named, values].at(0);
 }
