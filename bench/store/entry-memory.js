@@ -2,6 +2,7 @@
 // namespaces add. Each kind is filled in a fresh process, and looked at after
 // full collections of garbage.
 
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { open } from '../../dist/index.js';
@@ -30,7 +31,29 @@ const KINDS = [
   { name: 'key of 16, value of 100, with an index', keyBytes: 16, valueBytes: 100, isIndexed: true },
 ];
 
+/** Resolves with the growth of the peak of RSS that `work` adds to what was there before. */
+async function peakOf(work) {
+  const before = look().rss;
+  writeFileSync('/proc/self/clear_refs', '5');
+  await work();
+  const peak = /VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
+  return Number(peak[1]) * 1024 - before;
+}
+
 const keyAt = (number, bytes) => String(number).padStart(bytes, '0');
+
+/** Puts entries in groups that are durable one after the other. */
+async function putAll(space, entries, keyBytes, valueBytes, options) {
+  for (let from = 0; from < entries; from += GROUP_PUTS) {
+    let last;
+    for (let at = from; at < from + GROUP_PUTS; at++) {
+      const value = new Uint8Array(valueBytes).fill(7);
+      value.set([at >>> 16, at >>> 8, at]);
+      last = space.put(keyAt(at, keyBytes), value, options);
+    }
+    await last;
+  }
+}
 
 export const steps = {
   async fill({ directory, entries, kind }) {
@@ -43,15 +66,7 @@ export const steps = {
         })
       : db.namespace('entries', { valueEncoding: 'bytes' });
     const before = look();
-    for (let from = 0; from < entries; from += GROUP_PUTS) {
-      let last;
-      for (let at = from; at < from + GROUP_PUTS; at++) {
-        const value = new Uint8Array(valueBytes).fill(7);
-        value.set([at >>> 16, at >>> 8, at]);
-        last = space.put(keyAt(at, keyBytes), value, ttl === undefined ? {} : { ttl });
-      }
-      await last;
-    }
+    await putAll(space, entries, keyBytes, valueBytes, ttl === undefined ? {} : { ttl });
     await db.checkpoint();
     const after = look();
     const { memory } = db.stats();
@@ -62,6 +77,25 @@ export const steps = {
       outside: (slabBytes + hashIndexBytes + handleBytes + deadlineBytes) / entries,
       rss: (after.rss - before.rss) / entries,
     };
+  },
+
+  /** What opening, a checkpoint, and a snapshot that is held while all entries are overwritten take beside the entries. */
+  async peaks({ directory, entries }) {
+    let db;
+    const opening = await peakOf(async () => {
+      db = await open(directory);
+    });
+    const space = db.namespace('entries', { valueEncoding: 'bytes' });
+    await space.put(keyAt(0, 16), new Uint8Array(100));
+    const checkpoint = await peakOf(() => db.checkpoint());
+    const before = look();
+    const snapshot = db.snapshot();
+    await putAll(space, entries, 16, 100, {});
+    const after = look();
+    const held = after.rss - before.rss;
+    snapshot.close();
+    await db.close();
+    return { opening: opening / entries, checkpoint: checkpoint / entries, held: held / entries };
   },
 };
 
@@ -76,5 +110,11 @@ export async function round({ run, directory, scaled }) {
       { name: `${name}: growth of RSS, bytes`, value: rss },
     );
   }
+  const { opening, checkpoint, held } = await run('peaks', { directory: `${directory}/1`, entries });
+  rows.push(
+    { name: 'key of 16, value of 100: peak of opening, bytes an entry', value: opening },
+    { name: 'key of 16, value of 100: peak of a checkpoint above rest, bytes an entry', value: checkpoint },
+    { name: 'all overwritten under a snapshot: growth of RSS, bytes an entry', value: held },
+  );
   return rows;
 }
