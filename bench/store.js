@@ -20,6 +20,7 @@ const TRIALS = [
   'load',
   'replay',
   'memory',
+  'entry-memory',
   'empty',
   'unawaited',
   'turns',

@@ -28,6 +28,16 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 const GAUGES = [
   ['entries', 'Entries of the store itself', (stats) => stats.entries],
   ['memory_bytes', 'Memory of values outside of the JavaScript heap', (stats) => stats.memory.slabBytes],
+  ['expiring', 'Entries whose deadline is ahead', (stats) => stats.expiry.expiring],
+  ['expiry_backlog', 'Expired entries that wait for their removal', (stats) => stats.expiry.backlog],
+  ['expiry_backlog_seconds', 'How long they have waited', (stats) => stats.expiry.backlogMs / 1000],
+  ['pins', 'Feeds and iterations that keep old segments', (stats) => stats.journal?.pins],
+  ['checkpoint_running', '1 while a checkpoint runs', (stats) => Number(stats.checkpoints?.isRunning)],
+  [
+    'checkpoint_seconds',
+    'How long the last one took',
+    (stats) => (stats.checkpoints?.last?.durationMs ?? 0) / 1000,
+  ],
   ['undurable_bytes', 'Bytes that are not durable yet', (stats) => stats.journal?.undurableBytes],
   ['journal_bytes', 'Bytes of the journal on the disk', (stats) => stats.journal?.segmentBytes],
   ['blocking_drains', 'Writes that had to wait for the disk', (stats) => stats.journal?.blockingDrains],
@@ -108,18 +118,22 @@ async function demo(/** @type {string} */ directory) {
     for (let round = 0; round < 10; round++) {
       await Promise.all(Array.from({ length: 100 }, (_, at) => db.put(`${round}:${at}`, { round, at })));
     }
+    await db.put('session', {}, { ttl: 60_000 });
+    await db.put('expired', {}, { expiresAt: 0 });
     await db.checkpoint();
     const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
     const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     const figureOf = (/** @type {string} */ name) =>
       Number(page.match(new RegExp(`^${name} (.*)$`, 'm'))?.[1]);
 
-    assert.equal(figureOf('keelson_entries'), 1000);
+    assert.equal(figureOf('keelson_entries'), 1001);
+    assert.equal(figureOf('keelson_expiring'), 1);
+    assert(figureOf('keelson_expiry_backlog') <= 1);
     assert.equal(figureOf('keelson_undurable_bytes'), 0);
     assert.equal(figureOf('keelson_checkpoints_total{end="completed"}'), 1);
     const flushes = figureOf('keelson_flush_seconds_count');
     assert(flushes < figureOf('keelson_records_total'));
-    console.log(`1000 writes took ${flushes} flushes.`);
+    console.log(`1002 writes took ${flushes} flushes.`);
   } finally {
     server.closeAllConnections();
     server.close();

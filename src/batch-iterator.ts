@@ -11,11 +11,16 @@ import type { FairTurns } from './fair-turns.js';
  *
  * @example
  * const feed: ClosableIterator<ChangeGroup> = db.changes();
+ * await db.namespace<number>('visits').put('home', 1);
  * const first: ChangeGroup | undefined = (await feed.next()).value;
  * await feed.return();
  */
 export interface ClosableIterator<T> extends AsyncIterableIterator<T, undefined> {
-  /** Ends the iteration, also while a call of next() waits: that call resolves, too. */
+  /**
+   * Ends the iteration, also while a call of next() waits: that call resolves, too.
+   *
+   * @param value Nothing: for await gives none.
+   */
   return(value?: undefined): Promise<IteratorResult<T, undefined>>;
   /** Ends the iteration as return() does. */
   [Symbol.asyncDispose](): Promise<void>;

@@ -183,6 +183,26 @@ export class KeelsonError extends Error {
   }
 }
 
+const MORE_MEMORY = 'Free memory, or give the process or its container more, and try again';
+
+/** KEELSON_NO_SPACE for memory that this process does not get. */
+export class NoMemory extends KeelsonError {
+  constructor(what: string, cause?: unknown) {
+    super('KEELSON_NO_SPACE', { what, next: MORE_MEMORY }, { errno: 'ENOMEM' }, cause);
+  }
+}
+
+/** Calls a function that allocates memory. Throws NoMemory in place of the RangeError that V8 throws when there is none. */
+export function allocated<T>(allocate: () => T, bytes: number, purpose: string): T {
+  try {
+    return allocate();
+  } catch (cause) {
+    // A stack that overflows is a RangeError, too.
+    if (!(cause instanceof RangeError) || cause.message.includes('call stack')) throw cause;
+    throw new NoMemory(`There is no memory for ${bytes} bytes of ${purpose}`, cause);
+  }
+}
+
 /** Returns the message of a thrown value, without the next step and without a full stop at its end. */
 export function whatHappened(error: unknown): string {
   const what = error instanceof KeelsonError ? texts.get(error)?.what : undefined;

@@ -82,9 +82,9 @@ export interface Journal {
    * append of a session always blocks, because it makes a segment.
    *
    * @param record At most 2^28 − 1 bytes.
-   * @throws With nothing appended: a TypeError for anything but a Uint8Array, a RangeError if there is no
-   * memory, KEELSON_RECORD_TOO_LARGE, KEELSON_NO_SPACE, KEELSON_ACCESS, KEELSON_IO, KEELSON_EXHAUSTED,
-   * KEELSON_POISONED, KEELSON_CLOSED.
+   * @throws With nothing appended: a TypeError for anything but a Uint8Array, KEELSON_RECORD_TOO_LARGE,
+   * KEELSON_NO_SPACE, also when there is no memory, KEELSON_ACCESS, KEELSON_IO, KEELSON_EXHAUSTED, KEELSON_POISONED,
+   * KEELSON_CLOSED.
    * @example
    * const lsn = journal.append(new TextEncoder().encode('paid'));
    * await journal.syncThrough(lsn);

@@ -36,7 +36,7 @@ export interface StoreLog {
    *
    * @param recordBytes The length of the record.
    * @throws With nothing appended: KEELSON_RECORD_TOO_LARGE, KEELSON_NO_SPACE, KEELSON_ACCESS, KEELSON_IO,
-   * KEELSON_EXHAUSTED, KEELSON_POISONED, KEELSON_CLOSED, or a RangeError if there is no memory.
+   * KEELSON_EXHAUSTED, KEELSON_POISONED, KEELSON_CLOSED, or NoMemory.
    */
   ensureRoom(recordBytes: number): void;
 

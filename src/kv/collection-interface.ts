@@ -56,8 +56,8 @@ type OwnOperation<K, V> = Operation<K, V> & { readonly namespace?: undefined };
  * A write that is not accepted throws at once, with nothing changed: a TypeError for misuse, KEELSON_CLOSED,
  * KEELSON_POISONED, KEELSON_READ_ONLY, KEELSON_CONFLICT, KEELSON_DROPPED, KEELSON_KEY_TOO_LARGE,
  * KEELSON_RECORD_TOO_LARGE, KEELSON_EXHAUSTED; what the disk refuses with KEELSON_NO_SPACE, KEELSON_ACCESS or KEELSON_IO;
- * what encode() of an encoding of your own throws; or a RangeError when there is no memory. While the function of a
- * transaction runs, a write is a TypeError. The promise of an accepted write rejects only with KEELSON_POISONED, when the
+ * KEELSON_NO_SPACE with `facts.errno` ENOMEM when there is no memory; or what encode() of an encoding of your own throws.
+ * While the function of a transaction runs, a write is a TypeError. The promise of an accepted write rejects only with KEELSON_POISONED, when the
  * write will not become durable.
  *
  * A write blocks the event loop if more than `maxUndurableBytes` would not be durable with it: see drained().

@@ -151,6 +151,7 @@ export {
 export type { KeyEncodingName } from './encoding/key-encoding.js';
 export type { KeyRange, RangeOptions, RangeWrite } from './encoding/range.js';
 export type { ValueEncodingName } from './encoding/value-encoding.js';
+export type { ExpiryStats } from './entries/expiry.js';
 export type {
   Change,
   ChangeGroup,

@@ -17,6 +17,7 @@ import type {
   ValueOf,
 } from './encoding/encoding-types.js';
 import type { EntriesMemory } from './entries/entries-parts.js';
+import type { ExpiryStats } from './entries/expiry.js';
 import type { ChangeGroup, ChangesOptions } from './feed/change-types.js';
 import type { CheckpointResult } from './image/checkpoint.js';
 import type { CheckpointEvent, CheckpointStats } from './image/checkpoint-schedule.js';
@@ -41,6 +42,8 @@ export interface StoreStats {
   readonly entries: number;
   /** The memory of keys and values outside the JavaScript heap, in bytes, with those of all namespaces. */
   readonly memory: EntriesMemory;
+  /** Figures of entries with deadlines, with those of all namespaces. */
+  readonly expiry: ExpiryStats;
   /** The LSN of the last write. */
   readonly lastLsn: number;
   /** The durable LSN: every write up to it is durable. */

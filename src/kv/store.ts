@@ -204,10 +204,13 @@ export class Store<K, V> extends SpaceCollection<K, V> implements StoreSurface<K
 
   stats(): StoreStats {
     const { schema, storage, writing } = this.#core;
-    const entries = schema.root.current;
+    const now = schema.expiry.isUsed ? schema.expiry.now() : NO_TIME;
+    // It links the puts that were put off, so the other figures know them.
+    const entries = schema.root.currentAt(now).size;
     return {
-      entries: entries.size,
+      entries,
       memory: memoryOf(schema.spaces),
+      expiry: schema.expiry.stats(now),
       lastLsn: this.lastLsn,
       durableLsn: this.durableLsn,
       engine: storage.report,

@@ -1,7 +1,7 @@
 // What docstrings.test.ts does not ask of some symbols. A line that is not needed makes the test fail.
 
 /** Declarations that no program can name. */
-export const WITHOUT_DOCSTRING: readonly string[] = ['global', 'Lsn.lsnBrand'];
+export const WITHOUT_DOCSTRING: readonly string[] = ['global', 'Lsn.lsnBrand', 'OwnOperation.namespace'];
 
 /** Methods that resolve later and make nothing durable: they read, wait or end something. */
 export const WRITE_NOTHING: readonly string[] = [
@@ -11,6 +11,7 @@ export const WRITE_NOTHING: readonly string[] = [
   'KeyvKeelson.hasMany',
   'KeyvKeelson.disconnect',
   'verify',
+  'ClosableIterator.return',
   'KeelsonSaver.close',
   'KeelsonSaver.getTuple',
   'KeelsonSaver.getDeltaChannelHistory',
@@ -29,6 +30,7 @@ export const WRITE_NOTHING: readonly string[] = [
 export const NEVER_FAILS: readonly string[] = [
   'KeelsonError.constructor',
   'isKeelsonError',
+  'ClosableIterator.return',
   'tuple',
   'msgpack',
   'json',
@@ -68,6 +70,7 @@ export const NEVER_FAILS: readonly string[] = [
 
 /** Classes and interfaces whose own example shows how their methods are called, or whose methods a framework calls. */
 export const EXAMPLE_OF_ALL: readonly string[] = [
+  'ClosableIterator',
   'CapturedDisk',
   'CustomValueEncoding',
   'KeelsonDriver',

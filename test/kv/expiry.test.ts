@@ -84,6 +84,55 @@ describe('an entry with a deadline', () => {
     await world.db.close();
   });
 
+  test('waits for its removal in the backlog of stats, with those of namespaces, and not after it', async () => {
+    const world = await World.open();
+    const { db } = world;
+    const sessions = db.namespace('sessions');
+    expect(db.stats().expiry).toEqual({ expiring: 0, backlog: 0, backlogMs: 0 });
+    for (let at = 0; at < 200; at++) db.put(`k${at}`, at, { ttl: 100 + at });
+    sessions.put('a', 1, { ttl: 50 });
+    await sessions.put('b', 1, { ttl: 5000 });
+    expect(db.stats().expiry).toEqual({ expiring: 202, backlog: 0, backlogMs: 0 });
+    world.now = 1090;
+    expect(db.stats().expiry).toEqual({ expiring: 201, backlog: 1, backlogMs: 40 });
+    world.now = 1250;
+    expect(db.stats().expiry).toEqual({ expiring: 50, backlog: 152, backlogMs: 200 });
+    await world.timers();
+    expect(db.stats().expiry).toEqual({ expiring: 50, backlog: 0, backlogMs: 0 });
+    await db.close();
+  });
+
+  test('is in the backlog when the next session opens, until its removal is written', async () => {
+    const world = await World.open();
+    for (let at = 0; at < 10; at++) world.db.put(`k${at}`, at, { ttl: 100 });
+    await world.db.close();
+    world.now = 3100;
+    const db = await world.reopen();
+    expect(db.stats().expiry).toEqual({ expiring: 0, backlog: 10, backlogMs: 2000 });
+    await db.expireNow();
+    expect(db.stats().expiry).toEqual({ expiring: 0, backlog: 0, backlogMs: 0 });
+    await db.close();
+  });
+
+  test('is estimated in the backlog while many are due, also while they leave in the order of keys', async () => {
+    const world = await World.open();
+    const { db } = world;
+    const operations = Array.from({ length: 20_000 }, (_, at) => {
+      return { type: 'put', key: `k${at}`, value: at, ttl: at % 2 === 0 ? 100 : 9000 } as const;
+    });
+    await db.batch(operations);
+    world.now = 1200;
+    for (let look = 0; look < 100; look++) {
+      const { expiring, backlog, backlogMs } = db.stats().expiry;
+      expect(expiring + backlog).toBe(20_000);
+      expect(Math.abs(backlog - 10_000)).toBeLessThan(1000);
+      expect(backlogMs).toBe(100);
+    }
+    await db.expireNow();
+    expect(db.stats().expiry).toEqual({ expiring: 10_000, backlog: 0, backlogMs: 0 });
+    await db.close();
+  });
+
   test('counts ttl in whole milliseconds, rounded up, also at the start of time', async () => {
     const world = await World.open();
     world.now = 0;

@@ -79,12 +79,13 @@ describe('a write for whose values there is no memory', () => {
       if (bytes === 500_024) throw new RangeError('Array buffer allocation failed');
       return new Shared(bytes);
     });
-    expect(() => store.put('key', value)).toThrow(RangeError);
+    const refused = expect.objectContaining({ code: 'KEELSON_NO_SPACE', facts: { errno: 'ENOMEM' } });
+    expect(() => store.put('key', value)).toThrow(refused);
     const operations = [
       { type: 'put' as const, key: 'a', value: Buffer.from('small') },
       { type: 'put' as const, key: 'key', value },
     ];
-    expect(() => store.batch(operations)).toThrow(RangeError);
+    expect(() => store.batch(operations)).toThrow(refused);
     expect({ lsn: store.lastLsn, memory: store.stats().memory }).toEqual(before);
     vi.restoreAllMocks();
     await store.put('b', Buffer.from('other'));

@@ -1,6 +1,7 @@
 // Watches of ranges: their states, the keys that have changed, and how long a state can be read.
 
 import { beforeEach, describe, expect, test } from 'vitest';
+import { NoMemory } from '../../src/errors.js';
 import { NoSlabMemory } from '../../src/kv/entries/slab.js';
 import type { RangeState, Store } from '../../src/kv/index.js';
 import { inMemory } from '../../src/testing/index.js';
@@ -158,7 +159,7 @@ describe('a watch of a range', () => {
     entries.stage = () => {
       throw new NoSlabMemory('none left');
     };
-    for (const key of ['a', 'new']) expect(() => db.put(key, 2)).toThrow(RangeError);
+    for (const key of ['a', 'new']) expect(() => db.put(key, 2)).toThrow(NoMemory);
     entries.stage = stage;
     await db.put('z', 1);
     expect(await staysPending(step)).toBe(true);

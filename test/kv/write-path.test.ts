@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { KeelsonError } from '../../src/errors.js';
+import { type KeelsonError, NoMemory } from '../../src/errors.js';
 import type { Lsn } from '../../src/journal/index.js';
 import type { RecordMemory, StoreLog } from '../../src/journal/internal.js';
 import { ALL_KEYS } from '../../src/kv/encoding/key-bounds.js';
@@ -561,7 +561,7 @@ describe('a commit', () => {
           for (const key of ['a', 'b', 'c']) writes.put(root, key, BYTES_VALUES, Uint8Array.of(9), 'value');
         }),
       );
-      expect(error).toBeInstanceOf(NoSlabMemory);
+      expect(error).toBeInstanceOf(NoMemory);
       root.entries.stage = stage;
       expect(contentOf(root.entries)).toEqual(before);
       expect(slabsOf(root)).toEqual({ liveBytes });
@@ -638,7 +638,7 @@ describe('the definitions of a write', () => {
     root.entries.stage = () => {
       throw new NoSlabMemory('none');
     };
-    for (let times = 0; times < 2; times++) expect(() => putUser(3)).toThrow(NoSlabMemory);
+    for (let times = 0; times < 2; times++) expect(() => putUser(3)).toThrow(NoMemory);
     root.entries.stage = stage;
     log.onCall = () => {
       throw new Error('no room');

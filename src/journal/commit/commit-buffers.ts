@@ -1,6 +1,7 @@
 // The memory of commits, which is reused. The engine owns a buffer from submit() until it says that the memory
 // is free.
 
+import { allocated } from '../../errors.js';
 import type { Storage } from '../../storage/index.js';
 
 const BUFFER_BYTES_MIN = 64 * 1024;
@@ -33,7 +34,7 @@ export class CommitBuffers {
     }
     let length = BUFFER_BYTES_MIN;
     while (length < bytes) length *= 2;
-    return this.#storage.allocate(length);
+    return allocated(() => this.#storage.allocate(length), length, 'a commit');
   }
 
   giveBack(buffer: Uint8Array): void {

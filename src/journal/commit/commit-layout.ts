@@ -134,7 +134,7 @@ export class CommitLayout {
    * records it prepares only the segment. Hooks may run, and may write. So the caller calls isReadyFor()
    * afterwards, and this function again if the answer is false.
    *
-   * @throws What SegmentSupply.take() throws, or a RangeError if there is no memory, with nothing changed.
+   * @throws What SegmentSupply.take() throws, or NoMemory, with nothing changed.
    */
   makeReadyFor(frameBytes: number, recordCount: number): void {
     if (recordCount > 1) {

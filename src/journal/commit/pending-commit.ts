@@ -93,7 +93,7 @@ export class PendingCommit {
   /**
    * Takes the memory that append() of `frameBytes` of frames needs.
    *
-   * @throws A RangeError if there is no memory, with nothing changed.
+   * @throws NoMemory, with nothing changed.
    */
   reserve(frameBytes: number): void {
     if (!this.hasMemoryFor(frameBytes)) this.#grow(this.#length + frameBytes);
@@ -174,7 +174,7 @@ export class PendingCommit {
     return { seed: this.segment.seed, startLsn, bodyOffset: COMMIT_HEADER_BYTES, bodyLength: bodyBytes };
   }
 
-  /** Returns a copy of the frames. Throws a RangeError if there is no memory. */
+  /** Returns a copy of the frames. */
   copyOfFrames(): Uint8Array {
     return this.#bytes.slice(COMMIT_HEADER_BYTES, this.#length);
   }

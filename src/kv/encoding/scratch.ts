@@ -1,6 +1,6 @@
 // A scratch: memory that grows, in which one record or block after the other is built.
 
-import { KeelsonError } from '../../errors.js';
+import { allocated, KeelsonError } from '../../errors.js';
 import { UTF8_BYTES_PER_UNIT_MAX, writeUtf8 } from './utf8.js';
 
 const BYTES_INITIAL = 16 * 1024;
@@ -85,5 +85,5 @@ export class Scratch {
 
 /** Allocates memory without zeroing it, because readers see only bytes that were written. */
 function allocate(bytes: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+  return allocated(() => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer), bytes, 'a record');
 }

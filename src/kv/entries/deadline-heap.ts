@@ -23,9 +23,6 @@ const BASE_BEFORE_MS = 2 ** 30;
 /** The items that a cleaning visits at a call. A single page is cleaned at once. */
 const CLEANED_ITEMS = 4;
 
-/** The items of a sample. */
-const SAMPLE_ITEMS = 64;
-
 /** Returns the deadline of the entry with an id; NO_DEADLINE for a free id. */
 type DeadlineOf = (id: EntryId) => number;
 
@@ -103,12 +100,12 @@ export class DeadlineHeap {
     return NO_ID;
   }
 
-  /** Returns about how many items are due at `now`, by a sample. */
-  countDue(now: number): number {
+  /** Returns about how many items are due at `now`, by a sample of about `items` items. Exact while there are fewer. */
+  countDue(now: number, items: number): number {
     const heap = this.#heap;
     // An item with the highest key may be due at any time after it.
     const nowKey = Math.min(KEY_MAX - 1, now - this.#base);
-    const step = Math.max(1, Math.floor(heap.size / SAMPLE_ITEMS));
+    const step = Math.max(1, Math.floor(heap.size / items));
     let sampled = 0;
     let due = 0;
     for (let at = 0; at < heap.size; at += step) {

@@ -146,6 +146,16 @@ export class Entries implements View {
     return this.#expiring?.due.size ?? 0;
   }
 
+  /** About the number of entries that are due and still in the indexes. */
+  get hiddenEstimate(): number {
+    return this.#expiring?.hiddenEstimate ?? 0;
+  }
+
+  /** The deadline of the entry that was found due first and whose removal is not in the log; NO_DEADLINE without any. */
+  get oldestDue(): number {
+    return this.#expiring?.oldestDue ?? NO_DEADLINE;
+  }
+
   /** All entries with a deadline up to this time are due, though some are in the indexes; NO_FLOOR for none. */
   get floor(): number {
     return this.#expiring === null ? NO_FLOOR : this.#expiring.floor;

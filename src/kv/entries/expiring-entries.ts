@@ -19,6 +19,11 @@ const SWEPT_ENTRIES_MIN = 4096;
 /** With at least this part of all entries due, they leave in the order of keys, which is much faster. */
 const SWEPT_FRACTION_MIN = 1 / 8;
 
+/** The items of the heap that decide whether due entries leave in the order of keys. */
+const SWEEP_SAMPLE_ITEMS = 64;
+/** The items of the heap from which the backlog is estimated. They take some microseconds. */
+const BACKLOG_SAMPLE_ITEMS = 1024;
+
 /** The items of the heap that one settlement looks at, for each entry that may leave. The others are stale. */
 const ITEMS_PER_ENTRY = 16;
 
@@ -37,6 +42,8 @@ interface Sweep {
   key: IndexKey | null;
   /** The most items that the rest of the visit adds to the heap. */
   itemsLeft: number;
+  /** About the part of all entries with deadlines that were due at the start. */
+  readonly dueFraction: number;
 }
 
 /** The expiring and the due entries of one space. */
@@ -68,6 +75,20 @@ export class ExpiringEntries {
 
   get memoryBytes(): number {
     return this.#heap.memoryBytes;
+  }
+
+  /** About the number of entries that are due and still in the indexes, hidden by the floor. O(1), by a sample. */
+  get hiddenEstimate(): number {
+    if (this.floor === NO_FLOOR) return 0;
+    const inHeap = this.#heap.countDue(this.floor, BACKLOG_SAMPLE_ITEMS);
+    const unvisited = this.#sweep === null ? 0 : this.#sweep.itemsLeft * this.#sweep.dueFraction;
+    return Math.min(this.count, Math.ceil(inHeap + unvisited));
+  }
+
+  /** The deadline of the entry that was found due first among those on the due list; NO_DEADLINE without any. */
+  get oldestDue(): number {
+    for (const id of this.due.values()) return this.#entries.deadlineOfId(id);
+    return NO_DEADLINE;
   }
 
   /** True while there is something to expire or to remove. */
@@ -167,11 +188,12 @@ export class ExpiringEntries {
     const heap = this.#heap;
     if (this.#sweep !== null) return true;
     if (heap.size < SWEPT_ENTRIES_MIN || heap.earliest > now) return false;
-    const due = heap.countDue(now);
+    const due = heap.countDue(now, SWEEP_SAMPLE_ITEMS);
     if (due < SWEPT_ENTRIES_MIN || due < this.#entries.size * SWEPT_FRACTION_MIN) return false;
+    const { size } = heap;
     // The heap had an item for each entry, and keeps its memory. So there is room for those that the sweep adds.
     heap.clear();
-    this.#sweep = { key: null, itemsLeft: this.count };
+    this.#sweep = { key: null, itemsLeft: this.count, dueFraction: due / size };
     return true;
   }
 

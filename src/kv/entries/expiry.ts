@@ -10,6 +10,7 @@ import type { Entries } from './entries.js';
 import { NO_FLOOR } from './expiring-entries.js';
 import type { LinkQueue } from './link-queue.js';
 import type { OnPosting } from './secondary-index.js';
+import { NO_DEADLINE } from './slab.js';
 import type { Space } from './space.js';
 import type { WriteLog } from './write-log.js';
 
@@ -18,6 +19,28 @@ const LOOK_ENTRIES_MAX = 64;
 
 /** The time of a store without a clock: what is due is found by the log alone. */
 export const NO_TIME = 0;
+
+/**
+ * Figures of the entries with deadlines of a store and its namespaces.
+ *
+ * @example
+ * const { backlog, backlogMs } = db.stats().expiry;
+ * if (backlogMs > 60_000) console.error(`${backlog} expired entries wait for their removal`);
+ */
+export interface ExpiryStats {
+  /** The number of entries that have a deadline and are not due. */
+  readonly expiring: number;
+  /**
+   * The number of entries that are due and whose removal is not in the journal yet. No read sees them, and they still take
+   * memory. It is an estimate while thousands are due, because nothing counts them one by one.
+   */
+  readonly backlog: number;
+  /**
+   * The time since the deadline of the entry of the backlog that was found due first, in milliseconds; 0 without a backlog.
+   * Removals run about twice a second, so much more means that removals fail or fall behind.
+   */
+  readonly backlogMs: number;
+}
 
 /** The expiry of one store. */
 export class Expiry {
@@ -51,6 +74,19 @@ export class Expiry {
   /** Returns the time, or NO_TIME without a clock. The clock is foreign code. */
   now(): number {
     return this.clock === null ? NO_TIME : this.clock();
+  }
+
+  /** Returns the figures at the time `now`. O(spaces with deadlines). Call it outside of changes. */
+  stats(now: number): ExpiryStats {
+    let [expiring, backlog, oldest] = [0, 0, now];
+    for (const space of this.spaces) {
+      this.look(space, now);
+      const { expiringCount, dueCount, hiddenEstimate, oldestDue } = space.entries;
+      expiring += expiringCount - hiddenEstimate;
+      backlog += dueCount + hiddenEstimate;
+      if (oldestDue !== NO_DEADLINE && oldestDue < oldest) oldest = oldestDue;
+    }
+    return { expiring, backlog, backlogMs: now - oldest };
   }
 
   /** Adds a space that has got an entry with a deadline, or a due one. */

@@ -184,6 +184,6 @@ function newPage(items: number): Page {
   try {
     return new Uint32Array(items * 2);
   } catch (cause) {
-    throw new NoSlabMemory(`No memory for ${items} deadlines: ${String(cause)}`, { cause });
+    throw new NoSlabMemory(`There is no memory for ${items} deadlines`, { cause });
   }
 }

@@ -70,7 +70,10 @@ export interface Slab {
 /** Makes the pages of memory in the background: see Storage.populate. */
 export type Populate = (bytes: Uint8Array) => void;
 
-/** The error for a slab that there is no memory for. It is thrown before anything has changed. */
+/**
+ * The error for a slab that there is no memory for. It is thrown before anything has changed. Callers of the store get NoMemory
+ * instead, whose making runs more code than may run inside of a change.
+ */
 export class NoSlabMemory extends RangeError {}
 
 /** Returns a new slab of `lengthBytes`, which is a multiple of UNIT_BYTES. Throws NoSlabMemory. */
@@ -81,7 +84,7 @@ export function allocateSlab(lengthBytes: number): Slab {
     // The memory is not zeroed, because readers see only bytes that were written.
     return slabOf(new Uint8Array(Buffer.allocUnsafeSlow(lengthBytes).buffer));
   } catch (cause) {
-    throw new NoSlabMemory(`No memory for ${lengthBytes} bytes of values: ${String(cause)}`, { cause });
+    throw new NoSlabMemory(`There is no memory for ${lengthBytes} bytes of values`, { cause });
   }
 }
 

@@ -7,7 +7,7 @@
 // memory can be reserved for it, also staged only then. Fourth, the observers are told. docs/ARCHITECTURE.md has the
 // reasons.
 
-import { isKeelsonError } from '../../errors.js';
+import { isKeelsonError, NoMemory } from '../../errors.js';
 import type { Lsn } from '../../journal/index.js';
 import type { RecordMemory, StoreLog } from '../../journal/internal.js';
 import { RECORD_BYTES_MAX } from '../../storage/index.js';
@@ -119,7 +119,7 @@ export class WritePath {
    * Appends a write to the log and applies it to the entries. `check` is called when nothing can come between it and that;
    * nothing is changed when it throws. Returns the LSN of its record, which is not durable yet.
    * A write without operations is judged, and is no record: the LSN is that of the last write. Throws, with nothing
-   * changed, KEELSON_RECORD_TOO_LARGE, NoSlabMemory, what judgeSpaces(), judgeVersions(), judgeUniqueness(),
+   * changed, KEELSON_RECORD_TOO_LARGE, NoMemory, what judgeSpaces(), judgeVersions(), judgeUniqueness(),
    * PostingMaker.complete(), ensureRoom() and `assertWritable` throw. An error while log and entries change poisons the log:
    * memory may disagree with the log then.
    */
@@ -194,13 +194,14 @@ export class WritePath {
     try {
       this.#parts.log.ensureRoom(recordBytes);
     } catch (error) {
-      if (isKeelsonError(error, 'KEELSON_NO_SPACE')) this.#parts.onNoSpace();
+      // Files that are retired give no memory back.
+      if (isKeelsonError(error, 'KEELSON_NO_SPACE') && !(error instanceof NoMemory)) this.#parts.onNoSpace();
       throw error;
     }
   }
 
   /**
-   * Changes log and entries together. Throws NoSlabMemory before anything has changed. Any other error, also one of
+   * Changes log and entries together. Throws NoMemory before anything has changed. Any other error, also one of
    * claim(), poisons the log and is thrown as KEELSON_POISONED. The guard stays set then, as it does when JavaScript is
    * stopped in here.
    */
@@ -235,7 +236,7 @@ export class WritePath {
         throw log.poisoned ?? stopped;
       }
       links.guard.leave();
-      throw error;
+      throw new NoMemory(error.message, error.cause);
     }
     links.guard.leave();
     return lsn;
