@@ -70,7 +70,7 @@ describe.skipIf(peers === null)(
         doors.map((name) => `${name}.d.ts`),
         (name) => name.replace(/\.js$/, '.d.ts'),
       );
-      const pages = ['DURABILITY', 'ERRORS', 'FORMAT'].map((name) => `docs/${name}.md`);
+      const pages = ['DURABILITY', 'ERRORS'].map((name) => `docs/${name}.md`);
       const others = ['LICENSE', 'README.md', 'package.json'];
       const page = [
         'icon.svg',
