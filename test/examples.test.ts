@@ -24,7 +24,7 @@ describe('examples', () => {
     ],
     ['bookmarks.js', /^Killed, and 50 bookmarks are on 3 pages\.\n$/],
     ['http-workers.js', /^2 workers answered 200 reads, and each showed the write before it\.\n$/],
-    ['metrics.js', /^1000 writes took \d+ flushes\.\n$/],
+    ['metrics.js', /^1002 writes took \d+ flushes\.\n$/],
     [
       'ledger.js',
       /^\d{3} crashes and a kill: every balance is the sum of its bookings, and no payment is lost\.\n$/,

@@ -105,20 +105,20 @@ describe('a backup', () => {
     const target = path.join(folder, 'above', 'backup');
     await backedUp(mode, target);
     expect(modeOf(target)).toBe(mode);
-    expect(modesIn(target)).toEqual({ 'N.image': expected, 'N.journal': expected });
+    expect(modesIn(target)).toEqual({ BACKUP: expected, 'N.image': expected, 'N.journal': expected });
   });
 
   test('into a directory that is there gives nobody more than the store did', async () => {
     const target = directoryWith('backup', 0o755);
     await backedUp(0o700, target);
-    expect(modesIn(target)).toEqual({ 'N.image': '600', 'N.journal': '600' });
+    expect(modesIn(target)).toEqual({ BACKUP: '600', 'N.image': '600', 'N.journal': '600' });
     expect(modeOf(target)).toBe(0o755);
   });
 
   test('into a directory that is more private than the store is as private as that', async () => {
     const target = directoryWith('backup', 0o700);
     await backedUp(0o755, target);
-    expect(modesIn(target)).toEqual({ 'N.image': '600', 'N.journal': '600' });
+    expect(modesIn(target)).toEqual({ BACKUP: '600', 'N.image': '600', 'N.journal': '600' });
   });
 
   test('keeps the group that a directory hands down', async () => {
@@ -181,7 +181,7 @@ describe('a copy', () => {
     await db.backup(target);
     await db.close();
     expect(modeOf(target)).toBe(0o755);
-    expect(modesIn(target)).toEqual({ 'N.image': '644', 'N.journal': '644' });
+    expect(modesIn(target)).toEqual({ BACKUP: '644', 'N.image': '644', 'N.journal': '644' });
   });
 });
 
