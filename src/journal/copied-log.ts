@@ -7,20 +7,13 @@ import { FRAME_OVERHEAD_BYTES, type Storage } from '../storage/index.js';
 import { COMMIT_HEADER_BYTES, commitBytesOnDisk } from './format/commit-format.js';
 import { writeFrameHeader } from './format/frame.js';
 import { isTemporarySegment, segmentPath, segmentSequences } from './format/segment-names.js';
+import { type LastRecords, LastRecordsReader } from './last-records.js';
 import { openReadOnlyJournal } from './open-journal.js';
 import { skimSegment } from './recovery/segment-skim.js';
 import { LINEAGE_BLOCK_BYTES, writeLineageSegment } from './segments/lineage-segment.js';
 
 /** The size of the frames at which a segment is written, in bytes. It may have one window of records more. */
 const PIECE_BYTES = 8 * 1024 * 1024;
-
-/** A record of the log. */
-export interface CopiedRecord {
-  /** The LSN of the record before it. */
-  readonly fromLsn: number;
-  readonly lsn: number;
-  readonly bytes: Uint8Array;
-}
 
 /** The log of a backup, locked by the caller. */
 export class CopiedLog {
@@ -29,8 +22,8 @@ export class CopiedLog {
   readonly #journalId: Uint8Array;
   /** The LSN at which the log begins. */
   readonly startLsn: number;
-  /** The last record that was in the log when it was opened, or null. */
-  readonly lastRecord: CopiedRecord | null;
+  /** The last records that were in the log when it was opened, or null if it had none. */
+  readonly lastRecords: LastRecords | null;
   #sequence: number;
   #durableLsn: number;
   #bytesWritten = 0;
@@ -42,13 +35,13 @@ export class CopiedLog {
   private constructor(
     storage: Storage,
     directory: string,
-    { journalId, startLsn, endLsn, sequence, lastRecord }: OpenedLog,
+    { journalId, startLsn, endLsn, sequence, lastRecords }: OpenedLog,
   ) {
     this.#storage = storage;
     this.#directory = directory;
     this.#journalId = journalId;
     this.startLsn = startLsn;
-    this.lastRecord = lastRecord;
+    this.lastRecords = lastRecords;
     this.#sequence = sequence;
     this.#durableLsn = endLsn;
   }
@@ -70,16 +63,13 @@ export class CopiedLog {
     const anchor = { lsn: startLsn, provenLsn: startLsn, journalId: null };
     const { journalId, recovery, replay } = await openReadOnlyJournal(storage, directory, anchor);
     const { endLsn } = recovery;
-    let lastRecord: CopiedRecord | null = null;
-    let fromLsn = startLsn;
-    await replay(startLsn, (lsn, bytes, start, end) => {
-      if (lsn === endLsn) lastRecord = { fromLsn, lsn, bytes: bytes.slice(start, end) };
-      fromLsn = lsn;
-    });
+    const last = new LastRecordsReader(endLsn);
+    await replay(startLsn, (lsn, bytes, start, end) => last.read(lsn, bytes, start, end));
     // Without a segment there is no log.
     if (journalId === null) throw appended(directory);
     const sequence = Math.max(...sequences);
-    return new CopiedLog(storage, directory, { journalId, startLsn, endLsn, sequence, lastRecord });
+    const lastRecords = last.records;
+    return new CopiedLog(storage, directory, { journalId, startLsn, endLsn, sequence, lastRecords });
   }
 
   /** The LSN of the last record, durable or not. */
@@ -146,7 +136,7 @@ interface OpenedLog {
   readonly startLsn: number;
   readonly endLsn: number;
   readonly sequence: number;
-  readonly lastRecord: CopiedRecord | null;
+  readonly lastRecords: LastRecords | null;
 }
 
 function appended(directory: string): KeelsonError {

@@ -9,6 +9,7 @@ export { isLockName } from './directory/lock-files.js';
 export { type DirectoryOwner, ownerOf } from './directory/owner.js';
 export { FILE_HEADER_BYTES, FileHeaderCodec, type HeaderRefusal, refuse } from './format/file-header.js';
 export { isSegmentName, isTemporarySegment } from './format/segment-names.js';
+export { type LastRecords, LastRecordsReader } from './last-records.js';
 export { openLockedJournal, openReadOnlyJournal } from './open-journal.js';
 export { type ResolvedJournalOptions, resolveJournalOptions, WAIT_FOR_LOCK_MS_MAX } from './options.js';
 export { FileFollower, type FollowerState } from './read/file-follower.js';

@@ -195,6 +195,19 @@ describe('an incremental backup', () => {
     ).rejects.toMatchObject({ code: 'KEELSON_HISTORY_GONE' });
   });
 
+  it('can follow a backup that was made while the disk had lost the last records of the log', async () => {
+    await using db = await openSource({ engine: 'fs' });
+    for (let at = 0; at < 10; at++) await db.put(`k${at}`, 'x'.repeat(9000));
+    const segment = path.join(source, '000000000001.journal');
+    const whole = fs.readFileSync(segment);
+    fs.writeFileSync(segment, Buffer.from(whole).fill(0, 4096, 80_000));
+    await db.backup(target);
+    fs.writeFileSync(segment, whole);
+    await db.put('later', 1);
+    await db.backup(target, INCREMENTAL);
+    await expectSame(db);
+  });
+
   it('is followed by a reader that has the backup open', async () => {
     await using db = await openSource();
     await db.put('a', 1);
@@ -369,6 +382,45 @@ describe('an incremental backup is refused, and changes nothing,', () => {
     await expectRefused(back, 'KEELSON_FOREIGN');
     for (let at = 0; at < 5; at++) await back.put('e', 'z'.repeat(at + 31));
     await expectRefused(back, 'KEELSON_FOREIGN');
+  });
+
+  // The ids, the LSNs and the lengths of all records are the same, so only their bytes tell the histories apart.
+  it.each(['full', 'incremental'])(
+    'when a copy of the store went on by itself, behind a backup that is %s',
+    async (kind) => {
+      const db = await openSource();
+      await db.put('a', 1);
+      await db.close();
+      const twin = path.join(folder, 'twin');
+      fs.cpSync(source, twin, { recursive: true });
+      await using first = await openSource();
+      await using second = await open<unknown>(twin, RETAINED);
+      if (kind === 'incremental') await first.backup(target);
+      await first.put('b', 'first!');
+      await first.put('same', 1);
+      await second.put('b', 'second');
+      await second.put('same', 1);
+      expect(second.lastLsn).toBe(first.lastLsn);
+      await first.backup(target, { incremental: kind === 'incremental' });
+      await expectRefused(second, 'KEELSON_FOREIGN');
+      await second.put('c', 1);
+      await expectRefused(second, 'KEELSON_FOREIGN');
+      await first.put('c', 2);
+      await first.backup(target, INCREMENTAL);
+      await expectSame(first);
+    },
+  );
+
+  it('when the store no longer has the last writes of the backup, so that nobody can compare them', async () => {
+    const db = await open<unknown>(source);
+    await db.put('a', 1);
+    await db.backup(target);
+    await db.close();
+    await using again = await open<unknown>(source);
+    expect((await again.backup(target, INCREMENTAL)).bytesWritten).toBe(0);
+    await again.put('b', 1);
+    await again.checkpoint();
+    await expectRefused(again, 'KEELSON_HISTORY_GONE');
   });
 
   it('into a backup that is damaged, or was never finished', async () => {

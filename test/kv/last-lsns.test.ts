@@ -26,7 +26,7 @@ async function storeAt(
     source: '/s',
     schema,
     view: schema.wholeView(lsn),
-    backupOf: null,
+    markOfBackup: null,
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });

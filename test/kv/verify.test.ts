@@ -257,7 +257,7 @@ describe('verify', () => {
           source: folder,
           schema,
           view: schema.wholeView(0),
-          backupOf: null,
+          markOfBackup: null,
           assertGoingOn: () => {},
           whenAllowed: async () => {},
         });

@@ -2,54 +2,76 @@
 // It is durable before the backup is complete, and never changes.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
+import type { LastRecords } from '../../journal/internal.js';
 import type { Storage } from '../../storage/index.js';
 
 /** The name of the file. */
 export const BACKUP_MARK = 'BACKUP';
 
-const ID_LINE = /^source ([0-9a-f]{32})\n/;
-const ID_LINE_BYTES = 40;
+/** The content of the file. */
+export interface BackupMark {
+  /** The id of the store. */
+  readonly sourceId: string;
+  /** The last records of the store in the backup, or null if its log did not hold them. */
+  readonly lastRecords: LastRecords | null;
+}
+
+const LINES = /^source ([0-9a-f]{32})\n(?:records (\d{1,16}) (\d{1,16}) ([0-9a-f]{8})\n)?/;
+const LINES_BYTES_MAX = 256;
 
 const TEXT_FOR_PEOPLE =
   'This directory is a backup of that store. It can be brought up to date until it is opened for writing.\n';
 
 /** Writes the file, and flushes it. Its name is durable when the directory is flushed. */
-export async function writeBackupMark(storage: Storage, directory: string, sourceId: string): Promise<void> {
+export async function writeBackupMark(storage: Storage, directory: string, mark: BackupMark): Promise<void> {
   const file = await storage.createFile(`${directory}/${BACKUP_MARK}`);
   try {
-    await file.write(new TextEncoder().encode(`source ${sourceId}\n${TEXT_FOR_PEOPLE}`), 0);
+    await file.write(new TextEncoder().encode(textOf(mark)), 0);
     await file.flush();
   } finally {
     await file.close();
   }
 }
 
+function textOf({ sourceId, lastRecords }: BackupMark): string {
+  const lines = [`source ${sourceId}\n`];
+  if (lastRecords !== null) {
+    const { fromLsn, lsn, checksum } = lastRecords;
+    lines.push(`records ${fromLsn} ${lsn} ${checksum.toString(16).padStart(8, '0')}\n`);
+  }
+  return `${lines.join('')}${TEXT_FOR_PEOPLE}`;
+}
+
 /**
- * Throws when the directory is no backup of the store with that id: KEELSON_NOT_FOUND when it is absent, and
- * KEELSON_FOREIGN.
+ * Returns the content of the file. Throws when the directory is no backup of the store with that id: KEELSON_NOT_FOUND when it
+ * is absent, and KEELSON_FOREIGN.
  */
-export async function assertBackupOf(storage: Storage, directory: string, sourceId: string): Promise<void> {
+export async function markOfBackup(
+  storage: Storage,
+  directory: string,
+  sourceId: string,
+): Promise<BackupMark> {
   const next = 'Check the path, or make a backup in an empty directory first';
   const facts = { path: directory };
   if ((await storage.kind(directory)) === 'absent')
     throw new KeelsonError('KEELSON_NOT_FOUND', { what: `${directory} does not exist`, next }, facts);
-  const id = await readBackupMark(storage, directory);
-  if (id === sourceId) return;
+  const mark = await readBackupMark(storage, directory);
+  if (mark?.sourceId === sourceId) return mark;
   const what =
-    id === null
+    mark === null
       ? `${directory} holds no backup that can be brought up to date`
-      : `The backup in ${directory} is one of the store ${id}, and this is the store ${sourceId}`;
+      : `The backup in ${directory} is one of the store ${mark.sourceId}, and this is the store ${sourceId}`;
   throw new KeelsonError('KEELSON_FOREIGN', { what, next }, facts);
 }
 
-/** Returns the id in the file, or null without a file that has one. */
-async function readBackupMark(storage: Storage, directory: string): Promise<string | null> {
+/** Returns the content of the file, or null without a file that names a store. */
+async function readBackupMark(storage: Storage, directory: string): Promise<BackupMark | null> {
   try {
     const file = await storage.openFile(`${directory}/${BACKUP_MARK}`, false);
     try {
-      const bytes = new Uint8Array(ID_LINE_BYTES);
+      const bytes = new Uint8Array(LINES_BYTES_MAX);
       const length = await file.read(bytes, 0);
-      return ID_LINE.exec(new TextDecoder().decode(bytes.subarray(0, length)))?.[1] ?? null;
+      return markIn(new TextDecoder().decode(bytes.subarray(0, length)));
     } finally {
       await file.close();
     }
@@ -57,4 +79,14 @@ async function readBackupMark(storage: Storage, directory: string): Promise<stri
     if (isKeelsonError(error, 'KEELSON_NOT_FOUND')) return null;
     throw error;
   }
+}
+
+function markIn(text: string): BackupMark | null {
+  const [, sourceId, fromLsn, lsn, checksum] = LINES.exec(text) ?? [];
+  if (sourceId === undefined) return null;
+  const lastRecords =
+    checksum === undefined
+      ? null
+      : { fromLsn: Number(fromLsn), lsn: Number(lsn), checksum: Number.parseInt(checksum, 16) };
+  return { sourceId, lastRecords };
 }

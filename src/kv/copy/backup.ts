@@ -10,6 +10,7 @@ import type { Schema } from '../entries/schema.js';
 import type { WholeView } from '../entries/store-view.js';
 import type { FedLog } from '../feed/change-feeds.js';
 import { extendBackup } from './incremental-backup.js';
+import { lastRecordsOf } from './last-records-of.js';
 import { refuseInside, refuseInsideByLinks, writeNewStore } from './new-store.js';
 
 /** The options of a backup. */
@@ -47,7 +48,7 @@ export interface BackupPlan {
   readonly source: string;
   /** The id of the store. */
   readonly id: string;
-  /** Returns the log of the store as it is now, for an incremental backup. */
+  /** Returns the log of the store as it is now. */
   readonly fedLog: () => FedLog;
   /** The log, or null for a store that was opened read-only: all its entries came from the disk. */
   readonly log: StoreLog | null;
@@ -87,7 +88,7 @@ export class Backups {
   }
 
   async #write(directory: string, isIncremental: boolean, plan: BackupPlan): Promise<BackupResult> {
-    const { storage, source, id, log, schema, view } = plan;
+    const { storage, source, id, log, schema, view, fedLog } = plan;
     // The rest runs in microtasks. A stop of the caller's JavaScript does not reach it, so a backup that has begun ends.
     await null;
     await refuseInsideByLinks(storage, directory, source);
@@ -95,7 +96,6 @@ export class Backups {
       if (this.#isClosed) throw closedMeanwhile(directory);
     };
     if (isIncremental) {
-      const { fedLog } = plan;
       const { lsn, bytesWritten } = await extendBackup({
         storage,
         directory,
@@ -111,7 +111,7 @@ export class Backups {
       source,
       schema,
       view,
-      backupOf: id,
+      markOfBackup: async () => ({ sourceId: id, lastRecords: await lastRecordsOf(fedLog, view.lsn) }),
       assertGoingOn,
       // A backup must not hold a write that its source may still lose.
       whenAllowed: async () => log?.syncThrough(view.lsn),

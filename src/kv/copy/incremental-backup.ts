@@ -1,15 +1,21 @@
 // The incremental backup: copies the records of the store that a backup does not have yet into the log of the backup, at
 // the same LSNs. Versions, deadlines, namespaces and atomic groups are those of the records.
 
-import { KeelsonError } from '../../errors.js';
-import { CopiedLog, lockDirectory, type RecordWindow } from '../../journal/internal.js';
+import { isKeelsonError, KeelsonError } from '../../errors.js';
+import {
+  CopiedLog,
+  type LastRecords,
+  LastRecordsReader,
+  lockDirectory,
+  type RecordWindow,
+} from '../../journal/internal.js';
 import { nextTurn } from '../../schedulers.js';
 import { FRAME_OVERHEAD_BYTES, type Storage } from '../../storage/index.js';
 import type { Schema } from '../entries/schema.js';
 import type { FedLog } from '../feed/change-feeds.js';
 import { readImageHeader } from '../image/image-loader.js';
 import { imagePath, isTemporaryImage, listImages } from '../image/image-names.js';
-import { assertBackupOf } from './backup-mark.js';
+import { markOfBackup } from './backup-mark.js';
 import { CopiedDefinitions } from './copied-definitions.js';
 
 /** The input of extendBackup(). */
@@ -37,19 +43,20 @@ export interface Increment {
 /**
  * Brings a backup up to the last write as of the call. All of it is durable when this resolves.
  *
- * @throws What assertBackupOf() and CopiedLog.open() throw, KEELSON_LOCKED when somebody has the backup open,
- * KEELSON_INCOMPLETE, KEELSON_HISTORY_GONE when the log of the store no longer holds what the backup lacks, KEELSON_FOREIGN
- * when the backup has what the store does not have, what `assertGoingOn` throws, and errors of the disk.
+ * @throws What markOfBackup() and CopiedLog.open() throw, KEELSON_LOCKED when somebody has the backup open,
+ * KEELSON_INCOMPLETE, KEELSON_HISTORY_GONE when the log of the store no longer holds what the backup lacks, or the last
+ * records that it has, KEELSON_FOREIGN when the backup has what the store does not have, what `assertGoingOn` throws, and errors of the disk.
  */
 export async function extendBackup(plan: IncrementPlan): Promise<Increment> {
   const { directory, id } = plan;
-  await assertBackupOf(plan.storage, directory, id);
+  const mark = await markOfBackup(plan.storage, directory, id);
   const lock = await lockDirectory(plan.storage, directory);
   try {
     const { storage } = lock;
     const imageLsn = await onlyImage(storage, directory);
     const log = await CopiedLog.open(storage, directory, imageLsn);
-    await copyInto(log, new CopiedDefinitions(storage, directory, imageLsn, plan.schema), plan);
+    const copying = new Copying(log, new CopiedDefinitions(storage, directory, imageLsn, plan.schema), plan);
+    await copying.run(log.lastRecords ?? mark.lastRecords);
     return { lsn: log.endLsn, bytesWritten: log.bytesWritten };
   } finally {
     await lock.release();
@@ -68,71 +75,118 @@ async function onlyImage(storage: Storage, directory: string): Promise<number> {
   return lsn;
 }
 
-async function copyInto(log: CopiedLog, definitions: CopiedDefinitions, plan: IncrementPlan): Promise<void> {
-  const { directory, schema } = plan;
-  plan.assertGoingOn();
-  const fedLog = plan.fedLog();
-  const { endLsn, lastLsn, oldestLsn } = fedLog;
-  if (log.endLsn > lastLsn)
-    throw foreign(directory, `ends at LSN ${log.endLsn}, and the store at ${lastLsn}`);
-  if (log.endLsn >= endLsn) return;
-  if (log.endLsn < oldestLsn) throw gone(log.endLsn, oldestLsn);
-  // The last record of the backup is compared, if the store still has it.
-  const { lastRecord } = log;
-  const fromLsn = lastRecord !== null && lastRecord.fromLsn >= oldestLsn ? lastRecord.fromLsn : log.endLsn;
-  // A creation that is put off is not in the schema yet.
-  schema.links.runOutsideOfCommits();
-  definitions.start(schema.spaces);
-  const records = fedLog.feed({ fromLsn, isDefined: true, maxLagBytes: Number.POSITIVE_INFINITY });
-  try {
-    while (log.endLsn < endLsn) {
-      const window = records.take() ?? (await records.next());
-      plan.assertGoingOn();
-      if (window === null) throw new KeelsonError('KEELSON_CLOSED', 'The store is closed');
-      copyWindow(window, log, definitions, directory);
-      if (log.isFull) await writeSegment(log, definitions);
-      else await nextTurn();
+/** The copying of the records that one backup lacks. */
+class Copying {
+  readonly #log: CopiedLog;
+  readonly #definitions: CopiedDefinitions;
+  readonly #plan: IncrementPlan;
+
+  constructor(log: CopiedLog, definitions: CopiedDefinitions, plan: IncrementPlan) {
+    this.#log = log;
+    this.#definitions = definitions;
+    this.#plan = plan;
+  }
+
+  /** @param lastRecords The last records that the backup has, as far as they are known. */
+  async run(lastRecords: LastRecords | null): Promise<void> {
+    const { directory, schema, assertGoingOn, fedLog } = this.#plan;
+    const log = this.#log;
+    assertGoingOn();
+    const { endLsn, lastLsn, oldestLsn } = fedLog();
+    if (log.endLsn > lastLsn)
+      throw foreign(directory, `ends at LSN ${log.endLsn}, and the store at ${lastLsn}`);
+    const isWhole = log.endLsn >= endLsn;
+    const fromLsn = lastRecords?.fromLsn ?? log.endLsn;
+    if (isWhole && (fromLsn < oldestLsn || fromLsn >= endLsn)) return;
+    if (fromLsn < oldestLsn) throw gone(log.endLsn, fromLsn, oldestLsn);
+    // A creation that is put off is not in the schema yet.
+    schema.links.runOutsideOfCommits();
+    this.#definitions.start(schema.spaces);
+    try {
+      await this.#copy(new Comparison(lastRecords, directory), fromLsn, endLsn);
+    } catch (error) {
+      // The log of another process is found to lack the records when it is read.
+      if (isWhole && isKeelsonError(error, 'KEELSON_HISTORY_GONE')) return;
+      // The feed was asked for the records behind an LSN at which no record of the store ends.
+      if (error instanceof RangeError)
+        throw foreign(directory, `ends at LSN ${log.endLsn}, inside of a record of the store`);
+      throw error;
     }
-    await writeSegment(log, definitions);
-  } catch (error) {
-    // The feed was asked for the records behind an LSN at which no record of the store ends.
-    if (error instanceof RangeError)
-      throw foreign(directory, `ends at LSN ${log.endLsn}, inside of a record of the store`);
-    throw error;
-  } finally {
-    records.close();
+  }
+
+  async #copy(comparison: Comparison, fromLsn: number, endLsn: number): Promise<void> {
+    const { fedLog, assertGoingOn } = this.#plan;
+    const log = this.#log;
+    const records = fedLog().feed({ fromLsn, isDefined: true, maxLagBytes: Number.POSITIVE_INFINITY });
+    try {
+      while (log.endLsn < endLsn || !comparison.isDone) {
+        const window = records.take() ?? (await records.next());
+        assertGoingOn();
+        if (window === null) throw new KeelsonError('KEELSON_CLOSED', 'The store is closed');
+        this.#copyWindow(window, comparison);
+        if (log.isFull) await this.#writeSegment();
+        else await nextTurn();
+      }
+      await this.#writeSegment();
+    } finally {
+      records.close();
+    }
+  }
+
+  /** Makes the records durable that were copied, unless nobody could read them. */
+  async #writeSegment(): Promise<void> {
+    await this.#definitions.assertAll();
+    await this.#log.write();
+  }
+
+  #copyWindow(window: RecordWindow, comparison: Comparison): void {
+    const log = this.#log;
+    while (window.next()) {
+      const { lsn, bytes, start, end } = window;
+      this.#definitions.read(lsn, bytes, start, end);
+      comparison.read(lsn, bytes, start, end);
+      if (lsn <= log.endLsn) continue;
+      if (lsn - FRAME_OVERHEAD_BYTES - (end - start) !== log.endLsn)
+        throw foreign(this.#plan.directory, `ends at LSN ${log.endLsn}, and no record of the store does`);
+      log.add(lsn, bytes, start, end);
+    }
   }
 }
 
-/** Makes the records durable that were copied, unless nobody could read them. */
-async function writeSegment(log: CopiedLog, definitions: CopiedDefinitions): Promise<void> {
-  await definitions.assertAll();
-  await log.write();
-}
+/** Compares the last records of a backup with those of the store. */
+class Comparison {
+  readonly #expected: LastRecords | null;
+  readonly #directory: string;
+  readonly #reader: LastRecordsReader;
+  #isDone: boolean;
 
-function copyWindow(
-  window: RecordWindow,
-  log: CopiedLog,
-  definitions: CopiedDefinitions,
-  directory: string,
-): void {
-  while (window.next()) {
-    const { lsn, bytes, start, end } = window;
-    definitions.read(lsn, bytes, start, end);
-    if (lsn <= log.endLsn) {
-      assertSame(log, lsn, bytes.subarray(start, end), directory);
-      continue;
-    }
-    if (lsn - FRAME_OVERHEAD_BYTES - (end - start) !== log.endLsn)
-      throw foreign(directory, `ends at LSN ${log.endLsn}, and no record of the store does`);
-    log.add(lsn, bytes, start, end);
+  constructor(expected: LastRecords | null, directory: string) {
+    this.#expected = expected;
+    this.#directory = directory;
+    this.#reader = new LastRecordsReader(expected?.lsn ?? 0, expected?.fromLsn);
+    this.#isDone = expected === null;
   }
-}
 
-/** Throws KEELSON_FOREIGN when a record is the last one of the backup, and the backup has another one there. */
-function assertSame({ lastRecord }: CopiedLog, lsn: number, record: Uint8Array, directory: string): void {
-  if (lastRecord?.lsn !== lsn || Buffer.compare(lastRecord.bytes, record) === 0) return;
-  throw foreign(directory, `has another record at LSN ${lsn} than the store`);
+  /** True if the records are the same. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** Reads the next record of the store. Throws KEELSON_FOREIGN when it is behind the last ones, and they are others. */
+  read(lsn: number, bytes: Uint8Array, start: number, end: number): void {
+    const expected = this.#expected;
+    if (this.#isDone || expected === null) return;
+    this.#reader.read(lsn, bytes, start, end);
+    if (lsn < expected.lsn) return;
+    const found = this.#reader.records;
+    const isSame =
+      found?.fromLsn === expected.fromLsn &&
+      found.lsn === expected.lsn &&
+      found.checksum === expected.checksum;
+    if (!isSame)
+      throw foreign(this.#directory, `has other records before LSN ${expected.lsn} than the store`);
+    this.#isDone = true;
+  }
 }
 
 function foreign(directory: string, why: string): KeelsonError {
@@ -143,10 +197,12 @@ function foreign(directory: string, why: string): KeelsonError {
   return new KeelsonError('KEELSON_FOREIGN', text, { path: directory });
 }
 
-function gone(lsn: number, oldestLsn: number): KeelsonError {
-  const text = {
-    what: `The writes between LSN ${lsn}, where the backup ends, and LSN ${oldestLsn} are no longer in the journal`,
-    next: 'Make a new backup in an empty directory, and open the store with the option retain, so that its history lasts from one backup to the next',
-  };
-  return new KeelsonError('KEELSON_HISTORY_GONE', text, { oldestLsn });
+function gone(endLsn: number, fromLsn: number, oldestLsn: number): KeelsonError {
+  const what =
+    endLsn < oldestLsn
+      ? `The writes between LSN ${endLsn}, where the backup ends, and LSN ${oldestLsn} are no longer in the journal`
+      : `The last writes that the backup has, from LSN ${fromLsn} to LSN ${endLsn}, are no longer in the journal, so nothing tells whether it is one of this store`;
+  const next =
+    'Make a new backup in an empty directory, and open the store with the option retain, so that its history lasts from one backup to the next';
+  return new KeelsonError('KEELSON_HISTORY_GONE', { what, next }, { oldestLsn });
 }

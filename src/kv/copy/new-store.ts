@@ -24,7 +24,7 @@ import type { Schema } from '../entries/schema.js';
 import type { WholeView } from '../entries/store-view.js';
 import { imageLsn, isTemporaryImage } from '../image/image-names.js';
 import { publishImage } from '../image/image-writer.js';
-import { BACKUP_MARK, writeBackupMark } from './backup-mark.js';
+import { BACKUP_MARK, type BackupMark, writeBackupMark } from './backup-mark.js';
 
 /** The input of writeNewStore(). */
 export interface NewStorePlan {
@@ -35,8 +35,8 @@ export interface NewStorePlan {
   readonly directory: string;
   /** The directory of the store that is copied. permissionsFrom() derives the mode of the new directory from it. */
   readonly source: string;
-  /** The id of the store that this is a backup of, or null for a store that is no backup. */
-  readonly backupOf: string | null;
+  /** Resolves with the mark of a backup. Called when the image has its name. Null for a store that is no backup. */
+  readonly markOfBackup: (() => Promise<BackupMark>) | null;
   /**
    * Called after every block of the image, before the image gets its name, and when everything but the marker's removal
    * is done. An error that it throws aborts the writing.
@@ -193,13 +193,13 @@ async function assertAlone(storage: Storage, directory: string): Promise<void> {
 }
 
 async function writeContent(storage: Storage, plan: NewStorePlan, journalId: Uint8Array): Promise<number> {
-  const { directory, view, schema, backupOf, assertGoingOn, whenAllowed } = plan;
-  if (backupOf !== null) await writeBackupMark(storage, directory, backupOf);
+  const { directory, view, schema, markOfBackup, assertGoingOn, whenAllowed } = plan;
   const image = { journalId, view, schema, onBlock: () => assertGoingOn() };
   const bytesWritten = await publishImage(storage, directory, image, async () => {
     await whenAllowed();
     assertGoingOn();
   });
+  if (markOfBackup !== null) await writeBackupMark(storage, directory, await markOfBackup());
   // writeOnlySegment() ends with a flush of the directory, which makes the other names durable, too.
   await writeOnlySegment(storage, { directory, journalId, lsn: view.lsn });
   assertGoingOn();

@@ -129,7 +129,7 @@ export async function salvageOn(
     source: directory,
     schema,
     view: schema.wholeViewAt(lsn, NO_TIME),
-    backupOf: null,
+    markOfBackup: null,
     assertGoingOn: () => {},
     whenAllowed: async () => {},
   });
