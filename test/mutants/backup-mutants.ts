@@ -4,6 +4,7 @@ import type { Mutant } from './mutants.js';
 import { singleMutantsOf } from './mutants-of.js';
 
 const UNIT = ['test/kv/incremental-backup.test.ts'];
+const STOPPED = ['test/kv/stopped-incremental-backup.test.ts'];
 const CRASHES = ['test/simulation/incremental-backup.test.ts'];
 
 const LOG = 'src/journal/copied-log.ts';
@@ -64,6 +65,13 @@ export const backupMutants: readonly Mutant[] = [
     UNIT,
     'if (mark?.sourceId === sourceId) return mark;',
     'if (mark !== null) return mark;',
+  ),
+  mutantIn(
+    MARK,
+    'a backup in a file is no error of its own',
+    UNIT,
+    "if (kind !== 'directory')",
+    "if (kind === 'absent')",
   ),
   mutantIn(
     NEW_STORE,
@@ -133,13 +141,27 @@ export const backupMutants: readonly Mutant[] = [
     INCREMENT,
     'a backup with two images is extended',
     UNIT,
-    'if (lsn === undefined || others.length > 0)',
-    'if (lsn === undefined || others.length > 9)',
+    'if (lsn !== imageLsn || others.length > 0)',
+    'if (lsn !== imageLsn)',
+  ),
+  mutantIn(
+    INCREMENT,
+    'a backup that made a checkpoint of its own is extended',
+    UNIT,
+    'if (lsn !== imageLsn || others.length > 0)',
+    'if (others.length > 0)',
+  ),
+  mutantIn(
+    INCREMENT,
+    'a backup that was moved meanwhile counts as made',
+    STOPPED,
+    '    assertStillThere(plan.storage, storage, directory);\n',
+    '',
   ),
   mutantIn(
     INCREMENT,
     'the close of the store does not stop the copying',
-    UNIT,
+    STOPPED,
     '        assertGoingOn();\n        if (window === null)',
     '        if (window === null)',
   ),

@@ -12,11 +12,13 @@ export const BACKUP_MARK = 'BACKUP';
 export interface BackupMark {
   /** The id of the store. */
   readonly sourceId: string;
+  /** The LSN of the image that the backup was made with. A backup with another image was opened for writing. */
+  readonly imageLsn: number;
   /** The last records of the store in the backup, or null if its log did not hold them. */
   readonly lastRecords: LastRecords | null;
 }
 
-const LINES = /^source ([0-9a-f]{32})\n(?:records (\d{1,16}) (\d{1,16}) ([0-9a-f]{8})\n)?/;
+const LINES = /^source ([0-9a-f]{32})\nimage (\d{1,16})\n(?:records (\d{1,16}) (\d{1,16}) ([0-9a-f]{8})\n)?/;
 const LINES_BYTES_MAX = 256;
 
 const TEXT_FOR_PEOPLE =
@@ -33,8 +35,8 @@ export async function writeBackupMark(storage: Storage, directory: string, mark:
   }
 }
 
-function textOf({ sourceId, lastRecords }: BackupMark): string {
-  const lines = [`source ${sourceId}\n`];
+function textOf({ sourceId, imageLsn, lastRecords }: BackupMark): string {
+  const lines = [`source ${sourceId}\n`, `image ${imageLsn}\n`];
   if (lastRecords !== null) {
     const { fromLsn, lsn, checksum } = lastRecords;
     lines.push(`records ${fromLsn} ${lsn} ${checksum.toString(16).padStart(8, '0')}\n`);
@@ -44,7 +46,7 @@ function textOf({ sourceId, lastRecords }: BackupMark): string {
 
 /**
  * Returns the content of the file. Throws when the directory is no backup of the store with that id: KEELSON_NOT_FOUND when it
- * is absent, and KEELSON_FOREIGN.
+ * is absent, KEELSON_NOT_A_DIRECTORY, and KEELSON_FOREIGN.
  */
 export async function markOfBackup(
   storage: Storage,
@@ -53,8 +55,15 @@ export async function markOfBackup(
 ): Promise<BackupMark> {
   const next = 'Check the path, or make a backup in an empty directory first';
   const facts = { path: directory };
-  if ((await storage.kind(directory)) === 'absent')
+  const kind = await storage.kind(directory);
+  if (kind === 'absent')
     throw new KeelsonError('KEELSON_NOT_FOUND', { what: `${directory} does not exist`, next }, facts);
+  if (kind !== 'directory')
+    throw new KeelsonError(
+      'KEELSON_NOT_A_DIRECTORY',
+      { what: `${directory} is not a directory`, next },
+      facts,
+    );
   const mark = await readBackupMark(storage, directory);
   if (mark?.sourceId === sourceId) return mark;
   const what =
@@ -82,11 +91,11 @@ async function readBackupMark(storage: Storage, directory: string): Promise<Back
 }
 
 function markIn(text: string): BackupMark | null {
-  const [, sourceId, fromLsn, lsn, checksum] = LINES.exec(text) ?? [];
+  const [, sourceId, imageLsn, fromLsn, lsn, checksum] = LINES.exec(text) ?? [];
   if (sourceId === undefined) return null;
   const lastRecords =
     checksum === undefined
       ? null
       : { fromLsn: Number(fromLsn), lsn: Number(lsn), checksum: Number.parseInt(checksum, 16) };
-  return { sourceId, lastRecords };
+  return { sourceId, imageLsn: Number(imageLsn), lastRecords };
 }

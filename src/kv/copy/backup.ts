@@ -111,7 +111,11 @@ export class Backups {
       source,
       schema,
       view,
-      markOfBackup: async () => ({ sourceId: id, lastRecords: await lastRecordsOf(fedLog, view.lsn) }),
+      markOfBackup: async () => ({
+        sourceId: id,
+        imageLsn: view.lsn,
+        lastRecords: await lastRecordsOf(fedLog, view.lsn),
+      }),
       assertGoingOn,
       // A backup must not hold a write that its source may still lose.
       whenAllowed: async () => log?.syncThrough(view.lsn),

@@ -17,6 +17,7 @@ import { readImageHeader } from '../image/image-loader.js';
 import { imagePath, isTemporaryImage, listImages } from '../image/image-names.js';
 import { markOfBackup } from './backup-mark.js';
 import { CopiedDefinitions } from './copied-definitions.js';
+import { assertStillThere } from './new-store.js';
 
 /** The input of extendBackup(). */
 export interface IncrementPlan {
@@ -43,7 +44,7 @@ export interface Increment {
 /**
  * Brings a backup up to the last write as of the call. All of it is durable when this resolves.
  *
- * @throws What markOfBackup() and CopiedLog.open() throw, KEELSON_LOCKED when somebody has the backup open,
+ * @throws What markOfBackup(), CopiedLog.open() and assertStillThere() throw, KEELSON_LOCKED when somebody has the backup open,
  * KEELSON_INCOMPLETE, KEELSON_HISTORY_GONE when the log of the store no longer holds what the backup lacks, or the last
  * records that it has, KEELSON_FOREIGN when the backup has what the store does not have, what `assertGoingOn` throws, and errors of the disk.
  */
@@ -53,26 +54,30 @@ export async function extendBackup(plan: IncrementPlan): Promise<Increment> {
   const lock = await lockDirectory(plan.storage, directory);
   try {
     const { storage } = lock;
-    const imageLsn = await onlyImage(storage, directory);
+    const { imageLsn } = mark;
+    await assertImage(storage, directory, imageLsn);
     const log = await CopiedLog.open(storage, directory, imageLsn);
     const copying = new Copying(log, new CopiedDefinitions(storage, directory, imageLsn, plan.schema), plan);
     await copying.run(log.lastRecords ?? mark.lastRecords);
+    assertStillThere(plan.storage, storage, directory);
     return { lsn: log.endLsn, bytesWritten: log.bytesWritten };
   } finally {
     await lock.release();
   }
 }
 
-/** Returns the LSN of the image of the backup. Removes images that were never finished. */
-async function onlyImage(storage: Storage, directory: string): Promise<number> {
+/**
+ * Checks that the backup has the image that it was made with, and no other: a checkpoint hides which records it has. Removes
+ * images that were never finished.
+ */
+async function assertImage(storage: Storage, directory: string, imageLsn: number): Promise<void> {
   for (const name of await storage.list(directory))
     if (isTemporaryImage(name)) await storage.remove(`${directory}/${name}`);
   const [lsn, ...others] = await listImages(storage, directory);
-  if (lsn === undefined || others.length > 0)
+  if (lsn !== imageLsn || others.length > 0)
     throw foreign(directory, 'has other images than the one that it was made with');
   const { verdict } = await readImageHeader(storage, imagePath(directory, lsn));
   if (!verdict.ok) throw new KeelsonError(verdict.code, `${imagePath(directory, lsn)}: ${verdict.why}`);
-  return lsn;
 }
 
 /** The copying of the records that one backup lacks. */

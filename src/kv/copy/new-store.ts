@@ -77,7 +77,7 @@ export async function writeNewStore(storage: Storage, plan: NewStorePlan): Promi
   await ensureDirectory(storage, directory, { create: true, permissions });
   const held = await storage.holdDirectory(directory, permissions);
   try {
-    return await writeInto(held, plan, () => assertStillThere(storage, held));
+    return await writeInto(held, plan, () => assertStillThere(storage, held.storage, directory));
   } finally {
     await held.close();
   }
@@ -107,10 +107,9 @@ async function writeInto(
   return bytesWritten;
 }
 
-/** Throws KEELSON_NOT_FOUND when the path no longer leads to the held directory. */
-function assertStillThere(storage: Storage, held: HeldDirectory): void {
-  const { path } = held;
-  if (storage.identityOf(path) === held.storage.identityOf(path)) return;
+/** Throws KEELSON_NOT_FOUND when the path no longer leads to the directory that `held` holds. */
+export function assertStillThere(storage: Storage, held: Storage, path: string): void {
+  if (storage.identityOf(path) === held.identityOf(path)) return;
   throw new KeelsonError(
     'KEELSON_NOT_FOUND',
     {
