@@ -335,25 +335,35 @@ describe('an incremental backup is refused, and changes nothing,', () => {
     await expectRefused(db, 'KEELSON_FOREIGN');
   });
 
-  it('into a backup that was killed while it was open for writing, and then made a checkpoint', async () => {
-    await using db = await openSource();
-    await db.put('a', 1);
-    await db.backup(target);
-    const copy = await open<unknown>(target);
-    await copy.put('b', 'own!');
-    const killed = path.join(folder, 'killed');
-    fs.cpSync(target, killed, { recursive: true, filter: (name) => !/LOCK|LIVE/.test(name) });
-    await copy.close();
-    const again = await open<unknown>(killed);
-    expect(again.recovery.kind).toBe('repaired');
-    await again.checkpoint();
-    await again.close();
-    // No segment is left to which a session has appended, and the log of the store has a record that ends at this LSN.
-    await db.put('b', 'here');
-    expect(db.lastLsn).toBe(again.lastLsn);
-    await db.put('c', 1);
-    await expectRefused(db, 'KEELSON_FOREIGN', killed);
-  });
+  // The last writes of the two are the same, and only one before them is not.
+  it.each(['closed', 'killed', 'killed, with a checkpoint later'])(
+    'into a backup that was written to alike, and %s',
+    async (end) => {
+      await using db = await openSource();
+      await db.put('a', 1);
+      await db.backup(target);
+      let copy = await open<unknown>(target);
+      await copy.put('b', 'own!');
+      await copy.put('same', 'x'.repeat(9000));
+      if (end !== 'closed') {
+        const killed = path.join(folder, 'killed');
+        fs.cpSync(target, killed, { recursive: true, filter: (name) => !/LOCK|LIVE/.test(name) });
+        await copy.close();
+        target = killed;
+        copy = await open<unknown>(target);
+        expect(copy.recovery.kind).toBe('repaired');
+        // Then no segment is left to which a session has appended.
+        if (end !== 'killed') await copy.checkpoint();
+      }
+      await copy.close();
+      await db.put('b', 'here');
+      await db.put('same', 'x'.repeat(9000));
+      expect(db.lastLsn).toBe(copy.lastLsn);
+      await expectRefused(db, 'KEELSON_FOREIGN');
+      await db.put('c', 1);
+      await expectRefused(db, 'KEELSON_FOREIGN');
+    },
+  );
 
   it('into a backup that somebody has open, until it is closed', async () => {
     await using db = await openSource();
