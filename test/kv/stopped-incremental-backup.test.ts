@@ -21,6 +21,9 @@ afterEach(() => fs.rmSync(folder, { recursive: true }));
 
 const openSource = () => open<unknown>(source, { retain: { bytes: 1e9 } });
 
+/** Returns true when the first segment of the increment is there. */
+const isBegun = () => fs.readdirSync(target).includes('000000000002.journal');
+
 /** Checks that a backup is sound, and has what the store has. */
 async function expectSame(db: Store<string, unknown>, directory: string) {
   expect(await verify(directory)).toMatchObject({ ok: true, lastLsn: db.lastLsn });
@@ -37,7 +40,6 @@ describe('an incremental backup that is stopped', () => {
     await db.flush();
     const backup = db.backup(target, INCREMENTAL);
     const settled = expect(backup).rejects.toMatchObject({ code: 'KEELSON_NOT_FOUND' });
-    const isBegun = () => fs.readdirSync(target).includes('000000000002.journal');
     while (!isBegun()) await new Promise(setImmediate);
     const moved = path.join(folder, 'moved');
     fs.renameSync(target, moved);
@@ -54,6 +56,7 @@ describe('an incremental backup that is stopped', () => {
     for (let at = 0; at < 30; at++) await db.put(`k${at}`, 'x'.repeat(1_000_000));
     const backup = db.backup(target, INCREMENTAL);
     const settled = expect(backup).rejects.toMatchObject({ code: 'KEELSON_ABORTED' });
+    while (!isBegun()) await new Promise(setImmediate);
     await db.close();
     await settled;
     const copy = await open<unknown>(target, { readOnly: true });

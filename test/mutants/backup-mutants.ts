@@ -139,17 +139,10 @@ export const backupMutants: readonly Mutant[] = [
   mutantIn(INCREMENT, 'the lock of the backup is kept', UNIT, '    await lock.release();\n', ''),
   mutantIn(
     INCREMENT,
-    'a backup with two images is extended',
-    UNIT,
-    'if (lsn !== imageLsn || others.length > 0)',
-    'if (lsn !== imageLsn)',
-  ),
-  mutantIn(
-    INCREMENT,
     'a backup that made a checkpoint of its own is extended',
     UNIT,
-    'if (lsn !== imageLsn || others.length > 0)',
-    'if (others.length > 0)',
+    'if (lsn !== imageLsn)',
+    'if (lsn === undefined)',
   ),
   mutantIn(
     INCREMENT,

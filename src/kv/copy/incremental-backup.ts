@@ -2,6 +2,7 @@
 // the same LSNs. Versions, deadlines, namespaces and atomic groups are those of the records.
 
 import { isKeelsonError, KeelsonError } from '../../errors.js';
+import { FairTurns } from '../../fair-turns.js';
 import {
   CopiedLog,
   type LastRecords,
@@ -18,6 +19,9 @@ import { imagePath, isTemporaryImage, listImages } from '../image/image-names.js
 import { markOfBackup } from './backup-mark.js';
 import { CopiedDefinitions } from './copied-definitions.js';
 import { assertStillThere } from './new-store.js';
+
+/** So many bytes of a record are as much work as one record, as to FairTurns. */
+const BYTES_PER_WORK = 1024;
 
 /** The input of extendBackup(). */
 export interface IncrementPlan {
@@ -67,15 +71,14 @@ export async function extendBackup(plan: IncrementPlan): Promise<Increment> {
 }
 
 /**
- * Checks that the backup has the image that it was made with, and no other: a checkpoint hides which records it has. Removes
+ * Checks that the newest image of the backup is the one that it was made with: a checkpoint hides which records it has. Removes
  * images that were never finished.
  */
 async function assertImage(storage: Storage, directory: string, imageLsn: number): Promise<void> {
   for (const name of await storage.list(directory))
     if (isTemporaryImage(name)) await storage.remove(`${directory}/${name}`);
-  const [lsn, ...others] = await listImages(storage, directory);
-  if (lsn !== imageLsn || others.length > 0)
-    throw foreign(directory, 'has other images than the one that it was made with');
+  const [lsn] = await listImages(storage, directory);
+  if (lsn !== imageLsn) throw foreign(directory, 'has another image than the one that it was made with');
   const { verdict } = await readImageHeader(storage, imagePath(directory, lsn));
   if (!verdict.ok) throw new KeelsonError(verdict.code, `${imagePath(directory, lsn)}: ${verdict.why}`);
 }
@@ -85,6 +88,7 @@ class Copying {
   readonly #log: CopiedLog;
   readonly #definitions: CopiedDefinitions;
   readonly #plan: IncrementPlan;
+  readonly #turns = new FairTurns();
 
   constructor(log: CopiedLog, definitions: CopiedDefinitions, plan: IncrementPlan) {
     this.#log = log;
@@ -128,9 +132,8 @@ class Copying {
         const window = records.take() ?? (await records.next());
         assertGoingOn();
         if (window === null) throw new KeelsonError('KEELSON_CLOSED', 'The store is closed');
-        this.#copyWindow(window, comparison);
+        await this.#copyWindow(window, comparison);
         if (log.isFull) await this.#writeSegment();
-        else await nextTurn();
       }
       await this.#writeSegment();
     } finally {
@@ -144,10 +147,12 @@ class Copying {
     await this.#log.write();
   }
 
-  #copyWindow(window: RecordWindow, comparison: Comparison): void {
+  async #copyWindow(window: RecordWindow, comparison: Comparison): Promise<void> {
     const log = this.#log;
     while (window.next()) {
       const { lsn, bytes, start, end } = window;
+      // A window may have as many records as take 50 milliseconds.
+      if (this.#turns.isDue(1 + (end - start) / BYTES_PER_WORK)) await nextTurn();
       this.#definitions.read(lsn, bytes, start, end);
       comparison.read(lsn, bytes, start, end);
       if (lsn <= log.endLsn) continue;
