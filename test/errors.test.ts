@@ -5,12 +5,14 @@ import vm from 'node:vm';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, test, vi } from 'vitest';
 import {
+  allocated,
   describeValue,
   isKeelsonError,
   KEELSON_ERROR_CODES,
   KeelsonError,
   misuse,
   NEXT_STEPS,
+  NoMemory,
   nextStepOf,
   whatHappened,
 } from '../src/errors.js';
@@ -145,4 +147,23 @@ test('misuse says what was expected, what came, and what to do where that is not
   expect(misuse('key', 'a string', 7, 'Make one').message).toBe(
     'key: expected a string, got the number 7. Make one',
   );
+});
+
+describe('an allocation', () => {
+  test('that finds no memory is KEELSON_NO_SPACE, and any other error stays what it is', () => {
+    const thrown = (error: Error) => () =>
+      allocated(
+        () => {
+          throw error;
+        },
+        20,
+        'a record',
+      );
+    const none = new RangeError('Array buffer allocation failed');
+    expect(thrown(none)).toThrow(NoMemory);
+    expect(thrown(none)).toThrow('There is no memory for 20 bytes of a record. Free memory');
+    const recurse = (): unknown => [recurse()];
+    expect(() => allocated(recurse, 20, 'a record')).toThrow(/^Maximum call stack size exceeded$/);
+    expect(thrown(new TypeError('other'))).toThrow(TypeError);
+  });
 });

@@ -91,14 +91,17 @@ describe('an entry with a deadline', () => {
     expect(db.stats().expiry).toEqual({ expiring: 0, backlog: 0, backlogMs: 0 });
     for (let at = 0; at < 200; at++) db.put(`k${at}`, at, { ttl: 100 + at });
     sessions.put('a', 1, { ttl: 50 });
-    await sessions.put('b', 1, { ttl: 5000 });
-    expect(db.stats().expiry).toEqual({ expiring: 202, backlog: 0, backlogMs: 0 });
+    sessions.put('b', 1, { ttl: 5000 });
+    await db.namespace('later').put('c', 1, { ttl: 120 });
+    expect(db.stats().expiry).toEqual({ expiring: 203, backlog: 0, backlogMs: 0 });
     world.now = 1090;
-    expect(db.stats().expiry).toEqual({ expiring: 201, backlog: 1, backlogMs: 40 });
+    expect(db.stats().expiry).toEqual({ expiring: 202, backlog: 1, backlogMs: 40 });
     world.now = 1250;
-    expect(db.stats().expiry).toEqual({ expiring: 50, backlog: 152, backlogMs: 200 });
+    expect(db.stats().expiry).toEqual({ expiring: 50, backlog: 153, backlogMs: 200 });
+    sessions.put('a', 1, { ttl: 5000 });
+    expect(db.stats().expiry).toEqual({ expiring: 51, backlog: 152, backlogMs: 150 });
     await world.timers();
-    expect(db.stats().expiry).toEqual({ expiring: 50, backlog: 0, backlogMs: 0 });
+    expect(db.stats().expiry).toEqual({ expiring: 51, backlog: 0, backlogMs: 0 });
     await db.close();
   });
 

@@ -536,6 +536,13 @@ describe('a commit', () => {
       expect(thrownBy(() => write(path, (writes) => fill(writes, root)))).toBe(error);
       expect([asked, log.records.length, contentOf(root.entries)]).toEqual([1, 1, before]);
     }
+    // No file that is retired gives memory back.
+    const noMemory = new NoMemory('none');
+    log.onCall = () => {
+      throw noMemory;
+    };
+    expect(thrownBy(() => write(path, (writes) => fill(writes, root)))).toBe(noMemory);
+    expect(asked).toBe(1);
     log.onCall = () => {};
     write(path, (writes) => fill(writes, root));
     expect(contentOf(root.entries)).not.toEqual(before);

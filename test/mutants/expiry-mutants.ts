@@ -242,4 +242,16 @@ export const expiryMutants: readonly Mutant[] = [
     find: '        index.addDue(key, made);\n',
     replace: '',
   }),
+  mutantIn(EXPIRY, 'entries that are due, and not found yet, count as ahead', [FACTS], {
+    find: 'expiring += expiringCount - hiddenEstimate;',
+    replace: 'expiring += expiringCount;',
+  }),
+  mutantIn(EXPIRY, 'entries that are due, and not found yet, are not in the backlog', [FACTS], {
+    find: 'backlog += dueCount + hiddenEstimate;',
+    replace: 'backlog += dueCount;',
+  }),
+  mutantIn(EXPIRY, 'the backlog is as old as its youngest entry', [FACTS], {
+    find: 'if (oldestDue !== NO_DEADLINE && oldestDue < oldest) oldest = oldestDue;',
+    replace: 'if (oldestDue !== NO_DEADLINE) oldest = Math.max(oldestDue, 0);',
+  }),
 ];

@@ -192,4 +192,37 @@ export const memoryMutants: readonly Mutant[] = [
     ],
     tests: [SLABS],
   },
+  {
+    name: 'a value that gets no memory is told as an error of JavaScript',
+    edits: [
+      {
+        file: 'src/kv/write/write-path.ts',
+        find: 'throw new NoMemory(error.message, error.cause);',
+        replace: 'throw error;',
+      },
+    ],
+    tests: ['test/kv/store-memory.test.ts', 'test/kv/write-path.test.ts'],
+  },
+  {
+    name: 'a stack that overflows is told as a lack of memory',
+    edits: [
+      {
+        file: 'src/errors.ts',
+        find: " || cause.message.includes('call stack')",
+        replace: '',
+      },
+    ],
+    tests: ['test/errors.test.ts'],
+  },
+  {
+    name: 'a lack of memory retires files',
+    edits: [
+      {
+        file: 'src/kv/write/write-path.ts',
+        find: ' && !(error instanceof NoMemory)) this.#parts.onNoSpace();',
+        replace: ') this.#parts.onNoSpace();',
+      },
+    ],
+    tests: ['test/kv/store-memory.test.ts', 'test/kv/write-path.test.ts'],
+  },
 ];
