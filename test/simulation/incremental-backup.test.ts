@@ -180,3 +180,18 @@ describe('an incremental backup whose nth call fails', () => {
     }
   });
 });
+
+describe('a full backup that fails behind its mark', () => {
+  it('leaves nothing, so that it can be made again', async () => {
+    const disk = new SimulatedDisk({ seed: 1, directories: ['/data'] });
+    const store = await openTinyStore(disk.life(), RETAINED);
+    await store.put('a', 'x');
+    disk.faults = ({ name, path }) =>
+      name === 'write' && path.startsWith(TARGET) && path.includes('journal') ? { errno: 'EIO' } : undefined;
+    await assert.rejects(store.backup(TARGET));
+    disk.faults = undefined;
+    assert.deepEqual(await disk.life().list(TARGET), []);
+    await store.backup(TARGET);
+    await store.close();
+  });
+});
