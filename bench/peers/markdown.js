@@ -179,7 +179,7 @@ export function markdownOf(results, { trials, costs }, charts) {
   const [d, p] = [ofClass('D'), ofClass('P')];
   const parts = [
     '# Keelson and its rivals, measured',
-    `Written by \`npm run bench\`${kind}. A store has ${options.entries.toLocaleString('en')} entries unless the page says otherwise. Figures are medians, with the lowest and the highest of ${roundsOf(options)}. Read the ratios, not the absolute figures.`,
+    `Written by \`npm run bench\`${kind}. A store has ${options.entries.toLocaleString('en')} entries unless the page says otherwise. Figures are medians, with the lowest and the highest of ${roundsOf(options)}. Read the ratios, not the absolute figures. The option below the title of a trial repeats it: \`npm run bench -- --only NAME\`.`,
     ...charts.map(({ file, title }) => `![${title}](${file})`),
     ...goalsSection(main),
     ...(d.length > 0

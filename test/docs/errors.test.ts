@@ -40,6 +40,14 @@ describe('the error codes', () => {
   });
 });
 
+test('the facts of an error are all in the table of its fields', () => {
+  const declaration = readText('src/errors.ts').split('export interface KeelsonErrorFacts {')[1]?.split('\n}')[0] ?? '';
+  const facts = [...declaration.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name);
+  const [row] = readText(DOCUMENT).match(/^\| `facts` .*$/m) ?? [''];
+  expect(facts).not.toEqual([]);
+  expect([...row.matchAll(/`(\w+)`/g)].map(([, name]) => name)).toEqual(['facts', ...facts]);
+});
+
 describe('the messages', () => {
   const messages = errorMessages();
 

@@ -87,6 +87,17 @@ describe('an incremental backup', () => {
     }
   });
 
+  it('writes nothing but zeros behind the records of a segment', async () => {
+    await using db = await openSource();
+    await db.backup(target);
+    await db.put('large', 'y'.repeat(9_000_000));
+    await db.put('small', 1);
+    await db.backup(target, INCREMENTAL);
+    const { '000000000003.journal': last } = filesOf(target);
+    expect(last).toContain('small');
+    expect(last).not.toContain('yyyy');
+  });
+
   it('has namespaces, deadlines, touches, removals, transactions and drawn ids', async () => {
     let now = 1_000_000;
     const clock = () => now;

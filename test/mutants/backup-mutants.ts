@@ -33,13 +33,6 @@ export const backupMutants: readonly Mutant[] = [
   ),
   mutantIn(
     LOG,
-    'the log claims to hold what only its image has',
-    UNIT,
-    '      heldFromLsn: this.startLsn,\n',
-    '      heldFromLsn: 0,\n',
-  ),
-  mutantIn(
-    LOG,
     'the second segment replaces the first',
     UNIT,
     '      lineageStart: this.#durableLsn,\n',
