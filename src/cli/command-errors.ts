@@ -50,6 +50,17 @@ const NEXT_STEPS: Partial<Record<KeelsonErrorCode, string>> = {
   KEELSON_NOT_FOUND: 'Check the path; `keelson put --create` and `keelson load` make a new store',
 };
 
+/** The next steps of a backup: the steps above are those of commands that read. */
+const BACKUP_STEPS: Partial<Record<KeelsonErrorCode, string>> = {
+  KEELSON_EXISTS:
+    'Give a directory that is empty or absent; --incremental brings a backup of this store up to date',
+  KEELSON_FOREIGN:
+    'Check both paths; if they are right, make a new backup in an empty directory, and keep this one',
+  KEELSON_HISTORY_GONE:
+    'Make a new backup in an empty directory; with the option retain of open(), the history lasts from one backup to the next',
+  KEELSON_NOT_FOUND: 'Check both paths; the first backup is made without --incremental',
+};
+
 /** An error as the command tells it. */
 export interface ErrorReport {
   readonly code: string;
@@ -66,7 +77,10 @@ const COPY_FIRST = 'Close it there first, or examine a copy, which `keelson back
 const EXAMINING = ['verify', 'salvage'];
 
 function nextOf(error: KeelsonError, command: string): string {
-  if (error.code !== 'KEELSON_LOCKED') return NEXT_STEPS[error.code] ?? nextStepOf(error);
+  if (error.code !== 'KEELSON_LOCKED') {
+    const steps = command === 'backup' ? { ...NEXT_STEPS, ...BACKUP_STEPS } : NEXT_STEPS;
+    return steps[error.code] ?? nextStepOf(error);
+  }
   // Nobody can close a store whose owner is not known.
   if (/from here|lock file was removed/.test(error.message)) return nextStepOf(error);
   if (EXAMINING.includes(command)) return COPY_FIRST;

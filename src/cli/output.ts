@@ -46,9 +46,14 @@ export function grouped(value: number): string {
   return String(value).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
+/** Returns a number with its noun, as in `1 record` and `7 records`. */
+export function counted(count: number, one: string, many: string): string {
+  return count === 1 ? `1 ${one}` : `${grouped(count)} ${many}`;
+}
+
 /** Returns a number of entries as the start of a sentence, as in `7 entries are`. */
 export function entriesAre(count: number): string {
-  return count === 1 ? '1 entry is' : `${grouped(count)} entries are`;
+  return counted(count, 'entry is', 'entries are');
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -142,6 +142,32 @@ describe('beside a live owner', () => {
   });
 });
 
+describe('a backup that cannot be made', () => {
+  const copyOf = (name: string, ...parameters: string[]) =>
+    keelson(['backup', at('locked'), at(name), ...parameters]);
+
+  test('says how to begin, and how to go on', async () => {
+    expect((await copyOf('absent', '--incremental')).err).toContain(
+      'the first backup is made without --incremental',
+    );
+    expect((await copyOf('empty', '--incremental')).err).toContain('make a new backup in an empty directory');
+    expect((await copyOf('damaged')).err).toContain('--incremental brings a backup of this store up to date');
+  });
+
+  test('for want of history names the option that keeps it', async () => {
+    for (let life = 0; life < 3; life++) {
+      const db = await open<number>(at('short'));
+      await db.put('a', life);
+      if (life > 0) await db.checkpoint();
+      await db.close();
+      if (life === 0) expect((await keelson(['backup', at('short'), at('short-copy')])).code).toBe(0);
+    }
+    const late = await keelson(['backup', at('short'), at('short-copy'), '--incremental']);
+    expect(late).toMatchObject({ code: 3, out: '' });
+    expect(late.err).toMatch(/^KEELSON_HISTORY_GONE: .* the option retain of open\(\)/);
+  });
+});
+
 describe('a place for a copy', () => {
   test.each([
     ['backup', 'damaged'],

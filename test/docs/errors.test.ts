@@ -41,7 +41,8 @@ describe('the error codes', () => {
 });
 
 test('the facts of an error are all in the table of its fields', () => {
-  const declaration = readText('src/errors.ts').split('export interface KeelsonErrorFacts {')[1]?.split('\n}')[0] ?? '';
+  const declaration =
+    readText('src/errors.ts').split('export interface KeelsonErrorFacts {')[1]?.split('\n}')[0] ?? '';
   const facts = [...declaration.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name);
   const [row] = readText(DOCUMENT).match(/^\| `facts` .*$/m) ?? [''];
   expect(facts).not.toEqual([]);

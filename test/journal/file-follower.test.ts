@@ -90,6 +90,20 @@ describe('a follower', () => {
     expect(follower.lsn).toBe(lsn);
     await next.close();
   });
+
+  test('takes the last commit for durable up to the LSN that an image proves, and no other', async () => {
+    const journal = await openOwner();
+    await journal.commit(text('first'));
+    const lsn = await journal.commit(text('second'));
+    const followed = async (durableLsn: number) => {
+      const follower = new FileFollower(disk.life(), DIRECTORY, journal.journalId, 0, false, durableLsn);
+      expect(await follower.update()).toBe('at the end');
+      return await readAll(follower);
+    };
+    expect(await followed(lsn - 1)).toEqual(['first']);
+    expect(await followed(lsn)).toEqual(['first', 'second']);
+    await journal.close();
+  });
 });
 
 test('a follower is left behind when the owner has retired what follows its place', async () => {

@@ -153,6 +153,23 @@ describe('an incremental backup', () => {
     await db.close();
   });
 
+  it('beside an owner that is idle after a checkpoint has the last write, which only the image proves durable', async () => {
+    const db = await openSource();
+    await db.put('a', 1);
+    await db.backup(target);
+    await db.put('b', 2);
+    await db.put('c', 3);
+    await db.checkpoint();
+    const reader = await open<unknown>(source, { readOnly: true });
+    const told: number[] = [];
+    for await (const { lsn } of reader.changes({ since: 0, live: false })) told.push(lsn);
+    expect(told.at(-1)).toBe(db.lastLsn);
+    expect((await reader.backup(target, INCREMENTAL)).lsn).toBe(db.lastLsn);
+    await expectSame(db);
+    await reader.close();
+    await db.close();
+  });
+
   it('is refused when a value refers to a shape that the backup of a reader lacks', async () => {
     const db = await openSource();
     for (let at = 0; at < 20; at++) await db.put('k', { name: 'a', count: at });

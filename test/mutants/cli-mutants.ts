@@ -206,6 +206,13 @@ export const cliMutants: readonly Mutant[] = [
   ),
   mutantIn(
     'src/cli/command-errors.ts',
+    'a backup without history is told to give a later --since',
+    BAD_STORES,
+    "command === 'backup' ? { ...NEXT_STEPS, ...BACKUP_STEPS } : NEXT_STEPS",
+    'NEXT_STEPS',
+  ),
+  mutantIn(
+    'src/cli/command-errors.ts',
     'verify is told to wait',
     BAD_STORES,
     'if (EXAMINING.includes(command)) return COPY_FIRST;',

@@ -40,6 +40,20 @@ export const followerMutants: readonly Mutant[] = [
   ),
   mutantIn(
     FOLLOWER,
+    'an image does not prove the last commit',
+    [FILES],
+    "return this.#proveByImage() ? 'changed' : 'nothing';",
+    "return 'nothing';",
+  ),
+  mutantIn(
+    FOLLOWER,
+    'an image proves a commit behind it',
+    [FILES],
+    'if (tail === null || tail.endLsn > this.#durableLsn) return false;',
+    'if (tail === null || this.#durableLsn === 0) return false;',
+  ),
+  mutantIn(
+    FOLLOWER,
     'a lineage segment does not prove the commit before it',
     [FILES],
     '      header.lineageStart !== null && tail !== null',

@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { listStoreCommits, readStoreHeaders } from '../../kv/internal.js';
 import { CommandError } from '../command-errors.js';
 import { parseCount } from '../keys.js';
-import { LineWriter } from '../output.js';
+import { counted, LineWriter } from '../output.js';
 import { type CommonOptions, storeCommand } from '../store-command.js';
 
 interface JournalOptions extends CommonOptions {
@@ -42,15 +42,11 @@ async function journal(directory: string, { segment, frames, json }: JournalOpti
     const { offset, offsetEnd, kind, startLsn, durableLsn } = commit;
     const line = json
       ? JSON.stringify({ ...commit, recordCount: records.length, ...(frames && { records }) })
-      : `${offset}–${offsetEnd} ${kind}: LSN ${startLsn ?? '?'}, ${recordsIn(records.length)}, durable to ${durableLsn ?? '?'}`;
+      : `${offset}–${offsetEnd} ${kind}: LSN ${startLsn ?? '?'}, ${counted(records.length, 'record', 'records')}, durable to ${durableLsn ?? '?'}`;
     await lines.line(line);
     if (json || !frames) continue;
     for (const { lsn, frameBytes, start } of records)
       await lines.line(`  LSN ${lsn}: ${frameBytes} bytes, ${start}…`);
   }
   await lines.flush();
-}
-
-function recordsIn(count: number): string {
-  return count === 1 ? '1 record' : `${count} records`;
 }

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { type Damage, type VerifyReport, verify } from '../../kv/index.js';
 import { EXIT } from '../command-errors.js';
-import { grouped, report } from '../output.js';
+import { counted, grouped, report } from '../output.js';
 import { startProgress } from '../progress.js';
 import { type CommonOptions, storeCommand } from '../store-command.js';
 import { table } from '../table.js';
@@ -40,7 +40,7 @@ function shown({
   const torn =
     tornBytes === 0 ? [] : [`${grouped(tornBytes)} bytes at the end were never acknowledged: no damage`];
   const others = otherNames.length === 0 ? [] : [`Other names: ${otherNames.join(', ')}`];
-  const counts = `${grouped(entries)} entries, ${grouped(records)} records in the journal, last LSN ${grouped(lastLsn)}`;
+  const counts = `${counted(entries, 'entry', 'entries')}, ${counted(records, 'record', 'records')} in the journal, last LSN ${grouped(lastLsn)}`;
   return [verdict, counts, ...torn, ...others, ...(ok ? [] : [damageTable(damages)])].join('\n');
 }
 

@@ -75,6 +75,7 @@ export class FileFollower {
   readonly #journalId: Uint8Array;
   readonly #segments = new FollowedSegments();
   readonly #isDefined: boolean;
+  readonly #durableLsn: number;
   #startLsn: number | null = null;
   #walk: SegmentWalk | null = null;
   #provenLsn: number;
@@ -82,13 +83,22 @@ export class FileFollower {
   /**
    * `lsn` is the LSN after which the follower starts. The log up to there must have been durable, unless `isDefined` is true:
    * then the follower starts earlier, at the start of a segment whose records define everything that they refer to.
+   * `durableLsn` is an LSN up to which an image proves the log durable. Nothing in the log may say so yet.
    */
-  constructor(storage: Storage, directory: string, journalId: Uint8Array, lsn: number, isDefined = false) {
+  constructor(
+    storage: Storage,
+    directory: string,
+    journalId: Uint8Array,
+    lsn: number,
+    isDefined = false,
+    durableLsn = 0,
+  ) {
     this.#storage = storage;
     this.#directory = directory;
     this.#journalId = journalId;
     this.#provenLsn = lsn;
     this.#isDefined = isDefined;
+    this.#durableLsn = durableLsn;
   }
 
   /** The LSN up to which records can be read, all of them durable. update() moves it. */
@@ -223,7 +233,19 @@ export class FileFollower {
       return beginning.lsn <= this.lsn ? this.#enter(beginning) : this.#prove(beginning);
     }
     // The newest segment is never retired.
-    return sequences.includes(current) ? 'nothing' : 'gone';
+    if (!sequences.includes(current)) return 'gone';
+    return this.#proveByImage() ? 'changed' : 'nothing';
+  }
+
+  /**
+   * Proves the last commit of the log if it is durable by an image. Call it only when no later segment goes on: one may hold
+   * another commit of this LSN.
+   */
+  #proveByImage(): boolean {
+    const { tail } = this.#walk!;
+    if (tail === null || tail.endLsn > this.#durableLsn) return false;
+    this.#provenLsn = Math.max(this.#provenLsn, tail.endLsn);
+    return true;
   }
 
   /** Looks for the segment that holds the place at which the follower starts: the newest that begins there or before. */

@@ -34,13 +34,21 @@ export class FollowerFeed implements RecordFeed {
   /** Resolves when the call of next() under way has ended. */
   #ended: Promise<unknown> = Promise.resolve();
 
-  /** `onEnd` is called once, after close(), when the feed has no file open. */
-  constructor(log: FollowedLog, options: RecordFeedOptions, onEnd: (feed: FollowerFeed) => void) {
+  /**
+   * `durableLsn` is an LSN up to which the log is known to be durable. `onEnd` is called once, after close(), when the feed has
+   * no file open.
+   */
+  constructor(
+    log: FollowedLog,
+    options: RecordFeedOptions,
+    durableLsn: number,
+    onEnd: (feed: FollowerFeed) => void,
+  ) {
     const { storage, directory, journalId } = log;
     const { fromLsn, isDefined } = options;
     this.#log = log;
     this.#options = options;
-    this.#follower = new FileFollower(storage, directory, journalId, fromLsn, isDefined);
+    this.#follower = new FileFollower(storage, directory, journalId, fromLsn, isDefined, durableLsn);
     this.#place = { lsn: fromLsn, sequence: 0, offset: 0 };
     this.#onEnd = () => onEnd(this);
   }

@@ -47,7 +47,7 @@ export class FollowedFeeds implements FedLog {
   feed({ fromLsn, ...rest }: RecordFeedOptions): RecordFeed {
     // The follower starts at an LSN that is durable. The consumer skips what is before the one that it was asked for.
     const options = { ...rest, fromLsn: Math.min(fromLsn, this.durableLsn) };
-    const feed = new FollowerFeed(this.#log, options, (ended) => this.#open.delete(ended));
+    const feed = new FollowerFeed(this.#log, options, this.durableLsn, (ended) => this.#open.delete(ended));
     this.#open.add(feed);
     return feed;
   }
