@@ -26,10 +26,13 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** The median of the ratios of the rounds, or a dash where the rival has no such trial. */
+/**
+ * The median of the ratios of the rounds, or a dash where the rival has no such trial. A rival that can share flushes is
+ * compared where it does.
+ */
 function ratioOver(rival: string, stores: Readonly<Record<string, { readonly perSecond?: Rounds }>>): string {
   const ours = stores['keelson']!.perSecond!;
-  const theirs = stores[rival]?.perSecond;
+  const theirs = (stores[`${rival}-async`] ?? stores[rival])?.perSecond;
   if (theirs === undefined) return '–';
   const ratios = ours.flatMap((value, round) => {
     const other = theirs[round] ?? null;
