@@ -35,7 +35,7 @@ export interface BackupResult {
   readonly directory: string;
   /** The LSN of the last write in the backup. */
   readonly lsn: Lsn;
-  /** The number of entries in the backup. Of an incremental one, the entries that the store had at the call. */
+  /** The number of entries in the backup. */
   readonly entries: number;
   /** The bytes that were written: the size of the image, or for an incremental backup that of its segments. */
   readonly bytesWritten: number;
