@@ -74,6 +74,32 @@ describe('an incremental backup', () => {
     await expectSame(db);
   });
 
+  it('ends at the last write as of the call, so it has as many entries as it says', async () => {
+    await using db = await openSource();
+    await db.put('a', 1);
+    await db.backup(target);
+    db.put('b', 1);
+    const { lastLsn } = db;
+    const backup = db.backup(target, INCREMENTAL);
+    for (let at = 0; at < 100; at++) db.put(`later ${at}`, 1);
+    expect(await backup).toMatchObject({ lsn: lastLsn, entries: 2 });
+    expect(await verify(target)).toMatchObject({ ok: true, lastLsn, entries: 2 });
+  });
+
+  it('of a reader that is behind the backup is refused until the reader is brought up to date', async () => {
+    await using db = await openSource();
+    await db.put('a', 1);
+    await db.put('b', 1);
+    await using reader = await open<unknown>(source, { readOnly: true });
+    await db.backup(target);
+    for (let at = 0; at < 3; at++) await db.put('c', at);
+    await db.backup(target, INCREMENTAL);
+    await expect(reader.backup(target, INCREMENTAL)).rejects.toMatchObject({ code: 'KEELSON_FOREIGN' });
+    await reader.refresh();
+    expect(await reader.backup(target, INCREMENTAL)).toMatchObject({ bytesWritten: 0 });
+    await expectSame(db);
+  });
+
   it('goes over sessions, checkpoints, segments and large values of the store', async () => {
     for (let session = 0; session < 4; session++) {
       await using db = await openSource({ autoCheckpoint: false });

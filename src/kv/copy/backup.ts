@@ -101,6 +101,7 @@ export class Backups {
         directory,
         id,
         schema,
+        lsn: view.lsn,
         fedLog,
         assertGoingOn,
       });

@@ -31,6 +31,8 @@ export interface IncrementPlan {
   /** The id of the store. */
   readonly id: string;
   readonly schema: Schema;
+  /** The backup is brought up to this LSN, as far as it is durable. */
+  readonly lsn: number;
   /** Returns the log of the store as it is now. */
   readonly fedLog: () => FedLog;
   /** An error that it throws aborts the copying. The backup then has some of the records, and can be extended later. */
@@ -101,12 +103,14 @@ class Copying {
     const { directory, schema, assertGoingOn, fedLog } = this.#plan;
     const log = this.#log;
     assertGoingOn();
-    const { endLsn, lastLsn, oldestLsn } = fedLog();
+    const { lastLsn, oldestLsn, endLsn: storeEndLsn } = fedLog();
+    const endLsn = Math.min(storeEndLsn, this.#plan.lsn);
     if (log.endLsn > lastLsn)
       throw foreign(directory, `ends at LSN ${log.endLsn}, and the store at ${lastLsn}`);
     const isWhole = log.endLsn >= endLsn;
     const fromLsn = lastRecords?.fromLsn ?? log.endLsn;
-    if (isWhole && (fromLsn < oldestLsn || fromLsn >= endLsn)) return;
+    const canCompare = lastRecords !== null && lastRecords.lsn <= endLsn && fromLsn >= oldestLsn;
+    if (isWhole && !canCompare) return;
     if (fromLsn < oldestLsn) throw gone(log.endLsn, fromLsn, oldestLsn);
     // A creation that is put off is not in the schema yet.
     schema.links.runOutsideOfCommits();
@@ -132,7 +136,7 @@ class Copying {
         const window = records.take() ?? (await records.next());
         assertGoingOn();
         if (window === null) throw new KeelsonError('KEELSON_CLOSED', 'The store is closed');
-        await this.#copyWindow(window, comparison);
+        await this.#copyWindow(window, comparison, endLsn);
         if (log.isFull) await this.#writeSegment();
       }
       await this.#writeSegment();
@@ -147,10 +151,12 @@ class Copying {
     await this.#log.write();
   }
 
-  async #copyWindow(window: RecordWindow, comparison: Comparison): Promise<void> {
+  /** Copies the records of the window up to `endLsn`. */
+  async #copyWindow(window: RecordWindow, comparison: Comparison, endLsn: number): Promise<void> {
     const log = this.#log;
     while (window.next()) {
       const { lsn, bytes, start, end } = window;
+      if (lsn > endLsn) return;
       // A window may have as many records as take 50 milliseconds.
       if (this.#turns.isDue(1 + (end - start) / BYTES_PER_WORK)) await nextTurn();
       this.#definitions.read(lsn, bytes, start, end);
