@@ -129,6 +129,7 @@ export const backupMutants: readonly Mutant[] = [
     'if (isKeelsonError(error)) return null;',
     '',
   ),
+  mutantIn(INCREMENT, 'writes behind the call are copied', UNIT, '      if (lsn > endLsn) return;\n', ''),
   mutantIn(INCREMENT, 'the lock of the backup is kept', UNIT, '    await lock.release();\n', ''),
   mutantIn(
     INCREMENT,
