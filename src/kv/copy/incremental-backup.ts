@@ -50,9 +50,10 @@ export interface Increment {
 /**
  * Brings a backup up to the last write as of the call. All of it is durable when this resolves.
  *
- * @throws What markOfBackup(), CopiedLog.open() and assertStillThere() throw, KEELSON_LOCKED when somebody has the backup open,
- * KEELSON_INCOMPLETE, KEELSON_HISTORY_GONE when the log of the store no longer holds what the backup lacks, or the last
- * records that it has, KEELSON_FOREIGN when the backup has what the store does not have, what `assertGoingOn` throws, and errors of the disk.
+ * @throws What markOfBackup(), CopiedLog.open() and assertStillThere() throw, KEELSON_LOCKED when somebody has the backup
+ * open, KEELSON_INCOMPLETE, KEELSON_HISTORY_GONE when the log of the store no longer holds what the backup lacks, or the last
+ * records that it has, KEELSON_FOREIGN when the backup has what the store does not have, what `assertGoingOn` throws, and
+ * errors of the disk.
  */
 export async function extendBackup(plan: IncrementPlan): Promise<Increment> {
   const { directory, id } = plan;
